@@ -55,9 +55,10 @@ format: $(DEV)  ## bring the code into its format and mend what can be mended
 bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, web, page, workers, models, synth, swap, plugins, soak, denoise or render
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
 
-docs: $(DEV)  ## write docs/osc.md again, and build/api.md, the reference of antiphon.api, which git ignores
+docs: $(DEV)  ## write docs/osc.md again, and build/api.md and api-backends.md, the reference of antiphon.api, which git ignores
 	@$(PY) -m antiphon.control.osc.reference > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
-	@mkdir -p build && $(PY) tools/api_reference.py > build/api.md.part && mv build/api.md.part build/api.md
+	@mkdir -p build && $(PY) tools/api_reference.py authors > build/api.md.part && mv build/api.md.part build/api.md
+	@$(PY) tools/api_reference.py backends > build/api.md.part && mv build/api.md.part build/api-backends.md
 
 page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or later, linted and tested; ARGS=check compares only, ARGS=format formats
 	@$(PY) tools/page_types.py $(if $(filter check,$(ARGS)),--check)

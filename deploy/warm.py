@@ -25,10 +25,15 @@ SERVER = (
     "urllib.request", "uvicorn.protocols.http.h11_impl",
 )  # fmt: skip
 WORKER = (
-    "antiphon_models.pipeline.running", "antiphon_models.pipeline.runners", "antiphon_models.pipeline.shards",
-    "antiphon_models.commands.pipeline", "apache_beam.runners.dask.dask_runner", "distributed.cli.dask_worker",
-    "distributed.cli.dask_scheduler", "pyarrow.parquet",
-)  # fmt: skip
+    "antiphon_models.pipeline.running",
+    "antiphon_models.pipeline.runners",
+    "antiphon_models.pipeline.shards",
+    "antiphon_models.commands.pipeline",
+    "apache_beam.runners.dask.dask_runner",
+    "distributed.cli.dask_worker",
+    "distributed.cli.dask_scheduler",
+    "pyarrow.parquet",
+)
 
 
 def kernels() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon_bench.chromium import BINARY, Chromium
-from antiphon_bench.chromium import BrowserTab as Tab
+from antiphon_bench.chromium import BINARY, BrowserTab as Tab, Chromium
 
 __all__ = ["Chromium", "Tab", "needs_chromium"]
 

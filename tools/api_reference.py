@@ -1,6 +1,7 @@
-"""Writes build/api.md: every name of `antiphon.api`, with its signature and docstring. `make docs` runs it.
+"""Writes the reference of `antiphon.api`: every name with its signature and docstring. `make docs` runs it.
 
-    python tools/api_reference.py > build/api.md
+    python tools/api_reference.py authors > build/api.md
+    python tools/api_reference.py backends > build/api-backends.md
 
 The sources are parsed, not imported, so that the page is the same where torch is not installed.
 """
@@ -19,11 +20,13 @@ from pathlib import Path
 SERVER = Path(__file__).resolve().parents[1] / "server"
 API = SERVER / "antiphon" / "api"
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example")
-HEAD = """# antiphon.api
+HEAD = """# antiphon.api for {part}
 
 Generated from the docstrings of `server/antiphon/api/` by `make docs`. [plugins.md](../docs/plugins.md) is the
 tutorial, [workers.md](../docs/workers.md) has worked examples, [hooks.md](../docs/hooks.md) lists the hooks.
 """
+AUTHORS = ("antiphon.api", "antiphon.api.jobs", "antiphon.api.kernels", "antiphon.api.testing")
+"""The modules for authors of processors; the others are for those of backends, models, transports and pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,8 @@ def parsed(module: str) -> ast.Module:
 
 
 def exported(module: str) -> list[str]:
-    """What `__all__` of a module of the API lists."""
-    for node in parsed(module).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return [str(name) for name in ast.literal_eval(node.value)]
-    raise SystemExit(f"{module} has no __all__; list its names there")
+    """What a module of the API offers: all that it imports of Antiphon, type checkers' imports included."""
+    return sorted({name for name, source, _ in imports(module) if source.startswith("antiphon.")})
 
 
 def imports(module: str) -> Iterator[tuple[str, str, str]]:
@@ -220,16 +220,21 @@ def _wrapped(code: str) -> str:
     return f"{head}(\n" + "".join(f"    {part},\n" for part in [*parts, inside[start:].strip()]) + f"){end}"
 
 
-def page() -> str:
-    """The whole page."""
-    parts = [HEAD]
-    for module in modules():
+def parts() -> dict[str, list[str]]:
+    """The modules on the page for authors and on that for backends."""
+    return {"authors": list(AUTHORS), "backends": [module for module in modules() if module not in AUTHORS]}
+
+
+def page(part: str) -> str:
+    """A whole page, one of `parts`."""
+    text = [HEAD.format(part=part)]
+    for module in parts()[part]:
         names = sorted(exported(module), key=str.lower)
         listed = ", ".join(f"`{name}`" for name in names)
-        parts.append(f"## {module}\n\n{markdown(ast.get_docstring(parsed(module)) or '')}\n\n{listed}\n")
-        parts += [entry(name, definition(module, name)) + "\n" for name in names]
-    return "\n".join(parts)
+        text.append(f"## {module}\n\n{markdown(ast.get_docstring(parsed(module)) or '')}\n\n{listed}\n")
+        text += [entry(name, definition(module, name)) + "\n" for name in names]
+    return "\n".join(text)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(page(sys.argv[1]))

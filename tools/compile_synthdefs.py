@@ -16,6 +16,7 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[1] / "supercollider"
@@ -40,8 +41,13 @@ def compile_into(folder: Path, sources: Path = FOLDER / "synthdefs") -> list[str
     try:
         done = subprocess.run(
             [sclang, "-D", str(FOLDER / "compile.scd"), str(sources), str(folder)],
-            env=env, capture_output=True, text=True, errors="replace", timeout=PATIENCE, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            env=env,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired as late:
         raise CompileError(f"sclang did not end within {PATIENCE:.0f} s") from late
     said = done.stdout + done.stderr
@@ -79,11 +85,18 @@ def tables(of: Index) -> str:
         if "like" in entry:
             lines.append(f"Controls as of {entry['like']}.")
         elif own:
-            lines += _table(own)
+            lines += wrap(f"Controls: {', '.join(_short(key, value) for key, value in own.items())}.", 100)
         other = [f"`{key}` {entry['controls'][key]['default']:g}" for key in entry.get("controls", {}) if key in shared]
         if other:
             lines += ["", f"Other defaults: {', '.join(other)}."]
     return "\n".join(lines[1:])
+
+
+def _short(key: str, value: dict[str, Any]) -> str:
+    low, high = value["range"]
+    unit = f" {value['unit']}" if value["unit"] else ""
+    fixed = ", fixed" if value.get("fixed") else ""
+    return f"`{key}` {low:.8g}..{high:.8g}{unit} ({value['default']:g}{fixed})"
 
 
 def _table(rows: dict[str, dict[str, Any]]) -> list[str]:

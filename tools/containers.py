@@ -37,9 +37,11 @@ PYTHON = "3.11"
 GLIBC = range(36, 4, -1)
 """Minor versions of glibc 2 up to that of Debian 12, of which wheels are taken."""
 SLIM = (
-    "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-    "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-)  # fmt: skip
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+)
 MILLION = 1_000_000
 USER = 10001
 """Of the images."""

@@ -149,9 +149,14 @@ def distortion() -> str:
         tops = power[:20000].reshape(-1, 50).max(axis=1)
         curves.append((name, np.arange(len(tops)) * 50.0, tops))
     return svg(
-        "drive, hard, 24 dB: spectrum of a sine of 4999 Hz", "Hz", "dB", curves, (0, 5000, 10000, 15000, 20000),
-        (-140, -100, -60, -20, 0), log=False,
-    )  # fmt: skip
+        "drive, hard, 24 dB: spectrum of a sine of 4999 Hz",
+        "Hz",
+        "dB",
+        curves,
+        (0, 5000, 10000, 15000, 20000),
+        (-140, -100, -60, -20, 0),
+        log=False,
+    )
 
 
 def main() -> None:

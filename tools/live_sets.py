@@ -219,9 +219,12 @@ def measure(sound: F32) -> Sounding:
     """The figures of a sound."""
     peak = 20.0 * float(np.log10(max(true_peak(sound, RATE), 1e-9)))
     return Sounding(
-        round(integrated_loudness(sound, RATE), 1), round(peak, 1), len(attacks(sound)), round(width(sound), 1),
+        round(integrated_loudness(sound, RATE), 1),
+        round(peak, 1),
+        len(attacks(sound)),
+        round(width(sound), 1),
         fingerprint(sound),
-    )  # fmt: skip
+    )
 
 
 def width(sound: F32) -> float:
@@ -311,12 +314,10 @@ HEAD = """# Live sets
 The sets of [patches/live](../patches/live), each about a minute: listen to one with `antiphon render`, open it in an
 editor, change it. [live-coding.md](live-coding.md) explains every word in them.
 
-This page is generated: `.venv/bin/python tools/live_sets.py --accept` renders every set whole, by the code that plays
-live, at 48 kHz in blocks of 1024, without torch and without a library of your own. Loudness is integrated after ITU-R
-BS.1770-4, and within {spread:g} LU of {level:g} LUFS; the peak is oversampled four times; width is the level of the
-difference of both sides against that of their sum. In the pictures time goes to the right, frequency upwards from 40 Hz
-to 16 kHz, and 60 dB from white to dark; a dotted line is eight bars. How each sounds is kept as a fingerprint of
-{bands} bands in {segments} parts, and tests hold every set to it: a cell may differ by {most:g} dB, all of them by
+This page is generated: `.venv/bin/python tools/live_sets.py --accept` renders every set whole, within {spread:g} LU of
+{level:g} LUFS, and draws it as [patches.md](patches.md) does; a dotted line is eight bars, width the level of the
+difference of both sides against that of their sum. Tests compare each with a fingerprint of {bands} bands in {segments}
+parts: a cell may differ by {most:g} dB, all of them by
 {mean:g} dB on average. After a change that is meant, `--accept` keeps the new one.
 """
 
@@ -343,12 +344,14 @@ def keep(figures: Mapping[str, Figures]) -> None:
     """Writes the figures and the page; the figures of sets that are no longer there are left out."""
     data = {
         name: {
-            "digest": found.digest, "seconds": round(found.seconds, 2), "whole": found.whole.plain(),
+            "digest": found.digest,
+            "seconds": round(found.seconds, 2),
+            "whole": found.whole.plain(),
             "part": found.part.plain(),
         }
         for name, found in sorted(figures.items())
         if name in names()
-    }  # fmt: skip
+    }
     FIGURES.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(figures), encoding="utf-8")
 

@@ -154,9 +154,11 @@ def pluck(hertz: float, seconds: float) -> F64:
     made = np.zeros(len(t))
     for k in range(1, int(min(30, 12000.0 / hertz)) + 1):
         made += (
-            np.sin(np.pi * k / 5.0) / k**1.3 * fall(t, 1.4 / (1.0 + 0.28 * k))
+            np.sin(np.pi * k / 5.0)
+            / k**1.3
+            * fall(t, 1.4 / (1.0 + 0.28 * k))
             * np.sin(TAU * k * hertz * np.sqrt(1.0 + 1.5e-4 * k * k) * t)
-        )  # fmt: skip
+        )
     return made * rise(t, 0.0015) * rise(seconds - t, 0.05)
 
 

@@ -168,9 +168,9 @@ def section(entry: PatchEntry, found: Figures | None) -> list[str]:
     if entry.hint:
         lines.append(f"First: {entry.hint}\n")
     if found is not None:
-        scenes = "".join(f", scene {number} {lufs:.1f}" for number, lufs in found.scenes.items())
+        scenes = ", ".join(f"{lufs:.1f}" for lufs in found.scenes.values())
         lines.append(f"![spectrogram of {entry.name}](patches/{entry.name}.png)\n")
-        lines.append(f"{found.lufs:.1f} LUFS{scenes}; true peak {found.peak:.1f} dBFS\n")
+        lines.append(f"{found.lufs:.1f} LUFS{f' ({scenes})' if scenes else ''}, peak {found.peak:.1f} dBFS\n")
     return lines
 
 
@@ -181,10 +181,10 @@ patches NAME` shows one with its scenes and MIDI controllers, `antiphon serve --
 it, `/scene/recall 2` its second scene.
 
 This page is generated: `.venv/bin/python tools/patch_pages.py` renders every performance of `tools/performances.py`, a
-phrase as the patch begins and once more in each scene, by the code that plays live, at 48 kHz in blocks of 1024,
-without torch and without a library of your own. What comes in has {level:g} LUFS. Loudness is integrated after ITU-R
-BS.1770-4; the peak is oversampled four times. The {count} instruments begin between {least:.1f} and {most:.1f} LUFS.
-In the pictures time goes to the right, frequency upwards from 40 Hz to 16 kHz, and 60 dB from white to dark; dotted
+phrase as the patch begins and once more in each scene, at 48 kHz, without torch and without a library of your own. What
+comes in has {level:g} LUFS. Loudness (in brackets that of the scenes, from 1) is integrated after ITU-R BS.1770-4; the
+peak is the true peak. The {count} instruments begin between {least:.1f} and {most:.1f} LUFS. In the pictures time goes
+to the right, frequency upwards from 40 Hz to 16 kHz, and 60 dB from white to dark; dotted
 lines are scenes. A patch without figures plays a sound that you name.
 """
 

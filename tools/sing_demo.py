@@ -25,9 +25,16 @@ VOICE = "en-us+f2"
 WORDS = ("sing", "to", "me", "and", "I", "will", "play", "this", "mew", "zick", "is", "for", "you")
 """A syllable for each note, as espeak-ng is to say it."""
 STYLE = SingingStyle(
-    glide=0.05, scoops=0.0, vibrato=0.25, vibrato_rate=5.4, vibrato_delay=0.25, drift=0.05, mistuned=0.03, slurs=0.0,
+    glide=0.05,
+    scoops=0.0,
+    vibrato=0.25,
+    vibrato_rate=5.4,
+    vibrato_delay=0.25,
+    drift=0.05,
+    mistuned=0.03,
+    slurs=0.0,
     breath=0.0,
-)  # fmt: skip
+)
 LEAD = 0.3
 """Seconds before the note, for its consonant."""
 APART = 0.07

@@ -60,8 +60,11 @@ def main() -> None:
             statuses, report = _run(root, home, data)
         finally:
             buildah("rm", name)
-        said = [json.loads(line) for path in sorted((data / "out/predictions").glob("*.jsonl"))
-                for line in path.read_text().splitlines()]  # fmt: skip
+        said = [
+            json.loads(line)
+            for path in sorted((data / "out/predictions").glob("*.jsonl"))
+            for line in path.read_text().splitlines()
+        ]
     _judge(statuses, report, said, trained)
 
 

@@ -109,9 +109,14 @@ class Chromium:
             os.dup2(write, 4)
 
         self.process = subprocess.Popen(
-            [BINARY, *OPTIONS, f"--user-data-dir={self._folder.name}", "about:blank"], close_fds=False, preexec_fn=ends,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            [BINARY, *OPTIONS, f"--user-data-dir={self._folder.name}", "about:blank"],
+            close_fds=False,
+            preexec_fn=ends,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         os.close(commands)
         os.close(answers)
         self._numbers, self._buffer = itertools.count(1), b""

@@ -61,22 +61,32 @@ def main(seconds: float, name: str = "") -> None:
                 after = server.status()
                 answered += [took for status, took in found if status == 200]
                 statuses += [status for status, _ in found]
-                rows.append({
-                    "requests": requests, "seconds": time.monotonic() - begun,
-                    "missed": after["missed_blocks"] - before["missed_blocks"],
-                    "blocks": after["blocks"] - before["blocks"],
-                    "p99": sorted(pings)[int(len(pings) * 0.99)] if pings else 0.0, "load": os.getloadavg()[0],
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "requests": requests,
+                        "seconds": time.monotonic() - begun,
+                        "missed": after["missed_blocks"] - before["missed_blocks"],
+                        "blocks": after["blocks"] - before["blocks"],
+                        "p99": sorted(pings)[int(len(pings) * 0.99)] if pings else 0.0,
+                        "load": os.getloadavg()[0],
+                    }
+                )
     table(
         f"{REQUESTS} requests at once to /api/classify/{name}, {SOUND:g} s of mp3 each, beside bench8",
         ("requests", "s", "blocks missed", "of", "/ping p99 ms", "load"),
         [tuple(row[key] for key in ("requests", "seconds", "missed", "blocks", "p99", "load")) for row in rows],
-    )  # fmt: skip
+    )
     ordered = sorted(answered) or [0.0]
     p50, p95 = statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
-    table("the requests", ("figure", "value"), [
-        ("answered", f"{len(answered)} of {len(statuses)}"), ("p50 s", p50), ("p95 s", p95),
-    ])  # fmt: skip
+    table(
+        "the requests",
+        ("figure", "value"),
+        [
+            ("answered", f"{len(answered)} of {len(statuses)}"),
+            ("p50 s", p50),
+            ("p95 s", p95),
+        ],
+    )
     finish("classify", {"name": name, "rows": rows, "answered": len(answered), "requests": len(statuses), "p50": p50,
                         "p95": p95, "sound": SOUND})  # fmt: skip
 

@@ -51,8 +51,11 @@ def main(seconds: float) -> None:
         ],
     )  # fmt: skip
     swaps = swapping()
-    table("plan swaps while playing, headless at 256", ("swaps", "blocks", "missed", "late", "seconds"),
-          [(swaps["swaps"], swaps["blocks"], swaps["missed"], swaps["late_blocks"], swaps["seconds"])])  # fmt: skip
+    table(
+        "plan swaps while playing, headless at 256",
+        ("swaps", "blocks", "missed", "late", "seconds"),
+        [(swaps["swaps"], swaps["blocks"], swaps["missed"], swaps["late_blocks"], swaps["seconds"])],
+    )
     finish("engine", {"plan": plans, "live": live, "swaps": swaps})
 
 

@@ -31,9 +31,11 @@ def dummy(rate: int, block: int, *, needed: bool = True) -> Iterator[dict[str, s
     try:
         deadline = time.monotonic() + 10.0
         while time.monotonic() < deadline:
-            check = subprocess.run(
-                ["jack_wait", "-s", NAME, "-c"], capture_output=True, text=True, check=False
-            ) if shutil.which("jack_wait") else None  # fmt: skip
+            check = (
+                subprocess.run(["jack_wait", "-s", NAME, "-c"], capture_output=True, text=True, check=False)
+                if shutil.which("jack_wait")
+                else None
+            )
             if check is None or check.stdout.strip() == "running":
                 break
             time.sleep(0.1)

@@ -73,8 +73,11 @@ def main(swaps: int, seed: int, seconds: float) -> None:
             [("from the save", *saved["wait_ms"].values()), ("from the bar line after it", *saved["over_ms"].values())],
         )
     rates = [alone(), played()]
-    table("events a second of one script", ("", "events", "seconds", "events/s"),
-          [(r["by"], r["events"], r["seconds"], r["events"] / r["seconds"]) for r in rates])  # fmt: skip
+    table(
+        "events a second of one script",
+        ("", "events", "seconds", "events/s"),
+        [(r["by"], r["events"], r["seconds"], r["events"] / r["seconds"]) for r in rates],
+    )
     beside = sustained.rates()
     table(
         f"events a second in real time, {sustained.SECONDS:g} s each, 99 % sent before they are due",
@@ -107,11 +110,17 @@ def performed(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dic
             after = server.status()
         at = onsets(out)
     return {
-        "run": run, "busy": busy, "swaps": len(waits), "load": _load(), **_compared(at),
-        "late": after["late"] - before["late"], "missed_blocks": after["missed_blocks"] - before["missed_blocks"],
+        "run": run,
+        "busy": busy,
+        "swaps": len(waits),
+        "load": _load(),
+        **_compared(at),
+        "late": after["late"] - before["late"],
+        "missed_blocks": after["missed_blocks"] - before["missed_blocks"],
         "left_out": performing.player.out.late,
-        "wait_ms": percentiles(waits) if waits else {}, "over_ms": percentiles(overs) if overs else {},
-    }  # fmt: skip
+        "wait_ms": percentiles(waits) if waits else {},
+        "over_ms": percentiles(overs) if overs else {},
+    }
 
 
 def _saved(
@@ -156,9 +165,11 @@ def _compared(at: NDArray[np.int64]) -> dict[str, int]:
     want = {(beat, loop) for beat in range(whole) for loop in range(LOOPS)}
     found = set(zip(beats[right].tolist(), loops[right].tolist(), strict=True))
     return {
-        "clicks": len(at), "missing": len(want - found), "others": int(len(at) - len(found)),
+        "clicks": len(at),
+        "missing": len(want - found),
+        "others": int(len(at) - len(found)),
         "worst": int(np.abs(error[right]).max(initial=0)),
-    }  # fmt: skip
+    }
 
 
 def alone() -> dict[str, Any]:

@@ -46,9 +46,11 @@ def main(seconds: float, seed: int = 1) -> None:
     table(
         f"denoise and hum, both learned, pyo with {VOICES} voices, engine at {BLOCK}, headless, {seconds:g} s",
         ["other load", "blocks", "missed", "late", "hops", "hops missed", "synth hops missed", "load"],
-        [[v["busy"], v["blocks"], v["missed"], v["late"], v["hops"], v["hops_missed"], v["synth_missed"], v["load"]]
-         for v in live],
-    )  # fmt: skip
+        [
+            [v["busy"], v["blocks"], v["missed"], v["late"], v["hops"], v["hops_missed"], v["synth_missed"], v["load"]]
+            for v in live
+        ],
+    )
     finish("models", {"seed": seed, "hop": costs, "live": live})
 
 

@@ -35,12 +35,16 @@ def main(seconds: float) -> None:
         ("load", "sent", "lost", "kernel drops", "ours dropped", "values wrong", "ping p50", "p99", "max ms"),
         [
             (r["load"], r["sent"], r["lost"], r["kernel"], r["dropped"], r["wrong"], *r["ping"].values())
-            if r["ping"] else (r["load"], r["sent"], r["lost"], r["kernel"], r["dropped"], r["wrong"], "-", "-", "-")
+            if r["ping"]
+            else (r["load"], r["sent"], r["lost"], r["kernel"], r["dropped"], r["wrong"], "-", "-", "-")
             for r in rows
         ],
-    )  # fmt: skip
-    table("beside it: 100,000 flat out", ("peer", "sent", "lost", "seconds"),
-          [(p["peer"], p["sent"], p["lost"], p["seconds"]) for p in peers])  # fmt: skip
+    )
+    table(
+        "beside it: 100,000 flat out",
+        ("peer", "sent", "lost", "seconds"),
+        [(p["peer"], p["sent"], p["lost"], p["seconds"]) for p in peers],
+    )
     finish("osc", {"runs": rows, "peers": peers, "seconds": seconds, "frames": 256, "ahead": 0, "class": "ordinary"})
 
 
@@ -183,8 +187,12 @@ def python_osc() -> dict[str, Any]:
     sender.join()
     handled = queue.get(timeout=120)
     server.join()
-    return {"peer": f"python-osc AsyncIO, {HANDLERS} handlers", "sent": BURSTS[-1], "lost": BURSTS[-1] - handled,
-            "seconds": time.monotonic() - begun}  # fmt: skip
+    return {
+        "peer": f"python-osc AsyncIO, {HANDLERS} handlers",
+        "sent": BURSTS[-1],
+        "lost": BURSTS[-1] - handled,
+        "seconds": time.monotonic() - begun,
+    }
 
 
 def _python_osc_server(port: int, queue: multiprocessing.Queue[int]) -> None:
@@ -227,8 +235,10 @@ def scsynth() -> dict[str, Any] | None:
     with jackd.dummy(48000, 256):
         process = subprocess.Popen(
             ["scsynth", "-u", str(port), "-B", "127.0.0.1", "-R", "0"],
-            env=jackd.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            env=jackd.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             _until_answers(port)
             begun = time.monotonic()

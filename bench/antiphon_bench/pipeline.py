@@ -29,8 +29,11 @@ from antiphon_models.pipeline.shards import ShardTask, compute
 
 RATE = 44100
 SETTINGS = PreprocessSettings(seconds=0.0)
-MATERIAL = {"clips of 5 s, wav": (5.0, "wav", 80), "clips of 5 s, mp3": (5.0, "mp3", 80),
-            "songs of 3 min, mp3": (180.0, "mp3", 4)}  # fmt: skip
+MATERIAL = {
+    "clips of 5 s, wav": (5.0, "wav", 80),
+    "clips of 5 s, mp3": (5.0, "mp3", 80),
+    "songs of 3 min, mp3": (180.0, "mp3", 4),
+}
 """Seconds, format, and how many files."""
 ROUNDS = 3
 PROCESSES = (1, 2)
@@ -60,8 +63,10 @@ def main(seed: int, limit: int) -> None:
     heads = ("sounds", "by", "1 process", "2 processes", "2 over 1", "a core-second")
     table(f"times real time, median of {ROUNDS} rounds, {SETTINGS.bands} bands at {SETTINGS.rate} Hz", heads, rows)
     table("seconds of a run by Beam of one shard that holds one clip", ("workers", "seconds"), list(start.items()))
-    finish("pipeline", {"seed": seed, "rounds": ROUNDS, "load": os.getloadavg()[0], "times_real_time": result,
-                        "beam_start_s": start})  # fmt: skip
+    finish(
+        "pipeline",
+        {"seed": seed, "rounds": ROUNDS, "load": os.getloadavg()[0], "times_real_time": result, "beam_start_s": start},
+    )
 
 
 def _measured(systems: dict[str, Work], tasks: list[ShardTask], seconds: float) -> dict[str, dict[str, float]]:
@@ -112,9 +117,15 @@ def _librosa(task: ShardTask) -> float:
     for item in task.items:
         mono, _ = librosa.load(Path(task.source) / item.path, sr=settings.rate, mono=True)
         mel = librosa.feature.melspectrogram(
-            y=mono, sr=settings.rate, n_fft=settings.window, hop_length=settings.hop, center=False,
-            n_mels=settings.bands, fmin=settings.low, fmax=settings.high,
-        )  # fmt: skip
+            y=mono,
+            sr=settings.rate,
+            n_fft=settings.window,
+            hop_length=settings.hop,
+            center=False,
+            n_mels=settings.bands,
+            fmin=settings.low,
+            fmax=settings.high,
+        )
         librosa.power_to_db(mel)
         seconds += len(mono) / settings.rate
     return seconds

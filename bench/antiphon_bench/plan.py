@@ -73,11 +73,16 @@ def main(seconds: float, seed: int) -> None:
             for plan in plans:
                 plan.input[:] = x
             ours, one, theirs, their_one = least(runs, round(seconds * RATE / block / ROUNDS))
-            rows.append({
-                "block": block, "type": kind, "ours": (ours - one) / (LENGTH - 1), "one": one,
-                "theirs": (theirs - their_one) / (LENGTH - 1),
-                "native": all(plans[0].native.native(place) for place in range(LENGTH)),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "block": block,
+                    "type": kind,
+                    "ours": (ours - one) / (LENGTH - 1),
+                    "one": one,
+                    "theirs": (theirs - their_one) / (LENGTH - 1),
+                    "native": all(plans[0].native.native(place) for place in range(LENGTH)),
+                }
+            )
             for plan in plans:
                 close_hosts(plan.hosts.values(), {})
     patches = [patch_row(loaded, name, block, seconds) for block in BLOCKS for name in PATCHES]

@@ -57,13 +57,17 @@ def main(seconds: float) -> None:
         ("load", "pings", "p50", "p99", "max ms", "median round's p99", "control, % of a core"),
         [(r["load"], r["pings"], r["p50"], r["p99"], r["max"], r["median"], 100 * r["control"]) for r in rows],
     )
-    table("the web process", ("figure", "value"), [
-        ("requests answered a second in a flood", statistics.median(answered)),
-        ("missed blocks meanwhile", missed),
-        *((f"{name}: RSS, PSS MB", f"{rss:.1f}, {pss:.1f}") for name, (rss, pss) in memory.items()),
-        ("server ready after s", ready),
-        ("HTTP answers after a kill, s: median, max", f"{statistics.median(back):.2f}, {max(back):.2f}"),
-    ])  # fmt: skip
+    table(
+        "the web process",
+        ("figure", "value"),
+        [
+            ("requests answered a second in a flood", statistics.median(answered)),
+            ("missed blocks meanwhile", missed),
+            *((f"{name}: RSS, PSS MB", f"{rss:.1f}, {pss:.1f}") for name, (rss, pss) in memory.items()),
+            ("server ready after s", ready),
+            ("HTTP answers after a kill, s: median, max", f"{statistics.median(back):.2f}, {max(back):.2f}"),
+        ],
+    )
     finish("web", {"runs": rows, "answered": answered, "missed": missed, "memory": memory, "back": back,
                    "ready": ready, "seconds": seconds, "frames": 256, "class": "ordinary"})  # fmt: skip
 
@@ -72,8 +76,13 @@ def _row(rounds: list[list[float]], used: list[float]) -> dict[str, Any]:
     """The row of a condition. used: control's processor time in each round, as a share of a core."""
     pooled = [ping for round_ in rounds for ping in round_]
     each = [percentiles(round_)["p99"] for round_ in rounds]
-    return {"pings": len(pooled), **percentiles(pooled), "median": statistics.median(each), "rounds": each,
-            "control": statistics.median(used)}  # fmt: skip
+    return {
+        "pings": len(pooled),
+        **percentiles(pooled),
+        "median": statistics.median(each),
+        "rounds": each,
+        "control": statistics.median(used),
+    }
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ _TRAININGS = (
 )
 _EVALUATIONS = (
     "accompany accompany.evaluation:Accompanying Chords and notes beside a harmoniser and the songs' pianists.",
+    "answer answer.evaluation:Answering Bits a note, ranks, and continuations beside the humans' own.",
     "character classify.tags.character_evaluation:CharacterEvaluation "
     "Energy, danceability and mood on pairs of pieces that differ in one thing.",
     "denoise denoise.evaluation:Denoising Beside gates, a Wiener filter, noisereduce, an oracle.",

@@ -5,6 +5,16 @@ export interface Approved {
   kept: boolean;
 }
 
+export interface CaptureBody {
+  bars: number;
+  node?: string;
+  name?: string;
+}
+
+export interface Captured {
+  path: string;
+}
+
 export interface Classified {
   duration: number;
   labels: [string, number][] | null;
@@ -27,6 +37,7 @@ export interface EvaluateBody {
   version: number;
   name?: string;
   by?: string;
+  quantum?: number;
 }
 
 export interface Fault {
@@ -371,6 +382,7 @@ export interface Post {
   "/api/surfaces/approve": { takes: MachineBody; answers: Approved };
   "/api/surfaces/forget": { takes: MachineBody; answers: Forgot };
   "/api/osc": { takes: OscBody; answers: null };
+  "/api/capture": { takes: CaptureBody; answers: Captured };
   "/api/panic": { takes: null; answers: Sent };
   "/api/files": { takes: Blob; answers: File };
   [path: `/api/run/${string}`]: { takes: Run; answers: Job };
@@ -379,6 +391,7 @@ export interface Post {
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
   "/api/library/map": { takes: null; answers: Placing };
+  "/api/library/analyse": { takes: null; answers: Placing };
   "/api/library/next": { takes: Next; answers: Matches };
   "/api/live/eval": { takes: EvaluateBody; answers: Version };
   "/api/live/stop": { takes: null; answers: Stopped };

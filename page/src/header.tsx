@@ -4,8 +4,9 @@ import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, volume } from "./audio";
 import { InputMenu } from "./input";
 import { connection, panic, send } from "./link";
-import { beatNow, bpm, graph, patches, playing, status } from "./model";
+import { beatNow, bpm, graph, patches, playing, say, status } from "./model";
 import { enter, ROOMS, room } from "./rooms";
+import { FASTEST, SLOWEST, tempoOf } from "./tempo";
 import { stage, toggleStage } from "./theme";
 
 const TAPS = 8;
@@ -18,7 +19,7 @@ function tap(): void {
   taps = [...taps, now].slice(-TAPS);
   if (taps.length > 1) {
     const tempo = (60000 * (taps.length - 1)) / (now - taps[0]!);
-    send("/tempo", Math.round(Math.min(999, Math.max(10, tempo)) * 10) / 10);
+    send("/tempo", Math.round(Math.min(FASTEST, Math.max(SLOWEST, tempo)) * 10) / 10);
   }
 }
 
@@ -37,9 +38,12 @@ function Tempo() {
           if (event.key === "Enter" || event.key === "Escape") event.currentTarget.blur();
         }}
         onBlur={() => {
-          const tempo = Number(typed.value?.replace(",", "."));
-          if (typed.value !== null && tempo > 0) send("/tempo", tempo);
+          const given = typed.value;
           typed.value = null;
+          if (given === null) return;
+          const tempo = tempoOf(given);
+          if (tempo !== null) send("/tempo", tempo);
+          else say(`"${given}" is no tempo: type ${SLOWEST} to ${FASTEST} beats a minute.`);
         }}
       />
       <span>bpm</span>
@@ -161,6 +165,49 @@ function Load() {
   );
 }
 
+/** Starts the beat, or stops it. */
+export function startOrStop(): void {
+  send(playing.value ? "/transport/stop" : "/transport/play");
+}
+
+const HOLD_MS = 250; // longer than a slip of the finger
+
+/** Held, so that no slip ends a set; F12 does it at once. */
+function Panic() {
+  const held = useSignal(0);
+  const hold = () => {
+    if (held.value) return;
+    held.value = window.setTimeout(() => {
+      held.value = -1;
+      panic();
+    }, HOLD_MS);
+  };
+  const release = () => {
+    if (held.value > 0) {
+      clearTimeout(held.value);
+      say("Hold the button for panic, or press F12.", false);
+    }
+    held.value = 0;
+  };
+  const key = (event: KeyboardEvent) => event.key === "Enter" || event.key === " ";
+  return (
+    <button
+      class="panic"
+      title="Held, or F12: what sounds is cut, what is scheduled is dropped"
+      data-held={held.value !== 0 || undefined}
+      onPointerDown={(event) => event.button === 0 && hold()}
+      onPointerUp={release}
+      onPointerLeave={release}
+      onPointerCancel={release}
+      onClick={(event) => event.detail === 0 && panic()} // by assistive technology, which presses and holds nothing
+      onContextMenu={(event) => event.preventDefault()}
+      onKeyDown={(event) => key(event) && (event.preventDefault(), hold())}
+      onKeyUp={(event) => key(event) && (event.preventDefault(), release())}>
+      Panic
+    </button>
+  );
+}
+
 export function Header() {
   return (
     <header>
@@ -177,7 +224,8 @@ export function Header() {
         <button
           aria-label={playing.value ? "Stop the beat" : "Start the beat"}
           aria-pressed={playing.value}
-          onClick={() => send(playing.value ? "/transport/stop" : "/transport/play")}>
+          title="Space"
+          onClick={startOrStop}>
           {playing.value ? "■" : "▶"}
         </button>
         <Tempo />
@@ -190,9 +238,7 @@ export function Header() {
       <button class="stage" aria-pressed={stage.value} title="Stage: black, with larger type" onClick={toggleStage}>
         Stage
       </button>
-      <button class="panic" title="Space or Esc" onClick={panic}>
-        Panic
-      </button>
+      <Panic />
     </header>
   );
 }

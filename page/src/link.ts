@@ -44,13 +44,43 @@ const waiting = new Map<string, Value[]>();
 const later = new Map<string, Value>(); // values that came while a hand moved the control
 let flushing = 0;
 
+const KEY = "page-key";
+
+/** Exchanges the secret of the address that the owner opened for the page's key, which is kept as long as it counts. */
+export async function exchangeSecret(): Promise<void> {
+  const match = /open=([0-9a-f]{32})/.exec(location.hash);
+  if (!match) return;
+  history.replaceState(null, "", location.pathname);
+  const headers = { Accept: "application/json", "Content-Type": "application/json" };
+  const body = JSON.stringify({ secret: match[1] });
+  const answer = await fetch("/api/page/open", { method: "POST", headers, body }).catch(() => null);
+  const data = (await answer?.json().catch(() => ({}))) as { key?: string; error?: string } | undefined;
+  if (answer?.ok && data?.key) localStorage.setItem(KEY, data.key);
+  else if (!token()) say(sentence(data?.error ?? "the server does not answer"));
+}
+
+/** A refusal as a sentence of its own. */
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+/** Whether a request was refused for its token alone: what else is refused would be with any. */
+export function lacksToken(answer: Response): boolean {
+  return answer.headers.has("WWW-Authenticate");
+}
+
+export function forgetToken(): void {
+  sessionStorage.removeItem("token");
+  localStorage.removeItem(KEY);
+}
+
 export function token(): string {
   const match = /token=([0-9a-f]{32})/.exec(location.hash);
   if (match) {
     sessionStorage.setItem("token", match[1]!);
     history.replaceState(null, "", location.pathname);
   }
-  return sessionStorage.getItem("token") ?? "";
+  return sessionStorage.getItem("token") ?? localStorage.getItem(KEY) ?? "";
 }
 
 export function useToken(text: string): void {
@@ -73,7 +103,7 @@ export async function ask<T>(path: string): Promise<T | null> {
   if (known) headers.Authorization = `Bearer ${known}`;
   try {
     const answer = await fetch(path, { headers });
-    if (answer.status === 401 || answer.status === 403) connection.value = "token";
+    if (lacksToken(answer)) connection.value = "token";
     return answer.ok ? ((await answer.json()) as T) : null;
   } catch {
     return null;
@@ -253,6 +283,11 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     }
     mappings.value = found;
   } else if (address === "/set/list.reply") sets.value = args.map(String);
+  else if (address === "/capture.reply")
+    say(
+      `Kept in the library: captures/${String(args[0]).split("/").pop()}. A sampler whose library is captures has it.`,
+      false,
+    );
   else if (address === "/pong") roundTrip.value = performance.now() - Number(args[0]);
   else if (address === "/done") {
     if (String(args[0]).startsWith("/scene")) say("The scene is stored.", false);

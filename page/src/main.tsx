@@ -1,15 +1,16 @@
-import { signal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import { render } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { report, show, shown } from "./audio";
 import { Code } from "./code/view";
 import { Files } from "./files/view";
-import { Header } from "./header";
+import { Header, startOrStop } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { install } from "./install";
 import { Controls } from "./instrument/controls";
 import { Cues } from "./instrument/cues";
 import { Sound } from "./instrument/drawings";
+import { capture, Mixer } from "./instrument/mixer";
 import { PatchGraph } from "./instrument/patch";
 import { key, Piano } from "./instrument/piano";
 import { Roll } from "./instrument/roll";
@@ -17,8 +18,8 @@ import { SetList } from "./instrument/setlist";
 import { Log, Scenes, Server } from "./instrument/side";
 import { Surfaces } from "./instrument/surfaces";
 import { Library } from "./library/view";
-import { connect, connection, panic, panics, send, useToken } from "./link";
-import { ahead, graph, meters, notes, takesNotes } from "./model";
+import { connect, connection, exchangeSecret, panic, panics, send, useToken } from "./link";
+import { ahead, graph, log, meters, notes, takesNotes } from "./model";
 import { room } from "./rooms";
 
 const TABS = ["Patch", "Controls", "Sound", "Play"] as const;
@@ -33,6 +34,7 @@ function Instrument() {
         <Controls />
         <Roll />
         <section class="side" data-view="Play" aria-label="Scenes and server">
+          <Mixer />
           <Scenes />
           <Cues />
           <SetList />
@@ -63,7 +65,27 @@ function App() {
       <Header />
       <Away />
       <View />
+      <Toast />
     </div>
+  );
+}
+
+const TOAST_MS = 6000;
+
+/** The last message, for a while: the list of messages is in one room alone. */
+function Toast() {
+  const last = log.value[0];
+  const gone = useSignal(0);
+  useEffect(() => {
+    if (!last) return;
+    const timer = setTimeout(() => (gone.value = last.id), last.at.getTime() + TOAST_MS - Date.now());
+    return () => clearTimeout(timer);
+  }, [last]);
+  if (!last || gone.value === last.id) return null;
+  return (
+    <button class={last.bad ? "toast bad" : "toast"} title="Close" onClick={() => (gone.value = last.id)}>
+      {last.text}
+    </button>
   );
 }
 
@@ -103,18 +125,27 @@ function typing(target: EventTarget | null): boolean {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-  const pressed = event.target instanceof HTMLElement && event.target.matches("button, [role=slider], summary");
-  if (event.key === "Escape" && document.querySelector("dialog[open]")) return;
-  if (event.key === "Escape" || (event.key === " " && !pressed)) {
+  if (event.key === "F12" && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     if (!event.repeat) panic();
+    return;
+  }
+  if (event.key === "F9") {
+    event.preventDefault();
+    if (!event.repeat) capture();
+    return;
+  }
+  if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+  const pressed = event.target instanceof HTMLElement && event.target.matches("button, [role=slider], summary");
+  if (event.key === " " && !pressed) {
+    event.preventDefault();
+    if (!event.repeat) startOrStop();
   } else if (room.value === "Instrument" && key(event, true)) event.preventDefault();
 });
 document.addEventListener("keyup", (event) => {
   if (!typing(event.target)) key(event, false);
 });
-// a button keeps the focus after a click, and space would press it again instead of stopping the sound
+// a button keeps the focus after a click, and space would press it again
 document.addEventListener("click", (event) => {
   if (event.detail > 0 && event.target instanceof HTMLElement) event.target.closest("button")?.blur();
 });
@@ -136,7 +167,7 @@ Object.assign(window, {
 });
 
 render(<App />, document.getElementById("app")!);
-connect();
+void exchangeSecret().then(connect);
 show("out");
 acceptDrops();
 void install();

@@ -12,9 +12,16 @@ node("echo").feedback = 0.5
 
 # two bars each: home, away by a third, further, and a major chord at the end where a minor one is due
 CHORDS = [
-    "a2'minor9", "f2'major7", "d3'minor9", "e2'minor7",
-    "c3'major7", "g2'six", "f2'major9", "e2'7sus4", "a2'add9",
-]  # fmt: skip
+    "a2'minor9",
+    "f2'major7",
+    "d3'minor9",
+    "e2'minor7",
+    "c3'major7",
+    "g2'six",
+    "f2'major9",
+    "e2'7sus4",
+    "a2'add9",
+]
 SCALES = ["a4 minPent"] * 4 + ["g4 majPent"] * 2 + ["a4 minPent"] * 2 + ["a4 majPent"]
 LOUD = [0.78, 0.82, 0.88, 0.94, 1.06, 1.12, 1.0, 0.88, 0.78]
 

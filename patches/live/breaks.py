@@ -24,8 +24,13 @@ bass = "<0 0 1 1 1 0 1 1 1 0>/4"
 pads = "<1 1 1 1 1 1 1 1 1 1>/4"
 played = straight.when(lambda bar: 8 <= bar < 24, lambda _: broken).when(lambda bar: 24 <= bar < 36, lambda _: wild)
 track("drums", played.set(velocity="[118 96 104 92]*2").mask(drums), on="slices")
-track("roll", note("[12 12 12 12 4 4 4 4]", speed="1.65 1.65 1.9 2.2", velocity="[60 70 80 90 100 108 116 124]")
-      .mask("<0 0 0 0 0 0 0 1>").mask("<0 1 0 0 0 1 0 0 0 0>/4"), on="slices")  # fmt: skip
+track(
+    "roll",
+    note("[12 12 12 12 4 4 4 4]", speed="1.65 1.65 1.9 2.2", velocity="[60 70 80 90 100 108 116 124]")
+    .mask("<0 0 0 0 0 0 0 1>")
+    .mask("<0 1 0 0 0 1 0 0 0 0>/4"),
+    on="slices",
+)
 track("hats", s("hh*16?0.3", gain="[0.5 0.2 0.35 0.2]*4", pan=sine.slow(2).range(0.15, 0.85)).mask(bass), on="hats")
 crash = s("oh", gain=0.8, pan="<0.3 0.7>", speed=0.7).mask("<1 0 0 0>")
 track("crash", crash.mask("<0 0 1 0 0 0 1 0 0 1>/4"), on="hats")

@@ -30,8 +30,15 @@ track("bass", bassline.mask("<1 1 1 1 1 1 1 1 0 1 0 0 1 1 1 1 1 1>"), on="bass")
 
 chords = "<g3'minor c3'minor'3'i g3'minor c3'minor'3'i g3'minor c3'minor'3'i ef3'major f3'major>"
 track("skank", note(chords).struct("~ t ~ t").set(velocity="<96 90>", legato=0.35).add(12), on="guitar")
-track("bubble", note(chords).struct("[~ t t ~]*4").set(velocity="[70 52]*4", legato=0.5).swing(1 / 5, 8)
-      .mask("<0 0 1 1 1 1 1 1 0 0 0 0 1 1 1 1 1 0>"), on="organ")  # fmt: skip
+track(
+    "bubble",
+    note(chords)
+    .struct("[~ t t ~]*4")
+    .set(velocity="[70 52]*4", legato=0.5)
+    .swing(1 / 5, 8)
+    .mask("<0 0 1 1 1 1 1 1 0 0 0 0 1 1 1 1 1 0>"),
+    on="organ",
+)
 
 verse = note("<[d5@3 c5 bf4@2 g4@2] [~ ~ g4 a4 bf4@3 ~] [d5@2 f5@2 ef5 d5 c5@2] [d5@4 ~ ~ ~ ~]>", velocity=84)
 track("tune", verse.mask("<0 0 0 0 1 1 1 1 0 0 0 0 1 1 1 1 0 0>"), on="tune", legato=0.85)

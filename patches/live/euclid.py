@@ -44,8 +44,14 @@ right = note(scale("d4 minPent", "<4 7 5 2 6 3 5>(7,12,2)"), velocity="92 66 76 
 left = note(scale("d3 minPent", "<0 2 4 1 3>(5,12)"), velocity="96 70 84 74 88")
 track("right", right.mask(here(14, 28)).add(here(16, 24).replace("1", "3")), on="balafon", beats=4, pan=0.66)
 track("left", left.mask(here(13, 28)).add(here(16, 24).replace("1", "3")), on="balafon", beats=4, pan=0.34)
-track("canon", right.late(1 / 4).mask(here(20, 28)).add(12).add(here(16, 24).replace("1", "3")), on="balafon", pan=0.85,
-      beats=4, velocity=54)  # fmt: skip
+track(
+    "canon",
+    right.late(1 / 4).mask(here(20, 28)).add(12).add(here(16, 24).replace("1", "3")),
+    on="balafon",
+    pan=0.85,
+    beats=4,
+    velocity=54,
+)
 gongs = note("<d3 ~ a2 ~ d3 ~ a2 [~ d2] d3 ~ a2 ~ d2 ~ ~ ~ f2 ~ c3 ~ f2 ~ c3 ~ d3 a2 d3 a2 d2 ~>", velocity=96)
 track("gong", gongs.set(pan=0.5), on="gong", beats=4)
 

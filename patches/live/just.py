@@ -71,8 +71,13 @@ def plucks():
             up = [*numbers, numbers[1] * 2, numbers[2] * 2, numbers[-1] * 2]
             for place, number in enumerate(up if bar == 0 else up[::-1]):
                 speed = float(root * number * 2 * BASE / PLUCK)
-                sample("pluck", at=bar * 4 + place / 2, speed=speed, velocity=(52 + 14 * (place % 4 == 0)) * loud + 8,
-                       pan=0.35 + 0.3 * (place % 2))  # fmt: skip
+                sample(
+                    "pluck",
+                    at=bar * 4 + place / 2,
+                    speed=speed,
+                    velocity=(52 + 14 * (place % 4 == 0)) * loud + 8,
+                    pan=0.35 + 0.3 * (place % 2),
+                )
 
 
 @loop(on="bell")

@@ -96,9 +96,14 @@ def left_hand():
     if bar() == LAST:
         play(["f2", "a3", "ef4", "g4", "d5", "a5"], 8, velocity=72)
         stop()
-    for at, lasts in pick([
-        ((0, 1), (1 + LATE, 1 / 3)), ((LATE, 1 / 2), (3, 1 / 2)), ((1, 1 / 3), (2 + LATE, 1)), ((1 + LATE, 2),),
-    ]):  # fmt: skip
+    for at, lasts in pick(
+        [
+            ((0, 1), (1 + LATE, 1 / 3)),
+            ((LATE, 1 / 2), (3, 1 / 2)),
+            ((1, 1 / 3), (2 + LATE, 1)),
+            ((1 + LATE, 2),),
+        ]
+    ):
         play(harmony(bar())[1].split(), lasts, velocity=between(48, 64) * loud(), at=at)
     yield 4
 

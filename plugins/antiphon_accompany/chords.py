@@ -1,24 +1,195 @@
-"""Chords and keys as numbers: 0 to 11 major on C to B, 12 to 23 minor; a chord may be relative to a tonic."""
+"""Chords: the 24 triads as numbers (0 to 11 major on C to B, 12 to 23 minor), and `Chord` with sevenths and bass.
+
+The harmoniser counts in triads; what is given, recognised and played are `Chord`s.
+"""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
 
 from antiphon.api import FLAT_NAMES
 
 KEYS = FLAT_NAMES + tuple(f"{name}m" for name in FLAT_NAMES)
-"""The 24 keys, and the 24 chords, by number."""
+"""The 24 keys, and the 24 triads, by number."""
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MAJOR = ("", "maj", "maj7", "7", "maj6", "maj9", "9")
 _MINOR = ("min", "min7", "min6", "minmaj7", "min9")
 
 
+class Kind(NamedTuple):
+    """A kind of chord. tones: semitones above the root.  harte: as in annotations.  xml: its name in MusicXML."""
+
+    tones: tuple[int, ...]
+    harte: str
+    xml: str
+
+
+KINDS = {
+    "": Kind((0, 4, 7), "maj", "major"),
+    "m": Kind((0, 3, 7), "min", "minor"),
+    "7": Kind((0, 4, 7, 10), "7", "dominant"),
+    "maj7": Kind((0, 4, 7, 11), "maj7", "major-seventh"),
+    "m7": Kind((0, 3, 7, 10), "min7", "minor-seventh"),
+    "sus4": Kind((0, 5, 7), "sus4", "suspended-fourth"),
+    "sus2": Kind((0, 2, 7), "sus2", "suspended-second"),
+    "7sus4": Kind((0, 5, 7, 10), "sus4(b7)", "suspended-fourth"),
+    "6": Kind((0, 4, 7, 9), "maj6", "major-sixth"),
+    "m6": Kind((0, 3, 7, 9), "min6", "minor-sixth"),
+    "dim": Kind((0, 3, 6), "dim", "diminished"),
+    "m7b5": Kind((0, 3, 6, 10), "hdim7", "half-diminished"),
+    "dim7": Kind((0, 3, 6, 9), "dim7", "diminished-seventh"),
+    "aug": Kind((0, 4, 8), "aug", "augmented"),
+    "9": Kind((0, 4, 7, 10, 2), "9", "dominant-ninth"),
+    "maj9": Kind((0, 4, 7, 11, 2), "maj9", "major-ninth"),
+    "m9": Kind((0, 3, 7, 10, 2), "min9", "minor-ninth"),
+    "mmaj7": Kind((0, 3, 7, 11), "minmaj7", "major-minor"),
+    "add9": Kind((0, 4, 7, 2), "maj(9)", "major"),
+}
+"""By the ending of their names. Of two that share their tones the first is recognised."""
+_ALIASES = {kind.harte: name for name, kind in KINDS.items()} | {
+    "maj": "",
+    "M": "",
+    "min": "m",
+    "-": "m",
+    "-7": "m7",
+    "M7": "maj7",
+    "ma7": "maj7",
+    "mi": "m",
+    "mi7": "m7",
+    "sus": "sus4",
+    "7sus": "7sus4",
+    "+": "aug",
+    "o": "dim",
+    "o7": "dim7",
+    "ø": "m7b5",
+    "m7-5": "m7b5",
+    "min7b5": "m7b5",
+    "2": "add9",
+    "mM7": "mmaj7",
+}
+_DEGREES = {
+    "1": 0,
+    "b2": 1,
+    "2": 2,
+    "9": 2,
+    "b3": 3,
+    "3": 4,
+    "4": 5,
+    "b5": 6,
+    "5": 7,
+    "#5": 8,
+    "b6": 8,
+    "6": 9,
+    "b7": 10,
+    "7": 11,
+}
+_DEGREE_OF = {0: "1", 1: "b2", 2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "b6", 9: "6", 10: "b7", 11: "7"}
+_NAME = re.compile(r"([A-G])([#b]{0,2})(?::?)([^/\s]*)(?:/([A-G][#b]{0,2}|[b#]?\d+))?$")
+_OMITTED = {(0, 4, 10): "7", (0, 3, 10): "m7", (0, 4, 11): "maj7"}
+_KIND_OF = {frozenset(tones): name for tones, name in _OMITTED.items()} | {
+    frozenset(kind.tones): name for name, kind in reversed(KINDS.items())
+}
+
+
+class Chord(NamedTuple):
+    """A chord. root, bass: pitch classes.  kind: a key of `KINDS`."""
+
+    root: int
+    kind: str
+    bass: int
+
+    @property
+    def tones(self) -> tuple[int, ...]:
+        """Pitch classes: root, third or its suspension, fifth, and what is above."""
+        return tuple((self.root + step) % 12 for step in KINDS[self.kind].tones)
+
+    @property
+    def triad(self) -> int:
+        """The nearest of the 24 triads."""
+        return self.root + 12 * (3 in KINDS[self.kind].tones)
+
+    @property
+    def name(self) -> str:
+        """As musicians write it: "Am7", "C/E"."""
+        below = f"/{FLAT_NAMES[self.bass]}" if self.bass != self.root else ""
+        return f"{FLAT_NAMES[self.root]}{self.kind}{below}"
+
+    @property
+    def label(self) -> str:
+        """As annotations write it: "A:min7", "C:maj/3"."""
+        below = f"/{_DEGREE_OF[(self.bass - self.root) % 12]}" if self.bass != self.root else ""
+        return f"{FLAT_NAMES[self.root]}:{KINDS[self.kind].harte}{below}"
+
+
+@cache
+def triad_chord(number: int) -> Chord:
+    """One of the 24 triads as a chord."""
+    return Chord(number % 12, "m" if number >= 12 else "", number % 12)
+
+
+def read_chord(text: str) -> Chord | None:
+    """Reads a chord's name or label: "Am7", "C/E", "A:min7", "C:maj/3".
+
+    Returns:
+        The chord; None for "N".
+
+    Raises:
+        ValueError: It is no chord that is known here.
+    """
+    if text in ("N", "N.C.", "NC"):
+        return None
+    if (found := _NAME.match(text)) is None:
+        raise ValueError(text)
+    letter, accidental, kind, below = found.groups()
+    kind = kind if kind in KINDS else _ALIASES.get(kind, kind)
+    if kind not in KINDS:
+        raise ValueError(text)
+    root = _class(letter + accidental)
+    if not below:
+        return Chord(root, kind, root)
+    if below[0] in _STEPS:
+        return Chord(root, kind, _class(below))
+    if below not in _DEGREES:
+        raise ValueError(text)
+    return Chord(root, kind, (root + _DEGREES[below]) % 12)
+
+
+def _class(name: str) -> int:
+    return (_STEPS[name[0]] + name.count("#") - name[1:].count("b")) % 12
+
+
+def recognise(pitches: Iterable[int]) -> Chord | None:
+    """The chord of the keys that are down, its lowest key the bass; None below three pitch classes or for another."""
+    keys = sorted(pitches)
+    if not keys:
+        return None
+    low = keys[0] % 12
+    classes = {key % 12 for key in keys}
+    for held in (classes, classes - {low}):
+        if len(held) < 3:
+            continue
+        for up in range(12):
+            root = (low + up) % 12
+            if root not in held:
+                continue
+            kind = _KIND_OF.get(frozenset((c - root) % 12 for c in held))
+            # a suspension or sixth on another tone than the lowest is the inversion of a commoner chord
+            if kind is not None and (root == low or kind[:3] not in ("sus", "6", "m6")):
+                return Chord(root, kind, low)
+    return None
+
+
 def tones(chord: int) -> tuple[int, int, int]:
-    """Root, third, fifth as pitch classes."""
+    """Root, third, fifth of a triad as pitch classes."""
     root, minor = chord % 12, chord >= 12
     return root, (root + (3 if minor else 4)) % 12, (root + 7) % 12
 
 
 def relative(chord: int, tonic: int) -> int:
-    """The chord as seen from `tonic`: its root counted in semitones above it."""
+    """The triad as seen from `tonic`: its root counted in semitones above it."""
     return chord // 12 * 12 + (chord - tonic) % 12
 
 
@@ -28,7 +199,7 @@ def absolute(chord: int, tonic: int) -> int:
 
 
 def label(chord: int) -> str:
-    """Name of a chord in the notation of annotations: "C:maj", "A:min"."""
+    """Name of a triad in the notation of annotations: "C:maj", "A:min"."""
     return f"{FLAT_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}"
 
 
@@ -38,7 +209,6 @@ def parse(text: str) -> int:
         return -2
     name, _, quality = text.partition(":")
     quality = quality.partition("/")[0]
-    root = _STEPS[name[0]] + name.count("#") - name[1:].count("b")
     if quality in _MAJOR:
-        return root % 12
-    return 12 + root % 12 if quality in _MINOR else -1
+        return _class(name)
+    return 12 + _class(name) if quality in _MINOR else -1

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
+from antiphon_accompany.chords import Chord
+from antiphon_accompany.chordtext import Span
 from antiphon_accompany.harmony import HarmonyTracker
 from antiphon_accompany.melody import Melody
 from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.processor import Accompany
+from antiphon_accompany.processor import PART_OF, Accompany
 from antiphon_accompany.tables import installed_tables
 
 TICKS = 480
@@ -78,6 +80,8 @@ def accompany_file(
     ends: float | None = None,
     labels: list[tuple[float, int]] | None = None,
     tonics: list[int] | None = None,
+    spans: Sequence[Span] = (),
+    played: list[Span] | None = None,
 ) -> list[BeatNote]:
     """The accompaniment of a melody. No bar is left empty and no note is longer than the piece.
 
@@ -89,9 +93,11 @@ def accompany_file(
         ends: Beat to play up to; by default the end of the melody's last bar.
         labels: Receives (beat, chord) for each beat.
         tonics: Receives the key at each beat, 0 to 23.
+        spans: Chords that are given, in quarter notes.
+        played: Receives the chords that were played.
 
     Returns:
-        Notes in order of their start.
+        Notes in order of their start, each with its part.
 
     Raises:
         ParamError: A setting is invalid.
@@ -114,10 +120,20 @@ def accompany_file(
         moved = [_rescaled(note, part.start, 1.0 / part.unit, turn) for note in notes]
         chords: list[tuple[float, int]] = []
         keys: list[int] = [] if tonics is None else tonics
-        played = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, chords, keys)
+        own = [
+            Span((s.start - part.start) / part.unit + turn, (s.end - part.start) / part.unit + turn, s.chord)
+            for s in spans
+        ]
+        changes: list[tuple[float, Chord | None]] = []
+        made = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, chords, keys, own, changes)
         if labels is not None:
             labels += [(part.start + (beat - turn) * part.unit, chord) for beat, chord in chords]
-        result += [note for note in (_back(n, part, turn) for n in played) if note.start >= 0.0]
+        if played is not None:
+            edges = [part.start + (beat - turn) * part.unit for beat, _ in changes] + [part.start + length * part.unit]
+            played += [
+                Span(max(0.0, a), b, c) for a, b, (_, c) in zip(edges, edges[1:], changes, strict=False) if b > a
+            ]
+        result += [note for note in (_back(n, part, turn) for n in made) if note.start >= 0.0]
     return sorted(result)
 
 
@@ -134,12 +150,12 @@ def meter_of(settings: Mapping[str, Value]) -> int | None:
 
 
 def _rescaled(note: BeatNote, start: float, scale: float, turn: float) -> BeatNote:
-    return BeatNote((note.start - start) * scale + turn, (note.end - start) * scale + turn, note.pitch, note.velocity)
+    return note._replace(start=(note.start - start) * scale + turn, end=(note.end - start) * scale + turn)
 
 
 def _back(note: BeatNote, part: Section, turn: float) -> BeatNote:
     start, end = (part.start + (beat - turn) * part.unit for beat in (note.start, note.end))
-    return BeatNote(start, end, note.pitch, note.velocity)
+    return note._replace(start=start, end=end)
 
 
 def first_bar(notes: Sequence[BeatNote], meter: int) -> int:
@@ -188,6 +204,8 @@ def _run(
     ends: float,
     labels: list[tuple[float, int]],
     tonics: list[int],
+    spans: Sequence[Span],
+    changes: list[tuple[float, Chord | None]],
 ) -> list[BeatNote]:
     """Runs the processor from beat `first` to `ends` of its clock, a beat each call."""
     node = Accompany()
@@ -197,7 +215,7 @@ def _run(
     tempo = spec.rate * 60.0 / TICKS
     begins = min(note.start for note in notes)
     opening = math.ceil(begins) + _OPENING * int(float(settings["meter"]))
-    node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening)
+    node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening, spans)
     timed: list[tuple[int, int, Event]] = []
     for note in notes:
         start, end = round(note.start * TICKS), max(round(note.start * TICKS) + 1, round(note.end * TICKS))
@@ -206,7 +224,7 @@ def _run(
     io = IO((), (), cells, BlockTime(tempo=tempo))
     at, stop = round(first * TICKS), round(ends * TICKS)
     place = next((n for n, item in enumerate(timed) if item[0] >= at), len(timed))
-    sounding: dict[int, tuple[int, float]] = {}
+    sounding: dict[tuple[int, int], tuple[int, float]] = {}
     result: list[BeatNote] = []
     while at <= stop:
         # the call after the last beat finds the clock stopped, and everything is ended
@@ -225,16 +243,19 @@ def _run(
         node.process(io)
         for event in io.events_out:
             when = at + event.offset
+            key = event.channel, event.number
             if event.kind == "on":
-                sounding[event.number] = (when, event.value)
-            elif event.number in sounding:
-                start, velocity = sounding.pop(event.number)
+                sounding[key] = (when, event.value)
+            elif key in sounding:
+                start, velocity = sounding.pop(key)
                 if when > start:
-                    result.append(BeatNote(start / TICKS, when / TICKS, event.number, velocity))
+                    note = BeatNote(start / TICKS, when / TICKS, event.number, velocity, PART_OF[event.channel])
+                    result.append(note)
         if at < stop:
             labels.append((at / TICKS, int(io.reports.get("chord", -1))))
             tonics.append(int(io.reports.get("tonic", 0)))
         for cell in cells.values():
             cell.settle(at + frames)
         at += frames
+    changes += node.played
     return result

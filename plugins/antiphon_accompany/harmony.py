@@ -21,8 +21,10 @@ REACH = 17
 """Beats before and after the current one that the discriminants use."""
 CAP = 0.35
 """Upper bound of a pitch class in a window, with lookahead: its presence matters more than its length."""
-KEY_CHANGE = 1e-3
-"""Probability of a new key at each beat."""
+KEY_CHANGE, KEY_CHANGE_LIVE = 1e-3, 1e-2
+"""Probability of a new key at each beat, with a file's lookahead and without."""
+MEMORY = 0.97
+"""Live, the exponent of what is known of the key, at each beat: older beats weigh less."""
 SHARPNESS, PRIOR, INERTIA = 0.65, 0.2, 0.6
 """Exponents of the discriminants, of the chord's own frequency in them, and of the transitions; tuned by songs."""
 PHASES = (0.7, 0.08, 0.14, 0.08)
@@ -78,8 +80,15 @@ class HarmonyTracker:
     """
 
     def __init__(
-        self, tables: HarmonyTables, meter: int = 4, key: int | None = None, phases: tuple[float, ...] = PHASES
+        self,
+        tables: HarmonyTables,
+        meter: int = 4,
+        key: int | None = None,
+        phases: tuple[float, ...] = PHASES,
+        *,
+        live: bool = False,
     ) -> None:
+        self._live = live
         self._tables = tables
         stiff = tables.next**INERTIA
         stiff /= stiff.sum(axis=-1, keepdims=True)
@@ -134,8 +143,11 @@ class HarmonyTracker:
         row = beat % melody.size
         seen = np.concatenate((melody.durations[row][_ROLL], melody.onsets[row][_ROLL]), axis=1)
         score = seen @ self._tables.heard
+        if self._live:
+            self._both **= MEMORY
+        change = KEY_CHANGE_LIVE if self._live else KEY_CHANGE
         self._both = self._both @ self._free[place]
-        self._both += KEY_CHANGE * (self._both.sum(axis=(1, 2, 3), keepdims=True) * self._spread - self._both)
+        self._both += change * (self._both.sum(axis=(1, 2, 3), keepdims=True) * self._spread - self._both)
         self._both *= np.exp(score - score.max())
         self._both /= self._both.sum()
         self.weights = self._both.sum(axis=3)
@@ -161,6 +173,19 @@ class HarmonyTracker:
             after = after @ self._stiff[later % self.meter].transpose(0, 1, 3, 2)
             after /= after.max(axis=3, keepdims=True)
         return self._mean_chances(self._chord * after)
+
+    def forecast(self, beat: int, count: int) -> list[int]:
+        """The likeliest chords of the beats after `beat`, by the transitions alone: what has been decided goes on.
+
+        Args:
+            beat: The beat that was decided last.
+            count: Beats ahead.
+        """
+        state, chords = self._chord, []
+        for later in range(beat + 1, beat + 1 + count):
+            state = state @ self._stiff[later % self.meter]
+            chords.append(int(self._mean_chances(state).argmax()))
+        return chords
 
     def _evidence(self, melody: Melody, beat: int, known: int) -> F32:
         whole = self._seen.get(beat)

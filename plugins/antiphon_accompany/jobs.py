@@ -1,27 +1,64 @@
-"""The file job `antiphon run accompany melody.mid out.mid`: the melody with a piano accompaniment."""
+"""The file job `antiphon run accompany melody.mid out.mid`: the melody with the parts of a band."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 from antiphon.api import UsageError
-from antiphon.api.files import MIDI_SUFFIXES, printable_path, write_atomic
-from antiphon.api.jobs import FileJob, Written
+from antiphon.api.files import MIDI_SUFFIXES, format_of, printable_path, write_atomic
+from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.chords import label
+from antiphon_accompany.chordtext import text_of
 from antiphon_accompany.midifiles import accompany_midi
+from antiphon_accompany.recording import melody_of_sound, write_band
+
+CHORDS_OUT = (".txt", ".lab", ".musicxml")
+"""Endings of a file of chords; those of the last are MusicXML, of the others lines."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """source, target: MIDI files; a report has the key and each beat: {"key": "Am", "chords": [[0.0, "A:min"], …]}."""
-    if job.target.suffix.lower() not in MIDI_SUFFIXES:
-        raise UsageError(f"accompany writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}")
-    summary = accompany_midi(job.source, job.target, job.settings)
+    """Writes a melody with the parts of a band.
+
+    Args:
+        job: `source` is a MIDI file or a recording of one voice; `target` a MIDI file or, of a recording, a sound: the
+            recording with the band beneath it. A report has the key and each beat: {"key": "Am", "chords": [[0.0,
+            "A:min"], …]}.
+
+    Raises:
+        UsageError: The files or options do not go together.
+        FileError: A file cannot be read or written.
+    """
+    heard, to_sound = not is_midi(job.source), not is_midi(job.target)
+    if to_sound and not heard:
+        raise UsageError(
+            f"accompany writes MIDI of a MIDI file: OUT must end in {' or '.join(MIDI_SUFFIXES)}; antiphon run synth "
+            "plays it"
+        )
+    if to_sound:
+        format_of(job.target)
+    chords_out = job.beside.get("chords-out")
+    if chords_out is not None and chords_out.suffix.lower() not in CHORDS_OUT:
+        raise UsageError(f"--chords-out ends in {' or '.join(CHORDS_OUT)}, not {chords_out.suffix or 'nothing'}")
+    given = job.given.get("chords", "") or str(job.settings.get("chords", ""))
+    text = text_of(given) if given else ""
+    with tempfile.TemporaryDirectory() as folder:
+        source = melody_of_sound(job, Path(folder)) if heard else job.source
+        target = Path(folder) / "band.mid" if to_sound else job.target
+        summary = accompany_midi(source, target, job.settings, text)
+    if to_sound:
+        summary = replace(summary, seconds=write_band(job, summary.notes, summary.tempo))
     job.progress(1.0)
     bars = "1 bar" if summary.bars == 1 else f"{summary.bars} bars"
     lines = (f"{len(summary.notes)} notes added", summary.key, f"{bars} at {summary.tempo:.4g} bpm")
-    made = (Written(job.target, printable_path(job.source), summary.seconds, found=lines),)
-    if "report" not in job.beside:
-        return made
-    chords = [[round(beat, 4), label(chord)] for beat, chord in summary.chords if chord >= 0]
-    write_atomic(job.beside["report"], (json.dumps({"key": summary.key, "chords": chords}) + "\n").encode())
-    return (*made, Written(job.beside["report"], f"the chords of {len(chords)} beats"))
+    made = [Written(job.target, printable_path(job.source), summary.seconds, found=lines)]
+    if chords_out is not None:
+        write_atomic(chords_out, summary.lead(chords_out.suffix.lower()).encode())
+        made.append(Written(chords_out, "the chords that were played"))
+    if "report" in job.beside:
+        chords = [[round(beat, 4), label(chord)] for beat, chord in summary.chords if chord >= 0]
+        write_atomic(job.beside["report"], (json.dumps({"key": summary.key, "chords": chords}) + "\n").encode())
+        made.append(Written(job.beside["report"], f"the chords of {len(chords)} beats"))
+    return tuple(made)

@@ -5,23 +5,29 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import mido
 
 from antiphon.api import FileError, Value
-from antiphon.api.files import open_midi, write_atomic
+from antiphon.api.files import MidiTimes, open_midi, write_atomic
 from antiphon_accompany.chords import KEYS
+from antiphon_accompany.chordtext import Span, lines_of, musicxml, spans_of
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.processor import parts_of
+from antiphon_accompany.styles import load, shipped
 
-NAME = "ACCOMPANIMENT"
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
 """The shortest note a time signature may count in."""
 _DRUMS = 9
+_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
+_LOW = 55
+"""Mean pitch below which a track is no melody."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Read:
         melody: Its notes, in beats.
         track: Index of their track.
         tempo: Mean beats a minute.
+        tempos: (beat, beats a minute) of each change.
     """
 
     file: mido.MidiFile
@@ -40,26 +47,32 @@ class Read:
     channel: int
     tempo: float
     signatures: list[tuple[float, int, int]]
+    tempos: list[tuple[float, float]]
 
 
 def read(path: Path) -> Read:
-    """Reads the melody: the track of that name, else the first with notes that is not drums.
+    """Reads the melody: the track that is named so, else the first that is like one, else the first with notes.
+
+    A channel of a track is one of its own; drums are left out.
 
     Raises:
         FileError: The file cannot be read.
     """
     file: mido.MidiFile = open_midi(path)
-    tracks = [(n, *_notes(track, file.ticks_per_beat)) for n, track in enumerate(file.tracks)]
-    played = [item for item in tracks if item[1]]
+    tracks = [(n, _notes(track, file.ticks_per_beat)) for n, track in enumerate(file.tracks)]
+    played = [(n, notes, channel) for n, channels in tracks for channel, notes in channels.items()]
     if not played:
         raise FileError(f"{path.name} has no notes to accompany")
-    named = [item for item in played if "melody" in file.tracks[item[0]].name.lower()]
-    track, notes, channel = (named or played)[0]
+    names = [(item, file.tracks[item[0]].name.lower()) for item in played]
+    named = [item for word in _NAMES for item, name in names if word in name]
+    whole = max(note.end for _, notes, _ in played for note in notes)
+    like = [item for item in played if _melodic(item[1], whole)]
+    track, notes, channel = (named or like or played)[0]
     last = max(note.end for note in notes)
     if len(notes) > MOST_NOTES or last > MOST_BEATS:
         raise FileError(f"{path.name} is too long: at most {MOST_NOTES} notes and {MOST_BEATS} beats")
     tempos, signatures = _conductor(file)
-    return Read(file, notes, track, channel, _mean_tempo(tempos, last), signatures)
+    return Read(file, notes, track, channel, _mean_tempo(tempos, last), signatures, tempos)
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
@@ -122,6 +135,8 @@ class Accompanied:
         bars: Bars of the melody.
         tempo: Mean beats a minute.
         seconds: Length of the whole file.
+        spans: The chords that were played, in quarter notes.
+        lead: The same as text of a file: its ending gives the text.
     """
 
     notes: list[BeatNote]
@@ -130,10 +145,25 @@ class Accompanied:
     bars: int
     tempo: float
     seconds: float
+    spans: list[Span]
+    lead: Callable[[str], str]
 
 
-def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | None = None) -> Accompanied:
-    """Writes `source` with an accompaniment in a further track, otherwise unchanged."""
+def accompany_midi(
+    source: Path, target: Path, settings: Mapping[str, Value] | None = None, chords_text: str = ""
+) -> Accompanied:
+    """Writes `source` with a track for each part, otherwise unchanged.
+
+    Args:
+        source: A MIDI file with a melody.
+        target: The file to be written.
+        settings: Parameters of `accompany`.
+        chords_text: Chords that are given, as for `chordtext.spans_of`; "" estimates them.
+
+    Raises:
+        FileError: The source cannot be used.
+        UsageError: The chords cannot be read.
+    """
     given = read(source)
     options = dict(settings or {})
     parts = sections(given, meter_of(options))
@@ -146,30 +176,81 @@ def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | N
         )
     tonics: list[int] = []
     chords: list[tuple[float, int]] = []
-    notes = accompany_file(given.melody, options, given.tempo, parts, labels=chords, tonics=tonics)
+    times = MidiTimes(tuple(given.tempos))
+    spans: list[Span] = []
+    played: list[Span] = []
+    # where the bars are not the file's they are those that were found or asked for
+    own = len(parts) > 1 or (parts[0].start == 0.0 and not meter_of(options))
+    measures = given.signatures if own else [(max(0.0, parts[0].start), parts[0].meter, 4)]
+    if chords_text:
+        start, upper, lower = measures[0]
+        spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, max(n.end for n in given.melody))
+    notes = accompany_file(given.melody, options, given.tempo, parts, None, chords, tonics, spans, played)
     ticks = given.file.ticks_per_beat
-    messages: list[tuple[int, int, mido.Message]] = []
-    channel = next(c for c in range(16) if c not in (given.channel, _DRUMS))
-    for note in notes:
-        start = round(note.start * ticks)
-        end = max(start + 1, round(note.end * ticks))
-        loud = min(127, max(1, round(note.velocity * 127)))
-        messages.append((start, 1, mido.Message("note_on", note=note.pitch, velocity=loud, channel=channel)))
-        messages.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=channel)))
-    messages.sort(key=lambda item: (item[0], item[1], item[2].note))
-    track = mido.MidiTrack([mido.MetaMessage("track_name", name=NAME, time=0)])
-    track.append(mido.Message("program_change", program=0, channel=channel, time=0))
-    at = 0
-    for when, _, message in messages:
-        track.append(message.copy(time=when - at))
-        at = when
     midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
-    midi.tracks.extend([*given.file.tracks, track])
+    midi.tracks.extend(given.file.tracks)
+    names = parts_of(str(options.get("parts", "piano")))
+    used = {m.channel for track in given.file.tracks for m in track if m.type == "note_on"}
+    # where the file leaves none free, another track's: they are played together
+    free = sorted((c for c in range(16) if c not in (given.channel, _DRUMS)), key=lambda c: (c in used, c))
+    programs = _programs(options)
+    for part in names:
+        channel = _DRUMS if part == "drums" else free.pop(0)
+        midi.tracks.append(_track(part, [n for n in notes if n.part == part], channel, programs.get(part, 0), ticks))
     buffer = io.BytesIO()
     midi.save(file=buffer)
     write_atomic(target, buffer.getvalue())
     key = KEYS[Counter(tonics).most_common(1)[0][0]] if tonics else ""
-    return Accompanied(notes, key, chords, _bars(parts, max(n.end for n in given.melody)), given.tempo, midi.length)
+    end = max(n.end for n in given.melody)
+
+    def lead(ending: str) -> str:
+        if ending == ".musicxml":
+            return musicxml(_joined(played), measures, max(end, *(span.end for span in played)))
+        return lines_of(_joined(played), times.seconds)
+
+    return Accompanied(notes, key, chords, _bars(parts, end), given.tempo, midi.length, played, lead)
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    """Spans of which no two in a row have the same chord."""
+    made: list[Span] = []
+    for span in spans:
+        if made and made[-1].chord == span.chord:
+            made[-1] = made[-1]._replace(end=span.end)
+        else:
+            made.append(span)
+    return made
+
+
+def _programs(options: Mapping[str, Value]) -> dict[str, int]:
+    """The program of each part, by the style; of `auto` the ballad's."""
+    own, name = str(options.get("own", "")), str(options.get("style", "auto"))
+    style = load(Path(own)) if own else shipped("ballad" if name == "auto" else name)
+    return {part: given.program for part, given in style.parts.items()}
+
+
+def _track(name: str, notes: list[BeatNote], channel: int, program: int, ticks: int) -> mido.MidiTrack:
+    """A track of one part."""
+    messages: list[tuple[int, int, mido.Message]] = []
+    begun: dict[int, int] = {}
+    for note in reversed(notes):
+        start = round(note.start * ticks)
+        # of two on one key the first ends where the next begins, in whole ticks as well
+        end = min(max(start + 1, round(note.end * ticks)), begun.get(note.pitch, 1 << 60))
+        if end <= start:
+            continue
+        begun[note.pitch] = start
+        loud = min(127, max(1, round(note.velocity * 127)))
+        messages.append((start, 1, mido.Message("note_on", note=note.pitch, velocity=loud, channel=channel)))
+        messages.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=channel)))
+    messages.sort(key=lambda item: (item[0], item[1], item[2].note))
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name=name, time=0)])
+    track.append(mido.Message("program_change", program=program, channel=channel, time=0))
+    at = 0
+    for when, _, message in messages:
+        track.append(message.copy(time=when - at))
+        at = when
+    return track
 
 
 def _bars(parts: list[Section], last: float) -> int:
@@ -181,16 +262,16 @@ def _bars(parts: list[Section], last: float) -> int:
     return total
 
 
-def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[BeatNote], int]:
-    """A track's notes in beats, drums left out, and the channel of the first. One never ended ends with the track."""
+def _notes(track: mido.MidiTrack, ticks: int) -> dict[int, list[BeatNote]]:
+    """A track's notes in beats by channel, drums left out. One never ended ends with the track."""
     open_: dict[tuple[int, int], tuple[int, int]] = {}
-    notes: list[BeatNote] = []
-    channel, at = -1, 0
+    channels: dict[int, list[BeatNote]] = {}
+    at = 0
 
     def end(key: tuple[int, int]) -> None:
         start, loud = open_.pop(key)
         if at > start:
-            notes.append(BeatNote(start / ticks, at / ticks, key[1], loud / 127.0))
+            channels.setdefault(key[0], []).append(BeatNote(start / ticks, at / ticks, key[1], loud / 127.0))
 
     for message in track:
         at += message.time
@@ -201,10 +282,17 @@ def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[BeatNote], int]:
             end(key)
         if message.type == "note_on" and message.velocity:
             open_[key] = (at, message.velocity)
-            channel = message.channel if channel < 0 else channel
     for key in list(open_):
         end(key)
-    return sorted(notes), channel
+    return {channel: sorted(notes) for channel, notes in sorted(channels.items())}
+
+
+def _melodic(notes: list[BeatNote], whole: float) -> bool:
+    """Whether notes are like a melody: not low, mostly one at a time, and through a third of the piece."""
+    sounding = sum(note.end - note.start for note in notes)
+    over = sum(max(0.0, a.end - b.start) for a, b in pairwise(notes))
+    height = sum(note.pitch for note in notes) / len(notes)
+    return height >= _LOW and over < 0.3 * sounding and notes[-1].end - notes[0].start > whole / 3.0
 
 
 def _conductor(file: mido.MidiFile) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:

@@ -13,9 +13,11 @@ class BeatNote(NamedTuple):
         end: Beats from the beginning.
         pitch: MIDI number.
         velocity: Above 0 to 1.
+        part: Of the band, or "".
     """
 
     start: float
     end: float
     pitch: int
     velocity: float = 0.7
+    part: str = ""

@@ -1,16 +1,16 @@
-"""The pianist: given a chord a beat ahead, plays its notes, and avoids the keys of the melody."""
+"""The band: strikes of its parts beat by beat, and the keys that they are on the chord of the moment."""
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from antiphon_accompany.styles import Strike, bar, chosen
-from antiphon_accompany.voicing import Hands
+from antiphon_accompany.chords import Chord
+from antiphon_accompany.styles import LEFT, PARTS, PHRASE, Strike, Style, placed, shipped
+from antiphon_accompany.voicing import BASS, Voices, bass_of, left_hand
 
-NOTES_PER_BEAT = 3.45
-"""Notes that a pianist plays per beat at 80 beats a minute; more at slower tempos (POP909's training songs)."""
 CLASHES = (1, 13)
 """Semitones between two notes that clash: a semitone, a minor ninth."""
 ROOM = 3
@@ -19,26 +19,53 @@ CROWD = 8
 """More sounding keys than these are not treated as a melody, since they cannot all be avoided."""
 LOUDNESS = 0.72
 """Velocity relative to the melody's."""
+LATE = {"piano": 9.0, "guitar": 9.0, "bass": 8.0, "drums": 7.0, "pad": 11.0}
+"""Standard deviation of the onsets in ms, at humanise 0.5."""
+LATEST = 40.0
+"""ms by which an onset is off the grid at most."""
+ROLL = 2.5
+"""ms between two tones of a chord, at most, at humanise 0.5."""
+TOUCH = 0.22
+"""Range of a velocity's variation at humanise 1."""
+_TONES = ("voice1", "voice2", "voice3")
+_WEIGHTS = (1.08, 1.0, 0.92)
+"""Factors of the velocity on the first of a bar, on another beat and between beats."""
+_STEPS = ("third", "fifth", "octave", "fifth")
+"""What a walking bass goes to between roots."""
+_CALM = ("ballad", "arpeggio", "ballad", "pop")
+_MOVING = ("pop", "ballad", "block", "pop")
 
 
-class Struck(NamedTuple):
-    """A note to come. start, end: beats of the clock."""
+class Due(NamedTuple):
+    """A strike to come. start, end: beats of the clock.  key: of the drums, otherwise 0."""
 
     start: float
-    pitch: int
+    part: str
+    what: str
     velocity: float
     end: float
 
 
 @dataclass(slots=True)
-class PianistSettings:
-    """What the performer asks of the pianist, at a beat."""
+class BandSettings:
+    """What the performer asks of the band, at a beat.
+
+    Attributes:
+        parts: Those that play.
+        levels: Factor of each part's velocities.
+        own: A style of the performer's in place of `style`.
+    """
 
     style: str = "auto"
+    own: Style | None = None
     density: float = 0.5
+    intensity: float = 0.5
+    complexity: float = 0.5
     register: int = 0
     humanise: float = 0.5
     seed: int = 1
+    parts: tuple[str, ...] = ("piano",)
+    levels: dict[str, float] = field(default_factory=dict)
 
 
 class MelodyListener:
@@ -74,56 +101,129 @@ class MelodyListener:
             self.last = beat
 
 
-class Pianist:
+class Band:
     """Plays bars of a style on chords. `beat` is called once for each beat, in order."""
 
     def __init__(self) -> None:
-        self.hands = Hands()
         self.listener = MelodyListener()
+        self.voices = {part: Voices() for part in PARTS if part != "drums"}
         self.reset()
 
     def reset(self) -> None:
         """Clears bar, chord and melody."""
-        self.hands.reset()
         self.listener.reset()
+        for voices in self.voices.values():
+            voices.reset()
+        self.bass = BASS
+        self.style = shipped("ballad")
         self.rest()
 
     def rest(self) -> None:
         """Clears bar and chord, after the clock was moved or stopped."""
-        self._bar: list[Strike] = []
-        self._number: tuple[int, int] | None = None
-        self.chord: int | None = None
+        self.bars: dict[str, list[Strike]] = {}
+        self._bar: tuple[object, ...] = ()
+        self.chord: Chord | None = None
+        self.fresh = False
 
-    def beat(self, beat: int, meter: int, tempo: float, chord: int, manner: PianistSettings) -> list[Struck]:
-        """The notes that begin within [beat, beat + 1), in order of time. Bars begin at multiples of `meter`."""
-        number, place = divmod(beat, meter)
-        if (number, meter) != self._number:
-            style = manner.style
-            if style == "auto":
-                style = chosen(number, meter, tempo, self.listener.loudness, manner.seed)
-            # log2 of notes per beat falls by 0.38 for each doubling of the tempo (POP909's training songs)
-            wanted = NOTES_PER_BEAT * (80.0 / tempo) ** 0.38 * 2.0 ** (2.4 * (manner.density - 0.5))
-            self._bar = bar(style, meter, wanted * meter, number, manner.seed)
-            self._number = number, meter
-        changed = chord != self.chord
-        if changed or place == 0:
-            self.hands.place(chord, round(self.listener.lowest) - ROOM, manner.register)
-        strikes = [s for s in self._bar if place <= s.at < place + 1]
-        if changed and not any(s.at == place and "b" in s.what for s in strikes):
-            strikes = [Strike(place, "b", min(1.5, meter - place), 1.0), *strikes]
-            if self.chord is not None and not any(s.at == place and len(s.what) > 1 for s in strikes):
-                strikes = [Strike(place, "23", 1.0, 0.9), *strikes]
-        self.chord = chord
-        chance = random.Random(f"{manner.seed} {beat} touch")
-        result: list[Struck] = []
-        for strike in sorted(strikes):
-            start = number * meter + strike.at
-            for pitch in self.hands.pitches(strike.what):
-                touch = 1.0 + manner.humanise * chance.uniform(-0.16, 0.16)
-                hand = 0.95 if strike.what in ("b", "o", "f") else 1.0
-                loud = min(1.0, max(0.05, self.listener.loudness * LOUDNESS * strike.accent * hand * touch))
-                result.append(Struck(start, pitch, loud, start + strike.length))
-        return result
+    def set_chord(self, chord: Chord, register: int = 0) -> None:
+        """Moves all voices to a chord."""
+        ceiling = round(self.listener.lowest) - ROOM
+        # without a melody the right hand keeps to the middle
+        ceiling = ceiling if self.listener.playing else 76
+        low = self.style.parts["bass"].centre if "bass" in self.bars and "bass" in self.style.parts else BASS
+        before, self.bass = self.bass, bass_of(chord, self.bass, low + register)
+        for part, voices in self.voices.items():
+            if part in self.style.parts and part != "bass":
+                given = self.style.parts[part]
+                centre = given.centre + register
+                voices.place(chord, given.voicing, centre, ceiling, (before, self.bass), given.voicing == "choir")
+        self.chord, self.fresh = chord, True
+
+    def beat(self, beat: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings) -> list[Due]:
+        """The strikes that begin within [beat, beat + 1), in order of time. Bars begin at multiples of `meter`.
+
+        Args:
+            beat: The beat.
+            meter: Beats of a bar.
+            tempo: Beats a minute.
+            section: One of `styles.SECTIONS`.
+            number: The bar's number in the section.
+            asked: What the performer asks for.
+        """
+        bar, place = divmod(beat, meter)
+        key = (bar, meter, section, number, asked.parts)
+        if key != self._bar:
+            before = self.style
+            if not self._bar or self._bar[0] != bar:
+                self.style = asked.own or shipped(style_of(asked, bar, meter, tempo, self.listener.loudness))
+            if self.style is not before and self.chord is not None:
+                self.set_chord(self.chord, asked.register)
+            self._bar = key
+            self._choose(bar, meter, tempo, section, number, asked)
+        found = self._dues(beat, place, bar * meter, tempo, asked)
+        self.fresh = False
+        return found
+
+    def _choose(self, bar: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings) -> None:
+        """The strikes of a bar: those whose need is below the intensity, which chance moves a little."""
+        level = 2.0 * asked.intensity + 2.0 * (asked.density - 0.5) + 0.2
+        self.bars = {}
+        for part in asked.parts:
+            given = self.style.parts.get(part)
+            if given is None:
+                continue
+            chance = random.Random(f"{asked.seed} {bar} {part} {section}")
+            vary = (0.2 + 0.8 * asked.complexity) * (0.5 if part == "drums" else 1.0)
+            # a slower beat has room for more
+            room = 0.0 if part == "drums" else max(-0.5, min(0.7, -0.7 * math.log2(tempo / 100.0)))
+            bars = given.sections[section]
+            taken = []
+            for strike in placed(bars[number % len(bars)], self.style.meter, meter):
+                if strike.what in LEFT and part != "bass" and "bass" in asked.parts and self.style.parts.get("bass"):
+                    continue
+                if strike.need - 0.9 <= level + room + vary * chance.uniform(-1.0, 1.0) or strike.need == 1:
+                    taken.append(strike)
+            self.bars[part] = taken
+
+    def _dues(self, beat: int, place: int, first: int, tempo: float, asked: BandSettings) -> list[Due]:
+        found: list[Due] = []
+        loud = self.listener.loudness * LOUDNESS * (0.8 + 0.4 * asked.intensity)
+        per_ms = tempo / 60_000.0
+        for part, strikes in self.bars.items():
+            chance = random.Random(f"{asked.seed} {beat} {part} touch")
+            given = self.style.parts[part]
+            level = loud * given.level * asked.levels.get(part, 1.0)
+            for strike in strikes:
+                if not place <= strike.at < place + 1:
+                    continue
+                start = first + strike.at
+                late = chance.gauss(0.0, 2.0 * LATE[part] * asked.humanise)
+                if strike.at == place:
+                    # the beat's chord is decided on the beat: nothing of it can be early
+                    late = abs(late)
+                late = max(-LATEST, min(LATEST, late)) * per_ms
+                touch = 1.0 + asked.humanise * 2.0 * chance.uniform(-TOUCH, TOUCH)
+                weight = _WEIGHTS[0 if strike.at == 0 else 1 if strike.at == place else 2]
+                velocity = min(1.0, max(0.05, level * strike.accent * weight * touch))
+                when = max(float(beat), start + late)
+                end = max(start + strike.length, when + 0.05)
+                lane = strike.what
+                if lane == "walk":
+                    lane = "root" if self.fresh or place == 0 else chance.choice(_STEPS)
+                for n, what in enumerate(_TONES if lane == "chord" else (lane,)):
+                    roll = n * ROLL * 2.0 * asked.humanise * chance.random() * per_ms if n else 0.0
+                    found.append(Due(when + roll, part, what, velocity, end))
+        return sorted(found)
+
+    def pitches(self, part: str, what: str) -> tuple[int, ...]:
+        """The keys of a lane on the chord of the moment."""
+        if part == "drums":
+            return (int(what),)
+        if self.chord is None:
+            return ()
+        if what in LEFT:
+            return (left_hand(self.chord, self.bass, what),)
+        return self.voices[part].pitches(what)
 
     def clashes(self, pitch: int) -> bool:
         """Whether the key clashes with a sounding note of the melody."""
@@ -133,3 +233,13 @@ class Pianist:
     def taken(self, pitch: int) -> bool:
         """Whether the melody is holding the key."""
         return len(self.listener.sounding) <= CROWD and pitch in self.listener.sounding
+
+
+def style_of(asked: BandSettings, bar: int, meter: int, tempo: float, loudness: float) -> str:
+    """The style that is asked for; `auto` chooses by meter, tempo and loudness, another for each phrase."""
+    if asked.style != "auto":
+        return asked.style
+    if meter == 3:
+        return "waltz"
+    offered = _CALM if tempo < 90.0 and loudness < 0.9 else _MOVING
+    return offered[random.Random(f"{asked.seed} {bar // PHRASE}").randrange(4)]

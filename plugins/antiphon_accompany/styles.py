@@ -1,195 +1,259 @@
-"""Piano patterns: what a style may strike in a bar, in order of need, and the choice that makes one bar of it.
+"""Styles: TOML files of parts, sections and patterns, and which strikes of a pattern a bar takes.
 
-A style offers strikes, the most needed first. A bar takes from the top until it holds as many notes as were asked
-for; chance moves strikes up and down a little, so that bars differ and stay the same style. All of it hangs on seed
-and number of bar alone.
+A pattern is a text with a character for each step of a bar, bars divided by `|`: `.` rests, `-` holds on, 1, 2 and 3
+strike from the low, middle and high intensity on, A, B and C the same accented, a, b and c softly.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from typing import NamedTuple
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
-STYLES = ("auto", "ballad", "pop", "arpeggio", "block", "waltz", "swing")
-SECTION = 8
-"""Bars for which `auto` keeps a style."""
+from antiphon.api import PluginError
+from antiphon.api.files import reason_of_os_error
+
+PARTS = ("piano", "guitar", "bass", "drums", "pad")
+SECTIONS = ("intro", "A", "B", "fill", "break", "ending")
+NAMES = (
+    "ballad",
+    "pop",
+    "arpeggio",
+    "block",
+    "waltz",
+    "swing",
+    "rock",
+    "bossa",
+    "house",
+    "reggae",
+    "funk",
+    "chorale",
+)
+STYLES = ("auto", *NAMES)
+PHRASE = 8
+"""Bars for which `auto` keeps a style and a variation; the last one has the fill."""
+DRUMS = {
+    "kick": 36,
+    "rim": 37,
+    "snare": 38,
+    "clap": 39,
+    "hat": 42,
+    "pedal": 44,
+    "open": 46,
+    "low": 45,
+    "mid": 47,
+    "high": 50,
+    "crash": 49,
+    "ride": 51,
+    "bell": 53,
+    "tambourine": 54,
+    "cowbell": 56,
+    "conga": 63,
+    "shaker": 70,
+    "clave": 75,
+}
+"""Lanes of drums, by their General MIDI keys."""
+LEFT = ("root", "third", "fifth", "octave", "tenth", "walk")
+"""Lanes of the left hand and the bass."""
+LANES = (*LEFT, "chord", "upper", "voice1", "voice2", "voice3", "voice4")
+VOICINGS = ("close", "open", "triad", "shell", "power", "choir")
+MOST_BYTES, MOST_STEPS = 1 << 16, 1024
+_NEEDS = {letter: (1 + n % 3, (1.0, 1.18, 0.62)[n // 3]) for n, letter in enumerate("123ABCabc")}
 
 
 class Strike(NamedTuple):
-    """at: beats from the bar's first.  what: letters, a note each: b bass, f its fifth, o its octave, t its tenth,
-    1 to 4 the right hand's tones from below.  length: beats.  accent: against the bar's loudness.
+    """A strike of a pattern.
+
+    Attributes:
+        at: Beats from the bar's first.
+        what: The lane: a name of `LANES`, or a key of the drums.
+        length: Beats.
+        need: The least intensity, 1 to 3.
+        accent: Factor of the velocity.
     """
 
     at: float
     what: str
     length: float
+    need: int = 1
     accent: float = 1.0
 
 
-_HELD = 1.0
-_TELLING = frozenset("1234t")
-Offer = tuple[float, Strike]
-"""Need (0 is always taken), strike."""
+Bars = tuple[tuple[Strike, ...], ...]
 
 
-def strong(meter: int) -> tuple[int, ...]:
-    """The beats a bar leans on: 0, and the middle of bars of four and more."""
-    return (0, (meter + 1) // 2) if meter >= 4 else (0,)
+@dataclass(frozen=True)
+class PartStyle:
+    """One part of a style.
 
-
-def bar(style: str, meter: int, wanted: float, number: int, seed: int, vary: float = 1.0) -> list[Strike]:
-    """Strikes of bar `number`, in order of time.
-
-    style: one of `STYLES` but "auto".  wanted: notes in the bar; what is always taken may exceed it.  vary: 0 makes
-    all bars alike, 1 as unlike as a pianist's.
+    Attributes:
+        program: General MIDI's, from 0.
+        centre: The MIDI number that its middle voice is drawn to.
+        voicing: One of `VOICINGS`.
+        level: Factor of its velocities.
+        sections: The bars of each section.
     """
-    chance = random.Random(f"{seed} {number} {style}")
-    offers = _OFFERS[style](meter, chance)
-    strikes = [strike for need, strike in offers if need == 0.0]
-    others = [(need + vary * chance.uniform(-1.2, 1.2), strike) for need, strike in offers if need]
-    notes = sum(len(strike.what) for strike in strikes)
-    wanted *= 1.0 + vary * chance.uniform(-0.12, 0.12)
-    for _, strike in sorted(others):
-        if notes + 0.5 * len(strike.what) > wanted:
-            break
-        strikes.append(strike)
-        notes += len(strike.what)
-    return _filled(_bound(sorted(strikes), meter), meter)
+
+    program: int
+    centre: int
+    voicing: str
+    level: float
+    sections: Mapping[str, Bars]
 
 
-def _bound(strikes: list[Strike], meter: int) -> list[Strike]:
-    """A bass that was to last a beat or more lasts until the next one: under it every beat has its chord."""
-    result, until = [], float(meter)
-    for strike in reversed(strikes):
-        held = strike.what == "b" and strike.length >= _HELD
-        result.append(strike._replace(length=max(strike.length, until - strike.at)) if held else strike)
-        if "b" in strike.what:
-            until = strike.at
-    return result[::-1]
+@dataclass(frozen=True)
+class Style:
+    """A style.
+
+    Attributes:
+        name: Its name.
+        meter: Beats of its bars.
+        colour: Complexity from which on estimated chords get their sevenths.
+        parts: Its parts.
+    """
+
+    name: str
+    meter: int
+    colour: float
+    parts: Mapping[str, PartStyle]
 
 
-def _filled(strikes: list[Strike], meter: int) -> list[Strike]:
-    """A beat that would have the bass alone keeps the last chord for a half: a root says not whether it is minor."""
-    for beat in range(1, meter):
-        if any(s.at < beat + 1 and s.at + s.length > beat and set(s.what) & _TELLING for s in strikes):
-            continue
-        for n in reversed(range(len(strikes))):
-            strike = strikes[n]
-            if strike.at < beat and len(set(strike.what) & _TELLING) > 1:
-                strikes[n] = strike._replace(length=beat + 0.5 - strike.at)
-                break
-    return strikes
-
-
-def chosen(number: int, meter: int, tempo: float, loudness: float, seed: int) -> str:
-    """The style `auto` plays bar `number` in: by tempo and loudness, another for each section."""
-    if meter == 3:
-        return "waltz"
-    calm = ("ballad", "arpeggio", "ballad", "pop")
-    moving = ("pop", "ballad", "block", "pop")
-    offered = calm if tempo < 90.0 and loudness < 0.9 else moving
-    return offered[random.Random(f"{seed} {number // SECTION}").randrange(4)]
-
-
-def _ballad(meter: int, chance: random.Random) -> list[Offer]:
-    leans, offers = strong(meter), []
-    for lean, end in zip(leans, (*leans[1:], meter), strict=True):
-        room = end - lean
-        offers += [
-            (0.0, Strike(lean, "b", min(room, 1.5), 1.05)),
-            (1.0 if lean == 0 else 1.6, Strike(lean, "123", 0.85)),
-        ]
-        climb = chance.choice(("fot", "fof", "oto", "fto"))
-        for n in range(1, 2 * room):
-            offers.append(
-                (2.0 + 0.7 * (n % 2) + 0.2 * n, Strike(lean + n / 2, climb[(n - 1) % 3], min(room - n / 2, 0.75), 0.85))
-            )
-        for beat in range(lean + 1, end):
-            offers.append((1.8, Strike(beat, chance.choice(("23", "123", "13")), 0.75, 0.9)))
-            offers.append((3.6, Strike(beat - 0.5, chance.choice("321"), 0.5, 0.8)))
-            offers.append((4.6, Strike(beat - 0.25, chance.choice("12"), 0.25, 0.75)))
-    offers.append((3.4, Strike(meter - 0.5, chance.choice(("3", "23")), 0.5, 0.8)))
-    return offers
-
-
-def _pop(meter: int, chance: random.Random) -> list[Offer]:
-    offers: list[Offer] = [(0.0, Strike(0, "b", 1.5, 1.1))]
-    for beat in range(meter):
-        even = beat % 2 == 0
-        offers.append((1.0 + 0.1 * beat, Strike(beat, "123" if even else "23", 0.9, 1.0 if even else 0.92)))
-        offers.append((3.0, Strike(beat + 0.5, chance.choice(("3", "23", "1")), 0.5, 0.82)))
-        offers.append((3.9, Strike(beat + 0.75, chance.choice(("b", "2", "3")), 0.25, 0.78)))
-    middle = strong(meter)[-1]
-    offers += [(1.4, Strike(middle, "b", 1.0, 1.0)), (2.2, Strike(middle - 0.5, "b", 0.5, 0.9))]
-    offers += [(2.4, Strike(0, "o", 1.5, 0.9)), (2.8, Strike(meter - 0.5, "f", 0.5, 0.85))]
-    return offers
-
-
-def _arpeggio(meter: int, chance: random.Random) -> list[Offer]:
-    rise = chance.choice(("bfo123", "bft123", "bfo132", "bot213"))
-    wave = rise + rise[-2:1:-1]
-    order = chance.choice(((7, 3, 5, 1), (3, 7, 1, 5)))
-    leans, offers = strong(meter), []
-    for lean, end in zip(leans, (*leans[1:], meter), strict=True):
-        room = end - lean
-        offers.append((0.0, Strike(lean, "b", room, 1.05)))
-        for n in range(1, 4 * room):
-            at = lean + n / 4
-            tone = wave[(n if room > 1 else 2 * n) % len(wave)] if n % 2 == 0 else wave[(n // 2 + 3) % len(wave)]
-            tone = "1" if tone == "b" else tone
-            # sixteenths join one after the other, so that bars keep to a few rhythms
-            need = 0.0 if n % 4 == 0 else 0.7 if n % 2 == 0 else 3.0 + 2.5 * order.index(n % 8)
-            offers.append((need, Strike(at, tone, min(1.25, end - at), 0.9 if n % 4 == 0 else 0.8)))
-        offers.append((2.0, Strike(lean, "23", 1.0, 0.9)))
-        offers.append((2.5, Strike(lean + 1, "23", 1.0, 0.85) if room > 1 else Strike(lean + 0.5, "2", 0.5, 0.8)))
-    return offers
-
-
-def _block(meter: int, chance: random.Random) -> list[Offer]:
-    leans, offers = strong(meter), []
-    for lean, end in zip(leans, (*leans[1:], meter), strict=True):
-        room = end - lean
-        offers += [(0.0, Strike(lean, "b", min(1.5, room), 1.05)), (0.0, Strike(lean, "123", 0.8))]
-        offers += [(1.6, Strike(lean, "o", 0.8, 0.95)), (3.2, Strike(lean, "4", 0.8, 0.85))]
-        for beat in range(lean + 1, end):
-            offers.append((1.2, Strike(beat, "123", 0.65, 0.92)))
-            offers.append((2.4, Strike(beat, chance.choice("bfo"), 1.0, 0.85)))
-            offers.append((2.6, Strike(beat - 0.5, chance.choice(("123", "23")), 0.5, 0.85)))
-    offers.append((2.6, Strike(meter - 0.5, chance.choice(("123", "12")), 0.5, 0.85)))
-    offers.append((3.6, Strike(meter - 0.25, chance.choice("bf"), 0.25, 0.8)))
-    return offers
-
-
-def _waltz(meter: int, chance: random.Random) -> list[Offer]:
-    offers: list[Offer] = [(0.0, Strike(0, "b", meter if meter == 3 else 2, 1.1))]
-    for beat in range(1, meter):
-        leant = meter > 3 and beat == strong(meter)[-1]
-        offers.append((0.0, Strike(beat, "f" if leant else "23", 0.8, 0.85)))
-        offers.append((1.0, Strike(beat, "1", 0.8, 0.85)))
-        offers.append((1.8, Strike(beat - 0.5, chance.choice("oft"), 0.5, 0.8)))
-        offers.append((2.8, Strike(beat + 0.5, chance.choice(("3", "2", "12")), 0.5, 0.75)))
-    offers += [(1.6, Strike(0, "o", 1.0, 0.9)), (2.0, Strike(0, "23", 1.0, 0.9))]
-    offers.append((3.4, Strike(meter - 0.25, "1", 0.25, 0.7)))
-    return offers
-
-
-def _swing(meter: int, chance: random.Random) -> list[Offer]:
-    walk = chance.choice(("bfof", "btof", "boft", "bfto"))
-    offers: list[Offer] = []
-    for beat in range(meter):
-        offers.append((0.0, Strike(beat, walk[beat % 4], 0.95, 1.0 if beat % 2 == 0 else 0.92)))
-        offers.append((1.0 + chance.random(), Strike(beat + 2 / 3, chance.choice(("123", "23", "234")), 1.2, 0.9)))
-        offers.append((1.6 + chance.random(), Strike(beat, chance.choice(("123", "23")), 1.2, 0.9)))
-        offers.append((3.2, Strike(beat + 2 / 3, "b", 1 / 3, 0.75)))
-    return offers
-
-
-_OFFERS: dict[str, Callable[[int, random.Random], list[Offer]]] = {
-    "ballad": _ballad,
-    "pop": _pop,
-    "arpeggio": _arpeggio,
-    "block": _block,
-    "waltz": _waltz,
-    "swing": _swing,
+_FOLDER = Path(__file__).with_name("styles")
+_DEFAULTS: dict[str, tuple[int, int]] = {
+    "piano": (0, 62),
+    "guitar": (25, 60),
+    "bass": (33, 38),
+    "drums": (0, 60),
+    "pad": (48, 66),
 }
+
+
+@cache
+def shipped(name: str) -> Style:
+    """A style that ships."""
+    return load(_FOLDER / f"{name}.toml")
+
+
+def load(path: Path) -> Style:
+    """Reads a style file.
+
+    Raises:
+        PluginError: It is none; the sentence says what is wrong.
+    """
+    try:
+        content = path.read_bytes()[: MOST_BYTES + 1]
+        if len(content) > MOST_BYTES:
+            raise _Wrong(f"is larger than {MOST_BYTES >> 10} KiB")
+        return _style(path.stem, tomllib.loads(content.decode("utf-8")))
+    except OSError as error:
+        raise PluginError(f"the style {path.name} cannot be read: {reason_of_os_error(error)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PluginError(f"the style {path.name} is no TOML: {error}") from None
+    except _Wrong as wrong:
+        raise PluginError(f"the style {path.name} {wrong}") from None
+
+
+class _Wrong(ValueError):
+    """What is wrong with a style file."""
+
+
+def _style(name: str, given: dict[str, Any]) -> Style:
+    meter = _number(given, "meter", 4, 2, 7)
+    common = {} if name == "common" else _common()
+    known = {"format", "name", "meter", "colour", *PARTS}
+    if odd := sorted(set(given) - known):
+        raise _Wrong(f"has {odd[0]!r}, which is none of {', '.join(sorted(known))}")
+    parts = {}
+    for part in PARTS:
+        if part in given:
+            parts[part] = _part(part, given[part], int(meter), common.get(part, {}))
+    if not parts:
+        raise _Wrong(f"has no part; name one of {', '.join(PARTS)}")
+    return Style(str(given.get("name", name)), int(meter), _number(given, "colour", 0.9, 0.0, 2.0), parts)
+
+
+@cache
+def _common() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = tomllib.loads((_FOLDER / "common.toml").read_text("utf-8"))
+    return found
+
+
+def _number(given: Mapping[str, Any], name: str, default: float, low: float, high: float) -> float:
+    value = given.get(name, default)
+    if not isinstance(value, int | float) or not low <= value <= high:
+        raise _Wrong(f"says {name} = {value!r}; it takes {low:g} to {high:g}")
+    return float(value)
+
+
+def _part(part: str, given: object, meter: int, common: Mapping[str, Any]) -> PartStyle:
+    if not isinstance(given, dict):
+        raise _Wrong(f"says {part} = {given!r}; a part is a table")
+    program, centre = _DEFAULTS[part]
+    known = {"program", "centre", "voicing", "level", *SECTIONS}
+    if odd := sorted(set(given) - known):
+        raise _Wrong(f"has {part}.{odd[0]}, which is none of {', '.join(sorted(known))}")
+    voicing = given.get("voicing", "triad" if part == "pad" else "close")
+    if voicing not in VOICINGS:
+        raise _Wrong(f"says {part}.voicing = {voicing!r}; it takes {' or '.join(VOICINGS)}")
+    if "A" not in given:
+        raise _Wrong(f"has no [{part}.A], from which its other sections follow")
+    sections = {}
+    # A first: it is what a mistake in it is named after
+    for name in ("A", *SECTIONS):
+        lanes = given.get(name, common.get(name, given["A"]))
+        sections[name] = _bars(part, name, lanes, meter)
+    return PartStyle(
+        int(_number(given, "program", program, 0, 127)),
+        int(_number(given, "centre", centre, 24, 96)),
+        voicing,
+        _number(given, "level", 1.0, 0.0, 2.0),
+        sections,
+    )
+
+
+def _bars(part: str, section: str, lanes: object, meter: int) -> Bars:
+    allowed = DRUMS if part == "drums" else LANES
+    if not isinstance(lanes, dict):
+        raise _Wrong(f"says {part}.{section} = {lanes!r}; a section is a table of lanes and patterns")
+    split: dict[str, list[str]] = {}
+    for lane, text in lanes.items():
+        if lane not in allowed:
+            raise _Wrong(f"has the lane {part}.{section}.{lane}, which is none of {', '.join(allowed)}")
+        if not isinstance(text, str) or len(text) > MOST_STEPS or set(text) - set(".-|123ABCabc "):
+            raise _Wrong(f"has in {part}.{section}.{lane} other than . - | 1 2 3 A B C a b c")
+        split[lane] = text.replace(" ", "").split("|")
+    count = max((len(bars) for bars in split.values()), default=1)
+    return tuple(
+        tuple(sorted(s for lane, bars in split.items() for s in _strikes(part, lane, bars[n % len(bars)], meter)))
+        for n in range(count)
+    )
+
+
+def _strikes(part: str, lane: str, bar: str, meter: int) -> list[Strike]:
+    made: list[Strike] = []
+    step = meter / max(1, len(bar))
+    what = str(DRUMS[lane]) if part == "drums" else lane
+    for place, letter in enumerate(bar):
+        if letter in _NEEDS:
+            need, accent = _NEEDS[letter]
+            held = len(bar) - place - len(bar[place + 1 :].lstrip("-"))
+            made.append(Strike(place * step, what, held * step, need, accent))
+    return made
+
+
+def placed(bar: tuple[Strike, ...], own: int, meter: int) -> list[Strike]:
+    """A bar of `own` beats as one of `meter` beats: cut, or its last beats again; what held to its end still does."""
+    if own == meter:
+        return list(bar)
+    made: list[Strike] = []
+    for beat in range(meter):
+        source = beat if beat < own else max(1, own - (meter - beat))
+        for strike in bar:
+            if source <= strike.at < source + 1:
+                at = strike.at - source + beat
+                length = meter - at if strike.at + strike.length >= own - 1e-6 else strike.length
+                made.append(strike._replace(at=at, length=min(length, meter - at)))
+    return made

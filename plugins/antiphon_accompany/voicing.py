@@ -1,85 +1,144 @@
-"""From a chord to keys: a bass, the left hand, and a right hand that moves little and stays below the melody."""
+"""From a chord to keys: a bass, and voices of a part that move little and not in parallel, below the melody."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from antiphon_accompany.chords import tones
+from antiphon_accompany.chords import KINDS, Chord
 
-BASS = 36
-"""C2: the bass lies in the octave and a bit from here up."""
-RIGHT = 64
-"""Where the right hand's middle is drawn to."""
+BASS = 45
+"""MIDI number that the left hand's lowest note is near."""
 LOWEST, HIGHEST = 28, 96
+NEAR, CENTRE, ABOVE, PARALLEL = 0.15, 0.5, 3.0, 4.0
+"""Costs of a semitone of motion, a semitone off the centre, one above the ceiling, a parallel fifth or octave."""
+_NONE: tuple[int, ...] = ()
 
 
 @cache
-def _shape(lowest: int, chord: int) -> tuple[int, ...]:
-    """Four tones of the chord in a row from `lowest` up; none where that is no tone of it."""
-    wanted = [p for p in range(lowest, lowest + 24) if p % 12 in tones(chord)][:4]
-    return tuple(wanted) if wanted[0] == lowest else ()
+def shapes(chord: Chord, voicing: str) -> tuple[tuple[int, ...], ...]:
+    """All ways in which a part can hold the chord, MIDI numbers from below.
+
+    Args:
+        chord: The chord.
+        voicing: "close" four tones in a row, "open" the second highest an octave lower, "triad" three in a row,
+            "shell" without root where there is a seventh, "power" root and fifth, "choir" three up to a tenth apart.
+    """
+    tones = chord.tones
+    count = 4
+    if voicing in ("triad", "choir"):
+        # of a seventh or ninth the fifth is left out
+        tones, count = tones[:3] if len(tones) == 3 else (tones[0], tones[1], tones[3]), 3
+    elif voicing == "shell":
+        tones, count = tones[1:4] if len(tones) > 3 else tones, 3
+    elif voicing == "power":
+        tones, count = (tones[0], tones[2]), 3
+    elif len(tones) > 4:
+        tones = tones[1:]
+    row = [pitch for pitch in range(LOWEST + 8, HIGHEST) if pitch % 12 in tones]
+    found: list[tuple[int, ...]] = []
+    for n in range(len(row) - count - 2):
+        close = tuple(row[n : n + count])
+        if voicing == "open":
+            close = tuple(sorted((close[0], close[1], close[2] - 12, close[3])))
+        if voicing == "power" and close[0] % 12 != chord.root:
+            continue
+        found.append(close)
+        if voicing == "choir":
+            found += [
+                (row[n], row[n + 2], row[n + 4]),
+                (row[n], row[n + 1], row[n + 3]),
+                (row[n], row[n + 2], row[n + 3]),
+            ]
+    if voicing == "choir":
+        found = [shape for shape in found if {pitch % 12 for pitch in shape} >= set(tones)]
+    return tuple(found)
 
 
-class Hands:
-    """Where the hands are. register: semitones all of it is moved by."""
+def parallels(before: tuple[int, ...], after: tuple[int, ...]) -> int:
+    """Pairs of voices that go from a fifth or octave to the same in the same direction."""
+    if len(before) != len(after):
+        return 0
+    moved = [(p, q) for p, q in zip(before, after, strict=True) if p != q]
+    count = 0
+    for n, (low, low_to) in enumerate(moved):
+        for high, high_to in moved[n + 1 :]:
+            apart = (high - low) % 12
+            if apart in (0, 7) and apart == (high_to - low_to) % 12 and (high_to > high) == (low_to > low):
+                count += 1
+    return count
+
+
+class Voices:
+    """The voices of one part."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Moves the hands to the middle."""
-        self.chord = self.root = 0
-        self.bass = BASS + 6
-        self.right: tuple[int, ...] = (57, 60, 64, 69)
+        """Forgets what was held: the next chord is placed by the centre alone."""
+        self.held = _NONE
 
-    def place(self, chord: int, ceiling: int, register: int) -> None:
-        """The hands go to the chord. ceiling: no tone of the right hand above it."""
-        root, _, _ = tones(chord)
-        self.root, self.chord = root, chord
-        low = BASS + register
-        spots = [p for p in range(low, low + 15) if p % 12 == root]
-        self.bass = min(spots, key=lambda p: abs(p - self.bass) + 0.5 * abs(p - low - 7))
-        middle = min(RIGHT + register, ceiling - 2)
-        middle = max(middle, self.bass + 14)
-        best: tuple[float, tuple[int, ...]] | None = None
-        for lowest in range(middle - 8, middle + 2):
-            shape = _shape(lowest, chord)
-            if not shape:
+    def place(
+        self, chord: Chord, voicing: str, centre: int, ceiling: int, basses: tuple[int, int], strict: bool = False
+    ) -> None:
+        """Moves the voices to a chord.
+
+        Args:
+            chord: The chord.
+            voicing: As for `shapes`.
+            centre: MIDI number that the second voice is drawn to.
+            ceiling: No voice above it.
+            basses: The bass before and now, with which the voices make no parallels.
+            strict: Parallels are avoided at any distance.
+        """
+        centre = max(min(centre, ceiling - 1), basses[1] + 12)
+        before = self.held
+        toll = 10.0 * PARALLEL if strict else PARALLEL
+        best, held = float("inf"), before
+        for shape in shapes(chord, voicing):
+            if not centre - 17 <= shape[1] <= centre + 12:
                 continue
-            near = sum(abs(p - q) for p, q in zip(shape, self.right, strict=True))
-            cost = 0.15 * near + 0.8 * abs(shape[1] - middle) + 3.0 * max(0, shape[2] - ceiling)
-            if best is None or cost < best[0]:
-                best = (cost, shape)
-        if best is not None:
-            self.right = best[1]
+            cost = CENTRE * abs(shape[1] - centre) + ABOVE * max(0, shape[2] - ceiling)
+            cost += ABOVE * max(0, basses[1] + 3 - shape[0])
+            if len(before) == len(shape):
+                cost += NEAR * sum(abs(p - q) for p, q in zip(shape, before, strict=True))
+                if cost < best:
+                    cost += toll * parallels((basses[0], *before), (basses[1], *shape))
+            if cost < best:
+                best, held = cost, shape
+        self.held = held
 
-    def _clear(self, what: str) -> str:
-        """The same, where two tones of the right hand without the chord's third take it for the root or the fifth."""
-        hand = [letter for letter in what if letter in "1234"]
-        third = tones(self.chord)[1]
-        thirds = [n for n in "1234" if self.right[int(n) - 1] % 12 == third]
-        if len(hand) != 2 or not thirds or any(letter in thirds for letter in hand):
-            return what
-        roots = [letter for letter in hand if self.right[int(letter) - 1] % 12 == self.root]
-        left = roots[0] if roots else hand[0]
-        return what.replace(left, min(thirds, key=lambda n: abs(int(n) - int(left))))
+    def pitches(self, lane: str) -> tuple[int, ...]:
+        """The keys of a lane of the right hand."""
+        match lane:
+            case "chord":
+                return self.held[:3]
+            case "upper":
+                return self.held[1:3]
+        number = int(lane[-1]) - 1
+        return self.held[number : number + 1]
 
-    def pitches(self, what: str) -> list[int]:
-        """The keys a strike's letters stand for; see `styles.Strike`."""
-        minor = self.chord >= 12
-        result = []
-        for letter in self._clear(what):
-            match letter:
-                case "b":
-                    pitch = self.bass
-                case "f":
-                    pitch = self.bass + 7
-                case "o":
-                    pitch = self.bass + 12
-                case "t":
-                    pitch = self.bass + (15 if minor else 16)
-                case _:
-                    pitch = self.right[int(letter) - 1]
-            if LOWEST <= pitch <= HIGHEST and pitch not in result:
-                result.append(pitch)
-        return result
+
+def bass_of(chord: Chord, before: int, centre: int) -> int:
+    """The bass key of a chord: near the one before and a centre."""
+    centre = max(centre, LOWEST + 5)
+    spots = [p for p in range(max(LOWEST, centre - 8), centre + 9) if p % 12 == chord.bass]
+    return min(spots, key=lambda p: abs(p - before) + 0.8 * abs(p - centre))
+
+
+def left_hand(chord: Chord, bass: int, lane: str) -> int:
+    """The key of a lane of the left hand: above the bass its fifth, octave or tenth."""
+    above = {(tone - chord.bass) % 12 for tone in chord.tones}
+    third, fifth = KINDS[chord.kind].tones[1], KINDS[chord.kind].tones[2]
+    match lane:
+        case "fifth":
+            # under an inversion the nearest tone of the chord
+            wanted = fifth if chord.bass == chord.root else min(above - {0}, key=lambda step: abs(step - 7))
+            return bass + wanted
+        case "third":
+            return bass + (third if chord.bass == chord.root else min(above - {0}))
+        case "octave":
+            return bass + 12
+        case "tenth":
+            return bass + 12 + (third if chord.bass == chord.root else min(above - {0}))
+    return bass

@@ -60,12 +60,7 @@ class Classifier(Analysis):
 
     @abstractmethod
     def values(self, logits: F32, embedding: F32) -> Mapping[str, Any]:
-        """The quantities of a sound.
-
-        Args:
-            logits: float32 `[excerpts, labels]`, one excerpt or more.
-            embedding: float32 `[excerpts, units]` of the same excerpts.
-        """
+        """The quantities of a sound by float32 `[excerpts, labels]` and embeddings `[excerpts, units]`."""
 
 
 class ClassifierRun(AnalysisRun):

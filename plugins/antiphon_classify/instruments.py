@@ -28,15 +28,19 @@ class Instruments(Classifier):
     weights: ClassVar[str] = "classify-instruments"
     quantities = (
         Quantity(
-            "instruments", "labels", "",
+            "instruments",
+            "labels",
+            "",
             "Families of instruments: those above their threshold first, five at least, with the probability of each.",
         ),
         Quantity("instrument_spans", "spans", "", "Which families sound where, by excerpts of 3 s, smoothed."),
         Quantity(
-            "voice", "number", "",
+            "voice",
+            "number",
+            "",
             "0 to 1: the share of the audible excerpts of 3 s whose voice, sung or spoken, is above its threshold.",
         ),
-    )  # fmt: skip
+    )
 
     def begin(self, rate: int, channels: int) -> InstrumentsRun:
         return InstrumentsRun(self)
@@ -60,11 +64,7 @@ class Instruments(Classifier):
 
 
 class InstrumentsRun(ClassifierRun):
-    """A sound of which it is also known where its excerpts are.
-
-    Args:
-        classifier: What it is classified by.
-    """
+    """A sound of which it is also known where its excerpts are. `classifier`: what it is classified by."""
 
     def __init__(self, classifier: Instruments) -> None:
         super().__init__(classifier)
@@ -97,14 +97,7 @@ class InstrumentsRun(ClassifierRun):
 
 
 def join_logits(logits: F32) -> F32:
-    """The logits of a sound by those of its excerpts: of each label the mean of its strongest ones.
-
-    Args:
-        logits: float32 `[excerpts, labels]`.
-
-    Returns:
-        float32 `[labels]`.
-    """
+    """The logits of a sound, float32 `[labels]`: of each label the mean of its strongest `[excerpts, labels]`."""
     count = min(len(logits), max(2, len(logits) // STRONGEST))
     return np.asarray(np.sort(logits, axis=0)[-count:].mean(axis=0), np.float32)
 
@@ -117,16 +110,10 @@ def rank_labels(labels: Sequence[str], odds: F64, thresholds: F64) -> list[tuple
 
 
 def spans(odds: F64, starts: F64, seconds: float, instruments: Instruments) -> list[tuple[float, float, str]]:
-    """Where each family sounds.
+    """(start s, end s, label) of where each family sounds, in order of their starts.
 
-    Args:
-        odds: `[excerpts, labels]`, in order; 0 where an excerpt is silent.
-        starts: `[excerpts]`, in seconds; an excerpt lasts until the next one begins.
-        seconds: Seconds of the sound.
-        instruments: Names the labels and their thresholds.
-
-    Returns:
-        (start s, end s, label), in order of their starts.
+    `odds` `[excerpts, labels]` are 0 where an excerpt is silent; an excerpt lasts from its start in s until the next
+    one begins.
     """
     audible = odds.max(axis=1, keepdims=True) > 0.0
     # silent excerpts are no evidence against their neighbours

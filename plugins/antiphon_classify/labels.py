@@ -26,12 +26,7 @@ LIVE_LABELS = (
 def probabilities(logits: F32, temperature: float) -> NDArray[np.float64]:
     """The softmax of the mean over excerpts, at a temperature (Guo et al. 2017, "On calibration of modern networks").
 
-    Args:
-        logits: float32 `[excerpts, labels]`.
-        temperature: Above 0; above 1 lowers confidence.
-
-    Returns:
-        float64 `[labels]`, with the sum 1.
+    From float32 `[excerpts, labels]` to float64 `[labels]`, with the sum 1; a temperature above 1 lowers confidence.
     """
     mean = logits.astype(np.float64).mean(axis=0) / temperature
     powers = np.exp(mean - mean.max())
@@ -39,10 +34,5 @@ def probabilities(logits: F32, temperature: float) -> NDArray[np.float64]:
 
 
 def of_count(values: Sequence[float], count: int) -> float:
-    """What was chosen for a number of excerpts that are joined.
-
-    Args:
-        values: For 1, 2, … excerpts; the last one holds for more.
-        count: Count of the excerpts, 1 or more.
-    """
+    """What was chosen for a number of excerpts that are joined, from 1; the last value holds for more."""
     return float(values[min(count, len(values)) - 1])

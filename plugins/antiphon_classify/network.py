@@ -23,13 +23,9 @@ TOGETHER = 8
 
 
 def level_free(mel: F32) -> F32:
-    """An excerpt without its level: what is played softer is the same.
+    """An excerpt `[…, frames, bands]` in dB without its level: what is played softer is the same.
 
-    Args:
-        mel: float32 `[…, frames, bands]` in dB.
-
-    Returns:
-        The same shape: dB above the excerpt's mean, where nothing is more than `RANGE` below its maximum.
+    dB above the excerpt's mean, where nothing is more than `RANGE` below its maximum.
     """
     axes = (-2, -1)
     floor = mel.max(axis=axes, keepdims=True) - np.float32(RANGE)
@@ -38,14 +34,7 @@ def level_free(mel: F32) -> F32:
 
 
 def dense_layer(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[F32, F32]:
-    """A layer whose every unit has all inputs.
-
-    Args:
-        arrays: By name, float32: `NAME.weight` `[units, inputs]` and `NAME.bias` `[units]`.
-        name: The layer's.
-
-    Returns:
-        The weights, `[inputs, units]`, and the bias.
+    """Weights `[inputs, units]` and bias of `NAME.weight` and `NAME.bias`, of a layer whose every unit has all inputs.
 
     Raises:
         KeyError: One of them is missing.
@@ -88,14 +77,7 @@ class ClassifierNetwork:
         return 2 ** len(self._layers), len(self._mean)
 
     def logits(self, mel: F32) -> F32:
-        """Logits of excerpts.
-
-        Args:
-            mel: float32 `[excerpts, frames, bands]` in dB, of any level.
-
-        Returns:
-            float32 `[excerpts, labels]`.
-        """
+        """Logits float32 `[excerpts, labels]` of `[excerpts, frames, bands]` in dB, of any level."""
         return self.logits_of(self.embedding(mel))
 
     def logits_of(self, embedding: F32) -> F32:

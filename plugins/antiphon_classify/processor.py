@@ -40,9 +40,16 @@ class Classify(WorkerReporter):
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         hop = round(HOP * spec.rate)
         return WorkerSpec(
-            name="classify", factory="antiphon_classify.worker:LiveClassifier", zygote="none", hop=hop, rate=spec.rate,
-            inputs=(1, hop), outputs=(1, len(self.reports)), slots=4, memory=1024,
-        )  # fmt: skip
+            name="classify",
+            factory="antiphon_classify.worker:LiveClassifier",
+            zygote="none",
+            hop=hop,
+            rate=spec.rate,
+            inputs=(1, hop),
+            outputs=(1, len(self.reports)),
+            slots=4,
+            memory=1024,
+        )
 
     def config(self) -> str:
         return f"{self.settings['by']} {self.settings['seconds']:g} {labels_mark()}"

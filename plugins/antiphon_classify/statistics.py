@@ -25,15 +25,11 @@ SIZE = 2 * 64 + 64 // GROUP + (len(REGIONS) + 1) * (LAGS[1] - LAGS[0] + len(QUAN
 
 
 def statistics(mel: F32) -> F32:
-    """The statistics of segments.
+    """The statistics float32 `[segments, SIZE]` of segments `[segments, FRAMES, 64]` in dB, of any level.
 
-    Args:
-        mel: float32 `[segments, FRAMES, 64]` in dB, of any level.
-
-    Returns:
-        float32 `[segments, SIZE]`: mean and deviation of each band; mean rises by group of bands; of each region and of
-        all bands the autocorrelation, the quantiles and the peaks of their rises; shares of power by group of bands,
-        its centroid, and the deviation of the level.
+    Mean and deviation of each band; mean rises by group of bands; of each region and of all bands the autocorrelation,
+    the quantiles and the peaks of their rises; shares of power by group of bands, its centroid, and the deviation of
+    the level.
     """
     x = level_free(mel)
     rises = np.maximum(np.diff(x, axis=1), 0.0)

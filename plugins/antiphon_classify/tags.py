@@ -24,15 +24,19 @@ class Tags(Classifier):
     version = 2
     quantities = (
         Quantity(
-            "tags", "labels", "",
+            "tags",
+            "labels",
+            "",
             "What the network finds: instruments, voices, tempo, treatment, sounds; probabilities as calibrated on "
             "renders that it was not trained on.",
         ),
         Quantity(
-            "tag_embedding", "vector", "",
+            "tag_embedding",
+            "vector",
+            "",
             "The network's last layer but one, the mean over excerpts, standardised, of length 1.",
         ),
-    )  # fmt: skip
+    )
 
     @cached_property
     def spread(self) -> tuple[F32, F32]:
@@ -87,15 +91,9 @@ def probabilities(logits: F32, slope: float, offsets: np.ndarray[Any, np.dtype[n
 
 
 def vector(embedding: F32, mean: F32, deviation: F32) -> F32:
-    """The vector of a sound by its excerpts' embeddings.
+    """The vector `[units]` of a sound, of length 1, by its excerpts' embeddings, float32 `[excerpts, units]`.
 
-    Args:
-        embedding: float32 `[excerpts, units]`, one excerpt or more.
-        mean: `[units]`, of the sounds that were chosen on.
-        deviation: `[units]`, of the same.
-
-    Returns:
-        float32 `[units]`, of length 1.
+    `mean` and `deviation`, `[units]`, are those of the sounds that were chosen on.
     """
     even = (embedding.mean(axis=0) - mean) / deviation
     return np.asarray(even / (float(np.linalg.norm(even)) + 1e-9), np.float32)

@@ -24,15 +24,11 @@ REPEATS = GROUPS * (LAGS - 1)
 
 
 def repeats(mel: NDArray[np.floating]) -> F32:
-    """Autocorrelations of windows: float32 `[windows, REPEATS]`.
-
-    Args:
-        mel: `[windows, frames, bands]` in dB, of `FRAMES`; shorter ones are repeated to that length.
-    """
+    """Autocorrelations `[windows, REPEATS]` of `[windows, frames, bands]` in dB; short ones repeated to `FRAMES`."""
     parts = [
         features(mel[first : first + TOGETHER].astype(np.float32))[:, :REPEATS]
         for first in range(0, len(mel), TOGETHER)
-    ]  # fmt: skip
+    ]
     return np.concatenate(parts) if parts else np.zeros((0, REPEATS), np.float32)
 
 

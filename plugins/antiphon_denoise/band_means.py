@@ -63,25 +63,11 @@ class BandMeans:
         self._ones: F32 = np.ones(BINS, np.float32)
 
     def measure(self, first: F32, second: F32, out: F32) -> None:
-        """Writes the means of two spectra.
-
-        Args:
-            first: `[BINS]` or longer.
-            second: `[BINS]` or longer.
-            out: `[2, COUNT]`, written: means over each band.
-        """
+        """Writes the means over each band of two spectra, `[BINS]` or longer, into `[2, COUNT]`."""
         self.scaled(first, self._ones, second, self._ones, out)
 
     def scaled(self, first: F32, first_gain: F32, second: F32, second_gain: F32, out: F32) -> None:
-        """Writes the means of two spectra, each times the square of its gains.
-
-        Args:
-            first: `[BINS]` or longer.
-            first_gain: The same.
-            second: The same.
-            second_gain: The same.
-            out: `[2, COUNT]`, written: means over each band.
-        """
+        """Writes the means over each band of two spectra, each times the square of its gains, into `[2, COUNT]`."""
         denoise_band_means(
             first, first_gain, second, second_gain, BINS, self._below, self._fraction, self.area, out, COUNT
         )

@@ -31,14 +31,9 @@ def centres() -> NDArray[np.float64]:
 
 
 def places(bins: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Where each bin lies between two band centres, for linear interpolation.
+    """Where each of `bins` bins lies between two band centres, for linear interpolation.
 
-    Args:
-        bins: Number of bins of the spectrum.
-
-    Returns:
-        `[bins]` the index of the band centre below, 0 to `COUNT` - 2, and `[bins]` the fraction of the way to the next
-        centre, 0 to 1.
+    `[bins]` the index of the band centre below, 0 to `COUNT` - 2, and the fraction of the way to the next, 0 to 1.
     """
     middle = centres()
     at = np.clip(np.arange(bins), middle[0], middle[-1])

@@ -145,11 +145,7 @@ def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
 
 
 class MainsHumRemover:
-    """Removes the mains hum of one stream.
-
-    Attributes:
-        presence: How surely there is hum, 0 to 1.
-    """
+    """Removes the mains hum of one stream. `presence`: how surely there is hum, 0 to 1."""
 
     def __init__(self, grid: SpectrumSizes, rate: int, channels: int) -> None:
         self._hop, self._channels = grid.hop, channels
@@ -187,12 +183,7 @@ class MainsHumRemover:
         self._phasor.fill(1.0)
 
     def take(self, sound: F32, amount: float) -> None:
-        """Subtracts the hum from the newest hop, in place.
-
-        Args:
-            sound: float32 `[channels, hop]`.
-            amount: Share of the hum to remove, 0 to 1.
-        """
+        """Subtracts a share of the hum, 0 to 1, from the newest hop, float32 `[channels, hop]`, in place."""
         np.dot(sound, self._across, out=self._parts)
         # a plain mean at first, then a decaying one; squares: the squared mean that noise of unit power leaves
         self._weight = self._weight * self._keep + 1.0

@@ -200,11 +200,7 @@ class Denoise(Processor):
             self._shrinker.run(frame, estimator.power, estimator.gain, limited_amount, self._frame)
 
     def _apply_model(self, delayed: DelayedSpectra, io: IO, amount: float, ceiling: float) -> float:
-        """Sends the hop to the model and writes the output of the hop whose answer is due into `_frame`.
-
-        Returns:
-            The mean power of that hop.
-        """
+        """Sends the hop to the model, writes the one whose answer is due into `_frame`, and gives its mean power."""
         estimator = self._estimator
         self._scale_gain(estimator.gain, estimator.limit)
         delayed.turn(self._number, self._spectra.sound, estimator.power, self._gain, io)

@@ -54,12 +54,9 @@ class SpectrumSizes:
 
 
 def grid(rate: int, hop: int = 640, overlap: int = 0) -> SpectrumSizes:
-    """The frame sizes at `rate` Hz.
+    """The frame sizes at `rate` Hz; `hop` and `overlap` are frames at 48 kHz, overlap 0 for a hop.
 
-    Args:
-        rate: Frames per second.
-        hop: Frames between two spectra at 48 kHz. With 640 the lag is 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz.
-        overlap: Frames at 48 kHz that synthesis frames overlap by; 0 for a hop.
+    With a hop of 640 the lag is 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz.
     """
     scale = max(1, round(rate / 48000))
     return SpectrumSizes(2048 * scale, hop * scale, scale, overlap * scale)

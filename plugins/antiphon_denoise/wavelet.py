@@ -93,14 +93,9 @@ class Shrinker:
         self._unit = 0.5 * grid.scale
 
     def run(self, samples: F32, power: F32, gain: F32, amount: float, out: F32) -> None:
-        """out `[channels, lag]` ← the shrunk frame, under the squared window.
+        """out `[channels, lag]` ← the shrunk frame of `[channels, lag]`, under the squared window.
 
-        Args:
-            samples: `[channels, lag]`.
-            power: `[bins]` power spectrum of the frame.
-            gain: `[bins]` the gate's gain, 0 to 1.
-            amount: Share of the reduction to apply, 0 to 1.
-            out: Result.
+        `amount` is the share of the reduction to apply, 0 to 1.
         """
         np.multiply(samples, self._window, out=self._frame)
         for row, forward, inverse in zip(self.packets, self._forward, self._inverse, strict=True):

@@ -43,9 +43,8 @@ class NoteNumbers:
 
 
 def commands(
-    event: DirtEvent, orbit: Orbit, nodes: Mapping[str, Node], when: Sample, rate: int, bpm: float,
-    numbers: NoteNumbers,
-) -> list[Command]:  # fmt: skip
+    event: DirtEvent, orbit: Orbit, nodes: Mapping[str, Node], when: Sample, rate: int, bpm: float, numbers: NoteNumbers
+) -> list[Command]:
     """Makes the commands of an event.
 
     Args:
@@ -172,10 +171,7 @@ def _pitched(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Comma
     seconds = length(event)
     if seconds is None:
         seconds = min(event.number("delta", 0.5), MOST_SECONDS)
-    return [
-        NoteOn(number, velocity, 1, node, when),
-        NoteOff(number, 1, node, _after(when, max(seconds, 0.01), rate)),
-    ]
+    return [NoteOn(number, velocity, 1, node, when), NoteOff(number, 1, node, _after(when, max(seconds, 0.01), rate))]
 
 
 def _after(when: Sample, seconds: float, rate: int) -> Sample:

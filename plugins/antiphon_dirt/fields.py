@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from pathlib import Path
 
 from antiphon.api import WireError
 from antiphon.api.osc import Arg
@@ -20,24 +21,12 @@ MOST_FIELDS = 128
 """Names of one event: SuperDirt knows some hundred, and no pattern sends half of them."""
 MOST_WORD = 256
 """Characters of a name or a word."""
-ALIASES = MappingProxyType(
-    {"sound": "s", "cutoff": "lpf", "ctf": "lpf", "lpq": "resonance", "hcutoff": "hpf", "hpq": "hresonance",
-     "bpf": "bandf", "bpq": "bandq", "accel": "accelerate", "midi": "midinote", "oct": "octave", "leg": "legato",
-     "clip": "legato", "dist": "distort", "dt": "delaytime", "delayt": "delaytime", "dfb": "delayfeedback",
-     "delayfb": "delayfeedback", "roomsize": "size", "sz": "size", "att": "attack", "rel": "release"}
-)  # fmt: skip
-"""Other names of a field: Tidal's, Sardine's and Strudel's. Strudel sends `roomsize` and `size`, of the same value."""
-WORDS = MappingProxyType(
-    {"s": frozenset[str](), "bank": frozenset[str](), "unit": frozenset({"r", "rate", "c"}),
-     "vowel": frozenset("aeiou")}
-)  # fmt: skip
+_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+ALIASES: Mapping[str, str] = _TABLES["aliases"]
+"""Other names of a field."""
+WORDS = {name: frozenset(words) for name, words in _TABLES["words"].items()}
 """Fields that are words, and those that they take; none for any."""
-NUMBERS = frozenset(
-    {"n", "note", "midinote", "freq", "octave", "up", "speed", "accelerate", "gain", "overgain", "amp", "pan", "cut",
-     "legato", "sustain", "hold", "loop", "begin", "end", "attack", "release", "orbit", "cps", "delta", "velocity",
-     "room", "size", "delay", "delaytime", "delayfeedback", "lpf", "resonance", "hpf", "hresonance", "bandf", "bandq",
-     "shape", "distort", "crush", "coarse"}
-)  # fmt: skip
+NUMBERS = frozenset(_TABLES["numbers"])
 SILENT = frozenset({"_id_", "cycle", "nudge", "bank"})
 """Fields that mean nothing here, and need not: the name of a pattern, and what the time tag has already."""
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")

@@ -78,14 +78,7 @@ class Orbit:
 
 
 def orbits(nodes: Mapping[str, Node]) -> tuple[Orbit, ...]:
-    """Finds the orbits of a patch.
-
-    Args:
-        nodes: The nodes, by name.
-
-    Returns:
-        The orbits, in order; none where no node of the patch plays samples.
-    """
+    """The orbits of a patch's nodes, in order; none where no node plays samples."""
     players = [name for name, node in nodes.items() if plays(node.info)]
     numbered = sorted((int(found[1]), name) for name in players if (found := _ORBIT.fullmatch(name)))
     chosen = numbered or list(enumerate(players))

@@ -15,11 +15,7 @@ OTHERS = "others"
 
 
 class UnknownSounds:
-    """Names of sounds that were asked for and not found.
-
-    Attributes:
-        counts: How often, by name.
-    """
+    """Names of sounds that were asked for and not found. `counts`: how often, by name."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -29,16 +25,7 @@ class UnknownSounds:
         self.counts.clear()
 
     def note(self, node: str, sound: str, known: Sequence[str]) -> str:
-        """Counts a sound that is not there.
-
-        Args:
-            node: Name of the node that would play it.
-            sound: The name that was sent.
-            known: The sounds there are.
-
-        Returns:
-            A sentence with the nearest names, the first time; empty afterwards.
-        """
+        """Counts a sound that is not there; the first time a sentence with the nearest names, empty afterwards."""
         name = sound if len(sound) <= SHOWN else f"{sound[: SHOWN - 3]}..."
         if name not in self.counts and len(self.counts) >= MOST:
             name = OTHERS

@@ -22,18 +22,29 @@ def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, ow
     """
     last = f64(0.0)
     step = f64(1.0)
+    way = state[0]
+    left = state[1]
+    right = state[y.channels]
     for n in range(y.frames):
         if f64(bits[n]) != last:
             last = f64(bits[n])
             step = math.exp2(1.0 - last)
         # the first frame is held, at any rate
-        state[0] = 1.0 if state[0] < 0.0 else state[0] + f64(rate[n]) / own
-        if state[0] >= 1.0:
-            state[0] = state[0] - math.floor(state[0])
+        way = 1.0 if way < 0.0 else way + f64(rate[n]) / own
+        if way >= 1.0:
+            way = way - math.floor(way)
             for c in range(y.channels):
                 state[1 + c] = math.floor(effects_finite(x[c, n]) / step + 0.5) * step
-        for c in range(y.channels):
-            y[c, n] = state[1 + c]
+            left = state[1]
+            right = state[y.channels]
+        if y.channels <= 2:
+            # from registers: what is stored here would be read back each frame
+            y[0, n] = left
+            y[y.channels - 1, n] = right
+        else:
+            for c in range(y.channels):
+                y[c, n] = state[1 + c]
+    state[0] = way
 
 
 class Bitcrush(Processor):

@@ -137,7 +137,7 @@ class Convolution(Processor):
         Param("impulse", "file", "", doc="The impulse response, at most 20 s; without one the sound passes."),
         Param("normalise", "switch", True, restart=True, doc="Normalises the impulse response: noise keeps its level."),
         Param("level", default=0.0, low=-60.0, high=24.0, unit="dB", smooth=0.05, doc="Output gain."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         """Reads the response.

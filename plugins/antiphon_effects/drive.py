@@ -110,9 +110,10 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p)
                 v = effects_drive_curve(kind, 0.5 * (middle + x1))
             else:
                 v = (
-                    2.0 / far
+                    2.0
+                    / far
                     * (effects_drive_first(kind, middle) + (second1 - effects_drive_second(kind, middle)) / far)
-                )  # fmt: skip
+                )
         old = d
         x2 = x1
         x1 = x
@@ -246,11 +247,17 @@ class Drive(Processor):
         Param("curve", "choice", "soft", choices=CURVES, doc="soft or hard clipping, or fold: a wave folder."),
         Param("drive", default=12.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Gain before the curve."),
         Param(
-            "tone", default=OPEN, low=200.0, high=OPEN, unit="Hz", warp="log", smooth=0.02,
+            "tone",
+            default=OPEN,
+            low=200.0,
+            high=OPEN,
+            unit="Hz",
+            warp="log",
+            smooth=0.02,
             doc="Low-pass after it, 6 dB an octave; 20000 is off.",
         ),
         Param("level", default=-3.0, low=-48.0, high=12.0, unit="dB", smooth=0.02, doc="Gain after it."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)

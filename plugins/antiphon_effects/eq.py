@@ -24,9 +24,15 @@ RATIO, DECIBELS = 1.07, 0.5
 """The most by which a frequency or a sharpness, and a gain in dB, change in 16 frames: the host's line through the
 values would pass the low end of a logarithmic range in a millisecond."""
 BANDS = (
-    ("off", 30.0), ("lowshelf", 100.0), ("peak", 250.0), ("peak", 800.0),
-    ("peak", 2500.0), ("peak", 6000.0), ("highshelf", 10000.0), ("off", 18000.0),
-)  # fmt: skip
+    ("off", 30.0),
+    ("lowshelf", 100.0),
+    ("peak", 250.0),
+    ("peak", 800.0),
+    ("peak", 2500.0),
+    ("peak", 6000.0),
+    ("highshelf", 10000.0),
+    ("off", 18000.0),
+)
 """Kind and frequency in Hz of each band at first; with gains of 0 dB, the whole is flat."""
 BANDS_IN_ALL = len(BANDS)
 # places in `k`: six coefficients, their steps a frame, their ends; the kind in use, its weight, what the ends are for
@@ -215,9 +221,14 @@ def effects_eq(
     for b in range(BANDS_IN_ALL):
         at = 4 * b
         rest = effects_eq_steady(
-            address_f32(curves[at]), address_f32(curves[at + 1]), address_f32(curves[at + 2]),
-            address_f32(curves[at + 3]), offset(ks, b * _SIZE), age, y.frames,
-        )  # fmt: skip
+            address_f32(curves[at]),
+            address_f32(curves[at + 1]),
+            address_f32(curves[at + 2]),
+            address_f32(curves[at + 3]),
+            offset(ks, b * _SIZE),
+            age,
+            y.frames,
+        )
         steady = steady * rest
     if steady == 1:
         effects_eq_all(x, y, states, width, ks, table, age)

@@ -48,17 +48,7 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
 
 
 def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: float) -> Iterator[F32]:
-    """The sound `factor` times as long, `round(frames * factor)` frames.
-
-    Args:
-        blocks: float32 `[channels, n]` of any n.
-        channels: Channels.
-        rate: Hz.
-        factor: `antiphon_effects.stretch.FACTORS`.
-
-    Yields:
-        float32 `[channels, n]`.
-    """
+    """The float32 `[channels, n]` `factor` times as long, `round(frames * factor)` frames."""
     stretcher = Stretcher(channels, rate, 1.0)
     spectra = stretcher.spectra
     size, hop, mask = spectra.size, spectra.hop, spectra.mask

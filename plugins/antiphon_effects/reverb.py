@@ -176,7 +176,7 @@ def effects_reverb(
         row = i * GRID
         effects_reverb_read(
             offset(rings, i * span), mask, age, gone, count, k[at + _LENGTH], k[at + _STEP], offset(v, row)
-        )  # fmt: skip
+        )
         for n in range(count):
             gains[row + n] = f32(k[at + _GAIN] + k[at + _GAIN_STEP] * f64(gone + n))
             poles[row + n] = f32(k[at + _POLE] + k[at + _POLE_STEP] * f64(gone + n))
@@ -271,13 +271,19 @@ class Reverb(Processor):
     params = (
         Param("size", default=1.0, low=SIZES[0], high=SIZES[1], smooth=0.02, doc="Room size: 1 is a hall."),
         Param(
-            "decay", default=2.0, low=0.1, high=60.0, unit="s", warp="log", smooth=0.02,
+            "decay",
+            default=2.0,
+            low=0.1,
+            high=60.0,
+            unit="s",
+            warp="log",
+            smooth=0.02,
             doc="Reverb time (RT60): time in which it decays by 60 dB.",
         ),
         Param("damping", default=0.4, low=0.0, high=1.0, smooth=0.02, doc="Damping of high frequencies."),
         Param("modulation", default=0.5, low=0.0, high=1.0, smooth=0.05, doc="Modulation depth of the delay lines."),
         Param("predelay", default=0.01, low=0.0, high=PREDELAY, unit="s", smooth=0.02, doc="Delay before the reverb."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)

@@ -87,16 +87,5 @@ def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f
 
 
 def time_constant(name: str, default: float, low: float, high: float, doc: str) -> Param:
-    """A parameter that is a time constant.
-
-    Args:
-        name: Its name.
-        default: Seconds.
-        low: The least, seconds.
-        high: The most, seconds.
-        doc: What it is.
-
-    Returns:
-        The parameter, smoothed.
-    """
+    """A smoothed parameter that is a time constant, from `low` to `high` seconds."""
     return Param(name, default=default, low=low, high=high, unit="s", warp="log", smooth=0.02, doc=doc)

@@ -36,9 +36,8 @@ MOST_DEBT = 2.0
 
 @kernel
 def effects_attack(
-    now: Audio, before: Audio, power: f32p, edges: i64p, peaks: i64p, count: i64, rises: f32p,
-    loudest: f32p, hop: i64,
-) -> f64:  # fmt: skip
+    now: Audio, before: Audio, power: f32p, edges: i64p, peaks: i64p, count: i64, rises: f32p, loudest: f32p, hop: i64
+) -> f64:
     """How many frames after the window's centre a sound begins; 0 where none does.
 
     rises: 1 for each peak of it.  loudest: the power of the last second's loudest window.
@@ -139,13 +138,7 @@ class Stretcher:
     """
 
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
-        """Makes the buffers.
-
-        Args:
-            channels: Channels.
-            rate: Hz.
-            seconds: Seconds of input that is remembered, at least.
-        """
+        """Makes the buffers, which remember at least so many seconds of input."""
         size = window_size(WINDOW, rate)
         self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
         self._rises = np.zeros(size // 2 + 1, np.float32)
@@ -219,17 +212,30 @@ class Stretcher:
         spectra.take(end)
         self._count = spectra.find()
         return effects_attack(
-            spectra.now, spectra.before, spectra.power, spectra.edges, spectra.peaks, self._count, self._rises,
-            self._loudest, spectra.hop,
-        )  # fmt: skip
+            spectra.now,
+            spectra.before,
+            spectra.power,
+            spectra.edges,
+            spectra.peaks,
+            self._count,
+            self._rises,
+            self._loudest,
+            spectra.hop,
+        )
 
     def _turn(self, *, begins: bool) -> None:
         """Makes the target spectrum."""
         spectra = self.spectra
         effects_turn(
-            spectra.now, spectra.before, spectra.target, spectra.edges, spectra.peaks, self._count, self._rises,
+            spectra.now,
+            spectra.before,
+            spectra.target,
+            spectra.edges,
+            spectra.peaks,
+            self._count,
+            self._rises,
             int(begins),
-        )  # fmt: skip
+        )
 
 
 class Stretch(Processor):
@@ -242,13 +248,18 @@ class Stretch(Processor):
     on_files = FileUse("antiphon_effects.jobs:stretch_file")
     params = (
         Param(
-            "factor", default=1.0, low=FACTORS[0], high=FACTORS[1], warp="log", smooth=0.03,
+            "factor",
+            default=1.0,
+            low=FACTORS[0],
+            high=FACTORS[1],
+            warp="log",
+            smooth=0.03,
             doc="Stretch factor: 2 is half the speed; below 1 catches up.",
         ),
         Param("buffer", default=8.0, low=0.5, high=LONGEST, unit="s", doc="Live: longest lag behind the input."),
         Param("now", "trigger", doc="Live: returns to the present."),
         Param("behind", default=0.0, low=0.0, high=LONGEST, unit="s", readonly=True, doc="Lag behind the input."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._run = effects_stretch_frames.caller()

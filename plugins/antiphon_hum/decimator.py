@@ -103,10 +103,7 @@ class Decimator:
     def __init__(self, rate: int, around: int = AROUND, hop: int = HOP) -> None:
         """Designs the filter and allocates buffers.
 
-        Args:
-            rate: Input frames per second.
-            around: Hz; the decimated rate is as near to it as a whole factor allows.
-            hop: Decimated samples of a hop.
+        The decimated rate is as near to `around` Hz as a whole factor allows.
         """
         self.factor = max(1, round(rate / around))
         self.rate = rate / self.factor
@@ -134,16 +131,7 @@ class Decimator:
         self._end = HISTORY + self.hop
 
     def take(self, x: Samples, first: int, last: int) -> int:
-        """Takes frames from `first` until a hop is full or `last` is reached.
-
-        Args:
-            x: float32 `[channels, frames]`.
-            first: First frame to take.
-            last: Frame after the last.
-
-        Returns:
-            The number of frames taken.
-        """
+        """Takes frames from `first` of float32 `[channels, frames]` to `last` or until a hop is full; how many."""
         hop, body = self.newest(self.hop), self.body(self.hop)
         return hum_decimate(
             x, first, last, self._ring, self._taps, self._length, self.factor,

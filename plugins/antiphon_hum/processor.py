@@ -45,11 +45,9 @@ F1 on files, yin and learned (the card): hummed .80 and .98, 37 recorded songs .
 
 
 def velocity(level: float, dynamics: float) -> float:
-    """The velocity of a level: linear from `LEAST_VELOCITY` at `SOFT` to 1 at `LOUD`.
+    """The velocity of a level in dB: linear from `LEAST_VELOCITY` at `SOFT` to 1 at `LOUD`.
 
-    Args:
-        level: dB of full scale.
-        dynamics: 0 gives all notes `MIDDLE_VELOCITY`, 1 the full range.
+    `dynamics`: 0 gives all notes `MIDDLE_VELOCITY`, 1 the full range.
     """
     place = min(1.0, max(0.0, (level - SOFT) / (LOUD - SOFT)))
     by_level = LEAST_VELOCITY + (1.0 - LEAST_VELOCITY) * place

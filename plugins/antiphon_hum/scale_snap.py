@@ -45,18 +45,10 @@ def in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
 
 
 class KeyFinder:
-    """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982).
-
-    Attributes:
-        count: Number of notes.
-    """
+    """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982). `count`: number of notes."""
 
     def __init__(self, fade: float = FADE) -> None:
-        """Starts without notes.
-
-        Args:
-            fade: Factor on a note's weight for each further note, 0 to 1.
-        """
+        """Starts without notes. For each further note the weight of one fades by a factor, 0 to 1."""
         self._fade = fade
         rows = [np.roll(np.array(profile), tonic) for profile in (_MAJOR, _MINOR) for tonic in range(12)]
         profiles = np.array(rows)
@@ -80,15 +72,7 @@ class KeyFinder:
         np.dot(self._profiles, self._durations, out=self._fit)
 
     def found(self, key: str, scale: str) -> tuple[int, str]:
-        """Resolves "auto".
-
-        Args:
-            key: One of `KEYS`.
-            scale: A key of `SCALES`.
-
-        Returns:
-            Tonic 0 to 11 and scale; the scale is "off" until `ENOUGH` notes have been added.
-        """
+        """Resolves "auto" to a tonic 0 to 11 and a scale, which is "off" until `ENOUGH` notes have been added."""
         if "auto" not in (key, scale):
             return KEYS.index(key) - 1, scale
         if self.count < ENOUGH:

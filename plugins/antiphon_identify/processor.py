@@ -47,9 +47,16 @@ class Identify(WorkerReporter):
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         hop = round(HOP * spec.rate)
         return WorkerSpec(
-            name="identify", factory="antiphon_identify.worker:Identifier", zygote="none", hop=hop, rate=spec.rate,
-            inputs=(1, hop), outputs=(1, len(self.reports)), slots=2, memory=1024,
-        )  # fmt: skip
+            name="identify",
+            factory="antiphon_identify.worker:Identifier",
+            zygote="none",
+            hop=hop,
+            rate=spec.rate,
+            inputs=(1, hop),
+            outputs=(1, len(self.reports)),
+            slots=2,
+            memory=1024,
+        )
 
     def config(self) -> str:
         return f"{self.settings['seconds']:g}"

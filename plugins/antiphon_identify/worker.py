@@ -61,11 +61,7 @@ class CatalogueReader:
 
 
 class Identifier(ReportingStepper["IdentifiedStream"]):
-    """Slots are nodes; a stream's config is how many seconds are compared.
-
-    Args:
-        spec: The worker's.
-    """
+    """Slots are nodes; a stream's config is how many seconds are compared. `spec`: the worker's."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         super().__init__(spec)

@@ -82,15 +82,7 @@ class BeatGrid:
 
 
 def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
-    """The grid of a recording that is most likely its beats.
-
-    Args:
-        curves: Its curves.
-        tables: The fitted weights.
-
-    Returns:
-        The grid; None where there is none of four beats.
-    """
+    """The grid of a recording's curves that is most likely its beats; None where there is none of four beats."""
     grids = hypotheses(curves)
     if not grids:
         return None
@@ -100,14 +92,9 @@ def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
 
 
 def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
-    """How certain it is that a grid's tempo is the sound's, up to octaves.
+    """How certain it is that a grid's tempo is the sound's, up to octaves, 0 to 1, the mean over windows.
 
-    Args:
-        curves: The sound's.
-        grid: Its grid.
-
-    Returns:
-        0 to 1, the mean over windows; .5 tells most music from noise, speech and voices of animals.
+    .5 tells most music from noise, speech and voices of animals.
     """
     strength, period = _WEIGHTS @ curves.strength, 60.0 / grid.tempo
     windows = max(1, round(curves.seconds / _WINDOW))

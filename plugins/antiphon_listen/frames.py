@@ -11,9 +11,7 @@ F32 = NDArray[np.float32]
 class FrameBuffer:
     """Cuts a stream into frames of `size` samples, `hop` apart; frame k is centred on sample k * hop.
 
-    Args:
-        size: Samples of a frame.
-        hop: Samples from one frame to the next.
+    `size`: samples of a frame; `hop`: samples from one frame to the next.
     """
 
     def __init__(self, size: int, hop: int) -> None:

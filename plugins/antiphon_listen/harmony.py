@@ -97,8 +97,9 @@ def spans(grid: F64, path: I64, seconds: float) -> list[tuple[float, float, str]
     edges = [*np.maximum(0.0, grid[firsts]), seconds]
     found = [
         (float(edges[n]), float(edges[n + 1]), name_of(int(path[first])))
-        for n, first in enumerate(firsts) if edges[n + 1] > edges[n]
-    ]  # fmt: skip
+        for n, first in enumerate(firsts)
+        if edges[n + 1] > edges[n]
+    ]
     none = name_of(NO_CHORD)
     if found and found[0][0] > 0.0:
         found = [(0.0, found[0][1], none), *found[1:]] if found[0][2] == none else [(0.0, found[0][0], none), *found]
@@ -122,16 +123,9 @@ def key_of(path: I64, tables: Tables) -> tuple[str | None, float]:
 
 
 def key_number(lengths: NDArray[Any], first: int | None, last: int | None, tables: Tables) -> int:
-    """The key of most odds, by a line fitted to annotated songs.
+    """The key of most odds, by a line fitted to annotated songs: 0 to 11 from C major on, 12 to 23 from C minor on.
 
-    Args:
-        lengths: `[24]`, how long each chord lasts, not all 0.
-        first: The first chord; None where the beginning is not known.
-        last: The last chord; None while it goes on.
-        tables: The fitted weights.
-
-    Returns:
-        0 to 11 from C major on, 12 to 23 from C minor on.
+    `lengths` `[24]`: how long each chord lasts, not all 0. `first` and `last` chord are None where not known.
     """
     return int(np.argmax(key_features(lengths, first, last) @ tables.key_weights))
 

@@ -15,15 +15,9 @@ OPEN = 0.005
 
 
 def play_parts(blocks: Iterable[Samples], parts: Sequence[tuple[int, int]], rate: int) -> Iterator[Samples]:
-    """The parts of a sound, of `sum(end - start)` frames less what the sound lacks at its end.
+    """The parts (first frame, the one behind the last; in order) of float32 `[channels, n]`, joined.
 
-    Args:
-        blocks: float32 `[channels, n]` of any n: the whole sound.
-        parts: First frame and the frame behind the last of each, in order, without overlap.
-        rate: Hz.
-
-    Yields:
-        float32 `[channels, n]`.
+    `sum(end - start)` frames less what the sound lacks at its end.
     """
     joined = _follow(parts)
     size = round(CROSSFADE * rate)

@@ -27,14 +27,9 @@ _APART = (12, 16, 20, 24, 28, 32, 36, 40, 48, 64)
 
 
 def phrase_odds(curves: MusicCurves, grid: BeatGrid, bar_odds: F64, on_bar: F64, tables: PhraseTables) -> F64:
-    """The log odds of each beat that a phrase begins there, `[n]`.
+    """The log odds of each beat that a phrase begins there, `[n]`, by the log odds that each begins a bar.
 
-    Args:
-        curves: The recording's curves.
-        grid: Its beats.
-        bar_odds: `[n]`, log odds that each beat begins a bar.
-        on_bar: `[n]`, 1 where a bar was found to begin.
-        tables: The fitted weights.
+    `on_bar`: 1 where a bar was found to begin.
     """
     rows = repeats.beat_rows(curves, grid.beats)
     local = beat_features(curves, grid, bar_odds)
@@ -86,15 +81,24 @@ def features(local: F64, similarity: F64, on_bar: F64) -> F64:
 
     bar = local[:, :1]
     phases = [sum((shift_rows(bar, 4 * k + step) for k in range(-8, 9)), np.zeros_like(bar)) / 17 for step in range(4)]
-    own = np.concatenate([
-        *(np.sqrt(size) * repeats.novelty(similarity, size)[:, None] for size in _KERNELS),
-        *(repeats.repetition(similarity, size) for size in _STRETCHES),
-    ], axis=1)  # fmt: skip
+    own = np.concatenate(
+        [
+            *(np.sqrt(size) * repeats.novelty(similarity, size)[:, None] for size in _KERNELS),
+            *(repeats.repetition(similarity, size) for size in _STRETCHES),
+        ],
+        axis=1,
+    )
     edges = np.stack([np.minimum(at, 64) / 64, np.minimum(count - at, 64) / 64, on_bar], axis=1)
-    return np.concatenate([
-        *(shift_rows(local, step) for step in _NEAR), *(mean(0, size) - mean(-size, 0) for size in _WINDOWS), *phases,
-        *(shift_rows(own, step) for step in _FAR), edges,
-    ], axis=1)  # fmt: skip
+    return np.concatenate(
+        [
+            *(shift_rows(local, step) for step in _NEAR),
+            *(mean(0, size) - mean(-size, 0) for size in _WINDOWS),
+            *phases,
+            *(shift_rows(own, step) for step in _FAR),
+            edges,
+        ],
+        axis=1,
+    )
 
 
 def context(odds: F64, similarity: F64, on_bar: F64) -> F64:

@@ -16,8 +16,13 @@ from antiphon_listen.summary import SummaryPart
 SIDE = 800
 """Pixels of the matrix, about: each bar has a whole number of them."""
 _STRIP, _GAP = 16, 4
-_COLOURS = {"chorus": (232, 89, 60), "verse": (63, 124, 191), "bridge": (122, 82, 168), "intro": (150, 150, 150),
-            "outro": (110, 110, 110)}  # fmt: skip
+_COLOURS = {
+    "chorus": (232, 89, 60),
+    "verse": (63, 124, 191),
+    "bridge": (122, 82, 168),
+    "intro": (150, 150, 150),
+    "outro": (110, 110, 110),
+}
 _OTHERS = ((60, 150, 90), (200, 160, 40), (30, 160, 170), (180, 90, 140), (130, 110, 60))
 Pixels = NDArray[np.uint8]
 
@@ -25,10 +30,7 @@ Pixels = NDArray[np.uint8]
 def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[SummaryPart]) -> bytes:
     """A PNG: the dissimilarity of bars from dark (alike) to bright, phrases in colour above, what is played below.
 
-    Args:
-        rows: `[beats, f]`, of length 1; none for an empty picture.
-        structure: The song's; None draws a grey field.
-        parts: What is played.
+    `rows` `[beats, f]`, of length 1; none for an empty picture.
     """
     if structure is None or not len(rows):
         return png(np.full((64, 64, 3), 128, np.uint8))

@@ -70,9 +70,13 @@ def repetition(similarity: F64, beats: int) -> F64:
     change = np.sort(ahead - behind, axis=1)
     loose = min(_LOOSE, count)
     columns = (
-        ahead.max(axis=1), behind.max(axis=1), change[:, -1], -change[:, 0],
-        change[:, -loose:].mean(axis=1), -change[:, :loose].mean(axis=1),
-    )  # fmt: skip
+        ahead.max(axis=1),
+        behind.max(axis=1),
+        change[:, -1],
+        -change[:, 0],
+        change[:, -loose:].mean(axis=1),
+        -change[:, :loose].mean(axis=1),
+    )
     return np.stack(columns, axis=1)[:count]
 
 

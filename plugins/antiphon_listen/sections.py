@@ -76,12 +76,7 @@ def find_structure(
 ) -> Structure | None:
     """The phrases of a recording; None where it has too few beats, or too many.
 
-    Args:
-        curves: Its curves.
-        grid: Its beats.
-        bar_odds: `[n]`, log odds that each beat begins a bar.
-        downbeats: Seconds at which bars were found to begin.
-        tables: The fitted weights.
+    `bar_odds` `[n]`: log odds that each beat begins a bar; `downbeats` in seconds.
     """
     count = len(grid.beats)
     if not SHORTEST <= count <= LONGEST:
@@ -123,10 +118,7 @@ def _letters(rows: F64, parts: list[tuple[int, int]]) -> tuple[list[int], F64]:
 def chorus_of(parts: list[tuple[int, int]], letters: list[int], level: F64) -> int:
     """The letter of the chorus: of those that come back, or of all where none does.
 
-    Args:
-        parts: First beat of each phrase, and the one behind its last.
-        letters: Their letters.
-        level: `[phrases]`, log level of each.
+    `parts` are the first beats, and the one behind the last; `level` `[phrases]` is logarithmic.
     """
     even = (level - level.mean()) / (level.std() + 1e-9)
     lengths = np.array([last - first for first, last in parts], np.float64)

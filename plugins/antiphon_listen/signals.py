@@ -64,9 +64,7 @@ def curves(strength: F32, notes: F32, seconds: float) -> MusicCurves:
     around = int(_LEVELLED * onsets.FRAMES_PER_SECOND) | 1
     level = [np.sqrt(row / (_mean(row, around) + 0.15)) for row in strength.T.astype(np.float64)]
     change = _novelty(notes)
-    return MusicCurves(
-        np.array([_smooth(row, 5) for row in level]), change / (change.mean() + 1e-9), notes, seconds,
-    )  # fmt: skip
+    return MusicCurves(np.array([_smooth(row, 5) for row in level]), change / (change.mean() + 1e-9), notes, seconds)
 
 
 def _mean(row: F64, width: int) -> F64:

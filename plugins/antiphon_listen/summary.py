@@ -40,11 +40,9 @@ class _Bar:
 
 
 def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
-    """The parts of a summary, in the song's order, not longer than asked for and by less than a bar shorter.
+    """The parts of a summary of `seconds`, in the song's order, by less than a bar shorter.
 
-    Args:
-        structure: The song's.
-        seconds: Of the summary. Less than a bar of the chorus gives the beginning of one.
+    Less than a bar of the chorus gives the beginning of one.
     """
     bars = _bars(structure)
     chosen: set[int] = set()

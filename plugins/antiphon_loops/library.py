@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import AntiphonError, FileError, PluginError
-from antiphon.api.files import (
-    SOUND_FORMATS,
-    folder_in_library,
-    printable_path,
-    reason_of_os_error,
-    write_atomic,
-)
+from antiphon.api.files import SOUND_FORMATS, folder_in_library, printable_path, reason_of_os_error, write_atomic
 from antiphon_loops import rules
 from antiphon_loops.analysis.labels import TempoLabel
 from antiphon_loops.analysis.reading import MOST_BYTES, NoLoop, too_large
@@ -119,14 +113,10 @@ def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
 
 
 def analyse(folder: Path, progress: Progress | None = None, root: Path | None = None) -> Analysed:
-    """Adds a folder to the catalogue and analyses its new files, two at a time. Each result is stored at once.
+    """Adds a folder to the catalogue and analyses its new files, two at a time.
 
-    A file with known size and time is not decoded; one that was only moved or touched is recognised by its content.
-
-    Args:
-        folder: The folder.
-        progress: Called before each file and at the end.
-        root: The folder of the catalogue; None for the user's.
+    Each result is stored at once. A file with known size and time is not decoded; one that was only moved or touched is
+    recognised by its content. `progress` is called before each file and at the end.
 
     Raises:
         FileError: The catalogue cannot be used.
@@ -179,11 +169,7 @@ class _File:
 
 @dataclass(slots=True)
 class _Work:
-    """The analyses of a folder's new sounds.
-
-    Attributes:
-        fresh: Those that were stored.
-    """
+    """The analyses of a folder's new sounds. `fresh`: those that were stored."""
 
     store: LoopStore
     pool: ThreadPoolExecutor
@@ -251,15 +237,7 @@ def write_listing(loops: Sequence[Loop], path: Path) -> None:
 
 
 def settle(folder: Path, loop: Loop, bpm: float) -> bool:
-    """Analyses a loop anew with the tempo that a person has given, and stores it.
-
-    Args:
-        folder: The library's folder.
-        loop: The loop.
-        bpm: Its tempo.
-
-    Returns:
-        Whether the loop makes whole bars of four at that tempo; if not, nothing is stored.
+    """Analyses a loop anew with the tempo that a person has given, and stores it if it then makes whole bars of four.
 
     Raises:
         FileError: The file or the database cannot be used.

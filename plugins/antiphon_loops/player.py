@@ -24,9 +24,8 @@ FADE_IN, FADE_OUT = 0.001, 0.012
 
 @kernel
 def loops_read(
-    x: Audio, y: Audio, table: f32p, position: f64, step: f64, gain: f64, slope: f64,
-    first: i64, last: i64,
-) -> None:  # fmt: skip
+    x: Audio, y: Audio, table: f32p, position: f64, step: f64, gain: f64, slope: f64, first: i64, last: i64
+) -> None:
     """y[c, first:last] += x[c] read from `position` on, resampled, times a gain.
 
     Args:
@@ -75,31 +74,16 @@ class LoopPlayer:
     """
 
     def __init__(self, rate: int, solo: str = "") -> None:
-        """Makes the table.
-
-        Args:
-            rate: Frames per second.
-            solo: The only role that sounds, "" for all.
-        """
+        """Makes the table. `solo`: the only role that sounds, "" for all."""
         self._rate, self._table, self._solo = rate, sinc_table(), solo
 
     def play(
         self, out: Samples, first: int, last: int, material: LoopMaterial, bar: int, beats: float, tempo: float,
         before: float, now: float, after: float,
     ) -> None:  # fmt: skip
-        """Adds frames that lie within one bar.
+        """Adds frames `first` to `last` of one bar to `[1 or 2, n]`; `beats` is the place of `first` in the bar.
 
-        Args:
-            out: `[1 or 2, n]`.
-            first: First frame of `out`.
-            last: Frame after the last.
-            material: What to play.
-            bar: Number of the bar.
-            beats: Place of `first` in the bar, in beats.
-            tempo: bpm.
-            before: Intensity of the bar before; below 0: it was silent.
-            now: Intensity of this bar.
-            after: Intensity of the next bar; below 0: it will be silent.
+        Intensities of the bar before, this one and the next are below 0 where silent.
         """
         plan = material.plan
         if not plan.bars:
@@ -137,10 +121,7 @@ class LoopPlayer:
                 gain, slope = gain * max(0.0, (4.0 - at) / down), -gain * per_frame / down
             position = PAD + ((bar % track.bars) * 4.0 + at) * a_beat
             x = track.sound
-            loops_read(
-                x, out, self._table, position, per_frame * a_beat, gain, slope,
-                a, b,
-            )  # fmt: skip
+            loops_read(x, out, self._table, position, per_frame * a_beat, gain, slope, a, b)
 
 
 def _has_layer(material: LoopMaterial, bar: int, layer: Layer, intensity: float) -> bool:

@@ -11,9 +11,16 @@ FAMILIES = ("drums", "bass", "harmonic")
 ROLES = ("drums", "bass", "chords", "melody")
 MOODS: dict[str, tuple[float, float]] = {
     # valence and arousal wanted, 0 to 1 (Russell's circumplex, 1980)
-    "any": (0.5, 0.5), "dark": (0.1, 0.45), "bright": (0.9, 0.55), "calm": (0.6, 0.1), "energetic": (0.6, 0.95),
-    "happy": (0.9, 0.75), "sad": (0.1, 0.15), "tense": (0.15, 0.85), "relaxed": (0.75, 0.2),
-}  # fmt: skip
+    "any": (0.5, 0.5),
+    "dark": (0.1, 0.45),
+    "bright": (0.9, 0.55),
+    "calm": (0.6, 0.1),
+    "energetic": (0.6, 0.95),
+    "happy": (0.9, 0.75),
+    "sad": (0.1, 0.15),
+    "tense": (0.15, 0.85),
+    "relaxed": (0.75, 0.2),
+}
 """Roles of a loop in an arrangement; chords and melody are the two kinds of harmonic."""
 
 

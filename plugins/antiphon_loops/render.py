@@ -31,14 +31,7 @@ class Piece:
     def __init__(
         self, library: Path, settings: Mapping[str, Value], rate: int, channels: int = 2, stems: Sequence[str] = ()
     ) -> None:
-        """Checks the settings.
-
-        Args:
-            library: Folder of loops.
-            settings: Parameters of `loops` by name; bpm 0 is 120.
-            rate: Frames per second.
-            channels: 1 or 2.
-            stems: Roles to be rendered alone, besides the sum.
+        """Checks the settings; bpm 0 is 120. `stems`: roles to be rendered alone, besides the sum.
 
         Raises:
             UsageError: A parameter is unknown.
@@ -52,11 +45,7 @@ class Piece:
         self._used: dict[tuple[str, str], set[int]] = {}
 
     def used(self, role: str = "") -> tuple[str, ...]:
-        """The loops that have sounded, sorted by name, each with its bars: `a.wav (bars 1-8, 17)`.
-
-        Args:
-            role: Only those that played it; "" for all.
-        """
+        """The loops that sounded, of one role or all, sorted by name, each with its bars: `a.wav (bars 1-8, 17)`."""
         bars: dict[str, set[int]] = {}
         for (name, played), at in self._used.items():
             if role in ("", played):
@@ -130,14 +119,7 @@ def render(
     channels: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> Samples:
-    """The whole piece, float32 `[channels, frames]`.
-
-    Args:
-        library: Folder of loops.
-        settings: Parameters of `loops` by name; bpm 0 is 120.
-        rate: Frames per second.
-        channels: 1 or 2.
-        progress: Called with the number of frames done.
+    """The whole piece, float32 `[channels, frames]`, by parameters of `loops`; bpm 0 is 120.
 
     Raises:
         UsageError: A parameter is unknown.

@@ -25,12 +25,7 @@ class MaterialSource(ProcessorPart):
     """
 
     def __init__(self, library: str, rate: int, *, live: bool) -> None:
-        """Opens the library.
-
-        Args:
-            library: A folder, or the name of one in the library of loops.
-            rate: Frames per second of the material.
-            live: Whether to compute material in a process of its own.
+        """Opens a library; with `live` material is computed in a process of its own.
 
         Raises:
             FileError: There is no such folder, or no loop in it.
@@ -86,11 +81,8 @@ class MaterialSource(ProcessorPart):
     def update(self, place: int, request: LoopRequest) -> None:
         """Makes a request live, if it differs from the last.
 
-        During a tempo ramp requests are made only once a bar, since work on an outdated tempo is discarded.
-
-        Args:
-            place: Decision index, five a bar.
-            request: What is to be played now.
+        `place` is a decision index, five a bar. During a tempo ramp requests are made only once a bar, since work on an
+        outdated tempo is discarded.
         """
         requested, seen = self._requested, self._seen
         self._seen = request
@@ -105,16 +97,7 @@ class MaterialSource(ProcessorPart):
             self._requested = request
 
     def take(self, request: LoopRequest, coming: LoopMaterial | None, io: IO) -> LoopMaterial | None:
-        """The material of the next bar.
-
-        Args:
-            request: What is to be played.
-            coming: Material decided on before.
-            io: Of the block, for the session log.
-
-        Returns:
-            New material, `coming` where there is none, None to go on with what plays.
-        """
+        """The material of the next bar: new, `coming` where there is none, None to go on with what plays."""
         if self._scripted:
             return self._make(self._requests.get(self._swaps.pop(0), request)) if self._swaps else coming
         if self._preparer is not None:

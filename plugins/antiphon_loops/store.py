@@ -86,20 +86,14 @@ class LoopStore:
         """Key of the analysis of a good file."""
         label, number = label_of(path, name), number_in(name)
         return SoundKey(
-            self._files[os.fsencode(path.absolute())].digest, _variant(label),
-            "" if number is None else f"{NAME} number {number:g}", label.bpm is not None,
-        )  # fmt: skip
+            self._files[os.fsencode(path.absolute())].digest,
+            _variant(label),
+            "" if number is None else f"{NAME} number {number:g}",
+            label.bpm is not None,
+        )
 
     def known(self, key: SoundKey, name: str) -> tuple[Loop | None, str] | None:
-        """Stored analysis of a file.
-
-        Args:
-            key: Key of it.
-            name: Its name within the folder.
-
-        Returns:
-            Its loop, or None and why it is none; None where it has not been analysed.
-        """
+        """Stored analysis of a file: its loop, or None and why it is none; None where it has not been analysed."""
         rows = self._known.get(key.digest, {})
         if reason := rows.get(NAME, {}).get(REASON):
             return None, f"{name} is no loop: {reason}"

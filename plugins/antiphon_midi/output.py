@@ -75,8 +75,12 @@ class MidiOut:
         """Whether it is the event just sent, for another of the nodes that play it."""
         last = self._last
         same = last is not None and (effect.kind, effect.number, effect.value, effect.channel, effect.when) == (
-            last.kind, last.number, last.value, last.channel, last.when
-        )  # fmt: skip
+            last.kind,
+            last.number,
+            last.value,
+            last.channel,
+            last.when,
+        )
         if same and effect.node not in self._nodes:
             self._nodes.add(effect.node)
             return True

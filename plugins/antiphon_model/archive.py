@@ -42,9 +42,6 @@ _OWN = (b"prim", b"prims", b"aten", b"quantized")
 def check(data: bytes) -> None:
     """Checks a TorchScript file's bytes. Nothing is executed.
 
-    Args:
-        data: The file.
-
     Raises:
         ModelError: It is another thing, or larger than it looks, or its code uses what reaches files.
     """

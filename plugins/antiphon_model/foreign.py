@@ -19,11 +19,7 @@ class StreamProgram(Protocol):
     """A loaded file with one of its methods chosen."""
 
     def begin(self) -> Run:
-        """Begins a stream without a past.
-
-        Returns:
-            The function that computes its hops, one after the other.
-        """
+        """Begins a stream without a past: the function that computes its hops, one after the other."""
 
 
 def confine() -> None:
@@ -41,14 +37,7 @@ def confine() -> None:
 
 
 def sentence(error: BaseException) -> str:
-    """Puts an error of foreign code into one line.
-
-    Args:
-        error: What was raised.
-
-    Returns:
-        At most 200 characters; the last line of a TorchScript trace, which names the error.
-    """
+    """An error of foreign code in one line of at most 200 characters, the last of a TorchScript trace."""
     if isinstance(error, AntiphonError):
         return str(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -39,10 +39,8 @@ def landlock_version() -> int:
 def forbid_writing() -> bool:
     """Takes from this thread, and from all that it starts, the right to write files, run programs and use TCP.
 
-    Files that are open stay so, and reading is allowed: libraries are loaded late.
-
-    Returns:
-        Whether the kernel has taken them; an older one, or another system, leaves them.
+    Files that are open stay so, and reading is allowed: libraries are loaded late. Returns whether the kernel has taken
+    them; an older one, or another system, leaves them.
     """
     version = landlock_version()
     if not version:

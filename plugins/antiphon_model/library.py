@@ -14,11 +14,7 @@ class Library:
     """The `ModelFolder` of the performer's library."""
 
     def listed(self) -> Sequence[FileListing]:
-        """Describes every model file; one that is new is tried, which takes seconds.
-
-        Returns:
-            One item for each method, and one for each file that cannot be played.
-        """
+        """Describes every method, and files that cannot be played; one that is new is tried, which takes seconds."""
         listings = []
         for path in in_library():
             try:

@@ -101,12 +101,6 @@ class ModelFile:
     def method(self, name: str) -> ModelMethod:
         """Finds a method that can be played.
 
-        Args:
-            name: Its name.
-
-        Returns:
-            The method.
-
         Raises:
             ModelError: The file has none of that name, or it failed when it was tried.
         """
@@ -146,13 +140,6 @@ def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
 
     That process goes on where the caller does not wait for it, and puts what it finds into the cache.
 
-    Args:
-        path: The file.
-        wait: Seconds to wait for it, at most.
-
-    Returns:
-        The file's description.
-
     Raises:
         Untried: It was not tried within `wait`.
         ModelError: It is no model that can be played; the message says why.
@@ -177,37 +164,17 @@ def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
 
 
 def cache_for(checksum: str) -> Path:
-    """Finds the place of a description.
-
-    Args:
-        checksum: The file's sha256.
-
-    Returns:
-        Its path.
-    """
+    """The path of a description, by the file's sha256."""
     return cache_folder() / "models" / f"{checksum}-{VERSION}.json"
 
 
 def refusal_for(cache_file: Path) -> Path:
-    """Finds the place of a refusal, which says how long it holds.
-
-    Args:
-        cache_file: The place of the description.
-
-    Returns:
-        Its path.
-    """
+    """The path of a refusal beside that of a description; it says how long it holds."""
     return cache_file.with_suffix(".refused")
 
 
 def read(path: str) -> bytes:
-    """Reads a model file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its bytes, at most `MAX_BYTES`.
+    """Reads a model file of at most `MAX_BYTES`.
 
     Raises:
         ModelError: It cannot be read, is empty or too large.
@@ -217,11 +184,7 @@ def read(path: str) -> bytes:
 
 
 def in_library() -> list[Path]:
-    """Lists the model files of the library.
-
-    Returns:
-        Their paths, by name.
-    """
+    """Paths of the model files of the library, by name."""
     try:
         return sorted(p for p in library_folder().iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     except OSError:
@@ -296,12 +259,5 @@ def _described(path: str, size: int, description: dict[str, Any]) -> ModelFile:
 
 
 def as_data(method: ModelMethod) -> dict[str, Any]:
-    """Converts a method for JSON.
-
-    Args:
-        method: The method.
-
-    Returns:
-        Its attributes by name.
-    """
+    """Attributes of a method by name, for JSON."""
     return asdict(method)

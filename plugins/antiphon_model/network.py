@@ -16,9 +16,6 @@ class ArrayReference:
     def __init__(self, weights: Weights) -> None:
         """Makes the buffers.
 
-        Args:
-            weights: Of `reference`.
-
         Raises:
             ModelError: They do not fit.
         """
@@ -37,12 +34,7 @@ class ArrayReference:
         self._cell.start()
 
     def step(self, x: Samples, y: Samples) -> None:
-        """Computes one hop.
-
-        Args:
-            x: float32 `[1, hop]`.
-            y: float32 `[1, hop]`, to be filled.
-        """
+        """Computes one hop, float32 `[1, hop]`, into `y`."""
         if self._power.size != x.size:  # in the first hop, before it plays
             self._power = np.zeros(x.size, np.float32)
         np.multiply(x[0], x[0], out=self._power)

@@ -19,9 +19,13 @@ from antiphon.api.models import ModelError, check_onnx
 from antiphon_model.foreign import Run, sentence
 
 TYPES = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16,
-    "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_,
-}  # fmt: skip
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
 MAX_STATE = 1 << 26
 """Numbers of one state, at most."""
 LIMITS = {
@@ -35,12 +39,6 @@ LIMITS = {
 
 def load(data: bytes) -> OnnxModel:
     """Loads a model, after a check that it is in one file.
-
-    Args:
-        data: The file.
-
-    Returns:
-        The model.
 
     Raises:
         ModelError: It is none, or does not follow the convention.
@@ -102,11 +100,7 @@ class OnnxModel:
         self.declared = _declared(session.get_modelmeta().custom_metadata_map)
 
     def begin(self) -> Run:
-        """Begins a stream, whose states are zeros.
-
-        Returns:
-            The function that computes its hops.
-        """
+        """Begins a stream, whose states are zeros: the function that computes its hops."""
         states = {name: value.copy() for name, value in self._fresh.items()}
         wanted = [self._answer, *self._states.values()]
 

@@ -44,12 +44,9 @@ LEAST_CORRELATION = 0.2
 
 
 def main(path: str, cache_file: str, seconds: str) -> None:
-    """Has a file tried by a child under limits, and writes the child's answer into the cache.
+    """Has a file tried by a child under limits, for at most `seconds`, and writes the answer into the cache.
 
-    Args:
-        path: The file.
-        cache_file: Where its description belongs; a refusal is written beside it.
-        seconds: For how long the child may work.
+    A refusal is written beside `cache_file`.
     """
     place, limit = Path(cache_file), float(seconds)
     with open(place.with_suffix(".lock"), "wb") as lock:
@@ -103,13 +100,7 @@ def _confined(path: str, limit: float) -> bytes:
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    """Loads and tries a model.
-
-    Args:
-        data: The file.
-
-    Returns:
-        Its description, without its path.
+    """Loads and tries a model; its description, without its path.
 
     Raises:
         ModelError: The file is no model that can be played.
@@ -136,10 +127,13 @@ def _torchscript(data: bytes) -> dict[str, Any]:
         methods.append(_tried(method, program, _hop(shortest), torchscript.latency(module, name)))
     kinds = torchscript.attributes(module)
     return {
-        "format": "torchscript", "rate": torchscript.rate(module), "hop": shortest, "fixed": False,
+        "format": "torchscript",
+        "rate": torchscript.rate(module),
+        "hop": shortest,
+        "fixed": False,
         "methods": [as_data(method) for method in methods],
         "attributes": [[name, " ".join(kind)] for name, kind in kinds.items()],
-    }  # fmt: skip
+    }
 
 
 def _onnx(data: bytes) -> dict[str, Any]:
@@ -162,9 +156,13 @@ def _onnx(data: bytes) -> dict[str, Any]:
     hop = shortest if model.frames else _hop(shortest)
     method = _tried(method, model, hop, declared.get("latency"))
     return {
-        "format": "onnx", "rate": declared.get("rate", 0), "hop": shortest, "fixed": bool(model.frames),
-        "methods": [as_data(method)], "attributes": [],
-    }  # fmt: skip
+        "format": "onnx",
+        "rate": declared.get("rate", 0),
+        "hop": shortest,
+        "fixed": bool(model.frames),
+        "methods": [as_data(method)],
+        "attributes": [],
+    }
 
 
 def _hop(shortest: int) -> int:
@@ -190,15 +188,7 @@ def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int 
 
 
 def measure(method: ModelMethod, program: StreamProgram, hop: int) -> int | None:
-    """Measures by how many frames the sound of a method lags, by the correlation of noise with its answer.
-
-    Args:
-        method: A method that is sound in, sound out.
-        program: What runs it.
-        hop: Frames of a hop.
-
-    Returns:
-        Frames from 0; None where the answer is no copy of the noise.
+    """Frames by which the sound of a method lags, by the correlation of noise with its answer; None for no copy of it.
 
     Raises:
         ModelError: The method's answer cannot be played.

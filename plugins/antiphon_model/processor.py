@@ -84,12 +84,6 @@ class Model(ModelProcessor):
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         """Describes the worker: of the file's method, or of the reference model.
 
-        Args:
-            spec: Rate, block and channels of the stream.
-
-        Returns:
-            The worker's spec.
-
         Raises:
             ModelError: The file cannot be played as it is set up.
         """
@@ -118,54 +112,30 @@ class Model(ModelProcessor):
             slots=self.lanes(spec),
             memory=min(MOST_MEMORY, MEMORY + 6 * (file.bytes >> 20)),
             settings={
-                "path": file.path, "sha256": file.sha256, "method": method.name,
+                "path": file.path,
+                "sha256": file.sha256,
+                "method": method.name,
                 "attributes": " ".join(str(self.settings["attributes"]).split()),
             },
-        )  # fmt: skip
+        )
 
     def lanes(self, spec: StreamSpec) -> int:
-        """Computes the streams it needs.
-
-        Args:
-            spec: Rate, block and channels of the stream.
-
-        Returns:
-            One for each group of as many channels as a method has that gives what it takes; otherwise one.
-        """
+        """One stream for each group of as many channels as a method has that gives what it takes; otherwise one."""
         method = self._method
         if method is None:
             return super().lanes(spec)
         return -(-spec.channels // method.inputs) if method.sound and method.inputs == method.outputs else 1
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Gives the latency that the file declares, or that was measured.
-
-        Args:
-            spec: Rate, block and channels of the stream.
-            hop: Frames of a hop.
-
-        Returns:
-            Frames.
-        """
+        """Frames of the latency that the file declares, or that was measured."""
         return super().behind(spec, hop) if self._method is None else self._method.latency
 
     def dry(self, inputs: int, outputs: int) -> bool:
-        """Decides whether the input replaces missing answers.
-
-        Args:
-            inputs: Channels of the audio input.
-            outputs: Channels of the audio output.
-
-        Returns:
-            True for sound in, sound out.
-        """
+        """Whether the input replaces missing answers: for sound in, sound out."""
         return self._method is None or self._method.sound
 
     def prepare(self, spec: StreamSpec) -> None:
         """Opens the streams; latents are cut into hops beside the sound.
-
-        Args:
-            spec: Rate, block and channels of the stream.
 
         Raises:
             ModelError: The file cannot be played; the sentence says why.
@@ -187,11 +157,7 @@ class Model(ModelProcessor):
         self.hops = Rebuffer(hop, self.hops.lead, len(self._in), len(self._out), self._post_all, self._load_all)
 
     def process(self, io: IO) -> None:
-        """Posts sound and latents of the hops that become complete, and plays the answers.
-
-        Args:
-            io: The block.
-        """
+        """Posts sound and latents of the hops that become complete, and plays the answers."""
         self._io = io
         frames, channels = io.frames, self._channels
         x, y = self._in[:, :frames], self._out[:, :frames]
@@ -208,14 +174,9 @@ class Model(ModelProcessor):
         self.post(hop, sound[: self._channels])
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Puts the sound of a hop, or its latents, into what is posted. On the block path.
+        """Puts the sound of a hop, or its latents, into `[lanes, *inputs]`, which is posted.
 
-        A value of a latent is the parameter at the last of its frames.
-
-        Args:
-            hop: Number of the hop.
-            sound: float32 `[channels, frames]`.
-            into: float32 `[lanes, *inputs]`.
+        On the block path. A value of a latent is the parameter at the last of its frames.
         """
         method = self._method
         if method is None or (method.sound and method.inputs == method.outputs):
@@ -228,13 +189,9 @@ class Model(ModelProcessor):
                 np.multiply(values[ratio - 1 :: ratio], self._scale, out=into[0, row])
 
     def read(self, answer: Samples) -> Samples:
-        """Finds the sound of an answer, and its latents. On the block path.
+        """Finds the sound of an answer `[lanes, *outputs]`, and its latents.
 
-        Args:
-            answer: float32 `[lanes, *outputs]`.
-
-        Returns:
-            float32 `[any, frames]`; silence where the answer is latents.
+        On the block path. Silence where the answer is latents.
         """
         method = self._method
         if method is None or (method.sound and method.inputs == method.outputs):

@@ -32,13 +32,7 @@ MAX_RATIO = 65536
 
 
 def load(data: bytes) -> Any:
-    """Loads a module after a check of its archive.
-
-    Args:
-        data: The file.
-
-    Returns:
-        The `torch.jit.ScriptModule`, in evaluation, without gradients.
+    """Loads a `torch.jit.ScriptModule` after a check of its archive, in evaluation, without gradients.
 
     Raises:
         ModelError: The file is no TorchScript model.
@@ -55,14 +49,9 @@ def load(data: bytes) -> Any:
 
 
 def methods(module: Any) -> dict[str, tuple[int, int, int, int]]:
-    """Finds the methods that a module declares.
+    """(channels in, ratio in, channels out, ratio out) of each method that a module declares, by name.
 
-    Args:
-        module: The module.
-
-    Returns:
-        (channels in, ratio in, channels out, ratio out) by name; `forward` as sound in, sound out of one channel where
-        nothing is declared.
+    `forward` is sound in, sound out of one channel where nothing is declared.
 
     Raises:
         ModelError: A declaration is out of range, or there is no method.
@@ -84,14 +73,7 @@ def methods(module: Any) -> dict[str, tuple[int, int, int, int]]:
 
 
 def attributes(module: Any) -> dict[str, tuple[str, ...]]:
-    """Finds the attributes that can be set.
-
-    Args:
-        module: The module.
-
-    Returns:
-        The kinds of the values that `set_NAME` takes, by name.
-    """
+    """The kinds of the values that `set_NAME` takes, by name of an attribute."""
     have = set(module._c._method_names())
     found = {}
     for name in (str(n) for n in _called(module, "get_attributes", [])):
@@ -102,27 +84,12 @@ def attributes(module: Any) -> dict[str, tuple[str, ...]]:
 
 
 def rate(module: Any) -> int:
-    """Finds the rate a module was made for.
-
-    Args:
-        module: The module.
-
-    Returns:
-        Frames per second; 0 where it does not say.
-    """
+    """The rate a module was made for, frames per second; 0 where it does not say."""
     return _number(module, RATES, 1000, 768000)
 
 
 def latency(module: Any, method: str) -> int | None:
-    """Finds the latency that a module declares.
-
-    Args:
-        module: The module.
-        method: For which: `METHOD_latency` stands before what holds for all.
-
-    Returns:
-        Frames; None where it does not say.
-    """
+    """Frames of the latency that a module declares, `METHOD_latency` before what holds for all; None without one."""
     names = (f"{method}_latency", *LATENCIES)
     there = any(module._c.hasattr(name) for name in names)
     return _number(module, names, 0, 1 << 20) if there else None
@@ -132,13 +99,7 @@ class TorchScriptProgram:
     """A `StreamProgram`: a loaded module with one method chosen and its attributes set."""
 
     def __init__(self, module: Any, method: str, values: str = "", rate: int = 0) -> None:
-        """Sets up a module.
-
-        Args:
-            module: As `load` gave it.
-            method: Name of the method.
-            values: Attributes as text, `name=value name=value,value`.
-            rate: Frames per second it will run at, for modules that ask; 0 for their own.
+        """Sets up a module by attributes as text, `name=value name=value,value`; `rate` 0 is its own.
 
         Raises:
             ModelError: There is no such method or attribute.
@@ -152,11 +113,7 @@ class TorchScriptProgram:
             self._set(values)
 
     def begin(self) -> Run:
-        """Begins a stream: a copy of the module, whose buffers are as the file has them.
-
-        Returns:
-            The function that computes its hops.
-        """
+        """Begins a stream: a copy of the module, whose buffers are as the file has them."""
         run = getattr(copy.deepcopy(self._module), self._method)
 
         def step(x: Samples) -> Samples:
@@ -229,7 +186,9 @@ def _number(module: Any, names: tuple[str, ...], low: int, high: int) -> int:
 def _in_range(name: str, numbers: tuple[int, ...]) -> None:
     for what, number, most in zip(
         ("channels in", "frames a value in", "channels out", "frames a value out"),
-        numbers, (MAX_CHANNELS, MAX_RATIO, MAX_CHANNELS, MAX_RATIO), strict=True,
-    ):  # fmt: skip
+        numbers,
+        (MAX_CHANNELS, MAX_RATIO, MAX_CHANNELS, MAX_RATIO),
+        strict=True,
+    ):
         if not 1 <= number <= most:
             raise ModelError(f"its method {name} declares {number} {what}; 1 to {most} is allowed")

@@ -26,12 +26,6 @@ WARM_STEPS = 12
 def build_torchscript(spec: WorkerSpec) -> Stepper:
     """Makes the stepper of a TorchScript file.
 
-    Args:
-        spec: The worker.
-
-    Returns:
-        The stepper.
-
     Raises:
         ModelError: The file cannot be played.
     """
@@ -54,12 +48,6 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
 def build_onnx(spec: WorkerSpec) -> Stepper:
     """Makes the stepper of an ONNX file.
 
-    Args:
-        spec: The worker.
-
-    Returns:
-        The stepper.
-
     Raises:
         ModelError: The file cannot be played.
     """
@@ -77,11 +65,7 @@ class FileStepper:
     """A `Stepper` of one method of a file; a slot without a hop costs nothing."""
 
     def __init__(self, spec: WorkerSpec, load: Callable[[bytes], StreamProgram]) -> None:
-        """Loads the file.
-
-        Args:
-            spec: The worker.
-            load: Makes the program of the file's bytes.
+        """Loads the file; `load` makes the program of its bytes.
 
         Raises:
             ModelError: The file was changed since it was described, or cannot be loaded.

@@ -125,9 +125,15 @@ class MqttBridge:
 
     def _line(self, *, forget: bool = False) -> MqttConnection:
         return MqttConnection(
-            self._broker, self._identifier, will=(topics.STATUS, topics.OFFLINE), once=self._once,
-            taken=self._taken, repeated=self._repeated, unreadable=self._unreadable, forget=forget,
-        )  # fmt: skip
+            self._broker,
+            self._identifier,
+            will=(topics.STATUS, topics.OFFLINE),
+            once=self._once,
+            taken=self._taken,
+            repeated=self._repeated,
+            unreadable=self._unreadable,
+            forget=forget,
+        )
 
     def _away(self, reason: str) -> None:
         reason = " ".join(reason.split()) or "it closed the connection"

@@ -23,11 +23,7 @@ class Broker:
 
 
 def mqtt_broker(url: str, option: str = "--mqtt-url") -> Broker:
-    """Reads an address.
-
-    Args:
-        url: mqtt://user:password@host:port, where user, password and port may be left out.
-        option: Where the user wrote it.
+    """Reads mqtt://user:password@host:port, where user, password and port may be left out; `option` names it.
 
     Raises:
         UsageError: It is none.

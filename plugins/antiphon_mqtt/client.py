@@ -167,9 +167,13 @@ class MqttConnection(aiomqtt.Client):
             self._disconnected.exception()
 
     def _on_connect(
-        self, client: Client, userdata: Any, flags: ConnectFlags, reason_code: ReasonCode,
+        self,
+        client: Client,
+        userdata: Any,
+        flags: ConnectFlags,
+        reason_code: ReasonCode,
         properties: Properties | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if not reason_code.is_failure:
             self._once.connected(flags.session_present)
         super()._on_connect(client, userdata, flags, reason_code, properties)

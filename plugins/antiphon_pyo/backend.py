@@ -41,13 +41,7 @@ class Pyo:
     name = "pyo"
     rehearses = True
 
-    def __init__(
-        self,
-        rate: int,
-        hop: int,
-        slots: int = 4,
-        samples: Path | None = None,
-    ) -> None:
+    def __init__(self, rate: int, hop: int, slots: int = 4, samples: Path | None = None) -> None:
         if not 1 <= slots <= MAX_SLOTS:
             raise SynthError(f"pyo plays 1 to {MAX_SLOTS} nodes, not {slots}; give fewer nodes a synth")
         self._rate, self._hop, self._samples = rate, hop, samples

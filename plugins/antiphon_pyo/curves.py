@@ -32,9 +32,13 @@ def moving(
 
 
 def level(
-    voices: Voices, channels: Channels, index: NDArray[np.int64], time: int, ramp: Samples,
+    voices: Voices,
+    channels: Channels,
+    index: NDArray[np.int64],
+    time: int,
+    ramp: Samples,
     presses: Glides | None = None,
-) -> Samples:  # fmt: skip
+) -> Samples:
     """float32 `[voices, frames]`: attack, release, fades, gain. ramp: 0, 1, 2, … of the chunk's frames.
 
     presses: the factor of each voice by the pressure on its key.

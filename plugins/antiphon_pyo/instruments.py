@@ -46,12 +46,7 @@ INSTRUMENTS = {
 
 
 def sounds(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]:
-    """The zones of an instrument, each as it is asked for.
-
-    Args:
-        name: Of `INSTRUMENTS`.
-        rate: Rate of the stream, for computed instruments.
-        where: The folder of the samples; None for the one beside the plugin `antiphon_synth`.
+    """The zones of an instrument, each as it is asked for; `where` None is the plugin `antiphon_synth`'s folder.
 
     Raises:
         SamplesError: The samples cannot be read.

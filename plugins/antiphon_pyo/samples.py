@@ -28,14 +28,7 @@ def folder() -> Path:
 
 
 def load(name: str, where: Path | None = None) -> Iterator[ZoneSound]:
-    """Reads the zones of an instrument, each as it is asked for.
-
-    Args:
-        name: "piano", "bass" or "drums".
-        where: The folder of the samples; None for `folder()`.
-
-    Yields:
-        The zones, from the lowest.
+    """The zones of "piano", "bass" or "drums" from the lowest, each as it is asked for; `where` None is `folder()`.
 
     Raises:
         SamplesError: They cannot be read.

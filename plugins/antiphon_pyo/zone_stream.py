@@ -26,15 +26,7 @@ _PLAIN = tuple(field.name for field in fields(ZoneSound) if field.name not in ("
 
 
 def read(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]:
-    """The zones of an instrument, from another process.
-
-    Args:
-        name: Of `INSTRUMENTS`.
-        rate: Rate of the stream, for computed instruments.
-        where: The folder of the samples; None for the one beside the plugin `antiphon_synth`.
-
-    Yields:
-        The zones, each when it has been read.
+    """The zones of an instrument from another process, each when it has been read; arguments as `instruments.sounds`.
 
     Raises:
         SamplesError: The process has ended without the last zone.

@@ -100,15 +100,9 @@ class NoteColor:
     vowel: str = "off"
 
     def put(self, color: f64p, at: int, rate: float) -> int:
-        """Prepares the numbers of a voice. For the block path.
+        """Prepares the numbers of a voice from index `at`: what is on, see `On`; 0 where all is off.
 
-        Args:
-            color: See `Color`.
-            at: Index of the voice's first.
-            rate: Frames per second.
-
-        Returns:
-            What is on, see `On`; 0 where all is off.
+        For the block path.
         """
         on = 0
         if self.lpf < HIGHEST:

@@ -35,12 +35,7 @@ class SampleDecoder:
     """A process that decodes one file, or a part of one, after the other; where it has ended, it is started again."""
 
     def __init__(self, rate: int, seconds: float) -> None:
-        """Starts nothing yet.
-
-        Args:
-            rate: To which files are resampled, in Hz.
-            seconds: The longest sound that is decoded whole.
-        """
+        """Starts nothing yet. A sound of more than `seconds` is not decoded whole."""
         self._rate, self._frames = rate, round(seconds * rate)
         self._process: HelperProcess | None = None
 
@@ -57,15 +52,10 @@ class SampleDecoder:
         return self._request(path, {}, self._frames + 2)
 
     def read_part(self, path: Path, first: int, frames: int) -> Samples:
-        """Decodes a part of a file. A file whose parts are read in order is decoded once.
+        """Decodes a part of a file at the stream's rate: float32 `[1 or 2, frames]`.
 
-        Args:
-            path: The file.
-            first: First frame, at the stream's rate; may be below 0.
-            frames: How many; beyond the file's ends there is silence.
-
-        Returns:
-            float32 `[1 or 2, frames]`.
+        `first` may be below 0; beyond the file's ends there is silence. A file whose parts are read in order is decoded
+        once.
 
         Raises:
             FileError: As `read`.

@@ -177,12 +177,7 @@ def main(rate: int, frames: int) -> None:
 
 
 def decode(path: str, rate: int, most: int) -> tuple[Any, int]:
-    """A whole file of at most `most` frames at `rate`.
-
-    Returns:
-        float32 `[1 or 2, frames]`, the first channels of those there are, without a frame where it is longer; and its
-        length.
-    """
+    """A file's length and at most two channels of it, float32 `[1 or 2, frames]`, empty where longer than `most`."""
     import numpy
 
     file = OpenFile(path)
@@ -205,13 +200,10 @@ def decode(path: str, rate: int, most: int) -> tuple[Any, int]:
 
 
 def part(opened: list[OpenFile], path: str, rate: int, first: int, count: int) -> tuple[Any, int]:
-    """Frames `first` to `first + count` of a file, at `rate`; silence beyond its ends.
+    """Frames `first` to `first + count` of a file, at `rate`, and its length; silence beyond its ends.
 
     A part has the same samples whatever was read before it: it is resampled by itself, from a frame that is a whole
     frame at both rates.
-
-    Returns:
-        float32 `[1 or 2, count]`, and the length of the file.
     """
     import numpy
 

@@ -69,10 +69,7 @@ class Listing:
 
 
 def folder_of(name: str) -> Path:
-    """The folder that the parameter `library` names.
-
-    Args:
-        name: A path, a name in the performer's library, or "" for the kit that ships with Antiphon.
+    """The folder of a path, a name in the performer's library, or "" for the kit that ships with Antiphon.
 
     Raises:
         PluginError: There is no such folder.
@@ -87,9 +84,6 @@ def list_folder(folder: Path) -> Listing:
 
     Links are followed only to what is inside the folder. Hidden files are left out, and files after the first
     `MOST_FILES`.
-
-    Args:
-        folder: The folder.
 
     Raises:
         PluginError: It cannot be read, or holds no sound.

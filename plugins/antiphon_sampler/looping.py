@@ -46,23 +46,14 @@ class ClockedLoop:
     group: int
 
     def frame(self, time: BlockTime, rate: int) -> int:
-        """The frame of the block at which the next slice begins, 0 for what is past; beyond the block: later.
-
-        Args:
-            time: Of the block's first frame; the clock runs.
-            rate: Frames per second.
-        """
+        """The frame of the block at which the next slice begins, 0 for what is past; beyond the block: later."""
         first, last = self.cuts[0], self.cuts[-1]
         turn, place = divmod(self.next, len(self.cuts) - 1)
         beat = self.begun + self.values.beats * (turn + (self.cuts[place] - first) / (last - first))
         return max(0, math.ceil((beat - time.beat) * 60.0 * rate / time.tempo - EARLY))
 
     def follow(self, time: BlockTime) -> None:
-        """Begins the loop anew where the clock has jumped by more than its length.
-
-        Args:
-            time: Of the block's first frame; the clock runs.
-        """
+        """Begins the loop anew where the running clock has jumped by more than its length."""
         turn, place = divmod(self.next, len(self.cuts) - 1)
         beat = self.begun + self.values.beats * turn
         if not beat - self.values.beats - LEAST <= time.beat <= beat + 2.0 * self.values.beats + LEAST:
@@ -77,11 +68,7 @@ class ClockedLoop:
 def cuts_between(sample: Sample, first: int, last: int, by: str) -> tuple[int, ...]:
     """The places at which a part of a sample is cut, its beginning first, its end last.
 
-    Args:
-        sample: The sample.
-        first: First frame of the part.
-        last: Frame after its last.
-        by: "onsets", or "speed" for no cuts within.
+    `by` is "onsets", or "speed" for no cuts within.
     """
     if by != "onsets":
         return first, last

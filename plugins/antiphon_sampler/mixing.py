@@ -184,3 +184,17 @@ def sampler_mix(
                 if whole[w + Whole.FALL] < 0:
                     count = count + 1
     return count
+
+
+@kernel
+def sampler_block(
+    y: Audio, gain: f32p, whole: i64p, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, sounding: f64p
+) -> None:
+    """y ← all voices, at a gain a frame; sounding[0] ← how many still sound without falling."""
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = 0.0
+    sounding[0] = f64(sampler_mix(y, whole, real, color, table, words, buffer, 0, y.frames))
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = y[c, n] * gain[n]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from antiphon.api import PluginError
 from antiphon.api.console import instead
@@ -12,18 +14,10 @@ from antiphon.api.console import instead
 FIRST = 36
 """The note of the first pad: General MIDI's bass drum, and the lowest pad of most drum machines."""
 DRUMS: Mapping[int, tuple[str, ...]] = {
-    35: ("bd", "kick", "kick2"), 36: ("bd", "kick"), 37: ("rs", "rim"), 38: ("sd", "sn", "snare"),
-    39: ("cp", "clap"), 40: ("sd", "sn", "snare"), 41: ("lt", "tom"), 42: ("hh", "hc", "ch"), 43: ("lt", "tom"),
-    44: ("hh", "hc", "ch"), 45: ("mt", "tom"), 46: ("oh", "ho"), 47: ("mt", "tom"), 48: ("ht", "tom"),
-    49: ("cr", "crash"), 50: ("ht", "tom"), 51: ("rd", "ride"), 52: ("cr", "crash"), 53: ("rd", "ride"),
-    54: ("tb", "tambourine"), 55: ("cr", "crash"), 56: ("cb", "cowbell"), 57: ("cr", "crash"), 58: ("vb",),
-    59: ("rd", "ride"), 60: ("bongo",), 61: ("bongo",), 62: ("conga",), 63: ("conga",), 64: ("conga",),
-    69: ("sh", "shaker"), 70: ("sh", "shaker"), 75: ("cl", "claves"), 76: ("wb",), 77: ("wb",), 81: ("tri",),
-}  # fmt: skip
-"""General MIDI percussion key (General MIDI System Level 1, 1991) to names of folders, the likeliest first.
-
-The names are those of Dirt-Samples and of the Roland drum machines' panels.
-"""
+    int(key): tuple(names)
+    for key, names in tomllib.loads(Path(__file__).with_name("drums.toml").read_text("utf-8")).items()
+}
+"""Keys of General MIDI's drums to names of folders."""
 HATS = frozenset({42, 44, 46})
 """Keys that end one another: closed, pedal and open hi-hat."""
 HAT_GROUP = -1
@@ -73,11 +67,7 @@ class Pad:
 
 
 def pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
-    """The pads of a text as `36=bd 38=sd:1 42=hh@1`, by note.
-
-    Args:
-        text: Pads with spaces or commas between them.
-        names: The folders of the library.
+    """The pads of a text as `36=bd 38=sd:1 42=hh@1`, by note; spaces or commas are between them.
 
     Raises:
         PluginError: It is no such text, names a note twice or a folder that is not there.

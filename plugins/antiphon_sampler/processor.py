@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, Samples, StreamSpec
+from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, Samples, Step, StreamSpec
 from antiphon.api.commands import word_number
 from antiphon.api.synths import NoteShapes, pressure_gain
 from antiphon.api.workers import current_pool
@@ -57,11 +57,12 @@ class Sampler(Processor):
         Param("underruns", "int", 0, 0, 2**31 - 1, readonly=True, doc="Long samples cut off: read from disk too late."),
         Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
         Param("sounding", "int", 0, 0, VOICES, readonly=True, doc="Voices that sound now."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
         self._gain = np.zeros(spec.block, np.float32)
+        self._sounding = np.zeros(1)
         self._voices = SampleVoices(spec.rate, int(self.settings["voices"]))
         self._sounds: Sounds | None = None
         self._missed_notes = MissedNotes()
@@ -119,8 +120,7 @@ class Sampler(Processor):
             self._event(io, event, number)
         self._advance(io, sound, io.frames)
         gain = self._gain[: io.frames]
-        np.multiply(io.curve("level"), np.float32(_DB), out=gain)
-        np.exp(gain, out=gain)
+        self._gains(io.curve("level"), gain)
         np.multiply(sound, gain, out=sound)
         self._missed_notes.clear()
         io.report("files", self._files)
@@ -130,6 +130,22 @@ class Sampler(Processor):
         io.report("underruns", self._voices.underruns)
         io.report("dropped", self._voices.dropped)
         io.report("sounding", self._voices.sounding)
+
+    def step(self, io: IO) -> Step | None:
+        """Blocks between notes, while no loop waits for the clock; a note is played by `process`."""
+        out, sounds, voices = io.audio_out[0], self._sounds, self._voices
+        if sounds is None or len(out) > 2 or any(loop is not None for loop in self._loops):
+            return None
+        gain = np.full(io.frames, io.at("level", 0), np.float32)
+        self._gains(gain, gain)
+        mixed = voices.step(out, gain, self._sounding)
+        self._sounding[0] = voices.sounding
+        return mixed and mixed.reporting(loaded=(sounds.counts, 0), sounding=(self._sounding, 0))
+
+    def _gains(self, level: Samples, out: Samples) -> None:
+        """Computes factors of levels in dB."""
+        np.multiply(level, np.float32(_DB), out=out)
+        np.exp(out, out=out)
 
     def _advance(self, io: IO, sound: Samples, frame: int) -> None:
         """Mixes up to a frame; slices and triggers before it begin on theirs. What is on it comes after its events."""
@@ -290,9 +306,7 @@ class Sampler(Processor):
         first, last = 0, sample.frames
         if values.slice != "off":
             number = event.number - int(io.at("base", event.offset)) if values.meant else 0
-            first, last = region(
-                sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number
-            )  # fmt: skip
+            first, last = region(sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number)
         begin, end = min(values.begin, values.end), max(values.begin, values.end)
         length = last - first
         at = first + min(length - 1, round(begin * length))
@@ -317,9 +331,16 @@ class Sampler(Processor):
         time = io.time
         beat = time.beat + (event.offset * time.tempo / (60.0 * self._rate) if time.playing else 0.0)
         self._loops[slot] = ClockedLoop(
-            sample, values, gain, event.number, event.channel, beat,
-            cuts_between(sample, first, last, values.stretch), 0, LOOP_GROUP - slot,
-        )  # fmt: skip
+            sample,
+            values,
+            gain,
+            event.number,
+            event.channel,
+            beat,
+            cuts_between(sample, first, last, values.stretch),
+            0,
+            LOOP_GROUP - slot,
+        )
         self._slice(slot, time.tempo)
 
     def _slice(self, slot: int, tempo: float) -> None:

@@ -29,11 +29,7 @@ class PageReader:
     """
 
     def __init__(self, rate: int) -> None:
-        """Starts nothing yet.
-
-        Args:
-            rate: Frames per second of the pages.
-        """
+        """Starts nothing yet. `rate`: frames per second of the pages."""
         self.unreadable = 0
         self._decoder = SampleDecoder(rate, 0.0)
         self._lock = threading.Lock()
@@ -53,15 +49,7 @@ class PageReader:
         self._requests.append((sample, way))
 
     def begin(self, sample: LongSample, way: PageWay) -> int:
-        """Reads the pages with which a way begins. Off the block path.
-
-        Args:
-            sample: The sample.
-            way: The way.
-
-        Returns:
-            Bytes of the pages that are in memory now and were not before.
-        """
+        """Reads the pages with which a way begins; bytes that were not in memory before. Off the block path."""
         taken = 0
         for number in way.head():
             if number not in sample.pages:
@@ -73,15 +61,9 @@ class PageReader:
         return taken
 
     def read(self, sample: LongSample, number: int, into: Samples) -> bool:
-        """Fills a page. Off the block path.
+        """Fills float32 `[PAGE_SIDES, PAD + PAGE + PAD]` with a page.
 
-        Args:
-            sample: The sample.
-            number: The page's number.
-            into: float32 `[PAGE_SIDES, PAD + PAGE + PAD]`.
-
-        Returns:
-            Whether it could be read; where not, the sample is broken and a sentence is shown, once.
+        Off the block path. False where it could not be read; the sample is broken then and a sentence is shown, once.
         """
         held: SamplePage | None = sample.pages.get(number)
         if held is not None:

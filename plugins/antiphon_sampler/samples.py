@@ -102,13 +102,7 @@ Sample = DecodedSample | LongSample
 
 
 def way_of(first: int, last: int, speed: float) -> PageWay:
-    """The pages of a part of a sample.
-
-    Args:
-        first: Its first frame.
-        last: The frame after its last.
-        speed: Below 0 where it plays backwards.
-    """
+    """The pages from frame `first` to before `last`; `speed` is below 0 where it plays backwards."""
     low, high = first // PAGE, (last - 1) // PAGE
     return PageWay(low, high, 1) if speed >= 0.0 else PageWay(high, low, -1)
 

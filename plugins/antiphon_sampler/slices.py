@@ -14,17 +14,10 @@ MOST = 512
 
 
 def onsets(sound: Samples, rate: int) -> tuple[int, ...]:
-    """Finds the frames at which something is struck.
+    """Ascending frames at which something is struck in float32 `[channels, frames]`; the first is 0.
 
     The level of a piece of 2 ms has to rise over the loudest of the pieces before it (`level_rises`). An onset is set
     back to where its piece begins to rise.
-
-    Args:
-        sound: float32 `[channels, frames]`.
-        rate: Frames per second.
-
-    Returns:
-        Frames, ascending; the first is 0, whatever begins there.
     """
     step = piece_frames(rate)
     count = sound.shape[1] // step
@@ -50,16 +43,9 @@ def _beginning(mono: np.ndarray[tuple[int], np.dtype[np.float64]], piece: int, s
 
 
 def region(frames: int, cuts: tuple[int, ...], slices: int, number: int) -> tuple[int, int]:
-    """The first frame of a slice and the frame after its last.
+    """The first frame of a slice and the frame after its last, at least one apart; `number` wraps.
 
-    Args:
-        frames: Frames of the sample.
-        cuts: Its onsets.
-        slices: Number of equal slices; 0 cuts at the onsets.
-        number: Number of the slice, which wraps.
-
-    Returns:
-        Frames; at least one apart.
+    `slices` equal ones; 0 cuts at the onsets `cuts`.
     """
     if slices > 0:
         place = number % slices

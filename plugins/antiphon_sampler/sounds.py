@@ -38,14 +38,14 @@ class Sounds:
     Attributes:
         listing: What there is.
         reader: Reads the pages of long samples.
-        loaded: Number of files decoded; of a long one its beginning.
+        counts: Number of files decoded (of a long one its beginning), as float64, for machine code too.
         problems: A sentence for each file that cannot be.
     """
 
     def __init__(self, listing: Listing, rate: int) -> None:
         self.listing, self.rate = listing, rate
         self.reader = PageReader(rate)
-        self.loaded = 0
+        self.counts = np.zeros(1)
         self.problems: list[str] = list(listing.problems)
         self._refused = len(listing.problems)
         self._starts: list[list[int]] = []
@@ -81,6 +81,11 @@ class Sounds:
         return found
 
     @property
+    def loaded(self) -> int:
+        """Number of files decoded."""
+        return int(self.counts[0])
+
+    @property
     def unreadable(self) -> int:
         """Number of files that cannot be decoded, or not to their end."""
         return self._refused + self.reader.unreadable
@@ -103,7 +108,7 @@ class Sounds:
                     if fits:
                         self._bytes += size
                         self._samples[place] = sample
-                        self.loaded += 1
+                        self.counts[0] += 1
                 if not fits:
                     self._refuse(
                         f"{sample_name(self._paths[place])} is not played: the sounds of "

@@ -100,9 +100,7 @@ class PageRequest:
 class PageStreams:
     """The streams of one node. `open` and `reset` are for the block path, `next` and `put` for the reader.
 
-    Attributes:
-        words: See `StreamWord`.
-        buffer: Address of the pages.
+    `words`: see `StreamWord`; `buffer`: address of the pages.
     """
 
     def __init__(self) -> None:
@@ -133,16 +131,7 @@ class PageStreams:
         self.words[STARVED] = 0
 
     def open(self, sample: LongSample, way: PageWay, speed: float) -> int:
-        """Opens a stream for a voice that begins; the voice's kernel closes it.
-
-        Args:
-            sample: What it plays.
-            way: The pages it passes.
-            speed: Frames of the sample a frame.
-
-        Returns:
-            Its number; -1 where none is free.
-        """
+        """Opens a stream for a voice that begins, whose kernel closes it; its number, or -1 where none is free."""
         words = self.words
         for stream in range(PLACES):
             if words[stream * StreamWord.SIZE + StreamWord.ON] == 0:
@@ -187,12 +176,7 @@ class PageStreams:
         return None
 
     def put(self, request: PageRequest, read: Callable[[LongSample, int, Samples], bool]) -> None:
-        """Reads a page into its slot, unless the voice has ended.
-
-        Args:
-            request: The page.
-            read: Fills float32 `[PAGE_SIDES, STRIDE]` with a page of a sample; False where it cannot be read.
-        """
+        """Reads a page into its slot, unless the voice has ended; `read` gives False where it cannot be read."""
         w, slot = request.stream * StreamWord.SIZE, request.page % SLOTS
         if read(request.sample, request.page, self._pages[request.stream, slot]):
             tag = request.generation * GENERATION + request.page

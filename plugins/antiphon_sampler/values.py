@@ -102,11 +102,7 @@ class ChannelValues:
     """The values that wait for the next note of each channel. For the block path."""
 
     def __init__(self, rows: dict[float, int]) -> None:
-        """Allocates.
-
-        Args:
-            rows: The row of the listing by the number of its word (`word_number`).
-        """
+        """Allocates. `rows`: the row of the listing by the number of its word (`word_number`)."""
         self._rows = rows
         self._places = [[-1.0] * len(PARAMS) for _ in range(17)]
         self._begun = [0] * 17
@@ -123,13 +119,7 @@ class ChannelValues:
         self._begun[channel] = 0
 
     def take(self, number: int, place: float, channel: int) -> bool:
-        """Takes a controller. Returns False for one that is no value of a note.
-
-        Args:
-            number: The controller.
-            place: Its value, 0 to 1.
-            channel: 1 to 16.
-        """
+        """Takes controller `number` at `place`, 0 to 1; False for one that is no value of a note."""
         if number == VALUES_BEGIN:
             self._clear(channel)
             self._begun[channel] = 2 if place > 0.0 else 1

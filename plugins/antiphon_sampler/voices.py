@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from antiphon.api import Samples
+from antiphon.api import Samples, Step
 from antiphon_sampler.coloring import Color, NoteColor
-from antiphon_sampler.mixing import sampler_mix
+from antiphon_sampler.mixing import sampler_block, sampler_mix
 from antiphon_sampler.rows import (
     NO_END,
     ROWS,
@@ -47,12 +48,7 @@ class SampleVoices:
     """
 
     def __init__(self, rate: int, voices: int) -> None:
-        """Allocates the voices.
-
-        Args:
-            rate: Frames per second.
-            voices: Notes at once, 1 to `VOICES`.
-        """
+        """Allocates voices for 1 to `VOICES` notes at once."""
         self._voices = voices
         self.streams = PageStreams()
         self._cut, self._edge, self._end = (max(1, round(seconds * rate)) for seconds in (CUT, EDGE, END))
@@ -85,24 +81,13 @@ class SampleVoices:
         return max(1, int((SLOTS - 1) * PAGE / max(1.0, fastest)))
 
     def starve(self, row: int) -> None:
-        """Fades out a voice, as where its file was not read in time.
-
-        Args:
-            row: Its row; others than those of voices are ignored.
-        """
+        """Fades out the voice of a row, as where its file was not read in time; other rows are ignored."""
         if 0 <= row < ROWS and self._whole[row * Whole.SIZE + Whole.ON]:
             sampler_fall(self._whole, row, self._cut)
             self._late += 1
 
     def starving(self, frames: int) -> list[int]:
-        """Fades out the voices whose pages are not there for a block and the fade.
-
-        Args:
-            frames: Frames of the block.
-
-        Returns:
-            Their rows.
-        """
+        """Fades out the voices whose pages are not there for a block and the fade; their rows."""
         count = sampler_starving(
             self._whole, self._real, self.streams.words, self.streams.buffer, frames, self._cut, self._starving
         )
@@ -123,6 +108,31 @@ class SampleVoices:
                 begin,
                 end,
             )
+
+    def step(self, y: Samples, gain: Samples, sounding: NDArray[np.float64]) -> Step | None:
+        """A block in which no voice begins and nothing is changed of one, as a call of a kernel.
+
+        Args:
+            y: The output, `[1 or 2, frames]`, which gets the voices alone.
+            gain: Its factor, a value a frame.
+            sounding: Gets the number of voices that sound.
+
+        Returns:
+            The call; None while a voice reads a long sample, whose pages are counted block by block.
+        """
+        if self.streams.in_use:
+            return None
+        return sampler_block.step(
+            y,
+            gain,
+            self._whole,
+            self._real,
+            self._color,
+            self._table,
+            self.streams.words,
+            self.streams.buffer,
+            sounding,
+        )
 
     def start(
         self, sample: Sample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,

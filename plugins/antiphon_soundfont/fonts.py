@@ -19,11 +19,14 @@ _LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/l
 INSTALL_LIBRARY = "sudo apt-get install fluidsynth"
 INSTALL_FONT = "sudo apt-get install fluid-soundfont-gm"
 _FONTS = (
-    "/usr/share/sounds/sf2/default-GM.sf2", "/usr/share/sounds/sf2/FluidR3_GM.sf2",
-    "/usr/share/sounds/sf2/TimGM6mb.sf2", "/usr/share/soundfonts/default.sf2",
-    "/usr/share/soundfonts/FluidR3_GM.sf2", "/usr/local/share/soundfonts/default.sf2",
+    "/usr/share/sounds/sf2/default-GM.sf2",
+    "/usr/share/sounds/sf2/FluidR3_GM.sf2",
+    "/usr/share/sounds/sf2/TimGM6mb.sf2",
+    "/usr/share/soundfonts/default.sf2",
+    "/usr/share/soundfonts/FluidR3_GM.sf2",
+    "/usr/local/share/soundfonts/default.sf2",
     "/usr/share/sounds/sf3/default-GM.sf3",
-)  # fmt: skip
+)
 """Where Debian, Fedora, Arch and FluidSynth itself put General MIDI soundfonts; the first that is there plays."""
 MOST_BYTES = 1 << 30
 """Of a soundfont: seven times the largest that Debian has."""

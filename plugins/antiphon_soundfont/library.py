@@ -92,12 +92,7 @@ class SoundfontSynth:
     """
 
     def __init__(self, rate: int, font: Path, gain: float) -> None:
-        """Loads a soundfont; several in one process share its samples.
-
-        Args:
-            rate: Frames per second, 8000 to 96000.
-            font: The file.
-            gain: Factor of the level.
+        """Loads a soundfont at 8000 to 96000 Hz; several in one process share its samples.
 
         Raises:
             SoundfontError: FluidSynth is not there, or cannot read the file.

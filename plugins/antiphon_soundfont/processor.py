@@ -16,15 +16,22 @@ class Soundfont(SynthProcessor):
 
     params = (
         Param("file", "file", "", doc="A soundfont (.sf2, .sf3); empty for the machine's General MIDI one."),
-        Param("program", "int", -1, -1, 127, restart=True, doc="Plays every channel but 10 by this General MIDI "
-              "program, from 0; -1 by the programs that come."),
+        Param(
+            "program",
+            "int",
+            -1,
+            -1,
+            127,
+            restart=True,
+            doc="Plays every channel but 10 by this General MIDI program, from 0; -1 by the programs that come.",
+        ),
         LEVEL,
         Param("bend", "int", 2, 0, 48, unit="semitones", restart=True, doc="Pitch-bend range."),
         Param("voices", "int", 128, 8, 256, restart=True, doc="Voices at once; a stereo note takes two."),
         Param("reverb", "switch", True, restart=True, doc="FluidSynth's reverb."),
         Param("chorus", "switch", True, restart=True, doc="FluidSynth's chorus."),
         DROPPED,
-    )  # fmt: skip
+    )
 
     def backend(self) -> BackendChoice:
         font = str(self.settings["file"])
@@ -38,4 +45,4 @@ class Soundfont(SynthProcessor):
         words += [f"{name}={int(bool(self.settings[name]))}" for name in ("reverb", "chorus")]
         return SynthSettings(
             str(program) if program >= 0 else "", float(self.settings["bend"]), controls=" ".join(words)
-        )  # fmt: skip
+        )

@@ -134,12 +134,7 @@ class SuperCollider:
         return ScsynthSupervisor(self._wires, slots, spare=spare, restarts=restarts)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Sets where the supervisor writes its counts, and what it calls when it gives up.
-
-        Args:
-            words: Words of the arena, by `ScsynthWord`.
-            refuse: Called with the reason and whether a new worker may be tried.
-        """
+        """Sets the arena's words, by `ScsynthWord`, for counts, and what is called with the reason on giving up."""
         words[ScsynthWord.BESIDE] = self.beside
         self.keeper.follow(words, refuse)
 

@@ -46,12 +46,7 @@ CONFIRMED_SECONDS = 0.5
 
 
 def share_of(number: int, there: Collection[int]) -> int:
-    """Which of `CLIENTS` shares this client takes: one in which no other Antiphon has nodes.
-
-    Args:
-        number: Client number.
-        there: Numbers of existing nodes.
-    """
+    """Which of `CLIENTS` shares this client takes: one in which no other Antiphon has nodes."""
     taken = {(node - FIRST) // EACH for node in there if FIRST <= node < FIRST + EACH * CLIENTS}
     # two that come at the same moment begin to look at different places
     order = [(number + n) % CLIENTS for n in range(CLIENTS)]
@@ -64,9 +59,14 @@ def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
     """The layout of share `number`; `out` and `clock` as in `Layout`."""
     each = 2 * PLACES * slots
     return Layout(
-        out, clock, BUSES - each * (number % SHARES + 1), FIRST + EACH * (number % CLIENTS),
-        CONTROLS - PLACES * slots * (number % CLIENTS + 1), PLACES, BUFFERS - BUFFERS_EACH * (number % 8 + 1),
-    )  # fmt: skip
+        out,
+        clock,
+        BUSES - each * (number % SHARES + 1),
+        FIRST + EACH * (number % CLIENTS),
+        CONTROLS - PLACES * slots * (number % CLIENTS + 1),
+        PLACES,
+        BUFFERS - BUFFERS_EACH * (number % 8 + 1),
+    )
 
 
 class ExternalClient(ScsynthSupervisor):
@@ -97,12 +97,7 @@ class ExternalClient(ScsynthSupervisor):
         super().__init__(wires, slots, spare=False, layout=layout)
 
     def send_at(self, seconds: float, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Sends messages for a moment of the wall clock, as bundles of 16.
-
-        Args:
-            seconds: Seconds since 1970.
-            messages: Each with the number of the voice it begins, or 0.
-        """
+        """Sends messages, with the number of the voice each begins or 0, for a moment since 1970, in bundles."""
         server, due = self._active, time.monotonic_ns() + int((seconds - time.time() + CONFIRMED_SECONDS) * 1e9)
         if server is None:
             return
@@ -269,12 +264,6 @@ class TimetagOnly(SuperCollider):
 
 def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
     """The backend that plays by the external scsynth at an address.
-
-    Args:
-        rate: Frames per second of the stream.
-        hop: Frames of a hop.
-        slots: Number of nodes.
-        scsynth: Its address, HOST:PORT or PORT.
 
     Raises:
         EngineError: It cannot be joined.

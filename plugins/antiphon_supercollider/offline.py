@@ -40,9 +40,12 @@ BLOCK = 64
 SLACK_SECONDS = 3600.0
 
 INFO = SynthInfo(
-    SUPERCOLLIDER.name, "antiphon_supercollider.score:ScoreBackend", slots=MOST_TRACKS, memory=4096,
+    SUPERCOLLIDER.name,
+    "antiphon_supercollider.score:ScoreBackend",
+    slots=MOST_TRACKS,
+    memory=4096,
     support="antiphon_supercollider.support:ScoreSupport",
-)  # fmt: skip
+)
 AGAIN = replace(INFO, support=SUPERCOLLIDER.support, crowd=SUPERCOLLIDER.crowd)
 """For a set that is played again: behind as it was."""
 
@@ -55,11 +58,7 @@ class _Track:
 
 @contextmanager
 def turns(*, live: int = 0) -> Iterator[OfflineTurns]:
-    """The passes of one render, with a temporary folder.
-
-    Args:
-        live: Frames of a block, for the replay of a set; else 0.
-    """
+    """The passes of one render, with a temporary folder; `live`: frames of a block, for the replay of a set; else 0."""
     with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
         yield OfflineTurns(Path(name), live)
 
@@ -84,12 +83,7 @@ class OfflineTurns:
         use_backend(BackendChoice(AGAIN if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
-        """Whether the pass was the last: its events were those of the pass before it.
-
-        Args:
-            frames: Length of the render.
-            rate: Frames per second.
-        """
+        """Whether the pass was the last: its events were those of the pass before it."""
         path = self._folder / TOLD.format(self._turn)
         events = path.read_bytes() if path.exists() else b""
         if (self._turn and events == self._previous_events) or self._turn == MOST_TURNS or b'"event"' not in events:
@@ -103,14 +97,9 @@ class OfflineTurns:
 
 
 def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
-    """Renders recorded events by `scsynth -N`, a sound for each track.
+    """Renders a pass's events by `scsynth -N`, a sound for each track at the path `into` gives.
 
-    Args:
-        events: File of the events of one pass.
-        frames: Length of the render.
-        rate: Frames per second.
-        into: Path of a track's sound.
-        before: Frames by which messages precede their hop.
+    `before`: frames by which messages precede their hop.
 
     Raises:
         EngineError: scsynth fails, or there are too many tracks.
@@ -124,9 +113,16 @@ def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], be
         score, wav = folder / "score.osc", folder / "out.wav"
         _write(score, _lines(tracks, outputs, frames, rate, folder, before), rate)
         words = [
-            scsynth_path(), "-N", str(score), "_", str(wav), str(rate), "WAV", "float",
+            scsynth_path(),
+            "-N",
+            str(score),
+            "_",
+            str(wav),
+            str(rate),
+            "WAV",
+            "float",
             *limits(64, 2, max(2, outputs)),
-        ]  # fmt: skip
+        ]
         try:
             done = subprocess.run(
                 words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SLACK_SECONDS, check=False
@@ -179,7 +175,7 @@ def _lines(
             player_of(
                 track.settings, rate, 10 + n, 2 * n, clock, nodes, material, clock + 2 + 2 * PLACES * n, PLACES * n
             )
-        )  # fmt: skip
+        )
     for each in players:
         yield 0, osc.encode("/g_new", each.group, 1, 0)
     moments = sorted((sample, n) for n, t in enumerate(tracks) for sample in t.hops)

@@ -59,10 +59,13 @@ class ScoreBackend:
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         self._samples[slot] = sample
         for e in events:
-            self._write({
-                "track": self._tracks[slot], "sample": sample,
-                "event": [e.kind, e.offset, e.number, e.value, e.channel, e.age],
-            })  # fmt: skip
+            self._write(
+                {
+                    "track": self._tracks[slot],
+                    "sample": sample,
+                    "event": [e.kind, e.offset, e.number, e.value, e.channel, e.age],
+                }
+            )
 
     def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
         for slot in np.flatnonzero(active):

@@ -20,11 +20,6 @@ def ahead(rate: int, hop: int, block: int) -> int:
     """Frames by which a hop's notes are sent before their frames.
 
     A third of the available time is for sound that comes back late, the rest for notes that are sent late.
-
-    Args:
-        rate: Frames per second.
-        hop: Frames of a hop.
-        block: Frames of JACK's block.
     """
     latest = (delay(rate, hop) - 1) * hop - block
     return latest - max(1, round(0.35 * (latest - block) / block)) * block

@@ -55,10 +55,14 @@ class Synth(SynthProcessor):
 
     def asked(self) -> SynthSettings:
         return SynthSettings(
-            str(self.settings["instrument"]), float(self.settings["bend"]), int(self.settings["voices"]),
-            int(self.settings["seed"]), str(self.settings["synthdef"]), str(self.settings["sound"]),
+            str(self.settings["instrument"]),
+            float(self.settings["bend"]),
+            int(self.settings["voices"]),
+            int(self.settings["seed"]),
+            str(self.settings["synthdef"]),
+            str(self.settings["sound"]),
             str(self.settings["controls"]),
-        )  # fmt: skip
+        )
 
     def turn(self, io: IO, events: list[Event]) -> None:
         """Dials that stand elsewhere than they did go before the hop's notes."""

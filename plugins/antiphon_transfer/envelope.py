@@ -102,12 +102,7 @@ class InputRegression:
         np.fill_diagonal(self._covariance, 1.0 / OWN_RIDGE)
 
     def update(self, numbers: F64, bands: F32) -> None:
-        """Takes a frame and writes `residual`.
-
-        Args:
-            numbers: `[NUMBERS]` features.
-            bands: `[BANDS]` levels.
-        """
+        """Takes `[NUMBERS]` features and the levels `[BANDS]` of a frame and writes `residual`."""
         x, residual = self._x, self.residual
         x[:-1] = numbers
         gain = self._covariance @ x

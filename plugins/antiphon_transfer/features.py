@@ -23,12 +23,7 @@ NUMBERS = len(_NOTES) + 3
 
 
 def bank(grid: Framing, bands: int = BANDS) -> tuple[F32, F32]:
-    """Overlapping bands of equal width on the ERB scale.
-
-    Returns:
-        Weights `[bands, bins]` that average bins into bands, and weights of the same shape that interpolate bands to
-        bins.
-    """
+    """Overlapping bands of equal width on the ERB scale: weights `[bands, bins]` of means, and to go back."""
     place = 21.4 * np.log10(1.0 + 0.00437 * grid.hertz)
     edges = np.linspace(0.0, place[-1], bands + 2)
     weight = np.maximum(0.0, 1.0 - np.abs(place - edges[1:-1, None]) / (edges[1] - edges[0]))
@@ -57,9 +52,7 @@ class SpectralShape:
 class TimbreDescriber:
     """Computes shape and features of one frame after another.
 
-    Attributes:
-        shape: Result of `measure`.
-        numbers: `[NUMBERS]` result of `describe`.
+    `shape`: result of `measure`; `numbers`: `[NUMBERS]` result of `describe`.
     """
 
     def __init__(self, grid: Framing) -> None:

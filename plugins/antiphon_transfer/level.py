@@ -37,12 +37,7 @@ class LevelFollower:
         self._count = 0
 
     def scale(self, frame: F32, processed: F32) -> None:
-        """Scales `processed` in place.
-
-        Args:
-            frame: `[channels, size]`, the windowed input.
-            processed: The same after the transfer.
-        """
+        """Scales `processed` to the windowed input `[channels, size]` in place."""
         before, after = self._power(frame), self._power(processed)
         if before < _SILENT or after < _SILENT:
             return
@@ -81,11 +76,9 @@ class PeakLimiter:
         self._last = 1.0
 
     def apply(self, output: F32, samples: F32) -> None:
-        """Limits the first hop of `output` in place.
+        """Limits the first, complete hop of `output`, `[channels, size]`, in place.
 
-        Args:
-            output: `[channels, size]`, overlapped frames, of which the first hop is complete.
-            samples: `[channels, size]`, the input of that time and after; a peak of it may come out as it is.
+        A peak of the input `samples` of that time and after may come out as it is.
         """
         hop, gain, ramp, peak = self._hop, self._gain, self._ramp, self._peak
         np.abs(samples, out=self._magnitude)

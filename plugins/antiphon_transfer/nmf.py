@@ -32,12 +32,7 @@ MOST_GAIN = 6.0
 
 
 def quarter_tones(grid: Framing) -> tuple[F32, F32]:
-    """Bands a quarter tone apart from 40 Hz, each at least three bins wide.
-
-    Returns:
-        Weights `[bands, bins]` that average bins into bands, and weights of the same shape that interpolate bands to
-        bins.
-    """
+    """Bands a quarter tone apart from 40 Hz, three bins wide or more: weights `[bands, bins]` as `features.bank`."""
     count = int(STEP * math.log2(min(16000.0, 0.45 * grid.rate) / 40.0))
     middle = 40.0 * 2.0 ** (np.arange(count) / STEP)
     width = np.maximum(middle * (2.0 ** (1.0 / STEP) - 1.0), 1.5 * grid.rate / grid.size)
@@ -49,15 +44,9 @@ def quarter_tones(grid: Framing) -> tuple[F32, F32]:
 
 
 def factors(spectrum: F32, parts: int, rounds: int) -> F32:
-    """Factorises a spectrogram by multiplicative steps on the Kullback-Leibler divergence.
+    """Factorises `[bands, frames]` into `[bands, parts]` at most, each column of sum 1.
 
-    Args:
-        spectrum: `[bands, frames]`, 0 or more.
-        parts: Most spectra.
-        rounds: Number of steps.
-
-    Returns:
-        `[bands, parts]`, each column of sum 1.
+    By multiplicative steps on the Kullback-Leibler divergence.
     """
     rng = np.random.default_rng(1)
     frames = spectrum.shape[1]

@@ -23,12 +23,16 @@ class Transfer(Processor):
     on_files = FileUse(needs=("reference",), changes=("level",))
     params: ClassVar[tuple[Param, ...]] = (
         Param(
-            "mode", "choice", "envelope", choices=MODES, restart=True,
+            "mode",
+            "choice",
+            "envelope",
+            choices=MODES,
+            restart=True,
             doc="Envelope by note and level, spectra mixed from the reference, or levels of wavelet bands.",
         ),
         Param("reference", "file", "", doc="Reference sound of the timbre; without one the input passes."),
         Param("amount", default=1.0, low=0.0, high=1.0, doc="Share of the change to the reference's timbre."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         """Reads the reference and learns from it. The latency is the power of two nearest to 46 ms.

@@ -20,9 +20,7 @@ OVERLAP = 4
 class Framing:
     """Sizes of frames, one every quarter of a frame. The output lags the input by `size`.
 
-    Attributes:
-        size: Samples of a frame.
-        rate: Samples per second.
+    `size`: samples of a frame; `rate`: samples per second.
     """
 
     size: int
@@ -78,15 +76,7 @@ class Overlap:
         self.filled = 0
 
     def swap(self, sound: F32, out: F32) -> bool:
-        """Takes input and writes as many output samples.
-
-        Args:
-            sound: `[channels, n]`, n at most `remaining`.
-            out: `[channels, n]`, result.
-
-        Returns:
-            Whether the hop is full.
-        """
+        """Takes `[channels, n]`, n at most `remaining`, and writes as many output samples; whether the hop is full."""
         first = self._size - self._hop + self.filled
         count = sound.shape[1]
         out[:] = self._sum[:, self.filled : self.filled + count]
@@ -105,12 +95,9 @@ class Overlap:
         return self._framed
 
     def add(self, frame: F32, limit: Callable[[F32, F32], None]) -> None:
-        """Adds a processed frame to the output and starts the next hop.
+        """Adds a processed frame `[channels, size]` to the output and starts the next hop.
 
-        Args:
-            frame: `[channels, size]`.
-            limit: Called with the output, `[channels, size]`, to change its first hop, which is complete; and with the
-                newest samples of the input.
+        `limit` changes the first hop of the output, which is complete, by the newest input.
         """
         keep = self._size - self._hop
         self._sum[:, :keep] = self._sum[:, self._hop :]

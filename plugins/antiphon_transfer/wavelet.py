@@ -31,9 +31,7 @@ MOST_GAIN = 40.0
 class Packets:
     """Wavelet packet transform and inverse of one channel's frame.
 
-    Attributes:
-        frame: `[size]` samples.
-        packets: `[size]` coefficients, band by band.
+    `frame`: `[size]` samples; `packets`: `[size]` coefficients, band by band.
     """
 
     def __init__(self, size: int, depth: int) -> None:

@@ -11,64 +11,123 @@ import math
 import numpy as np
 
 from antiphon.api import IO, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, i64p, kernel
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel
 
 MODES = ("lowpass", "highpass", "bandpass", "notch")
 GRID = 16
 PI = math.pi
-# places in `coefficients`: what the loop needs, then the mix of low, band and high and where it is going
-_G, _A1, _A2, _A3, _M0, _M1, _M2, _SLIDE, _SIZE = 0, 1, 2, 3, 4, 5, 6, 7, 8
+FAINT = 1e-25
+"""Magnitude below which a state is 0, before it becomes a denormal number, which is slow."""
+# places in `k`: coefficients, the parts of input, band and low in the output, where these are going and how fast, and
+# what the coefficients were computed for
+_A1, _A2, _A3, _M0, _M1, _M2, _T0, _T1, _T2, _SLIDE, _HERTZ, _Q, _SIZE = range(13)
+
+
+@kernel
+def utilities_coefficients(hertz: f64, q: f64, k: f64p, rate: f64) -> None:
+    """Computes the coefficients, where they have changed."""
+    if hertz != k[_HERTZ] or q != k[_Q]:
+        k[_HERTZ] = hertz
+        k[_Q] = q
+        w = PI * min(hertz, 0.49 * rate) / rate
+        g = math.sin(w) / math.cos(w)
+        k[_A1] = 1.0 / (1.0 + g * (g + 1.0 / q))
+        k[_A2] = g * k[_A1]
+        k[_A3] = g * k[_A2]
+
+
+@kernel
+def utilities_mix(kind: f64, q: f64, k: f64p, at_once: i64) -> None:
+    """Computes what a mode is of input, band and low."""
+    damp = 1.0 / q
+    k[_T0] = 0.0 if kind == 0.0 or kind == 2.0 else 1.0
+    band = 0.0
+    band = damp if kind == 2.0 else band
+    k[_T1] = -damp if kind == 1.0 or kind == 3.0 else band
+    low = 0.0
+    low = 1.0 if kind == 0.0 else low
+    k[_T2] = -1.0 if kind == 1.0 else low
+    if at_once > 0:
+        k[_M0] = k[_T0]
+        k[_M1] = k[_T1]
+        k[_M2] = k[_T2]
+
+
+@kernel
+def utilities_filter_pair(x: Audio, y: Audio, first: i64, last: i64, state: f64p, k: f64p) -> None:
+    """y[:, first:last] ← x filtered, two channels, while nothing moves: all that a frame needs is in registers."""
+    a1 = k[_A1]
+    a2 = k[_A2]
+    a3 = k[_A3]
+    m0 = k[_M0]
+    m1 = k[_M1]
+    m2 = k[_M2]
+    one0 = state[0]
+    two0 = state[1]
+    one1 = state[2]
+    two1 = state[3]
+    for n in range(first, last):
+        v0 = f64(x[0, n])
+        w0 = f64(x[1, n])
+        v3 = v0 - two0
+        w3 = w0 - two1
+        v1 = a1 * one0 + a2 * v3
+        w1 = a1 * one1 + a2 * w3
+        v2 = two0 + a2 * one0 + a3 * v3
+        w2 = two1 + a2 * one1 + a3 * w3
+        one0 = 2.0 * v1 - one0
+        one1 = 2.0 * w1 - one1
+        two0 = 2.0 * v2 - two0
+        two1 = 2.0 * w2 - two1
+        y[0, n] = m0 * v0 + m1 * v1 + m2 * v2
+        y[1, n] = m0 * w0 + m1 * w1 + m2 * w2
+    state[0] = one0
+    state[1] = two0
+    state[2] = one1
+    state[3] = two1
 
 
 @kernel
 def utilities_filter(
-    x: Audio, y: Audio, cutoff: f32p, q: f32p, mode: f32p,
-    state: f64p, k: f64p, ages: i64p, rate: f64,
-) -> None:  # fmt: skip
-    """y ← x filtered; `age` frames have gone since the reset. state: two numbers a channel."""
+    x: Audio, y: Audio, cutoff: f32p, q: f32p, mode: f32p, state: f64p, k: f64p, ages: i64p, rate: f64
+) -> None:
+    """y ← x filtered; `ages[0]` frames have gone since the reset. state: two numbers a channel."""
     age = ages[0]
-    for n in range(y.frames):
-        damp = 1.0 / f64(q[n])
-        # what the chosen mode is of input, band and low
-        kind = mode[n]
-        m0 = 0.0 if kind == 0.0 or kind == 2.0 else 1.0
-        m1 = 0.0
-        m1 = damp if kind == 2.0 else m1
-        m1 = -damp if kind == 1.0 or kind == 3.0 else m1
-        m2 = 0.0
-        m2 = 1.0 if kind == 0.0 else m2
-        m2 = -1.0 if kind == 1.0 else m2
-        if (age + n) % GRID == 0:
-            top = 0.49 * rate
-            hertz = f64(cutoff[n])
-            hertz = top if hertz > top else hertz
-            w = PI * hertz / rate
-            g = math.sin(w) / math.cos(w)
-            k[_G] = g
-            k[_A1] = 1.0 / (1.0 + g * (g + damp))
-            k[_A2] = g * k[_A1]
-            k[_A3] = g * k[_A2]
+    lead = age % GRID
+    for piece in range((lead + y.frames + GRID - 1) // GRID):
+        first = max(0, piece * GRID - lead)
+        last = min(y.frames, (piece + 1) * GRID - lead)
+        if (age + first) % GRID == 0:
+            utilities_coefficients(f64(cutoff[first]), f64(q[first]), k, rate)
             for c in range(2 * y.channels):
                 v = state[c]
-                state[c] = 0.0 if abs(v) < 1e-25 else v
-        if age + n == 0:
-            k[_M0] = m0
-            k[_M1] = m1
-            k[_M2] = m2
-        # a change of mode slides over, as a step would click
-        k[_M0] = k[_M0] + (m0 - k[_M0]) * k[_SLIDE]
-        k[_M1] = k[_M1] + (m1 - k[_M1]) * k[_SLIDE]
-        k[_M2] = k[_M2] + (m2 - k[_M2]) * k[_SLIDE]
-        for c in range(y.channels):
-            v0 = f64(x[c, n])
-            one = state[2 * c]
-            two = state[2 * c + 1]
-            v3 = v0 - two
-            v1 = k[_A1] * one + k[_A2] * v3
-            v2 = two + k[_A2] * one + k[_A3] * v3
-            state[2 * c] = 2.0 * v1 - one
-            state[2 * c + 1] = 2.0 * v2 - two
-            y[c, n] = k[_M0] * v0 + k[_M1] * v1 + k[_M2] * v2
+                state[c] = 0.0 if abs(v) < FAINT else v
+        kind = mode[first]
+        still = y.channels == 2 and age > 0
+        for n in range(first, last):
+            still = still and mode[n] == kind and q[n] == q[first]
+        if still:
+            utilities_mix(kind, f64(q[first]), k, 0)
+            still = k[_M0] == k[_T0] and k[_M1] == k[_T1] and k[_M2] == k[_T2]
+        if still:
+            utilities_filter_pair(x, y, first, last, state, k)
+        else:
+            for n in range(first, last):
+                utilities_mix(mode[n], f64(q[n]), k, 1 if age + n == 0 else 0)
+                # a change of mode slides over, as a step would click
+                k[_M0] = k[_M0] + (k[_T0] - k[_M0]) * k[_SLIDE]
+                k[_M1] = k[_M1] + (k[_T1] - k[_M1]) * k[_SLIDE]
+                k[_M2] = k[_M2] + (k[_T2] - k[_M2]) * k[_SLIDE]
+                for c in range(y.channels):
+                    v0 = f64(x[c, n])
+                    one = state[2 * c]
+                    two = state[2 * c + 1]
+                    v3 = v0 - two
+                    v1 = k[_A1] * one + k[_A2] * v3
+                    v2 = two + k[_A2] * one + k[_A3] * v3
+                    state[2 * c] = 2.0 * v1 - one
+                    state[2 * c + 1] = 2.0 * v2 - two
+                    y[c, n] = k[_M0] * v0 + k[_M1] * v1 + k[_M2] * v2
     ages[0] = age + y.frames
 
 
@@ -106,6 +165,5 @@ class Filter(Processor):
     def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
         return utilities_filter.step(
-            x, y, io.curve("cutoff"), io.curve("q"), io.curve("mode"),
-            self._state, self._k, self._age, self._rate,
-        )  # fmt: skip
+            x, y, io.curve("cutoff"), io.curve("q"), io.curve("mode"), self._state, self._k, self._age, self._rate
+        )

@@ -14,9 +14,8 @@ _FAINT = 1e-10
 
 @kernel
 def utilities_follower(
-    x: Audio, y: f32p, attack: f32p, release: f32p, floor: f32p, ceiling: f32p, depth: f32p,
-    state: f64p, rate: f64,
-) -> None:  # fmt: skip
+    x: Audio, y: f32p, attack: f32p, release: f32p, floor: f32p, ceiling: f32p, depth: f32p, state: f64p, rate: f64
+) -> None:
     """y ← depth times the place of x's level between floor and ceiling. state: the falling peak, the place."""
     for n in range(x.frames):
         top = f64(0.0)
@@ -81,6 +80,13 @@ class EnvelopeFollower(Processor):
     def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
         return utilities_follower.step(
-            x, y, io.curve("attack"), io.curve("release"), io.curve("floor"), io.curve("ceiling"),
-            io.curve("depth"), self._state, self._rate,
-        )  # fmt: skip
+            x,
+            y,
+            io.curve("attack"),
+            io.curve("release"),
+            io.curve("floor"),
+            io.curve("ceiling"),
+            io.curve("depth"),
+            self._state,
+            self._rate,
+        )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f64, i64, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, copy_sound, f64, i64, kernel
 from antiphon_utilities.beats import JUMP, frame_of, next_multiple, per_frame
 
 LENGTH = 0.03
@@ -13,10 +13,7 @@ _BEAT, _BETWEEN = 0.7, 0.4
 
 
 @kernel
-def utilities_tick(
-    x: Audio, y: Audio, first: i64, last: i64,
-    age: i64, length: i64, level: f64, step: f64,
-) -> None:  # fmt: skip
+def utilities_tick(x: Audio, y: Audio, first: i64, last: i64, age: i64, length: i64, level: f64, step: f64) -> None:
     """y[first:last] ← x and a decaying cosine that is `age` frames old at `first` and `length` frames long."""
     for n in range(first, last):
         t = age + n - first
@@ -42,13 +39,16 @@ class Metronome(Processor):
         Param("bar", "int", 4, low=0, high=32, doc="An accent on every so many beats, from beat 0 on; 0 is none."),
         Param("division", "int", 1, low=1, high=4, doc="Clicks a beat: 1, 2, 3 or 4."),
         Param(
-            "level", default=0.5, low=0.0, high=1.0,
+            "level",
+            default=0.5,
+            low=0.0,
+            high=1.0,
             doc="The accent's first and largest sample; a beat has 0.7 of it, a division between beats 0.4.",
         ),
         Param("pitch", default=1000.0, low=100.0, high=8000.0, unit="Hz", warp="log", doc="Of beats and divisions."),
         Param("accent", default=1500.0, low=100.0, high=8000.0, unit="Hz", warp="log", doc="The accent's pitch."),
         Param("beat", "int", 0, low=0, high=32, readonly=True, doc="Of the bar, from 1; 0 while it is silent."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate, self._block = spec.rate, spec.block
@@ -60,6 +60,11 @@ class Metronome(Processor):
         self._level = self._step = 0.0
         self._division = self._next = 0
         self._expected = math.inf
+
+    def step(self, io: IO) -> Step | None:
+        """While it is off, once the last click is over."""
+        over = not io.at("on", 0) and self._age >= self._length
+        return copy_sound.step(io.audio_in[0], io.audio_out[0]) if over else None
 
     def process(self, io: IO) -> None:
         time, at, division = io.time, 0, int(io.value("division"))
@@ -96,8 +101,5 @@ class Metronome(Processor):
         if self._age >= self._length:
             y[:, first:last] = x[:, first:last]
             return
-        utilities_tick(
-            x, y, first, last, self._age, self._length, self._level,
-            self._step,
-        )  # fmt: skip
+        utilities_tick(x, y, first, last, self._age, self._length, self._level, self._step)
         self._age += last - first

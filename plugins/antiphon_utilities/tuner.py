@@ -200,9 +200,8 @@ class Tuner(Processor):
         while at < io.frames:
             count = min(io.frames - at, self._hop - self._gone)
             utilities_tuner_prefilter(
-                x, self._ring, self._size, self._at, self._filter_state, float(self._rate), at,
-                at + count,
-            )  # fmt: skip
+                x, self._ring, self._size, self._at, self._filter_state, float(self._rate), at, at + count
+            )
             at += count
             self._at = (self._at + count) % self._size
             self._gone += count

@@ -11,8 +11,7 @@ from typing import Any
 import mido
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from tests import audio, noteclick
 
 from antiphon.cli.newplugin import new_plugin

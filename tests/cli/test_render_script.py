@@ -325,3 +325,31 @@ def test_a_script_that_plays_too_much_is_refused(place: Path, monkeypatch: pytes
         pytest.raises(ScriptError, match="plays more than 100 events; render fewer bars"),
     ):
         process.play(F(64), 120.0)
+
+
+HEARING = """
+@on_level("in", above=-20)
+def answer():
+    for name in ("tick", "tock"):
+        sample(name)
+        yield 1/4
+"""
+
+
+def test_a_script_answers_to_the_level_of_the_input(antiphon: Command, place: Path) -> None:
+    sound = np.zeros((1, RATE), np.float32)
+    sound[0, RATE // 4 : RATE // 2] = 0.5 * np.sin(np.arange(RATE // 4) * 0.06)
+    audio.write(place / "in.wav", sound, RATE, "FLOAT")
+    name = script(place, HEARING)
+    for block in ("256", "64"):
+        done = antiphon(
+            "render", name, "--bars", "0.5", "--in", "in.wav", "--out", "o.wav", "--tail", "0", "--block", block, "--force"
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        first, second = (at for at, _ in clicks(place / "o.wav"))
+        assert 0.35 <= first / RATE <= 0.375, "a tenth of a second after the level has risen, as live"
+        assert second - first == RATE // 8
+    silence = np.zeros((1, RATE), np.float32)
+    audio.write(place / "in.wav", silence, RATE, "FLOAT")
+    assert antiphon("render", name, "--bars", "0.5", "--in", "in.wav", "--out", "q.wav", "--tail", "0").code == 0
+    assert clicks(place / "q.wav") == []

@@ -24,7 +24,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.contract.processor import IO, Processor
 from antiphon.offline import runner
-from antiphon.offline.runner import Firing, PlanRunner, process_stream
+from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
 from antiphon.runtime import resources
 
 Command = Callable[..., Any]
@@ -110,7 +110,7 @@ CATALOG = Catalog(
 )
 
 
-def late(spec: StreamSpec, *firings: Firing) -> PlanRunner:
+def late(spec: StreamSpec, *firings: TimedTrigger) -> PlanRunner:
     return PlanRunner("late", CATALOG, lambda name: TYPES[name](), spec, firings=firings)
 
 
@@ -157,7 +157,7 @@ def test_a_wanted_length_cuts_or_goes_on_in_silence(wanted: int) -> None:
 
 @pytest.mark.parametrize("at", [0, 1, 127, 128, 4999])
 def test_a_trigger_fires_at_its_very_sample_for_the_sound_that_is_there(at: int) -> None:
-    runner = late(StreamSpec(48000, 128, 1), Firing(at, "mark"))
+    runner = late(StreamSpec(48000, 128, 1), TimedTrigger(at, "mark"))
     whole = [y.copy() for y in process_stream([np.zeros((1, 6000), np.float32)], runner, 6000)]
     y = np.concatenate(whole, axis=1)
     # it enters the node at sample `at`; what the node gives out then belongs 700 frames earlier

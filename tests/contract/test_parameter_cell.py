@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.contract.parameter_cell import MAX_CHANGES, ParamCell
 from antiphon.contract.params import Param

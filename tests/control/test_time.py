@@ -6,8 +6,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.control.fake_engine import RATE, FakeTime
 from tests.control.rig import Client, Rig
 

@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.datasets.trees import TREES, score, sound, table, text
 from typer.testing import CliRunner
 

@@ -197,6 +197,12 @@ def vgmidi(root: Path) -> None:
         score(root / f"{name}.mid")
 
 
+def openmsx(root: Path) -> None:
+    """Two songs."""
+    for name in ("city_blues", "moo"):
+        score(root / f"usr/share/games/openttd/baseset/openmsx/{name}.mid")
+
+
 def openmic(root: Path) -> None:
     """Two clips of different tracks."""
     top = root / "openmic-2018"
@@ -360,6 +366,7 @@ TREES: dict[str, tuple[Callable[[Path], None], dict[str, int]]] = {
     "groove": (groove, {"train": 1, "test": 1}),
     "musedata": (musedata, {"train": 1, "valid": 1, "test": 1}),
     "vgmidi": (vgmidi, {}),
+    "openttd-openmsx": (openmsx, {}),
     "openmic": (openmic, {"train": 1, "test": 1}),
     "pop909": (pop909, {}),
     "jamendo": (jamendo, {"train": 2, "test": 1}),

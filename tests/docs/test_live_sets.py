@@ -6,8 +6,7 @@ import re
 import struct
 
 import pytest
-from tools import live_sets as sets
-from tools import patch_pages as pages
+from tools import live_sets as sets, patch_pages as pages
 
 RENEW = ".venv/bin/python tools/live_sets.py"
 LARGEST = 60_000

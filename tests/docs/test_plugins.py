@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -83,6 +84,26 @@ def test_the_tutorial_loads_and_sounds(folder):
     assert out.min() < 0.01 < 0.99 < out.max()
     made = patch.load(folder / "wobble.toml", loaded.catalog, trusted=True)
     assert made.graph.node("wobble").values == {"rate": 6.0}
+
+
+def test_the_tutorial_s_kernel_plays_the_same_in_machine_code(folder):
+    """The page's kernel and `step`, where `process` was; imports as the page names them."""
+    kernel, step = re.findall(r"```python\n(@kernel\n.*?|def step.*?)```", TUTORIAL, re.DOTALL)
+    numpy = (folder / "wobble" / "processor.py").read_text()
+    names = ", ".join(sorted({"kernel", *re.findall(r"\b(?:Audio|f32p|f64p?)\b", kernel)}))
+    head = f"from __future__ import annotations\nimport math\nfrom antiphon.api.kernels import {names}\n"
+    (folder / "wobble" / "processor.py").write_text(
+        head + kernel + numpy.partition("    def process")[0] + indent(step, "    ")
+    )
+    loaded = loader.load(folder)
+    assert loaded.catalog["wobble"].native
+    rng = np.random.default_rng(1)
+    sound = rng.normal(0.0, 0.1, (2, 9000)).astype(np.float32)
+    given = {"audio": sound, "settings": {"depth": 0.8}, "events": [(1000, "rate", 11.0)], "blocks": [256, 64]}
+    scope = {}
+    exec(compile(numpy, "processor.py", "exec"), scope)
+    wanted = run_processor(scope["Wobble"](), StreamSpec(), **given)
+    np.testing.assert_allclose(run_processor(loaded.make("wobble"), StreamSpec(), **given), wanted, atol=1e-5)
 
 
 def test_the_tutorials_own_test_passes(folder):

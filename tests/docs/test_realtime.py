@@ -48,7 +48,7 @@ SYNTH = PYO.worker(48000, 256)
         f"({arena.DATA_BYTES >> 20} MB for all of a worker's rings)",
         f"measures {worker.MEASURED} hops with every slot at work",
         f"waits up to {loader.WORKER_PATIENCE:g} s for new workers",
-        f"by a ring of {arena.EXPRESS} in the arena",
+        f"by a ring of {arena.DIRECT} in the arena",
         f"not confirmed within {played_ahead.PATIENCE:g} s of the engine's time",
         f"and so does what follows for {low_latency_events.BACK_NS // 10**9} s",
         f"the last {dropout_fader.FADE * 1000:g} ms, backwards",

@@ -4,8 +4,7 @@ from collections import deque
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests import audio
 from tests.clock import ThreadTime
 from tests.local import RATE, TYPES, Hear, cell, graph, plan, play, put, said, staged

@@ -6,8 +6,7 @@ from collections import deque
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.local import graph, play, put, staged
 from tests.session.records import logged, records
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said, staged
 from tests.noteclick import click
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.engine.recording import recorder as recorders
-from antiphon.engine.recording import take as takes
+from antiphon.engine.recording import recorder as recorders, take as takes
 from antiphon.engine.recording.recorder import Recorder
 from antiphon.engine.recording.take import TakeFile, describe_take
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared

@@ -1,7 +1,6 @@
 """What waits in the engine: in order, bounded, moved by the tempo."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.engine.action_schedule import CAPACITY, ActionSchedule
 from antiphon.graph.clock import TempoMap

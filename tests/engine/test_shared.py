@@ -4,8 +4,7 @@ import os
 from collections import deque
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.engine import shared
 from antiphon.engine.shared import (

@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.local import RATE, graph, play, put, staged
 
 from antiphon.engine.graph_player import GraphPlayer

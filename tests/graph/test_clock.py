@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, DelayLockedLoop, TempoMap
 

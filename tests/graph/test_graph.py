@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.waiting import costs_at_most
 
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo

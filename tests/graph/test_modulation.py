@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests import audio
 from tests.graph.test_plan import SPEC, run, step
 from tests.local import CATALOG, RATE, cell, graph, plan

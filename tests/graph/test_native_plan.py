@@ -11,7 +11,8 @@ from tests.local import Gain
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
-from antiphon.contract.processor import IO, BlockTime, Processor
+from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.graph.native.plan import NativePlan
@@ -60,7 +61,7 @@ def chain(catalog: Catalog, *types: str, modulated: str = "") -> Graph:
     before = End("in", "in")
     for name, kind in nodes.items():
         info = catalog[kind]
-        if info.inputs:
+        if info.inputs and info.inputs[0].signal:
             wires.append(Wire(before, End(name, info.inputs[0].name)))
         out = info.outputs[0]
         before = End(name, out.name)
@@ -120,6 +121,8 @@ def changes(plan: Plan, block: int) -> None:
         host.reset()
     if block == 50:
         plan.clear()
+    if block in (3, 22, 52) and any(not port.signal for port in host.info.inputs):
+        host.play(Event("on", block, 36, 0.8))
     own = [place for place, cell in enumerate(host.cells) if cell.param.kind == "float" and not cell.param.readonly][3:]
     if block in (8, 30) and own:
         param = host.cells[own[0]].param
@@ -232,3 +235,65 @@ def test_nodes_of_the_plan_before_play_on_in_the_next_one(loaded, interpreted):
     native = run()
     interpreted()
     np.testing.assert_array_equal(native, run())
+
+
+def test_meters_are_those_of_the_last_block(loaded):
+    plan = compile_graph(loaded, chain(loaded.catalog, "gain", "filter"))
+    play(plan)
+    table = np.zeros(12, np.float32)
+    assert plan.native.meters(SPEC.block, table) == 2
+    for row, (number, host) in zip(table.reshape(3, 4), plan.hosts.items(), strict=False):
+        out = host.outs[0]
+        rms = np.sqrt(np.mean(np.square(out, dtype=np.float64)))
+        np.testing.assert_allclose(row, [number, np.abs(out).max(), rms, host.load], rtol=1e-6)
+    assert not table[8:].any()
+    assert plan.native.meters(SPEC.block, table[:7]) == 1
+
+
+class Beater(Processor):
+    """A note at the 3rd frame of every 10th block."""
+
+    outputs = (EVENTS_OUT,)
+
+    def process(self, io: IO) -> None:
+        if io.time.sample // SPEC.block % 10 == 5:
+            io.emit(Event("on", 3, 60, 1.0))
+
+
+class Steps(Processor):
+    """Holds a level, which each note moves."""
+
+    inputs = (EVENTS_IN,)
+    outputs = (AUDIO_OUT,)
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._level = np.zeros(1, np.float32)
+
+    def process(self, io: IO) -> None:
+        for event in io.events_in:
+            self._level[0] += event.value
+        io.audio_out[0][:] = self._level[0]
+
+    def step(self, io: IO) -> Step:
+        return hold_kernel.step(io.audio_out[0], self._level)
+
+
+@kernel
+def hold_kernel(y: Audio, level: f32p) -> None:
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = level[0]
+
+
+def test_a_node_of_machine_code_gets_the_events_of_another():
+    kinds = {"beater": Beater, "steps": Steps}
+    catalog = {name: inspect_processor(name, kind, "", "local", play=False) for name, kind in kinds.items()}
+    types = Types(Catalog(catalog), lambda name: kinds[name]())
+    nodes = NodeSpec("beater", "beater"), NodeSpec("steps", "steps")
+    wires = Wire(End("beater", "notes"), End("steps", "notes")), Wire(End("steps", "out"), End("out", "out"))
+    plan = compile_graph(types, Graph(nodes, wires))
+    at_rest = []
+    out = play(plan, lambda plan, block: at_rest.append(plan.native.native(1)))
+    assert at_rest.count(True) == BLOCKS
+    expected = np.repeat(np.arange(BLOCKS // 10 + 1), 10 * SPEC.block)[5 * SPEC.block :][: out.shape[1]]
+    np.testing.assert_array_equal(out, [expected, expected])

@@ -15,9 +15,7 @@ import soundfile
 from tests.waiting import comes
 
 from antiphon.errors import AntiphonError, FileError
-from antiphon.jobs import board as board_module
-from antiphon.jobs import files as files_module
-from antiphon.jobs import process, spool
+from antiphon.jobs import board as board_module, files as files_module, process, spool
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.job import Job, JobState, Task
 from antiphon.jobs.overviews import Overviews

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.file_use import FileUse

@@ -15,8 +15,7 @@ from tests.library.conftest import RATE, MakeFile
 
 from antiphon.contract.analysis import Analysis, AnalysisRun, Quantity, check_quantities, plain_result
 from antiphon.errors import PluginError
-from antiphon.library import analyses as registered
-from antiphon.library import analysing, scanning
+from antiphon.library import analyses as registered, analysing, scanning
 from antiphon.library.analyses import analyse_file, named_analyses
 from antiphon.library.catalogue import Catalogue
 

@@ -7,11 +7,10 @@ from fractions import Fraction as F
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon.errors import UsageError
-from antiphon.live.patterns.changes import add, fast, rev
+from antiphon.live import add, fast, rev
 from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
 from antiphon.live.patterns.signals import choose, irand, perlin, rand, saw, sine

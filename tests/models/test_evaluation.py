@@ -11,8 +11,7 @@ import pytest
 
 from antiphon.api.rendering import load_plugins
 from antiphon.errors import UsageError
-from antiphon_models.learning import card
-from antiphon_models.learning import evaluation as tables
+from antiphon_models.learning import card, evaluation as tables
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
 

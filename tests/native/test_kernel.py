@@ -7,8 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.native import Audio, Kernel, compiling, dsp, f32, f32p, f64, f64p, i64, i64p, kernel, loading, resample
 from antiphon.native.limit import limit, release_fall

@@ -1,8 +1,7 @@
 """The host's output limiter, measured."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.native.limit import KNEE, limit, release_fall
 

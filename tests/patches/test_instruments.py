@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import audio
-from tools import patch_pages as pages
-from tools import performances
+from tools import patch_pages as pages, performances
 from tools.performances import PERFORMANCES, RATE, Rendered, difference
 
 from antiphon.graph import asset_names, patch

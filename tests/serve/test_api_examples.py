@@ -32,8 +32,7 @@ from antiphon.cli.commands import application
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
 from antiphon.web import openapi
-from antiphon.web.api import jobs as examples
-from antiphon.web.api import types
+from antiphon.web.api import jobs as examples, types
 from antiphon.web.api.table import OPERATIONS
 from antiphon.web.operations import Operation
 from antiphon_bench.rig import ServerProcess
@@ -41,6 +40,8 @@ from antiphon_bench.rig import ServerProcess
 RATE, SECONDS, HERTZ = 48000, 3.5, 220.0
 NEEDS_LAN = {"get_phone": "tests/web/test_lan.py has such a server"}
 """Operations that a server on this machine alone refuses, and what tests the answer."""
+LAST = ("get_live_script", "post_capture")
+"""Operations that need a script that was run, or bars that sounded."""
 TAIL = 10.0
 """Seconds, at most, in which a set's echoes die away."""
 
@@ -171,7 +172,7 @@ def test_every_example_works(client: Client) -> None:
     document = json.loads(client.ask("get", "/api/openapi.json").body)
     played = []
     # what removes comes last, and what is done to a file or a job after it is there
-    order = sorted(OPERATIONS, key=lambda one: (one.method == "DELETE", one.id == "get_live_script"))
+    order = sorted(OPERATIONS, key=lambda one: (one.method == "DELETE", one.id in LAST))
     for operation in order:
         answered = client.play(operation)
         if operation.id in NEEDS_LAN:
@@ -191,6 +192,8 @@ def test_every_example_works(client: Client) -> None:
         if operation.answers is types.Overview:
             assert answered.json["seconds"] == SECONDS
             assert max(answered.json["peaks"]) > 0.1
+        elif operation.answers is types.Captured:
+            assert heard(Path(answered.json["path"]).read_bytes())[:2] == (2.0, RATE), said
         elif operation.answers is types.File and operation.method == "POST":
             client.ids[examples.FILE] = answered.json["id"]
         elif operation.answers is types.Job and operation.status == 202 and operation.example.get("body"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,11 @@ from typing import Any
 import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
+from typer.testing import CliRunner
 
+from antiphon.cli.commands import application
+from antiphon.io.listening import local_addresses
+from antiphon.runtime import paths
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, needs_chromium]
@@ -90,11 +96,11 @@ def write(tab: Tab, text: str) -> None:
     tab.call("Input.insertText", text=text)
 
 
-def press(tab: Tab, key: str, code: str, *, ctrl: bool = False) -> None:
-    number = {"Escape": 27, "Enter": 13, ".": 190, "a": 65, "Backspace": 8}[key]
+def press(tab: Tab, key: str, code: str, *, ctrl: bool = False, shift: bool = False) -> None:
+    number = {"Escape": 27, "Enter": 13, ".": 190, "a": 65, "Backspace": 8, "Home": 36, "End": 35}[key]
     for kind in ("rawKeyDown", "keyUp"):
         tab.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=number,
-                 modifiers=2 if ctrl else 0)  # fmt: skip
+                 modifiers=2 * ctrl + 8 * shift)  # fmt: skip
 
 
 def give(tab: Tab, token: str) -> None:
@@ -111,6 +117,14 @@ def shown(tab: Tab, selector: str) -> list[str]:
 def playing(server: ServerProcess) -> bool:
     with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/api/live") as answer:
         return bool(json.load(answer)["playing"])
+
+
+def asked(server: ServerProcess, path: str, token: str) -> bytes:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.http}{path}", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return bytes(answer.read())
 
 
 def stop(server: ServerProcess, token: str) -> None:
@@ -165,7 +179,7 @@ def test_a_script_is_run_heard_lit_and_plays_on_behind_an_error(
     assert tab.run("localStorage.length && !JSON.stringify(localStorage).includes(sessionStorage.token)")
 
 
-def test_names_are_completed_and_escape_leaves_before_it_is_panic(server: ServerProcess, browser: Chromium) -> None:
+def test_names_are_completed_and_escape_leaves(server: ServerProcess, browser: Chromium) -> None:
     tab = opened(browser, server)
     for typed, wanted in (
         ('node("send").ga', "gain"), ("s(\"", "bd"), ('note("1", on="', "drums"), ('scale("a3 min', "minPent"),
@@ -186,7 +200,106 @@ def test_names_are_completed_and_escape_leaves_before_it_is_panic(server: Server
     tab.until(f"{focused} === 'code'")
     assert not tab.run("sent.some(text => text.includes('/panic'))")
     press(tab, "Escape", "Escape")
-    tab.until("sent.some(text => text.includes('/panic'))")
+    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => 0)")
+    assert not tab.run("sent.some(text => text.includes('/panic'))")
+
+
+def test_a_block_runs_alone_and_an_error_is_gone_with_the_next_character(
+    server: ServerProcess, browser: Chromium, token: str
+) -> None:
+    stop(server, token)
+    tab, other = opened(browser, server), opened(browser, server)
+    write(tab, SCRIPT)
+    press(tab, "Enter", "Enter", ctrl=True)
+    give(tab, token)
+    lit = "[...document.querySelectorAll('.cm-lit')].some(e => e.textContent === {})"
+    tab.until(lit.format("'bd'"))
+    # the first line is broken, and not run: the statement at the cursor is, at the end
+    press(tab, "Home", "Home", ctrl=True)
+    tab.call("Input.insertText", text="broken [\n")
+    press(tab, "End", "End", ctrl=True)
+    tab.call("Input.insertText", text='track("claps", s("cp*2"))')
+    press(tab, "Enter", "Enter", shift=True)
+    tab.until(lit.format("'cp'"))
+    tab.until(lit.format("'bd'"))
+    performed = json.loads(asked(server, "/api/live/script", token))["text"]
+    assert performed == SCRIPT + 'track("claps", s("cp*2"))'
+    press(tab, "Enter", "Enter", ctrl=True)
+    tab.until(f"{STATUS}.includes('Line 1')")
+    assert "Line 1" not in other.run(STATUS), "another browser has another text"
+    tab.call("Input.insertText", text=" ")
+    tab.until(f"!{STATUS}.includes('Line 1')")
+    assert not shown(tab, ".cm-lintRange-error")
+    stop(server, token)
+
+
+def test_the_owners_browser_needs_no_token(browser: Chromium, tmp_path: Path) -> None:
+    (tmp_path / "page.toml").write_text(PATCH)
+    options = ("--audio", "headless", "--patch", str(tmp_path / "page.toml"), "--live")
+    with ServerProcess(*options, home=tmp_path, wait=120.0) as server:
+        address = next(line for line in server.lines if line.startswith("page ")).removeprefix("page ")
+        stranger = opened(browser, server)
+        write(stranger, SCRIPT)
+        press(stranger, "Enter", "Enter", ctrl=True)
+        stranger.until("!!document.querySelector('.owner input')")
+        tab = browser.tab()
+        tab.size(1280, 800)
+        tab.go(address)
+        tab.until("window.antiphon?.connection() === 'open'")
+        assert "open=" not in tab.run("location.href")
+        tab.run("[...document.querySelectorAll('.rooms button')].find(b => b.innerText === 'Code').click()")
+        tab.until("!!document.querySelector('.cm-content')")
+        write(tab, SCRIPT)
+        press(tab, "Enter", "Enter", ctrl=True)
+        tab.until("antiphon.level('out') > 0.01")
+        assert not tab.run("!!document.querySelector('.owner')")
+        key = tab.run("localStorage['page-key']")
+        assert key != next(tmp_path.rglob("token")).read_text().strip()
+        os.kill(server.status()["web"]["pid"], signal.SIGKILL)  # another web process takes the key too
+        tab.until("antiphon.connection() !== 'open'")
+        tab.until("antiphon.connection() === 'open'")
+        stop(server, key)
+        # what is opened again is the page of a browser that is known, and of another one that is not
+        tab.go(address)
+        tab.until("window.antiphon?.connection() === 'open' && !document.querySelector('.toast')")
+        tab.run("localStorage.clear()")
+        tab.go("about:blank")
+        tab.go(address + "&room=code")
+        tab.until("document.querySelector('.toast')?.innerText.includes('`antiphon page` opens another')")
+        made = CliRunner().invoke(
+            application(["page"]),
+            ["page", "--no-open", "--http-port", str(server.http)],
+            env={paths.HOME: str(tmp_path)},
+        )
+        assert made.exit_code == 0, made.output
+        tab.go("about:blank")
+        tab.go(made.stdout.strip())
+        tab.until("!!localStorage['page-key'] && antiphon.connection() === 'open'")
+        assert tab.run("localStorage['page-key']") == key
+        tab.run("localStorage.clear()")
+
+
+def test_a_script_that_is_refused_asks_for_no_token(browser: Chromium, tmp_path: Path) -> None:
+    hosts = [ip for ip in local_addresses() if not ip.startswith("127.")]
+    if not hosts:
+        pytest.skip("this machine has no address but loopback's")
+    (tmp_path / "page.toml").write_text(PATCH)
+    options = ("--audio", "headless", "--patch", str(tmp_path / "page.toml"), "--live", "--lan", "--announce", "none")
+    with ServerProcess(*options, home=tmp_path, wait=120.0) as server:
+        assert not any(line.startswith("page ") for line in server.lines)
+        token = next(tmp_path.rglob("token")).read_text().strip()
+        tab = browser.tab()
+        tab.call("Security.setIgnoreCertificateErrors", ignore=True)
+        tab.go(f"https://{hosts[0]}:{server.http}/#token={token}&room=code")
+        tab.until("window.antiphon?.connection() === 'open'")
+        tab.run("[...document.querySelectorAll('.rooms button')].find(b => b.innerText === 'Code').click()")
+        tab.until("document.querySelector('.code .off')?.innerText.includes(\"the server's own machine alone\")")
+        write(tab, SCRIPT)
+        tab.run("window.prompt = () => 'tune'")
+        tab.run("[...document.querySelectorAll('.code-tools button')].find(b => b.innerText === 'Save as…').click()")
+        tab.until("document.querySelector('.toast')?.innerText.includes(\"the server's own machine alone\")")
+        assert not tab.run("!!document.querySelector('.owner')")
+        assert tab.run("document.querySelector('.code-tools .call').disabled")
 
 
 def test_who_runs_last_wins_and_the_others_see_it(server: ServerProcess, browser: Chromium, token: str) -> None:

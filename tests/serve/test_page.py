@@ -143,18 +143,79 @@ def test_a_refused_value_is_explained_in_words(server: ServerProcess, browser: C
     tab.until("document.querySelector('.log').innerText.includes('no address that a page may send to')")
 
 
-def test_space_and_escape_are_panic_and_typing_is_not(server: ServerProcess, browser: Chromium) -> None:
+def test_panic_is_f12_or_a_held_button_and_space_plays_and_stops(server: ServerProcess, browser: Chromium) -> None:
     tab = opened(browser, server)
-    said = "document.querySelector('.log').innerText.includes('Panic')"
-    tab.run("document.querySelector('.tempo input').focus()")
+    panics = "antiphon.panics()"
     tab.key("keyDown", "Escape", "Escape")
-    assert not tab.run(said)
     tab.key("keyDown", " ", "Space")
-    tab.until(said)
-    tab.run("document.querySelector('.log h2 button').click()")
-    tab.until(f"!({said})")
-    tab.key("keyDown", "Escape", "Escape")
-    tab.until(said)
+    until(lambda: not server.status()["playing"], 20.0, "the beat is stopped")
+    tab.until("document.querySelector('.transport button').innerText === '▶'")
+    tab.key("keyDown", " ", "Space")
+    until(lambda: server.status()["playing"], 20.0, "the beat goes on")
+    assert tab.run(panics) == 0
+    tab.key("keyDown", "F12", "F12")
+    tab.until(f"{panics} === 1")
+    place = (
+        "(b => [b.left + b.width / 2, b.top + b.height / 2])(document.querySelector('.panic').getBoundingClientRect())"
+    )
+    x, y = tab.run(place)
+    tab.mouse("mousePressed", x, y)
+    tab.mouse("mouseReleased", x, y)
+    tab.until("document.querySelector('.log').innerText.includes('Hold the button')")
+    assert tab.run(panics) == 1, "a slip is none"
+    tab.mouse("mousePressed", x, y)
+    tab.until(f"{panics} === 2")
+    tab.mouse("mouseReleased", x, y)
+    tab.run("document.querySelector('.listen button').click()")
+    tab.until("document.querySelector('.listen input') !== null")
+    assert tab.run(place) == [x, y], "it is where it was"
+    tab.run("document.querySelector('.listen button').click()")
+
+
+def test_strips_mute_and_play_one_alone_and_the_last_bar_is_captured(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    names = "[...document.querySelectorAll('.strip')].map(one => one.getAttribute('aria-label')).join()"
+    assert tab.run(names) == "tone,in,out", "what makes sound of no other sound, and the ends"
+
+    def click(label: str) -> None:
+        tab.run(f"document.querySelector('.strip [aria-label=\"{label}\"]').click()")
+
+    def muted(*nodes: str) -> None:
+        until(
+            lambda: (
+                [server.ask(f"/node/{name}/mute")[1][0] for name in ("tone", "in")]
+                == [name in nodes for name in ("tone", "in")]
+            ),
+            20.0,
+            f"{nodes} are muted",
+        )
+
+    click("Mute in")
+    muted("in")
+    click("in alone")
+    muted("tone")
+    click("tone alone")
+    muted("in")
+    click("tone alone")
+    muted("in")
+    click("Mute in")
+    muted()
+    until(lambda: server.ask("/beat")[1][0] > 9.0, 30.0, "two bars have sounded")
+    tab.run("document.querySelector('.mixer select').value = '1'")
+    tab.run("document.querySelector('.mixer select').dispatchEvent(new Event('change', {bubbles: true}))")
+    tab.key("keyDown", "F9", "F9")
+    tab.until("document.querySelector('.log').innerText.includes('Kept in the library: captures/')")
+
+
+def test_a_tempo_that_is_none_is_answered(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    before = server.status()["tempo"]
+    for typed in ("fast", "9999"):
+        tab.run("document.querySelector('.tempo input').focus()")
+        tab.call("Input.insertText", text=typed)
+        tab.run("document.querySelector('.tempo input').blur()")
+        tab.until(f"document.querySelector('.log').innerText.includes('\"{typed}\" is no tempo: type 10 to 999')")
+    assert server.status()["tempo"] == before
 
 
 def test_transport_tempo_and_scenes(server: ServerProcess, browser: Chromium) -> None:

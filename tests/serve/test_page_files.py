@@ -204,7 +204,7 @@ def test_a_and_b_sound_in_turn_at_the_same_place(tab: Tab, result: str) -> None:
         assert 0.9 < tab.until("antiphonPlayer().playing && antiphonPlayer().place") < 2.1
 
 
-def test_space_pauses_in_the_player_and_is_panic_outside(tab: Tab, result: str) -> None:
+def test_space_pauses_in_the_player_and_panic_stops_it(tab: Tab, result: str) -> None:
     click(tab, f'[data-job="{result}"]', "A/B")
     tab.until("!!document.querySelector('.player .pictures')")
     tab.run("document.querySelector('.player').focus()")
@@ -217,12 +217,9 @@ def test_space_pauses_in_the_player_and_is_panic_outside(tab: Tab, result: str) 
     assert tab.run(panics) == before
     press(tab, " ", "Space")
     tab.until("antiphonPlayer().playing")
-    press(tab, "Escape", "Escape")
+    press(tab, "F12", "F12")
     tab.until("!antiphonPlayer().playing")
     assert tab.run(panics) == before + 1
-    tab.run("document.activeElement.blur()")
-    press(tab, " ", "Space")
-    tab.until(f"{panics} === {before + 2}")
 
 
 def test_a_download_has_the_bytes_of_the_result(

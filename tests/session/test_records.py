@@ -7,8 +7,7 @@ from dataclasses import fields
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.session.records import logged, records, value
 
 from antiphon.session.actions import ACTIONS, Action, NodeNoteOn, NodeSet

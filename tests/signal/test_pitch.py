@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 

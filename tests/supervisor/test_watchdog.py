@@ -15,13 +15,11 @@ import pytest
 
 from antiphon.engine.loading import LoadingNote
 from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import HeaderWord as SharedWord
-from antiphon.engine.shared import MappingShape, Shared
+from antiphon.engine.shared import HeaderWord as SharedWord, MappingShape, Shared
 from antiphon.runtime.child_process import Child
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor, watchdog
-from antiphon.synth import choosing
-from antiphon.synth import info as synths
+from antiphon.synth import choosing, info as synths
 from antiphon.synth.info import SynthInfo
 from antiphon.workers.arena import State, WorkerWord
 

@@ -16,8 +16,7 @@ from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.runtime import paths
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth import backends, choosing
-from antiphon.synth import info as synths
+from antiphon.synth import backends, choosing, info as synths
 
 HOOKS = """
 from antiphon.contract.hookspecs import hookimpl

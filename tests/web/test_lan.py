@@ -20,9 +20,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from antiphon.cli import approve as cli_approve
-from antiphon.cli import qr as cli_qr
-from antiphon.cli import running_server
+from antiphon.cli import approve as cli_approve, qr as cli_qr, running_server
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT

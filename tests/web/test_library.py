@@ -131,3 +131,39 @@ async def test_the_library_keeps_no_other_route_waiting(
         go.set()
         assert [status for status, _ in await asyncio.gather(*maps)] == [200] * 4
         assert len(made) <= 2  # one for those who asked while it was made
+
+
+async def test_the_librarys_folder_is_added_analysed_and_placed_in_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `antiphon library`, one step at a time; asked twice it is done once, and ends with the server."""
+    begun: list[str] = []
+    go_on = asyncio.Semaphore(0)
+
+    class Step:
+        returncode: int | None = None
+
+        async def wait(self) -> None:
+            await go_on.acquire()
+            self.returncode = 0
+
+    async def start(words: list[str], **_: Any) -> Step:
+        begun.append(" ".join(words[words.index("--root") + 2 :]))
+        return Step()
+
+    monkeypatch.setattr(library_module, "start_command", start)
+    async with serving(tmp_path, jobs=tmp_path / "jobs") as server:
+        token = (tmp_path / "token").read_text().strip()
+        assert (await asked(server, "POST", "/api/library/analyse", {}))[0] == 401
+        for _ in range(2):
+            assert await asked(server, "POST", "/api/library/analyse", {}, token) == (202, {"placing": True})
+        for step in (f"add {paths.library()}", "analyse", "map --again"):
+            await comes(lambda step=step: begun[-1] == step, step)
+            assert (await asked(server, "GET", "/api/library/map"))[1]["placing"]
+            go_on.release()
+        for _ in range(100):
+            if not (await asked(server, "GET", "/api/library/map"))[1]["placing"]:
+                break
+        else:
+            pytest.fail("it does not end")
+        assert len(begun) == 3

@@ -33,10 +33,7 @@ from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
 from antiphon.web.api import graph_json
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import ControlLink
-from antiphon.web.page import feed
-from antiphon.web.page import files as page
-from antiphon.web.page import node_sound as sound
-from antiphon.web.page import routes as pages
+from antiphon.web.page import feed, files as page, node_sound as sound, routes as pages
 from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
 from antiphon.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.control.commands.wall_clock import WallClock
 from antiphon.wire.ntp import from_unix_ns, to_unix_ns

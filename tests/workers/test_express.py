@@ -20,8 +20,8 @@ from antiphon.session.actions import NodeNoteOn
 from antiphon.session.commands import Sample, SetTempo
 from antiphon.synth.backend import SynthSettings, pack
 from antiphon.workers import low_latency_events as module
-from antiphon.workers.arena import EXPRESS, Arena, SlotWord, State, WorkerWord
-from antiphon.workers.low_latency_events import BACK_NS, FIRST, EventReader, Express
+from antiphon.workers.arena import DIRECT, Arena, SlotWord, State, WorkerWord
+from antiphon.workers.low_latency_events import BACK_NS, FIRST, EventReader, EventWriter
 
 NODE, STREAM = 7, 41
 
@@ -40,13 +40,13 @@ def table():
     os.close(arena.fd)
 
 
-def express(arena, bell):
-    return Express(arena, [bell] * len(arena.entries))
+def direct(arena, bell):
+    return EventWriter(arena, [bell] * len(arena.entries))
 
 
 def test_an_event_comes_whole_and_in_order_and_the_bell_is_rung(table):
     arena, entry, bell = table
-    heard, way = EventReader(entry), express(arena, bell)
+    heard, way = EventReader(entry), direct(arena, bell)
     serials = [way.send(NODE, *told) for told in (("on", 60, 0.3, 16), ("bend", 0, -0.7, 2), ("off", 60, 0.0, 16))]
     assert serials == [FIRST, FIRST + 1, FIRST + 2]
     assert list(heard.drain()) == [
@@ -75,7 +75,7 @@ def test_there_is_no_short_way(table, why):
             entry.set_slot(0, SlotWord.NODE, NODE)
             entry.set_slot(0, SlotWord.OPEN, STREAM + 1)
     node = NODE + 1 if why == "another node" else NODE
-    assert express(arena, bell).send(node, "on", 60, 0.5, 1) == 0
+    assert direct(arena, bell).send(node, "on", 60, 0.5, 1) == 0
     assert list(EventReader(entry).drain()) == []
 
 
@@ -83,22 +83,22 @@ def test_a_full_ring_leaves_events_to_the_engine_and_what_follows_as_well(table,
     arena, entry, bell = table
     now = [5_000_000_000]
     monkeypatch.setattr(module.time, "monotonic_ns", lambda: now[0])
-    heard, way = EventReader(entry), express(arena, bell)
-    sent = [way.send(NODE, "on", n % 128, 0.5, 1) for n in range(EXPRESS + 3)]
-    assert all(sent[:EXPRESS])
-    assert sent[EXPRESS:] == [0, 0, 0]
-    assert [event.number for _, _, event in heard.drain()] == [n % 128 for n in range(EXPRESS)]
+    heard, way = EventReader(entry), direct(arena, bell)
+    sent = [way.send(NODE, "on", n % 128, 0.5, 1) for n in range(DIRECT + 3)]
+    assert all(sent[:DIRECT])
+    assert sent[DIRECT:] == [0, 0, 0]
+    assert [event.number for _, _, event in heard.drain()] == [n % 128 for n in range(DIRECT)]
     # its end would overtake the last of them, which waits in the engine
     now[0] += BACK_NS - 1
     assert way.send(NODE, "off", 1, 0.0, 1) == 0
     now[0] += BACK_NS
-    assert way.send(NODE, "on", 1, 0.5, 1) == EXPRESS + FIRST
+    assert way.send(NODE, "on", 1, 0.5, 1) == DIRECT + FIRST
 
 
 def test_serials_stay_what_a_hop_can_carry(table):
     arena, entry, bell = table
-    entry.words[WorkerWord.EXPRESS_WRITE] = (1 << 24) - 20
-    heard, way = EventReader(entry), express(arena, bell)
+    entry.words[WorkerWord.DIRECT_WRITE] = (1 << 24) - 20
+    heard, way = EventReader(entry), direct(arena, bell)
     serials = [way.send(NODE, "on", 60, 0.5, 1) for _ in range(40)]
     assert all(FIRST <= s < 1 << 24 and np.float32(s) == s for s in serials)
     assert len(set(serials)) == 40
@@ -107,7 +107,7 @@ def test_serials_stay_what_a_hop_can_carry(table):
 
 def test_what_was_for_a_worker_that_died_is_not_for_the_next(table):
     arena, entry, bell = table
-    way = express(arena, bell)
+    way = direct(arena, bell)
     way.send(NODE, "on", 60, 0.5, 1)
     assert list(EventReader(entry).drain()) == []
 
@@ -117,7 +117,7 @@ def test_the_engine_hears_of_it_by_the_same_serial(table):
     shared = Shared.create(MappingShape(48000, 64, 2, 16))
     a, b = socket.socketpair()
     link = RemoteEngine(shared, bell, a)
-    link.express = express(arena, bell)
+    link.direct = direct(arena, bell)
     ring = command_ring(shared)
 
     def told():
@@ -150,12 +150,12 @@ def rig():
 
 def test_a_worker_plays_it_before_the_hop_that_holds_it(rig):
     stream = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE)
-    way = Express(rig.arena, rig.bells.wake)
+    way = EventWriter(rig.arena, rig.bells.wake)
     hop(rig, stream, 5, [])
     serial = way.send(NODE, "on", 60, 0.5, 1)
     assert serial >= FIRST
     until(
-        lambda: stream.entry.words[WorkerWord.EXPRESS_READ] == stream.entry.words[WorkerWord.EXPRESS_WRITE],
+        lambda: stream.entry.words[WorkerWord.DIRECT_READ] == stream.entry.words[WorkerWord.DIRECT_WRITE],
         PATIENCE,
         "heard",
     )
@@ -168,7 +168,7 @@ def test_a_stream_that_closed_hears_nothing_of_it(rig):
     hop(rig, stream, 5, [])
     words = stream.entry.words
     stream.close()
-    assert Express(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
+    assert EventWriter(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
     again = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE + 1)
     assert words[WorkerWord.TAKES] == 1
     assert hop(rig, again, 1, []) == []
@@ -177,7 +177,7 @@ def test_a_stream_that_closed_hears_nothing_of_it(rig):
 def test_a_worker_that_plays_hops_alone_has_none(rig):
     stream = rig.open(spec("Echo"), "", NODE)
     assert stream.entry.words[WorkerWord.TAKES] == 0
-    assert Express(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
+    assert EventWriter(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
 
 
 def hop(rig, stream, number, events):

@@ -24,7 +24,7 @@ def test_it_is_said_once_and_never_of_what_is_only_tried(
 ) -> None:
     monkeypatch.setattr(model_client, "_SAID", set())
     log = logging.getLogger("antiphon.hum")
-    with pool.absent():
+    with pool.without_workers():
         model_client.say_instead(log, "hum does without")
     assert caplog.messages == []
     for _ in range(3):

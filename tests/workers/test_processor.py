@@ -11,13 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import pid
-from tests.workers.steppers import Poison, pole
-from tests.workers.steppers import spec as worker
+from tests.workers.steppers import Poison, pole, spec as worker
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render
@@ -262,7 +260,7 @@ def test_a_file_whose_worker_does_not_start_is_refused(lockstep: pools.Lockstep,
 
 
 def test_without_workers_it_is_checked_and_plays_dry() -> None:
-    with pools.absent():
+    with pools.without_workers():
         made = node()
         x = noise(4000)
         y = render(made, StreamSpec(RATE, 64, 1), x).audio[0]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon.contract.processor import IO, BlockTime
 from antiphon.workers.dropout_log import DropoutLog

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.waiting import until
 from tests.workers.rig import Rig, gone, hops, kill, pid, put, runs, stopped, through, words
 from tests.workers.steppers import Poison, pole, spec

@@ -22,7 +22,7 @@ PATTERNS = (
     ('sound "bd*4"', 'sound "[sn cp] <hh arpy>(3,8)"', 'sound "hh*16" # gain 0.9', 'sound "arpy*3"'),
     ('sound "bd(5,8)"', 'every 2 (fast 2) $ sound "sn cp"', 'sound "hh(7,16)" # cut 1', 'degrade $ sound "arpy*8"'),
     ('sound "bd [~ bd]"', 'jux rev $ sound "cp hh sn"', 'sound "hh*32"', 'ply 2 $ sound "arpy sn"'),
-)  # fmt: skip
+)
 
 
 def main(seconds: float) -> None:
@@ -56,11 +56,18 @@ def main(seconds: float) -> None:
     lead = percentiles([-event.lead for event in events])
     load = max(turn["load"] for turn in turns)
     result = {
-        "events": len(events), "played": figures["played"], "late": status["late"],
-        "missed_blocks": status["missed_blocks"], "refused": figures["refused"], "dropped": figures["dropped"],
-        "onsets": errors.onsets, "off": errors.off, "extra": errors.extra, "spread": errors.spread,
+        "events": len(events),
+        "played": figures["played"],
+        "late": status["late"],
+        "missed_blocks": status["missed_blocks"],
+        "refused": figures["refused"],
+        "dropped": figures["dropped"],
+        "onsets": errors.onsets,
+        "off": errors.off,
+        "extra": errors.extra,
+        "spread": errors.spread,
         "least_lead": -lead["max"],
-    }  # fmt: skip
+    }
     table(
         f"{seconds:g} s of Tidal, {LATENCY:g} s ahead, patterns changed every {CHANGE:g} s, load at most {load:.1f}",
         [name.replace("_", " ") for name in result],

@@ -80,8 +80,12 @@ class TidalProcess:
             raise TidalError(problem)
         self._process = subprocess.Popen(
             ["ghci", "-v0", "-ignore-dot-ghci"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        )
         threading.Thread(target=self._read, name="tidal", daemon=True).start()
         try:
             self._type(self._boot)

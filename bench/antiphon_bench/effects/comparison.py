@@ -98,10 +98,17 @@ def main(seed: int, limit: int) -> None:
         ("method", "beside the notes, dB", "sharpness kept", "p90 off their time, ms", "ms a second"),
         [(r["method"], r["beside"], r["sharp"], r["late"], r["ms"]) for r in stretches],
     )
-    finish("effects", {
-        "seed": seed, "cost": rows, "null": nulls, "pitch": shifts, "stretch": stretches,
-        "pedalboard": version("pedalboard"),
-    })  # fmt: skip
+    finish(
+        "effects",
+        {
+            "seed": seed,
+            "cost": rows,
+            "null": nulls,
+            "pitch": shifts,
+            "stretch": stretches,
+            "pedalboard": version("pedalboard"),
+        },
+    )
 
 
 def paired(

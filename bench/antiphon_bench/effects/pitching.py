@@ -118,9 +118,12 @@ def stretch_row(name: str, stretch: Stretch, rng: np.random.Generator) -> dict[s
             sharp.append(after / before)
             late.append(abs(place) / RATE)
     return {
-        "method": name, "beside": float(np.mean(beside)), "sharp": float(np.mean(sharp)),
-        "late": 1e3 * float(np.percentile(late, 90)), "ms": 1e3 * spent,
-    }  # fmt: skip
+        "method": name,
+        "beside": float(np.mean(beside)),
+        "sharp": float(np.mean(sharp)),
+        "late": 1e3 * float(np.percentile(late, 90)),
+        "ms": 1e3 * spent,
+    }
 
 
 def chord(t: NDArray[np.float64]) -> F32:

@@ -90,9 +90,15 @@ def followed(seconds: float, jitter: float, seed: int) -> dict[str, Any]:
     errors = best_match(clicks, beats[SETTLED:])
     tempo, intervals = tempo_errors([at + late for at, late in zip(exact, off, strict=True)])
     return {
-        "jitter": jitter, "beats": len(errors), "click": percentiles(np.abs(errors) * 1000.0 / RATE), "tempo": tempo,
-        "intervals": intervals, "missed": status["missed_blocks"], "slipped": slipped, "clock": status["midi"]["clock"],
-    }  # fmt: skip
+        "jitter": jitter,
+        "beats": len(errors),
+        "click": percentiles(np.abs(errors) * 1000.0 / RATE),
+        "tempo": tempo,
+        "intervals": intervals,
+        "missed": status["missed_blocks"],
+        "slipped": slipped,
+        "clock": status["midi"]["clock"],
+    }
 
 
 def led(seconds: float) -> dict[str, Any]:
@@ -112,9 +118,12 @@ def led(seconds: float) -> dict[str, Any]:
     slope, first = np.polyfit(number, at, 1)
     clock = status["midi"]["clock"]
     return {
-        "ticks": len(at), "off": percentiles(np.abs(at - first - slope * number)), "late": clock["late"],
-        "bpm": 60.0 * RATE / (PPQN * float(slope)), "missed": status["missed_blocks"],
-    }  # fmt: skip
+        "ticks": len(at),
+        "off": percentiles(np.abs(at - first - slope * number)),
+        "late": clock["late"],
+        "bpm": 60.0 * RATE / (PPQN * float(slope)),
+        "missed": status["missed_blocks"],
+    }
 
 
 @contextmanager

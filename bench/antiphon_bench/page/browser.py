@@ -94,8 +94,12 @@ def rise(tab: BrowserTab, seconds: float) -> dict[str, Any]:
     """What the page has seen since `probe.arm()`, once both have risen; what has not within `seconds` is 0."""
     deadline = time.monotonic() + seconds
     while True:
-        found = dict(tab.run("({sound: probe.sound, pixel: probe.pixel, output: probe.output ?? 0, "
-                             "buffer: antiphon.report()?.fill ?? 0})"))  # fmt: skip
+        found = dict(
+            tab.run(
+                "({sound: probe.sound, pixel: probe.pixel, output: probe.output ?? 0, "
+                "buffer: antiphon.report()?.fill ?? 0})"
+            )
+        )
         if (found["sound"] and found["pixel"]) or time.monotonic() > deadline:
             return found
         time.sleep(0.02)

@@ -82,9 +82,11 @@ def main(seconds: float, seed: int) -> None:
         ("load", "n", "DOM interactive", "patch shown"),
         [(kind, len(of), _median(of, "interactive"), _median(of, "patch")) for kind, of in kinds.items()],
     )
-    table("`antiphon play`, s from its start", ("figure", "median", "max"), [
-        (name, statistics.median(p[name] for p in plays), max(p[name] for p in plays)) for name in plays[0]
-    ])  # fmt: skip
+    table(
+        "`antiphon play`, s from its start",
+        ("figure", "median", "max"),
+        [(name, statistics.median(p[name] for p in plays), max(p[name] for p in plays)) for name in plays[0]],
+    )
     print(f"\nthe page's files, gzipped: {sum(sizes.values()) / 1000:.1f} kB; a drawing's script p95 {script:.1f} ms")
     finish("page", {
         "delays": rows, "costs": costs, "loads": loads, "plays": plays, "sizes": sizes, "script_p95_ms": script,
@@ -120,9 +122,11 @@ def _rises(server: ServerProcess, chromium: Chromium, rng: random.Random) -> tup
 def _delays(rises: Sequence[dict[str, float]]) -> list[dict[str, Any]]:
     """Rows of percentiles in ms; a tone that was not seen within its time is left out of a row, whose n says so."""
     named = {
-        "meter: message at a client": "client_meter", "meter: pixel in Chromium": "pixel",
-        "sound: message at a client": "client_sound", "sound: the browser's output": "sound",
-    }  # fmt: skip
+        "meter: message at a client": "client_meter",
+        "meter: pixel in Chromium": "pixel",
+        "sound: message at a client": "client_sound",
+        "sound: the browser's output": "sound",
+    }
     rows = [_row(name, [1000.0 * (r[key] - r["at"]) for r in rises if r[key]]) for name, key in named.items()]
     rows.append(_row("sound: the page's buffer, as it says", [1000.0 * r["buffer"] for r in rises]))
     rows.append(_row("sound: to the loudspeaker, as the browser says", [1000.0 * r["output"] for r in rises]))

@@ -35,12 +35,13 @@ def main(seconds: float, seed: int = 1) -> None:
         "onsets against the sample asked for (closed hats, after a constant)",
         ["", "notes", "found", "off by 0", "largest, samples"],
         [[e["where"], e["notes"], e["found"], e["exact"], e["largest"]] for e in exact],
-    )  # fmt: skip
+    )
     costs = [voices(hop, nodes, seed) for hop in (64, 256) for nodes in (1, 2, 4, 8)]
     table(
-        "a hop on one core, in shares of it", ["frames", "nodes", "voices", "p50", "p99", "max", "in time"],
+        "a hop on one core, in shares of it",
+        ["frames", "nodes", "voices", "p50", "p99", "max", "in time"],
         [[c["hop"], c["nodes"], c["voices"], c["p50"], c["p99"], c["max"], c["in_time"]] for c in costs],
-    )  # fmt: skip
+    )
     rows = piano.rows()
     print(piano.text(rows))
     finish("synth", {"seed": seed, "onsets": exact, "cost": costs, "piano": rows})
@@ -111,9 +112,12 @@ def _compare(sound: Any, asked: Sequence[int]) -> dict[str, Any]:
             away.append(int(np.argmax(np.correlate(part, shape))) - SEARCH)
     off = np.abs(away)
     return {
-        "notes": len(asked), "found": len(away), "exact": int(np.count_nonzero(off == 0)),
-        "largest": int(off.max(initial=0)), "latency": constant,
-    }  # fmt: skip
+        "notes": len(asked),
+        "found": len(away),
+        "exact": int(np.count_nonzero(off == 0)),
+        "largest": int(off.max(initial=0)),
+        "latency": constant,
+    }
 
 
 def voices(hop: int, nodes: int, seed: int) -> dict[str, Any]:

@@ -107,9 +107,16 @@ def cost(kind: str, block: int, seconds: float) -> dict[str, Any]:
             mixer.run()
             peer.append((time.thread_time_ns() - begun) / 1e3)
     shares = percentiles(spent)
-    return {"kind": kind, "block": block, "blocks": len(spent), **shares,
-            "share": shares["p99"] / (block / RATE * 1e6), "sine": percentiles(beside)["p50"],
-            "numpy": percentiles(peer), "clock": percentiles(clock)}  # fmt: skip
+    return {
+        "kind": kind,
+        "block": block,
+        "blocks": len(spent),
+        **shares,
+        "share": shares["p99"] / (block / RATE * 1e6),
+        "sine": percentiles(beside)["p50"],
+        "numpy": percentiles(peer),
+        "clock": percentiles(clock),
+    }
 
 
 def _bell() -> Samples:

@@ -15,9 +15,13 @@ from antiphon_bench.soak.slope import COUNT, DRIFT, MEMORY, Rule, Trend, trend
 from antiphon_models.learning.plot import Panel, svg
 
 Sample = dict[str, Any]
-BY_ROLE = (("rss", MEMORY, "RSS, MB"), ("anonymous", MEMORY, "anonymous memory, MB"),
-           ("private", MEMORY, "private memory, MB"), ("descriptors", COUNT, "descriptors"),
-           ("threads", COUNT, "threads"))  # fmt: skip
+BY_ROLE = (
+    ("rss", MEMORY, "RSS, MB"),
+    ("anonymous", MEMORY, "anonymous memory, MB"),
+    ("private", MEMORY, "private memory, MB"),
+    ("descriptors", COUNT, "descriptors"),
+    ("threads", COUNT, "threads"),
+)
 OVERALL = (("pss", MEMORY, "PSS, MB"), *BY_ROLE[1:], ("processes", COUNT, "processes"))
 ALL = "all"
 _CHANGING = ("workers", "helpers", ALL)
@@ -33,9 +37,11 @@ def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any]
         f"start and end: means over one turn of {patches} patches, after {pace['settle'] / 60:g} min; slope by least "
         "squares, ± its 95 % interval",
         ("", "start", "end", "slope an hour", "±", "bins", "verdict"),
-        [(name, *(_known(v) for v in (t.start, t.end, t.slope, t.margin)), t.bins, t.verdict)
-         for name, t in trends.items()],
-    )  # fmt: skip
+        [
+            (name, *(_known(v) for v in (t.start, t.end, t.slope, t.margin)), t.bins, t.verdict)
+            for name, t in trends.items()
+        ],
+    )
     counts = samples[-1]["counts"] if samples else {}
     hours = (samples[-1]["t"] if samples else 0.0) / 3600.0
     table("counted", ("", "total", "an hour"), [(n, v, v / hours if hours else 0.0) for n, v in counts.items()])
@@ -50,8 +56,10 @@ def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any]
     resets = sum("reset" in e for e in events)
     drift = trends.get("clock drift, ms")
     grows = [name for name, t in trends.items() if t.verdict == "grows"]
-    print(f"\npatch changes {loads}, refused {len(refused)}; failed nodes reset {resets}; processes left at the end "
-          f"{ended['processes_left']}, temporary files {ended['files_left']}")  # fmt: skip
+    print(
+        f"\npatch changes {loads}, refused {len(refused)}; failed nodes reset {resets}; processes left at the end "
+        f"{ended['processes_left']}, temporary files {ended['files_left']}"
+    )
     if drift and not math.isnan(drift.slope):
         print(f"sample clock against CLOCK_MONOTONIC: {drift.slope / 3.6:.3g} ± {drift.margin / 3.6:.2g} ppm")
     print(f"grows: {', '.join(grows) or 'nothing'}")

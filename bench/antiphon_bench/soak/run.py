@@ -115,9 +115,12 @@ class Soak:
             (self._out / "serve.err").write_text(server.standard_error())
             left = _end_strays(self._home)
         return {
-            "why": why, "exit": status, "osc_sent": sender.sent if sender else 0, "processes_left": left,
+            "why": why,
+            "exit": status,
+            "osc_sent": sender.sent if sender else 0,
+            "processes_left": left,
             "files_left": processes.files(self._temporary),
-        }  # fmt: skip
+        }
 
     def _play(self, server: ServerProcess) -> str:
         assert server.process is not None
@@ -163,10 +166,13 @@ class Soak:
         reading = processes.read(server.process.pid, self._home)
         self._counts.take(server)
         return {
-            "t": round(now, 2), "patch": patch, **processes.as_json(reading),
-            "files": processes.files(self._temporary, self._home / "run"), "clock": offset(server.osc),
+            "t": round(now, 2),
+            "patch": patch,
+            **processes.as_json(reading),
+            "files": processes.files(self._temporary, self._home / "run"),
+            "clock": offset(server.osc),
             "counts": self._counts.totals(),
-        }  # fmt: skip
+        }
 
 
 def said(sample: dict[str, Any]) -> str:

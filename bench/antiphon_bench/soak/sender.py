@@ -15,9 +15,13 @@ import numpy as np
 from antiphon_bench.rig import bundle, message, ntp
 
 VALUES = {
-    "/node/voice/gain": (0.0, 1.0), "/node/keys/level": (-20.0, 0.0), "/node/limiter/ceiling": (-12.0, -1.0),
-    "/node/limiter/release": (0.05, 0.5), "/node/voice/wet": (0.0, 1.0), "/node/in/gain": (-6.0, 0.0),
-}  # fmt: skip
+    "/node/voice/gain": (0.0, 1.0),
+    "/node/keys/level": (-20.0, 0.0),
+    "/node/limiter/ceiling": (-12.0, -1.0),
+    "/node/limiter/release": (0.05, 0.5),
+    "/node/voice/wet": (0.0, 1.0),
+    "/node/in/gain": (-6.0, 0.0),
+}
 """Parameters of every patch, each with a range."""
 QUERIES = ("/status", "/version", "/ping", "/tempo", "/beat", "/node/list", "/node/voice/gain", "/node/keys/level")
 VARIANTS = 32

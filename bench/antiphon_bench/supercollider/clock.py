@@ -87,9 +87,7 @@ def ends(playing: Clocked, count: int, seed: int, note: int = 36) -> dict[str, i
         playing.play(silent)
         at = int(rng.integers(length // 8 * playing.block, length * 3 // 4 * playing.block))
         first = len(playing.whole)
-        x = playing.play(
-            length, {0: [began], at // playing.block: [Event("off", at % playing.block, note)]}
-        )  # fmt: skip
+        x = playing.play(length, {0: [began], at // playing.block: [Event("off", at % playing.block, note)]})
         if not all(playing.whole[first:]):
             unheard += 1
             continue

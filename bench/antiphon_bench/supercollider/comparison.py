@@ -52,34 +52,53 @@ def main(seconds: float, seed: int = 1, limit: int = 0) -> None:
 
 def _show(results: list[dict[str, Any]]) -> None:
     table(
-        "played note to /n_go, ms", ["", "frames", "notes", "p50", "p99", "max"],
-        [[who, p["block"], p["played"][who]["notes"], *(p["played"][who][k] for k in ("p50", "p99", "max"))]
-         for p in results for who in ("antiphon", "bare")],
-    )  # fmt: skip
+        "played note to /n_go, ms",
+        ["", "frames", "notes", "p50", "p99", "max"],
+        [
+            [who, p["block"], p["played"][who]["notes"], *(p["played"][who][k] for k in ("p50", "p99", "max"))]
+            for p in results
+            for who in ("antiphon", "bare")
+        ],
+    )
     table(
-        "5,000 notes at once", ["", "frames", "sent", "confirmed", "dropped"],
-        [[who, p["block"], *(p["at_once"][who][k] for k in ("sent", "confirmed", "dropped"))]
-         for p in results for who in ("antiphon", "bare")],
-    )  # fmt: skip
+        "5,000 notes at once",
+        ["", "frames", "sent", "confirmed", "dropped"],
+        [
+            [who, p["block"], *(p["at_once"][who][k] for k in ("sent", "confirmed", "dropped"))]
+            for p in results
+            for who in ("antiphon", "bare")
+        ],
+    )
     table(
         "sequenced onsets in the returned audio, samples away from a constant",
         ["", "frames", "notes", "too close", "found", "off by 0", "std", "largest"],
-        [[who, p["block"], *(p["onsets"][who][k] for k in ("notes", "close", "found", "exact", "std", "largest"))]
-         for p in results for who in ("antiphon", "bare, timetags")],
-    )  # fmt: skip
+        [
+            [who, p["block"], *(p["onsets"][who][k] for k in ("notes", "close", "found", "exact", "std", "largest"))]
+            for p in results
+            for who in ("antiphon", "bare, timetags")
+        ],
+    )
     for p in results:
         print(f"{p['block']} frames, counted meanwhile: {_counts(p['onsets']['antiphon']['counted'])}")
     table(
-        "ends of notes in the returned audio", ["frames", "notes", "off by 0", "largest", "unheard", "late"],
+        "ends of notes in the returned audio",
+        ["frames", "notes", "off by 0", "largest", "unheard", "late"],
         [[p["block"], *(p["ends"][k] for k in ("notes", "exact", "largest", "unheard", "late"))] for p in results],
-    )  # fmt: skip
+    )
     table(
         "scsynth killed, or stopped, while a note sounds",
         ["", "frames", "n", "back, ms p50", "max", "gap, samples p50", "max", "clock held, ms p50", "max"],
-        [[how, p["block"], p[how]["kills"],
-          *(p[how][what][k] for what in ("back", "gap", "held") for k in ("p50", "max"))]
-         for how in ("kill -9", "stopped") for p in results],
-    )  # fmt: skip
+        [
+            [
+                how,
+                p["block"],
+                p[how]["kills"],
+                *(p[how][what][k] for what in ("back", "gap", "held") for k in ("p50", "max")),
+            ]
+            for how in ("kill -9", "stopped")
+            for p in results
+        ],
+    )
 
 
 def _show_long(long: dict[str, Any]) -> None:
@@ -87,9 +106,11 @@ def _show_long(long: dict[str, Any]) -> None:
     table(
         f"patterns from sclang at 100 ms of lookahead, {long['counted']['seconds']:g} s, {long['block']} frames",
         ["", "notes", "found", "off by 0", "too close", "std", "largest"],
-        [["antiphon", *(onsets[key] for key in ("notes", "found", "exact", "close", "std", "largest"))],
-         ["bare, from a straight line", bare["asked"], bare["found"], "", "", bare["std"], bare["largest"]]],
-    )  # fmt: skip
+        [
+            ["antiphon", *(onsets[key] for key in ("notes", "found", "exact", "close", "std", "largest"))],
+            ["bare, from a straight line", bare["asked"], bare["found"], "", "", bare["std"], bare["largest"]],
+        ],
+    )
     print(f"counted meanwhile: {_counts(long['counted'])}")
 
 
@@ -124,9 +145,12 @@ def run(block: int, seed: int, notes: int, kills: int, ends: int, seconds: float
             if seconds:
                 return {"block": block, **_long(block, Path(name), seconds)}
             return {
-                "block": block, **_short(block, Path(name), seed, notes), "ends": ended(block, seed, ends),
-                "kill -9": killed(block, kills), "stopped": killed(block, kills, signal.SIGSTOP),
-            }  # fmt: skip
+                "block": block,
+                **_short(block, Path(name), seed, notes),
+                "ends": ended(block, seed, ends),
+                "kill -9": killed(block, kills),
+                "stopped": killed(block, kills, signal.SIGSTOP),
+            }
     finally:
         if jackd:
             os.kill(jackd, signal.SIGTERM)

@@ -48,9 +48,13 @@ def sequenced(server: ServerProcess, seed: int, notes: int) -> dict[str, int]:
     status = server.status()
     synth = status["synth"]
     return {
-        "missed_blocks": status["missed_blocks"], "late": synth["notes"]["late"], "unheard": synth["unheard"],
-        "misses": synth["misses"], "moved": synth["moved"], "xruns": status["device_xruns"],
-    }  # fmt: skip
+        "missed_blocks": status["missed_blocks"],
+        "late": synth["notes"]["late"],
+        "unheard": synth["unheard"],
+        "misses": synth["misses"],
+        "moved": synth["moved"],
+        "xruns": status["device_xruns"],
+    }
 
 
 def onsets_of(folder: Path, count: int) -> dict[str, Any]:
@@ -96,8 +100,15 @@ def away_from(sound: Samples, asked: list[int]) -> dict[str, Any]:
     apart = at[(gaps[:-1] >= RING) & (gaps[1:] >= RING)]
     close = len(at) - len(apart)
     if not len(begins) or not len(apart):
-        return {"notes": len(apart), "close": close, "found": 0, "exact": 0, "std": float("nan"), "largest": -1,
-                "constant": 0}  # fmt: skip
+        return {
+            "notes": len(apart),
+            "close": close,
+            "found": 0,
+            "exact": 0,
+            "std": float("nan"),
+            "largest": -1,
+            "constant": 0,
+        }
     behind = begins[np.minimum(np.searchsorted(begins, apart), len(begins) - 1)] - apart
     values, counts = np.unique(behind, return_counts=True)
     constant = int(values[np.argmax(counts)])
@@ -105,7 +116,11 @@ def away_from(sound: Samples, asked: list[int]) -> dict[str, Any]:
     away = begins[np.minimum(after, len(begins) - 1)] - apart - constant
     away = away[np.abs(away) <= RING // 2]
     return {
-        "notes": len(apart), "close": close, "found": len(away), "exact": int(np.count_nonzero(away == 0)),
-        "std": float(away.std()) if len(away) else float("nan"), "largest": int(np.abs(away).max(initial=0)),
+        "notes": len(apart),
+        "close": close,
+        "found": len(away),
+        "exact": int(np.count_nonzero(away == 0)),
+        "std": float(away.std()) if len(away) else float("nan"),
+        "largest": int(np.abs(away).max(initial=0)),
         "constant": constant,
-    }  # fmt: skip
+    }

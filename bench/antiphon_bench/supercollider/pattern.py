@@ -71,10 +71,14 @@ def patterns(
     quark = built_in_folder("supercollider") / "Antiphon"
     config.write_text(f"includePaths:\n    - {quark}\nexcludePaths:\n    []\npostInlineWarnings: false\n")
     env = {
-        **os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data"),
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_DATA_HOME": str(home / "data"),
         # a Qt program with a browser in it, which as root asks for this, and without a screen for that
-        "QTWEBENGINE_DISABLE_SANDBOX": "1", "QT_QPA_PLATFORM": "offscreen",
-    }  # fmt: skip
+        "QTWEBENGINE_DISABLE_SANDBOX": "1",
+        "QT_QPA_PLATFORM": "offscreen",
+    }
     before, posted = server.status(), home / "posted.txt"
     with posted.open("w") as file:
         sclang = subprocess.Popen(
@@ -91,12 +95,15 @@ def patterns(
         raise UsageError(f"sclang did not play: {posted.read_text(errors='replace')[-300:]}")
     after = server.status()
     counted = {
-        "seconds": seconds, "notes": notes, "told_late": int(posts[0][1]), "failures": int(posts[0][2]),
+        "seconds": seconds,
+        "notes": notes,
+        "told_late": int(posts[0][1]),
+        "failures": int(posts[0][2]),
         **{k: after[k] - before[k] for k in ("blocks", "missed_blocks", "late_blocks", "late")},
         "xruns": after["device_xruns"] - before["device_xruns"],
         **{k: after["synth"][k] - before["synth"][k] for k in ("misses", "unheard", "moved", "restarts")},
         **{f"notes_{k}": v - before["synth"]["notes"][k] for k, v in after["synth"]["notes"].items()},
-    }  # fmt: skip
+    }
     return counted, {"asked": notes, **_along(onsets, notes)}
 
 

@@ -47,7 +47,7 @@ def answered(server: ServerProcess, bare: Scsynth, seed: int) -> dict[str, dict[
             for who, mouth, play in (
                 ("antiphon", ear, lambda: ear.sendto(packet, ("127.0.0.1", server.osc))),
                 ("bare", bare.socket, play_bare),
-            ):  # fmt: skip
+            ):
                 time.sleep(0.02 + 0.02 * rng.random())
                 milliseconds = _until_heard(mouth, play)
                 if milliseconds is None:

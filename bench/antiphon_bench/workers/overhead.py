@@ -33,26 +33,36 @@ LEVEL = 0.25
 def main(seconds: float, seed: int = 1, kills: int = 200) -> None:
     trips = [round_trips(), pipe_trips()]
     table(
-        f"round trip of {BLOCK} frames, µs, n {TRIPS}", ["by", "p50", "p99", "max"],
+        f"round trip of {BLOCK} frames, µs, n {TRIPS}",
+        ["by", "p50", "p99", "max"],
         [[t["by"], t["p50"], t["p99"], t["max"]] for t in trips],
-    )  # fmt: skip
+    )
     runtimes = hops.measure(seed=seed)
     table("a hop of a 262 k GRU mask, one thread", hops.HEAD, hops.cells(runtimes))
     live = [keeping_up(seconds, busy=0, seed=seed), keeping_up(seconds, busy=1, seed=seed)]
     table(
         f"two GRU masks of 262,377 weights, pyo with {VOICES} voices, engine at {BLOCK}, headless, {seconds:g} s",
         ["other load", "blocks", "missed", "late", "hops", "hops missed", "synth hops missed", "load"],
-        [[v["busy"], v["blocks"], v["missed"], v["late"], v["hops"], v["hops_missed"], v["synth_missed"], v["load"]]
-         for v in live],
-    )  # fmt: skip
+        [
+            [v["busy"], v["blocks"], v["missed"], v["late"], v["hops"], v["hops_missed"], v["synth_missed"], v["load"]]
+            for v in live
+        ],
+    )
     killed = killing(kills, seed)
     table(
         f"{kills} workers killed (SIGKILL) under sound, ms from the kill; samples from the recording",
         ["", "p50", "p99", "max"],
-        [[name, *(killed[key][p] for p in ("p50", "p99", "max"))] for name, key in (
-            ("to the first sample that is not wet", "to_fade"), ("to dry", "to_dry"), ("to wet again", "to_back"),
-            ("samples neither wet nor dry", "gap"), ("largest step", "step"))],
-    )  # fmt: skip
+        [
+            [name, *(killed[key][p] for p in ("p50", "p99", "max"))]
+            for name, key in (
+                ("to the first sample that is not wet", "to_fade"),
+                ("to dry", "to_dry"),
+                ("to wet again", "to_back"),
+                ("samples neither wet nor dry", "gap"),
+                ("largest step", "step"),
+            )
+        ],
+    )
     card = cuda.measure(seed=seed)
     if isinstance(card, str):
         print(card)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from antiphon.api import Value
 from antiphon.api.files import read_midi
-from antiphon_accompany.chords import parse
+from antiphon_accompany.chords import label, parse
 from antiphon_accompany.files import TICKS
 from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.styles import STYLES
-from antiphon_models.accompany import baselines, synthetic
+from antiphon_accompany.styles import PARTS, STYLES
+from antiphon_models.accompany import band, baselines, mma, synthetic
 from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
 from antiphon_models.learning.evaluation import (
@@ -27,24 +30,34 @@ from antiphon_models.learning.evaluation import (
 )
 from antiphon_models.learning.user_commands import command
 
-EACH_STYLE = 24
+EACH_STYLE = 4
 """Songs, at most, on which every style is measured."""
 _OURS: Mapping[str, Mapping[str, Value]] = {"live": {"lookahead": 0}, "file": {}}
-_STYLES = {f"style={style}": {"style": style} for style in STYLES if style != "auto"}
+_STYLES: Mapping[str, Mapping[str, Value]] = {
+    f"style={style}": {"style": style, "parts": "all"} for style in STYLES if style != "auto"
+}
 
 
 class Accompanying(Evaluation):
     """POP909's songs whose numbers end in 8 and 9: melody in, bars as annotated."""
 
     systems = systems_of(
-        trivial="held tonic", classical="untuned harmoniser", ours="; ".join((*_OURS, *_STYLES)), oracle="pianist"
+        trivial="held tonic",
+        classical="untuned harmoniser",
+        peer="mma",
+        ours="; ".join((*_OURS, *_STYLES)),
+        oracle="pianist",
     )
     measures = measures_of(
-        "chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓"
+        "chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓; style ↓; "
+        "given; part; shared ↓; parallels [%] ↓; off grid; velocity"
     )
     note: ClassVar[str] = (
         "chords: mir_eval's majmin of the reported chords with the annotated ones. played: the same of the notes. "
-        "clash: share of melody time beside a semitone or minor ninth. The rest: difference from the song's piano."
+        "clash: share of melody time beside a semitone or minor ninth. density to variety: difference from the song's "
+        "piano; style: their mean. Bands on the annotated chords: given: share of the beats that have them; part: of "
+        "each part by itself, the least; shared: notes in common with the other styles; parallels: of bass and piano, "
+        "per 100 changes; off grid: share of onsets 3 to 40 ms off; velocity: standard deviation, of 127."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     synthetic_doc: ClassVar[str] = "songs drawn by seed: a chord a bar, and melodies of its tones"
@@ -64,15 +77,25 @@ class Accompanying(Evaluation):
             yield from _values(song, ask, _OURS, "", pianist=not ask.synthetic)
         some = material[:: max(1, len(material) // EACH_STYLE)][:EACH_STYLE]
         for song in some:
-            yield from _values(song, ask, {"file": {}, **_STYLES}, f"each style, {len(some)} of the songs",
-                               pianist=not ask.synthetic)  # fmt: skip
+            group = f"each style on the annotated chords, {len(some)} of the songs"
+            asked = {name: settings for name, settings in _STYLES.items() if ask.wants(name)}
+            bands = {name: _band(song, settings) for name, settings in asked.items()}
+            if ask.wants("mma"):
+                others = list(mma.bands(song))
+                rows = [_of_band(song, notes, others) for notes in others]
+                if rows:
+                    mean = {name: float(np.mean([row[name] for row in rows if name in row])) for name in rows[0]}
+                    yield from scored("mma", song.name, mean, group)
+            for name, notes in bands.items():
+                yield from scored(name, song.name, _of_band(song, notes, list(bands.values())), group)
 
 
-def play(song: AnnotatedSong, **settings: Value | Path) -> tuple[list[BeatNote], list[int]]:
+def play(song: AnnotatedSong, *, given: bool = False, **settings: Value | Path) -> tuple[list[BeatNote], list[int]]:
     """What `antiphon run accompany` adds to a file of a song's melody, its bars as annotated.
 
     Args:
         song: The song.
+        given: Whether it is given the annotated chords.
         settings: Parameters of the node.
 
     Returns:
@@ -82,12 +105,52 @@ def play(song: AnnotatedSong, **settings: Value | Path) -> tuple[list[BeatNote],
     with tempfile.TemporaryDirectory() as folder:
         source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "chords.json"))
         write_melody(source, song, start)
-        options = (word for name, value in settings.items() for word in ("-p", f"{name}={value}"))
+        options = [word for name, value in settings.items() for word in ("-p", f"{name}={value}")]
+        if given:
+            lines = (Path(folder) / "chords.txt", "\n".join(_lines(song, start)))
+            lines[0].write_text(lines[1])
+            options += ["--chords", str(lines[0])]
         command("run", "accompany", source, target, "--report", report, *options)
-        track = read_midi(target).tracks[-1]
-        chords = {round(beat): parse(label) for beat, label in json.loads(report.read_text())["chords"]}
-    notes = [BeatNote(n.start - start, n.end - start, n.number, n.velocity) for n in track.notes]
-    return notes, [chords.get(beat + start, -1) for beat in range(len(song.beats))]
+        tracks = [track for track in read_midi(target).tracks if track.name in PARTS]
+        chords = {round(beat): parse(text) for beat, text in json.loads(report.read_text())["chords"]}
+    notes = [
+        BeatNote(n.start - start, n.end - start, n.number, n.velocity, track.name)
+        for track in tracks
+        for n in track.notes
+    ]
+    return sorted(notes), [chords.get(beat + start, -1) for beat in range(len(song.beats))]
+
+
+def _lines(song: AnnotatedSong, start: int) -> Iterator[str]:
+    """The annotated chord of each beat as a line, at the tempo of `write_melody`."""
+    # as mido rounds it into the file
+    beat = round(6e7 / song.tempo) * 1e-6
+    for n, chord in enumerate(song.chords):
+        yield f"{(n + start) * beat:.6f} {(n + start + 1) * beat:.6f} {label(int(chord)) if chord >= 0 else 'N'}"
+
+
+def _band(song: AnnotatedSong, settings: Mapping[str, Value]) -> list[BeatNote]:
+    return play(song, given=True, **settings)[0]
+
+
+def _of_band(song: AnnotatedSong, notes: list[BeatNote], others: list[list[BeatNote]]) -> dict[str, float]:
+    """Figures of a band that was given the annotated chords."""
+    # the file ends with its melody
+    chords = [int(c) for c in song.chords[: int(max(n.end for n in song.melody))]]
+    tuned = [n for n in notes if n.part != "drums"]
+    known = [n for n, chord in enumerate(chords) if chord >= 0]
+    played = chords_of(tuned, len(chords))
+    parts = sorted({n.part for n in tuned})
+    row = {
+        "given": float(np.mean([played[n] == chords[n] for n in known])),
+        "part": min(band.fitting([n for n in tuned if n.part == part], chords) for part in parts),
+        "clash": clash(song.melody, tuned),
+        "shared": float(np.mean([band.shared(notes, other) for other in others if other is not notes] or [np.nan])),
+        "parallels": band.parallel_share([n for n in notes if n.part in ("bass", "piano")], chords),
+        "off grid": band.off_grid(notes, song.tempo),
+        "velocity": band.velocity_deviation(notes),
+    }
+    return {name: value for name, value in row.items() if math.isfinite(value)}
 
 
 def write_melody(path: Path, song: AnnotatedSong, start: int) -> None:
@@ -135,7 +198,8 @@ def _rows(
         row["clash"] = clash(song.melody, notes)
         if pianist:
             human = texture(song.piano, song.first, song.meter)
-            row |= unlike(texture(notes, song.first, song.meter), human)
+            distance = unlike(texture(notes, song.first, song.meter), human)
+            row |= {**distance, "style": float(np.mean(list(distance.values())))}
         yield name, row
     if baselines_too and ask.wants("pianist"):
         yield (

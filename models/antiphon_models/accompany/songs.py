@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.files import MidiTrack, read_midi
 from antiphon_accompany.chords import parse
 from antiphon_accompany.notes import BeatNote
+from antiphon_models.material.part_songs import read_pop
 from antiphon_models.material.sounds import songs as folders
 
 TRAIN, TUNE, TEST = "123456", "7", "89"
@@ -52,49 +52,12 @@ def songs(data: Path, digits: str, limit: int = 0) -> Iterator[AnnotatedSong]:
 
 def read(folder: Path) -> AnnotatedSong | None:
     """One song; None where its beats or melody are missing."""
-    name = folder.name
-    table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
-    beats = table[:, 0]
-    downs = np.nonzero(table[:, 2] == 1)[0]
-    if len(downs) < 2:
+    song = read_pop(folder)
+    if song is None:
         return None
-    meter = int(np.median(np.diff(downs)))
-    count = len(beats)
-    step = float(np.median(np.diff(beats)))
-    times = np.concatenate((beats[0] + step * np.arange(-8, 0), beats, beats[-1] + step * np.arange(1, 17)))
-    numbers = np.arange(-8.0, count + 16.0)
-    file = read_midi(folder / f"{name}.mid", overlap="queue")
-
-    # in whole ticks and microseconds: another order of rounding falls otherwise between two places of the grid, and the
-    # tables that ship could not be counted again to the same bytes
-    ticks = np.array([0, *(round(at * file.ticks) for at, _ in file.tempo)])
-    tempos = np.array([500_000, *(round(6e7 / bpm) for _, bpm in file.tempo)])
-    seconds = np.concatenate(([0.0], np.cumsum(np.diff(ticks) * tempos[:-1] * 1e-6 / file.ticks)))
-
-    def beat(quarters: float) -> float:
-        at = round(quarters * file.ticks)
-        n = int(np.searchsorted(ticks, at, side="right")) - 1
-        second = seconds[n] + (at - ticks[n]) * int(tempos[n]) * 1e-6 / file.ticks
-        # the players' grid is a twelfth of a beat and finer only by rounding of ticks
-        return round(float(np.interp(second, times, numbers)) * 24.0) / 24.0
-
-    tracks = {track.name.strip(): _notes(track, beat) for track in file.tracks[1:]}
-    if not tracks.get("MELODY") or not tracks.get("PIANO"):
-        return None
-    labels = []
-    for line in (folder / "chord_midi.txt").read_text().splitlines():
-        from_, to, text = line.split()
-        labels.append((float(from_), float(to), text))
-    chords = np.full(count, -2)
-    for start, end, text in labels:
-        chords[round(np.interp(start, times, numbers)) : max(0, round(np.interp(end, times, numbers)))] = parse(text)
-    key = parse((folder / "key_audio.txt").read_text().split()[2])
-    return AnnotatedSong(name, beats, meter, int(downs[0]), tracks["MELODY"], tracks["PIANO"], chords, labels, key)
-
-
-def _notes(track: MidiTrack, beat: Callable[[float], float]) -> list[BeatNote]:
-    notes: list[BeatNote] = []
-    for note in track.notes:
-        first = beat(note.start)
-        notes.append(BeatNote(first, max(beat(note.end), first + 1.0 / 24.0), note.number, note.velocity))
-    return sorted(notes)
+    chords = np.full(len(song.beats), -2)
+    for start, end, text in song.labels:
+        chords[round(np.interp(start, *song.grid)) : max(0, round(np.interp(end, *song.grid)))] = parse(text)
+    melody, piano = ([BeatNote(*note) for note in song.tracks[name]] for name in ("MELODY", "PIANO"))
+    key = parse(song.key)
+    return AnnotatedSong(folder.name, song.beats, song.meter, song.first, melody, piano, chords, song.labels, key)

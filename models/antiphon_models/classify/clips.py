@@ -41,20 +41,17 @@ def spectrogram(mono: F32) -> F32:
 
 
 def write(path: Path, clips: Iterable[tuple[F32, object, int]]) -> None:
-    """Writes clips to one file, which is there when it is complete.
-
-    Args:
-        path: A .npz file.
-        clips: Of each its spectrogram `[frames, bands]`, target and group; frames beyond the shortest are left out.
-    """
+    """Writes clips to one .npz, which is there when it is complete; frames beyond the shortest are left out."""
     mels, targets, groups = zip(*clips, strict=True)
     frames = min(len(mel) for mel in mels)
     assert frames >= EXCERPT, frames
     part = path.with_suffix(".part.npz")
     np.savez(
-        part, mel=np.stack([mel[:frames] for mel in mels]).astype(np.float16), targets=np.asarray(targets),
+        part,
+        mel=np.stack([mel[:frames] for mel in mels]).astype(np.float16),
+        targets=np.asarray(targets),
         groups=np.asarray(groups, np.int64),
-    )  # fmt: skip
+    )
     os.replace(part, path)
 
 

@@ -20,11 +20,7 @@ _FLOOR = 80.0
 def mfcc(mel: NDArray[Any]) -> F32:
     """Mean and deviation of MFCC (Davis and Mermelstein 1980) without the first, the level, and of their steps.
 
-    Args:
-        mel: `[clips, frames, bands]` in dB.
-
-    Returns:
-        float32 `[clips, 80]`.
+    From `[clips, frames, bands]` in dB to float32 `[clips, 80]`.
     """
     bands = mel.shape[2]
     turns = np.outer(np.arange(bands) + 0.5, np.arange(1, COEFFICIENTS + 1))
@@ -58,13 +54,7 @@ class LogisticLabels:
 
 
 def fitted(features: F32, targets: F32, decay: float = DECAY) -> LogisticLabels:
-    """Fits by L-BFGS.
-
-    Args:
-        features: `[items, features]`.
-        targets: `[items, labels]`, 0 or 1, NaN where unknown.
-        decay: Decay of the weights.
-    """
+    """Fits `[items, features]` to `[items, labels]`, 0 or 1, NaN where unknown, by L-BFGS with weight decay."""
     from scipy.optimize import minimize
 
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6

@@ -82,11 +82,7 @@ class TrainedClassifier(nn.Module):
         self.labels.bias.copy_(given["labels.bias"])
 
     def features(self, excerpts: Tensor) -> Tensor:
-        """Inputs of the hidden layer, `[n, features]`.
-
-        Args:
-            excerpts: Without their level, float32 `[n, frames, bands]`.
-        """
+        """Inputs of the hidden layer, `[n, features]`, of float32 `[n, frames, bands]` without their level."""
         x = ((excerpts - self.mean) / self.deviation)[:, None]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = nn.functional.max_pool2d(torch.relu(norm(convolution(x))), 2)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli.examples import epilog
-from antiphon.cli.library.options import Json
+from antiphon.cli.examples import command_group, epilog
+from antiphon.cli.terminal.answers import Json, echo_answer
 
 if TYPE_CHECKING:
     from antiphon_models.datasets.records import Report
@@ -22,21 +22,13 @@ SHOWN = 10
 
 def application() -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="dataset", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help=SENTENCE, short_help=SENTENCE,
-    )  # fmt: skip
-    app.callback()(_dataset)
+    app = command_group("dataset", SENTENCE)
     app.command("check", epilog=epilog("antiphon dataset check gtzan GTZAN"))(check)
     app.command("list", epilog=epilog("antiphon dataset list"))(listing)
     app.command("items", epilog=epilog("antiphon dataset items gtzan GTZAN"))(items)
     fetched = 'antiphon dataset fetch freesound "rain on leaves" rain --longest 20'
     app.command("fetch", epilog=epilog(fetched))(fetch)
     return app
-
-
-def _dataset() -> None:
-    """Look at data sets for training: what is there, what is missing or damaged, how it is split."""
 
 
 def check(
@@ -54,11 +46,7 @@ def check(
 
     with progress_bar("checking") as progress:
         report = checked(name, path, progress, thorough=thorough)
-    if as_json:
-        typer.echo(json.dumps({**asdict(report), "whole": report.whole}))
-    else:
-        for line in _lines(report):
-            typer.echo(line)
+    echo_answer(as_json, {**asdict(report), "whole": report.whole}, _lines(report))
     if not report.whole:
         raise typer.Exit(1)
 
@@ -67,12 +55,8 @@ def listing(as_json: Json = False) -> None:
     """List the data sets that can be read, and what the folder of each looks like."""
     from antiphon_models.datasets.layouts import LAYOUTS
 
-    if as_json:
-        rows = [{"name": one.name, "title": one.title, "tree": one.tree} for one in LAYOUTS]
-        typer.echo(json.dumps({"datasets": rows}))
-        return
-    for one in LAYOUTS:
-        typer.echo(f"{one.name:<18} {one.title}: {one.tree}")
+    rows = [{"name": one.name, "title": one.title, "tree": one.tree} for one in LAYOUTS]
+    echo_answer(as_json, {"datasets": rows}, (f"{one.name:<18} {one.title}: {one.tree}" for one in LAYOUTS))
 
 
 def items(
@@ -112,10 +96,8 @@ def fetch(
     search = FreesoundSearch(query, most, longest, tuple(licence or ()))
     with progress_bar("fetching") as progress:
         counts = Freesound(key_from(key_file), server).fetch(search, folder, progress)
-    if as_json:
-        typer.echo(json.dumps(asdict(counts)))
-    else:
-        typer.echo(f"{counts.fetched:,} sounds fetched, {counts.known:,} were there, {counts.left:,} left out")
+    words = f"{counts.fetched:,} sounds fetched, {counts.known:,} were there, {counts.left:,} left out"
+    echo_answer(as_json, asdict(counts), (words,))
 
 
 def _lines(report: Report) -> list[str]:

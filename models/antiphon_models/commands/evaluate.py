@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     name: Annotated[
-        str,
-        typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=completion.evaluations),
+        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=completion.evaluations)
     ] = "",
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
     system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None,
@@ -46,9 +45,7 @@ def evaluate(
 
     from antiphon.api.files import cache_folder, make_folder, write_atomic
     from antiphon.api.rendering import load_plugins
-    from antiphon_models.learning import card as cards
-    from antiphon_models.learning import evaluation as tables
-    from antiphon_models.learning import needs
+    from antiphon_models.learning import card as cards, evaluation as tables, needs
 
     if examples is not None and (json_file is not None or card):
         other = "--card" if card else "--json"
@@ -67,10 +64,14 @@ def evaluate(
             material = evaluation.files_doc or "its own items alone"
             raise UsageError(f"there is no file {path}; {name} is evaluated on {material}")
     ask = tables.EvaluationRequest(
-        data=data, work=make_folder((work if work is not None else cache_folder() / "evaluation") / name), seed=seed,
-        limit=limit or None, systems=tuple(system or ()), files=tuple(files or ()),
+        data=data,
+        work=make_folder((work if work is not None else cache_folder() / "evaluation") / name),
+        seed=seed,
+        limit=limit or None,
+        systems=tuple(system or ()),
+        files=tuple(files or ()),
         say=say,
-    )  # fmt: skip
+    )
     tables.check(evaluation, ask)
     ask = tables.choose_material(evaluation, ask)
     if card:

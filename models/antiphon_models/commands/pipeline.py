@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from antiphon_models.pipeline.frameworks import Framework
     from antiphon_models.pipeline.training.checkpoint import EpochFigures
 
-from antiphon.cli.examples import epilog
-from antiphon.cli.library.options import Json
+from antiphon.cli.examples import command_group, epilog
+from antiphon.cli.terminal.answers import Json
 
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
 SHOWN = 10
@@ -23,18 +23,10 @@ SHOWN = 10
 
 def application() -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="pipeline", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help=SENTENCE, short_help=SENTENCE,
-    )  # fmt: skip
-    app.callback()(_pipeline)
+    app = command_group("pipeline", SENTENCE)
     app.command("run", epilog=epilog("antiphon pipeline run pipeline.toml"))(run)
     app.command("watch", epilog=epilog("antiphon pipeline watch watch.toml"))(watch)
     return app
-
-
-def _pipeline() -> None:
-    """Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."""
 
 
 def run(
@@ -43,8 +35,7 @@ def run(
         str, typer.Option("--runner", help="direct, dask, flink, spark or dataflow, of Beam.")
     ] = "direct",
     steps: Annotated[
-        str,
-        typer.Option("--steps", help="Any of gather, preprocess, analyse, train, evaluate, deploy, predict."),
+        str, typer.Option("--steps", help="Any of gather, preprocess, analyse, train, evaluate, deploy, predict.")
     ] = "gather,preprocess",
     workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes, of direct and dask.")] = 2,
     option: Annotated[
@@ -126,5 +117,6 @@ def _print_work(shards: int, folder: Path) -> None:
 def _print_epoch(framework: Framework, epoch: int, figures: EpochFigures) -> None:
     typer.echo(
         f"{framework.title}: epoch {epoch}, loss {figures.loss:.3f}, accuracy {figures.accuracy:.3f}, "
-        f"validation {figures.valid_accuracy:.3f}", err=True,
-    )  # fmt: skip
+        f"validation {figures.valid_accuracy:.3f}",
+        err=True,
+    )

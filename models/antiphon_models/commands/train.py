@@ -26,8 +26,7 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out",
-            help="Where the weights go; else models/, or the work folder where steps or minutes are given.",
+            "--out", help="Where the weights go; else models/, or the work folder where steps or minutes are given."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,

@@ -20,12 +20,7 @@ _NAMESPACES = {"beats": "beat_position", "chords": "chord", "keys": "key_mode", 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedBeat:
-    """A beat.
-
-    Attributes:
-        time: Seconds.
-        position: In its bar, from 1; 0 where it is not annotated.
-    """
+    """A beat. `time`: seconds; `position`: in its bar, from 1; 0 where it is not annotated."""
 
     time: float
     position: int = 0

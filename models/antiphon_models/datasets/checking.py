@@ -18,16 +18,9 @@ Progress: TypeAlias = Callable[[int, int, str], None]
 
 
 def check(name: str, path: Path, progress: Progress | None = None, *, thorough: bool = False) -> Report:
-    """Checks a data set.
+    """Checks a data set of `layouts.NAMES` in its folder.
 
-    Args:
-        name: One of `layouts.NAMES`.
-        path: Its folder.
-        progress: Called after each item.
-        thorough: Decode every sound, and compare digests where the data set has them.
-
-    Returns:
-        What was found.
+    `thorough` decodes every sound, and compares digests where the data set has them.
 
     Raises:
         FileError: There is no such folder, or it is laid out otherwise.

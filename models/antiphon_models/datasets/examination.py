@@ -16,10 +16,17 @@ from antiphon.runtime.paths import why
 HEAD = 1 << 16
 """Bytes at the beginning of a file in which the first frame of an MP3 must be; tags with pictures are skipped."""
 _MAGIC = {
-    ".wav": (b"RIFF", b"RIFX", b"RF64"), ".au": (b".snd",), ".ogg": (b"OggS",), ".flac": (b"fLaC",),
-    ".aif": (b"FORM",), ".aiff": (b"FORM",), ".mid": (b"MThd",), ".midi": (b"MThd",),
-    ".h5": (b"\x89HDF\r\n\x1a\n",), ".npz": (b"PK\x03\x04",),
-}  # fmt: skip
+    ".wav": (b"RIFF", b"RIFX", b"RF64"),
+    ".au": (b".snd",),
+    ".ogg": (b"OggS",),
+    ".flac": (b"fLaC",),
+    ".aif": (b"FORM",),
+    ".aiff": (b"FORM",),
+    ".mid": (b"MThd",),
+    ".midi": (b"MThd",),
+    ".h5": (b"\x89HDF\r\n\x1a\n",),
+    ".npz": (b"PK\x03\x04",),
+}
 SOUND = frozenset({".wav", ".au", ".ogg", ".flac", ".aif", ".aiff", ".mp3"})
 SCORES = frozenset({".mid", ".midi"})
 SHORTEST = 12
@@ -28,15 +35,9 @@ _UNKNOWN_LENGTH = 0xFFFFFFFF  # written by what streams
 
 
 def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
-    """Describes the fault of a file.
+    """A clause for the fault of a file, "" where nothing is; `digest` is "md5:…" or "sha1:…".
 
-    Args:
-        path: The file.
-        digest: "md5:…" or "sha1:…" of its bytes, compared where `thorough`.
-        thorough: Decode all of its sound, or read all of its notes.
-
-    Returns:
-        A clause; "" where nothing is.
+    `thorough` compares it and decodes all of its sound, or reads all of its notes.
     """
     suffix = path.suffix.lower()
     try:

@@ -111,15 +111,9 @@ class Freesound:
         self._files = build_opener()
 
     def fetch(self, search: FreesoundSearch, folder: Path, progress: Callable[[int, int, str], None]) -> FetchCounts:
-        """Fetches what is not there yet.
+        """Fetches what is not there yet: `SOUNDS`, and the previews in audio/, of `folder`.
 
-        Args:
-            search: What.
-            folder: Where to: `SOUNDS`, and the previews in audio/.
-            progress: Called before each sound with how many are done, how many there are, and its name.
-
-        Returns:
-            What was done.
+        `progress` is called before each sound with how many are done, how many there are, and its name.
 
         Raises:
             FileError: The server does not answer as documented, refuses, or the folder cannot be written.

@@ -32,15 +32,10 @@ def denoised(
     file: bool = False,
     full: bool = False,
 ) -> F32:
-    """Result of `antiphon run denoise` on a sound.
+    """Result of `antiphon run denoise` on float32 `[frames]` at `RATE`.
 
-    Args:
-        sound: float32 `[frames]` at `RATE`.
-        mode: The node's mode.
-        latency: "normal" or "low".
-        learn_at: Frame at which `learn` is fired; None for never.
-        file: Whether the first `PREROLL` seconds are played first, so that nothing has to be learnt while it sounds.
-        full: Whether noise is suppressed as far as it goes.
+    `learn_at`: frame at which `learn` is fired; None for never. With `file` the first `PREROLL` seconds are played
+    first, so that nothing has to be learnt while it sounds. `full`: noise is suppressed as far as it goes.
     """
     params: dict[str, Value | Path] = {"mode": mode, "latency": latency, "preroll": PREROLL if file else 0.0}
     if learn_at is not None:

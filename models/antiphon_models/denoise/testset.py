@@ -106,10 +106,7 @@ def _notes(font: Path, program: int, seconds: float, rnd: random.Random) -> F32:
         lowest = rnd.randint(0, 9)
         for step in (0, 2, 4)[: rnd.choice([1, 3])]:
             key = root + 12 * ((lowest + step) // 7) + scale[(lowest + step) % 7]
-            notes += [
-                (at, note_on(0, key, rnd.randint(60, 110))),
-                (at + 0.95 * seconds, note_off(0, key)),
-            ]
+            notes += [(at, note_on(0, key, rnd.randint(60, 110))), (at + 0.95 * seconds, note_off(0, key))]
         at += seconds
     return sounds.render(notes, {0: program}, font, SECONDS, rnd)
 

@@ -30,18 +30,7 @@ CHORDS = {
 
 
 def band(notes: Sequence[ScoreNote], frames: int, rate: int, font: Path, seed: int) -> F32:
-    """Piano, bass and drums for a melody.
-
-    Args:
-        notes: The melody.
-        frames: Length of the sound.
-        rate: Frames per second.
-        font: Soundfont.
-        seed: Random seed of velocities.
-
-    Returns:
-        float32 `[frames]`, mono.
-    """
+    """Piano, bass and drums for a melody, mono float32 `[frames]`, with random velocities."""
     rng = np.random.default_rng((seed, 21))
     finder = KeyFinder(fade=1.0)
     for note in notes:

@@ -19,12 +19,10 @@ DECIMALS = 4
 
 
 def note_f1(reference: F64, found: Notes, ends: float | None = None) -> float:
-    """F1 of notes, 0 to 1: onset within `ONSET`, pitch within `CENTS`.
+    """F1 of notes `[n, 3]`, 0 to 1: onset within `ONSET`, pitch within `CENTS`.
 
-    Args:
-        reference: `[n, 3]`, as `found`.
-        found: Notes; those of no length, and those that begin before 0, are left out.
-        ends: Share of a note's length its end may be off by, at least `LEAST_END`; None to ignore ends.
+    Found ones of no length, and those that begin before 0, are left out. `ends`: share of a note's length its end may
+    be off by, at least `LEAST_END`; None to ignore ends.
     """
     valid = [note for note in found if note[1] > note[0] >= 0.0]
     if not valid or not len(reference):

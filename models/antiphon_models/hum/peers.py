@@ -127,16 +127,26 @@ def basic_pitch(sound: F32, rate: int) -> Found:
     # as its `predict` asks by default: frames of 127.70 ms at least
     least = round(127.70 / 1000 * (22050 / 256))
     notes = creation.output_to_notes_polyphonic(
-        made["note"], made["onset"], onset_thresh=0.5, frame_thresh=0.3, infer_onsets=True, min_note_len=least,
-        min_freq=None, max_freq=None,
-    )  # fmt: skip
+        made["note"],
+        made["onset"],
+        onset_thresh=0.5,
+        frame_thresh=0.3,
+        infer_onsets=True,
+        min_note_len=least,
+        min_freq=None,
+        max_freq=None,
+    )
     times = creation.model_frames_to_time(made["contour"].shape[0])
     return sorted((float(times[a]), float(times[b]), float(pitch)) for a, b, pitch, _ in notes)
 
 
 PEERS: dict[str, Callable[[F32, int], Found]] = {
-    "nothing": nothing, "one note": held, "librosa yin": yin, "librosa pyin": pyin, "Basic Pitch": basic_pitch,
-}  # fmt: skip
+    "nothing": nothing,
+    "one note": held,
+    "librosa yin": yin,
+    "librosa pyin": pyin,
+    "Basic Pitch": basic_pitch,
+}
 
 
 def has_basic_pitch() -> bool:

@@ -58,13 +58,7 @@ PACKAGES = {
 
 
 def peer(name: str, folder: Path | None = None) -> System:
-    """A system that is not ours.
-
-    Args:
-        name: A key of `PEERS`.
-        folder: Where its notes are stored, by the sound and the version of its package, and read from the next time;
-            None to store nothing.
-    """
+    """A system that is not ours, a key of `PEERS`; `folder`, if not None, stores its notes by sound and version."""
 
     def run(clip: Clip) -> Result:
         path = _stored(name, clip, folder) if folder is not None else None
@@ -116,9 +110,6 @@ def learned_live(patience: int | None = None) -> System:
     """The same from the answers to the whole sound, which are those hop by hop (a test compares), in less time.
 
     A correction by more than a bend's reach is another note, as the processor has it.
-
-    Args:
-        patience: Hops.
     """
     from antiphon_hum.learned.offline_model import OfflineModel
 

@@ -16,22 +16,10 @@ from numpy.typing import NDArray
 
 from antiphon.api import UsageError, frequency
 from antiphon_models.hum.band import band
-from antiphon_models.hum.material import (
-    HELD_FONT,
-    RANGES,
-    WINDS,
-    colours,
-    melody,
-    real,
-    speech,
-    transposed,
-    wind,
-)  # fmt: skip
+from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, real, speech, transposed, wind
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hummed
-from antiphon_models.material.singing import PERIOD, SYLLABLES, ScoreNote
-from antiphon_models.material.singing import RATE as MADE
-from antiphon_models.material.singing import singing as sing
+from antiphon_models.material.singing import PERIOD, RATE as MADE, SYLLABLES, ScoreNote, singing as sing
 from antiphon_models.material.sounds import kept, mono, resampled
 from antiphon_models.material.styles import manner
 

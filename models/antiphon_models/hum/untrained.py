@@ -87,17 +87,9 @@ def sung_notes(notes: Sequence[ScoreNote], hertz: F64) -> F32:
 
 
 def untrained(notes: Sequence[ScoreNote], voice: str, seed: int, rate: int, warp: float = 1.0) -> tuple[F32, F32, F64]:
-    """An untrained singer's recording.
+    """An untrained singer's recording `[frames]`, notes as sung `[n, 3]`, Hz of each WORLD frame (0 unvoiced).
 
-    Args:
-        notes: The score; its times are changed.
-        voice: A voice of espeak-ng.
-        seed: Random seed.
-        rate: Frames per second.
-        warp: Formants are so many times as high.
-
-    Returns:
-        Sound `[frames]`, notes as sung `[n, 3]`, Hz of each WORLD frame (0 unvoiced).
+    Formants are `warp` times as high; `voice` is one of espeak-ng.
     """
     rng = np.random.default_rng(seed)
     score = tempo_of_sight_singing(notes, rng)

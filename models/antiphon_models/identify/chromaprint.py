@@ -38,9 +38,11 @@ def frames_of(sound: Sound) -> U32:
         path = Path(folder) / "sound.wav"
         soundfile.write(path, sound, RATE)
         done = subprocess.run(
-            [PROGRAM, "-raw", "-json", "-length", "0", str(path)], capture_output=True, stdin=subprocess.DEVNULL,
+            [PROGRAM, "-raw", "-json", "-length", "0", str(path)],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
             timeout=60,
-        )  # fmt: skip
+        )
     try:  # fpcalc 1.5 with FFmpeg 5 writes the fingerprint, and then takes the end of the file for an error
         return np.array(json.loads(done.stdout)["fingerprint"], np.uint32)
     except (ValueError, KeyError):

@@ -21,11 +21,6 @@ FENCE = "```"
 def check(name: str, evaluation: Evaluation, ask: EvaluationRequest) -> None:
     """Checks, before anything is measured, that this request's figures can go into the card.
 
-    Args:
-        name: The evaluation's registered name.
-        evaluation: Names the plugin (`card`).
-        ask: The request.
-
     Raises:
         UsageError: There is no card, its README lacks the markers or cannot be written, or the request measures
             something other than all systems on the evaluation's own items.
@@ -77,8 +72,11 @@ def figures(name: str, evaluation: Evaluation, ask: EvaluationRequest, cells: Se
     lines = [
         f"`antiphon evaluate {name}{limit}{seed}`, seed {ask.seed}, Antiphon {__version__};",
         f"{road_line(evaluation)}:",
-        "", FENCE, *figure_lines(evaluation, cells), FENCE,
-    ]  # fmt: skip
+        "",
+        FENCE,
+        *figure_lines(evaluation, cells),
+        FENCE,
+    ]
     return "\n" + "\n".join(lines) + "\n"
 
 

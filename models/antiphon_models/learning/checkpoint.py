@@ -27,10 +27,7 @@ class CheckpointError(UsageError):
 def keep(folder: Path, progress: Mapping[str, Any], groups: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
     """Writes the checkpoint, which replaces the previous one once it is complete.
 
-    Args:
-        folder: The training's folder.
-        progress: What the training is and how far it has come, as JSON data.
-        groups: By group ("weights", "average", "moments") the arrays by name.
+    `progress` is JSON data; `groups` ("weights", "average", "moments") have arrays by name.
 
     Raises:
         FileError: It cannot be written.
@@ -44,10 +41,7 @@ def keep(folder: Path, progress: Mapping[str, Any], groups: Mapping[str, Mapping
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Arrays]] | None:
-    """Reads the checkpoint in a folder.
-
-    Returns:
-        Progress, and arrays by group and name; None without a checkpoint.
+    """Reads the checkpoint in a folder: progress, and arrays by group and name; None without one.
 
     Raises:
         CheckpointError: The file is damaged.

@@ -25,9 +25,7 @@ ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")
 class System:
     """What is measured: a processor of ours, or something to compare it with.
 
-    Attributes:
-        name: Its row in the table.
-        role: Its purpose in the comparison.
+    `name`: its row in the table; `role`: its purpose in the comparison.
     """
 
     name: str
@@ -219,12 +217,7 @@ def check(evaluation: Evaluation, ask: EvaluationRequest) -> None:
 def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> EvaluationRequest:
     """Decides whether the items come from the data folder or are synthetic.
 
-    Args:
-        evaluation: Declares `folders` and `synthetic_doc`.
-        ask: The request.
-
-    Returns:
-        The request; with `synthetic`, after one line to `ask.say`, where a folder is missing and no files are given.
+    They are, after one line to `ask.say`, where a folder is missing and no files are given.
 
     Raises:
         UsageError: A folder is missing, and the evaluation makes no items itself.
@@ -283,8 +276,9 @@ def table(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
     ours = {s.name for s in evaluation.systems if s.role == "ours"}
     lines += [
         f"worst of {c.system}, {c.measure}: {_number(c.worst)} ({c.worst_item})"
-        for c in figures if c.system in ours and c.n > 1 and c.group == first
-    ]  # fmt: skip
+        for c in figures
+        if c.system in ours and c.n > 1 and c.group == first
+    ]
     return [*lines, *([evaluation.note] if evaluation.note else []), f"ours by {evaluation.road}"]
 
 

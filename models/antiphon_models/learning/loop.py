@@ -85,12 +85,7 @@ def progress_in(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress,
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """When a training ends.
-
-    Attributes:
-        steps: Steps of its schedule.
-        minutes: Longest time; 0 for no limit.
-    """
+    """When a training ends. `steps`: steps of its schedule; `minutes`: longest time; 0 for no limit."""
 
     steps: int
     minutes: float = 0.0
@@ -151,9 +146,7 @@ class Trainer:
     def run(self, length: Length, watch: Callable[[float, str], None]) -> Trained:
         """Trains to the end, or until it is interrupted: then `complete` is False, and the checkpoint resumes it.
 
-        Args:
-            length: When it ends.
-            watch: Called every step with the share done, 0 to 1, and a few words.
+        `watch` is called every step with the share done, 0 to 1, and a few words.
 
         Raises:
             TrainingError: More than `MOST_LOST` batches had a loss that is not finite.

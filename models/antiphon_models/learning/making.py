@@ -50,16 +50,9 @@ class TrainOptions:
 
 
 def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Callable[[float, str], None]) -> bool:
-    """Trains, and writes the weights.
+    """Trains, and writes the weights; False if it was interrupted before its end.
 
-    Args:
-        factory: Gives the recipe.
-        wish: The options.
-        say: Takes one line for the terminal.
-        watch: Called every step with the share done, 0 to 1, and a few words.
-
-    Returns:
-        False if the training was interrupted before its end.
+    `watch` is called every step with the share done, 0 to 1, and a few words.
 
     Raises:
         UsageError: The device is not available, the factory gives no recipe, or a checkpoint is of other weights.

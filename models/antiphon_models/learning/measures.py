@@ -9,12 +9,7 @@ from numpy.typing import NDArray
 def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
     """The area under precision by recall, in steps; items of one score count together, as chance would order them.
 
-    Args:
-        scores: `[items]`.
-        truth: `[items]`.
-
-    Returns:
-        0 where nothing is true.
+    0 where nothing is true.
     """
     order = np.argsort(-scores, kind="stable")
     right, ends = np.cumsum(truth[order]), np.flatnonzero(np.diff(scores[order], append=-np.inf))

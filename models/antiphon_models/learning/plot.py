@@ -32,14 +32,7 @@ class Panel:
 
 
 def svg(panels: Sequence[Panel], title: str, unit: str, marks: Sequence[tuple[float, str]] = ()) -> str:
-    """The plot as SVG.
-
-    Args:
-        panels: From above.
-        title: Of the whole.
-        unit: Of x.
-        marks: An x, and what happened there.
-    """
+    """The plot as SVG: panels from above, `unit` of x, and `marks`, an x and what happened there."""
     end = max((line[-1][0] for panel in panels for line in panel.lines.values() if line), default=1.0) or 1e-3
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{30 + HEIGHT * len(panels)}" '

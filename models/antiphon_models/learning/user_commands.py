@@ -24,15 +24,10 @@ F32 = NDArray[np.float32]
 
 
 def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) -> str:
-    """Runs `antiphon ARGUMENTS`.
+    """Runs `antiphon ARGUMENTS` and gives its standard output.
 
-    Args:
-        arguments: As typed, without the program's name.
-        answer: Gives a line of standard input, from what has been written to standard error so far; without it,
-            standard input is at its end.
-
-    Returns:
-        Standard output.
+    `answer` gives a line of standard input, from what has been written to standard error so far; without it, standard
+    input is at its end.
 
     Raises:
         UsageError: The command ended with another code than 0; the text is what it wrote to standard error.
@@ -64,16 +59,9 @@ class _Answers(io.TextIOBase):
 
 
 def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value | Path] | None = None) -> F32:
-    """What `antiphon run PLUGIN in.wav out.wav -p NAME=VALUE` makes of a sound.
+    """What `antiphon run PLUGIN in.wav out.wav -p NAME=VALUE` makes of mono float32 `[frames]`.
 
-    Args:
-        plugin: The processor's name.
-        sound: float32 `[frames]`, mono; it is written as 32-bit float.
-        rate: Hz.
-        params: Parameters by name.
-
-    Returns:
-        float32 `[frames]`, with as many frames as the command wrote.
+    It is written as 32-bit float, and the result has as many frames as the command wrote.
 
     Raises:
         UsageError: The command refused, or OUT has another rate or more channels than IN.
@@ -98,13 +86,7 @@ def run_to_notes(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
 
 
 def analysis_of(sound: F32, rate: int, *analyses: str) -> dict[str, Any]:
-    """Result of `analysis_of_file` for a sound.
-
-    Args:
-        sound: float32 `[frames]` or `[channels, frames]`; it is written as 32-bit float.
-        rate: Hz.
-        analyses: The analyses' registered names.
-    """
+    """Result of `analysis_of_file` for float32 `[frames]` or `[channels, frames]`, written as 32-bit float."""
     with _sound_file(sound, rate) as path:
         return analysis_of_file(path, *analyses)
 

@@ -59,9 +59,7 @@ class Listening(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, rendered with two soundfonts."""
 
     systems = systems_of(
-        trivial="every 4th of librosa",
-        peer="librosa beats; templates; Krumhansl",
-        ours="listen; listen, live",
+        trivial="every 4th of librosa", peer="librosa beats; templates; Krumhansl", ours="listen; listen, live"
     )
     measures = measures_of(
         "beats; within 30 ms; downbeats; tempo; half or double; tempo at 4 s; majmin; key; key or relative; "
@@ -197,10 +195,13 @@ def _templates(sound: Sound) -> MusicFound:
     times = np.unique(times)[: rows.shape[1] + 1]
     shapes = [np.roll(np.isin(np.arange(12), notes), root) for notes in ((0, 4, 7), (0, 3, 7)) for root in range(12)]
     best = (np.array(shapes, np.float64) @ rows).argmax(axis=0)
-    return MusicFound(chords=[
-        (times[n], times[n + 1], f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}")
-        for n, chord in enumerate(best) if n + 1 < len(times)
-    ])  # fmt: skip
+    return MusicFound(
+        chords=[
+            (times[n], times[n + 1], f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}")
+            for n, chord in enumerate(best)
+            if n + 1 < len(times)
+        ]
+    )
 
 
 _SYSTEMS: Mapping[str, Callable[[Sound], MusicFound]] = {

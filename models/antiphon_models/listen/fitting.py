@@ -20,16 +20,7 @@ from antiphon_listen.chroma import NoteSpectrum
 from antiphon_listen.onsets import OnsetStrength
 from antiphon_listen.signals import MusicCurves, curves
 from antiphon_listen.tables import Tables
-from antiphon_models.listen.songs import (
-    FIT,
-    RATE,
-    SOUNDFONTS,
-    ListenedSong,
-    read_harmony,
-    read_song,
-    root_of,
-    triad,
-)
+from antiphon_models.listen.songs import FIT, RATE, SOUNDFONTS, ListenedSong, read_harmony, read_song, root_of, triad
 from antiphon_models.material.sounds import songs
 
 F64 = NDArray[np.float64]
@@ -89,8 +80,11 @@ def fit_keys(folders: Sequence[Path]) -> F64:
     tables, truth = [], []
     for folder in folders:
         labels, key, _ = read_harmony(folder)
-        chords = [(chord, end - start) for start, end, label in labels
-                  if (chord := triad(label)) is not None and chord != harmony.NO_CHORD]  # fmt: skip
+        chords = [
+            (chord, end - start)
+            for start, end, label in labels
+            if (chord := triad(label)) is not None and chord != harmony.NO_CHORD
+        ]
         if chords:
             lengths = np.bincount([chord for chord, _ in chords], [length for _, length in chords], harmony.NO_CHORD)
             tables.append(harmony.key_features(lengths, chords[0][0], chords[-1][0]))

@@ -83,20 +83,29 @@ def fit(material: Sequence[PhraseMaterial], seed: int = 1) -> PhraseTables:
     for part in range(PARTS):
         others = [song for n, song in enumerate(material) if n % PARTS != part]
         line = fit_odds(
-            np.concatenate([song.table for song in others]), np.concatenate([song.target for song in others]),
-            units=_NEAR_UNITS, rounds=10, dropout=0.3, seed=seed + part,
-        )  # fmt: skip
+            np.concatenate([song.table for song in others]),
+            np.concatenate([song.target for song in others]),
+            units=_NEAR_UNITS,
+            rounds=10,
+            dropout=0.3,
+            seed=seed + part,
+        )
         for n in range(part, len(material), PARTS):
             early[n] = line(material[n].table)
     context = [phrases.context(odds, song.similarity, song.on_bar) for odds, song in zip(early, material, strict=True)]
     return PhraseTables(
         fit_odds(
-            np.concatenate([song.table for song in material]), target,
-            units=_NEAR_UNITS, rounds=10, dropout=0.3, seed=seed,
+            np.concatenate([song.table for song in material]),
+            target,
+            units=_NEAR_UNITS,
+            rounds=10,
+            dropout=0.3,
+            seed=seed,
         ),
         fit_odds(np.concatenate(context), target, units=_FAR_UNITS, rounds=15, dropout=0.1, seed=seed),
-        length_shares(material), np.array(PATH),
-    )  # fmt: skip
+        length_shares(material),
+        np.array(PATH),
+    )
 
 
 def length_shares(material: Sequence[PhraseMaterial]) -> F64:

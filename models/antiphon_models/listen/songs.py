@@ -44,19 +44,18 @@ class ListenedSong:
 
 
 def read_song(folder: Path, work: Path, soundfont: str) -> ListenedSong:
-    """A song with its truth.
-
-    Args:
-        folder: The song's.
-        work: Where renders are stored, as 16-bit FLAC.
-        soundfont: One of `SOUNDFONTS`.
-    """
+    """A song of a folder with its truth; renders by one of `SOUNDFONTS` are stored in `work` as 16-bit FLAC."""
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     chords, key, keys = read_harmony(folder)
     return ListenedSong(
-        f"{folder.name} {soundfont}", rendered(folder, work, soundfont), table[:, 0], table[table[:, 2] == 1, 0],
-        chords, key, keys,
-    )  # fmt: skip
+        f"{folder.name} {soundfont}",
+        rendered(folder, work, soundfont),
+        table[:, 0],
+        table[table[:, 2] == 1, 0],
+        chords,
+        key,
+        keys,
+    )
 
 
 def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], str, int]:

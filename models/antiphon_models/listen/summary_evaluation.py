@@ -138,11 +138,7 @@ def by_command(found: SongAnalysis, path: Path) -> SummaryFound:
 def agreement_of_samples(sound: F32, played: F32, parts: Sequence[Span], rate: int) -> float:
     """The share of tenths of a second of `played` that correlate by .95 or more with `sound` at the parts' places.
 
-    Args:
-        sound: float32 `[frames]`, the whole song.
-        played: float32 `[frames]`, the summary.
-        parts: Seconds of the song that it should hold, in order.
-        rate: Hz, of both.
+    Both are float32 `[frames]`; `parts` are seconds of the song, in order.
     """
     expected = np.concatenate([sound[round(start * rate) : round(end * rate)] for start, end in parts])
     size, lag = rate // 10, round(_PLACE * rate)

@@ -10,50 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from antiphon_models.material.composer.genres import DRUM_NOTES
+from antiphon_models.material.tables import table_beside
+
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
-PROGRESSIONS = {
-    "major": ((0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 0), (0, 3, 0, 4), (0, 5, 1, 4), (0, 3, 1, 4),
-              (0, 0, 3, 4), (0, 2, 3, 4), (0, 4, 3, 3), (0, 4, 0, 3), (0, 1, 4, 0), (5, 3, 0, 4)),
-    "minor": ((0, 5, 2, 6), (0, 6, 5, 6), (0, 3, 4, 0), (0, 5, 3, 4), (0, 6, 0, 6), (0, 2, 6, 3), (0, 0, 5, 6),
-              (0, 3, 0, 4), (0, 4, 0, 3), (0, 3, 6, 2), (0, 5, 0, 6), (0, 6, 5, 4)),
-}  # fmt: skip
-K, S, R, CL, HC, HO, HP, RD, CR, T1, T2, T3, CG, SH, TB = 36, 38, 37, 39, 42, 46, 44, 51, 49, 50, 47, 43, 64, 70, 54
-GROOVES: dict[str, dict[int, str]] = {
-    # a character a 16th: x always, o mostly, . sometimes, - never
-    "rock": {K: "x-----.-x-o---.-", S: "----x-------x---", HC: "x-x-x-x-x-x-x-x-"},
-    "pop": {K: "x------ox-o-----", S: "----x-------x--.", HC: "xoxoxoxoxoxoxoxo"},
-    "house": {K: "x---x---x---x---", CL: "----x-------x---", HO: "--x---x---x---x-", HC: "x-.-x-.-x-.-x-.."},
-    "techno": {K: "x---x---x---x---", HC: "xoxoxoxoxoxoxoxo", R: "..-.o--.-.-o--.-"},
-    "boombap": {K: "x--.---.-ox-.---", S: "----x--.-.--x---", HC: "x-x-x-x-x-x-x-x-"},
-    "halftime": {K: "x-----o---.---o-", S: "--------x-------", HC: "x-xox-xox-xoxoxo"},
-    "jungle": {K: "x-x-------xx----", S: "----x--x-x--x--x", RD: "x-x-x-x-x-x-x-x-"},
-    "dnb": {K: "x---------x-----", S: "----x-------x--.", HC: "x-x-x-x-x-x-x-x-"},
-    "funk": {K: "x-.o--.-.-x--o--", S: "----x--.-.-.x--.", HC: "xxxxxxxxxxxxxxxx"},
-    "onedrop": {K: "--------x-------", R: "--------x-------", HC: "x-xox-xox-xox-xo"},
-    "bossa": {K: "x--xx--xx--xx--x", R: "x--x--x---x--x--", HC: "x-x-x-x-x-x-x-x-"},
-    "disco": {K: "x---x---x---x---", S: "----x-------x---", HC: "x-.-x-.-x-.-x-.-", HO: "--x---x---x---x-"},
-    "latin": {CG: "o-xxo-xoo-xxo-xo", SH: "x-x-x-x-x-x-x-x-", K: "x-------.-------"},
-    "sparse": {K: "x---------o-----", S: "--------x-------"},
-    "backbeat": {K: "x-------x-------", S: "----x-------x---"},
-    "hats": {HC: "xoxoxoxoxoxoxoxo", HO: "--------------o-"},
-    "toms": {T3: "x--x--x-o--o----", T2: "-----.---.--x-o-", T1: "--------------.x", K: "x-------x-------"},
-    "shaker": {SH: "xoxxxoxxxoxxxoxx", TB: "----x-------x---"},
-    "ballad": {K: "x-------x-----.-", R: "----x-------x---", HC: "x---x---x---x---"},
-    "kick": {K: "x---x---x---x---", HC: "--x---x---x---x-"},
-}
-SHUFFLES: dict[str, dict[int, str]] = {
-    # a character a triplet eighth
-    "shuffle": {K: "x-----x-----", S: "---x-----x--", HC: "x-xx-xx-xx-x"},
-    "swing": {K: "o-----.-----", HP: "---x-----x--", RD: "x--x-xx--x-x"},
-    "slow12": {K: "x----ox-----", S: "---x-----x--", HC: "xxxxxxxxxxxx"},
-}
-RHYTHMS = {  # onsets in 16ths of a bar
-    "whole": (0,), "half": (0, 8), "quarter": (0, 4, 8, 12), "eighth": tuple(range(0, 16, 2)),
-    "tresillo": (0, 3, 6, 8, 11, 14), "three": (0, 6, 12), "charleston": (0, 6), "offbeat": (2, 6, 10, 14),
-    "dotted": (0, 6, 8, 14), "push": (0, 7, 8, 14), "sixteenth": tuple(range(16)),
-    "gallop": (0, 2, 3, 4, 6, 7, 8, 10, 11, 12, 14, 15), "back": (4, 12), "sync": (0, 3, 7, 10, 13),
-    "clave": (0, 3, 6, 10, 12),
-}  # fmt: skip
+_TABLES = table_beside(__file__)
+PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = _TABLES["progressions"]
+RHYTHMS: dict[str, tuple[int, ...]] = _TABLES["rhythms"]
+
+
+def _grooves(table: dict[str, dict[str, str]]) -> dict[str, dict[int, str]]:
+    return {name: {DRUM_NOTES[drum]: row for drum, row in groove.items()} for name, groove in table.items()}
+
+
+GROOVES, SHUFFLES = _grooves(_TABLES["grooves"]), _grooves(_TABLES["shuffles"])
+_HATS = (DRUM_NOTES["hat"], DRUM_NOTES["open hat"])
+_SNARE, _TOMS = DRUM_NOTES["snare"], [DRUM_NOTES[f"{place} tom"] for place in ("high", "mid", "floor")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +54,7 @@ def drums(rng: np.random.Generator, bars: int) -> list[PatternNote]:
     vary, fill = float(rng.choice([0.0, 0.05, 0.1])), rng.random() < 0.5 and bars > 1
     for bar in range(bars):
         for pitch, row in fixed.items():
-            if dropped and pitch in (HC, HO) and len(groove) > 2:
+            if dropped and pitch in _HATS and len(groove) > 2:
                 continue
             for step, on in enumerate(row):
                 on = bool(on) != (rng.random() < vary and step % 4 != 0)
@@ -91,12 +63,12 @@ def drums(rng: np.random.Generator, bars: int) -> list[PatternNote]:
                     at = 4.0 * step / steps + (swing * 0.5 if steps == 16 and step % 2 else 0.0)
                     out.append(PatternNote(bar * 4 + at, 0.2, pitch, int(np.clip(loud[pitch] + accent, 20, 127))))
         if fill and bar == bars - 1:
-            kit = [S, S, T1, T2, T3] if rng.random() < 0.7 else [S]
+            kit = [_SNARE, _SNARE, *_TOMS] if rng.random() < 0.7 else [_SNARE]
             for step in range(12, 16):
                 if rng.random() < 0.8:
                     out.append(PatternNote(bar * 4 + step / 4, 0.2, int(rng.choice(kit)), int(rng.integers(80, 120))))
         if bar == 0 and rng.random() < 0.1:
-            out.append(PatternNote(0.0, 0.5, CR, 100))
+            out.append(PatternNote(0.0, 0.5, DRUM_NOTES["crash"], 100))
     return out
 
 

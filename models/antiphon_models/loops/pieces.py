@@ -23,15 +23,10 @@ from antiphon_models.loops.midifile import SOUNDFONTS
 
 
 def measured_pieces(count: int, pieces: int, seed: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """Pieces of a library as its analysis has it, errors included.
+    """A name and figures by measure: of each piece, of the library's analysis, of the command, of a block.
 
-    Args:
-        count: Loops in the library.
-        pieces: Pieces, each of a length, tempo, intensity and seed drawn at random.
-        seed: Random seed of the loops and the pieces.
-
-    Yields:
-        A name and figures by measure: of each piece, of the library's analysis, of the command, of a block.
+    Pieces of a library of `count` loops as its analysis has it, errors included, each of a length, tempo, intensity and
+    seed drawn at random.
     """
     import soundfile
 

@@ -76,11 +76,7 @@ def krumhansl(known: Known) -> Guess:
     return Guess(key=key_of_sound(known.samples.mean(axis=0), corpus.RATE))
 
 
-PEERS: dict[str, Guesser] = {
-    "librosa beats": librosa_beats,
-    "length-aware": length_aware,
-    "Krumhansl": krumhansl,
-}
+PEERS: dict[str, Guesser] = {"librosa beats": librosa_beats, "length-aware": length_aware, "Krumhansl": krumhansl}
 """Systems that need librosa."""
 
 

@@ -19,8 +19,7 @@ from antiphon_loops.analysis.spectrum import F64, RATE, Picture, picture
 from antiphon_loops.analysis.tables import FILE, LinearScore, LoopTables
 from antiphon_loops.record import ROLES
 from antiphon_models.loops import corpus, songs
-from antiphon_models.loops.corpus import RATE as RENDERED
-from antiphon_models.loops.corpus import Known
+from antiphon_models.loops.corpus import RATE as RENDERED, Known
 
 COUNT, SONGS = 1056, 240
 """Of each soundfont the shipped tables are fitted on."""

@@ -73,14 +73,7 @@ def phone(sound: Sound, rate: int) -> Sound:
 
 
 def codec(sound: Sound, rate: int, kind: str, level: float) -> Sound:
-    """Through MP3 or Ogg Vorbis and back.
-
-    Args:
-        sound: Mono.
-        rate: Its rate in Hz, one that MP3 has.
-        kind: "mp3" or "ogg".
-        level: 0 for the best quality to 1 for the lowest bit rate.
-    """
+    """Mono through "mp3" or "ogg" and back, `level` 0 for the best quality to 1 for the lowest bit rate."""
     peak = max(1.0, float(np.abs(sound).max()))
     format, subtype = {"mp3": ("MP3", "MPEG_LAYER_III"), "ogg": ("OGG", "VORBIS")}[kind]
     found = _coded(sound / peak, rate, format, subtype, level)

@@ -12,16 +12,9 @@ PROGRAM = "espeak-ng"
 
 
 def speech(text: str, voice: str, speed: int, pitch: int) -> tuple[NDArray[np.float32], int]:
-    """Speaks text.
+    """Speaks text: mono float32 `[frames]` and its rate in Hz.
 
-    Args:
-        text: The text to speak.
-        voice: A language and a variant, as "en-us+f3".
-        speed: Words a minute, 80 to 450.
-        pitch: 0 to 99.
-
-    Returns:
-        Mono float32 `[frames]` and its rate in Hz.
+    `voice`: a language and a variant, as "en-us+f3"; `speed`: words a minute, 80 to 450; `pitch`: 0 to 99.
 
     Raises:
         FileNotFoundError: There is no espeak-ng program.

@@ -42,16 +42,7 @@ def missing(fonts: Iterable[Path] = (FLUID, TIM)) -> list[str]:
 
 
 def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:
-    """Renders a MIDI file by FluidSynth.
-
-    Args:
-        score: The file's bytes.
-        font: The soundfont.
-        rate: Hz of the sound.
-        settings: How it plays.
-
-    Returns:
-        float32 `[frames, 2]`, with what rings on after the last event.
+    """Renders a MIDI file's bytes by FluidSynth: float32 `[frames, 2]`, with what rings on after the last event.
 
     Raises:
         FileNotFoundError: There is no fluidsynth program.

@@ -34,14 +34,9 @@ def control_change(channel: int, number: int, value: int) -> bytes:
 
 
 def midi_bytes(events: Iterable[tuple[int, bytes]], ticks: int = TICKS) -> bytes:
-    """A file of one track.
+    """A MIDI file of one track, format 0, of (tick, message) in order.
 
-    Args:
-        events: (tick, message), in order of their ticks.
-        ticks: Of a second; even, at most 32,767.
-
-    Returns:
-        The file's bytes: format 0, half a second to the beat up to 960 ticks a second, else a second.
+    `ticks` of a second, even, at most 32,767: half a second to the beat up to 960, else a second.
     """
     # a beat's ticks are a 15-bit number: at a second to the beat time can be counted twice as finely
     beats_a_second = 2 if ticks <= TICKS else 1

@@ -16,28 +16,15 @@ LONGEST = 600.0
 
 
 def absent(program: str, files: Iterable[Path]) -> list[str]:
-    """Names of the programs and files that are missing on this machine.
-
-    Args:
-        program: A program's name.
-        files: That it needs.
-
-    Returns:
-        Each by its name or path.
-    """
+    """Names of the programs and paths of the files that are missing on this machine."""
     names = [] if shutil.which(program) is not None else [program]
     return names + [str(path) for path in files if not path.is_file()]
 
 
 def render(score: bytes, words: Callable[[Path, Path], Sequence[str]]) -> NDArray[np.float32]:
-    """The sound that a program makes of a MIDI file.
+    """The float32 `[frames, channels]` that a program makes of a MIDI file's bytes.
 
-    Args:
-        score: The file's bytes.
-        words: Of the program's command line, from the paths of the MIDI file and of the sound file that it writes.
-
-    Returns:
-        float32 `[frames, channels]`.
+    `words` of its command line come from the paths of the MIDI file and of the sound file that it writes.
 
     Raises:
         FileNotFoundError: There is no such program.

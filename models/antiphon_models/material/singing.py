@@ -85,9 +85,15 @@ def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
 
 
 def singing(
-    notes: Sequence[ScoreNote], voice: str, how: SingingStyle, seed: int, rate: int = RATE,
-    syllables: Sequence[str] = SYLLABLES, warp: float = 1.0, intonation: F64 | None = None,
-) -> tuple[F32, F64]:  # fmt: skip
+    notes: Sequence[ScoreNote],
+    voice: str,
+    how: SingingStyle,
+    seed: int,
+    rate: int = RATE,
+    syllables: Sequence[str] = SYLLABLES,
+    warp: float = 1.0,
+    intonation: F64 | None = None,
+) -> tuple[F32, F64]:
     """The notes sung: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. What is slurred goes on with the
     syllable before. warp: formants are so many times as high. intonation: semitones to add to each frame's pitch.
     """

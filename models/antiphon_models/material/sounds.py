@@ -31,12 +31,7 @@ def kept(
 ) -> Path:
     """A file of sound, made where it is not there, whole or not at all.
 
-    Args:
-        path: The file.
-        rate: Hz.
-        make: Gives mono or `[frames, channels]`; called where the file is missing.
-        kind: Its format.
-        subtype: Of the format; None for its usual one, of FLAC 16 bits.
+    `make` gives mono or `[frames, channels]`; `subtype` None is the format's usual one, of FLAC 16 bits.
     """
     import soundfile
 

@@ -26,15 +26,7 @@ def programs() -> frozenset[int]:
 
 
 def play(score: bytes, rate: int, *options: str) -> NDArray[np.float32]:
-    """What TiMidity++ makes of a MIDI file, without its reverberation and chorus.
-
-    Args:
-        score: The file's bytes.
-        rate: Hz of the sound.
-        options: Further ones of the program, as "--preserve-silence".
-
-    Returns:
-        float32 `[frames, 2]`.
+    """What TiMidity++ makes of a MIDI file's bytes, float32 `[frames, 2]`, without its reverberation and chorus.
 
     Raises:
         FileNotFoundError: There is no timidity program.

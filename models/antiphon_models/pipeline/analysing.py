@@ -107,10 +107,7 @@ def new_sounds(folder: Path) -> list[SourceItem]:
 
 
 def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
-    """Computes a shard and writes it.
-
-    Returns:
-        "shard", "items" and "dead", how many, and "seconds" of sound.
+    """Computes a shard and writes it: "shard", "items" and "dead", how many, and "seconds" of sound.
 
     Raises:
         FileError: It cannot be written, or an analysis is there in another version.

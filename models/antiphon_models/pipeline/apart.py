@@ -41,14 +41,9 @@ def run_apart(
     what: str,
     watch: Callable[..., None] = lambda *_: None,
 ) -> None:
-    """Has a function called in a new process, and returns when it has returned.
+    """Has a function of a module called in a new process, with a `ParentLink` and plain data, and waits for its return.
 
-    Args:
-        work: A function of a module, called with a `ParentLink` and the arguments.
-        arguments: Plain data.
-        log: A file for what it prints.
-        what: What it does, for messages: "computes shards".
-        watch: Called with what it sends.
+    `log` is for what it prints, `what` it does, for messages: "computes shards"; `watch` is called with what it sends.
 
     Raises:
         FileError: It has failed, or the process has ended.

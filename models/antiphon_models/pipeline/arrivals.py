@@ -43,9 +43,7 @@ class FolderWatch:
     A file has arrived when its size and time have stayed for `SETTLE` seconds and, where the system can say so, no
     program has it open for writing. Links and what is hidden are left out, as are names that `done` has.
 
-    Args:
-        folder: It.
-        done: By name (size, time) of what was given out before.
+    `folder`: it; `done`: by name (size, time) of what was given out before.
     """
 
     def __init__(self, folder: Path, done: Mapping[str, tuple[int, int]]) -> None:
@@ -54,15 +52,7 @@ class FolderWatch:
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
     def look(self, now: float, take: Callable[[Arrival], bool]) -> int:
-        """Looks once.
-
-        Args:
-            now: Seconds of any clock.
-            take: Called with each file that has arrived; False leaves it for another time.
-
-        Returns:
-            How many were left.
-        """
+        """Looks once; how many were left. `take` is called with each file that has arrived; False leaves it."""
         seen: dict[str, tuple[tuple[int, int], float]] = {}
         left = 0
         for path in files_below(self._folder, *sorted(SOUND)):
@@ -88,15 +78,7 @@ class FolderWatch:
 
 
 def within(folder: Path, name: str, largest: int) -> Arrival:
-    """A file that a client has named.
-
-    Args:
-        folder: It has to be below this one.
-        name: Its path in the folder.
-        largest: Bytes.
-
-    Returns:
-        The file, which may be incomplete.
+    """A file, maybe incomplete, that a client has named by its path below the folder, of at most `largest` bytes.
 
     Raises:
         WireError: It is not there, not below the folder, a link, not a sound, or too large.

@@ -51,15 +51,9 @@ def run(
     workers: int = 2,
     options: Sequence[str] = (),
 ) -> None:
-    """Computes shards.
+    """Computes shards by `work`, a function of a module, with one of `RUNNERS`; `workers` are processes.
 
-    Args:
-        tasks: What is to be computed, in plain data.
-        log: A file for what Beam and its workers print.
-        work: A function of a module, which computes one of them.
-        runner: One of `RUNNERS`.
-        workers: Processes, of direct and dask.
-        options: Beam's own, such as "--dask_client_address=tcp://127.0.0.1:8786".
+    `log` is for what Beam and its workers print; `options` are Beam's, as "--dask_client_address=tcp://127.0.0.1:8786".
 
     Raises:
         FileError: The runner has failed.

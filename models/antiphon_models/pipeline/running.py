@@ -14,13 +14,7 @@ from antiphon.errors import FileError, UsageError
 from antiphon.library.shard_import import ANALYSES
 from antiphon.runtime.paths import write_atomic
 from antiphon_models.pipeline import runners
-from antiphon_models.pipeline.analysing import (
-    PREDICTIONS,
-    AnalysisTask,
-    analysis_tasks,
-    compute_analyses,
-    new_sounds,
-)
+from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds
 from antiphon_models.pipeline.gathering import SourceItem, gather, read_items, shard_of
 from antiphon_models.pipeline.place import claimed, remove_others
 from antiphon_models.pipeline.settings import PipelineSettings
@@ -66,19 +60,10 @@ def run(
     progress: Progress = lambda *_: None,
     begins: Callable[[int, Path], None] = lambda *_: None,
 ) -> PipelineReport:
-    """Runs steps.
+    """Runs some of `settings.STEPS`, in order, and says what there is now.
 
-    Args:
-        settings: The pipeline.
-        steps: Some of `settings.STEPS`, in order.
-        runner: One of `runners.RUNNERS`.
-        workers: Processes.
-        options: Beam's own.
-        progress: Called after each epoch of a training.
-        begins: Called before shards are computed, with how many and their folder.
-
-    Returns:
-        What there is now.
+    `progress` is called after each epoch of a training, `begins` before shards are computed, with how many and their
+    folder. `options` are Beam's own.
 
     Raises:
         FileError: Files cannot be read or written.
@@ -92,9 +77,14 @@ def run(
 
 
 def _run(
-    settings: PipelineSettings, steps: Sequence[str], runner: str, workers: int, options: Sequence[str],
-    progress: Progress, begins: Callable[[int, Path], None],
-) -> PipelineReport:  # fmt: skip
+    settings: PipelineSettings,
+    steps: Sequence[str],
+    runner: str,
+    workers: int,
+    options: Sequence[str],
+    progress: Progress,
+    begins: Callable[[int, Path], None],
+) -> PipelineReport:
     beam = _Beam(settings.out / LOG, runner, workers, options, begins)
     if tuple(steps) == ("predict",):  # of other sounds, which need no data set
         return _predicted(settings, beam, PipelineReport(str(settings.out), 0, 0, 0, {}, {}))
@@ -109,9 +99,15 @@ def _run(
     splits = dict(sorted(Counter(item.split for item in items if item.name not in dead).items()))
     report = PipelineReport(str(settings.out), len(items), len(there), computed, dead, splits)
     if "preprocess" in steps:
-        about = {"name": settings.name, "dataset": settings.gather.dataset, "settings": asdict(settings.preprocess),
-                 "items": len(items), "shards": [f"{FOLDER}/{task.path.name}" for task in there], "splits": splits,
-                 "dead": dead}  # fmt: skip
+        about = {
+            "name": settings.name,
+            "dataset": settings.gather.dataset,
+            "settings": asdict(settings.preprocess),
+            "items": len(items),
+            "shards": [f"{FOLDER}/{task.path.name}" for task in there],
+            "splits": splits,
+            "dead": dead,
+        }
         write_atomic(settings.out / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
     if "analyse" in steps:
         chosen = settings.analyse
@@ -166,9 +162,15 @@ def _analysed(
     dead = _dead(tasks)
     sounds = sum(len(task.items) for task in tasks)
     counts = {"sounds": sounds, "dead": len(dead), "shards": len(tasks), "computed": computed}
-    about = {"name": settings.name, "source": str(Path(first.source).absolute()), "analyses": dict(first.versions),
-             "antiphon": __version__, "sounds": sounds, "shards": [task.path.name for task in tasks],
-             "dead": dead}  # fmt: skip
+    about = {
+        "name": settings.name,
+        "source": str(Path(first.source).absolute()),
+        "analyses": dict(first.versions),
+        "antiphon": __version__,
+        "sounds": sounds,
+        "shards": [task.path.name for task in tasks],
+        "dead": dead,
+    }
     write_atomic(first.path.parent / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
     return replace(report, dead={**report.dead, **dead}, analysed={**report.analysed, step: counts})
 

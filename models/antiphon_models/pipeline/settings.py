@@ -32,12 +32,7 @@ LEAST_FRAMES = 8
 
 @dataclass(frozen=True, slots=True)
 class GatherSettings:
-    """Where the sounds are.
-
-    Attributes:
-        dataset: A name of `antiphon dataset list`.
-        path: Its folder.
-    """
+    """Where the sounds are. `dataset`: a name of `antiphon dataset list`; `path`: its folder."""
 
     dataset: str
     path: Path
@@ -65,9 +60,7 @@ class PreprocessSettings(MelSettings):
 class AnalyseSettings:
     """Settings of the step analyse.
 
-    Attributes:
-        analyses: Their names; none for all.
-        shards: Files that the items are shared among.
+    `analyses`: their names; none for all; `shards`: files that the items are shared among.
     """
 
     analyses: tuple[str, ...] = ()

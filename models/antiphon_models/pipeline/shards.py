@@ -103,12 +103,8 @@ def write_shard(
 ) -> None:
     """Writes a shard, whole or not at all.
 
-    Args:
-        task: What it is of.
-        fields: Its columns: name and Arrow type.
-        rows: By column.
-        about: What its metadata says, beside the task's digest.
-        beside: Files of JSON lines that are written before it, so that a shard that is there has them.
+    `about`: what its metadata says, beside the task's digest; `beside`: files of JSON lines that are written before it,
+    so that a shard that is there has them.
 
     Raises:
         FileError: It cannot be written.
@@ -130,10 +126,7 @@ def write_shard(
 
 
 def compute(task: ShardTask) -> dict[str, Any]:
-    """Computes a shard and writes it.
-
-    Returns:
-        "shard", "items" and "dead", how many, and "seconds" of sound.
+    """Computes a shard and writes it: "shard", "items" and "dead", how many, and "seconds" of sound.
 
     Raises:
         FileError: It cannot be written.
@@ -181,10 +174,14 @@ def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
     except (OSError, pyarrow.ArrowException) as error:
         raise FileError(f"{path} is no shard: {error}") from None
     return [
-        (row["name"], row["split"], tuple(row["labels"]),
-         np.frombuffer(row["mel"], "<f2").reshape(row["frames"], row["bands"]).astype(np.float32))
+        (
+            row["name"],
+            row["split"],
+            tuple(row["labels"]),
+            np.frombuffer(row["mel"], "<f2").reshape(row["frames"], row["bands"]).astype(np.float32),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def read_again(read: Callable[[], Result]) -> Result:

@@ -101,10 +101,16 @@ class MqttSource:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.MaximumPacketSize = 2 * LARGEST  # the broker drops what is larger
         async with aiomqtt.Client(
-            broker.host, broker.port, username=broker.user or None, password=broker.password or None,
-            keepalive=KEEPALIVE, protocol=aiomqtt.ProtocolVersion.V5, properties=properties, queue_type=Incoming,
+            broker.host,
+            broker.port,
+            username=broker.user or None,
+            password=broker.password or None,
+            keepalive=KEEPALIVE,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            properties=properties,
+            queue_type=Incoming,
             max_queued_incoming_messages=INCOMING,
-        ) as client:  # fmt: skip
+        ) as client:
             await client.subscribe([(f"{topic}/request", 1), (f"{topic}/request/#", 1)])
             publishing = asyncio.ensure_future(self._publish(client, stream))
             try:

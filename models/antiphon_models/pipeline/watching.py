@@ -22,17 +22,10 @@ def watch(
     counts: StreamCounts | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> dict[str, int]:
-    """Analyses what arrives, until SIGINT or SIGTERM.
+    """Analyses what arrives, until SIGINT or SIGTERM, and gives the counts.
 
-    Args:
-        settings: Settings of the table [watch].
-        journal: The file for results.
-        echo: Called with each line.
-        counts: What is counted, for those who look meanwhile.
-        ready: Called once what is set has been found usable.
-
-    Returns:
-        The counts.
+    `echo` is called with each line; `counts` are for those who look meanwhile; `ready` is called once what is set has
+    been found usable.
 
     Raises:
         FileError: The folder is not there, or the journal cannot be written.

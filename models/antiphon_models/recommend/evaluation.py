@@ -176,9 +176,7 @@ def skipped(
 class Course:
     """The tracks that a method gives a new person, one after another: the best by the plays so far, or the command's.
 
-    Args:
-        method: It.
-        first: The track that was heard first.
+    `method`: it; `first`: the track that was heard first.
     """
 
     def __init__(self, method: RecommendMethod, first: int) -> None:

@@ -174,10 +174,14 @@ class FactorsOfSound:
 
 def track_table(world: World) -> TrackTable:
     """The catalogue of a world before anything was learned from others."""
-    return TrackTable([
-        TrackRow(n, b"%d" % n, {"artist": f"a{world.artist[n]}", "genre": f"g{world.genre[n]}"}, 200.0, sound.tolist())
-        for n, sound in enumerate(world.sound)
-    ])  # fmt: skip
+    return TrackTable(
+        [
+            TrackRow(
+                n, b"%d" % n, {"artist": f"a{world.artist[n]}", "genre": f"g{world.genre[n]}"}, 200.0, sound.tolist()
+            )
+            for n, sound in enumerate(world.sound)
+        ]
+    )
 
 
 def learners(lists: Sequence[Sequence[int]], tracks: int, seed: int) -> dict[str, RecommendMethod]:
@@ -203,7 +207,4 @@ def methods(world: World, lists: Sequence[Sequence[int]], seed: int) -> Mapping[
     factors = found["ALS"]
     assert isinstance(factors, LeastSquares)
     heard = table_of(lists, len(world.artist)).sum(axis=0) > 0.0
-    return {
-        **found,
-        "factors of sound": FactorsOfSound(factors, world.sound, heard, seed),
-    }
+    return {**found, "factors of sound": FactorsOfSound(factors, world.sound, heard, seed)}

@@ -156,9 +156,14 @@ def sample(font: Path, take: SampleTake, out: Path) -> dict[str, Any]:
     zones: list[dict[str, Any]] = []
     at, low = GAP, 0
     with soundfile.SoundFile(
-        out / f"{take.name}.ogg", "w", take.rate, take.channels, format="OGG", subtype="VORBIS",
+        out / f"{take.name}.ogg",
+        "w",
+        take.rate,
+        take.channels,
+        format="OGG",
+        subtype="VORBIS",
         compression_level=1.0 - QUALITY,
-    ) as file:  # fmt: skip
+    ) as file:
         write(file, np.zeros((GAP, take.channels), np.float32))
         for root, top, whole in zip(take.roots, take.tops, played, strict=True):
             x = trim(whole, take.rate, take.longest)

@@ -41,9 +41,7 @@ _UNCHANGED = "copy A"
 class TransferCommand:
     """`antiphon run transfer` in one mode.
 
-    Attributes:
-        mode: The node's mode.
-        speed: Times real time of the last call, the reference's analysis and the files included.
+    `mode`: the node's mode; `speed`: times real time of the last call, the reference's analysis and the files included.
     """
 
     mode: str

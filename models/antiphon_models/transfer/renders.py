@@ -93,14 +93,9 @@ def play(notes: list[Note], program: int, soundfont: Path) -> F32:
 
 
 def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
-    """Tasks from songs and chorales.
+    """Tasks from songs and chorales of `data`, with pop909/ and jsb/.
 
-    Args:
-        data: The folder that holds pop909/ and jsb/.
-        soundfont: A key of `SOUNDFONTS`.
-        part: "tune" or "report"; they share neither songs nor pairs of instruments.
-        count: Tasks.
-        seed: Random seed.
+    The parts "tune" and "report" share neither songs nor pairs of instruments; `soundfont` is a key of `SOUNDFONTS`.
 
     Raises:
         FileError: Songs, chorales, the soundfont or FluidSynth are missing.

@@ -33,11 +33,12 @@ import {
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { completing, explaining, isMini, placeOf, type Vocabulary } from "./complete";
-import { type Fault, Lights, litField, type Step } from "./lights";
+import { type Fault, Lights, litField, type Part, type Step } from "./lights";
+import { reach } from "./parts";
 import { constructStyles } from "./styles";
 
 export interface Host {
-  run(): void;
+  run(what: What): void;
   stop(): void;
   save(): void;
   leave(): void;
@@ -45,12 +46,17 @@ export interface Host {
   vocabulary(): Vocabulary;
 }
 
+/** What of the script is run: all of it, the paragraph at the cursor, the statement there. */
+export type What = "all" | "block" | "line";
+
 export interface Editor {
   dom: HTMLElement;
   text(): string;
+  /** The text to run so that of a version a part alone is another, and how the rest is changed since. */
+  part(what: What, version: number): Part;
   show(text: string): void;
   /** The text as it is now is that of a version which was run. */
-  ran(version: number): void;
+  ran(version: number, part: Part): void;
   knows(version: number): boolean;
   light(steps: Step[]): void;
   dark(): void;
@@ -166,11 +172,13 @@ export function mount(text: string, host: Host): Editor {
   };
   const keys = Prec.highest(
     keymap.of([
-      { key: "Mod-Enter", run: does(host.run), preventDefault: true },
+      { key: "Mod-Enter", run: does(() => host.run("all")), preventDefault: true },
+      { key: "Alt-Enter", run: does(() => host.run("block")), preventDefault: true },
+      { key: "Shift-Enter", run: does(() => host.run("line")), preventDefault: true },
       { key: "Mod-.", run: does(host.stop), preventDefault: true },
       { key: "Mod-s", run: does(host.save), preventDefault: true },
       { key: "Tab", run: acceptCompletion },
-      // an open completion is closed first, by its own keys; the next Esc leaves, the one after it is the page's panic
+      // an open completion is closed first, by its own keys; the next Esc leaves
       { key: "Escape", run: (one) => completionStatus(one.state) === null && (host.leave(), true) },
     ]),
   );
@@ -214,7 +222,8 @@ export function mount(text: string, host: Host): Editor {
       lights.forget();
       view.setState(state(next));
     },
-    ran: (version) => lights.ran(version),
+    part: (what, version) => lights.part(version, what === "all" ? null : reach(view.state, what)),
+    ran: (version, part) => lights.ran(version, part),
     knows: (version) => lights.knows(version),
     light: (steps) => lights.add(steps),
     dark: () => lights.dark(),

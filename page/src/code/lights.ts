@@ -1,6 +1,7 @@
 // What plays is lit in the text at its time, also after the text was edited; and faults keep their place.
 import { ChangeSet, type EditorState, StateEffect, StateField, type Text } from "@codemirror/state";
 import { Decoration, type DecorationSet, EditorView, type ViewUpdate } from "@codemirror/view";
+import { alone, partOf } from "./parts";
 
 /** A step that is played: from and until in milliseconds of the page's clock, and places as the server counts them. */
 export interface Step {
@@ -12,6 +13,11 @@ export interface Fault {
   line: number;
   sentence: string;
   picture: string;
+}
+/** A text that is run, and what has to be changed in it for the text as it is now. */
+export interface Part {
+  doc: Text;
+  changes: ChangeSet;
 }
 interface Version {
   number: number;
@@ -52,16 +58,23 @@ export class Lights {
 
   constructor(private readonly view: () => EditorView) {}
 
-  /** The text as it is now is that of a version. */
-  ran(number: number): void {
-    const { doc } = this.view().state;
+  /** The text with the changes of a range since a version, all of them for null; and the changes that wait. */
+  part(number: number, range: { from: number; to: number } | null): Part {
+    const { state } = this.view();
+    const version = this.versions.find((one) => one.number === number);
+    if (!range) return { doc: state.doc, changes: ChangeSet.empty(state.doc.length) };
+    return version ? partOf(version.doc, version.changes, range) : alone(state, range);
+  }
+
+  /** A text is that of a version. */
+  ran(number: number, { doc, changes }: Part): void {
     const text = doc.toString();
     let units: number[] | null = null;
     if (/[\ud800-\udfff]/.test(text)) {
       units = [0];
       for (const character of text) units.push(units[units.length - 1]! + character.length);
     }
-    this.versions = [{ number, doc, changes: ChangeSet.empty(doc.length), units }, ...this.versions].slice(0, KEPT);
+    this.versions = [{ number, doc, changes, units }, ...this.versions].slice(0, KEPT);
   }
 
   knows(number: number): boolean {

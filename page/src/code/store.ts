@@ -1,10 +1,10 @@
 // The script in the editor, what the server says of it, and how it is asked: without preact, so that it can be read alone.
 import { computed, signal } from "@preact/signals";
 import { delay, listening } from "../audio";
-import { ask, parts } from "../link";
+import { ask, forgetToken, lacksToken, parts, sentence, token } from "../link";
 import { beatNow, bpm, graph, type Param, patches, say } from "../model";
 import type { Vocabulary } from "./complete";
-import type { Editor } from "./editor";
+import type { Editor, What } from "./editor";
 
 export interface LiveState {
   on: boolean;
@@ -52,10 +52,10 @@ export const me = sessionStorage.getItem("code-by") ?? Math.random().toString(36
 sessionStorage.setItem("code-by", me);
 const words = signal<Omit<Vocabulary, "nodes" | "patches" | "sounds"> | null>(null);
 const sounds = signal<Record<string, string[]>>({});
-const token = () => sessionStorage.getItem("token") ?? "";
 
 interface Answer {
   status: number;
+  tokenless?: boolean;
   data: Record<string, unknown>;
 }
 
@@ -66,7 +66,7 @@ async function request(method: string, path: string, body?: unknown): Promise<An
   try {
     const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
     const data = answer.status === 204 ? {} : ((await answer.json()) as Record<string, unknown>);
-    return { status: answer.status, data };
+    return { status: answer.status, tokenless: lacksToken(answer), data };
   } catch {
     return { status: 0, data: { error: "the server does not answer" } };
   }
@@ -80,8 +80,8 @@ async function asOwner(again: () => void, method: string, path: string, body?: u
     return null;
   }
   const answer = await request(method, path, body);
-  if (answer.status === 401 || (answer.status === 403 && live.value?.on !== false) || answer.status === 429) {
-    sessionStorage.removeItem("token");
+  if (answer.tokenless) {
+    forgetToken();
     refusal.value = String(answer.data.error ?? "");
     wanted.value = again;
     return null;
@@ -93,26 +93,44 @@ export function useOwnersToken(given: string): void {
   const next = wanted.value;
   wanted.value = null;
   sessionStorage.setItem("token", given);
+  editor.value?.focus();
   next?.();
 }
 
 function wrong(answer: Answer): boolean {
   if (answer.status >= 200 && answer.status < 300) return false;
-  say(String(answer.data.error ?? `the server answered ${answer.status}`));
+  say(sentence(String(answer.data.error ?? `the server answered ${answer.status}`)));
   return true;
 }
 
 // ---- run and stop
 
-export async function run(): Promise<void> {
+/** Beats at whose multiples what is run begins; kept in this browser. */
+export const quantum = signal(Number(localStorage.getItem("code-quantum") ?? 1));
+quantum.subscribe((beats) => localStorage.setItem("code-quantum", String(beats)));
+const MINE = "code-versions";
+const KEPT_VERSIONS = 8;
+/** Versions that this browser ran, whose errors are shown here. */
+const mine = signal<number[]>(JSON.parse(sessionStorage.getItem(MINE) ?? "[]"));
+/** Whether the text is as it was run last: what was wrong with it then may be mended since. */
+const asRun = signal(true);
+export const fault = computed(() => {
+  const found = live.value?.fault ?? null;
+  return found && asRun.value && mine.value.includes(found.version) ? found : null;
+});
+
+export async function run(what: What): Promise<void> {
   const one = editor.value;
   if (!one || !live.value?.on) return;
   const version = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) + 1;
-  const script = one.text();
-  const body = { text: script, version, name: plain(name.value), by: me };
-  one.ran(version);
+  const part = one.part(what, live.value.playing ? live.value.version : 0);
+  const body = { text: part.doc.toString(), version, name: plain(name.value), by: me, quantum: quantum.value };
+  one.ran(version, part);
+  mine.value = [...mine.value, version].slice(-KEPT_VERSIONS);
+  sessionStorage.setItem(MINE, JSON.stringify(mine.value));
+  asRun.value = true;
   printed.value = [];
-  const answer = await asOwner(() => void run(), "POST", "/api/live/eval", body);
+  const answer = await asOwner(() => void run(what), "POST", "/api/live/eval", body);
   if (answer) wrong(answer);
 }
 
@@ -146,6 +164,7 @@ function keep(): void {
 
 export function changed(next: string): void {
   text.value = next;
+  asRun.value = false;
   keep();
 }
 
@@ -159,6 +178,7 @@ function show(which: string, original: string, shown: string): void {
   saved.value = original;
   text.value = shown;
   editor.value?.show(shown);
+  asRun.value = false;
   keep();
 }
 
@@ -224,7 +244,12 @@ export async function showRunning(): Promise<void> {
   const { name: which, text: shown, version } = answer.data as { name: string; text: string; version: number };
   const original = (await fetched(which || "untitled")) ?? "";
   show(which || "untitled", original, shown);
-  editor.value?.ran(version);
+  ran(version);
+}
+
+function ran(version: number): void {
+  const one = editor.value;
+  if (one) one.ran(version, one.part("all", 0));
 }
 
 // ---- the room opens
@@ -260,7 +285,7 @@ export async function recognise(): Promise<void> {
   const one = editor.value;
   if (!one || !live.value?.playing || one.knows(live.value.version) || !token()) return;
   const { status, data } = await request("GET", "/api/live/script");
-  if (status === 200 && data.text === one.text()) one.ran(Number(data.version));
+  if (status === 200 && data.text === one.text()) ran(Number(data.version));
 }
 
 function range(param: Param): string {
@@ -289,7 +314,8 @@ export function vocabulary(): Vocabulary {
 // ---- what the server reports
 
 parts.set("live", (part) => {
-  live.value = { on: true, start: "", ...(part as Partial<LiveState>) } as LiveState;
+  // whether scripts are taken from here the feed does not say, for it is the same for all pages
+  live.value = { on: false, start: "", ...live.value, ...(part as Partial<LiveState>) } as LiveState;
   if (!live.value.playing) editor.value?.dark();
 });
 parts.set("steps", (part) => {

@@ -8,6 +8,7 @@ import {
   changed,
   editor,
   enterRoom,
+  fault,
   firstText,
   fresh,
   live,
@@ -15,6 +16,7 @@ import {
   name,
   openSet,
   printed,
+  quantum,
   recognise,
   refusal,
   revert,
@@ -38,7 +40,7 @@ async function load(room: HTMLElement): Promise<void> {
   const [{ mount: made }] = (await Promise.all([import(EDITOR), enterRoom()])) as [{ mount: typeof mount }, void];
   const first = await firstText();
   editor.value ??= made(first, {
-    run: () => void run(),
+    run: (what) => void run(what),
     stop: () => void stop(),
     save: () => void save(),
     leave: () => document.querySelector<HTMLElement>(".code")?.focus(),
@@ -60,8 +62,7 @@ export function Code() {
     } else load(room).catch(() => (failed.value = "The editor cannot be loaded; read the page again."));
   }, []);
   useSignalEffect(() => {
-    const now = live.value;
-    editor.value?.fault(now?.fault?.version ?? 0, now?.fault ?? null);
+    editor.value?.fault(fault.value?.version ?? 0, fault.value);
   });
   return (
     <main class="code" aria-label="Code" tabIndex={-1}>
@@ -83,9 +84,17 @@ function Tools() {
   const known = sets.value.some((one) => one.name === name.value);
   return (
     <div class="code-tools">
-      <button class="call" disabled={!on} title="Ctrl or ⌘ with Enter" onClick={() => void run()}>
-        Run on the bar
-      </button>
+      <span class="group">
+        <button class="call" disabled={!on} title="Ctrl or ⌘ with Enter" onClick={() => void run("all")}>
+          Run
+        </button>
+        <button
+          disabled={!on}
+          title="Alt with Enter: the lines around the cursor. Shift with Enter: the statement there"
+          onClick={() => void run("block")}>
+          Block
+        </button>
+      </span>
       <button
         disabled={!on || !(live.value?.playing || live.value?.reading)}
         title="Ctrl or ⌘ with ."
@@ -119,6 +128,16 @@ function Tools() {
         <button onClick={() => void saveAs()}>Save as…</button>
         {unsaved.value && known && <button onClick={revert}>Revert</button>}
       </span>
+      <span class="group">
+        <select
+          aria-label="When it begins"
+          value={String(quantum.value)}
+          onChange={(event) => (quantum.value = Number(event.currentTarget.value))}>
+          <option value="1">on the beat</option>
+          <option value="0">on the bar</option>
+          <option value="16">on four bars</option>
+        </select>
+      </span>
       {unsaved.value && text.value && <small class="draft">not saved, kept in this browser</small>}
     </div>
   );
@@ -127,8 +146,7 @@ function Tools() {
 function Off() {
   return (
     <p class="off" role="note">
-      This server evaluates no scripts. End it, and start it with <code>antiphon serve --live</code> on its machine;
-      then what you run here plays. Until then you can read, edit and save.
+      No script is run from here: {live.value?.start.replaceAll("`", "")}. You can read and edit.
     </p>
   );
 }
@@ -149,7 +167,8 @@ function Token() {
           {refusal.value
             ? `Not taken: ${refusal.value}.`
             : "A script is a program that runs with your rights, so this needs your token once."}{" "}
-          It is in the file <code>token</code> of the configuration folder.
+          It is in the file <code>token</code> of the configuration folder; <code>antiphon page</code> opens a page that
+          needs none.
         </span>
         <input ref={field} type="password" autocomplete="off" aria-label="Token" />
       </label>
@@ -166,23 +185,23 @@ function Token() {
 function Status() {
   const now = live.value;
   if (!now?.on) return null;
-  const fault = now.fault;
+  const wrong = fault.value;
   const mine = now.by === me;
   const title = now.name || "a script";
   return (
     <div class="code-status">
       <p role="status">
-        {fault && (
-          <button class="fault" onClick={() => editor.value?.focus(fault.line)}>
-            {fault.line ? `Line ${fault.line}: ` : ""}
-            {fault.sentence}
+        {wrong && (
+          <button class="fault" onClick={() => editor.value?.focus(wrong.line)}>
+            {wrong.line ? `Line ${wrong.line}: ` : ""}
+            {wrong.sentence}
           </button>
         )}
-        {fault && now.playing && (
-          <span>{fault.version === now.version ? "The rest plays on." : "The last good version plays on."}</span>
+        {wrong && now.playing && (
+          <span>{wrong.version === now.version ? "The rest plays on." : "The last good version plays on."}</span>
         )}
-        {!now.playing && !now.reading && !fault && (
-          <span class="soft">Nothing plays. Ctrl or ⌘ with Enter runs the whole script on the next bar.</span>
+        {!now.playing && !now.reading && !wrong && (
+          <span class="soft">Nothing plays. Ctrl or ⌘ with Enter runs the script, Alt with Enter the lines here.</span>
         )}
         {now.reading && <span>It is read…</span>}
         {now.playing && !now.reading && (

@@ -1,6 +1,6 @@
 // Requests of this room: with the token where one is known, and asking for it where the server wants it.
 import { signal } from "@preact/signals";
-import { token } from "../link";
+import { forgetToken, lacksToken, token } from "../link";
 import { say } from "../model";
 
 /** Why the token is asked for; "" while it is not. */
@@ -34,8 +34,9 @@ function sentence(text: string, status: number): string {
 }
 
 /** Whether the token is missing or wrong; then the page asks for it, and the request goes out again. */
-function locked(status: number, text: string): boolean {
-  if (status !== 401 && status !== 403) return false;
+function locked(challenged: boolean, status: number, text: string): boolean {
+  if (!challenged) return false;
+  forgetToken();
   asked.value =
     status === 401 ? "Work on files changes something on the server, so it needs the token." : sentence(text, status);
   return true;
@@ -57,7 +58,7 @@ export async function request<T>(
       });
       const text = await answer.text();
       if (answer.ok) return (text ? JSON.parse(text) : {}) as T;
-      if (!locked(answer.status, text)) {
+      if (!locked(lacksToken(answer), answer.status, text)) {
         refused(sentence(text, answer.status), answer.status);
         return null;
       }
@@ -79,23 +80,23 @@ export function send(path: string, file: File, progress: (share: number) => void
   let running: XMLHttpRequest | null = null;
   let ended = false;
   const once = () =>
-    new Promise<[number, string]>((resolve) => {
+    new Promise<[number, string, boolean]>((resolve) => {
       const mine = new XMLHttpRequest();
       running = mine;
       mine.open("POST", path);
       for (const [name, value] of Object.entries(headers())) mine.setRequestHeader(name, value);
       mine.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
-      mine.onload = () => resolve([mine.status, mine.responseText]);
-      mine.onerror = mine.onabort = () => resolve([0, ""]);
+      mine.onload = () => resolve([mine.status, mine.responseText, !!mine.getResponseHeader("WWW-Authenticate")]);
+      mine.onerror = mine.onabort = () => resolve([0, "", false]);
       mine.send(file);
     });
   const all = async () => {
     for (;;) {
       if (ended) return "cancelled";
-      const [status, text] = await once();
+      const [status, text, challenged] = await once();
       if (ended) return "cancelled";
       if (status >= 200 && status < 300) return "";
-      if (!locked(status, text)) return sentence(text, status);
+      if (!locked(challenged, status, text)) return sentence(text, status);
       await given();
     }
   };

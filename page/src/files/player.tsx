@@ -31,7 +31,7 @@ import { clock, contentOf } from "./state";
 
 const STEP = 1; // seconds of an arrow key, a tenth of it with Shift
 const DRAG = 6; // pixels after which a press is a drag
-const TITLE = "Space plays, A and B switch, L loops, I and O set the region's ends, arrows move. Esc is panic.";
+const TITLE = "Space plays, A and B switch, L loops, I and O set the region's ends, arrows move.";
 
 Object.assign(window, { antiphonPlayer: measured });
 
@@ -70,7 +70,7 @@ export function Player() {
     if (!act) return;
     if (!event.repeat || event.key.startsWith("Arrow")) act();
     event.preventDefault();
-    event.stopPropagation(); // Space is panic elsewhere, and letters are the piano's keys
+    event.stopPropagation(); // Space starts and stops the beat elsewhere, and letters are the piano's keys
   };
   return (
     <section
@@ -79,7 +79,7 @@ export function Player() {
       tabIndex={0}
       aria-label={`Player. ${TITLE}`}
       onKeyDown={pressed}
-      // after a click Space is to play and pause, not to panic, so the player keeps the focus
+      // after a click Space is to play and pause, not to stop the beat, so the player keeps the focus
       onClick={(event) => event.detail > 0 && !(event.target as HTMLElement).closest("input") && box.current!.focus()}>
       <Bar now={now} />
       <Pictures now={now} />

@@ -1,6 +1,6 @@
 // The library as the page knows it: the map, what is selected and what plays, what comes next.
 import { computed, signal } from "@preact/signals";
-import { ask, useToken } from "../link";
+import { ask, lacksToken, token, useToken } from "../link";
 
 export interface Track {
   id: number;
@@ -68,7 +68,7 @@ export async function load(): Promise<void> {
 }
 
 function headers(): Record<string, string> {
-  const known = sessionStorage.getItem("token");
+  const known = token();
   return known ? { Authorization: `Bearer ${known}` } : {};
 }
 
@@ -76,7 +76,7 @@ async function post<T>(path: string, body: unknown): Promise<T | null> {
   problem.value = "";
   try {
     const answer = await fetch(path, { method: "POST", headers: headers(), body: JSON.stringify(body) });
-    if (answer.status === 401 || answer.status === 403) {
+    if (lacksToken(answer)) {
       tokenNeeded.value = true;
       return null;
     }
@@ -93,6 +93,11 @@ async function post<T>(path: string, body: unknown): Promise<T | null> {
 export function giveToken(text: string): void {
   tokenNeeded.value = false;
   useToken(text);
+}
+
+/** Has the sound files of the library's folder added and analysed, and placed. */
+export async function analyse(): Promise<void> {
+  if (await post("/api/library/analyse", {})) void load();
 }
 
 export async function placeAnew(): Promise<void> {

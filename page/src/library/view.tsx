@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { MapCanvas } from "./map";
 import {
+  analyse,
   artists,
   choose,
   following,
@@ -197,31 +198,35 @@ function TokenField() {
 function State() {
   const found = map.value;
   if (!found) return <p class="soft">{problem.value ? "" : "Reading the library…"}</p>;
+  if (found.placing)
+    return (
+      <p class="soft" role="status">
+        Sounds are analysed and placed; this takes a minute for an hour of sound.
+      </p>
+    );
   if (!found.tracks.length) {
     return (
       <p class="soft">
         {found.unplaced ? (
-          <>
-            {found.unplaced} tracks, none analysed yet: <code>antiphon library analyse</code>
-          </>
+          <>{found.unplaced} tracks, none analysed yet.</>
         ) : (
           <>
-            The library is empty: <code>antiphon library add FOLDER</code>, then <code>antiphon library analyse</code>
+            The library is empty. Put sounds into its folder, or add others by <code>antiphon library add FOLDER</code>.
           </>
-        )}
+        )}{" "}
+        <button class="call" onClick={() => void analyse()}>
+          Add and analyse
+        </button>
       </p>
     );
   }
-  if (found.placing)
-    return (
-      <p class="soft" role="status">
-        Placing the tracks; this takes a minute for ten thousand.
-      </p>
-    );
   return (
     <p class="soft state">
       {found.tracks.length} tracks{found.unplaced ? `, ${found.unplaced} more not analysed` : ""}
       {!found.placed && <button onClick={() => void placeAnew()}>Place by likeness</button>}
+      <button title="The sound files of the library's folder, and what was captured" onClick={() => void analyse()}>
+        Add and analyse
+      </button>
     </p>
   );
 }

@@ -84,11 +84,11 @@ def play(
 
 def left(events: Sequence[tuple[float, Event]]) -> set[int]:
     """Notes that were begun and never ended; raises when one is begun twice or ended without beginning."""
-    sounding: set[int] = set()
+    sounding: set[tuple[int, int]] = set()
     for _, event in events:
         if event.kind == "on":
-            assert event.number not in sounding
-            sounding.add(event.number)
+            assert (event.channel, event.number) not in sounding
+            sounding.add((event.channel, event.number))
         else:
-            sounding.remove(event.number)
-    return sounding
+            sounding.remove((event.channel, event.number))
+    return {number for _, number in sounding}

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.jobs import prepare_processor
@@ -30,7 +29,7 @@ WHOLE = play(TUNE, 40)
 
 def test_it_begins_with_the_beat_after_the_melody_did() -> None:
     late = [BeatNote(n.start + 4.3, n.end + 4.3, n.pitch, n.velocity) for n in TUNE]
-    assert play(late, 24)[0][0] == pytest.approx(5.0, abs=1e-9)
+    assert play(late, 24, {"humanise": 0.0})[0][0] == pytest.approx(5.0, abs=1e-9)
     assert play([], 24) == []
 
 
@@ -39,7 +38,9 @@ def test_every_note_begins_on_the_grid_to_the_frame(style: str) -> None:
     grid = 3 if style == "swing" else 4
     # a frame that is no whole part of a beat: an onset is the first frame at which its beat has come
     for tempo in (120.0, 97.3):
-        begun = [at for at, event in play(TUNE, 32, {"style": style}, tempo=tempo) if event.kind == "on"]
+        begun = [
+            at for at, event in play(TUNE, 32, {"style": style, "humanise": 0.0}, tempo=tempo) if event.kind == "on"
+        ]
         assert len(begun) > 40
         frames = RATE * 60.0 / tempo
         for at in begun:
@@ -65,7 +66,7 @@ def test_a_chord_is_decided_before_its_beat() -> None:
     same = [BeatNote(8.0 + n, 8.9 + n, p, 0.7) for n, p in enumerate((76, 79, 76, 79))]
     one, two = ({(at, e.number) for at, e in play([*before, *end], 12) if e.kind == "on"} for end in (other, same))
     assert {x for x in one if x[0] < 8} == {x for x in two if x[0] < 8}
-    struck = [{p % 12 for at, p in notes if at == 8.0} for notes in (one, two)]
+    struck = [{p % 12 for at, p in notes if 8.0 <= at < 8.2} for notes in (one, two)]
     # only a note that would rub against the melody may be left out
     assert struck[0] <= struck[1] or struck[1] <= struck[0]
 
@@ -95,7 +96,8 @@ def test_a_stopped_clock_plays_nothing_and_starts_again() -> None:
 def test_it_rests_when_nobody_plays_and_ends_its_notes() -> None:
     events = play(tune("C1 E1 G1 E1"), 40, {"patience": 2})
     assert left(events) == set()
-    assert 10 < max(at for at, e in events if e.kind == "on") < 13
+    # two bars of patience to the bar line, and a cadence of two bars
+    assert 12 < max(at for at, e in events if e.kind == "on") < 21
 
 
 def test_loudness_follows() -> None:
@@ -111,9 +113,10 @@ def test_density_register_and_seed() -> None:
     def on(**given: float) -> list[tuple[float, int]]:
         return [(at, e.number) for at, e in play(TUNE, 32, dict(given)) if e.kind == "on"]
 
-    assert len(on(density=1.0)) > 1.5 * len(on()) > 2.0 * len(on(density=0.0))
+    assert len(on(density=1.0)) > 1.25 * len(on()) > 1.5 * len(on(density=0.0))
+    assert len(on(intensity=1.0)) > 1.25 * len(on()) > 1.5 * len(on(intensity=0.0))
     rise = sum(p for _, p in on(register=-9)) / len(on(register=-9)) - sum(p for _, p in on()) / len(on())
-    assert rise == pytest.approx(-9, abs=2)
+    assert rise == pytest.approx(-9, abs=3)
     assert on(seed=1) == on()
     assert on(seed=2) != on()
 
@@ -179,7 +182,7 @@ def test_it_costs_next_to_nothing() -> None:
 def test_a_note_that_is_never_ended_is_not_waited_for() -> None:
     events = play([BeatNote(0.0, 1e6, 60, 0.7)], 40, {"patience": 3})
     assert left(events) == set()
-    assert max(at for at, _ in events) < 18
+    assert max(at for at, _ in events) < 26
 
 
 @pytest.mark.parametrize("tempo", [61.0, 120.0, 183.7])
@@ -188,7 +191,7 @@ def test_it_is_never_late_whatever_the_melody_does(tempo: float) -> None:
     loose = [BeatNote(n.start + 0.137 + 0.31 * (k % 3), n.end + 0.2, n.pitch, n.velocity) for k, n in enumerate(TUNE)]
     for style, grid in (("pop", 4), ("swing", 3)):
         frames = RATE * 60.0 / tempo
-        events = play(loose, 24, {"style": style}, (512, 1, 37, 256, 100), tempo)
+        events = play(loose, 24, {"style": style, "humanise": 0.0}, (512, 1, 37, 256, 100), tempo)
         begun = [round(at * frames) for at, event in events if event.kind == "on"]
         assert len(begun) > 40
         assert all(0.0 <= at - round(at / frames * grid) / grid * frames < 1.0 + 1e-3 for at in begun)
@@ -205,7 +208,7 @@ def test_a_bend_of_the_melody_is_another_pitch_for_the_harmony() -> None:
         io.time.sample, io.time.beat = at, at / RATE * 2.0
         io.events_in[:] = events
         node.process(io)
-        assert list(node._player.listener.sounding) == ([60] if at == 0 else [])
+        assert list(node._band.listener.sounding) == ([60] if at == 0 else [])
     assert node._melody.onsets[0, 0] == 1.0
     assert node._melody.onsets[0, 11] == 0.0
     assert node._melody.durations[0, 0] > 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import mido
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from antiphon.api import AntiphonError
 from antiphon_accompany.chords import KEYS, parse
 from antiphon_accompany.files import Section, accompany_file, offset
-from antiphon_accompany.midifiles import NAME, accompany_midi, bars, read
+from antiphon_accompany.midifiles import accompany_midi, bars, read
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.styles import STYLES
 from antiphon_models.accompany.measures import chords_of, clash, texture
@@ -52,7 +53,7 @@ def test_all_that_was_in_the_file_stays(tmp_path: Path, kind: int) -> None:
     before, after = mido.MidiFile(source), mido.MidiFile(target)
     assert [list(t) for t in after.tracks[: len(before.tracks)]] == [list(t) for t in before.tracks]
     assert len(after.tracks) == len(before.tracks) + 1
-    assert after.tracks[-1].name == NAME
+    assert after.tracks[-1].name == "piano"
     assert after.ticks_per_beat == before.ticks_per_beat
     assert {m.channel for m in after.tracks[-1] if m.type == "note_on"}.isdisjoint({2, 9})
 
@@ -130,12 +131,12 @@ def test_a_melody_beside_the_grid_is_found(tmp_path: Path) -> None:
     for late in (40, 131, 304):
         source = write(tmp_path / "in.mid", song, 1, 4, late)
         assert offset(read(source).melody) == pytest.approx(late / 480, abs=0.02)
-        made = accompany_midi(source, tmp_path / "out.mid").notes
+        made = accompany_midi(source, tmp_path / "out.mid", {"humanise": 0.0}).notes
         assert all(abs((n.start - late / 480) * 4 - round((n.start - late / 480) * 4)) < 0.1 for n in made)
 
 
 def test_sections_change_the_meter() -> None:
-    made = accompany_file(TUNE, {"style": "waltz"}, sections=[Section(0.0, 4), Section(16.0, 3)])
+    made = accompany_file(TUNE, {"style": "waltz", "humanise": 0.0}, sections=[Section(0.0, 4), Section(16.0, 3)])
     lowest = {n.start for n in made if n.pitch < 50}
     assert {16.0, 19.0, 22.0, 25.0} <= lowest
 
@@ -188,3 +189,51 @@ def read_last(path: Path) -> list[BeatNote]:
             made.append(BeatNote(open_.pop(message.note) / 480, at / 480, message.note))
     assert not open_
     return made
+
+
+def test_a_band_on_given_chords_by_the_command(tmp_path: Path) -> None:
+    source, target, chords = write(tmp_path / "in.mid", TUNE), tmp_path / "out.mid", tmp_path / "chords.txt"
+    command(
+        "run",
+        "accompany",
+        source,
+        target,
+        "-p",
+        "style=bossa",
+        "-p",
+        "parts=piano,bass,drums",
+        "--chords",
+        "| C Am | F G7 |",
+        "--chords-out",
+        chords,
+    )
+    tracks = {track.name: track for track in mido.MidiFile(target).tracks}
+    assert {"Flute", "piano", "bass", "drums"} <= set(tracks)
+    channels = {name: {m.channel for m in track if not m.is_meta} for name, track in tracks.items()}
+    assert channels["drums"] == {9}
+    assert not channels["piano"] & channels["bass"]
+    lines = [line.split() for line in chords.read_text().splitlines()]
+    assert [label for _, _, label in lines[:5]] == ["C:maj", "A:min", "F:maj", "G:7", "C:maj"]
+    # 96 bpm for two bars, then 80
+    assert [float(start) for start, _, _ in lines[3:5]] == pytest.approx([3.75, 5.0], abs=1e-4)
+    again = tmp_path / "again.mid"
+    command("run", "accompany", source, again, "--chords", chords, "--chords-out", tmp_path / "lead.musicxml")
+    score = ElementTree.parse(tmp_path / "lead.musicxml")
+    assert len(score.findall(".//measure")) == 8
+    assert [h.find("kind").text for h in score.findall(".//harmony")[:4]] == ["major", "minor", "major", "dominant"]
+    with pytest.raises(AntiphonError, match="'H7' is no chord"):
+        command("run", "accompany", source, tmp_path / "x.mid", "--chords", "| C H7 |")
+
+
+def test_the_melody_is_found_among_tracks(tmp_path: Path) -> None:
+    low = [BeatNote(n.start, n.end, n.pitch - 36) for n in TUNE]
+    path = tmp_path / "two.mid"
+    one, two = mido.MidiFile(write(tmp_path / "low.mid", low)), mido.MidiFile(write(tmp_path / "high.mid", TUNE))
+    one.tracks[1].name = ""
+    one.tracks.append(two.tracks[1])
+    one.tracks[2].name = ""
+    one.save(path)
+    assert read(path).track == 2
+    one.tracks[1].name = "Vocals"
+    one.save(path)
+    assert read(path).track == 1

@@ -111,14 +111,7 @@ class CharacterRun(AnalysisRun):
 def combine_measures(
     loudness: float, onsets: PulseMeasures, sound: ToneMeasures, exponent: float | None
 ) -> dict[str, Any]:
-    """The quantities of a sound by its measures.
-
-    Args:
-        loudness: LUFS.
-        onsets: Onsets of its flux.
-        sound: Sound of its spectra.
-        exponent: Of `fluctuation.exponent`; None leaves it out.
-    """
+    """The quantities of a sound by its measures: LUFS, its flux and spectra; `exponent` None leaves that out."""
     loud = _share(loudness, *LOUD)
     rate, flux = _share(onsets.rate, 0.0, RATE_FULL), _share(onsets.flux, 0.0, FLUX_FULL)
     bright = _share(np.log(sound.brightness), *np.log(BRIGHT))

@@ -20,12 +20,8 @@ SHORTEST, LONGEST, FACTOR = 0.31, 8.8, 1.1
 def exponent(levels: NDArray[np.floating]) -> float | None:
     """The mean scaling exponent over all spans of which the sound holds two or more.
 
-    Args:
-        levels: `[n]`, the standard deviation of the samples of each `BLOCK`.
-
-    Returns:
-        About .5 for levels that are independent, 1.5 for levels that wander, less than .5 where a beat repeats; None
-        for sound that is too short or does not fluctuate.
+    About .5 for levels (the standard deviation of each `BLOCK`) that are independent, 1.5 for levels that wander, less
+    than .5 where a beat repeats; None for sound that is too short or does not fluctuate.
     """
     walk = np.cumsum(np.asarray(levels, np.float64) - np.mean(levels)) if len(levels) else np.zeros(0)
     spans, fluctuations = [], []

@@ -84,9 +84,11 @@ def measures(flux: F64) -> PulseMeasures:
     parts = [above[first : first + _WINDOW] for first in range(0, max(1, len(above) - _STEP), _STEP)]
     clear = [_clarity(part) for part in parts]
     return PulseMeasures(
-        mean, _onsets(flux) / (len(flux) / FRAMES_PER_SECOND), float(np.mean(clear)),
+        mean,
+        _onsets(flux) / (len(flux) / FRAMES_PER_SECOND),
+        float(np.mean(clear)),
         float(top.mean()) / mean if mean > 1e-9 else 1.0,
-    )  # fmt: skip
+    )
 
 
 def _onsets(flux: F64) -> int:

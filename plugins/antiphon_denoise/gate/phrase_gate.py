@@ -44,11 +44,7 @@ class PhraseGate:
     """
 
     def __init__(self, pace: float = 1.0) -> None:
-        """Scales all time constants to the hop length.
-
-        Args:
-            pace: Hops in 13.3 ms.
-        """
+        """Scales all time constants to a hop of which `pace` take 13.3 ms."""
         self._fade_open, self._fade_closed = _FADE_OPEN ** (1.0 / pace), _FADE_CLOSED ** (1.0 / pace)
         self._window, self._warm_up, self._hold = round(_WINDOW * pace), round(_WARM_UP * pace), round(_HOLD * pace)
         self._smooth = 1.0 - (1.0 - _SMOOTH) ** (1.0 / pace)
@@ -66,16 +62,7 @@ class PhraseGate:
         self._closed = True
 
     def update(self, power: F32, gain: F32, level: float) -> float:
-        """Takes one hop.
-
-        Args:
-            power: `[bins]` power spectrum.
-            gain: `[bins]` gain of the spectral gate, 0 to 1.
-            level: Mean power of the hop.
-
-        Returns:
-            1.0 where the gate is open, 0.0 where it is closed.
-        """
+        """Takes a hop of power `[bins]` and the spectral gate's gains, 0 to 1; 1.0 where open, else 0.0."""
         passed = denoise_passed_power(power, gain, BINS)
         floor = self._floor(level)
         if self._closed:

@@ -12,11 +12,7 @@ SECONDS = 0.5
 
 
 class RecentSpectra:
-    """A ring of the power spectra of the last `SECONDS`.
-
-    Attributes:
-        mean: `[bins]` result of `take`.
-    """
+    """A ring of the power spectra of the last `SECONDS`. `mean`: `[bins]` result of `take`."""
 
     def __init__(self, grid: SpectrumSizes, rate: int) -> None:
         self._grid = grid
@@ -38,11 +34,7 @@ class RecentSpectra:
     def take(self, when: int) -> bool:
         """mean ← mean power of the frames within the half second before a sample; of the newest frame where none fits.
 
-        Args:
-            when: Number of the sample, counted from the last `clear`.
-
-        Returns:
-            False where no frame had ended by then.
+        False where no frame had ended by then. `when` counts from the last `clear`.
         """
         hop, size = self._grid.hop, self._grid.size
         last = min(when // hop, self._count) - 1

@@ -57,15 +57,7 @@ class SuppressionLimit:
         self._hops = 0
 
     def update(self, level: float, removed: float) -> float:
-        """Takes one hop.
-
-        Args:
-            level: Mean power of the frame.
-            removed: Mean power that the gate would remove from it.
-
-        Returns:
-            The share of that removal that is allowed, 0 to 1.
-        """
+        """The share, 0 to 1, of the gate's removal that is allowed in a frame; both are mean powers."""
         short_share_db = 10.0 * math.log10(self._short.update(level, removed) + _QUIET)
         long_share = self._long.update(level, removed)
         floor = self._floor(level)

@@ -28,13 +28,7 @@ class ThresholdOpener:
         self._next: F32 = np.zeros(bins, np.float32)
 
     def open(self, power: F32, ceiling: float, gain: F32) -> None:
-        """gain `[bins]` ← raised towards 1 in bands above a threshold.
-
-        Args:
-            power: `[bins]` power spectrum.
-            ceiling: The threshold, natural log of power.
-            gain: `[bins]`, 0 to 1, changed in place.
-        """
+        """gain `[bins]` ← raised towards 1 in bands above a threshold, the natural log of power, in place."""
         np.dot(self._mean, power[:BINS], out=self._level)
         np.add(self._level, 1e-12, out=self._level)
         np.log(self._level, out=self._level)

@@ -25,9 +25,6 @@ class ArrayAutoencoder:
     def __init__(self, weights: Weights) -> None:
         """Makes the buffers.
 
-        Args:
-            weights: Of `denoise-autoencoder`.
-
         Raises:
             ModelError: They do not fit.
         """
@@ -55,12 +52,7 @@ class ArrayAutoencoder:
         self._decode.start()
 
     def step(self, x: Samples, y: Samples) -> None:
-        """Computes one hop.
-
-        Args:
-            x: float32 `[2, UNITS]`.
-            y: float32 `[1, UNITS]`, to be filled.
-        """
+        """Computes one hop of float32 `[2, UNITS]` into `[1, UNITS]`."""
         features = self._features
         features.step(x)
         latent = self._mean(self._encode(self._enter(features.bands)))

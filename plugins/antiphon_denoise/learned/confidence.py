@@ -34,10 +34,16 @@ CAUTION = 1.4
 most that leaves noise in pauses 21.5 dB quieter on validation, where 20 is the aim.
 """
 LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("w0", (INPUTS, HIDDEN)), ("b0", (HIDDEN,)),
-    ("u1", (HIDDEN, 3 * HIDDEN)), ("v1", (HIDDEN, 3 * HIDDEN)), ("c1", (3 * HIDDEN,)), ("d1", (HIDDEN,)),
-    ("wo", (HIDDEN, CHOICES * COUNT)), ("bo", (CHOICES * COUNT,)), ("wl", (FEATURES, CHOICES)),
-)  # fmt: skip
+    ("w0", (INPUTS, HIDDEN)),
+    ("b0", (HIDDEN,)),
+    ("u1", (HIDDEN, 3 * HIDDEN)),
+    ("v1", (HIDDEN, 3 * HIDDEN)),
+    ("c1", (3 * HIDDEN,)),
+    ("d1", (HIDDEN,)),
+    ("wo", (HIDDEN, CHOICES * COUNT)),
+    ("bo", (CHOICES * COUNT,)),
+    ("wl", (FEATURES, CHOICES)),
+)
 
 
 @kernel
@@ -89,19 +95,9 @@ def denoise_confidence_gain(shares: f32p, bands: i64, below: i64p, fraction: f32
 
 
 class Confidence:
-    """The network of one stream.
-
-    Attributes:
-        shares: float32 `[CHOICES, COUNT]` of the newest hop.
-    """
+    """The network of one stream. `shares`: float32 `[CHOICES, COUNT]` of the newest hop."""
 
     def __init__(self, weights: dict[str, F32], bins: int) -> None:
-        """Allocates buffers and binds the kernels.
-
-        Args:
-            weights: As `load_confidence` returns them.
-            bins: Bins of a spectrum.
-        """
         biases = weights["bo"].copy()
         biases[:COUNT] += CAUTION
         self._weights = {**weights, "bo": biases}
@@ -131,13 +127,9 @@ class Confidence:
         self._state.fill(0.0)
 
     def apply(self, power: F32, gate: F32, known: bool, gain: F32) -> None:
-        """gain `[bins]` ← as far as it may be believed.
+        """gain `[bins]`, of the mask for this hop's power, ← as far as it may be believed, beside the spectral gate's.
 
-        Args:
-            power: `[bins]` power spectrum of the hop, above 0.
-            gate: `[bins]` gains of the spectral gate for it, 0 to 1.
-            known: Whether the noise had been learned.
-            gain: `[bins]` gains of the mask for it, 0 to 1; changed in place.
+        `known`: whether the noise had been learned.
         """
         self._features.update(power, gain, gate, known)
         for run in self._steps:

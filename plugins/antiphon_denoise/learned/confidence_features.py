@@ -62,14 +62,7 @@ class ConfidenceFeatures:
         self._passed = [_QUIET] * 4
 
     def update(self, power: F32, mask: F32, gate: F32, known: bool) -> None:
-        """Writes `values` for a hop.
-
-        Args:
-            power: `[bins]` power spectrum, above 0.
-            mask: `[bins]` gains of the network, 0 to 1.
-            gate: `[bins]` gains of the spectral gate, 0 to 1.
-            known: Whether the noise has been learned.
-        """
+        """Writes `values` for a hop of power above 0 and the network's and the gate's gains, `[bins]`, 0 to 1."""
         np.log(power[:BINS], out=self._log)
         sums = self._sums
         self._means.measure(power, self._log, self._plain)

@@ -56,13 +56,7 @@ class DelayedSpectra:
     ) -> None:
         """Allocates the ring and connects to the worker.
 
-        Args:
-            model: The network.
-            grid: Sizes of the transform.
-            channels: Channels of the stream.
-            block: Frames of a block.
-            node: Number of the node.
-            confidence: What weighs the model's gains; None to apply them as they are.
+        `confidence` weighs the model's gains; None to apply them as they are.
 
         Raises:
             WorkerError: The worker could not be started.
@@ -107,12 +101,7 @@ class DelayedSpectra:
     def turn(self, hop: int, spectrum: C64, power: F32, gate: F32, io: IO) -> None:
         """Sends hop `hop` and replaces it by hop `hop - lead`: writes `power`, `gain` and `answered`.
 
-        Args:
-            hop: Number of the hop.
-            spectrum: complex64 `[channels, bins]`, replaced in place by that of hop `hop - delay`.
-            power: `[bins]` its power, replaced in place.
-            gate: `[bins]` the gate's gain for hop `hop`, 0 to 1.
-            io: Of the block, for the log of dropouts.
+        `spectrum`, complex64 `[channels, bins]`, and its `power` are replaced in place by those of hop `hop - delay`.
         """
         sent = self._sent[0, 0]
         denoise_units(power, self._first, UNITS, BINS, sent)

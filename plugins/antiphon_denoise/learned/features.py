@@ -32,11 +32,7 @@ class HopFeatures:
     """
 
     def __init__(self, details: Samples | None = None) -> None:
-        """Makes the buffers.
-
-        Args:
-            details: Where `details` is to be written; None for a buffer of its own.
-        """
+        """Makes the buffers. `details`: where `details` is to be written; None for a buffer of its own."""
         self.details: Samples = np.zeros((DETAILS, UNITS), np.float32) if details is None else details
         self._rows: Samples = np.zeros((6, UNITS), np.float32)
         self._seen: Samples = np.zeros((6, COUNT + 1), np.float32)

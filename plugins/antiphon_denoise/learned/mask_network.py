@@ -41,9 +41,6 @@ class ArrayMaskNetwork:
     def __init__(self, weights: Weights) -> None:
         """Makes the buffers.
 
-        Args:
-            weights: Of `denoise-mask`.
-
         Raises:
             ModelError: They do not fit.
         """
@@ -78,12 +75,7 @@ class ArrayMaskNetwork:
         self._second.start()
 
     def step(self, x: Samples, y: Samples) -> None:
-        """Computes one hop.
-
-        Args:
-            x: float32 `[2, UNITS]`.
-            y: float32 `[1, UNITS]`, to be filled.
-        """
+        """Computes one hop of float32 `[2, UNITS]` into `[1, UNITS]`."""
         self._features.step(x)
         both, seen, rule = self._both, self._seen, self._rule
         both[:WIDTH] = self._first(self._enter(self._features.bands))

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon.api import StreamSpec
 from antiphon.runtime import resources
@@ -283,7 +282,7 @@ def test_reset_forgets_everything():
 def test_without_answers_it_is_the_gate_on_the_same_grid():
     """No pool at all: every hop goes by the gate's gain, with the learned mode's latency."""
     noisy = sounds.melody(RATE, 2.0)[None] + sounds.white(2 * RATE, 0.02)
-    with pool.absent():
+    with pool.without_workers():
         alone, other = through(noisy), through(noisy, "autoencoder")
     assert np.array_equal(alone, other)
     assert not np.allclose(alone, through(noisy), atol=1e-3)

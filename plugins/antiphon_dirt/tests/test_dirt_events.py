@@ -6,8 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.api import RequestError, WireError
 from antiphon.api.commands import NoteOff, NoteOn, Sample, SetParam, note_params, play_commands, value_number

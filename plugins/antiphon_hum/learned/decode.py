@@ -108,9 +108,7 @@ class NoteDecoder:
     def __init__(self, live: Live, up: float = 0.0) -> None:
         """Starts without a note.
 
-        Args:
-            live: Thresholds.
-            up: Semitones to add to the network's pitches, where its rate is not exactly `spec.RATE`.
+        `up`: semitones to add to the network's pitches, where its rate is not exactly `spec.RATE`.
         """
         self.live, self._up = live, up
         self.reset()
@@ -132,12 +130,10 @@ class NoteDecoder:
         self._armed = True
 
     def step(self, a: F32, patience: int | None = None, odds: float = 0.0) -> None:
-        """Takes the answer of a hop.
+        """Takes the answer `[ANSWER]` of a hop; see `spec`.
 
-        Args:
-            a: Answer `[ANSWER]`; see `spec`.
-            patience: Hops, in place of the one in `live`.
-            odds: Added to the log odds of a note, when it is decided whether to send it.
+        `patience`: hops, in place of those in `live`; `odds`: added to the log odds of a note, when it is decided
+        whether to send it.
         """
         live = self.live
         most = live.patience if patience is None else patience

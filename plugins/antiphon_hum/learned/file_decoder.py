@@ -69,12 +69,7 @@ class PathCosts:
 
 
 def decode_file(answers: F32, how: PathCosts | None = None) -> list[FileNote]:
-    """The likeliest notes of a whole sound.
-
-    Args:
-        answers: `[hops, ANSWER]`.
-        how: Weights; None for the defaults.
-    """
+    """The likeliest notes of a whole sound's answers, `[hops, ANSWER]`."""
     how = how or PathCosts()
     parts = _segments(_path(answers, how), how.least)
     starts = _starts(answers, parts)

@@ -41,13 +41,7 @@ class ModelTracker:
     """
 
     def __init__(self, decimator: Decimator, mode: str, block: int, node: int) -> None:
-        """Allocates buffers and connects to the worker.
-
-        Args:
-            decimator: The source of hops, which the caller fills and resets.
-            mode: A key of `MODELS`.
-            block: Frames of a block.
-            node: Number of the node.
+        """Allocates buffers and connects to the worker of a key of `MODELS`; the caller fills and resets the decimator.
 
         Raises:
             WorkerError: The worker could not be started.

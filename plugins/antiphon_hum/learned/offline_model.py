@@ -20,10 +20,7 @@ RATE = 3 * spec.RATE
 
 
 def network(mode: str) -> ArrayNetwork:
-    """The network of a learned mode with its weights.
-
-    Args:
-        mode: A key of `MODELS`.
+    """The network of a learned mode, a key of `MODELS`, with its weights.
 
     Raises:
         ModelError: Its weights do not fit.
@@ -34,11 +31,7 @@ def network(mode: str) -> ArrayNetwork:
 
 
 class OfflineModel:
-    """Computes the answers to a sound at `RATE`, given piece by piece.
-
-    Attributes:
-        frames: Frames taken so far.
-    """
+    """Computes the answers to a sound at `RATE`, given piece by piece. `frames`: frames taken so far."""
 
     def __init__(self, mode: str) -> None:
         self._network = network(mode)
@@ -56,11 +49,7 @@ class OfflineModel:
         self._take(sound)
 
     def end(self) -> tuple[F32, F32]:
-        """Ends the sound.
-
-        Returns:
-            The answers `[hops, …]` and the level of each hop in dB `[hops]`.
-        """
+        """Ends the sound: the answers `[hops, …]` and the level of each hop in dB `[hops]`."""
         late = (spec.FAR + 2) * self.hop + self.lag
         self._take(np.zeros((1, late), np.float32))
         return np.concatenate(self._answers), np.array(self._levels, np.float32)

@@ -70,9 +70,6 @@ class ArrayPainter:
     def __init__(self, weights: Weights) -> None:
         """Makes the buffers.
 
-        Args:
-            weights: Of `hum-spectrogram`.
-
         Raises:
             ModelError: They do not fit.
         """
@@ -100,12 +97,7 @@ class ArrayPainter:
             layer.start()
 
     def step(self, x: Samples, y: Samples) -> None:
-        """Computes one hop.
-
-        Args:
-            x: float32 `[1, HOP]`.
-            y: float32 `[1, SEMITONES]`, to be filled.
-        """
+        """Computes one hop of float32 `[1, HOP]` into `[1, SEMITONES]`."""
         past, painted = self._past, self._painted
         past[: -spec.HOP] = past[spec.HOP :]
         past[-spec.HOP :] = x[0]

@@ -41,9 +41,7 @@ _LOG10 = np.float32(0.5 / math.log(10.0))
 class Spectrum:
     """The power spectrum of the newest `size` samples, and its logarithm on the grid of bins.
 
-    Attributes:
-        power: float32 `[size // 2 + 1]`.
-        levels: float32 `[GRID]`.
+    `power`: float32 `[size // 2 + 1]`; `levels`: float32 `[GRID]`.
     """
 
     def __init__(self, size: int, levels: Samples) -> None:
@@ -95,9 +93,6 @@ class ArrayPitchNetwork:
 
     def __init__(self, weights: Weights) -> None:
         """Makes the buffers.
-
-        Args:
-            weights: Of `hum-learned`.
 
         Raises:
             ModelError: They do not fit.
@@ -155,12 +150,7 @@ class ArrayPitchNetwork:
         self._at = 0
 
     def step(self, x: Samples, y: Samples) -> None:
-        """Computes one hop.
-
-        Args:
-            x: float32 `[1, HOP]`.
-            y: float32 `[1, ANSWER]`, to be filled.
-        """
+        """Computes one hop of float32 `[1, HOP]` into `[1, ANSWER]`."""
         past = self._past
         past[: -spec.HOP] = past[spec.HOP :]
         past[-spec.HOP :] = x[0]

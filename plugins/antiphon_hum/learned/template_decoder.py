@@ -40,14 +40,7 @@ class TemplateSettings:
 
 
 def templates(piano: F32) -> F32:
-    """Templates of all notes: mean spectra without their common part, of length 1.
-
-    Args:
-        piano: Spectra `[SEMITONES, hops, BINS]`.
-
-    Returns:
-        `[SEMITONES, BINS]`.
-    """
+    """Templates `[SEMITONES, BINS]` of `[SEMITONES, hops, BINS]`: mean spectra, less what they share, of length 1."""
     mean = piano[:, AFTER].mean(1)
     mean = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)
     return remove_mean_row(mean)
@@ -78,12 +71,9 @@ class TemplateDecoder:
         self._most, self._since = 0.0, 99
 
     def step(self, likes: F32, patience: int | None = None, odds: float = 0.0) -> None:
-        """Takes the answer of a hop.
+        """Takes the likeness `[SEMITONES]` of a hop to each note's template.
 
-        Args:
-            likes: `[SEMITONES]` likeness to each note's template.
-            patience: Upper bound in hops on `held`.
-            odds: Added to the log odds of a note.
+        `patience`: upper bound in hops on `held`; `odds`: added to the log odds of a note.
         """
         how = self._how
         least, held = how.like * math.exp(-odds), how.held if patience is None else max(1, min(how.held, patience))
@@ -112,12 +102,7 @@ class TemplateDecoder:
 
 
 def notes_of_painting(likes: F32, odds: float = 0.0) -> list[tuple[float, float, int]]:
-    """The notes of likenesses `[hops, SEMITONES]`, as (start, end, MIDI number) in seconds.
-
-    Args:
-        likes: `[hops, SEMITONES]`.
-        odds: See `TemplateDecoder.step`.
-    """
+    """The notes of likenesses `[hops, SEMITONES]`, as (start, end, MIDI number) in seconds."""
     reader = TemplateDecoder()
     found: list[tuple[float, float, int]] = []
     start, number = 0.0, -1

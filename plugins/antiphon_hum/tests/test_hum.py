@@ -9,8 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, ParamError, StreamSpec
 from antiphon.api.jobs import prepare_processor

@@ -18,9 +18,7 @@ MIN_VOICED = 6
 class Candidate:
     """What is known of a candidate when it has to be decided on.
 
-    Attributes:
-        pitch: Median of its sustain, a MIDI number.
-        level: Level of its loudest hop, dB.
+    `pitch`: median of its sustain, a MIDI number; `level`: level of its loudest hop, dB.
     """
 
     pitch: float
@@ -28,13 +26,9 @@ class Candidate:
 
 
 def candidate(pitches: F64, sustain: NDArray[np.bool_], levels: F64, whole: bool) -> Candidate | None:
-    """The candidate of `n` known hops; None where fewer than `MIN_VOICED` are voiced.
+    """The candidate of `n` known hops of pitch (0: unvoiced), whether they are past the attack, and level in dB.
 
-    Args:
-        pitches: `[n]` MIDI numbers, 0 for unvoiced.
-        sustain: `[n]` whether the hop is past the attack.
-        levels: `[n]` dB.
-        whole: Whether the candidate ends within these hops.
+    None where fewer than `MIN_VOICED` are voiced. `whole`: it ends within these hops.
     """
     voiced = pitches > 0.0
     if np.count_nonzero(voiced) < MIN_VOICED:

@@ -133,10 +133,7 @@ class OnsetFlux:
     def __init__(self, rate: float, delay: int = 3, after: int = 4) -> None:
         """Allocates buffers.
 
-        Args:
-            rate: Rate of the decimated stream, Hz.
-            delay: Hops after a dip within which a rise may follow.
-            after: Hops after a peak that must not be higher.
+        `delay`: hops after a dip within which a rise may follow; `after`: hops after a peak that must not be higher.
         """
         self.lag = delay + after
         self._delay, self._after = delay, after
@@ -170,15 +167,7 @@ class OnsetFlux:
         self._recent[:] = [0.0] * len(self._recent)
 
     def step(self, frame: F32, power: float) -> float:
-        """Takes a hop.
-
-        Args:
-            frame: The newest `SIZE` samples.
-            power: Mean square of the newest samples.
-
-        Returns:
-            Onset strength in dB at a peak `lag` hops before, else 0.
-        """
+        """Takes a hop of the newest `SIZE` samples: onset strength in dB at a peak `lag` hops before, else 0."""
         np.multiply(frame, self._window, out=self._framed)
         np.fft.rfft(self._framed, out=self._bins)  # type: ignore[arg-type]  # single precision is right at run time
         self._row = (self._row + 1) % self._rows

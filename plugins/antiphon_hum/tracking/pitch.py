@@ -107,11 +107,6 @@ class Yin:
     """The pitch of the newest hop. `find` allocates nothing."""
 
     def __init__(self, rate: float) -> None:
-        """Allocates buffers.
-
-        Args:
-            rate: Rate of the decimated stream, Hz.
-        """
         self._rate = rate
         bins = HISTORY // 2 + 1
         self._newest: F32 = np.zeros(HISTORY, np.float32)
@@ -121,16 +116,7 @@ class Yin:
         self._d: F64 = np.zeros(LONGEST, np.float64)
 
     def find(self, frame: F32, low: float, high: float) -> float:
-        """The pitch of a frame.
-
-        Args:
-            frame: `[HISTORY]` samples, newest last.
-            low: Lowest pitch, MIDI number.
-            high: Highest pitch, MIDI number.
-
-        Returns:
-            A MIDI number, 0 for none.
-        """
+        """The pitch of `[HISTORY]` samples, newest last, between two MIDI numbers; 0 for none."""
         self._newest[LONGEST:] = frame[LONGEST:]
         np.fft.rfft(frame, out=self._one)  # type: ignore[arg-type]  # single precision is right at run time
         np.fft.rfft(self._newest, out=self._two)  # type: ignore[arg-type]

@@ -185,9 +185,7 @@ def hum_path(best: f64p, back: i64p, states: i64, row: i64, rows: i64, path: i64
 class Segmenter:
     """The best path of the newest `lag + 1` hops; the value of the oldest of them is final.
 
-    Attributes:
-        lag: Hops by which the final value is late.
-        path: `[lag + 1]`, oldest first; see `hum_path`.
+    `lag`: hops by which the final value is late; `path`: `[lag + 1]`, oldest first; see `hum_path`.
     """
 
     def __init__(self, lag: int, weights: Weights) -> None:
@@ -210,12 +208,7 @@ class Segmenter:
         self._row = 0
 
     def step(self, pitch: float, rise: float) -> None:
-        """Takes a hop and updates `path`.
-
-        Args:
-            pitch: MIDI number, 0 for none.
-            rise: Onset flux of the hop, dB.
-        """
+        """Takes a hop of a MIDI number, 0 for none, and its onset flux in dB, and updates `path`."""
         old, new = self._best
         self._row = row = (self._row + 1) % self._rows
         hum_notes(pitch, rise, old, new, self._backs[row], self._weights, PLACES, PER_NOTE, float(LOWEST))

@@ -81,12 +81,9 @@ class NoteTracker:
         weights: Weights | None = None,
         truth: Callable[[float, int], PitchSource] | None = None,
     ) -> None:
-        """Allocates buffers.
+        """Allocates buffers; the caller fills and resets the decimator.
 
-        Args:
-            decimator: The source of hops, which the caller fills and resets.
-            weights: Weights of the segmenter.
-            truth: Makes a replacement of the median pitch, from rate and lag, for tests.
+        `truth`, for tests, replaces the median pitch, from rate and lag.
         """
         self.lag = PITCH_LAG + NOTE_LAG
         self.hop = HOP * decimator.factor

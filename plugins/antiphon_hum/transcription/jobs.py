@@ -135,13 +135,7 @@ def transcribe_file(job: FileJob, rate: int, channels: int) -> Transcription:
 
 
 def write_notes(path: Path, found: Transcription, rate: int, bpm: float) -> None:
-    """Writes a MIDI file of one track.
-
-    Args:
-        path: The file.
-        found: The notes.
-        rate: Frames per second of the sound.
-        bpm: Tempo of the file where none was found; 0 for MIDI's default.
+    """Writes a MIDI file of one track; `bpm` 0 takes MIDI's default.
 
     Raises:
         FileError: The file cannot be written.

@@ -54,14 +54,7 @@ class Transcription:
 def notes_of(
     samples: Samples, rate: int, settings: Mapping[str, Value] | None = None, live: bool = False
 ) -> list[Note]:
-    """The notes in a sound.
-
-    Args:
-        samples: float32 `[channels, frames]` or `[frames]`.
-        rate: Frames per second.
-        settings: Parameters of `hum`.
-        live: Whether to transcribe in one causal pass, as live, and not as `transcribe` does.
-    """
+    """The notes in float32 `[channels, frames]` or `[frames]`; with `live` in one causal pass, not as `transcribe`."""
     sound = np.atleast_2d(np.asarray(samples, np.float32))
     if live:
         transcriber = StreamTranscriber(rate, sound.shape[0], settings)
@@ -75,13 +68,9 @@ def notes_of(
 
 
 def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Value]) -> Transcription:
-    """The notes in the sound that `play` plays. Key and tempo are found where they are asked for and not given.
+    """The notes in the sound that `play` plays, more than once if need be.
 
-    Args:
-        play: Plays the sound, more than once if need be.
-        rate: The sound's own rate.
-        channels: Its channels.
-        settings: Parameters of `hum`.
+    Key and tempo are found where they are asked for and not given.
 
     Raises:
         ParamError: A parameter is unknown or out of range.
@@ -195,12 +184,7 @@ class StreamTranscriber:
     """
 
     def __init__(self, rate: int, channels: int, settings: Mapping[str, Value] | None = None) -> None:
-        """Prepares the processor.
-
-        Args:
-            rate: Frames per second.
-            channels: Channels of the sound.
-            settings: Parameters of `hum`; `bpm` is the clock of `quantise`, with a beat at frame 0.
+        """Prepares the processor by parameters of `hum`; `bpm` is the clock of `quantise`, with a beat at frame 0.
 
         Raises:
             ParamError: A parameter is unknown or out of range.

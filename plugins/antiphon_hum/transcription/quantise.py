@@ -23,16 +23,7 @@ PLAIN = 120.0
 
 
 def timing(starts: Sequence[float], quantise: str, bpm: float) -> tuple[float, float]:
-    """The tempo and the phase of the grid.
-
-    Args:
-        starts: Onsets, seconds.
-        quantise: A key of `GRIDS` other than "off".
-        bpm: The tempo, with a beat at 0 s; 0 to find it.
-
-    Returns:
-        bpm, and seconds of a grid line, at most one beat.
-    """
+    """bpm, 0 to find it, and seconds of a grid line, at most one beat, by onsets in seconds."""
     if bpm > 0.0:
         return bpm, 0.0
     if len(starts) < FEW:
@@ -60,15 +51,7 @@ def on_grid(notes: Sequence[Note], rate: int, quantise: str, bpm: float, beat: f
     """Moves notes to the nearest grid line with their length unchanged, in order and without overlap.
 
     Of two notes on one line the later goes to the next line; where that is taken too, or beyond the sound, it is left
-    out.
-
-    Args:
-        notes: In order of their start.
-        rate: Frames per second.
-        quantise: A key of `GRIDS` other than "off".
-        bpm: Tempo.
-        beat: Seconds of a grid line.
-        frames: Length of the sound.
+    out. `beat`: seconds of a grid line.
     """
     line = GRIDS[quantise] * 60.0 / bpm * rate
     moved: list[Note] = []

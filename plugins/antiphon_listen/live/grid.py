@@ -56,12 +56,7 @@ class LiveGrid:
         self._weighed = 0
 
     def update(self, curves: MusicCurves, start: float) -> None:
-        """Takes the newest window.
-
-        Args:
-            curves: Its curves.
-            start: Seconds of the stream at which it begins.
-        """
+        """Takes the newest window's curves, which begin at `start` seconds of the stream."""
         grids = beats.hypotheses(curves, SHORTEST)
         if not grids:
             return

@@ -34,13 +34,7 @@ class LiveHarmony:
         self.chord = self.key = 0
 
     def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None) -> None:
-        """Takes the newest window.
-
-        Args:
-            curves: Its curves.
-            start: Seconds of the stream at which it begins.
-            grid: Its beats.
-        """
+        """Takes the newest window's curves and beats, which begin at `start` seconds of the stream."""
         steps, path = harmony.chord_steps(curves, np.zeros(0) if grid is None else grid.beats, self._tables)
         end = len(curves.notes) / chroma.FRAMES_PER_SECOND
         begun = np.flatnonzero(steps + _SOONEST <= end)

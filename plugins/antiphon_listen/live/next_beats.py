@@ -30,14 +30,9 @@ class NextBeats:
         self._next, self._next_place = math.inf, 0
 
     def update(self, period: float, beat: float, place: int, meter: int, now: float) -> None:
-        """Takes a new estimate.
+        """Takes a new estimate: frames of a beat (0 for none), a beat's sample, its place in its bar of `meter` beats.
 
-        Args:
-            period: Frames of a beat; 0 for none.
-            beat: Sample of a beat, which may be over.
-            place: Its place in its bar, from 0.
-            meter: Beats of a bar.
-            now: The sample from which on beats are still to come.
+        Beats from sample `now` on are still to come.
         """
         if period <= 0.0:
             self.clear()

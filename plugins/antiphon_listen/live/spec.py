@@ -19,6 +19,11 @@ CHORDS = ("none", *(f"{name}:{kind}" for kind in ("maj", "min") for name in SHAR
 def worker_of(spec: StreamSpec) -> WorkerSpec:
     """The worker of streams of this rate and so many channels."""
     return WorkerSpec(
-        name="listen", factory="antiphon_listen.live.worker:ListenStepper", zygote="none", hop=HOP, rate=spec.rate,
-        inputs=(spec.channels, HOP), outputs=(FIELDS,),
-    )  # fmt: skip
+        name="listen",
+        factory="antiphon_listen.live.worker:ListenStepper",
+        zygote="none",
+        hop=HOP,
+        rate=spec.rate,
+        inputs=(spec.channels, HOP),
+        outputs=(FIELDS,),
+    )

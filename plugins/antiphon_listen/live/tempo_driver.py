@@ -45,15 +45,8 @@ class TempoDriver(Transport):
 
 
 def nearest(found: float, now: float) -> float:
-    """Of a tempo, its half and its double, the one nearest to the present tempo.
+    """Of a tempo, its half and its double, the one nearest to the present tempo; 0 for none.
 
     Which of them counts as the beat is the performer's choice, and estimates change from one to another.
-
-    Args:
-        found: bpm; 0 for none.
-        now: bpm.
-
-    Returns:
-        bpm; 0 for none.
     """
     return min((found / 2, found, 2 * found), key=lambda tempo: abs(math.log(tempo / now))) if found else 0.0

@@ -21,11 +21,7 @@ _FRAMES = round(SECONDS * chroma.FRAMES_PER_SECOND)
 
 
 class CurveWindow:
-    """Keeps the frames of the last `SECONDS`.
-
-    Attributes:
-        start: Seconds of the stream at which the window begins.
-    """
+    """Keeps the frames of the last `SECONDS`. `start`: seconds of the stream at which the window begins."""
 
     def __init__(self) -> None:
         self._onsets, self._spectrum = OnsetStrength(), NoteSpectrum(_TUNED_AFTER)

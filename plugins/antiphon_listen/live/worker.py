@@ -25,12 +25,7 @@ _SILENT = -60.0
 
 
 class Listener:
-    """One stream.
-
-    Args:
-        rate: Its frames per second.
-        channels: Its channels.
-    """
+    """One stream. `rate`: its frames per second; `channels`: its channels."""
 
     def __init__(self, rate: int, channels: int) -> None:
         self._rate = rate
@@ -83,8 +78,10 @@ class Listener:
             into[TEMPO], into[NEXT], into[PLACE] = 60.0 / grid.period, at - now, grid.place(at)
         into[KEY], into[CHORD] = self.harmony.key, self.harmony.chord
         into[MOMENTARY], into[SHORT_TERM], into[INTEGRATED] = (
-            round(loudness.momentary, 1), round(loudness.short_term, 1), round(loudness.integrated, 1),
-        )  # fmt: skip
+            round(loudness.momentary, 1),
+            round(loudness.short_term, 1),
+            round(loudness.integrated, 1),
+        )
 
 
 class ListenStepper(ReportingStepper[Listener]):

@@ -22,13 +22,9 @@ CONTOUR = 16
 
 
 def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop:
-    """The analysis of a file.
+    """The analysis of a file called `name` within the library; `label` None takes what the file says of its tempo.
 
-    Args:
-        path: The file.
-        name: Its name within the library.
-        label: What is known of its tempo; None for what the file says of itself. A number alone in its name counts
-            where its tempo is uncertain otherwise.
+    A number alone in its name counts where its tempo is uncertain otherwise.
 
     Raises:
         FileError: It cannot be read, or is no loop.
@@ -43,13 +39,7 @@ def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop
 
 
 def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL) -> Loop:
-    """The analysis of a sound.
-
-    Args:
-        samples: float32 `[channels, frames]`.
-        rate: Frames per second.
-        name: Its name in messages.
-        label: What its file says of it.
+    """The analysis of float32 `[channels, frames]`.
 
     Raises:
         NoLoop: The sound is no loop.

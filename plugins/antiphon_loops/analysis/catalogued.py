@@ -120,13 +120,7 @@ def reason_values(reason: str) -> dict[str, Any]:
 
 
 def to_stored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as the catalogue stores them.
-
-    Args:
-        values: Of `quantities_of` or `reason_values`.
-
-    Returns:
-        JSON data, numbers rounded to 6 digits.
+    """Values of `quantities_of` or `reason_values` as JSON data, numbers rounded to 6 digits.
 
     Raises:
         PluginError: A value is not of its quantity's kind.
@@ -135,11 +129,7 @@ def to_stored(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def loop_of(values: Mapping[str, Any], name: str) -> Loop:
-    """The loop of values that are stored.
-
-    Args:
-        values: Of `to_stored`.
-        name: Its file's name within the library.
+    """The loop of values that `to_stored` gave.
 
     Raises:
         KeyError: A value is missing.

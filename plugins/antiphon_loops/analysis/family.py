@@ -47,12 +47,19 @@ def _notes(notes: F64) -> list[float]:
     some = on.any(axis=0)
     low = LOWEST + np.argmax(on[:, some], axis=0) if some.any() else np.array([60])
     return [
-        float(many.mean()), float(many.max()), float(many.std()), mean,
-        float(np.sqrt(share @ (pitch - mean) ** 2)), float(np.median(low)), float(low.min()), float(low.std()),
-        float(np.percentile(low, 90)), float(-(share * np.log(share + 1e-9)).sum()),
+        float(many.mean()),
+        float(many.max()),
+        float(many.std()),
+        mean,
+        float(np.sqrt(share @ (pitch - mean) ** 2)),
+        float(np.median(low)),
+        float(low.min()),
+        float(low.std()),
+        float(np.percentile(low, 90)),
+        float(-(share * np.log(share + 1e-9)).sum()),
         float(np.sort(level, axis=0)[-3:].sum() / (level.sum() + 1e-9)),
         float(np.abs(np.diff(level, axis=1)).sum() / (level.sum() + 1e-9)),
-    ]  # fmt: skip
+    ]
 
 
 def expand_features(rows: F64, mean: F64, spread: F64) -> F64:

@@ -45,11 +45,9 @@ NO_LABEL = TempoLabel()
 
 
 def label_of(path: Path, name: str) -> TempoLabel:
-    """What a file says of itself for certain. A name's tempo with the letters bpm comes before that of a chunk.
+    """What a file says of itself for certain; one that cannot be read says nothing.
 
-    Args:
-        path: The file. What cannot be read says nothing.
-        name: Its name within the library.
+    A name's tempo with the letters bpm comes before that of a chunk.
     """
     named = tempo_in(name)
     stated, first, last = _chunks_of(path)

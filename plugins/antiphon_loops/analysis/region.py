@@ -55,15 +55,7 @@ class LoopReading:
 
 
 def read_region(samples: F32, mono: F32, rate: int, label: TempoLabel, known: LoopTables | None = None) -> LoopReading:
-    """The loop in a file.
-
-    Args:
-        samples: `[channels, frames]`.
-        mono: `[frames]` of it, of peak 1.
-        rate: Frames per second.
-        label: What the file says of itself.
-        known: Fitted tables; None for those that ship.
-    """
+    """The loop in a file `[channels, frames]`, `[frames]` of peak 1; `known` None takes the fitted tables that ship."""
     known = known or tables.load()
     first, last = _stated_part(samples.shape[1], rate, label)
     starts = [first]

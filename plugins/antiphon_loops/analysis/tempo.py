@@ -43,12 +43,9 @@ def is_round(seconds: float, bars: int) -> bool:
 
 
 def bars_at(bpm: float, seconds: float, near: float) -> int:
-    """The number of bars of a given tempo in a length; 0 where they are not whole.
+    """The number of bars of a tempo in a length, half a bar being one of twice the tempo; 0 where they are not whole.
 
-    Args:
-        bpm: The tempo.
-        seconds: The length. Half a bar is a bar of twice the tempo.
-        near: How far the tempo of whole bars may be from `bpm`, as a ratio.
+    `near`: how far the tempo of whole bars may be from `bpm`, as a ratio.
     """
     exact = bpm * seconds / 240.0
     if 0.4 < exact < 0.6:

@@ -17,12 +17,7 @@ from antiphon_loops.library import ready
 
 
 def main(folder: Path, rate: int) -> None:
-    """Answers requests until its input ends.
-
-    Args:
-        folder: Of the loops.
-        rate: Hz.
-    """
+    """Answers requests for a folder's loops until its input ends."""
     channel = HelperChannel()
     os.nice(5)
     try:

@@ -48,12 +48,7 @@ class Preparer:
         self._thread.start()
 
     def ask(self, bar: int, request: LoopRequest) -> None:
-        """Makes a request, which replaces one that is still pending.
-
-        Args:
-            bar: Returned with the material.
-            request: What is to be played.
-        """
+        """Makes a request, which replaces one that is still pending; `bar` is returned with the material."""
         self._requested = (bar, request)
         self.busy = True
 
@@ -138,9 +133,13 @@ class Preparer:
 def request_to(request: LoopRequest) -> dict[str, Any]:
     """A request as JSON values."""
     return {
-        "bpm": request.bpm, "bars": request.bars, "key": request.key, "mood": request.mood, "seed": request.seed,
+        "bpm": request.bpm,
+        "bars": request.bars,
+        "key": request.key,
+        "mood": request.mood,
+        "seed": request.seed,
         "instruments": list(request.instruments),
-    }  # fmt: skip
+    }
 
 
 def request_from(fields: dict[str, Any]) -> LoopRequest:

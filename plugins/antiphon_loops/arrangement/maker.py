@@ -72,10 +72,6 @@ class MaterialMaker:
     def make(self, request: LoopRequest, progress: Callable[[float], None] | None = None) -> LoopMaterial:
         """Makes the material of a request. A loop that can no longer be read is left out and the plan made again.
 
-        Args:
-            request: What is to be played.
-            progress: Called with the share done, 0 to 1.
-
         Raises:
             FileError: None of the loops can be read.
         """

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, PluginError, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor

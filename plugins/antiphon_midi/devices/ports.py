@@ -233,13 +233,9 @@ class Ports:
         return self.backend is not None and self.backend.dated
 
     def send(self, message: bytes, but: str = "", *, only: str = "", ns: int = 0) -> None:
-        """Sends a message to every open output.
+        """Sends a message of at most three bytes to every open output, but not to `but`, or to `only` alone.
 
-        Args:
-            message: At most three bytes.
-            but: The output that does not get it, "" for none.
-            only: The only output that gets it, "" for all.
-            ns: When, of CLOCK_MONOTONIC, where the backend is `dated`; 0 is at once.
+        `ns`: when, of CLOCK_MONOTONIC, where the backend is `dated`; 0 is at once.
         """
         if self.backend is not None:
             for plain, name in list(self.outputs.items()):

@@ -188,8 +188,7 @@ class MidiFile(Processor):
             self._beats, self._speed = beats, speed
             self._anchor(io, 0, place)
         self._beats, self._speed = beats, speed
-        chosen = (io.value("track"), io.value("channel"), io.value("instruments"),
-                  *(io.value(name) for name in _MUTES))  # fmt: skip
+        chosen = (io.value("track"), io.value("channel"), io.value("instruments"), *(io.value(name) for name in _MUTES))
         if chosen != self._filter:
             self._filter = chosen
             for key in [key for key, (_, family) in self._sounding.items() if not self._plays(key[0], key[1], family)]:

@@ -162,9 +162,16 @@ def _events(song: MidiSong, parts: dict[tuple[int, int], str], times: MidiTimes)
             raw.append((note.end, _ORDER["off"], "off", note.number, 0.0, note.channel, at))
         for control in track.controls:
             raw.append(
-                (control.at, _ORDER[control.kind], control.kind, control.number, control.value, control.channel,
-                 part(control.channel))
-            )  # fmt: skip
+                (
+                    control.at,
+                    _ORDER[control.kind],
+                    control.kind,
+                    control.number,
+                    control.value,
+                    control.channel,
+                    part(control.channel),
+                )
+            )
     raw.sort(key=lambda row: row[:2])
     programs = [0] * 17
     events = []

@@ -15,9 +15,7 @@ from antiphon_midi.input.pedals import PedalState
 class Knobs:
     """The controls of all ports; a `Learner` of the server.
 
-    Args:
-        server: Where what they move is.
-        attempt: Runs what may fail; MIDI has no replies.
+    `server`: where what they move is; `attempt`: runs what may fail; MIDI has no replies.
     """
 
     def __init__(self, server: TransportServer, attempt: Callable[[Callable[[], None]], None]) -> None:
@@ -50,15 +48,9 @@ class Knobs:
         self._presses.remove(port)
 
     def turn(self, knob: Knob, value: float, moves: dict[str, tuple[SetParam, str]]) -> bool:
-        """A controller is at `value`, 0 to 1.
+        """A controller is at `value`, 0 to 1: whether it moves anything, so that it is no controller of the notes.
 
-        Args:
-            knob: Which.
-            value: Its place in its range.
-            moves: Gets the command and the port, by what it moves: the last one of a turn counts.
-
-        Returns:
-            Whether it moves anything, so that it is no controller of the notes.
+        `moves` gets the command and the port, by what it moves: the last one of a turn counts.
         """
         if self._learning is not None:
             self._learn(knob)

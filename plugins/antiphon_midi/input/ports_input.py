@@ -94,14 +94,20 @@ class MidiInput:
         ports, out = self.ports, self.out
         voices = self._voices.values()
         return {
-            "ports": list(ports.inputs), "outputs": list(ports.outputs), "trouble": ports.trouble,
-            "system": ports.backend.name if ports.backend is not None else "", "clock": self.clock.status(),
-            "received": self.received, "sent": out.sent, "dropped": ports.dropped + out.dropped,
+            "ports": list(ports.inputs),
+            "outputs": list(ports.outputs),
+            "trouble": ports.trouble,
+            "system": ports.backend.name if ports.backend is not None else "",
+            "clock": self.clock.status(),
+            "received": self.received,
+            "sent": out.sent,
+            "dropped": ports.dropped + out.dropped,
             "bounded": self._bounded + sum(v.parser.bounded for v in voices),
             "malformed": self._malformed + sum(v.parser.malformed for v in voices),
-            "refused": self.refused, "reason": self._reason,
+            "refused": self.refused,
+            "reason": self._reason,
             "learning": self.knobs.learning,
-        }  # fmt: skip
+        }
 
     # ---- life
 

@@ -7,8 +7,7 @@ import random
 
 import mido
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.waiting import costs_at_most
 
 from antiphon_midi.messages import MAX_SYSEX, Parser, Short, SysEx, bend_of, encode

@@ -8,8 +8,7 @@ from typing import Any
 import mido
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from antiphon.api import BlockTime, Event, FileError, StreamSpec
 from antiphon.api.files import MidiControlChange, MidiNote, MidiTrack, write_midi

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon_midi.clock.ticks import MEMORY, SUSPECTS, TickLoop
 from antiphon_midi.tests.clock_rig import GearClock, steady

@@ -6,8 +6,7 @@ import math
 import struct
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from antiphon.api import Param, WireError
 from antiphon_mqtt import topics

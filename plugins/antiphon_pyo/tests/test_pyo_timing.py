@@ -7,8 +7,7 @@ import pytest
 pytest.importorskip("pyo")
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon.api.synths import INSTRUMENTS
 from antiphon_pyo.tests.playing import QUIET, RATE, bend, cents, control, differs, off, on, play, rms

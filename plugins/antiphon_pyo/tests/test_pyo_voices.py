@@ -11,8 +11,7 @@ import os
 os.environ.setdefault("PYO_GUI_WX", "0")
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon_pyo.channels import Channels, Glides
 from antiphon_pyo.curves import level

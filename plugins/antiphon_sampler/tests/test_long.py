@@ -11,9 +11,7 @@ from tests.waiting import until
 
 from antiphon.api import Event, StreamSpec
 from antiphon.api.testing import render
-from antiphon_sampler import processor as processors
-from antiphon_sampler import reader as readers
-from antiphon_sampler import sounds
+from antiphon_sampler import processor as processors, reader as readers, sounds
 from antiphon_sampler.decoding import SampleDecoder
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.reader import PageReader

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from antiphon.api import Event, FileError, ParamError, Samples, StreamSpec
 from antiphon.api.synths import SynthSettings
@@ -200,7 +199,7 @@ def test_what_only_fluidsynth_finds_ends_the_worker_with_a_sentence(tmp_path: Pa
 
 
 def test_instruments_of_a_synth_node_are_programs_and_others_are_refused() -> None:
-    support = SOUNDFONT.supporter()
+    support = SOUNDFONT.make_support()
     for name in ("piano", "drums", "organ", "12"):
         assert support.playable(SynthSettings(name), instead=False).instrument == name
     with pytest.raises(ParamError, match="a soundfont does not play grains; it plays piano, "):
@@ -221,5 +220,5 @@ def test_without_fluidsynth_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
             library.library()
     finally:
         library.library.cache_clear()
-    (finding,) = SOUNDFONT.supporter().findings()
+    (finding,) = SOUNDFONT.make_support().findings()
     assert (finding.state, finding.mend) == ("missing", "sudo apt-get install fluidsynth")

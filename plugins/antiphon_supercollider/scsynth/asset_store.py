@@ -33,12 +33,7 @@ COMPILED, OWN, SOUNDS = "compiled", "own", "sounds"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One asset.
-
-    Attributes:
-        version: Version of the store from which on a scsynth has it.
-        load: The message that loads it.
-    """
+    """One asset. `version`: version of the store from which on a scsynth has it; `load`: the message that loads it."""
 
     version: int
     load: bytes
@@ -63,10 +58,6 @@ class Shelf:
 
     def material(self, slot: int, settings: SynthSettings) -> VoiceAssets:
         """Reads the assets of a node into the folder.
-
-        Args:
-            slot: The node's slot.
-            settings: The node's settings.
 
         Raises:
             FileError: A file cannot be used.

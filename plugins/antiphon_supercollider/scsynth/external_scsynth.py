@@ -41,12 +41,7 @@ for packet in packets[1:]:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """Figures that scsynth reports of itself.
-
-    Attributes:
-        rate: Frames per second.
-        version: As text, "3.13".
-    """
+    """Figures that scsynth reports of itself. `rate`: frames per second; `version`: as text, "3.13"."""
 
     rate: int
     version: str
@@ -117,10 +112,7 @@ class ExternalScsynth(Scsynth):
         self._leaver: subprocess.Popen[bytes] | None = None
 
     def enrol(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Registers as a client.
-
-        Args:
-            meanwhile: Called while waiting.
+        """Registers as a client; `meanwhile` is called while waiting.
 
         Raises:
             EngineError: It accepts no more clients.
@@ -193,9 +185,13 @@ class ExternalScsynth(Scsynth):
         """Starts a process that sends packets to scsynth once this process has ended, however it ends."""
         speaking = self.socket.fileno()
         self._leaver = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)], stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(speaking,), start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(speaking,),
+            start_new_session=True,
+        )
         assert self._leaver.stdin is not None
         host, port = self.address
         # scsynth knows a client by its port: the process has this socket

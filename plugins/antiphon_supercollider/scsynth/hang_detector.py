@@ -34,12 +34,7 @@ class HangDetector:
         self._clock = -1
 
     def look(self, clock: int, seen: int = 0) -> bool:
-        """Whether the silence has lasted too long; the measurement then restarts.
-
-        Args:
-            clock: JACK's frame counter.
-            seen: A number that changes when something comes.
-        """
+        """Whether `seen` has not changed for too long by JACK's frame counter; the measurement then restarts."""
         now = time.monotonic_ns()
         passed, self._looked_ns = min((now - self._looked_ns) / 1e9, self._most), now
         if seen != self._seen:

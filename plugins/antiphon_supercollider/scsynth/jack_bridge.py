@@ -140,16 +140,7 @@ class Wires:
         return sorted(result, key=lambda outside: not outside.name.startswith("SuperCollider"))
 
     def read(self, frame: int, slot: int, into: Samples) -> bool:
-        """Copies the slot's sound.
-
-        Args:
-            frame: First frame.
-            slot: The node's slot.
-            into: `[2, frames]`, result.
-
-        Returns:
-            False where a part of it has not come back.
-        """
+        """Copies the slot's sound from `frame` into `[2, frames]`; False where a part of it has not come back."""
         block, view, done, frames = self.block, self._view, 0, into.shape[1]
         port = ECHO + 2 * slot
         while done < frames:

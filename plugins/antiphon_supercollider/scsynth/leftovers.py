@@ -42,12 +42,10 @@ def release(folder: Path, port: int) -> None:
 
 
 def sweep(patience: float = 0.0, since: float = 0.0) -> None:
-    """Removes what killed workers left. Never raises, since others may do the same at the same moment.
+    """Removes what killed workers left.
 
-    Args:
-        patience: Seconds to wait for scsynths that are ending, of workers that began after `since`. A process at the
-            port of an older one is not ours.
-        since: Seconds since 1970.
+    Never raises, since others may do the same at the same moment. It waits so many seconds for scsynths of workers that
+    began after `since` to end. A process at the port of an older one is not ours.
     """
     until = time.monotonic() + patience
     for folder in _abandoned():

@@ -183,12 +183,7 @@ class ScsynthSupervisor:
                 self._refuse(self.gave_up, self._wires.down)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Sets where counts are written, and what is called when the supervisor gives up.
-
-        Args:
-            words: Words of the arena, by `ScsynthWord`.
-            refuse: Called from the supervisor's thread with the reason and whether a new worker may be tried.
-        """
+        """Sets the arena's words, by `ScsynthWord`, for counts, and what is called, from its thread, on giving up."""
         self._refuse = refuse
         self._words = words
         self._report()
@@ -241,9 +236,16 @@ class ScsynthSupervisor:
         for slot in range(self._slots):
             server.send("/g_new", layout.group(slot), 1, first + VOICES_GROUP)
         server.send(
-            "/s_new", "antiphon_send", first + ECHO_NODE, 0, first + CLOCK_GROUP,
-            "in", float(layout.clock), "out", float(layout.out),
-        )  # fmt: skip
+            "/s_new",
+            "antiphon_send",
+            first + ECHO_NODE,
+            0,
+            first + CLOCK_GROUP,
+            "in",
+            float(layout.clock),
+            "out",
+            float(layout.out),
+        )
 
     def _send_assets(self, server: Scsynth) -> None:
         """Sends the assets added since the last call; scsynth answers `/synced` when it has loaded them."""

@@ -83,9 +83,8 @@ class Scsynth:
         try:
             # bound to the thread that starts it, which runs as long as its process
             self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder,
-                preexec_fn=_bound,
-            )  # fmt: skip
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder, preexec_fn=_bound
+            )
         except OSError as error:
             raise EngineError(f"scsynth cannot be started: {error.strerror}") from error
         finally:
@@ -112,10 +111,7 @@ class Scsynth:
         return True
 
     def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Waits until it answers and has our SynthDefs.
-
-        Args:
-            meanwhile: Called about every 10 ms.
+        """Waits until it answers and has our SynthDefs; `meanwhile` is called about every 10 ms.
 
         Raises:
             EngineError: It ended, or took too long.

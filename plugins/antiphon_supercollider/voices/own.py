@@ -94,9 +94,15 @@ class OwnPlayer(NodeVoices):
         )
         note = event.number + self._semitones(voice)
         values = {
-            "out": bus, "freq": frequency(note), "note": note, "midinote": note, "amp": event.value,
-            "velocity": max(1.0, event.value * 127.0), "seed": self._seed, "bend": self._semitones(voice, True),
-        }  # fmt: skip
+            "out": bus,
+            "freq": frequency(note),
+            "note": note,
+            "midinote": note,
+            "amp": event.value,
+            "velocity": max(1.0, event.value * 127.0),
+            "seed": self._seed,
+            "bend": self._semitones(voice, True),
+        }
         self._alive[node] = None
         self._held[key] = node
         # the group is paused until all of its messages have arrived, in whatever order
@@ -124,9 +130,11 @@ class OwnPlayer(NodeVoices):
     def _pitch(self, node: int, voice: ScVoice, send: SendPacket) -> None:
         there = self._definition.controls
         note = voice.note + self._semitones(voice)
-        values = {"bend": self._semitones(voice, True)} if "bend" in there else {
-            "freq": frequency(note), "note": note, "midinote": note
-        }  # fmt: skip
+        values = (
+            {"bend": self._semitones(voice, True)}
+            if "bend" in there
+            else {"freq": frequency(note), "note": note, "midinote": note}
+        )
         for name, value in values.items():
             if name in there:
                 send(0, osc.encode("/n_set", node, name, float(value)))

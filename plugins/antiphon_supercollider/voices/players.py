@@ -130,14 +130,7 @@ class NodeVoices:
             self._of(voice.channel).pedalled.discard(node)
 
     def play(self, events: Sequence[Event], frame: int, now: int, send: SendPacket) -> None:
-        """Plays the events of a hop.
-
-        Args:
-            events: In order.
-            frame: JACK frame of the hop's first sample.
-            now: Frame before which it is too late.
-            send: Takes the packets.
-        """
+        """Plays the events of a hop from JACK frame `frame`; those before `now` are late. `send` takes the packets."""
         for event in events:
             at = AT_ONCE if event.live else frame + event.offset
             match event.kind:
@@ -222,10 +215,17 @@ class NodeVoices:
         unpitched = drum is not None and pitch is None
         name = drum.definition if drum is not None else built_in(instrument, self._material.channels)
         values = (
-            event.number if pitch is None else pitch, max(1.0, event.value * 127.0), *moment(at), self._seed,
-            channel.bend * self.settings.bend + shape.pitch, channel.gain + own_gain + faded + louder, attack, release,
-            self._clock, self._out,
-        )  # fmt: skip
+            event.number if pitch is None else pitch,
+            max(1.0, event.value * 127.0),
+            *moment(at),
+            self._seed,
+            channel.bend * self.settings.bend + shape.pitch,
+            channel.gain + own_gain + faded + louder,
+            attack,
+            release,
+            self._clock,
+            self._out,
+        )
         self._voices[node] = ScVoice(
             event.number, event.channel, at, choke, own_gain, drum is not None, shape.pitch, louder
         )

@@ -2,26 +2,34 @@
 
 Only plugins import it. It may import every room below `control`; what is defined there is named and documented here.
 
+For authors of processors (`make docs` writes these on one page):
+
 | module | subject |
 |---|---|
 | `antiphon.api` | processors, parameters, ports, events, pitch, hooks, errors |
-| `antiphon.api.analysis` | analyses of sound for the catalogue; where the level of a sound rises |
-| `antiphon.api.catalogues` | the catalogue of sound files, and which of them a sound comes from |
+| `antiphon.api.jobs` | what `antiphon run` asks of a plugin whose files are not sound in, sound out |
 | `antiphon.api.kernels` | per-sample loops as machine code |
-| `antiphon.api.models` | models in workers, and files of weights |
-| `antiphon.api.networks` | the torch side of a model; imports torch |
-| `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
-| `antiphon.api.processes` | processes that help a plugin |
-| `antiphon.api.synths` | backends that play notes |
+| `antiphon.api.testing` | a host for a plugin's tests |
+
+For models, synths, transports, analyses and pages:
+
+| module | subject |
+|---|---|
+| `antiphon.api.analysis` | analyses of sound for the catalogue; where the level of a sound rises |
+| `antiphon.api.arrays` | layers of networks in numpy, which play without torch |
+| `antiphon.api.catalogues` | the catalogue of sound files, and which of them a sound comes from |
 | `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
-| `antiphon.api.transports` | what carries commands into the server and values out of it |
-| `antiphon.api.http` | HTTP routes: requests, responses, refusals |
-| `antiphon.api.osc` | OSC packets as bytes |
 | `antiphon.api.console` | lines for the person at the terminal |
 | `antiphon.api.files` | sound files, MIDI files, folders |
-| `antiphon.api.jobs` | what `antiphon run` asks of a plugin whose files are not sound in, sound out |
+| `antiphon.api.http` | HTTP routes: requests, responses, refusals |
+| `antiphon.api.models` | models in workers, and files of weights |
+| `antiphon.api.networks` | the torch side of a model; imports torch |
+| `antiphon.api.osc` | OSC packets as bytes |
+| `antiphon.api.processes` | processes that help a plugin |
 | `antiphon.api.rendering` | notes to sound without a server; loading plugins |
-| `antiphon.api.testing` | a host for a plugin's tests |
+| `antiphon.api.synths` | backends that play notes |
+| `antiphon.api.transports` | what carries commands into the server and values out of it |
+| `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
 
 Importing this module imports the hooks and the errors alone; any other name imports its own module at its first use.
 The command line imports a plugin's `__init__.py` for its hooks, and should not have to import numpy for them.
@@ -55,42 +63,6 @@ if TYPE_CHECKING:
     from antiphon.native.step import Step
     from antiphon.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 
-__all__ = [
-    "AUDIO_IN",
-    "AUDIO_OUT",
-    "CONTROL_OUT",
-    "EVENTS_IN",
-    "EVENTS_OUT",
-    "FLAT_NAMES",
-    "IO",
-    "PEDAL",
-    "SHARP_NAMES",
-    "AntiphonError",
-    "Block",
-    "BlockTime",
-    "EngineError",
-    "Event",
-    "FileError",
-    "FileUse",
-    "Param",
-    "ParamError",
-    "PluginError",
-    "Port",
-    "Processor",
-    "Register",
-    "RequestError",
-    "Samples",
-    "Step",
-    "StreamSpec",
-    "Unanswered",
-    "UsageError",
-    "Value",
-    "WireError",
-    "WorkerError",
-    "frequency",
-    "hookimpl",
-    "note_number",
-]
 
 _LAZY = {
     "antiphon.contract.block": ("Block", "Samples", "StreamSpec"),
@@ -114,4 +86,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULE_OF})

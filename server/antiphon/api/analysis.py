@@ -6,23 +6,3 @@ from antiphon.contract.analysis import Analysis, AnalysisRun, Quantity, plain_re
 from antiphon.signal.level_rises import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 from antiphon.signal.loudness import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh, lufs_of
 from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
-
-__all__ = [
-    "K_STATE",
-    "ONSETS_APART",
-    "ONSET_RISE",
-    "QUIETEST",
-    "Analysis",
-    "AnalysisRun",
-    "LogMel",
-    "LogMelStream",
-    "MelSettings",
-    "Quantity",
-    "gated_loudness",
-    "k_sections",
-    "k_weigh",
-    "level_rises",
-    "lufs_of",
-    "piece_frames",
-    "plain_result",
-]

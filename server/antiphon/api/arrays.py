@@ -3,19 +3,4 @@
 from __future__ import annotations
 
 from antiphon.workers.networks.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
-from antiphon.workers.networks.array_network import ArrayNetwork, Weights, find_array
-from antiphon.workers.networks.array_network import load as load_arrays
-
-__all__ = [
-    "ArrayNetwork",
-    "BandedSums",
-    "Conv1d",
-    "Gru",
-    "Linear",
-    "SiluLinear",
-    "Weights",
-    "find_array",
-    "gelu",
-    "load_arrays",
-    "sigmoid",
-]
+from antiphon.workers.networks.array_network import ArrayNetwork, Weights, find_array, load as load_arrays

@@ -4,22 +4,6 @@ from __future__ import annotations
 
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identification.identifying import IdentifiedFile, identify_files
-from antiphon.library.identification.shards import ShardSet
-from antiphon.library.identification.shards import present as present_index
-from antiphon.library.identification.shards import update_shards as updated_index
+from antiphon.library.identification.shards import ShardSet, present as present_index, update_shards as updated_index
 from antiphon.library.records import FileEntry, FileState, FolderSound, SoundIdentity
 from antiphon.library.scanning import add as add_files
-
-__all__ = [
-    "Catalogue",
-    "FileEntry",
-    "FileState",
-    "FolderSound",
-    "IdentifiedFile",
-    "ShardSet",
-    "SoundIdentity",
-    "add_files",
-    "identify_files",
-    "present_index",
-    "updated_index",
-]

@@ -28,42 +28,13 @@ from antiphon.session.commands import (
     Sync,
     When,
 )
-from antiphon.session.play import BEGIN as VALUES_BEGIN
-from antiphon.session.play import FIRST as FIRST_VALUE
-from antiphon.session.play import note_params, plays, value_number, value_place, word_number
-from antiphon.session.play import read as play_commands
-
-__all__ = [
-    "FIRST_VALUE",
-    "NOW",
-    "VALUES_BEGIN",
-    "Beat",
-    "Bend",
-    "ClearSchedule",
-    "Command",
-    "Control",
-    "Note",
-    "NoteOff",
-    "NoteOn",
-    "NotePitch",
-    "NotePressure",
-    "NoteTimbre",
-    "Now",
-    "NudgeBeat",
-    "Panic",
-    "ProgramChange",
-    "ResetNode",
-    "Sample",
-    "SetParam",
-    "SetSwing",
-    "SetTempo",
-    "SetTransport",
-    "Sync",
-    "When",
-    "note_params",
-    "play_commands",
-    "plays",
-    "value_number",
-    "value_place",
-    "word_number",
-]
+from antiphon.session.play import (
+    BEGIN as VALUES_BEGIN,
+    FIRST as FIRST_VALUE,
+    note_params,
+    plays,
+    read as play_commands,
+    value_number,
+    value_place,
+    word_number,
+)

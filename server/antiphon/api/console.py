@@ -6,10 +6,3 @@ from antiphon.contract.finding import Finding
 from antiphon.runtime.console import say
 from antiphon.runtime.serve_option import ServeOption
 from antiphon.runtime.suggestion import instead
-
-__all__ = [
-    "Finding",
-    "ServeOption",
-    "instead",
-    "say",
-]

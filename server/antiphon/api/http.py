@@ -2,8 +2,4 @@
 
 from __future__ import annotations
 
-from antiphon.io.http_message import HttpRequest, Refusal, Response
-from antiphon.io.http_message import answer as json_response
-from antiphon.io.http_message import text as text_response
-
-__all__ = ["HttpRequest", "Refusal", "Response", "json_response", "text_response"]
+from antiphon.io.http_message import HttpRequest, Refusal, Response, answer as json_response, text as text_response

@@ -8,9 +8,6 @@ from __future__ import annotations
 from antiphon.contract.harness import prepare as prepare_processor
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.offline.file_ends import fade_end as fade_out
-from antiphon.offline.file_job import FileJob
-from antiphon.offline.file_job import apart as check_distinct
+from antiphon.offline.file_job import FileJob, check_distinct
 from antiphon.offline.note_file import is_midi
 from antiphon.offline.output_summary import Written
-
-__all__ = ["FileJob", "ParamCell", "Written", "check_distinct", "fade_out", "is_midi", "prepare_processor"]

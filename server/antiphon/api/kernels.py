@@ -11,28 +11,3 @@ from antiphon.native.dsp import copy_sound, fill_sound
 from antiphon.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.native.kernel import address
 from antiphon.native.wavelet import wavelet_join, wavelet_split
-
-__all__ = [
-    "Audio",
-    "Kernel",
-    "address",
-    "address_f32",
-    "as_u8p",
-    "call_c",
-    "compile_all",
-    "copy_sound",
-    "f32",
-    "f32p",
-    "f64",
-    "f64p",
-    "fill_sound",
-    "i64",
-    "i64p",
-    "kernel",
-    "load_acquire",
-    "offset",
-    "store_release",
-    "u8p",
-    "wavelet_join",
-    "wavelet_split",
-]

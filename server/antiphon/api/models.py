@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from antiphon.classifiers.classifier_file import ClassifierDetails, classifiers_folder
 from antiphon.classifiers.classifier_session import ClassifierFile
-from antiphon.classifiers.onnx_wire import check as check_onnx
-from antiphon.classifiers.onnx_wire import looks_like as looks_like_onnx
-from antiphon.runtime.model_files import ModelError
-from antiphon.runtime.model_files import entry as manifest_entry
-from antiphon.runtime.model_files import weights as read_weights
-from antiphon.runtime.model_files import write as write_weights
+from antiphon.classifiers.onnx_wire import check as check_onnx, looks_like as looks_like_onnx
+from antiphon.runtime.model_files import (
+    ModelError,
+    entry as manifest_entry,
+    weights as read_weights,
+    write as write_weights,
+)
 from antiphon.runtime.resources import models as models_folder
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.listing import FileListing, ModelFolder
 from antiphon.workers.model_client import ModelClient, say_instead, usable
 from antiphon.workers.processor import ModelProcessor
-
-__all__ = [
-    "ClassifierDetails",
-    "ClassifierFile",
-    "FileListing",
-    "ModelClient",
-    "ModelError",
-    "ModelFolder",
-    "ModelInfo",
-    "ModelProcessor",
-    "check_onnx",
-    "classifiers_folder",
-    "looks_like_onnx",
-    "manifest_entry",
-    "models_folder",
-    "read_weights",
-    "say_instead",
-    "usable",
-    "write_weights",
-]

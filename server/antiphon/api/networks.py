@@ -3,12 +3,4 @@
 from __future__ import annotations
 
 from antiphon.workers.networks.streaming import State, StreamingModel
-from antiphon.workers.networks.torch_network import fill as fill_network
-from antiphon.workers.networks.torch_network import load as load_network
-
-__all__ = [
-    "State",
-    "StreamingModel",
-    "fill_network",
-    "load_network",
-]
+from antiphon.workers.networks.torch_network import fill as fill_network, load as load_network

@@ -16,18 +16,3 @@ from antiphon.wire.osc import (
     encode,
     encode_bundle,
 )
-
-__all__ = [
-    "IMMEDIATELY",
-    "IMPULSE",
-    "Arg",
-    "Bundle",
-    "Double",
-    "Impulse",
-    "Long",
-    "Message",
-    "Packet",
-    "decode",
-    "encode",
-    "encode_bundle",
-]

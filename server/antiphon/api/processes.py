@@ -3,20 +3,4 @@
 from __future__ import annotations
 
 from antiphon.runtime.helper_channel import HelperChannel, limit_resources
-from antiphon.runtime.helper_process import (
-    HELPER_FAULTS,
-    ForkedEnd,
-    HelperProcess,
-    run_forked,
-    start_helper,
-)
-
-__all__ = [
-    "HELPER_FAULTS",
-    "ForkedEnd",
-    "HelperChannel",
-    "HelperProcess",
-    "limit_resources",
-    "run_forked",
-    "start_helper",
-]
+from antiphon.runtime.helper_process import HELPER_FAULTS, ForkedEnd, HelperProcess, run_forked, start_helper

@@ -3,7 +3,4 @@
 from __future__ import annotations
 
 from antiphon.contract.harness import Change, Rendered, render, run_processor
-from antiphon.workers.pool import absent as without_workers
-from antiphon.workers.pool import use as use_pool
-
-__all__ = ["Change", "Rendered", "render", "run_processor", "use_pool", "without_workers"]
+from antiphon.workers.pool import use as use_pool, without_workers

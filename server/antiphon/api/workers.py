@@ -19,24 +19,3 @@ from antiphon.workers.reporting import RecentSound, ReportedStream, ReportingSte
 from antiphon.workers.spec import Stepper, WorkerSpec
 from antiphon.workers.stream import Stream
 from antiphon.workers.worker_client import WorkerClient
-
-__all__ = [
-    "DropoutFader",
-    "DropoutLog",
-    "ProcessorPart",
-    "Rebuffer",
-    "RecentSound",
-    "ReportedStream",
-    "ReportingStepper",
-    "Stepper",
-    "Stream",
-    "WorkerClient",
-    "WorkerProcessor",
-    "WorkerReporter",
-    "WorkerSpec",
-    "convert_channels",
-    "current_pool",
-    "lead_for",
-    "process_start",
-    "short_slices",
-]

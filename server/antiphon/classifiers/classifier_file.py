@@ -94,12 +94,6 @@ def digest_of(content: bytes) -> str:
 def read_details(folder: Path) -> ClassifierDetails:
     """Reads a classifier's JSON.
 
-    Args:
-        folder: The classifier's.
-
-    Returns:
-        What it says, checked.
-
     Raises:
         FileError: The file is missing, or says what cannot be.
     """
@@ -110,10 +104,14 @@ def read_details(folder: Path) -> ClassifierDetails:
         mel = MelSettings(**{one.name: found["mel"][one.name] for one in fields(MelSettings)})
         known = {one.name for one in fields(ClassifierDetails)} | {"version"}
         details = ClassifierDetails(
-            name=found["name"], framework=found["framework"], labels=tuple(found["labels"]), mel=mel,
-            frames=found["frames"], digest=found["digest"],
+            name=found["name"],
+            framework=found["framework"],
+            labels=tuple(found["labels"]),
+            mel=mel,
+            frames=found["frames"],
+            digest=found["digest"],
             about={key: value for key, value in found.items() if key not in known},
-        )  # fmt: skip
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _refusal(path, f"{type(error).__name__}: {error}") from None
     if found.get("version") != VERSION:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.cli import ports
+from antiphon.cli.terminal.answers import Json, echo_answer
 from antiphon.errors import UsageError
 from antiphon.runtime import paths
 from antiphon.runtime.settings import HTTP_PORT
@@ -21,28 +21,19 @@ Machine = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="The surfac
 
 
 def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
-    """Adds the commands.
-
-    Args:
-        cli: The command line.
-        folder: Returns the configuration folder that the server uses.
-    """
+    """Adds the commands. `folder` returns the configuration folder that the server uses."""
 
     @cli.command("surfaces")
     def surfaces(
         http_port: ports.Http = HTTP_PORT,
         osc_port: ports.InsteadOfHttp = None,
-        as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")] = False,
+        as_json: Json = False,
     ) -> None:
         """List the addresses that wait for approval and those that have it."""
         from antiphon.cli.running_server import ask
 
         answer = ask("GET", "/api/surfaces", folder(), ports.http_port(http_port, osc_port))
-        if as_json:
-            typer.echo(json.dumps(answer))
-            return
-        for line in listing(answer):
-            typer.echo(line)
+        echo_answer(as_json, answer, listing(answer))
 
     @cli.command("approve")
     def approve(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:

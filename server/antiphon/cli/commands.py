@@ -40,6 +40,7 @@ COMMANDS = {
     "approve": "approve:register",
     "forget": "approve:register",
     "qr": "qr:register",
+    "page": "page:page",
 }
 """Commands, in the order of the help page, and where each is: a function, or what adds it, `register` among others."""
 _OPTIONS = {

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.status import Json
+from antiphon.cli.examples import command_group
+from antiphon.cli.terminal.answers import Json
 from antiphon.cli.terminal.style import Role, style_text
 
 SENTENCE = "Check a server that runs elsewhere: in a container, behind a proxy, in a cloud."
@@ -19,17 +20,9 @@ ROLES: dict[str, Role] = {"ok": "good", "failed": "bad", "skipped": "faint"}
 
 def application() -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="deploy", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help=SENTENCE, short_help=SENTENCE,
-    )  # fmt: skip
-    app.callback()(_deploy)
+    app = command_group("deploy", SENTENCE)
     app.command("check")(check)
     return app
-
-
-def _deploy() -> None:
-    """Check a server that runs elsewhere: in a container, behind a proxy, in a cloud."""
 
 
 def check(

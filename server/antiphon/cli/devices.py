@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import typer
-
-from antiphon.cli.status import Json
+from antiphon.cli.terminal.answers import Json, echo_answer
 
 if TYPE_CHECKING:
     from antiphon.doctor.sound import LibraryReport
@@ -22,11 +19,10 @@ def devices(as_json: Json = False) -> None:
     from antiphon.wire.text import printable
 
     ports = {name: port_list for name, transport in transports() if (port_list := transport.ports()) is not None}
-    if as_json:
-        typer.echo(json.dumps({**asdict(ask()), **{name: port_list for name, (port_list, _) in ports.items()}}))
-        return
-    for line in (*listing(ask()), *(line for _, lines in ports.values() for line in lines)):
-        typer.echo(printable(line))
+    report = ask()
+    lines = (*listing(report), *(line for _, lines in ports.values() for line in lines))
+    data = {**asdict(report), **{name: port_list for name, (port_list, _) in ports.items()}}
+    echo_answer(as_json, data, map(printable, lines))
 
 
 def listing(report: LibraryReport) -> Iterator[str]:

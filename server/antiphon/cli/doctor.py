@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.status import Json
+from antiphon.cli.terminal.answers import Json
 from antiphon.cli.terminal.style import Role, style_text
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings

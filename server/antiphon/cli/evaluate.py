@@ -37,15 +37,7 @@ def evaluate(
 
 
 def hand_over(text: str, port: int, timeout: float) -> int:
-    """Hands a script to the server on this machine.
-
-    Args:
-        text: The script.
-        port: The server's OSC port.
-        timeout: Seconds for its answers.
-
-    Returns:
-        How many programs perform it.
+    """Hands a script to the server on this machine; the number of programs that perform it. `timeout` in seconds.
 
     Raises:
         UsageError: This user has no token.

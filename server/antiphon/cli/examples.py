@@ -5,6 +5,8 @@ The tests type each of them in a home that has the files it names, and look at w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -56,13 +58,22 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 """By the words of the command."""
 
 
-def give_examples(app: typer.Typer, path: str = "") -> None:
-    """Sets the end of each command's help.
+def command_group(name: str, sentence: str, callback: Callable[..., None] = lambda: None) -> typer.Typer:
+    """A group without commands yet; `callback` has the options before a command's name."""
+    app = typer.Typer(
+        name=name,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=sentence,
+        short_help=sentence,
+    )
+    app.callback()(callback)
+    return app
 
-    Args:
-        app: Its commands, and those of its groups, are changed in place.
-        path: The words before them.
-    """
+
+def give_examples(app: typer.Typer, path: str = "") -> None:
+    """Sets the end of each command's help in place, and of those of its groups. `path`: the words before them."""
     for group in app.registered_groups:
         if group.typer_instance is not None:
             give_examples(group.typer_instance, f"{group.typer_instance.info.name} ")

@@ -9,15 +9,14 @@ import typer
 
 from antiphon.cli import completion, ports
 from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
-
-MOST_BEATS = 4096.0
+from antiphon.wire.script_link import MOST_QUANTUM
 
 
 def live(
     script: Annotated[str, typer.Argument(metavar="SET.py", help="A live script.")],
     quantum: Annotated[
         float, typer.Option(metavar="BEATS", help="A saved script begins at multiples of this; 0 for its bars.")
-    ] = 0.0,
+    ] = 1.0,
     patch: Annotated[
         str, typer.Option(help="Play this patch, not the one that the script names.", autocompletion=completion.patches)
     ] = "",
@@ -35,14 +34,14 @@ def live(
 ) -> None:
     """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.
 
-    Each time the file is saved, it takes over on the next bar. One with an error changes nothing: the last that was
-    good plays on.
+    Each time the file is saved, it takes over on the next beat, or by --quantum. One with an error changes nothing:
+    the last that was good plays on.
     """
     from antiphon.errors import UsageError
     from antiphon.performer.performing import Performing, ended_by_signals
 
-    if not 0.0 <= quantum <= MOST_BEATS:
-        raise UsageError(f"--quantum takes 0 to {MOST_BEATS:g} beats, not {quantum:g}")
+    if not 0.0 <= quantum <= MOST_QUANTUM:
+        raise UsageError(f"--quantum takes 0 to {MOST_QUANTUM:g} beats, not {quantum:g}")
     options = ["--osc-port", str(osc_port), "--http-port", str(http_port), "--audio", audio]
     for name, value in (("--input", input), ("--output", output), ("--record", record)):
         options += [name, value] if value else []

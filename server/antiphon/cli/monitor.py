@@ -34,12 +34,7 @@ def monitor(
 
 
 def watch(host: str, port: int, events: bool) -> Iterator[str]:
-    """Yields a line for each message, without end.
-
-    Args:
-        host: The machine of the server.
-        port: Its OSC port.
-        events: Show also the messages that the server sends to its surfaces.
+    """Yields a line for each message, without end; `events`: those that the server sends to its surfaces, too.
 
     Raises:
         EngineError: No server answers within `PATIENCE`.
@@ -88,10 +83,8 @@ def lines(message: Message) -> Iterator[str]:
 def describe_packet(packet: Packet, now_ns: int, when: str = "") -> Iterator[str]:
     """Yields a line for each message of a packet.
 
-    Args:
-        packet: A message, a bundle or a packet that could not be decoded.
-        now_ns: Unix time in ns, to which time tags are shown relative.
-        when: The time of the enclosing bundle, as text before each line: `[+0.200 s] /node/gain/gain 0.5`.
+    `now_ns`: Unix time in ns, to which time tags are shown relative. `when`: the time of the enclosing bundle, as text
+    before each line: `[+0.200 s] /node/gain/gain 0.5`.
     """
     if isinstance(packet, Message):
         yield when + message_text(packet)

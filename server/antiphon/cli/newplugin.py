@@ -12,8 +12,7 @@ import typer
 def new_plugin(
     name: Annotated[str, typer.Argument(help="Small letters, digits and _.")],
     shape: Annotated[
-        str,
-        typer.Option(help="sound-sound, sound-notes, notes-notes, library-sound or sound-reference."),
+        str, typer.Option(help="sound-sound, sound-notes, notes-notes, library-sound or sound-reference.")
     ] = "sound-sound",
     folder: Annotated[Path | None, typer.Option("--to", help="Where to; else your own plugins' folder.")] = None,
 ) -> None:

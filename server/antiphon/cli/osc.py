@@ -18,8 +18,7 @@ from antiphon.cli import ports
 from antiphon.errors import EngineError, UsageError, WireError
 from antiphon.runtime.settings import OSC_PORT
 from antiphon.wire.frames import Framer
-from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, decode, encode
-from antiphon.wire.osc import address_text as shown_address
+from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, address_text as shown_address, decode, encode
 from antiphon.wire.text import printable
 
 SUBSCRIBED_SECONDS = 0.5
@@ -66,9 +65,7 @@ def _subscribe(sock: socket.socket) -> None:
 def change(sock: socket.socket, address: str) -> str:
     """The new value that the server tells its subscribers, on one line; "" where nothing has changed.
 
-    Args:
-        sock: Subscribed, and another than the one that sent the message: that one is not told.
-        address: Address of the message.
+    `sock` is subscribed, and another than the one that sent the message: that one is not told.
     """
     found = ""
     for message in listen(sock, None, time.monotonic() + SUBSCRIBED_SECONDS):
@@ -106,13 +103,7 @@ def value(text: str) -> tuple[str, Arg]:
 def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bool, timeout: float) -> Iterator[str]:
     """Sends a message and yields the answers, a line each, until the server has handled it (`/synced`).
 
-    Args:
-        address: An OSC address.
-        args: Pairs of type tag and value, as `value` gives them.
-        host: The machine of the server.
-        port: Its OSC port.
-        tcp: Send over TCP instead of UDP.
-        timeout: Seconds to wait for `/synced`.
+    `args` are pairs of type tag and value, as `value` gives them; `timeout` is in seconds.
 
     Raises:
         UsageError: The message cannot be encoded.
@@ -176,10 +167,7 @@ def closing_socket(host: str, port: int, tcp: bool) -> socket.socket:
 def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator[Message]:
     """Yields received messages, also those in bundles, until `until` (s, monotonic) or the end of the connection.
 
-    Args:
-        sock: A socket of `closing_socket`.
-        framer: The framing of a TCP stream; None for UDP.
-        until: The time to stop at.
+    `framer` is the framing of a TCP stream, None for UDP.
     """
     while (left := until - time.monotonic()) > 0:
         poll = select.poll()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.status import Json
+from antiphon.cli.terminal.answers import Json
 
 if TYPE_CHECKING:
     from antiphon.graph.patch import Patch

@@ -35,6 +35,7 @@ def play(
     ] = "",
     osc_port: ports.NewOsc = OSC_PORT,
     http_port: ports.NewHttp = HTTP_PORT,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
     song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
 ) -> None:
     """Play the demo, or a MIDI file: on the sound card with its input muted; without one to a file. Ctrl-C ends it."""
@@ -42,7 +43,7 @@ def play(
     from antiphon.engine.drivers.probe import probe
 
     asked = ServeSettings(
-        audio=audio, input=input, output=output, patch=patch or PATCH, osc_port=osc_port, http_port=http_port
+        audio=audio, input=input, output=output, patch=patch or PATCH, osc_port=osc_port, http_port=http_port, live=True
     ).check()
     startable(asked)
     _find(song, asked.patch)
@@ -58,7 +59,7 @@ def play(
         typer.echo(line)
     sys.stdout.flush()
     with own_terminal_group():
-        run(settings)
+        run(settings, opens=not no_open and sys.stdout.isatty())
 
 
 def _find(song: str, patch: str) -> None:
@@ -98,13 +99,12 @@ def introduction(settings: ServeSettings, driver: str, note: str, song: str = ""
     if driver == "headless":
         if settings.input:
             yield f"The input is {settings.input}, looped."
-        port = settings.http_port
-        page = f"http://127.0.0.1:{port}/" if port else "the address at the end of the line that begins with ready"
-        yield f"To listen, open {page} in a browser and press Listen, or play, at any time or after Ctrl-C,"
+        yield "To listen, press Listen on the page, or play, at any time or after Ctrl-C,"
         yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input and not song:
         yield "The input starts muted, because a microphone near loudspeakers feeds back: put headphones on, then"
         yield f"    {command(settings, OPEN)}"
+    yield "Open the address after `page`, below, in a browser: it works once, and the page needs no token then."
     hint = "" if song else hint_of(settings.patch)
     yield f"Playing {song or settings.patch}.{f' First: {hint}' if hint else ''}"
     yield "After the line that begins with ready, try in another terminal:"

@@ -35,13 +35,6 @@ def with_song(patch: str, song: str) -> Path:
 
     The node's notes go to every node that takes notes and that no wire plays.
 
-    Args:
-        patch: Name of the other patch, or its path.
-        song: The MIDI file.
-
-    Returns:
-        The patch's file.
-
     Raises:
         UsageError: The file is not a MIDI file, or no node of the patch takes notes.
         FileError: The file cannot be played.

@@ -57,9 +57,7 @@ class CommandGroup(TyperGroup):
 def give_short_helps(app: typer.Typer) -> None:
     """Gives each command the first paragraph of its docstring for the list of commands, which cuts one it makes itself.
 
-    Args:
-        app: Its registered commands, and those of its groups, are changed in place; one with a short help of its own,
-            or no docstring, is left.
+    A command with a short help of its own, or no docstring, is left.
     """
     for group in app.registered_groups:
         if group.typer_instance is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.status import Json
+from antiphon.cli.terminal.answers import Json
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import HOST_PARAMS, Param
 
@@ -129,12 +129,12 @@ def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
     from antiphon.contract.block import StreamSpec
     from antiphon.contract.harness import prepare
     from antiphon.plugins.reasons import reason_of
-    from antiphon.workers.pool import absent
+    from antiphon.workers.pool import without_workers
 
     try:
         processor = loaded.make(info.type)
         spec = StreamSpec(processor.rate or RATE, processor.block or BLOCK, processor.channels or 2)
-        with absent():  # no worker is started to show a page
+        with without_workers():  # no worker is started to show a page
             prepare(processor, spec, {})
     except Exception as error:  # the plugin's code may raise anything; the error is shown
         return 0, reason_of(error)

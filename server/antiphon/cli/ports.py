@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -39,16 +40,12 @@ InsteadOfOsc = Annotated[
 def http_port(http: int, osc: int | None) -> int:
     """The HTTP port of the server that is asked.
 
-    Args:
-        http: As `Http` gives it.
-        osc: As `InsteadOfHttp` gives it; None for none.
-
     Raises:
         UsageError: No server of this user on this machine has that OSC port.
     """
     if osc is None or http != HTTP_PORT:
         return http
-    found = next((one.http_port for one in _running() if one.osc_port == osc and one.http_port), None)
+    found = next((one.http_port for _, one in running() if one.osc_port == osc and one.http_port), None)
     if found is None:
         raise UsageError(f"no server of yours with --osc-port {osc} runs on this machine; name its --http-port")
     return found
@@ -58,14 +55,21 @@ def osc_port(osc: int, http: int | None) -> int:
     """The OSC port of the server that is asked; as `http_port`."""
     if http is None or osc != OSC_PORT:
         return osc
-    found = next((one.osc_port for one in _running() if one.http_port == http and one.osc_port), None)
+    found = next((one.osc_port for _, one in running() if one.http_port == http and one.osc_port), None)
     if found is None:
         raise UsageError(f"no server of yours with --http-port {http} runs on this machine; name its --osc-port")
     return found
 
 
-def _running() -> list[ServeSettings]:
-    """What the servers of this user that run were asked for."""
+class Running(NamedTuple):
+    """A server of this user that runs: its runtime folder, and what it was asked for."""
+
+    folder: Path
+    settings: ServeSettings
+
+
+def running() -> list[Running]:
+    """The servers of this user that run on this machine."""
     found = []
     for listed in paths.runtime().glob(f"*/{pidfile.LIST}"):
         try:
@@ -74,5 +78,5 @@ def _running() -> list[ServeSettings]:
             continue
         settings = pidfile.crashed_settings(listed.parent)
         if settings is not None and pidfile.start_time(pid) == then != 0:
-            found.append(settings)
+            found.append(Running(listed.parent, settings))
     return found

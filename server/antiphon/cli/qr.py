@@ -21,12 +21,7 @@ _HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "�
 
 
 def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
-    """Adds the command.
-
-    Args:
-        cli: The command line.
-        folder: Returns the configuration folder that the server uses.
-    """
+    """Adds the command. `folder` returns the configuration folder that the server uses."""
 
     @cli.command("qr")
     def qr(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
@@ -42,11 +37,7 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
 
 
 def lines(rows: list[str]) -> list[str]:
-    """The lines of a terminal that show a code, two rows of modules in each.
-
-    Args:
-        rows: Rows of the code, a text of 1 for dark and 0 for each.
-    """
+    """The lines of a terminal that show a code of 1 (dark) and 0, two rows of modules in each."""
     side = "0" * BORDER
     empty = ["0" * (len(rows) + 2 * BORDER)] * BORDER
     framed = [*empty, *(side + row + side for row in rows), *empty]

@@ -19,21 +19,11 @@ TIMEOUT = 5.0
 
 
 def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> dict[str, Any]:
-    """Sends a request to the running server on this machine.
+    """Sends a request to the running server on this machine and gives its JSON object; `data` is sent as JSON.
 
     If this user has the certificate of `serve --lan`, the server must show exactly that one, and nothing is sent to a
     server that does not: another program on the port could answer anything. Without a certificate a `GET` is sent
     unencrypted, on loopback and without the token; other methods need the token and are refused here.
-
-    Args:
-        method: "GET" or "POST".
-        path: The path of the request.
-        folder: The configuration folder, with certificate and token.
-        port: The HTTP port.
-        data: The body, encoded as JSON; None for no body.
-
-    Returns:
-        The answer's JSON object.
 
     Raises:
         EngineError: No server answers, or not one of this user.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,8 +100,9 @@ def _check_transports(settings: ServeSettings, transports: list[Transport]) -> N
                 cover(argument, secret)
 
 
-def run(settings: ServeSettings, log: str = "", log_level: str = "info") -> None:
-    """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`."""
+def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, opens: bool = False) -> None:
+    """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`; opens: the page, in a browser."""
+    from antiphon.cli.page import open_page
     from antiphon.runtime import paths, pidfile
     from antiphon.runtime.server_log import server_log
     from antiphon.runtime.token import keep_token
@@ -113,7 +115,8 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info") -> None
         pidfile.end_orphans(folder)
         keep_token(paths.config())
         with server_log(log, log_level):
-            status = Supervisor(settings, folder).run()
+            opened = partial(open_page, folder) if opens else lambda: None
+            status = Supervisor(settings, folder, opened).run()
     finally:
         pidfile.clear(folder, settings)
     raise typer.Exit(status)

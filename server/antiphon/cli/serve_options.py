@@ -140,14 +140,7 @@ class MachineOptions:
 
 
 def by_records(function: Callable[..., None]) -> Callable[..., None]:
-    """Lets a command take records of options: the command line has their fields in place of each record.
-
-    Args:
-        function: Whose arguments without a default, but the context, are dataclasses of options.
-
-    Returns:
-        The function for typer.
-    """
+    """Lets a command take dataclasses of options: the command line has their fields in place of each record."""
     hints = get_type_hints(function, include_extras=True)
     records = {name: kind for name, kind in hints.items() if hasattr(kind, "__dataclass_fields__")}
     parameters = []

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from antiphon.cli import ports
+from antiphon.cli.terminal.answers import Json
 from antiphon.runtime.settings import HTTP_PORT
 from antiphon.wire.text import printable
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
 Row = tuple[str, str]
 
 

@@ -104,13 +104,6 @@ def is_classifier(analysis: Analysis) -> bool:
 def check_quantities(name: str, analysis: object) -> Analysis:
     """Checks what a factory of the hook gave.
 
-    Args:
-        name: The analysis's name.
-        analysis: The object.
-
-    Returns:
-        The analysis.
-
     Raises:
         PluginError: It is none, or a declaration of it is invalid.
     """

@@ -50,15 +50,7 @@ class ProcessorInfo:
         return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}
 
     def port(self, name: str, side: str) -> Port | None:
-        """Finds a port.
-
-        Args:
-            name: Its name.
-            side: "in" or "out".
-
-        Returns:
-            The port, or None.
-        """
+        """The port of a name; `side`: "in" or "out"."""
         ports = self.inputs if side == "in" else self.outputs
         return next((p for p in ports if p.name == name), None)
 
@@ -67,15 +59,7 @@ class ProcessorInfo:
         return next((p for p in self.cells if p.name == name and p.glides), None)
 
     def first(self, kind: str, side: str) -> Port | None:
-        """Finds the first port of a kind.
-
-        Args:
-            kind: The kind.
-            side: "in" or "out".
-
-        Returns:
-            The port, or None.
-        """
+        """The first port of a kind; `side`: "in" or "out"."""
         ports = self.inputs if side == "in" else self.outputs
         return next((p for p in ports if p.kind == kind), None)
 
@@ -138,15 +122,9 @@ class Catalog:
         self.transports, self.versions, self.addresses = other.transports, other.versions, other.addresses
 
     def with_version(self, plugin: str, types: Mapping[str, ProcessorInfo], folder: str) -> Catalog:
-        """A catalog with another version of one plugin.
+        """Another catalog with `types` of one plugin in place of those it has.
 
-        Args:
-            plugin: Its name.
-            types: The processor types of that version; those of another version are left out.
-            folder: The folder of that version; "" for the version of the start.
-
-        Returns:
-            The new catalog; this one is unchanged.
+        `folder`: that version's, "" for the version of the start.
 
         Raises:
             PluginError: A type has the name of another plugin's.

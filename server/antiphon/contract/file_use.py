@@ -20,7 +20,8 @@ class FileUse:
             the one that ships; "" where IN has to be named.
         stems: Names of parts that the job also writes alone, with `antiphon run --stems`.
         beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json), "picture" (.png),
-            "midi-out" (.mid, the notes of a sound) and "analysis" (.json).
+            "midi-out" (.mid, the notes of a sound), "analysis" (.json) and "chords-out" (.txt, .lab, .musicxml); with
+            the last --chords is taken as well.
         needs: Names of parameters that have to be given: of kind file, or a choice whose default is for patches alone.
         tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.
         preroll: The name of a parameter in seconds: so much of the beginning of a file is played to it first, without

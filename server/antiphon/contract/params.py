@@ -311,14 +311,9 @@ HOST_PARAMS = (BYPASS, MUTE, WET)
 
 
 def instead_of(name: str, params: Iterable[Param]) -> str:
-    """Names the parameters there are after a refusal of an unknown one, those first that are named or described so.
+    """Names the parameters there are after a refusal of an unknown one.
 
-    Args:
-        name: What was asked for.
-        params: All that are allowed.
-
-    Returns:
-        The rest of the sentence: "; did you mean semitones? it has: semitones, cents".
+    Those first that are named or described so: "; did you mean semitones? it has: semitones, cents".
     """
     docs = {param.name: param.doc for param in params}
     return instead(name, docs, "it has", docs)

@@ -25,10 +25,8 @@ class ProcessorRunner:
     def __init__(self, processor: Processor, rate: int, elapsed: Callable[[int], int] = _same) -> None:
         """Hosts a processor, which need not be prepared yet.
 
-        Args:
-            processor: What is hosted.
-            rate: Frames per second of the clock that `IO.time` counts.
-            elapsed: Frames of that clock from `IO.time` to a frame of the block, where the processor has another rate.
+        `rate`: frames per second of the clock of `IO.time`. `elapsed`: frames of that clock from `IO.time` to a frame
+        of the block, where the processor has another rate.
         """
         self.processor = processor
         self.rate = rate
@@ -69,12 +67,8 @@ class ProcessorRunner:
     def run(self, io: IO, cells: Iterable[ParamCell]) -> str:
         """Runs one block, in parts if the processor has `split` and a parameter changes without smoothing.
 
-        Args:
-            io: The block, `base` 0; as it was afterwards, but for the events emitted, counted from its first frame.
-            cells: Parameters that may change in it, rendered.
-
-        Returns:
-            What the processor did wrong, or "".
+        Returns what the processor did wrong, or "". `io` has `base` 0 and is as it was afterwards, but for the events
+        emitted, counted from its first frame; `cells` are those that may change, rendered.
         """
         edges = {0, io.frames}
         if self.processor.split:

@@ -12,6 +12,7 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control import status as figures
+from antiphon.control.commands.captures import Captures
 from antiphon.control.commands.engine_clock import EngineClock
 from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.commands.outbox import Outbox
@@ -135,6 +136,7 @@ class ControlApp:
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self.replies, self.clock)
+        self.captures = Captures(link, self.replies, self.syncs)
         self.position = SetPosition(self.feedback, self.saver)
         self.plugin_addresses = PluginAddresses(catalog.addresses, self.directory, self.executor, self.replies)
         self.plans = Plans(
@@ -197,11 +199,7 @@ class ControlApp:
     # ---- life
 
     async def start(self) -> bool:
-        """Restores the state of an earlier process and begins to answer.
-
-        Returns:
-            Whether there was a state to restore.
-        """
+        """Restores the state of an earlier process and begins to answer; whether there was a state to restore."""
         asyncio.get_running_loop().set_exception_handler(self.faults.in_loop)
         restored = self.plans.restore()
         self._saved_counts = figures.saved_counts(self.folder.counters)
@@ -296,11 +294,7 @@ class ControlApp:
         return figures.counts(self, self._saved_counts)
 
     def command(self, command: Command, source: str) -> None:
-        """Carries out a command outside a turn.
-
-        Args:
-            command: What to do.
-            source: Name of the sender, which gets no echo of the change.
+        """Carries out a command outside a turn; `source` gets no echo of the change.
 
         Raises:
             AntiphonError: The command is not valid; nothing has changed.

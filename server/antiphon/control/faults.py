@@ -16,9 +16,7 @@ LOGGED = 1.0
 class ControlFaults:
     """Counts faults.
 
-    Attributes:
-        count: Faults since this process began.
-        last: The last one as a sentence, "" while there was none.
+    `count`: faults since this process began; `last`: the last one as a sentence, "" while there was none.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -28,12 +26,7 @@ class ControlFaults:
         self.last = ""
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
-        """Calls `work` and counts what it raises.
-
-        Args:
-            what: Name of the work in the log, for example "a message".
-            work: Called without arguments; its result is ignored.
-        """
+        """Calls `work` and counts what it raises; `what` names it in the log, for example "a message"."""
         try:
             work()
         except Exception as error:

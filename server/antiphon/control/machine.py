@@ -56,8 +56,10 @@ class MachineWatch:
                 self._logged = self._clock()
                 log.warning(
                     "the machine stood still for %.1f s, which is no fault of a node: it was suspended, or is too busy "
-                    "(%d times so far)", now.stalled_ns / 1e9, now.stalls,
-                )  # fmt: skip
+                    "(%d times so far)",
+                    now.stalled_ns / 1e9,
+                    now.stalls,
+                )
         elif (missed := now.missed_blocks - before.missed_blocks) > 0 and not self.advice:
             self._missed += missed
             if self._missed > missed:

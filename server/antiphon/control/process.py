@@ -28,8 +28,7 @@ from antiphon.engine.recording import session_header
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
-from antiphon.graph import patch as patches
-from antiphon.graph import patch_list
+from antiphon.graph import patch as patches, patch_list
 from antiphon.graph.graph import IN
 from antiphon.io.listening import lan_address
 from antiphon.io.log_lines import log_lines
@@ -39,7 +38,7 @@ from antiphon.runtime.settings import HTTP_PORT, ServeSettings, surface_address
 from antiphon.runtime.token import OwnerToken
 from antiphon.session.commands import SetParam
 from antiphon.workers.arena import Arena
-from antiphon.workers.low_latency_events import Express
+from antiphon.workers.low_latency_events import EventWriter
 from antiphon.workers.status import workers
 
 log = logging.getLogger("antiphon.control")
@@ -48,14 +47,7 @@ DEFAULT_PATCH = "through"
 
 
 def main(argument: str) -> int:
-    """Runs control until SIGTERM.
-
-    Args:
-        argument: JSON of the supervisor: settings, folder, fds, shape, wakes, secrets.
-
-    Returns:
-        The exit status: 1 after an error, which the supervisor has been sent.
-    """
+    """Runs control until SIGTERM; exit status 1 after an error, which the supervisor has been sent."""
     scheduling.short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
@@ -96,10 +88,11 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         live_token=OwnerToken(paths.config()) if settings.live else None,
         session_header=lambda: session_header.header(settings),
     )
+    loop.add_reader(recorder.fileno(), app.captures.read, recorder)
     if settings.http_port != HTTP_PORT:
         app.access.approving += f" --http-port {settings.http_port}"
     arena = Arena(fds["arena"])
-    link.express = Express(arena, given["wakes"])
+    link.direct = EventWriter(arena, given["wakes"])
     app.workers = lambda: workers(arena)
     requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
     app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]

@@ -13,19 +13,10 @@ log = logging.getLogger("antiphon.control")
 
 
 class StateSaver:
-    """Saves control's state.
-
-    Attributes:
-        trouble: Why the last attempt failed, "" where it did not.
-    """
+    """Saves control's state. `trouble`: why the last attempt failed, "" where it did not."""
 
     def __init__(self, folder: StateFolder, contents: Callable[[], dict[str, Any]]) -> None:
-        """Nothing is to be saved yet.
-
-        Args:
-            folder: Where it is saved.
-            contents: Gives the whole state as JSON.
-        """
+        """Nothing is to be saved yet. `contents` gives the whole state as JSON."""
         self._folder, self._contents = folder, contents
         self._changed = False
         self.trouble = ""

@@ -9,21 +9,12 @@ EventListener = Callable[[dict[str, Any]], None]
 
 
 class ServerEvents:
-    """Distributes events.
-
-    Attributes:
-        listeners: Each is called with every event, and must return at once.
-    """
+    """Distributes events. `listeners`: each is called with every event, and must return at once."""
 
     def __init__(self) -> None:
         self.listeners: list[EventListener] = []
 
     def publish(self, kind: str, **what: Any) -> None:
-        """Calls the listeners with {"kind": kind, …}.
-
-        Args:
-            kind: patch, node, late, engine or plugin.
-            what: The event's other entries.
-        """
+        """Calls the listeners with {"kind": kind, …}, kind patch, node, late, engine or plugin."""
         for listener in self.listeners:
             listener({"kind": kind, **what})

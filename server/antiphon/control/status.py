@@ -80,9 +80,7 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
     - `tcp_held`: connections from addresses without approval.
     - `tcp_displaced`: connections closed to make room for another.
 
-    Args:
-        app: The parts of control.
-        before: What `saved_counts` gave when this process began.
+    `app`: the parts of control; `before`: what `saved_counts` gave when this process began.
     """
     intake, engine = app.intake, app.link.counters()
     late_here = before["late_here"] + intake.late
@@ -130,12 +128,7 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
 
 
 def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
-    """The answer to `GET /api/status`; latencies are in frames.
-
-    Args:
-        app: The parts of control.
-        counters: What `counts` gives; the two that belong elsewhere in the answer are removed from it.
-    """
+    """The answer to `GET /api/status`; latencies are in frames. Two of `counters` are moved elsewhere in it."""
     engine, session = app.link.status(), app.session
     beat, bpm, playing = app.link.tempo_now()
     del counters["late_here"], counters["engine_restarts"]
@@ -175,11 +168,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         ],
         "synth": synth(app),
         **_transports(app, {*counters, "control", "engine", "workers"}),
-        "latency": {
-            "driver": engine.latency_driver,
-            "ring": engine.latency_ring,
-            "graph": engine.latency_graph,
-        },
+        "latency": {"driver": engine.latency_driver, "ring": engine.latency_ring, "graph": engine.latency_graph},
         "nodes": [
             {
                 "name": n.name,

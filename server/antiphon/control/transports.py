@@ -76,13 +76,7 @@ class Transports:
         self.learner: Learner | None = None
 
     def host(self, name: str, settings: ServeSettings, *, fresh: bool) -> TransportHost:
-        """The interface of the server for the transport `name`.
-
-        Args:
-            name: Of the transport; prefix of its files.
-            settings: Those of `serve`.
-            fresh: Whether control restored nothing from an earlier process.
-        """
+        """The interface of the server for a transport. `fresh`: control restored nothing from an earlier process."""
         return TransportHost(self._parts, self, name, settings, fresh)
 
     def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:

@@ -53,14 +53,7 @@ class ControlShare:
         self._credit, self._at = CREDIT_SECONDS, clock()
 
     def spend(self, seconds: float) -> float:
-        """Subtracts processor time from the credit.
-
-        Args:
-            seconds: Processor time of the last answer.
-
-        Returns:
-            Seconds to pause before the next answer.
-        """
+        """Subtracts processor time of the last answer, s, from the credit; seconds to pause before the next answer."""
         now = self._clock()
         self._credit = min(CREDIT_SECONDS, self._credit + SHARE * (now - self._at)) - seconds
         self._at = now
@@ -89,17 +82,13 @@ class WebServed(Protocol):
 class WebRequests:
     """A service of control's: `app.services.append(("the web process", requests.serve))`.
 
-    Attributes:
-        answered: Requests so far, refused ones included.
-        refused: Requests that got an error.
+    `answered`: requests so far, refused ones included; `refused`: requests that got an error.
     """
 
     def __init__(self, link: socket.socket, folder: Path) -> None:
         """Answers nothing before `serve`.
 
-        Args:
-            link: Control's end of the socket.
-            folder: The configuration folder, for approvals.
+        `link`: control's end of the socket; `folder`: the configuration folder, for approvals.
         """
         link.setblocking(False)
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()

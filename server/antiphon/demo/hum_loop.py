@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, made_once, write
+from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, generate_once, write
 from antiphon.signal.pitch import frequency
 
 NAME = "demo-hum-3.wav"
@@ -45,7 +45,7 @@ Mono = NDArray[np.float64]
 
 def hum_file() -> Path:
     """The path of the loop as a wave file in the cache folder, generated if it is missing."""
-    return made_once(NAME, "antiphon.demo.hum_loop")
+    return generate_once(NAME, "antiphon.demo.hum_loop")
 
 
 def hum() -> NDArray[np.float32]:

@@ -51,10 +51,10 @@ Mono = NDArray[np.float64]
 
 def loop_file() -> Path:
     """The path of the loop as a wave file in the cache folder, generated if it is missing."""
-    return made_once(NAME, "antiphon.demo.melody_loop")
+    return generate_once(NAME, "antiphon.demo.melody_loop")
 
 
-def made_once(name: str, module: str) -> Path:
+def generate_once(name: str, module: str) -> Path:
     """The path of that file in the cache folder; if it is missing, `python -m module PATH` generates it."""
     path = paths.cache() / name
     if not path.is_file():

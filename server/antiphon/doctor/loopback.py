@@ -131,15 +131,7 @@ def burst() -> Mono:
 
 
 def find(recorded: Mono, sent: Mono) -> int:
-    """Finds a signal in a recording by cross-correlation.
-
-    Args:
-        recorded: Float32 `[frames]`.
-        sent: Float32, shorter.
-
-    Returns:
-        The frame at which it begins, or -1 if it is not found.
-    """
+    """The frame of float32 `[frames]` at which a shorter signal begins, by cross-correlation; -1 if it is not found."""
     if recorded.size < sent.size:
         return -1
     size = 1 << (recorded.size + sent.size).bit_length()
@@ -161,12 +153,7 @@ def plan_bursts(rate: int) -> tuple[list[int], int]:
 def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: int) -> Trip:
     """The result of a run: the median over the bursts found, if these are more than half.
 
-    Args:
-        driver: The driver that played.
-        path: What the sound went through, as text.
-        recorded: The input, float32 `[frames]`.
-        at: Frames at which bursts began.
-        missed: Blocks missed meanwhile.
+    `recorded` is float32 `[frames]`, `at` the frames at which bursts began, `missed` the blocks missed meanwhile.
     """
     reach = round(SPACING * driver.rate * 0.95)
     sent = burst()
@@ -175,10 +162,17 @@ def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: in
     good = len(back) > BURSTS // 2
     loudest = float(np.sqrt(np.mean(np.square(recorded)))) if recorded.size else 0.0
     return Trip(
-        driver.name, path, driver.rate, driver.block,
-        back[len(back) // 2] if good else -1, back[-1] - back[0] if good else 0,
-        driver.ring, driver.latency, loudest, missed,
-    )  # fmt: skip
+        driver.name,
+        path,
+        driver.rate,
+        driver.block,
+        back[len(back) // 2] if good else -1,
+        back[-1] - back[0] if good else 0,
+        driver.ring,
+        driver.latency,
+        loudest,
+        missed,
+    )
 
 
 def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> Trip:

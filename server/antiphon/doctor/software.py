@@ -91,10 +91,14 @@ def folders() -> Iterator[Finding]:
     from antiphon.runtime import paths
 
     named = {
-        "settings": paths.config(), "patches": paths.patches(), "sessions": paths.sessions(),
-        "recordings": paths.recordings(), "plugins": paths.plugins(), "library": paths.library(),
+        "settings": paths.config(),
+        "patches": paths.patches(),
+        "sessions": paths.sessions(),
+        "recordings": paths.recordings(),
+        "plugins": paths.plugins(),
+        "library": paths.library(),
         "cache": paths.cache(),
-    }  # fmt: skip
+    }
     for name, folder in named.items():
         parent = folder
         while not parent.exists() and parent != parent.parent:
@@ -215,7 +219,7 @@ def synths() -> Iterator[Finding]:
     from antiphon.synth.backends import infos
 
     for info in infos():
-        yield from info.supporter().findings()
+        yield from info.make_support().findings()
 
 
 CHECKS = (

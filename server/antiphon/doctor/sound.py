@@ -149,11 +149,16 @@ def _portaudio() -> dict[str, Any]:
         rates = [rate for rate in RATES if _takes(sd, d, rate)]
         devices.append(
             {
-                "index": d["index"], "name": d["name"], "api": apis[d["hostapi"]]["name"],
-                "inputs": d["max_input_channels"], "outputs": d["max_output_channels"], "rates": rates,
-                "default_in": d["index"] == default_in, "default_out": d["index"] == default_out,
+                "index": d["index"],
+                "name": d["name"],
+                "api": apis[d["hostapi"]]["name"],
+                "inputs": d["max_input_channels"],
+                "outputs": d["max_output_channels"],
+                "rates": rates,
+                "default_in": d["index"] == default_in,
+                "default_out": d["index"] == default_out,
             }
-        )  # fmt: skip
+        )
     return {"version": version, "devices": devices}
 
 

@@ -63,28 +63,14 @@ class ActionSchedule:
         return self._count + 1
 
     def clear(self, keep_from: int = 0) -> list[Sync]:
-        """Drops scheduled actions.
-
-        Args:
-            keep_from: Number of the first action that is not dropped; 0 drops all.
-
-        Returns:
-            The dropped syncs: their senders still need an answer.
-        """
+        """Drops scheduled actions but those before number `keep_from`. The dropped syncs' senders need an answer."""
         return _cut(self._by_sample, keep_from) + _cut(self._by_beat, keep_from)
 
     def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:
-        """The note-offs that `clear` would drop although their notes sound already and would then never end.
+        """The note-offs, one a note, that `clear` would drop although their notes sound already and would never end.
 
-        A note-off that follows a scheduled note-on of the same note ends that one and is not returned.
-
-        Args:
-            sounding: Notes that were begun and not ended.
-            tempo: Tempo map, to order actions by beat among those by sample.
-            keep_from: As for `clear`.
-
-        Returns:
-            At most one note-off for each sounding note.
+        A note-off that follows a scheduled note-on of the same note ends that one and is not returned. `tempo` orders
+        actions by beat among those by sample.
         """
         first: dict[Key, tuple[float, int, NodeNote]] = {}
         timed = [(float(at), count, action) for at, count, action in self._by_sample if isinstance(action, NOTES)]

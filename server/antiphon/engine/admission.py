@@ -32,7 +32,7 @@ from antiphon.plugins.versions import PluginVersions
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.workers.arena import SlotWord, State, WorkerWord
-from antiphon.workers.pool import Pool, absent, preferred_device
+from antiphon.workers.pool import Pool, preferred_device, without_workers
 
 TRIAL_BLOCKS = 48
 TRIAL_SECONDS = 0.3
@@ -90,9 +90,7 @@ class Admission:
 class LoadEstimator:
     """Client of the weigher, for the loader: measures nodes that the engine does not run already.
 
-    Attributes:
-        spec: Rate, block size and channels of the engine.
-        weigher: Socket to the weigher process.
+    `spec`: rate, block size and channels of the engine; `weigher`: socket to the weigher process.
     """
 
     spec: StreamSpec
@@ -102,15 +100,7 @@ class LoadEstimator:
     def measure(
         self, nodes: list[NodeSpec], patience: float = PATIENCE, versions: Mapping[str, str] = _NO_VERSIONS
     ) -> list[float]:
-        """Measures nodes in the weigher.
-
-        Args:
-            nodes: Nodes with their values.
-            patience: Seconds to wait for the answer.
-            versions: The versions of plugins to use, as for `PluginVersions.use`.
-
-        Returns:
-            CPU time of each node, ms for a block.
+        """Measures nodes in the weigher: CPU time of each, ms for a block. It waits `patience` seconds.
 
         Raises:
             NodeError: A node cannot be prepared, or it hung or crashed in its trial.
@@ -121,8 +111,11 @@ class LoadEstimator:
         weigher = self.weigher
         weigher.settimeout(patience)
         self._request += 1
-        request = {"number": self._request, "nodes": [[n.name, n.type, dict(n.values)] for n in nodes],
-                   "versions": dict(versions)}  # fmt: skip
+        request = {
+            "number": self._request,
+            "nodes": [[n.name, n.type, dict(n.values)] for n in nodes],
+            "versions": dict(versions),
+        }
         try:
             weigher.send(json.dumps(request).encode())
             answer: dict[str, Any] = {}
@@ -135,28 +128,18 @@ class LoadEstimator:
         return [float(cost) for cost in answer["costs"]]
 
     def admit(self, costs: Mapping[str, float], pool: Pool | None) -> Admission:
-        """Decides whether a plan fits this machine.
-
-        Args:
-            costs: CPU time of every node of the plan by name, ms for a block.
-            pool: The workers, which have measured their hops; None without workers.
-        """
+        """Decides by each node's CPU time, ms for a block, whether a plan fits this machine and its workers."""
         period = self.spec.block * 1e3 / self.spec.rate
         nodes = [Share(name, cost, period) for name, cost in costs.items()]
         return decide(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
 
 
 def run_weigher(requests: socket.socket, plugins: Loaded, spec: StreamSpec) -> int:
-    """Main loop of the weigher process: answers each request with the costs of its nodes; never returns.
+    """Main loop of the weigher process: answers each JSON request with the costs of its nodes; never returns.
 
     The nodes of a request are tried in a forked child, so that a crash or a hang is reported and not shared. Costs are
     remembered by type and values, also for the engine that follows one that ended. SIGTERM ends the process and its
     child.
-
-    Args:
-        requests: Socket for JSON requests and answers.
-        plugins: Those of the start; a trial of another version imports that in its child.
-        spec: Rate, block size and channels of the engine.
     """
     listening()
     scheduling.short_slices()
@@ -189,17 +172,9 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
 def _try_in_child(
     nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
 ) -> dict[str, Any]:
-    """Tries nodes in a forked child.
+    """Tries nodes in a forked child: {"costs": [ms]}, or {"node": name, "said": why} for the first node that failed.
 
-    Args:
-        nodes: Nodes to try.
-        plugins: Those of the start.
-        versions: The versions of plugins to use.
-        spec: Rate, block size and channels of the engine.
-        place: One integer in memory shared with the child: index of the node on trial.
-
-    Returns:
-        {"costs": [ms]}, or {"node": name, "said": why} for the first node that failed.
+    `place` is one integer in memory shared with the child: index of the node on trial.
     """
     output = in_child(partial(_try_all, nodes, plugins, versions, spec, place), TRIAL_LIMIT)
     node = nodes[place[0]]
@@ -236,7 +211,7 @@ def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor],
         wires.append(Wire(End(node.name, out.name), End(OUT, OUT)))
     values = {k: v for k, v in node.values.items() if k not in ("bypass", "mute", "wet")}
     graph = Graph((NodeSpec(node.name, node.type, values),), tuple(wires))
-    with absent(preferred_device()):
+    with without_workers(preferred_device()):
         plan = compile_plan(graph, catalog, make, spec, {node.name: 1})
     noise = np.random.default_rng(1).standard_normal((spec.channels, spec.block)).astype(np.float32)
     plan.input[:] = noise * np.float32(0.1)
@@ -268,10 +243,7 @@ def worker_shares(pool: Pool) -> list[Share]:
 def decide(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:
     """Compares measured loads with `FULL` and `CLOSE`.
 
-    Args:
-        nodes: Load of each node; their sum must fit a block.
-        workers: Load of each worker; each must fit its hop.
-        cores: CPU cores of the machine, which all of them share.
+    The sum of `nodes` must fit a block, each of `workers` its hop, and both together the CPU cores.
     """
     nodes, workers = list(nodes), list(workers)
     load = sum(node.share for node in nodes)

@@ -27,13 +27,9 @@ class BrowserInput:
         self._filling = True
 
     def add(self, x: Samples) -> Samples:
-        """The input with the browser's sound added.
+        """The input, float32 `[channels, block]`, with the browser's sound added.
 
-        Args:
-            x: The device's input, float32 `[channels, block]`.
-
-        Returns:
-            `x` itself while no browser sends, else a buffer that is valid until the next call.
+        `x` itself while no browser sends, else a buffer that is valid until the next call.
         """
         words, block = self._words, self._block
         if not words[TapWord.INPUT_OPEN]:

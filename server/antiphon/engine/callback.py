@@ -178,11 +178,7 @@ class CallbackState:
     def __init__(self, block: int, channels_in: int, channels_out: int, ahead: int) -> None:
         """State for a stream that has not been called yet.
 
-        Args:
-            block: Frames of a block.
-            channels_in: Input channels of the device, 0 for none.
-            channels_out: Output channels of the device, 0 for none.
-            ahead: Blocks between a block's input and its output, 1 to `DEPTH` - 3.
+        `ahead`: blocks between a block's input and its output, 1 to `DEPTH` - 3.
 
         Raises:
             ValueError: `ahead` is out of range.

@@ -10,13 +10,7 @@ CLOCK_ACTIONS = (SetTempo, SetSwing, SetTransport, NudgeBeat)
 
 
 def apply(tempo: TempoMap, sample: int, action: Action) -> None:
-    """Changes the tempo map at a sample by one of `CLOCK_ACTIONS`.
-
-    Args:
-        tempo: The map.
-        sample: On the engine's sample clock, not before that of an earlier change.
-        action: The action; any other changes nothing.
-    """
+    """Changes the tempo map at a sample of the engine's clock by one of `CLOCK_ACTIONS`; others change nothing."""
     match action:
         case SetTempo(bpm, beats):
             tempo.set_tempo(sample, min(max(bpm, MIN_TEMPO), MAX_TEMPO), beats)

@@ -117,15 +117,9 @@ class GraphPlayer:
             self._refuse(action)
 
     def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0) -> None:
-        """Plays `plan` from the next block.
+        """Plays `plan` from the next block, with a crossfade of `fade` seconds; `tempo` 0 leaves the tempo as it is.
 
         Nodes that both plans contain keep their state; a new node fades in once its latency has passed.
-
-        Args:
-            plan: A prepared plan.
-            serial: Number of the load request, for the report.
-            fade: Seconds of the crossfade with the previous plan.
-            tempo: New tempo in bpm; 0 leaves it as it is.
         """
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)

@@ -48,16 +48,9 @@ class MasterLevel:
         self._active: list[ParamCell] = []
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
-        """Sets a parameter within the next block.
+        """Sets a parameter at frame `offset` of the next block, within `ramp` seconds.
 
-        Args:
-            cell: Index into `cells`.
-            offset: Frame of the block.
-            number: The new value.
-            ramp: Seconds to reach it.
-
-        Returns:
-            False when the cell has no room for another change in this block.
+        False when `cells[cell]` has no room for another change in this block.
         """
         target = self.cells[cell]
         if target not in self._active:
@@ -85,11 +78,7 @@ class MasterLevel:
 
 
 class Levels:
-    """The levels of input and output; they stay when plans change.
-
-    Attributes:
-        ends: Input and output level by node number.
-    """
+    """The levels of input and output; they stay when plans change. `ends`: input and output level by node number."""
 
     def __init__(self, spec: StreamSpec) -> None:
         self.ends = {number: MasterLevel(info, spec) for number, info in ENDS.values()}

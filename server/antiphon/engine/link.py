@@ -58,9 +58,7 @@ class NodeState:
 class NodeVocabulary:
     """What the text parameters of a node can name, as its processor found when it was prepared.
 
-    Attributes:
-        node: The node's number.
-        words: By parameter.
+    `node`: the node's number; `words`: by parameter.
     """
 
     node: int
@@ -229,6 +227,17 @@ class EngineLink(Protocol):
 
     def record(self, path: str | None) -> None:
         """Starts recording the output to a file; None stops it. Raises EngineError when the recorder is too busy."""
+
+    def capture(self, path: str, node: int, bars: int, bar: int, number: int) -> None:
+        """Writes the last bars of a node to a file; the recorder answers by number. Raises EngineError as `record`.
+
+        Args:
+            path: The file.
+            node: The node's number.
+            bars: How many.
+            bar: Beats of a bar.
+            number: By which the answer is known.
+        """
 
     def note_turn(self) -> None:
         """Notes the time of a turn of control's loop; the supervisor takes a control without turns as hung."""

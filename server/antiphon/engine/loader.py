@@ -46,12 +46,7 @@ class Loader:
     """
 
     def __init__(
-        self,
-        loop: EngineLoop,
-        peer: socket.socket,
-        plugins: Loaded,
-        pool: Pool | None,
-        weigher: socket.socket,
+        self, loop: EngineLoop, peer: socket.socket, plugins: Loaded, pool: Pool | None, weigher: socket.socket
     ) -> None:
         self._loop, self._peer, self._pool = loop, peer, pool
         self._reported: dict[int, Health] = {}
@@ -192,13 +187,9 @@ class Loader:
 
 
 def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[dict[str, object]]:
-    """The messages to control about what the nodes' text parameters can name.
+    """A message to control for each node whose text parameters have a vocabulary.
 
-    Args:
-        hosts: The nodes of a plan by number.
-
-    Yields:
-        A message for each node that has a vocabulary: an engine may play on while control is a new one.
+    An engine may play on while control is a new one.
     """
     for number, host in hosts.items():
         words = host.processor.vocabulary

@@ -38,9 +38,7 @@ class _Word(IntEnum):
 class Prepared:
     """Identifies a node with the values it is prepared with.
 
-    Attributes:
-        number: The node's number.
-        values: CRC-32 of its type and of the values it is prepared with.
+    `number`: the node's number; `values`: CRC-32 of its type and of the values it is prepared with.
     """
 
     number: int
@@ -105,14 +103,10 @@ class LoadingNote:
         self._words[_Word.BEAT] = 0
 
     def engine_ended(self, *, at_fault: bool) -> str:
-        """Adds the node that was being prepared to the list, if it is to blame for the engine's end.
+        """Adds the node that was being prepared to the list, if it is to blame for the engine's end: its name, or "".
 
-        Args:
-            at_fault: The engine crashed or hung. An engine that was killed (by a machine out of memory, for one) is
-                no proof against the node; a second kill at the same node is.
-
-        Returns:
-            The node's name, or "" where none was being prepared or it is not to blame.
+        An engine that was killed (by a machine out of memory, for one), not `at_fault` by a crash or a hang, is no
+        proof against the node; a second kill at the same node is.
         """
         words, name = self._words, self.name
         node = Prepared(words[_Word.NUMBER], words[_Word.VALUES])

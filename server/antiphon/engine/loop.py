@@ -19,6 +19,7 @@ from antiphon.contract.block import Samples
 from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.player_reports import PlayerReport
 from antiphon.engine.recording.journal import Journal
@@ -47,11 +48,9 @@ class Input(Protocol):
     """Sound that replaces the device's input, such as a looping file."""
 
     def block(self, sample: int, frames: int) -> Samples:
-        """A block of the sound, float32 `[channels, frames]`.
+        """A block of the sound, float32 `[channels, frames]`; silence where `sample` is negative.
 
-        Args:
-            sample: First frame, counted from the first block of the server's first plan; silence where it is negative.
-            frames: Length of the block.
+        Samples count from the first block of the server's first plan.
         """
 
 
@@ -99,21 +98,16 @@ class EngineLoop:
         overlay: Input | None,
         pool: Pool | None = None,
         taps: NodeTaps | None = None,
+        capture: NodeCapture | None = None,
         browser: BrowserInput | None = None,
     ) -> None:
         """A loop that has not begun.
 
-        Args:
-            player: The graph player.
-            driver: A started driver.
-            shared: The mapping.
-            bell: Eventfd that wakes control when there are reports.
-            overlay: Sound that replaces the device's input, or None.
-            pool: The workers, which are woken at the end of each block, or None.
-            taps: Copies the sound of single nodes for listeners, or None.
-            browser: Adds the sound that a browser sends to the input, or None.
+        `bell` wakes control when there are reports; `overlay` replaces the device's input; `pool` is woken at the end
+        of each block; `taps` copies the sound of single nodes for listeners, `capture` keeps that of all, `browser`
+        adds the sound that a browser sends to the input. The last five may be None.
         """
-        self._pool, self._taps, self._browser = pool, taps, browser
+        self._pool, self._taps, self._capture, self._browser = pool, taps, capture, browser
         self.player, self.driver, self.shared, self._bell, self._overlay = player, driver, shared, bell, overlay
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
@@ -125,6 +119,7 @@ class EngineLoop:
         self._tap = _Tap(shared, driver.channels)
         self._meter_every = max(1, round(driver.rate / driver.block / METER_HZ))
         self._meter_in = 0
+        self._node_meters = np.asarray(shared.meters, np.float32)[8 : 4 * (METERS - 1)]
         self._load_mean = self._load_peak = 0.0
         self._base = (
             self._words[HeaderWord.MISSED_BLOCKS],
@@ -140,11 +135,8 @@ class EngineLoop:
     def begin(self, first: int, died: int) -> None:
         """Begins with block number `first`.
 
-        The blocks from `died` to `first` count as missed, and a replay leaves them out.
-
-        Args:
-            first: Number of the first block.
-            died: Number after the last block of the previous engine; 0 for the server's first engine.
+        The blocks from `died`, after the last block of the previous engine, to `first` count as missed, and a replay
+        leaves them out; 0 for the server's first engine.
         """
         block = self.driver.block
         if died:
@@ -196,13 +188,18 @@ class EngineLoop:
         self._tap.put(block, x, out, played)
         if self._taps is not None:
             self._taps.put(block, x, out, player.plan)
+        if self._capture is not None:
+            self._capture.put(block, player.tempo.beat_at(sample), x, out, player.plan)
         if not played:
             self.journal.unheard(sample)
         self._publish(block, x, out)
         self._measure(time.perf_counter_ns() - started)
+        # last: on a busy machine a process that is woken may take this core at once
         if pool is not None:
-            # last: on a busy machine a woken worker may take this core at once
             pool.flush()
+        if self._wake_needed:
+            self._wake_needed = False
+            os.eventfd_write(self._bell, 1)
         return True
 
     def end(self) -> None:
@@ -289,9 +286,6 @@ class EngineLoop:
         self.journal.follow()
         if player.applied:
             self.journal.applied(player.applied)
-        if self._wake_needed:
-            self._wake_needed = False
-            os.eventfd_write(self._bell, 1)
 
     def _send_reports(self, reports: deque[PlayerReport]) -> None:
         while reports:
@@ -322,22 +316,15 @@ class EngineLoop:
                     self._wake_needed = True
 
     def _meters(self, x: Samples, out: Samples) -> None:
-        view, player = self.shared.meters, self.player
+        view, player, plan = self.shared.meters, self.player, self.player.plan
         frames = self.driver.block
         for row, number, sound in ((0, OUT_NUMBER, out), (1, IN_NUMBER, x)):
             view[4 * row] = number
             _level(sound, frames, view, 4 * row)
         row = 2
-        if player.plan is not None:
-            for number, host in player.plan.hosts.items():
-                if row >= METERS - 1:
-                    break
-                view[4 * row] = number
-                if host.outs:
-                    _level(host.outs[0], frames, view, 4 * row)
-                view[4 * row + 3] = host.load
-                row += 1
-            for node, cell, value in player.plan.reports():
+        if plan is not None:
+            row += plan.native.meters(frames, self._node_meters)
+            for node, cell, value in plan.reports():
                 self._reports.push((_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
                 self._wake_needed = True
         view[4 * row] = 0.0

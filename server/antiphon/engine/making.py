@@ -63,12 +63,8 @@ class PlanMaker:
     ) -> PlanCandidate:
         """A plan for `graph` to follow the last one.
 
-        Args:
-            graph: Nodes and wires, with values.
-            ids: The number of every node.
-            again: The graph played before an engine restart, so no other plan can go on instead: a node that cannot be
-                prepared any more fails alone.
-            versions: The versions of plugins to use, as for `PluginVersions.use`.
+        `again`: the graph played before an engine restart, so no other plan can go on instead: a node that cannot be
+        prepared any more fails alone. `versions` as for `PluginVersions.use`.
 
         Raises:
             PatchError: The graph makes no sense.
@@ -88,9 +84,14 @@ class PlanMaker:
                 self.loading.beat()
 
     def _compile(
-        self, graph: Graph, ids: Mapping[str, int], unprepared: dict[int, str], versions: Mapping[str, str], *,
+        self,
+        graph: Graph,
+        ids: Mapping[str, int],
+        unprepared: dict[int, str],
+        versions: Mapping[str, str],
+        *,
         again: bool,
-    ) -> PlanCandidate:  # fmt: skip
+    ) -> PlanCandidate:
         catalog, last = self.plugins.catalog, self.last
         old = None if last is None else last.plan
         reused = reusable_hosts(graph, catalog, ids, old)

@@ -19,16 +19,10 @@ class NodeTaps:
         self._sound = np.frombuffer(memory.sound, np.float32).reshape(TAPS * shape.slots, shape.channels, shape.block)
 
     def put(self, block: int, x: Samples, out: Samples, plan: Plan | None) -> None:
-        """Copies the wanted nodes' first outputs.
+        """Copies the wanted nodes' first outputs of block number `block`, of a device with input `x` and output `out`.
 
         A mono output goes to all channels; further channels than those of the stream are left out. A node that is not
         in the plan, or has no output with samples, is not copied.
-
-        Args:
-            block: Number of the block.
-            x: The input, float32 `[channels, block]`.
-            out: The output, alike.
-            plan: The plan that plays, or None.
         """
         words = self._words
         for tap in range(TAPS):

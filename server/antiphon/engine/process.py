@@ -18,10 +18,12 @@ from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import EngineLoop
+from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.shared import DRIVERS, HeaderWord, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph.clock import TempoMap
+from antiphon.io.capture_memory import CaptureMemory
 from antiphon.io.tap_memory import TapMemory
 from antiphon.plugins.loader import Loaded
 from antiphon.runtime import scheduling
@@ -42,17 +44,13 @@ class FileLoop:
     """A sound that repeats without end from frame 0, with silence before it."""
 
     def __init__(self, samples: Samples, channels: int, block: int) -> None:
-        """A loop of `samples`.
-
-        Args:
-            samples: Float32 `[channels, frames]`. Mono is copied to all channels; other missing channels are silent.
-            channels: Channels of the output.
-            block: Most frames of a block.
-        """
+        """A loop of float32 `[channels, frames]`. Mono is copied to all channels; other missing channels are silent."""
         if samples.shape[0] < channels:
-            samples = np.repeat(samples[:1], channels, axis=0) if samples.shape[0] == 1 else np.concatenate(
-                [samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)]
-            )  # fmt: skip
+            samples = (
+                np.repeat(samples[:1], channels, axis=0)
+                if samples.shape[0] == 1
+                else np.concatenate([samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)])
+            )
         self._sound = np.ascontiguousarray(samples[:channels], np.float32)
         self._out: Samples = np.zeros((channels, block), np.float32)
 
@@ -99,6 +97,7 @@ def run(
     device: Device,
     weigher: socket.socket,
     taps: TapMemory,
+    capture: CaptureMemory | None,
     *,
     fifo: bool,
     synth: bool,
@@ -118,6 +117,7 @@ def run(
         device: Device that models run on.
         weigher: Socket to the weigher.
         taps: Memory in which engine and web process exchange sound.
+        capture: Where the sound of all nodes is kept, or None.
         fifo: Whether to ask for the real-time scheduling class.
         synth: Whether to start the synth's worker at once.
 
@@ -147,7 +147,8 @@ def run(
     if synth:
         choice = choosing.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    loop = EngineLoop(player, driver, shared, bell, overlay, pool, NodeTaps(taps), BrowserInput(taps))
+    keeping = NodeCapture(capture) if capture is not None else None
+    loop = EngineLoop(player, driver, shared, bell, overlay, pool, NodeTaps(taps), keeping, BrowserInput(taps))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, peer, plugins, pool, weigher).thread.start()
     _calm(fifo, words)
@@ -201,14 +202,9 @@ def _calm(fifo: bool, words: memoryview) -> None:
 
 
 def load_sound(path: Path, rate: int) -> Samples:
-    """Reads a whole sound file for looping, decoded in a child process with limits.
+    """Reads a whole sound file for looping, decoded in a child process with limits, at `rate` Hz.
 
-    Args:
-        path: The file.
-        rate: Rate to resample to, Hz.
-
-    Returns:
-        Float32 `[channels, frames]`; up to `LONG_LOOP` frames its end joins its beginning as before resampling.
+    Up to `LONG_LOOP` frames of its float32 `[channels, frames]`, its end joins its beginning as before resampling.
 
     Raises:
         FileError: The file cannot be read.
@@ -226,13 +222,7 @@ def load_sound(path: Path, rate: int) -> Samples:
 def resampled_loop(samples: Samples, rate: int, wanted: int) -> Samples:
     """Resamples a loop as a periodic signal, by FFT, so that its end still joins its beginning.
 
-    Args:
-        samples: Float32 `[channels, frames]`.
-        rate: Their rate, Hz.
-        wanted: The new rate, Hz.
-
-    Returns:
-        Float32 `[channels, round(frames * wanted / rate)]`, one frame at least.
+    From float32 `[channels, frames]` to `[channels, round(frames * wanted / rate)]`, one frame at least.
     """
     frames = samples.shape[1]
     longer = max(1, round(frames * wanted / rate))

@@ -36,7 +36,7 @@ from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.runtime.pidfile import start_time
 from antiphon.session.actions import EVENTS, Action
 from antiphon.session.commands import Now
-from antiphon.workers.low_latency_events import Express
+from antiphon.workers.low_latency_events import EventWriter
 
 SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
 KINDS = tuple(event.kind for event in EVENTS)
@@ -49,24 +49,17 @@ class RemoteEngine:
     """The engine in another process. For one thread.
 
     Attributes:
-        express: Direct path of played notes to their worker, or None.
+        direct: Direct path of played notes to their worker, or None.
     """
 
     def __init__(
         self, shared: Shared, wake_fd: int, peer: socket.socket, recorder: socket.socket | None = None
     ) -> None:
-        """A connection to the engine, which may start later.
-
-        Args:
-            shared: The mapping.
-            wake_fd: Eventfd that the engine writes when there are reports.
-            peer: Socket to the engine's loader.
-            recorder: Socket to the recorder, or None.
-        """
+        """A connection to the engine, which may start later and writes the eventfd `wake_fd` when there are reports."""
         self._shared, self._wake, self._peer, self._recorder = shared, wake_fd, peer, recorder
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
-        self.express: Express | None = None
+        self.direct: EventWriter | None = None
         self._to_stop = False  # a stop was sent to the recorder, which may not have handled it yet
         self._refused: list[PlanRefused] = []
         peer.setblocking(False)
@@ -79,16 +72,11 @@ class RemoteEngine:
     def send(self, action: Action) -> bool:
         """Writes an action into the engine's ring. Returns False, and counts it, when the ring is full.
 
-        A note without a time is also sent to its worker directly, where `express` is set.
+        A note without a time is also sent to its worker directly, where `direct` is set.
         """
-        if (
-            self.express is None
-            or not isinstance(action, EVENTS)
-            or type(action.when) is not Now
-            or self._commands.full
-        ):
+        if self.direct is None or not isinstance(action, EVENTS) or type(action.when) is not Now or self._commands.full:
             return self._commands.push(action)
-        serial = self.express.send(action.node, action.kind, action.number, action.value, action.channel)
+        serial = self.direct.send(action.node, action.kind, action.number, action.value, action.channel)
         return self._commands.push(replace(action, serial=serial))
 
     def load(
@@ -103,6 +91,9 @@ class RemoteEngine:
 
     def record(self, path: str | None) -> None:
         self._ask({"do": "record", "path": path})
+
+    def capture(self, path: str, node: int, bars: int, bar: int, number: int) -> None:
+        self._ask({"do": "capture", "path": path, "node": node, "bars": bars, "bar": bar, "number": number})
 
     def note_turn(self) -> None:
         self._words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()

@@ -225,15 +225,7 @@ class RecordRing(Generic[R]):
     # reader unpack half a record. A word is aligned and eight bytes, so a store of it is never seen half done.
 
     def __init__(self, shared: Shared, part: str, capacity: int, words: RingWords, codec: RecordCodec[R]) -> None:
-        """A ring in a part of the mapping.
-
-        Args:
-            shared: The mapping.
-            part: Name of the part.
-            capacity: Records that it holds.
-            words: Header words of its counts.
-            codec: How a record is packed.
-        """
+        """A ring of `capacity` records in a part of the mapping; `words` are the header words of its counts."""
         self._words, self._data, self._capacity = shared.words, shared.part(part), capacity
         self._write, self._read, self._dropped = words
         self._pack, self._unpack, self._size = codec

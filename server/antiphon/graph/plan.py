@@ -35,6 +35,7 @@ class NodeStep:
         moves: Modulations of its parameters.
         depends_on: Numbers of the nodes whose output of the same block it needs.
         input_names: Names of the ports and parameters of `gathers`.
+        listeners: Nodes to which wires carry its events.
     """
 
     host: NodeHost
@@ -47,6 +48,7 @@ class NodeStep:
     moves: tuple[Modulation, ...] = ()
     depends_on: frozenset[int] = frozenset()
     input_names: tuple[str, ...] = ()
+    listeners: tuple[NodeHost, ...] = ()
 
     def gather(self, name: str) -> InputMix:
         """The signal at a port or parameter of that name; silence where no wire ends."""
@@ -136,6 +138,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         self.input_at = self.input.ctypes.data
+        for step in self.steps:
+            notes = [other for other in self.steps if any(wire.key[0] == step.host.number for wire in other.notes)]
+            step.listeners = tuple(other.host for other in notes)
         self.native = NativePlan(self.steps, self.spec)
 
     def run(self, frames: int, time: BlockTime) -> Samples:
@@ -187,6 +192,10 @@ class Plan:
         if self.at_work is not None:
             self.at_work(host.number)
         self._failed(host, host.run(io, self.watched, step.moves))
+        if io.events_out:
+            # machine code runs no node that gets events
+            for listener in step.listeners:
+                listener.wake()
         if io.marks:
             self.marks += [(host.number, kind, number) for kind, number in io.marks]
             io.marks.clear()

@@ -134,18 +134,21 @@ class NoteWire:
     Attributes:
         key: Number and port of the source.
         events: The source's events of this block.
+        midi: The MIDI channel of the events that it carries; 0 for all.
         held: (channel, note) of notes that have not ended.
         pedals: Channels whose sustain pedal is down.
     """
 
-    def __init__(self, key: tuple[int, str], events: list[Event]) -> None:
-        self.key, self.events = key, events
+    def __init__(self, key: tuple[int, str], events: list[Event], midi: int = 0) -> None:
+        self.key, self.events, self.midi = key, events, midi
         self.held: set[tuple[int, int]] = set()
         self.pedals: set[int] = set()
 
     def take(self, into: list[Event]) -> None:
         """Appends the source's events to `into`, and tracks notes and pedals."""
         for event in self.events:
+            if self.midi and event.channel != self.midi:
+                continue
             into.append(event)
             match event.kind:
                 case "on":

@@ -40,7 +40,7 @@ class Wiring:
         self._graph, self._hosts, self._spec, self._ids, self._back = graph, hosts, spec, ids, back
         self._source = np.zeros((spec.channels, spec.block), np.float32)
         self._buffers: dict[End, Samples] = {End(IN, IN): self._source}
-        self._events: dict[End, list[Event]] = {}
+        self._events: dict[End, tuple[list[Event], int]] = {}
         self._ios: dict[str, IO] = {}
         self._lag: dict[str, int] = {IN: 0}
         self._lines: dict[WireKey, DelayLine] = {}
@@ -55,7 +55,7 @@ class Wiring:
             self._buffers[End(name, port.name)] = out
         for port in host.info.outputs:
             if port.kind == "events":
-                self._events[End(name, port.name)] = io.events_out
+                self._events[End(name, port.name)] = io.events_out, port.midi
 
     def plan(self, names: Iterable[str]) -> Plan:
         """Builds the plan that runs the nodes in this order.
@@ -145,7 +145,7 @@ class Wiring:
     def _notes(self, name: str) -> tuple[NoteWire, ...]:
         """The wires of events into a node."""
         return tuple(
-            NoteWire((self._ids[wire.source.node], wire.source.port), self._events[wire.source])
+            NoteWire((self._ids[wire.source.node], wire.source.port), *self._events[wire.source])
             for wire in self._graph.wires
             if wire.dest.node == name and wire.source in self._events
         )

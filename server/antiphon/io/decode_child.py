@@ -168,16 +168,7 @@ class _Zygote:
 
 
 def run(fd: int, rate: int, out: int) -> int:
-    """Decodes a file.
-
-    Args:
-        fd: The file.
-        rate: Hz to resample to; 0 keeps the file's.
-        out: The descriptor that the messages go to.
-
-    Returns:
-        An exit code.
-    """
+    """Decodes the file `fd` at `rate` Hz (0 keeps the file's) and sends messages to `out`; an exit code."""
     _allow(0.0)
     try:
         _decode(fd, rate, out)

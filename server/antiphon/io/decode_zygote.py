@@ -85,11 +85,7 @@ class DecodingProcess:
 
 
 class DecodeZygote:
-    """Starts processes that decode. Threads may share it.
-
-    Args:
-        module: What it runs.
-    """
+    """Starts processes that decode. Threads may share it. `module`: what it runs."""
 
     def __init__(self, module: str = MODULE) -> None:
         self._module = module
@@ -103,14 +99,9 @@ class DecodeZygote:
         return None if self._process is None else self._process.pid
 
     def begin(self, fd: int, rate: int) -> DecodingProcess:
-        """Starts decoding.
+        """Starts decoding `fd`, which the caller closes, at `rate` Hz; 0 keeps the file's.
 
-        Args:
-            fd: The file, which the caller closes.
-            rate: Hz to resample to; 0 keeps the file's.
-
-        Returns:
-            The process; a zygote that was lost is replaced once.
+        A lost zygote is replaced once.
 
         Raises:
             OSError: There can be no process.

@@ -15,15 +15,9 @@ from antiphon.errors import FileError
 
 
 def unwritable(name: str, error: OSError | ValueError, within: bool = False) -> FileError:
-    """The sentence for a file that cannot be written.
+    """The error for a file that cannot be written; `ValueError` where the system takes no such name.
 
-    Args:
-        name: Name of the file, as one line of text.
-        error: What the system says; `ValueError` where it takes no such name.
-        within: Whether its folder is there.
-
-    Returns:
-        The error, to be raised.
+    `within`: whether its folder is there.
     """
     if not isinstance(error, OSError):
         return FileError(f"cannot write {name}: its name holds a zero byte")

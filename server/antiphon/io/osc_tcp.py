@@ -230,7 +230,10 @@ def keep_alive(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     unsent = (IDLE + INTERVAL * PROBES) * 1000  # ms; while something is unsent the kernel asks no such questions
     for option, number in (
-        ("TCP_KEEPIDLE", IDLE), ("TCP_KEEPINTVL", INTERVAL), ("TCP_KEEPCNT", PROBES), ("TCP_USER_TIMEOUT", unsent)
-    ):  # fmt: skip
+        ("TCP_KEEPIDLE", IDLE),
+        ("TCP_KEEPINTVL", INTERVAL),
+        ("TCP_KEEPCNT", PROBES),
+        ("TCP_USER_TIMEOUT", unsent),
+    ):
         if hasattr(socket, option):  # the last is Linux's own
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), number)

@@ -97,11 +97,7 @@ class TapMemory:
 
 
 class TapReader:
-    """Reads one tap's ring from now on.
-
-    Attributes:
-        missed: Blocks that were overwritten before they were read.
-    """
+    """Reads one tap's ring from now on. `missed`: blocks that were overwritten before they were read."""
 
     def __init__(self, memory: TapMemory, tap: int) -> None:
         """Reads from the block after the one that may be under way: that one may be another node's."""
@@ -110,14 +106,10 @@ class TapReader:
         self.missed = 0
 
     def read(self, most: int) -> tuple[int, int, bytes]:
-        """Reads the blocks written since the last call.
+        """Reads the blocks written since the last call, at most `most`.
 
-        Args:
-            most: Blocks at most.
-
-        Returns:
-            The number of the first block, how many there are (0 for none), and their samples: for each block, channel
-            after channel, float32. They follow each other without a gap.
+        The number of the first block, how many there are (0 for none), and their samples: for each block, channel after
+        channel, float32. They follow each other without a gap.
         """
         memory, shape = self._memory, self._memory.shape
         end = memory.words[TapWord.WRITE]

@@ -54,11 +54,8 @@ class JobBoard:
     ) -> None:
         """Opens the table; `start` runs what waits.
 
-        Args:
-            folder: For the table, files and results.
-            changed: Called with a job whenever it changes.
-            listed: Called when a file came or went, or a job was forgotten.
-            own_scripts: Whether scripts of the performer's folder, where HTTP writes, are rendered too.
+        `changed` is called with a job whenever it changes, `listed` when a file came or went, or a job was forgotten.
+        With `own_scripts` those of the performer's folder, where HTTP writes, are rendered too.
 
         Raises:
             FileError: The folder or the table cannot be used.
@@ -120,14 +117,7 @@ class JobBoard:
         self._listed()
 
     def path(self, key: str) -> Path:
-        """The path of what a job may work on.
-
-        Args:
-            key: The identifier of a file, or of a job: its first result.
-
-        Raises:
-            Missing: There is neither.
-        """
+        """The path of a file, or of a job's first result; `Missing` where there is neither."""
         return self.result(key, "") if key in self.jobs else self.files.path(key)
 
     def name(self, key: str) -> str:
@@ -158,12 +148,6 @@ class JobBoard:
     def add(self, task: Task) -> Job:
         """Adds a job, which runs as soon as there is a place.
 
-        Args:
-            task: What is to be done.
-
-        Returns:
-            The job.
-
         Raises:
             TooMany: Too many jobs wait.
             StorageFull: There is no room for results.
@@ -191,15 +175,7 @@ class JobBoard:
         return job
 
     def result(self, key: str, name: str) -> Path:
-        """The path of a job's result.
-
-        Args:
-            key: The job's identifier.
-            name: The result's; "" for the first.
-
-        Raises:
-            Missing: There is no such job or result.
-        """
+        """The path of a job's result; "" for the first. `Missing` where there is no such job or result."""
         job = self.job(key)
         names = list(job.results)
         if not names:

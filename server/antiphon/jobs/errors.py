@@ -26,11 +26,7 @@ class Unreadable(JobError):
 
 
 class TooMany(JobError):
-    """Too much waits or runs already.
-
-    Attributes:
-        retry_seconds: After which another try may succeed.
-    """
+    """Too much waits or runs already. `retry_seconds`: after which another try may succeed."""
 
     def __init__(self, message: str, retry_seconds: int) -> None:
         super().__init__(message)

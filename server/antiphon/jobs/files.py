@@ -40,11 +40,7 @@ class FileShelf:
     """
 
     def __init__(self, folder: Path, table: JobTable) -> None:
-        """Removes what an interrupted upload left.
-
-        Args:
-            folder: Where both folders are, made where they are missing.
-            table: Where files are listed.
+        """Removes what an interrupted upload left. Both folders are made where they are missing.
 
         Raises:
             FileError: The folders cannot be made.
@@ -60,16 +56,10 @@ class FileShelf:
     async def receive(
         self, name: str, pieces: AsyncIterator[bytes], check: Callable[[Path, str], Awaitable[None]]
     ) -> Upload:
-        """Writes a file as its pieces come in.
+        """Writes a file as its pieces come in, and gives its entry.
 
-        Args:
-            name: As the client calls it; its ending says what it holds.
-            pieces: Its bytes.
-            check: Called with its path and name once it is there whole; raises `Unreadable` where it is
-                no sound or MIDI.
-
-        Returns:
-            Its entry.
+        The ending of `name` says what it holds. `check` is called with its path and name once it is there whole, and
+        raises `Unreadable` where it is no sound or MIDI.
 
         Raises:
             JobError: The name has no ending that is read, there is no room, or the disk is full.
@@ -151,7 +141,7 @@ class FileShelf:
         if self.size > MAX_FOLDER:
             raise StorageFull(
                 f"files and results take more than {MAX_FOLDER >> 30} GiB; remove some first "
-                "(DELETE /api/files/ID, DELETE /api/jobs/ID)",
+                "(DELETE /api/files/ID, DELETE /api/jobs/ID)"
             )
 
     def _path(self, entry: Upload) -> Path:

@@ -70,14 +70,7 @@ def live_sets() -> dict[str, LiveSet]:
 
 
 def live_set(name: str) -> LiveSet:
-    """The set of that name.
-
-    Args:
-        name: From the network: never a path, since it is looked up among the names of files.
-
-    Raises:
-        WireError: There is none.
-    """
+    """The set of that name, looked up among the names of files and never a path; a WireError without one."""
     known = live_sets()
     if name not in known:
         raise WireError(f"there is no live set {shorten(name)!r}{instead(name, known, 'there are')}")

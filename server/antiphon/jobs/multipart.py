@@ -22,11 +22,7 @@ class FormFile:
     """
 
     def __init__(self, content_type: str, pieces: AsyncIterator[bytes]) -> None:
-        """Reads nothing yet.
-
-        Args:
-            content_type: The request's header, with the boundary.
-            pieces: The request's body.
+        """Reads nothing yet. The header `content_type` names the boundary.
 
         Raises:
             WireError: The header names no boundary.

@@ -23,14 +23,10 @@ _STEP = 1024
 
 
 def overview(path: Path) -> dict[str, Any]:
-    """Reads a file.
+    """What the page shows of a sound or MIDI file before anything is computed.
 
-    Args:
-        path: Sound or MIDI.
-
-    Returns:
-        seconds, rate (Hz) and channels, both 0 for MIDI; peaks, 0 to 1 and `POINTS` of them at most, empty for MIDI;
-        notes, their number in a MIDI file.
+    seconds; rate (Hz) and channels, both 0 for MIDI; peaks, 0 to 1, at most `POINTS`, empty for MIDI; notes, their
+    number in a MIDI file.
 
     Raises:
         FileError: It cannot be read.

@@ -25,14 +25,7 @@ class Overviews:
         self._turn = asyncio.Lock()
 
     async def get(self, key: str, path: Path) -> dict[str, Any]:
-        """An overview, made where there is none yet.
-
-        Args:
-            key: Key of the file.
-            path: The file.
-
-        Returns:
-            What `overview` returns.
+        """What `overview` returns of the file of that key, made where there is none yet.
 
         Raises:
             Unreadable: The file cannot be read; the text is the reader's.
@@ -52,11 +45,7 @@ class Overviews:
             return found
 
     async def check(self, path: Path, name: str) -> None:
-        """Looks at the header of a file that has arrived.
-
-        Args:
-            path: The file.
-            name: What its sender calls it.
+        """Looks at the header of a file that has arrived, by the ending of `name`.
 
         Raises:
             Unreadable: It is no sound, or no MIDI file; the text is the reader's.

@@ -42,16 +42,10 @@ async def perform(
     module: str = "antiphon",
     most: int | None = None,
 ) -> Outcome:
-    """Runs a command of Antiphon to its end.
+    """Runs a command of Antiphon, or the `main` of another `module`, to its end.
 
-    Args:
-        words: Its words, without the interpreter.
-        progress: Called with the share that is done, 0 to 1.
-        module: The module to run: that of `antiphon`'s commands, or another with a `main`.
-        most: Bytes of a file that it writes; None for no bound. A small FLAC file may hold hours of silence.
-
-    Returns:
-        How it ended. When the task is cancelled, the command is ended first.
+    `progress` is called with the share that is done. A file has at most `most` bytes: a small FLAC file may hold hours
+    of silence. When the task is cancelled, the command is ended first.
     """
     loop = asyncio.get_running_loop()
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)

@@ -42,15 +42,8 @@ NOTES, MIDI = ".mid", (".mid", ".midi")
 def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """The task of `POST /api/run/PLUGIN`.
 
-    Args:
-        catalog: The plugins there are.
-        plugin: The processor's name.
-        body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "tail": 2.0,
-            "rate": 44100}; all but `file` may be missing.
-        path_of: The path of a file by its identifier; it raises where there is none.
-
-    Returns:
-        The task.
+    Body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "tail": 2.0, "rate": 44100};
+    all but `file` may be missing. `path_of` gives the path of a file by its identifier; it raises where there is none.
 
     Raises:
         AntiphonError: Something of it is not allowed; the message says what is.
@@ -89,16 +82,9 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
 
 
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
-    """The task of `POST /api/render/PATCH`.
+    """The task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
 
-    Args:
-        patch: A patch's name; one from the network is never a path.
-        body: {"file": ID, "format": ".wav", "seconds": 10, "rate": 44100}; `seconds` may be
-            missing where there is a file.
-        path_of: As for `run_task`.
-
-    Returns:
-        The task.
+    Body: {"file": ID, "format": ".wav", "seconds": 10, "rate": 44100}; `seconds` may be missing where there is a file.
 
     Raises:
         AntiphonError: As `run_task`.
@@ -120,16 +106,10 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
 
 
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
-    """The task of `POST /api/live/SET`.
+    """The task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
 
-    Args:
-        name: A live set's name; it is looked up, and no script is taken from the request.
-        body: {"bars": 16, "file": ID, "format": ".wav", "midi": true}; all may be missing. The file is what the patch
-            hears as its input.
-        path_of: As for `run_task`.
-
-    Returns:
-        The task.
+    Body: {"bars": 16, "file": ID, "format": ".wav", "midi": true}; all may be missing. The file is what the patch hears
+    as its input.
 
     Raises:
         AntiphonError: As `run_task`.
@@ -146,16 +126,9 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
 
 
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
-    """The command line of a task, without the interpreter.
+    """The words of a task's command line, without the interpreter.
 
-    Args:
-        task: What is asked for.
-        source: The file it works on.
-        folder: Where the results go.
-        own_scripts: Whether a live set of the performer's folder may be evaluated, where HTTP writes.
-
-    Returns:
-        Its words.
+    With `own_scripts` a live set of the performer's folder may be evaluated, where HTTP writes.
 
     Raises:
         WireError: The live set was removed meanwhile, or is not evaluated.

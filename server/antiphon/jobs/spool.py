@@ -16,10 +16,7 @@ BUFFER = 256 * 1024
 async def write_pieces(path: Path, pieces: AsyncIterator[bytes], count: Callable[[int], None]) -> None:
     """Writes pieces to a new file, gathered, in a thread: a slow disk delays no other request.
 
-    Args:
-        path: The file, which must not exist.
-        pieces: What is written.
-        count: Called with the bytes of each piece before it is written; it may raise.
+    `count` is called with the bytes of each piece before it is written; it may raise.
 
     Raises:
         OSError: The disk is full, or fails.

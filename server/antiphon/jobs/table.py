@@ -85,9 +85,16 @@ class JobTable:
             done = 1.0 if state == JobState.DONE else 0.0
             try:
                 yield Job(
-                    key, Task.from_plain(json.loads(task)), JobState(state), done, error, summary, created, ended,
+                    key,
+                    Task.from_plain(json.loads(task)),
+                    JobState(state),
+                    done,
+                    error,
+                    summary,
+                    created,
+                    ended,
                     json.loads(results),
-                )  # fmt: skip
+                )
             except (ValueError, KeyError, TypeError):
                 raise FileError(f"the table of jobs {self._path} is damaged; {_ADVICE}") from None
 
@@ -100,9 +107,15 @@ class JobTable:
         """Writes a job, a new one or a change."""
         self._rows(
             "INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            job.id, json.dumps(job.task.plain()), str(job.state), job.error, job.summary, job.created, job.ended,
+            job.id,
+            json.dumps(job.task.plain()),
+            str(job.state),
+            job.error,
+            job.summary,
+            job.created,
+            job.ended,
             json.dumps(dict(job.results)),
-        )  # fmt: skip
+        )
 
     def put_file(self, file: Upload) -> None:
         """Writes a new file."""

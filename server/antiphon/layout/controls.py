@@ -82,12 +82,7 @@ class Tab:
 def tabs(pages: Iterable[Page]) -> tuple[Tab, ...]:
     """Arranges pages so that at most `MOST_TABS` tabs are beside each other, as far as two levels can do that.
 
-    Args:
-        pages: As `pages` gave them.
-
-    Returns:
-        A tab for each page where there are few; else one for each page that belongs to no node, and one for each run
-        of nodes' pages.
+    A tab for each page where there are few; else one for each page of no node, and one for each run of nodes' pages.
     """
     shown = tuple(pages)
     if len(shown) <= MOST_TABS:
@@ -116,15 +111,10 @@ def _node(page: Page) -> str:
 
 
 def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
-    """Divides a patch's controls into pages: what is always needed, what the patch's MIDI controllers move, the
-    keyboard, then a page or more for each node.
+    """Divides a patch's controls into pages, one at least.
 
-    Args:
-        patch: The patch.
-        catalog: Types of its nodes.
-
-    Returns:
-        At least one page. Text, files and what nodes report have no control.
+    What is always needed, what the patch's MIDI controllers move, the keyboard, then a page or more for each node.
+    Text, files and what nodes report have no control.
     """
     divided = [Page("stage", _stage(patch))]
     if chosen := _chosen(patch, catalog):

@@ -18,15 +18,7 @@ VERSION = "1.25.0"
 
 
 def to_session(title: str, pages: Iterable[Page]) -> str:
-    """Writes a session.
-
-    Args:
-        title: Name of the patch.
-        pages: Its controls.
-
-    Returns:
-        The content of a `.json` session file; equal for equal arguments.
-    """
+    """The content of a `.json` session file; equal for equal arguments. `title` is the patch's name."""
     shown = [_tab(tab, number) for number, tab in enumerate(tabs(pages))]
     root = {"type": "root", "id": "root", "comments": title, "tabs": shown}
     session = {"createdWith": "Open Stage Control", "version": VERSION, "type": "session", "content": root}
@@ -65,28 +57,51 @@ def _widget(page: Page, control: Widget) -> dict[str, Any]:
     if param is not None and control.kind == "choice":
         # words, not their indices: the server sends words, by which the switch finds its place
         return {
-            "type": "switch", **common, "values": {word: word for word in param.choices}, "mode": "tap",
-            "typeTags": "s", "default": str(control.value), "html": control.label,
-        }  # fmt: skip
+            "type": "switch",
+            **common,
+            "values": {word: word for word in param.choices},
+            "mode": "tap",
+            "typeTags": "s",
+            "default": str(control.value),
+            "html": control.label,
+        }
     if param is not None and control.kind == "switch":
         return {
-            "type": "button", **common, "label": control.label, "mode": "toggle", "on": 1, "off": 0, "typeTags": "i",
+            "type": "button",
+            **common,
+            "label": control.label,
+            "mode": "toggle",
+            "on": 1,
+            "off": 0,
+            "typeTags": "i",
             "default": int(bool(control.value)),
-        }  # fmt: skip
+        }
     if param is not None:
         whole = param.kind == "int"
         unit = f" {param.unit}" if param.unit else ""
         return {
-            "type": "fader", **common, "html": f"{control.label}{unit}", "design": "compact",
-            "range": {"min": param.low, "max": param.high}, "logScale": param.warp == "log",
-            "default": control.value, "decimals": 0 if whole else 4, "steps": "", "typeTags": "i" if whole else "f",
-        }  # fmt: skip
+            "type": "fader",
+            **common,
+            "html": f"{control.label}{unit}",
+            "design": "compact",
+            "range": {"min": param.low, "max": param.high},
+            "logScale": param.warp == "log",
+            "default": control.value,
+            "decimals": 0 if whole else 4,
+            "steps": "",
+            "typeTags": "i" if whole else "f",
+        }
     arguments = list(control.arguments)
     return {
-        "type": "button", **common, "label": control.label, "mode": "tap", "ignoreDefaults": True,
-        "on": arguments[0] if arguments else None, "off": None,
+        "type": "button",
+        **common,
+        "label": control.label,
+        "mode": "tap",
+        "ignoreDefaults": True,
+        "on": arguments[0] if arguments else None,
+        "off": None,
         **({"colorWidget": PANIC} if control.label == "panic" else {}),
-    }  # fmt: skip
+    }
 
 
 def _key(note: int) -> dict[str, Any]:

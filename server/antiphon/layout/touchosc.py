@@ -39,15 +39,7 @@ Colour = tuple[float, float, float, float]
 
 
 def to_tosc(title: str, pages: Iterable[Page]) -> bytes:
-    """Writes a layout.
-
-    Args:
-        title: Name of the patch.
-        pages: Its controls.
-
-    Returns:
-        The content of a `.tosc` file; equal for equal arguments.
-    """
+    """The content of a `.tosc` file; equal for equal arguments. `title` is the patch's name."""
     document = layout(title, pages)
     return zlib.compress(document.dumps(validate=True).encode(), 9)
 
@@ -88,8 +80,14 @@ def _page(page: Page) -> ToscControl:
 def _captioned(page: Page, control: Widget) -> ToscControl:
     unit = f" {control.param.unit}" if control.param is not None and control.param.unit else ""
     caption = _label(control.label + unit)
-    return ui.column(_widget(control, _rgba(page.colour)), caption, sizes=(1.0 - CAPTION, CAPTION),
-                     name=f"{page.name} {control.label}", outline=False, background=False)  # fmt: skip
+    return ui.column(
+        _widget(control, _rgba(page.colour)),
+        caption,
+        sizes=(1.0 - CAPTION, CAPTION),
+        name=f"{page.name} {control.label}",
+        outline=False,
+        background=False,
+    )
 
 
 def _widget(control: Widget, colour: Colour) -> ToscControl:
@@ -99,8 +97,13 @@ def _widget(control: Widget, colour: Colour) -> ToscControl:
         press = ui.osc(control.address, args=arguments, on=TriggerCondition.RISE, receive=False)
         return _button(control.label, press, color=_rgba(_RED if control.label == "panic" else _SLATE))
     if control.kind == "switch":
-        return _button(control.label, ui.osc(control.address), button_type=ButtonType.TOGGLE_PRESS,
-                       x=float(bool(control.value)), color=colour)  # fmt: skip
+        return _button(
+            control.label,
+            ui.osc(control.address),
+            button_type=ButtonType.TOGGLE_PRESS,
+            x=float(bool(control.value)),
+            color=colour,
+        )
     if control.kind == "choice" and len(param.choices) <= MAX_WORDS:
         return _radio(control, colour)
     return _fader(control, colour)
@@ -129,9 +132,16 @@ def _radio(control: Widget, colour: Colour) -> ToscControl:
     assert param is not None
     message = ui.osc(control.address, args=[ui.value("x", conversion=Conversion.INTEGER)], receive=False)
     steps = max(2, len(param.choices))
-    radio = _control(ControlType.RADIO, control.label, message, float(param.choices.index(str(control.value))),
-                     color=colour, steps=steps, orientation=Orientation.SOUTH,
-                     script=_words(control.address, param.choices, 1))  # fmt: skip
+    radio = _control(
+        ControlType.RADIO,
+        control.label,
+        message,
+        float(param.choices.index(str(control.value))),
+        color=colour,
+        steps=steps,
+        orientation=Orientation.SOUTH,
+        script=_words(control.address, param.choices, 1),
+    )
     words = ui.column(*(_label(word) for word in param.choices), name="words", outline=False, background=False)
     return ui.stack(radio, words, name=control.label, outline=False, background=False)
 
@@ -144,8 +154,7 @@ def _keyboard(page: Page) -> ToscControl:
         message = ui.osc("/note/on", args=[_constant(note), velocity], receive=False)
         keys.append(_button(str(note), message, color=_rgba(_SLATE if note % 12 in BLACK else _IVORY)))
     rows = [ui.row(*keys[at : at + ROW], gap=GAP // 3, outline=False) for at in range(0, len(keys), ROW)]
-    return ui.column(*reversed(rows), gap=GAP, pad=GAP, name=page.name, outline=False,
-                     tab_color_on=_rgba(page.colour))  # fmt: skip
+    return ui.column(*reversed(rows), gap=GAP, pad=GAP, name=page.name, outline=False, tab_color_on=_rgba(page.colour))
 
 
 def _button(name: str, message: OscMessage, *, x: float = 0.0, **properties: Any) -> ToscControl:
@@ -165,8 +174,15 @@ def _plain(text: str) -> str:
 def _label(text: str) -> ToscControl:
     text = _plain(text)
     values = [Value("text", default=text), Value("touch", default=False)]
-    return ToscControl(ControlType.LABEL, name=text, values=values, background=False, outline=False, text_size=TEXT,
-                       text_align_h=AlignH.CENTER)  # fmt: skip
+    return ToscControl(
+        ControlType.LABEL,
+        name=text,
+        values=values,
+        background=False,
+        outline=False,
+        text_size=TEXT,
+        text_align_h=AlignH.CENTER,
+    )
 
 
 def _constant(argument: float | int | str) -> Partial:

@@ -47,15 +47,9 @@ def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
 def analyse_file(
     path: bytes, names: Collection[str], progress: Callable[[float], None] = lambda _: None
 ) -> dict[str, AnalysisResult]:
-    """Decodes a file once, block by block, and feeds it to analyses.
+    """Decodes a file once, block by block, feeds it to analyses, and gives each one's result or why it has none.
 
-    Args:
-        path: The file.
-        names: Names of the analyses.
-        progress: Called after each block with the seconds that are done.
-
-    Returns:
-        By name its result; one that raises has none, and a reason.
+    `progress` is called after each block with the seconds that are done.
 
     Raises:
         FileError: The file cannot be read.
@@ -168,11 +162,7 @@ class AnalysisFeed:
 
 
 def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[str, ...]:
-    """These analyses, or all but those that are computed by name.
-
-    Args:
-        names: Of them; none for all.
-        of_short: With all, also those by name that are for sounds up to their `longest`.
+    """These analyses, none for all but those that are computed by name; `of_short` adds those for sounds to `longest`.
 
     Raises:
         PluginError: There is none of a name.

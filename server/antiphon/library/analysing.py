@@ -79,19 +79,11 @@ def analyse(
     any_length: bool = True,
     announce: Callable[[str], None] = lambda _: None,
 ) -> AnalysisCounts:
-    """Analyses the sounds that lack results in the present version.
+    """Analyses the sounds below `places`, none for all there is, that lack results in the present version.
 
-    Args:
-        catalogue: Where they are, and where the results go.
-        names: Names of the analyses.
-        places: Files and folders that have been added; none for all there is.
-        progress: Called several times a second with seconds of sound.
-        again: Also what has its results.
-        any_length: Also sounds that are longer than an analysis's `longest`.
-        announce: Called before the work with a sentence, where sounds that were analysed before lack an analysis.
-
-    Returns:
-        What was done.
+    `again` takes also what has its results, `any_length` sounds that are longer than an analysis's `longest`.
+    `progress` is called several times a second with seconds of sound, `announce` before the work where sounds that were
+    analysed before lack an analysis.
 
     Raises:
         FileError: The database cannot be used.

@@ -9,15 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from antiphon.library.records import (
-    CatalogueRow,
-    FileEntry,
-    FileState,
-    FolderSound,
-    SoundIdentity,
-    json_of,
-    words_of,
-)
+from antiphon.library.records import CatalogueRow, FileEntry, FileState, FolderSound, SoundIdentity, json_of, words_of
 from antiphon.library.schema import FILE, explain_errors, open_database, transaction
 from antiphon.library.taste_tables import TasteTables
 
@@ -90,8 +82,9 @@ class Catalogue:
         with explain_errors(self.path):
             row = self._base.execute(
                 "SELECT s.digest, s.duration, s.rate, s.channels, f.tags FROM files f JOIN sounds s ON s.id = f.sound "
-                "WHERE f.digest = ?", (digest,),
-            ).fetchone()  # fmt: skip
+                "WHERE f.digest = ?",
+                (digest,),
+            ).fetchone()
         return SoundIdentity(*row[:4]), json.loads(row[4])
 
     def put(self, entry: FileEntry) -> None:
@@ -192,7 +185,7 @@ class Catalogue:
                 "AND (r.analysis = ? OR substr(r.analysis, 1, ?) = ?) "
                 "WHERE f.missing = 0 AND substr(f.path, 1, ?) = ? ORDER BY f.path",
                 (analysis, len(variants), variants, len(within), within),
-            )  # fmt: skip
+            )
             for path, bad, digest, name, version, data, problem in rows:
                 file = found.setdefault(path, FolderSound(digest or "", bad, {}))
                 if name is not None:
@@ -257,8 +250,9 @@ class Catalogue:
         with explain_errors(self.path):
             rows = self._base.execute(
                 "SELECT l.sound, f.path FROM landmarks l JOIN files f ON f.sound = l.sound "
-                "WHERE l.serial = ? AND f.missing = 0 ORDER BY f.path", (serial,),
-            ).fetchall()  # fmt: skip
+                "WHERE l.serial = ? AND f.missing = 0 ORDER BY f.path",
+                (serial,),
+            ).fetchall()
         return (rows[0][0] if rows else 0), [path for _, path in rows]
 
     def files_of_sound(self, sound: int) -> list[bytes]:

@@ -43,22 +43,22 @@ def descriptions() -> list[dict[str, Any]]:
             {"name": quantity.name, "kind": quantity.kind, "unit": quantity.unit, "doc": quantity.doc}
             for quantity in analysis.quantities
         ]
-        found.append({
-            "name": name, "labels": labels, "shortest": analysis.shortest, "quantities": quantities, "problem": problem,
-        })  # fmt: skip
+        found.append(
+            {
+                "name": name,
+                "labels": labels,
+                "shortest": analysis.shortest,
+                "quantities": quantities,
+                "problem": problem,
+            }
+        )
     return found
 
 
 def classify(name: str, path: Path) -> dict[str, Any]:
-    """Classifies a file.
+    """Classifies a file: duration in seconds, labels, and every quantity of the classifier by its name.
 
-    Args:
-        name: Name of the classifier.
-        path: The file.
-
-    Returns:
-        duration, in seconds; labels: the value of its first quantity of that kind, None without one; and every
-        quantity by its name.
+    labels is the value of its first quantity of that kind, None without one.
 
     Raises:
         NoSound: It is no sound file.
@@ -115,9 +115,7 @@ def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, An
                 part.take(block)
                 frames += block.shape[1]
                 if frames - begun == each:
-                    yield {
-                        "start": round(begun / rate, 3), "end": round(frames / rate, 3), **_values(analysis, part),
-                    }  # fmt: skip
+                    yield {"start": round(begun / rate, 3), "end": round(frames / rate, 3), **_values(analysis, part)}
                     part, begun = AnalysisFeed(name, analysis, rate, channels), frames
         yield {"duration": round(frames / rate, 3), **_values(analysis, whole)}
     except FileError as error:

@@ -21,15 +21,7 @@ SHARE = 0.3
 
 
 def begins(duration: float, values: Mapping[str, Any]) -> float:
-    """Where an excerpt begins: at the first chorus, else a third into it.
-
-    Args:
-        duration: Duration of the sound, seconds.
-        values: What analyses found, by quantity.
-
-    Returns:
-        Seconds.
-    """
+    """Where an excerpt begins, in seconds: at the first chorus, else a third into a sound of `duration` seconds."""
     sections = values.get("sections") or ()
     starts = [start for start, end, label in sections if "chorus" in str(label).lower() and end - start > 4.0]
     start = starts[0] if starts and starts[0] <= LATEST else min(SHARE * duration, LATEST)
@@ -37,15 +29,7 @@ def begins(duration: float, values: Mapping[str, Any]) -> float:
 
 
 def wav(path: bytes, start: float, seconds: float = SECONDS) -> bytes:
-    """Part of a file as WAV of 16 bits, one or two channels.
-
-    Args:
-        path: The file.
-        start: Seconds from its beginning.
-        seconds: At most.
-
-    Returns:
-        The bytes of a WAV file; its ends are faded by 10 ms.
+    """At most `seconds` of a file as WAV of 16 bits, one or two channels, its ends faded by 10 ms.
 
     Raises:
         FileError: It cannot be read.

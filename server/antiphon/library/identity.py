@@ -34,11 +34,7 @@ def digest_of(path: bytes) -> str:
 
 
 class SoundDigest:
-    """The identity of a sound, of its blocks as they are decoded.
-
-    Args:
-        info: What its file says of itself.
-    """
+    """The identity of a sound, of its blocks as they are decoded. `info`: what its file says of itself."""
 
     def __init__(self, info: AudioInfo) -> None:
         self._info, self._frames = info, 0
@@ -58,16 +54,7 @@ class SoundDigest:
 
 
 def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
-    """Decodes a file from its beginning to its end, block by block.
-
-    Args:
-        path: The file.
-        state: Its size and time.
-        digest: Digest of its bytes.
-
-    Returns:
-        Its row; of a bad file one that says why.
-    """
+    """Decodes a file from its beginning to its end, block by block; its row, which for a bad file says why."""
     try:
         with Decoder(Path(os.fsdecode(path))) as decoder:
             whole = SoundDigest(decoder.info)

@@ -15,15 +15,10 @@ ALLOWED = 'a key is written as "A minor", "Am", "a", "Bb major", "F#m" or "h-Mol
 
 
 def key_named(text: str) -> str:
-    """The key that a text names.
+    """The key that a text names, as "A# minor": a note of A to H, # or b, and the mode.
 
-    Args:
-        text: A note of A to H, # or b, and the mode: m, min, minor, moll, maj, major or dur in any case, but M for
-            major. Without a mode a capital is major, a small letter minor. With moll and dur names are German: B is
-            a semitone below H.
-
-    Returns:
-        As "A# minor".
+    Modes are m, min, minor, moll, maj, major or dur in any case, but M for major. Without a mode a capital is major, a
+    small letter minor. With moll and dur names are German: B is a semitone below H.
 
     Raises:
         UsageError: It names none.

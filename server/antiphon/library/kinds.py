@@ -31,15 +31,10 @@ is a loop."""
 
 
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The kind of a sound, its tempo and its key.
+    """kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, and of each its confidence, 0 to 1.
 
-    Args:
-        duration: Seconds; None for a bad file.
-        values: By quantity what analyses state; those that are missing say nothing.
-
-    Returns:
-        kind, one of `KINDS`, tempo (bpm) and key ("A minor"), and of each its confidence, 0 to 1; None where it is not
-        known. A loop's tempo and key are those of `loop`, whose length is whole bars.
+    None where it is not known. A loop's tempo and key are those of `loop`, whose length is whole bars. `duration`:
+    seconds; None for a bad file. `values` are those that analyses state, by quantity.
     """
     kind, certain = _kind(duration, values)
     tempo, key = ((values.get(name), values.get(f"{name}_confidence")) for name in ("tempo", "key"))

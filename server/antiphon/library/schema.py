@@ -51,13 +51,7 @@ and played, `companions` which sounds others play together, and `places` where a
 
 
 def open_database(root: Path) -> sqlite3.Connection:
-    """Opens the database in a folder, made where there is none.
-
-    Args:
-        root: The folder.
-
-    Returns:
-        The connection: WAL, each statement a transaction unless one is begun.
+    """Opens the database in a folder, made where there is none. WAL, each statement a transaction unless one is begun.
 
     Raises:
         FileError: The folder cannot be made, or the file is damaged, in use, or of another version.

@@ -53,16 +53,10 @@ class ImportCounts:
 def take_in(
     catalogue: Catalogue, out: Path, source: Path | None, progress: Callable[[int, int, str], None]
 ) -> ImportCounts:
-    """Writes what shards say into the catalogue. It may be done again; each sound is written whole or not at all.
+    """Writes what shards say into the catalogue.
 
-    Args:
-        catalogue: Where to.
-        out: A pipeline's folder, which the step analyse has written to.
-        source: The folder of the sounds; None takes the one that the manifest names.
-        progress: Called with shards done, all of them, and the name of one.
-
-    Returns:
-        What was done.
+    It may be done again; each sound is written whole or not at all. `source`: the folder of the sounds; None takes the
+    one that the manifest names. `progress` is called with shards done, all of them, and the name of one.
 
     Raises:
         FileError: There are no shards, or one is damaged.

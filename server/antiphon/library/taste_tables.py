@@ -59,9 +59,7 @@ class Signal:
 class TasteTables:
     """Rows of the tables; every method raises `FileError` where the database cannot be used.
 
-    Args:
-        base: The catalogue's connection.
-        path: Its file, for messages.
+    `base`: the catalogue's connection; `path`: its file, for messages.
     """
 
     def __init__(self, base: sqlite3.Connection, path: Path) -> None:

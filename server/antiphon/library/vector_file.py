@@ -51,15 +51,7 @@ class VectorTable:
         return None if place < 0 else int(np.searchsorted(self.places, place))
 
     def nearest(self, row: int, count: int) -> list[tuple[bytes, float]]:
-        """The rows most like one.
-
-        Args:
-            row: Its number.
-            count: How many, at most.
-
-        Returns:
-            The path of each with its cosine, -1 to 1, the most similar first, those alike in order of their paths.
-        """
+        """Paths of the `count` rows most like one, with cosines, -1 to 1, the most similar first, then by path."""
         scores = self.rows @ self.rows[row]
         scores[row] = -2.0
         count = min(count, len(scores) - 1)
@@ -129,8 +121,12 @@ def load(root: Path, state: list[int]) -> VectorTable | None:
 def save(root: Path, state: list[int], table: VectorTable) -> None:
     """Writes a table; where the folder cannot be written to, the next call makes it again."""
     head: dict[str, object] = {
-        "state": state, "count": len(table.rows), "length": table.rows.shape[1], "names": len(table.names), "first": 0,
-    }  # fmt: skip
+        "state": state,
+        "count": len(table.rows),
+        "length": table.rows.shape[1],
+        "names": len(table.names),
+        "first": 0,
+    }
     space = 12 + len(json.dumps(head)) + 20
     head["first"] = first = -(-space // _ALIGNED) * _ALIGNED
     text = json.dumps(head).encode()

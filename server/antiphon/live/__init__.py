@@ -11,31 +11,13 @@ def bass():
 """
 
 from antiphon.live.listening import NodeNote, on_level, on_note
-from antiphon.live.patterns.changes import (
-    add,
-    chop,
-    degrade,
-    degrade_by,
-    early,
-    echo,
-    euclid,
-    every,
-    fast,
-    late,
-    mask,
-    off,
-    palindrome,
-    ply,
-    put,
-    rev,
-    slow,
-    struct,
-)
 from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
 from antiphon.live.patterns.singing import sing
+from antiphon.live.patterns.words import signals as _signals, table as _table
+from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
 from antiphon.live.vocabulary import (
     LiveNode,
     beat,
@@ -62,10 +44,13 @@ from antiphon.live.vocabulary import (
 )
 
 __all__ = [
-    "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "add", "beat", "between", "cat", "choose", "chop",
-    "chord", "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "irand",
-    "isaw", "late", "loop", "mask", "maybe", "memory", "meter", "mini", "n", "node", "note", "off", "on_level",
-    "on_note", "once", "palindrome", "patch", "perlin", "pick", "play", "ply", "polymeter", "pure", "put", "rand",
-    "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "sing", "slow", "square",
-    "stack", "stop", "struct", "swing", "sync", "tempo", "timecat", "track", "tri", "turn",
+    "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "beat", "between", "cat", "choose",
+    "chord", "clutch", "cosine", "cue", "fastcat", "hush", "irand",
+    "isaw", "jump", "loop", "maybe", "memory", "meter", "mini", "mute", "n", "node", "note", "on_level",
+    "on_note", "once", "patch", "perlin", "pick", "play", "polymeter", "pure", "rand",
+    "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "sing", "solo", "square", "stack",
+    "stop", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
 ]  # fmt: skip
+_MORE = _table.exported({name: globals()[name] for name in __all__}) | _signals.SIGNALS
+globals().update(_MORE)
+__all__ += list(_MORE)  # the table's words, by all their names

@@ -15,16 +15,7 @@ _LONGEST = 300
 
 
 def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptError:
-    """An error of a script as one for the person who wrote it.
-
-    Args:
-        script: What failed.
-        error: What it raised.
-        line: Where it is, if its traceback does not say.
-
-    Returns:
-        File, line and sentence.
-    """
+    """An error of a script as one for its writer; `line`: where it is, if its traceback does not say."""
     return fault_in_script(script.path, error, line)
 
 
@@ -42,10 +33,10 @@ def fault_in_script(path: str, error: BaseException, line: int = 0) -> ScriptErr
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     at = (lines[-1] if lines else line) or line
     where = f"{name} line {at}" if at else name
-    return ScriptError(f"{where}: {_said(error)}", error.picture if isinstance(error, MiniError) else "")
+    return ScriptError(f"{where}: {_said(error, path)}", error.picture if isinstance(error, MiniError) else "")
 
 
-def _said(error: BaseException) -> str:
+def _said(error: BaseException, path: str) -> str:
     if isinstance(error, AntiphonError):
         return str(error)
     if isinstance(error, RecursionError):
@@ -63,7 +54,7 @@ def _said(error: BaseException) -> str:
         known = foreign_words.of_name(error)
     elif isinstance(error, TypeError):
         known = foreign_words.of_call(error)
-    if known:
+    if known := known or foreign_words.of_value(error, path):
         return known
     text = " ".join(str(error).split())[:_LONGEST]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

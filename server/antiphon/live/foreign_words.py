@@ -1,43 +1,40 @@
-"""What a script gets wrong about words, as a sentence: unknown words, those of Tidal and Strudel, wrong arguments."""
+"""What a script gets wrong about words, as a sentence: unknown words, those that are not here, wrong arguments."""
 
 from __future__ import annotations
 
 import builtins
 import inspect
 import re
+import traceback
 from collections.abc import Iterable
 
 from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.words.table import WORDS, Word
 from antiphon.live.vocabulary import LiveNode
 from antiphon.runtime.suggestion import list_names, meant
 
-_IN_A_NOTE = (
-    "accelerate", "attack", "begin", "coarse", "crush", "cut", "end", "gain", "hpf", "legato", "length", "lpf", "n",
-    "note", "pan", "release", "s", "shape", "slice", "speed", "sustain", "velocity", "vowel",
-)  # fmt: skip
-"""Values of a note, which in Tidal and Strudel are words of their own."""
-_FOREIGN = {
-    "almostAlways": "sometimes_by(0.9, …)", "almostNever": "sometimes_by(0.1, …)", "echoWith": "off",
-    "firstOf": "every", "foldEvery": "every", "hurry": "fast(2).set(speed=2)", "layer": "superimpose",
-    "loopAt": "set(beats=…)", "mul": "times", "overlay": "stack", "slowcat": "cat", "striate": "chop", "stut": "echo",
-    "stutter": "ply", "stutWith": "off", "sub": "add with a number below 0", "timeCat": "timecat", "whenmod": "when",
+NOT_HERE = {
+    "_scope": "the page draws the scope", "anticipate": 'write jump("beat", …, 8)', "bpm": "write tempo(120)",
+    "bus": "wire nodes in the patch", "cc": 'write sync("tone.cutoff") for a mapped controller',
+    "ccin": 'write sync("tone.cutoff") for a mapped controller',
+    "chorus": "add a node of the type chorus to the patch", "cpm": "write tempo(120)",
+    "delay": 'an echo is a node: node("echo").feedback = 0.5', "delayfeedback": 'write node("echo").feedback = 0.5',
+    "delaytime": 'write node("echo").time = 0.25', "fm": "FM is a synth of the patch",
+    "initHydra": "pictures are drawn by the page", "lfo": "wire a node of the type lfo in the patch, or write sine",
+    "markcss": "the page lights what plays", "mouseX": "a render has no mouse: write sine or perlin",
+    "mouseY": "a render has no mouse: write sine or perlin", "mousex": "a render has no mouse: write sine or perlin",
+    "noise": "noise is a synth of the patch", "orbit": 'name the node that plays: track(…, on="drums")',
+    "phaser": "add a node of the type phaser to the patch", "pianoroll": "the page draws it",
+    "punchcard": "the page draws it", "room": 'a reverb is a node: node("room").wet = 0.3',
+    "samples": "put sounds into a folder of the sampler's library", "setcpm": "write tempo(120)",
+    "setcps": "write tempo(120)", "size": 'a reverb is a node: node("room").size = 0.7',
+    "spiral": "the page draws it", "sysex": "a server sends no system-exclusive messages",
 }  # fmt: skip
-"""Names of Tidal and Strudel whose like has another name here."""
-_NAMES = {
-    "bpm": "write tempo(120)",
-    "hush": "take the tracks out and save, or send /panic, which ends all notes",
-    "setcpm": "write tempo(120)",
-    "setcps": "write tempo(120)",
-    "slowcat": "write cat(…)",
-    "sound": 'write s("bd")',
-}
+"""Words of Tidal and Strudel that are not here, and what is in their place."""
 _TIDAL_TRACK = re.compile(r"d1?\d")
-_EXAMPLES = {
-    "every": "every(4, rev)", "node": 'node("echo").feedback = 0.4', "off": "off(1/8, fast(2))",
-    "track": 'track("beat", s("bd*4"))', "on_level": '@on_level("in", above=-30)',
-}  # fmt: skip
+_TRACK = 'track("beat", s("bd*4"))'
 _CALL = re.compile(r"(?:\w+\.)*(\w+)\(\) (?:takes|missing|got)\b")
 
 
@@ -47,14 +44,20 @@ def of_attribute(error: AttributeError) -> str:
     if name is None:
         return ""
     if isinstance(owner, LiveNode):
-        called = object.__getattribute__(owner, "_name")
-        return f'a parameter of a node is set by =, as in node("{called}").{name} = 0.5, and cannot be read or called'
+        node = object.__getattribute__(owner, "_name")
+        return f'a parameter of a node is set by =, as in node("{node}").{name} = 0.5, and cannot be read or called'
     if isinstance(owner, Pattern):
-        known = [word for word in dir(owner) if not word.startswith("_") and word != "events"]
-        if name in _IN_A_NOTE or name == "sound":
-            value = "s" if name == "sound" else name
-            return f"a pattern has no word {name}: values of its notes are given by set, as in .set({value}=…)"
+        known = [word for word in dir(ControlPattern) if not word.startswith("_") and word != "events"]
+        if name in known:
+            return (
+                f"{name} is of patterns that are played, as s(…) and note(…); turn these values into notes by .note()"
+            )
         return f"a pattern has no word {name}; {_suggested(name, known) or 'it has ' + list_names(known)}"
+    if isinstance(owner, str) and name in dir(ControlPattern):
+        return f'a text is no pattern yet: write s("…").{name}, note("…").{name} or mini("…").{name}'
+    called = getattr(owner, "__name__", "")
+    if callable(owner) and called in live.__all__:
+        return f"{called} is a word that is called first, as in {called}(…).{name}"
     return ""
 
 
@@ -65,32 +68,61 @@ def of_name(error: NameError) -> str:
         return ""
     if _TIDAL_TRACK.fullmatch(name):
         return f'there is no {name} here; write track("{name}", s("bd*4"))'
-    if name in _NAMES:
-        return f"there is no {name} here; {_NAMES[name]}"
+    if name in NOT_HERE:
+        return f"there is no {name} here; {NOT_HERE[name]}"
+    if name not in live.__all__ and callable(getattr(ControlPattern, name, None)):
+        return f"{name} is a word of patterns: write it after one, as in s(…).{name}(…)"
     known = [*live.__all__, *(word for word in dir(builtins) if word.islower() and not word.startswith("_"))]
     missing = "" if name not in live.__all__ else f"; begin the script with: from antiphon.live import {name}"
     return f"there is no {name} here{missing or _after(_suggested(name, known))}"
 
 
 def of_call(error: TypeError) -> str:
-    """The sentence for a word that was called with the wrong arguments; "" for another error."""
+    """The sentence for a word that was called with the wrong arguments, or a pattern with a wrong operation; "" for
+    another error."""
     found = _CALL.match(str(error))
-    if found is None:
+    if found is not None:
+        return _written_as(found[1], "." in str(error).partition("(")[0])
+    if any(f"'{kind}'" in str(error) for kind in ("Pattern", "ControlPattern", "BoundArithmetic")):
+        return 'a pattern is changed by its methods and by + - *, as in note("c4 e4").add(7).fast(2)'
+    return ""
+
+
+def of_value(error: BaseException, path: str) -> str:
+    """The sentence for a word that a script calls with a value that it cannot use; "" for another error."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    places = [k for k, frame in enumerate(frames) if frame.f_code.co_filename == path]
+    if not places or places[-1] + 1 >= len(frames):
         return ""
-    name = found[1]
-    method = "." in str(error).partition("(")[0]
+    called = frames[places[-1] + 1]
+    if not called.f_globals.get("__name__", "").startswith(live.__name__):
+        return ""
+    given = str(called.f_locals.get("name", "")) if called.f_code.co_name in ("function", "change") else ""
+    return _written_as(given or called.f_code.co_name, "self" in called.f_locals)
+
+
+def _written_as(name: str, method: bool) -> str:
+    entry = next((entry for entry in WORDS.values() if name in entry.names), None)
+    method = method or (entry is not None and not hasattr(live, name))
     word = getattr(ControlPattern, name, None) or getattr(LiveNode, name, None) if method else None
     word = word or getattr(live, name, None)
     # a function of the script's own may have the name of none of the words
     if word is None or not callable(word):
         return ""
     if name == "track":
-        return f"a track has a name first, then a pattern, as in {_EXAMPLES['track']}"
-    parameters = [p for p in inspect.signature(word).parameters.values() if p.name != "self"]
+        return f"a track has a name first, then a pattern, as in {_TRACK}"
+    parameters = [p for p in inspect.signature(word).parameters.values() if p.name not in ("self", "p")]
     written = ", ".join(_written(p) for p in parameters)
     takes = f"is written {'.' if method else ''}{name}({written})" if written else f"takes nothing: write {name}()"
-    example = f", as in {_EXAMPLES[name]}" if name in _EXAMPLES else ""
-    return f"{name} {takes}{example}"
+    return f"{name} {takes}{example_of(name, entry)}"
+
+
+def example_of(name: str, entry: Word | None) -> str:
+    """`, as in …` for a word that has an example."""
+    from antiphon.live.reference import EXAMPLES
+
+    shown = entry.example if entry is not None else EXAMPLES.get(name, "")
+    return f", as in {shown}" if shown else ""
 
 
 def _written(parameter: inspect.Parameter) -> str:
@@ -102,14 +134,12 @@ def _written(parameter: inspect.Parameter) -> str:
 
 
 def _suggested(name: str, known: Iterable[str]) -> str:
-    """What may be meant: the like of a foreign word, or the nearest names of ours, whose words have underscores."""
+    """What may be meant: what is in place of a word that is not here, or the nearest names."""
+    if name in NOT_HERE:
+        return NOT_HERE[name]
     words = tuple(known)
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    if plain in words:
-        return f"did you mean {plain}?"
-    if name in _FOREIGN:
-        return f"write {_FOREIGN[name]} here"
-    return meant(plain, words).strip()
+    return f"did you mean {plain}?" if plain in words else meant(plain, words).strip()
 
 
 def _after(suggestion: str) -> str:

@@ -1,12 +1,14 @@
 """Words by which a live script answers: to notes that nodes emit, as `hum` does, and to levels.
 
 They are cues with names of their own: `hum:note` is cued with each note that the node `hum` emits, `tone.cutoff` with
-each value that another client sets. While a file is rendered there is no other client, and they do not occur.
+each value that another client sets. While a file is rendered there is no other client; with an input, its notes and
+levels occur as live.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from antiphon.errors import UsageError
@@ -22,6 +24,8 @@ NoteBody = TypeVar("NoteBody", bound=Callable[[int, int], Any])
 LevelBody = TypeVar("LevelBody", bound=Callable[[], Any])
 _Pass: TypeAlias = Generator[Any, Any, None]
 MOST_LEVELS = 64
+VOICES = 16
+"""Runs of a function that may wait at once; further notes pass it by."""
 
 
 class NodeNote(NamedTuple):
@@ -41,7 +45,8 @@ class NodeNote(NamedTuple):
 def on_note(node: str, *, on: str = "", name: str = "") -> Callable[[NoteBody], NoteBody]:
     """Runs a function for the notes that a node emits, as `@on_note("hum")` above `def answer(note, velocity):`.
 
-    It is a loop that waits for the cue `hum:note`; while a run of it waits by `yield`, notes pass it by.
+    It is a loop that waits for the cue `hum:note`. While a run of it waits by `yield`, further notes begin
+    runs of their own, 16 at once.
 
     Args:
         node: The node that emits, as `hum`.
@@ -56,7 +61,7 @@ def on_note(node: str, *, on: str = "", name: str = "") -> Callable[[NoteBody], 
             note, velocity, *_ = yield sync(cue)
             yield from _rest(function(note, velocity))
 
-        loop(on=on, name=name or _named(function))(body)
+        _answering(body, on, name or _named(function))
         return function
 
     return put
@@ -85,7 +90,7 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
             yield sync(cue)
             yield from _rest(function())
 
-        loop(on=on, name=name or _named(function))(body)
+        _answering(body, on, name or _named(function))
         return function
 
     return put
@@ -104,6 +109,12 @@ def missing(listens: Iterable[tuple[str, int]], nodes: Collection[str]) -> Itera
     for node, line in listens:
         if node not in nodes and node not in (IN, OUT):
             yield line, f"the patch has no node {node!r}, and nothing answers to it{instead(node, nodes)}"
+
+
+def _answering(body: Callable[[], Any], on: str, name: str) -> None:
+    loop(on=on, name=name)(body)
+    loops = stage().script.loops
+    loops[name] = replace(loops[name], voices=VOICES)
 
 
 def _listen(node: str) -> None:

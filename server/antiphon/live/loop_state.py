@@ -26,7 +26,9 @@ class LoopState:
         pass_: The pass that waits, or None between two.
         waits_for: Name of the cue that it waits for, or "".
         synced: Whether this pass waited for a cue.
-        taken: Numbers of the cues that it took last, by name.
+        taken: Numbers of the cues that it took last, by name; the voices of a loop share it.
+        passes: How many runs the voices of a loop have begun.
+        key: Name of the loop, and the number of the voice.
         answer: What the next `yield` gives it.
         ended: Whether it has ended itself.
         running: The version whose pass this is.
@@ -45,8 +47,15 @@ class LoopState:
     waits_for: str = ""
     synced: bool = False
     taken: dict[str, int] = field(default_factory=dict)
+    passes: list[int] = field(default_factory=lambda: [0])
+    key: str = ""
     answer: object = None
     ended: bool = False
     running: LiveLoop | None = None
     good: LiveLoop | None = None
     before: LiveLoop | None = None
+
+
+def voice_key(name: str, voice: int) -> str:
+    """The name of a voice of a loop; the first one's is the loop's."""
+    return name if voice == 0 else f"{name}\0{voice}"

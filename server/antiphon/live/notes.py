@@ -22,33 +22,41 @@ _SHORTEST = Fraction(1, 1000)
 
 
 def to_commands(
-    values: Mapping[str, Any], beat: Fraction, length: Fraction, on: str, source: str, line: int, places: Places = ()
+    values: Mapping[str, Any],
+    beat: Fraction,
+    length: Fraction,
+    on: str,
+    source: str,
+    line: int,
+    places: Places = (),
+    cycle: Fraction = Fraction(4),
 ) -> LiveEvent | LiveNote:
-    """Commands that an event is sent as.
+    """Commands that an event of `length` beats is sent as: a note, or `/node/NAME/play` for one with values of its own.
 
-    Args:
-        values: Its names and values.
-        beat: Where it begins.
-        length: Length of the event, in beats.
-        on: The node; "" for every node that takes notes, or `SAMPLER` for what only a sampler plays.
-        source: The track's or loop's name.
-        line: Line of the script.
-        places: Where in the script it comes from.
-
-    Returns:
-        A note, or the message `/node/NAME/play` for one with values of its own.
+    `on`: the node; "" for every node that takes notes, or `SAMPLER` for what only a sampler plays. `source`: the
+    track's or loop's name; `places`: where in the script it comes from;
+    `cycle`: beats of a cycle.
 
     Raises:
         UsageError: A value that no note takes.
     """
+    if "unit" in values:
+        values = _in_beats(values, cycle)
     if all(name in OWN for name in values):
         if "note" not in values:
             raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
         lasts = _length(values, length)
         return LiveNote(
-            beat, _whole(values["note"], "note", 0, HIGHEST), _velocity(values), lasts, on,
-            _whole(values.get("channel", 1), "channel", 1, 16), source, line, mark(places, lasts),
-        )  # fmt: skip
+            beat,
+            _whole(values["note"], "note", 0, HIGHEST),
+            _velocity(values),
+            lasts,
+            on,
+            _whole(values.get("channel", 1), "channel", 1, 16),
+            source,
+            line,
+            mark(places, lasts),
+        )
     args: list[Any] = []
     for name, value in values.items():
         if name == "note":
@@ -62,6 +70,20 @@ def to_commands(
         args += [name, value]
     # a message to a node is a note with values where the first argument is a word
     return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line, mark(places, length))
+
+
+def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:
+    """Values with `beats`, where the unit of `speed` is cycles: 1 plays the sound in one of them."""
+    found = {name: value for name, value in values.items() if name != "unit"}
+    if values["unit"] not in ("c", "r"):
+        raise UsageError(
+            f"unit takes c (speed counts cycles) or r (speed is a factor), not {str(values['unit'])[:40]!r}"
+        )
+    speed = float(found.get("speed", 1.0))
+    if values["unit"] == "c" and speed:
+        share = float(found.get("end", 1.0)) - float(found.get("begin", 0.0))
+        found |= {"beats": share * float(cycle) / abs(speed), "speed": 1.0 if speed > 0 else -1.0}
+    return found
 
 
 def _length(values: Mapping[str, Any], length: Fraction) -> Fraction:

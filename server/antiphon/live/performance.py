@@ -10,19 +10,20 @@ import heapq
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from types import SimpleNamespace
 
 from antiphon.errors import UsageError
 from antiphon.graph.clock import TempoMap
 from antiphon.live.faults import fault
-from antiphon.live.loop_state import LoopState
+from antiphon.live.loop_stage import LoopStage
+from antiphon.live.loop_state import LoopState, voice_key
 from antiphon.live.notes import to_commands
-from antiphon.live.patterns.chance import chance, stream_of
+from antiphon.live.patterns.chance import stream_of
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
 from antiphon.live.sounding import SoundingNotes
 from antiphon.live.stage import LiveScript, LiveTrack, acting
+from antiphon.live.transitions import changed
 from antiphon.live.vocabulary import CueWait, StopLoop
 
 MOST_EVENTS = 8192
@@ -39,31 +40,6 @@ _Item = tuple[Fraction, int, int, LiveEvent | LiveNote]
 """Beat, order on one beat, number, and what is played."""
 
 
-class _LoopStage:
-    """What the words act on while a loop runs; see `Stage`."""
-
-    def __init__(self, performance: Performance, state: LoopState) -> None:
-        self._performance, self._state = performance, state
-        self.script = performance.script
-        self.beat = state.beat
-        self.source, self.on = state.loop.name, state.loop.on
-        self.memory, self.turn = state.memory, state.turn
-
-    def send(self, event: LiveEvent | LiveNote, rank: int) -> None:
-        self._performance.put(event, rank)
-
-    def random(self) -> float:
-        state = self._state
-        state.draws += 1
-        return chance(self.script.seed, stream_of(self.source) + state.draws, Fraction(state.turn))
-
-    def cue(self, name: str, value: object) -> None:
-        self._performance.cue(name, value)
-
-    def seconds(self, beats: Fraction) -> float:
-        return self._performance.seconds(beats)
-
-
 class Performance:
     """Plays a script in virtual time.
 
@@ -78,23 +54,23 @@ class Performance:
     """
 
     def __init__(
-        self, script: LiveScript, tempo: float = 120.0, *, at: Fraction = Fraction(0),
+        self,
+        script: LiveScript,
+        tempo: float = 120.0,
+        *,
+        at: Fraction = Fraction(0),
         report: Callable[[ScriptError], None] | None = None,
-    ) -> None:  # fmt: skip
-        """A performance at a beat.
+    ) -> None:
+        """A performance at a beat; tracks are where they would be then, loops begin there.
 
-        Args:
-            script: What is played.
-            tempo: Tempo of the patch, before the script sets one.
-            at: The beat that it begins at: tracks are where they would be then, loops begin there.
-            report: Takes what fails, after which the rest plays on: a loop by the version of it that last came to
-                the end of a pass, from the next bar on, a track by the one that it replaced; what has neither ends.
-                Without it, `until` raises what fails.
+        `report` takes what fails, after which the rest plays on: a loop by the version of it that last came to the end
+        of a pass, from the next bar on, a track by the one that it replaced; what has neither ends. Without it, `until`
+        raises what fails.
         """
         self._report = report
         self._good: dict[str, LiveTrack] = {}
         self._before: dict[str, LiveTrack] = {}
-        self._tracks = dict(script.tracks)
+        self._tracks = changed(script.tracks, {}, at)
         self.script = script
         self.beat = at
         self.loops: dict[str, LoopState] = {}
@@ -119,11 +95,7 @@ class Performance:
     def until(self, beat: Fraction) -> list[LiveEvent]:
         """The events from where the last call ended to before a beat.
 
-        Args:
-            beat: In beats from the beginning, not before that of the last call.
-
-        Returns:
-            In order; on one beat the ends of notes first, then the tempo, settings and beginnings of notes.
+        In order; on one beat the ends of notes first, then the tempo, settings and beginnings of notes.
 
         Raises:
             ScriptError: A loop or a pattern failed, with the line.
@@ -149,9 +121,7 @@ class Performance:
         Patterns are the new ones from there. A loop of the same name keeps memory, place and count, and runs its new
         function from its next pass on; one that is missing ends. Of the settings those are made that differ.
 
-        Args:
-            script: The new version.
-            beat: Not before `beat`; a later call replaces one that has not taken effect.
+        `script`: the new version; `beat`: not before `beat`; a later call replaces one that has not taken effect.
         """
         self._next = max(beat, self.beat), script
 
@@ -159,17 +129,14 @@ class Performance:
         """Wakes the loops that wait for a name, at the beat it is now."""
         self._count += 1
         self._cues[name] = self._now, self._count, value
+        woken = set[str]()
         for state in self.loops.values():
-            if state.waits_for == name:
+            if state.waits_for == name and state.loop.name not in woken:  # of several voices of a loop the first
                 self._wake(state, self._count, value)
+                woken.add(state.loop.name)
 
     def strike(self, run: int, error: BaseException) -> None:
-        """Has a call of the script's code fail without being made: it is known to run without end.
-
-        Args:
-            run: Which call, as `before` is given it.
-            error: What the loop or track fails with.
-        """
+        """Has the call `run`, as `before` is given it, fail without being made: it is known to run without end."""
         self._struck[run] = error
 
     @property
@@ -194,10 +161,9 @@ class Performance:
     def _take(self, script: LiveScript) -> None:
         before = {(event.address, event.args) for event in self.script.settings}
         self.script = script
-        self._tracks = dict(script.tracks)
+        self._tracks = changed(script.tracks, self._tracks, self.beat)
         self._now = self.beat
-        changed = [event for event in script.settings if (event.address, event.args) not in before]
-        self._settings(changed)
+        self._settings([event for event in script.settings if (event.address, event.args) not in before])
         self._begin(script)
 
     def _settings(self, settings: list[LiveEvent]) -> None:
@@ -211,17 +177,23 @@ class Performance:
                 self._tempo(event, at)
 
     def _begin(self, script: LiveScript) -> None:
-        for name, loop in script.loops.items():
-            state = self.loops.get(name)
+        voices = {voice_key(name, k): (loop, k) for name, loop in script.loops.items() for k in range(loop.voices)}
+        for key, (loop, number) in voices.items():
+            state = self.loops.get(key)
             if state is not None and not state.ended:
                 state.loop = loop
                 continue
             self._places += 1
-            kept = SimpleNamespace() if state is None else state.memory
-            self.loops[name] = LoopState(loop, self._places, self.beat, self.beat, memory=kept)
-            heapq.heappush(self._due, (self.beat, self._places, name))
-        for name in [name for name in self.loops if name not in script.loops]:
-            state = self.loops.pop(name)
+            first = self.loops.get(loop.name)
+            made = LoopState(loop, self._places, self.beat, self.beat, key=key)
+            if first is not None:
+                made.memory = first.memory
+            if number and first is not None:
+                made.taken, made.passes = first.taken, first.passes
+            self.loops[key] = made
+            heapq.heappush(self._due, (self.beat, self._places, key))
+        for key in [key for key in self.loops if key not in voices]:
+            state = self.loops.pop(key)
             if state.pass_ is not None:
                 state.pass_.close()
 
@@ -292,13 +264,22 @@ class Performance:
             at = event.whole.begin * track.beats
             length = (event.whole.end - event.whole.begin) * track.beats
             if not track.sets:
-                yield to_commands(event.value, at, length, track.on, track.name, track.line, event.places)
+                value = event.value
+                if "nudge" in value:  # in seconds
+                    value = dict(value)
+                    at = self._later(at, value.pop("nudge"))
+                yield to_commands(value, at, length, track.on, track.name, track.line, event.places, track.beats)
                 continue
             self._now = at
             for name, value in event.value.items():
                 args = (value, self.seconds(length)) if track.glide else (value,)
                 lit = mark(event.places, length)
                 yield LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line, lit)
+
+    def _later(self, beat: Fraction, seconds: object) -> Fraction:
+        """A beat, so many seconds later; not before what was given already."""
+        moved = self._map.beat_at(round(self._map.sample_at(float(beat)) + float(exact(seconds, "nudge")) * _RATE))  # type: ignore[arg-type]
+        return max(exact(moved), self.beat)
 
     def _call(self, number: int) -> None:
         """The script's code is about to be called; raises what that call was struck with."""
@@ -314,7 +295,7 @@ class Performance:
         self.runs += 1
         try:
             self._call(self.runs)
-            with acting(_LoopStage(self, state)):
+            with acting(LoopStage(self, state)):
                 wait = self._resume(state)
             if wait is not None:
                 self._wait(state, wait)
@@ -339,14 +320,15 @@ class Performance:
             return
         state.loop = state.good
         state.beat = (self._now // self.script.bar + 1) * self.script.bar
-        heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
+        heapq.heappush(self._due, (state.beat, state.place, state.key))
 
     def _resume(self, state: LoopState) -> object:
         """What the loop waits for next; None where its pass has ended."""
         if state.pass_ is None:
             state.begun, state.draws, state.synced = state.beat, 0, False
             state.running = state.loop
-            self.cue(state.loop.name, state.turn)
+            if state.key == state.loop.name:
+                self.cue(state.loop.name, state.turn)
             result: object = state.loop.body()
             if not isinstance(result, Generator):
                 self._ended(state)
@@ -376,7 +358,7 @@ class Performance:
                 f"the loop {state.loop.name} takes no time: yield beats in it, as in yield 1, or write @loop(every=4)"
             )
         state.turn += 1
-        heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
+        heapq.heappush(self._due, (state.beat, state.place, state.key))
 
     def _wait(self, state: LoopState, wait: object) -> None:
         if isinstance(wait, CueWait):
@@ -393,13 +375,16 @@ class Performance:
         if not SHORTEST <= beats <= LONGEST:
             raise UsageError(f"yield takes {float(SHORTEST):.3g} to {LONGEST:g} beats, not {float(beats):g}")
         state.beat += beats
-        heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
+        heapq.heappush(self._due, (state.beat, state.place, state.key))
 
     def _wake(self, state: LoopState, number: int, value: object) -> None:
+        if state.loop.voices > 1:  # the voices of a loop count their runs together
+            state.turn = state.passes[0]
+            state.passes[0] += 1
         state.taken[state.waits_for] = number
         state.waits_for, state.answer = "", value
         state.beat = self._now
-        heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
+        heapq.heappush(self._due, (state.beat, state.place, state.key))
 
     def _tempo(self, event: LiveEvent, at: Fraction) -> None:
         bpm, *over = (float(value) for value in event.args)

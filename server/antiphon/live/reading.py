@@ -12,6 +12,7 @@ from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.places import ScriptPlaces
 from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript, acting
+from antiphon.live.transitions import silence_muted
 
 LARGEST = 1 << 20
 """Characters of a script."""
@@ -48,15 +49,7 @@ class _ReadingStage:
 
 
 def read(path: str, source: str, *, version: int = 0) -> LiveScript:
-    """Runs the text of a script once.
-
-    Args:
-        path: Path of its file, for errors.
-        source: Its text.
-        version: Number by which events name places in this text; 0 for events without places.
-
-    Returns:
-        What it says.
+    """Runs the text of a script once. Events name places in this text by `version`; 0 for events without places.
 
     Raises:
         ScriptError: It cannot be read, with the line.
@@ -68,11 +61,12 @@ def read(path: str, source: str, *, version: int = 0) -> LiveScript:
         code = compile(source, path, "exec", dont_inherit=True)
         with acting(_ReadingStage(script)):
             exec(code, {"__name__": "live_script", "__file__": path})
+        silence_muted(script)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise fault_in_script(path, error) from error
-    if not script.tracks and not script.loops:
+    if not script.tracks and not script.loops and not script.hushed:
         name = os.path.basename(path)
         raise ScriptError(f'{name}: the script plays nothing; write track("beat", "bd*4"), or @loop above a function')
     return script

@@ -32,6 +32,8 @@ class LiveTrack:
         sets: Whether the values are those of parameters.
         glide: Whether a parameter moves to the next value over the event's length.
         line: Line of the script.
+        change: (the pattern that played, this one, the cycle it is) → what is played from there on; None for this one.
+        base: The pattern without its change, where `change` made another of it.
     """
 
     name: str
@@ -41,6 +43,8 @@ class LiveTrack:
     sets: bool = False
     glide: bool = False
     line: int = 0
+    change: Callable[[Any, Any, Fraction], Any] | None = None
+    base: ControlPattern | Pattern[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class LiveLoop:
         on: The node that it plays where it names none.
         every: Beats of a pass at least; None for as long as its waits.
         line: Line of the script.
+        voices: How many passes of it may run at once.
     """
 
     name: str
@@ -60,6 +65,7 @@ class LiveLoop:
     on: str
     every: Fraction | None
     line: int = 0
+    voices: int = 1
 
 
 @dataclass(slots=True)
@@ -77,6 +83,9 @@ class LiveScript:
         levels: Nodes whose levels it answers to, each with a value in dB.
         patch_line: Where it names its patch, from 1.
         listens: Nodes whose notes or levels it answers to, each with the line that says so.
+        muted: Tracks and loops that are silent.
+        soloed: The only tracks and loops that play, where there are any.
+        hushed: Whether it may play nothing.
         places: Finds where in it events come from; None where that is not asked for.
     """
 
@@ -90,6 +99,9 @@ class LiveScript:
     levels: list[tuple[str, float]] = field(default_factory=list)
     patch_line: int = 0
     listens: dict[str, int] = field(default_factory=dict)
+    muted: set[str] = field(default_factory=set)
+    soloed: set[str] = field(default_factory=set)
+    hushed: bool = False
     places: ScriptPlaces | None = None
 
 

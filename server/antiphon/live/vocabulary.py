@@ -13,14 +13,15 @@ from antiphon.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
 from antiphon.live.notes import to_commands
 from antiphon.live.patterns import arguments, queries
 from antiphon.live.patterns.controls import ControlPattern, mini, s
-from antiphon.live.patterns.harmony import chord as chord_notes
-from antiphon.live.patterns.harmony import note_number
+from antiphon.live.patterns.harmony import chord as chord_notes, note_number
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import Places, mark, of_call
 from antiphon.live.patterns.singing import SungPattern
 from antiphon.live.patterns.spans import Number, exact
+from antiphon.live.patterns.words.making import as_pattern
+from antiphon.live.patterns.words.picking import pick_from
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
-from antiphon.live.stage import LiveLoop, LiveTrack, stage
+from antiphon.live.stage import LiveLoop, LiveScript, LiveTrack, stage
 
 T = TypeVar("T")
 Body: TypeAlias = Callable[[], Any]
@@ -57,7 +58,7 @@ def patch(name: str) -> None:
     """Names the patch that the script plays, as `patch("pads")` or `patch("mine.toml")`."""
     if not isinstance(name, str) or not name:
         raise UsageError('patch takes a name, as in patch("pads")')
-    script = _reading("patch")
+    script = reading("patch")
     script.patch, script.patch_line = name, line_of(script.path)
 
 
@@ -65,12 +66,12 @@ def seed(number: int) -> None:
     """Chooses another chance: all random choices of the script follow from it."""
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
         raise UsageError(f"seed takes a whole number from 0, not {str(number)[:40]!r}")
-    _reading("seed").seed = number
+    reading("seed").seed = number
 
 
 def meter(beats: Number) -> None:
     """Sets the beats of a bar, which is a cycle of a track unless it says otherwise: 4 unless set."""
-    _reading("meter").bar = _beats(beats, "meter")
+    reading("meter").bar = _beats(beats, "meter")
 
 
 def tempo(bpm: float, over: Number = 0) -> None:
@@ -116,7 +117,7 @@ def track(
     played = s(pattern) if isinstance(pattern, str) else pattern
     if not isinstance(played, ControlPattern):
         raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
-    script = _reading("track")
+    script = reading("track")
     _room(script.tracks, name, "tracks")
     cycle = script.bar if beats is None else _beats(beats, "beats")
     where = node_name(on) if on else ""
@@ -148,7 +149,7 @@ def loop(
     def put(function: Body) -> Body:
         if not callable(function):
             raise UsageError("@loop stands above a function, as in @loop / def bass():")
-        script = _reading("loop")
+        script = reading("loop")
         called = name or str(getattr(function, "__name__", "loop"))
         _room(script.loops, called, "loops")
         script.loops[called] = LiveLoop(
@@ -208,7 +209,7 @@ def once(pattern: ControlPattern | str, beats: Number | None = None, on: str = "
         if event.begins and event.whole is not None:
             later = (event.whole.begin - here.turn) * length
             lasts = (event.whole.end - event.whole.begin) * length
-            _played(event.value, lasts, on, exact(at, "at") + later, event.places)
+            _played(event.value, lasts, on, exact(at, "at") + later, event.places, length)
 
 
 def memory(**first: Any) -> SimpleNamespace:
@@ -259,8 +260,21 @@ def stop() -> None:
 # ---- chance
 
 
-def pick(values: Sequence[T]) -> T:
-    """One of several values by chance; the same script and seed pick the same."""
+@overload
+def pick(values: Sequence[T]) -> T: ...
+@overload
+def pick(values: Any, numbers: Any) -> Pattern[Any]: ...
+def pick(values: Any, numbers: Any = None) -> Any:
+    """One of several values by chance; the same script and seed pick the same.
+
+    Args:
+        values: One or more.
+        numbers: A pattern, whose numbers or names pick one of several patterns in place of chance.
+    """
+    if isinstance(values, Pattern):  # the pattern may come first
+        values, numbers = numbers, values
+    if numbers is not None:
+        return pick_from(as_pattern(numbers), values)
     given = list(values)
     if not given:
         raise UsageError("pick takes one or more values, as in pick(['c4', 'e4'])")
@@ -300,7 +314,7 @@ class LiveNode:
 
     def _follow(self, param: str, value: Pattern[Any] | str) -> None:
         pattern = mini(value) if isinstance(value, str) else value
-        script = _reading(f"a pattern for {self._name}.{param}")
+        script = reading(f"a pattern for {self._name}.{param}")
         # a signal has no events of its own: it is read at regular times, and the parameter moves between them
         glides = all(event.whole is None for event in pattern.query(0, 1, script.seed))
         values = queries.map_values((pattern.segment(GLIDES) if glides else pattern).events, lambda v: {param: v})
@@ -334,7 +348,8 @@ def chord(name: str) -> tuple[int | float, ...]:
 # ---- parts of the above
 
 
-def _reading(word: str) -> Any:
+def reading(word: str) -> LiveScript:
+    """The script that is read. Raises `UsageError` in a loop."""
     here = stage()
     if here.source:
         raise UsageError(f"{word} stands in the script itself, not in a loop")
@@ -369,14 +384,19 @@ def _numbers(notes: Notes) -> Iterable[int | float]:
     return tuple(note_number(one) for one in notes)
 
 
-def _played(values: Any, length: Fraction, on: str, at: Number, places: Places = ()) -> None:
+def _played(
+    values: Any, length: Fraction, on: str, at: Number, places: Places = (), cycle: Fraction | None = None
+) -> None:
     here = stage()
     later = exact(at, "at")
     if later < 0:
         raise UsageError("at takes beats from now, 0 or more")
     node = node_name(on) if on else here.on
     line = line_of(here.script.path)
-    here.send(to_commands(values, here.beat + later, length, node, here.source, line, places or of_call()), PLAY)
+    made = to_commands(
+        values, here.beat + later, length, node, here.source, line, places or of_call(), cycle or here.script.bar
+    )
+    here.send(made, PLAY)
 
 
 def _send(address: str, args: tuple[Any, ...], rank: int) -> None:

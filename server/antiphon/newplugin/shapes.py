@@ -17,9 +17,7 @@ files: words, so that each is Python as it stands.
 class PluginShape:
     """A shape of processor.
 
-    Attributes:
-        doc: Description of the processor.
-        files: The operands of `antiphon run` after its name.
+    `doc`: description of the processor; `files`: the operands of `antiphon run` after its name.
     """
 
     name: str

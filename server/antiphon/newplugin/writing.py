@@ -16,16 +16,10 @@ NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
 
 def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
-    """Writes a new plugin.
+    """Writes a new plugin, and returns its folder.
 
-    Args:
-        name: Its name: small letters, digits and _, a letter first.
-        kind: A key of `SHAPES`.
-        folder: The folder of plugin folders.
-        taken: Names of existing processors and plugins.
-
-    Returns:
-        The plugin's folder inside `folder`.
+    A name has small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken` are names of existing
+    processors and plugins.
 
     Raises:
         UsageError: Name or shape is invalid, or the name is in use.
@@ -56,8 +50,12 @@ def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Pa
 def files(name: str, shape: PluginShape) -> dict[str, str]:
     """The text of each file by its path in the plugin's folder."""
     words = {
-        "NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name, "FILES": shape.files,
-    }  # fmt: skip
+        "NAME": name,
+        "CLASS": _class(name),
+        "SHAPED": shape.doc.rstrip("."),
+        "KIND": shape.name,
+        "FILES": shape.files,
+    }
     texts = {}
     for path, text in shape.templates().items():
         for word, meant in words.items():

@@ -94,13 +94,10 @@ def _no_constant(name: str) -> NoReturn:
 def commands_of(
     event: Mapping[str, Any], rate: int, find: FindParam, players: notes.Players | None
 ) -> Sequence[Command]:
-    """The commands of an event: one, or for a note with values of its own several.
+    """The commands of an event, with `address`, `args` and one of `time`, `sample` and `beat`.
 
-    Args:
-        event: As a line has it: `address`, `args` and one of `time`, `sample` and `beat`.
-        rate: Hz.
-        find: Finds a parameter.
-        players: Who takes notes; None leaves it to be found out when they are played.
+    One, or for a note with values of its own several. `players` take notes; None leaves them to be found out when they
+    are played.
 
     Raises:
         AntiphonError: It makes no sense; the message says what is allowed.

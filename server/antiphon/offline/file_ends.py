@@ -21,9 +21,7 @@ _LAST = 0.0005
 class Tail:
     """Length and rule of what is rendered after the input's end.
 
-    Attributes:
-        seconds: At most.
-        level: The tail ends where the sound falls below it for good; 0 keeps all of it.
+    `seconds`: at most; `level`: the tail ends where the sound falls below it for good; 0 keeps all of it.
     """
 
     seconds: float = 0.0

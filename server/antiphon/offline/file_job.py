@@ -37,6 +37,7 @@ class FileJob:
         analysis: A further file with an analysis that was asked for, or None.
         stems: Further sound files that were asked for, by the names in `FileUse.stems`.
         beside: Further files that were asked for, by the names in `FileUse.beside`.
+        given: Texts, or names of files, that were given by options of their own: "chords".
         fade: Seconds in which a sound that has not ended is faded out.
         rate: Hz of the sounds to be written, `AudioWriter`'s `to`; 0 where none was asked for.
         progress: Takes the part that is done, 0 to 1.
@@ -53,6 +54,7 @@ class FileJob:
     analysis: Path | None = None
     stems: Mapping[str, Path] = field(default_factory=dict)
     beside: Mapping[str, Path] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
     fade: float = FADE
     rate: int = 0
     progress: Callable[[float], None] = lambda part: None
@@ -60,7 +62,7 @@ class FileJob:
     ask: Callable[[str], str] = lambda question: ""
 
 
-def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
+def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
     """Checks that no file to be written is one that is read, or one that is written besides.
 
     Args:

@@ -35,9 +35,14 @@ class TimedNote:
 
 
 def sound(
-    notes: Sequence[TimedNote], frames: int, rate: int, loaded: Loaded, instrument: str = "piano", channels: int = 2,
+    notes: Sequence[TimedNote],
+    frames: int,
+    rate: int,
+    loaded: Loaded,
+    instrument: str = "piano",
+    channels: int = 2,
     block: int = 256,
-) -> Iterator[Samples]:  # fmt: skip
+) -> Iterator[Samples]:
     """Plays notes with the node `synth`, by the code that plays live.
 
     Args:

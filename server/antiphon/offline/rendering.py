@@ -16,6 +16,7 @@ from antiphon.engine.graph_player import GraphPlayer
 from antiphon.errors import UsageError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
+from antiphon.graph.plan import Plan
 from antiphon.offline.event_file import at_beginning
 from antiphon.offline.runner import Make
 from antiphon.runtime.suggestion import instead
@@ -38,6 +39,7 @@ class PlayerRunner:
         spec: Rate, block size and channels.
         latency: Latency of the graph, frames.
         failures: (node name, reason) of the nodes that have failed; they pass the dry signal, as live.
+        listener: Called after each block with the plan, the input, the output and the block's first sample.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class PlayerRunner:
         graph, commands = settled(graph, catalog, commands)
         ids, actions = actions_of(graph, catalog, spec.rate, commands)
         self._names = {number: name for name, number in ids.items()}
+        self.listener: Callable[[Plan, Samples, Samples, int], None] | None = None
         plan = self._plan = compile_plan(graph, catalog, make, spec, ids)
         self._hosts = plan.hosts
         self._counts = {
@@ -105,6 +108,8 @@ class PlayerRunner:
         while self._by_beat and len(player.schedule) < CAPACITY // 2:
             player.take(heapq.heappop(self._by_beat)[2])
         y = player.run(x)
+        if self.listener is not None:
+            self.listener(self._plan, x, y, end - x.shape[1])
         while player.reports:
             report = player.reports.popleft()
             if report.kind == "failed":
@@ -149,16 +154,7 @@ def settled(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tupl
 def actions_of(
     graph: Graph, catalog: Catalog, rate: int, commands: Iterable[Command]
 ) -> tuple[dict[str, int], list[Action]]:
-    """Translates commands to the engine's actions by a session, as live.
-
-    Args:
-        graph: Nodes and wires.
-        catalog: Processor types.
-        rate: Hz.
-        commands: The commands.
-
-    Returns:
-        Number of every node by name, and the actions in the commands' order.
+    """Translates commands to the engine's actions by a session, as live: every node's number, the actions in order.
 
     Raises:
         ParamError: A value is not allowed.

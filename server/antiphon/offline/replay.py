@@ -30,21 +30,9 @@ from antiphon.workers.pool import replaying
 
 
 def replay(
-    folder: Path,
-    source: Iterator[Samples],
-    catalog: Catalog,
-    make: Callable[[str], Processor],
+    folder: Path, source: Iterator[Samples], catalog: Catalog, make: Callable[[str], Processor]
 ) -> Iterator[Samples]:
-    """Replays a session.
-
-    Args:
-        folder: The session's folder.
-        source: The recorded input, float32 `[channels, frames]` of any length each.
-        catalog: Processor types.
-        make: Creates a processor by its type's name.
-
-    Yields:
-        The output, float32 `[channels, block]`.
+    """Replays a session's folder with the recorded input, float32 `[channels, frames]`; the output `[channels, block]`.
 
     Raises:
         FileError: A line of the log, which it names, cannot be replayed.

@@ -30,9 +30,7 @@ Make = Callable[[str], Processor]
 class BlockRunner(Protocol):
     """Maps each block to a block of as many frames, with a latency.
 
-    Attributes:
-        spec: Rate, block size and channels.
-        latency: Frames.
+    `spec`: rate, block size and channels; `latency`: frames.
     """
 
     spec: StreamSpec
@@ -55,15 +53,9 @@ def process_stream(
 ) -> Iterator[Samples]:
     """Runs a source, removes the latency, and appends the tail.
 
-    Args:
-        source: Float32 `[channels, n]` of any n; mono goes to all channels.
-        runner: What runs it.
-        frames: Length of the output without the tail, with silence after a shorter source; None is the source's.
-        progress: Called with the number of frames so far.
-        tail: How long the tail may be, and where it ends.
-
-    Yields:
-        Blocks of float32 `[channels, n]`, valid until the next.
+    Blocks are float32 `[channels, n]`, valid until the next; mono goes to all channels. `frames`: length of the output
+    without the tail, with silence after a shorter source; None is the source's. `progress` is called with the number of
+    frames so far.
     """
     skip, done = runner.latency, 0
     fed = _Fed(source, runner.spec, frames, runner.latency + round(tail.seconds * runner.spec.rate))
@@ -129,7 +121,7 @@ class _Fed:
 
 
 @dataclass(frozen=True, slots=True)
-class Firing:
+class TimedTrigger:
     """A trigger parameter to fire at a sample."""
 
     sample: int
@@ -151,19 +143,12 @@ class PlanRunner:
         make: Make,
         spec: StreamSpec,
         values: Mapping[str, Value] | None = None,
-        firings: Sequence[Firing] = (),
+        firings: Sequence[TimedTrigger] = (),
         score: Score | None = None,
     ) -> None:
         """Prepares the processor.
 
-        Args:
-            type: Processor type.
-            catalog: Processor types.
-            make: Creates a processor by its type's name.
-            spec: Rate, block size and channels.
-            values: Values of its parameters, with those of the host.
-            firings: Triggers, in any order.
-            score: Notes that it plays, and their tempo.
+        `values` of its parameters are with those of the host; `score`: notes that it plays, and their tempo.
 
         Raises:
             PluginError: The processor has no output.
@@ -228,10 +213,7 @@ class PlanRunner:
     def preroll(self, source: Iterable[Samples]) -> None:
         """Plays as much of a file's beginning as the processor wants, without output; the file itself is to follow.
 
-        Triggers fire here as they do in the file.
-
-        Args:
-            source: The file's beginning, or all of it: float32 `[channels, n]` of any n.
+        Triggers fire here as they do in the file. `source` is float32 `[channels, n]`.
 
         Raises:
             PluginError: The processor fails.

@@ -1,9 +1,9 @@
 """The process that performs a live script for a file: `python -m antiphon.offline.script_child PATH SECONDS`.
 
 The script is the performer's own, and runs with the performer's rights. What is bounded is what a mistake costs:
-memory, and the time of a beat. It sends what the script says; it is asked once, for `beats` at a `tempo`, and sends a
-message a beat: its `events`, and whether that was the `end`. Or it sends a `fault`. What the script prints goes to
-standard error.
+memory, and the time of a beat. It sends what the script says; it is asked for `beats` at a `tempo` with `cues`, once or
+again, and sends a message a beat: its `events`, and whether that was the `end`. Or it sends a `fault`. What the script
+prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ import random
 import resource
 import signal
 import sys
+from collections import deque
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from antiphon.live.faults import fault_in_script
+from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
 from antiphon.live.reading import LARGEST, read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
+from antiphon.offline.hearing import Cue
 from antiphon.runtime.helper_channel import HelperChannel, limit_resources
 
 MEMORY = 1 << 30
@@ -50,12 +53,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
-    random.seed(0)  # the same script plays the same notes, by whatever chance it takes
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
-    _rearm(seconds)
-    script = read(path, _text(path))
+    text = _text(path)
+    script = _read(path, text, seconds)
     names = [track.name for track in script.tracks.values() if not track.sets] + list(script.loops)
-    _disarm()  # a timer is not to interrupt a message
     channel.send(
         {
             "patch": script.patch,
@@ -64,18 +65,34 @@ def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
             "names": names,
             "line": script.patch_line,
             "listens": list(script.listens.items()),
+            "levels": list(script.levels),
         }
     )
     for asked in channel.requests():
-        _play(script, float(asked["tempo"]), Fraction(*asked["beats"]), seconds, channel)
-        return
+        cues = [(Fraction(above, below), name, value) for above, below, name, value in asked["cues"]]
+        _play(script, float(asked["tempo"]), Fraction(*asked["beats"]), cues, seconds, channel)
+        script = _read(path, text, seconds)  # what it keeps in variables is as at first
 
 
-def _play(script: LiveScript, tempo: float, beats: Fraction, seconds: float, channel: HelperChannel) -> None:
+def _read(path: str, text: str, seconds: float) -> LiveScript:
+    random.seed(0)  # the same script plays the same notes, by whatever chance it takes
+    _rearm(seconds)
+    script = read(path, text)
+    _disarm()  # a timer is not to interrupt a message
+    return script
+
+
+def _play(
+    script: LiveScript, tempo: float, beats: Fraction, cues: list[Cue], seconds: float, channel: HelperChannel
+) -> None:
     performance = Performance(script, tempo)
+    waiting = deque(cue for cue in cues if cue[0] < beats)
     while performance.beat < beats:
         _rearm(seconds)
-        events = performance.until(min(beats, performance.beat + 1))
+        events = performance.until(min(beats, performance.beat + 1, waiting[0][0] if waiting else beats))
+        while waiting and waiting[0][0] <= performance.beat:
+            _, name, value = waiting.popleft()
+            performance.cue(name, cue_value(name, value))
         _disarm()
         channel.send({"events": [_plain(event) for event in events], "end": False})
     channel.send({"events": [_plain(event) for event in performance.ends()], "end": True})

@@ -26,16 +26,9 @@ _STEP = Fraction(1, 4)
 
 
 def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float) -> tuple[int, list[str]]:
-    """Writes the notes and the tempo.
+    """Writes the notes and the tempo: how many notes, and the names of sounds that no MIDI note stands for, left out.
 
-    Args:
-        path: The file.
-        events: Events of the script, in order.
-        beats: Where what has not ended ends.
-        tempo: Of the patch, before the script sets one; bpm.
-
-    Returns:
-        How many notes there are, and the names of sounds that no MIDI note stands for, which are left out.
+    What has not ended ends at `beats`; `tempo` is that of the patch before the script sets one, bpm.
 
     Raises:
         FileError: It cannot be written.

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import AntiphonError
-from antiphon.graph.clock import TempoMap
 from antiphon.io.decode import path_text
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, FindParam, commands_of
+from antiphon.offline.hearing import Cue, tempo_map
 from antiphon.runtime.frames import LONGEST
 from antiphon.runtime.helper_process import HelperProcess
 from antiphon.session.commands import Command
@@ -44,6 +44,7 @@ class ScriptHeader:
         names: Tracks and loops that may play notes.
         patch_line: Where it names its patch, from 1.
         listens: Nodes that it answers to, each with the line that says so.
+        levels: Nodes whose levels it answers to, each with a value in dB.
     """
 
     patch: str
@@ -52,21 +53,14 @@ class ScriptHeader:
     names: tuple[str, ...]
     patch_line: int = 0
     listens: tuple[tuple[str, int], ...] = ()
+    levels: tuple[tuple[str, float], ...] = ()
 
 
 class ScriptProcess:
-    """A script in a process of its own: use it as a context, and call `play` once.
-
-    Attributes:
-        header: What the script says.
-    """
+    """A script in a process of its own: use it as a context. `header`: what the script says."""
 
     def __init__(self, path: str, patience: float = PATIENCE) -> None:
-        """Starts the process and reads the script.
-
-        Args:
-            path: The script's file.
-            patience: Seconds of processor time that reading it, and each beat, may take.
+        """Starts the process and reads the script; each beat, too, may take `patience` seconds of processor time.
 
         Raises:
             ScriptError: It cannot be read; with file and line.
@@ -80,8 +74,9 @@ class ScriptProcess:
         try:
             said = self._receive()
             listens = tuple((node, line) for node, line in said["listens"])
+            levels = tuple((node, above) for node, above in said["levels"])
             self.header = ScriptHeader(
-                said["patch"], Fraction(*said["bar"]), said["seed"], tuple(said["names"]), said["line"], listens
+                said["patch"], Fraction(*said["bar"]), said["seed"], tuple(said["names"]), said["line"], listens, levels
             )
         except BaseException:
             self.close()
@@ -93,21 +88,22 @@ class ScriptProcess:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def play(self, beats: Fraction, tempo: float) -> list[LiveEvent]:
-        """Performs the script.
+    def play(self, beats: Fraction, tempo: float, cues: Sequence[Cue] = ()) -> list[LiveEvent]:
+        """The events of the script before that beat, in order, and the ends of notes that sound on.
 
-        Args:
-            beats: How long.
-            tempo: Of the patch.
-
-        Returns:
-            Its events before that beat, in order, and the ends of notes that sound on.
+        It is performed from its beginning, with `cues` of what it hears.
 
         Raises:
             ScriptError: It fails, or plays too much; with file and line.
         """
         with contextlib.suppress(BrokenPipeError):
-            self._process.send({"tempo": tempo, "beats": [beats.numerator, beats.denominator]})
+            self._process.send(
+                {
+                    "tempo": tempo,
+                    "beats": [beats.numerator, beats.denominator],
+                    "cues": [[at.numerator, at.denominator, name, value] for at, name, value in cues],
+                }
+            )
         events: list[LiveEvent] = []
         while True:
             said = self._receive()
@@ -148,12 +144,7 @@ class ScriptProcess:
 def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam, players: Players) -> list[Command]:
     """The commands of a script's events, checked as those of a file of events are.
 
-    Args:
-        events: In order.
-        name: Of the script, for errors.
-        rate: Hz.
-        find: Finds a parameter of the patch.
-        players: The nodes that take notes.
+    `players` are the nodes that take notes.
 
     Raises:
         ScriptError: The patch does not take an event, with the line that plays it.
@@ -170,20 +161,5 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
 
 
 def frames_of(events: Sequence[LiveEvent], beats: Fraction, rate: int, tempo: float) -> int:
-    """How long so many beats last, by the tempo that events set.
-
-    Args:
-        events: In order.
-        beats: From the beginning.
-        rate: Hz.
-        tempo: Of the patch, bpm.
-
-    Returns:
-        Frames.
-    """
-    times = TempoMap(rate, tempo, end_bpm=tempo)
-    for event in events:
-        if event.address == "/tempo" and event.beat < beats:
-            bpm, *over = (float(value) for value in event.args)
-            times.set_tempo(round(times.sample_at(float(event.beat))), bpm, *over)
-    return round(times.sample_at(float(beats)))
+    """How many frames so many beats last from the beginning, by the tempo that events set, at first `tempo`."""
+    return round(tempo_map(events, rate, tempo, beats).sample_at(float(beats)))

@@ -143,14 +143,7 @@ class Branch:
         return number
 
     def end(self, *, ended: bool = False) -> int | None:
-        """Ends the process.
-
-        Args:
-            ended: It has ended itself.
-
-        Returns:
-            Its exit status then, or the signal that ended it, negative, where that is known.
-        """
+        """Ends the process; if it has `ended` itself, its exit status or the signal, negative, where that is known."""
         for _, descriptors in self._out:
             for descriptor in descriptors:
                 os.close(descriptor)

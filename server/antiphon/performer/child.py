@@ -124,18 +124,24 @@ class ScriptChild:
             script = self._script
             assert script is not None
             return {
-                "did": "read", "patch": script.patch, "bar": _pair(script.bar),
-                "levels": [list(level) for level in script.levels], "line": script.patch_line,
+                "did": "read",
+                "patch": script.patch,
+                "bar": _pair(script.bar),
+                "levels": [list(level) for level in script.levels],
+                "line": script.patch_line,
                 "listens": list(script.listens.items()),
-            }  # fmt: skip
+            }
         performance = self._performance
         assert performance is not None
         faults, self._faults = self._faults, []
         return {
-            "did": "until", "beat": _pair(performance.beat), "faults": faults, "awaited": sorted(performance.awaited),
+            "did": "until",
+            "beat": _pair(performance.beat),
+            "faults": faults,
+            "awaited": sorted(performance.awaited),
             "sounding": [list(key) for key in performance.sounding],
             "events": [[*_pair(e.beat), e.address, list(e.args), e.line, _lit(e)] for e in self._events],
-        }  # fmt: skip
+        }
 
     def _read(self, path: str, text: str, version: int) -> None:
         folder = os.path.dirname(os.path.abspath(path))

@@ -30,13 +30,7 @@ class Handover:
     def answer(self, port: int, given: str, proof: object) -> str:
         """Takes a server's challenge.
 
-        Args:
-            port: The server's OSC port.
-            given: The server's nonce.
-            proof: Proof of the server.
-
-        Returns:
-            What proves the token to the server; "" where it has not proved its own, or was not asked now.
+        What proves the token to the server; "" where it has not proved its own, or was not asked now.
         """
         asked, self._asked = self._asked, ""  # one answer to each question
         found = TokenProof(self._token, port, asked, given)

@@ -88,12 +88,7 @@ class Outgoing:
         self._covered = Fraction(*answer["beat"])
 
     def due(self, wanted: Fraction, too_late: Fraction) -> list[SentEvent]:
-        """The events before a beat, which are sent now.
-
-        Args:
-            wanted: The script's beat.
-            too_late: Notes that begin before this one are left out.
-        """
+        """The events before a beat, which are sent now; notes that begin before `too_late` are left out."""
         assert self.offset is not None
         limit = min(wanted, self.known)
         self.starved += limit < wanted

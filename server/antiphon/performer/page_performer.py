@@ -55,11 +55,7 @@ class _Lighting(Performing):
 
 
 class PagePerformer:
-    """Performs what comes on a socket.
-
-    Attributes:
-        ending: Set to end `run`.
-    """
+    """Performs what comes on a socket. `ending`: set to end `run`."""
 
     def __init__(self, sock: socket.socket, folder: Path, osc_port: int) -> None:
         """Performs nothing yet.
@@ -96,9 +92,7 @@ class PagePerformer:
             poll.poll(IDLE)
         self._receive()
         if self._performing is None and self._next is not None:
-            self._performing = _Lighting(
-                self._path, self._show, osc_port=self._osc_port, serve=None, source=self
-            )  # fmt: skip
+            self._performing = _Lighting(self._path, self._show, osc_port=self._osc_port, serve=None, source=self)
         if self._performing is not None:
             self._perform(self._performing)
         self._report()
@@ -151,7 +145,10 @@ class PagePerformer:
             case "run":
                 version = int(message["version"])
                 self._runs[version] = {"name": str(message["name"]), "by": str(message["by"])}
-                self._next, self._fault = Version(str(message["text"]), version), None
+                self._next, self._fault = (
+                    Version(str(message["text"]), version, float(message.get("quantum", 0.0))),
+                    None,
+                )
                 playing = 0 if self._performing is None else self._performing.player.version
                 for old in [number for number in self._runs if number not in (playing, version)][: -MOST_RUNS + 2]:
                     del self._runs[old]

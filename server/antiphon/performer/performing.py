@@ -53,19 +53,21 @@ class Performing:
     """
 
     def __init__(
-        self, path: str, show: Display, *, osc_port: int, patch: str = "", quantum: float = 0.0,
-        serve: Sequence[str] | None = (), source: ScriptSource | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        path: str,
+        show: Display,
+        *,
+        osc_port: int,
+        patch: str = "",
+        quantum: float = 0.0,
+        serve: Sequence[str] | None = (),
+        source: ScriptSource | None = None,
+    ) -> None:
         """Starts the processes; `run` plays.
 
-        Args:
-            path: Path of the script.
-            show: Takes what is to be read by the performer.
-            osc_port: Osc port of the server.
-            patch: The patch to play in place of the one that the script names, or "".
-            quantum: As of `Player`.
-            serve: Options of `antiphon serve`, with which a server is started where none answers; None for none.
-            source: Of the versions; None for the file, and what comes by `/live/eval`.
+        `patch`: to play in place of the one that the script names, or "". `serve`: options of `antiphon serve`, with
+        which a server is started where none answers; None for none. `source`: of the versions; None for the file, and
+        what comes by `/live/eval`.
 
         Raises:
             UsageError: There is no such file.
@@ -124,7 +126,7 @@ class Performing:
         """One step, at a time in seconds of the monotonic clock."""
         version = self._source.look(now)
         if version is not None:
-            self.player.save(version.text, version.number)
+            self.player.save(*version)
         self._print(now)
         if not self.wire.connected:
             self._open(now)

@@ -63,14 +63,7 @@ class Player:
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, *, quantum: float = 0.0) -> None:
-        """Plays nothing before `save`.
-
-        Args:
-            path: Path of the script, for errors.
-            processes: Where it is performed.
-            show: Takes what is to be read by the performer.
-            quantum: Beats at whose multiples a new version begins; 0 for the script's bars.
-        """
+        """Plays nothing before `save`. Versions begin at multiples of `quantum` beats; 0 for the script's bars."""
         self._path, self._processes, self._show = path, processes, show
         self._quantum = Fraction(quantum).limit_denominator(GRID)
         self._follower: Branch | None = None
@@ -117,13 +110,13 @@ class Player:
         """The processes that perform now."""
         return [one for one in (self._follower, self._leader, self._candidate) if one is not None]
 
-    def save(self, text: str, version: int = 0) -> None:
-        """Another version of the script: it is read, and taken on the next bar where it can be.
+    def save(self, text: str, version: int = 0, quantum: float | None = None) -> None:
+        """Another version of the script: it is read, and taken on the next multiple of a quantum where it can be.
 
-        Args:
-            text: All of it.
-            version: By which its events name places in it; 0 for events without places.
+        By `version` its events name places in it; 0 for events without places. `quantum` as of `Version`.
         """
+        if quantum is not None:
+            self._quantum = Fraction(quantum).limit_denominator(GRID)
         if self._candidate is not None:
             self._candidate.end()
         self._header, self.wanted, self._since = None, "", []
@@ -174,15 +167,7 @@ class Player:
         self._follower = self._leader = self._candidate = None
 
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
-        """One step of time.
-
-        Args:
-            now: The server's beat.
-            bpm: Its tempo.
-
-        Returns:
-            What is to be sent now, in order.
-        """
+        """One step of time: what is to be sent now, in order, at the server's beat and tempo."""
         self._now, self._bpm = now, bpm
         self._processes.collect()
         for branch in self.branches():
@@ -354,7 +339,8 @@ class Player:
         self._strikes, self.out.silent = 0, False
         self._shown.clear()
         self.swaps, self.begins = self.swaps + 1, float(at + (self.out.offset or 0))
-        self._show(f"plays from bar {at // self._bar + 1}")
+        bars, beats = divmod(at, self._bar)
+        self._show(f"plays from bar {bars + 1}{f', beat {float(beats) + 1:g}' if beats else ''}")
 
     def _begin(self, candidate: Branch, bar: Fraction) -> Fraction:
         """Begins on the server's next bar, as beat 0 the first time."""

@@ -21,11 +21,7 @@ from antiphon.wire.script_link import LONGEST
 def main(argument: str) -> int:
     """Performs until SIGTERM, or until web and supervisor have closed the socket.
 
-    Args:
-        argument: JSON from the supervisor: osc_port, scripts (a descriptor) and supervisor (its pid).
-
-    Returns:
-        The exit status.
+    `argument`: JSON from the supervisor, with osc_port, scripts (a descriptor) and supervisor (its pid).
     """
     given = json.loads(argument)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -18,13 +18,13 @@ LOOK = 0.02
 class Version(NamedTuple):
     """A version of a script.
 
-    Attributes:
-        text: All of it.
-        number: By which its events name places in it; 0 for events without places.
+    `text`: all of it; `number`: by which its events name places in it; 0 for events without places; `quantum`: beats at
+    whose multiples it begins, 0 for its bars; None for what the player was given.
     """
 
     text: str
     number: int = 0
+    quantum: float | None = None
 
 
 class ScriptSource(Protocol):
@@ -39,10 +39,6 @@ class ScriptFile:
 
     def __init__(self, path: str, show: Display) -> None:
         """Reads nothing yet.
-
-        Args:
-            path: Path of the script.
-            show: Takes what is wrong with it.
 
         Raises:
             UsageError: There is no such file.

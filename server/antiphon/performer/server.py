@@ -17,17 +17,11 @@ _PATIENCE = 10.0
 class OwnServer:
     """`antiphon serve` in a process of its own, which ends with the performance.
 
-    Attributes:
-        patch: That it was started with.
-        ready: The line by which it says that it is ready.
+    `patch`: that it was started with; `ready`: the line by which it says that it is ready.
     """
 
     def __init__(self, options: Sequence[str], patch: str) -> None:
         """Starts it, and returns when it is ready.
-
-        Args:
-            options: Of `antiphon serve`.
-            patch: A name or a path.
 
         Raises:
             EngineError: It does not start; it has said why on standard error.
@@ -35,9 +29,12 @@ class OwnServer:
         self.patch, self.ready = patch, ""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "antiphon", "serve", *options, "--patch", patch],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
             start_new_session=True,  # Ctrl-C ends the performance, which ends it
-        )  # fmt: skip
+        )
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("ready"):

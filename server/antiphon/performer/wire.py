@@ -22,11 +22,7 @@ _BEYOND = 0.05
 
 
 class ServerConnection:
-    """A connection, opened again where it is lost.
-
-    Attributes:
-        connected: Whether it is open.
-    """
+    """A connection, opened again where it is lost. `connected`: whether it is open."""
 
     def __init__(self, port: int) -> None:
         """Not connected yet. port: the server's OSC port."""

@@ -22,16 +22,13 @@ from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.console import say
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.helper_process import run_forked
-from antiphon.workers.pool import absent
+from antiphon.workers.pool import without_workers
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
-FILE_USE_BEFORE = {
-    **{name: name for name in ("tail", "needs", "default_source", "stems", "beside")},
-    "files": "job",
-}
+FILE_USE_BEFORE = {**{name: name for name in ("tail", "needs", "default_source", "stems", "beside")}, "files": "job"}
 """Attributes that a `Processor` had before there was `FileUse`, and its fields that replaced them."""
 MAX_ANSWER = 4096
 """Bytes of a check's answer."""
@@ -46,17 +43,9 @@ def check_type_name(name: object) -> None:
 
 
 def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str, play: bool = True) -> ProcessorInfo:
-    """Constructs a processor and checks it.
+    """Constructs a processor, checks it, with `play` also a block of silence, and gives its declaration.
 
-    Args:
-        name: Its type.
-        make: Its factory.
-        doc: One line for people; "" for the first line of the class's docstring.
-        plugin: The plugin that registered it.
-        play: Also run silence through it.
-
-    Returns:
-        Its declaration.
+    `doc`: one line for people; "" for the first line of the class's docstring.
 
     Raises:
         PluginError: A declaration is invalid, or a block fails.
@@ -72,16 +61,23 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     if ignored := left_over(processor):
         say(f"{name} (plugin {plugin}): {ignored}")
     if play:
-        with absent():  # no process is started to try a declaration
+        with without_workers():  # no process is started to try a declaration
             check_zeros(processor)
     if not isinstance(doc, str):
         raise PluginError(f"its doc is {type(doc).__name__}, not text")
     doc_text = doc or (type(processor).__doc__ or "").strip()
     line = doc_text.splitlines()[0].strip() if doc_text else ""
     return ProcessorInfo(
-        name, line, plugin, tuple(processor.inputs), tuple(processor.outputs), tuple(processor.params),
-        processor.holds, processor.on_files, native=type(processor).step is not Processor.step,
-    )  # fmt: skip
+        name,
+        line,
+        plugin,
+        tuple(processor.inputs),
+        tuple(processor.outputs),
+        tuple(processor.params),
+        processor.holds,
+        processor.on_files,
+        native=type(processor).step is not Processor.step,
+    )
 
 
 def check_params(params: object) -> None:
@@ -182,14 +178,9 @@ def check_zeros(processor: Processor) -> None:
 
 
 def in_child(task: Callable[[], str], limit: float) -> str:
-    """Runs a task in a forked child.
+    """Runs a task in a forked child, killed after `limit` seconds.
 
-    Args:
-        task: Returns text.
-        limit: Seconds it may take; then the child is killed.
-
-    Returns:
-        The task's text, the sentence of its exception, or how the child ended.
+    The task's text, the sentence of its exception, or how the child ended.
     """
 
     def work() -> bytes:

@@ -19,9 +19,7 @@ Caller = Callable[..., list[Any]]
 class HookDispatcher:
     """The plugins added to it, and their hooks.
 
-    Attributes:
-        count: By (plugin, hook), the number of exceptions.
-        implemented: By plugin, the names of its hooks.
+    `count`: by (plugin, hook), the number of exceptions; `implemented`: by plugin, the names of its hooks.
     """
 
     def __init__(self) -> None:
@@ -61,13 +59,7 @@ class HookDispatcher:
         return names
 
     def call(self, hook: str, only: str = "", **given: Any) -> tuple[Failure, ...]:
-        """Calls a hook that returns nothing, of every plugin that implements it; returns the failures.
-
-        Args:
-            hook: Its name.
-            only: The one plugin to call, "" for all.
-            given: The hook's arguments.
-        """
+        """Calls a hook of every plugin that implements it, or of the one `only`; returns the failures."""
         failures = []
         for name, caller in self._each(hook, only):
             try:

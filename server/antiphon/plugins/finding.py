@@ -20,6 +20,7 @@ from antiphon.runtime.importing import import_folder, see_checkout_plugins
 
 BUILT_IN = (
     "antiphon_accompany",
+    "antiphon_answer",
     "antiphon_denoise",
     "antiphon_dirt",
     "antiphon_effects",
@@ -67,11 +68,7 @@ class PluginSource:
 
 
 def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
-    """All plugins, in the order in which they load.
-
-    Args:
-        plugins_dir: The folder of plugin folders; None takes the performer's own.
-    """
+    """All plugins, in the order in which they load; `plugins_dir` None takes the performer's own folder."""
     see_checkout_plugins()
     result = {name: PluginSource(name, partial(importlib.import_module, name), _place(name)) for name in BUILT_IN}
     for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):

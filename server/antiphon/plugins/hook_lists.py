@@ -26,9 +26,7 @@ FILE = "hooks.json"
 class HookLists:
     """The hooks of all plugins.
 
-    Attributes:
-        hooks: By plugin, the names of the hooks it implements.
-        failures: By plugin, why it cannot be imported.
+    `hooks`: by plugin, the names of the hooks it implements; `failures`: by plugin, why it cannot be imported.
     """
 
     hooks: dict[str, list[str]] = field(default_factory=dict)

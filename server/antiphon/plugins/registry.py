@@ -27,9 +27,6 @@ def registrations(kind: str) -> dict[str, Registration]:
 
     Only plugins that implement the hook are imported. One that fails is left out: the loader, `antiphon plugins` and
     `antiphon doctor` report it.
-
-    Args:
-        kind: One of `loader.KINDS`.
     """
     result: dict[str, Registration] = {}
     hook = f"antiphon_{kind}"

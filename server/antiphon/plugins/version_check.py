@@ -37,7 +37,7 @@ from antiphon.plugins.version_request import BEGUN, VersionCheck
 from antiphon.plugins.versions import number_of
 from antiphon.runtime import importing
 from antiphon.runtime.helper_channel import HelperChannel, limit_resources
-from antiphon.workers.pool import absent
+from antiphon.workers.pool import without_workers
 
 NICE = 10
 """Added to the process's nice value: the sound that plays comes first."""
@@ -124,7 +124,7 @@ def _sounds(processor: Processor, spec: StreamSpec, values: Mapping[str, Value])
     """Plays noise through a processor. Returns why that fails, or ""."""
     where = _declared(processor)
     try:
-        with absent():  # no worker is started
+        with without_workers():  # no worker is started
             usable = dict(_usable({p.name: p for p in processor.params}, values))
             processor.settings |= usable  # the rate that it requires may depend on them
             noise = np.random.default_rng(1).standard_normal((spec.channels, NOISE_BLOCKS * spec.block)) * 0.1

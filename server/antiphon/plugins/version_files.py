@@ -60,16 +60,9 @@ def _modules(folder: str) -> Iterator[str]:
 
 
 def copy(folder: Path, root: Path) -> Path:
-    """Copies a plugin into a new folder.
+    """Copies a plugin into a new folder `root/NUMBER/PLUGIN`.
 
     Modules are copied; everything else, as weights and samples, is linked.
-
-    Args:
-        folder: The plugin's folder.
-        root: Where versions are, a folder each, with a number.
-
-    Returns:
-        The folder of the version, `root/NUMBER/PLUGIN`.
 
     Raises:
         FileError: It cannot be copied.

@@ -37,18 +37,9 @@ class _Version:
 
 
 class PluginVersions:
-    """The processors of the versions in use. For one thread.
-
-    Attributes:
-        catalog: The processor types.
-    """
+    """The processors of the versions in use. For one thread. `catalog`: the processor types."""
 
     def __init__(self, loaded: Loaded) -> None:
-        """Begins with the versions of the start.
-
-        Args:
-            loaded: The plugins as they were loaded.
-        """
         self.catalog = loaded.catalog
         self._factories: Mapping[str, Factory] = loaded.factories["processors"]
         self._in_use: dict[str, str] = {}
@@ -59,10 +50,9 @@ class PluginVersions:
         return construct(name, self._factories)
 
     def use(self, versions: Mapping[str, str]) -> None:
-        """Makes these versions those from which processors are made.
+        """Makes these versions, by plugin its folder, those from which processors are made.
 
-        Args:
-            versions: By plugin, the folder of its version; a plugin that is not named has the version of the start.
+        A plugin that is not named has the version of the start.
 
         Raises:
             PluginError: A version cannot be imported; its plugin keeps the one before.
@@ -101,12 +91,7 @@ class PluginVersions:
 
 
 def import_version(plugin: str, folder: Path, *, check: bool = False) -> _Version:
-    """Imports a version, and compiles its kernels.
-
-    Args:
-        plugin: The plugin's name.
-        folder: The version's folder.
-        check: Also run a block of zeros through each processor.
+    """Imports a version, compiles its kernels, and with `check` runs a block of zeros through each processor.
 
     Raises:
         PluginError: It cannot be imported, or one of its registrations is not valid.

@@ -49,10 +49,10 @@ def stamps() -> bool:
     return LOG_LEVEL in os.environ and not os.isatty(2)
 
 
-def write_output(text: str) -> None:
-    """Writes a line to standard output, and to the log where that is a file; errors as in `say`."""
+def write_output(text: str, *, logged: bool = True) -> None:
+    """Writes a line to standard output, and unless it is secret to the log, where that is a file; errors as `say`."""
     _write(sys.stdout, text)
-    if LOG_FILE in os.environ:
+    if logged and LOG_FILE in os.environ:
         for line in text.split("\n"):
             log("info", line)
 

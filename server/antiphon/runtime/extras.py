@@ -52,11 +52,7 @@ def missing(modules: Iterable[str]) -> list[str]:
 
 
 def require(needing: str, modules: Iterable[str]) -> None:
-    """Refuses to begin without modules.
-
-    Args:
-        needing: What needs them: the subject of the sentence.
-        modules: Their names.
+    """Refuses to begin without modules; `needing` is the subject of the sentence.
 
     Raises:
         UsageError: One of them or several are not installed.
@@ -66,15 +62,9 @@ def require(needing: str, modules: Iterable[str]) -> None:
 
 
 def sentence(needing: str, *modules: str, extra: str = "") -> str:
-    """Says that modules are missing, and what installs them.
+    """Says in a sentence without a full stop that modules are missing, and what installs them.
 
-    Args:
-        needing: What needs them: the subject of the sentence.
-        *modules: At least one, by name.
-        extra: The extra to install; "" for those that bring the modules.
-
-    Returns:
-        One sentence, without a full stop.
+    `needing` is its subject; `extra` "" stands for those that bring the modules.
     """
     listed = " and ".join(filter(None, (", ".join(modules[:-1]), modules[-1])))
     verb = "is" if len(modules) == 1 else "are"

@@ -81,11 +81,7 @@ class Claims:
 
 @contextlib.contextmanager
 def hold_lock(path: Path, refusal: str) -> Iterator[None]:
-    """Has a lock within a context.
-
-    Args:
-        path: As `lock` takes it.
-        refusal: The sentence for one who does not get it.
+    """Has a lock within a context; `refusal` is the sentence for one who does not get it.
 
     Raises:
         FileError: Another process has it, or the file cannot be opened.

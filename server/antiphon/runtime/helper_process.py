@@ -29,11 +29,7 @@ HELPER_FAULTS = (OSError, EOFError, ValueError)
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a helper, which imports what this process can import.
-
-    Args:
-        more: Variables in addition.
-    """
+    """The environment of a helper, which imports what this process can import. `more`: variables in addition."""
     return {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
 
 

@@ -18,11 +18,7 @@ KILL_SECONDS = 3.0
 
 
 class HelperTask:
-    """A helper that is asked and answers; `start` makes one.
-
-    Attributes:
-        input: What it reads.
-    """
+    """A helper that is asked and answers; `start` makes one. `input`: what it reads."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -47,10 +43,7 @@ class HelperTask:
             await self.input.drain()
 
     async def receive(self, seconds: float | None) -> Message:
-        """The next answer, without raw bytes.
-
-        Args:
-            seconds: In which it comes; None for no end.
+        """The next answer within `seconds`, None for no end, without raw bytes.
 
         Raises:
             EOFError: It has ended.
@@ -68,22 +61,12 @@ class HelperTask:
 
 
 async def start_command(words: list[str], **options: Any) -> Process:
-    """Starts a command in a session of its own, with the environment of a helper unless `env` is given.
-
-    Args:
-        words: The command line.
-        options: Of `create_subprocess_exec`.
-    """
+    """Starts a command in a session of its own, with the environment of a helper unless `env` is given."""
     return await asyncio.create_subprocess_exec(*words, start_new_session=True, **{"env": environment(), **options})
 
 
 async def end_session(process: Process, patience: float) -> None:
-    """Ends a process of `start_command` and those that it started.
-
-    Args:
-        process: The process.
-        patience: Seconds between SIGTERM and SIGKILL; 0 for SIGKILL at once.
-    """
+    """Ends a process of `start_command` and those that it started, by SIGKILL after `patience` seconds; 0 at once."""
     if patience and process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

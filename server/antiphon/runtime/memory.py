@@ -26,9 +26,6 @@ def unmap_clean(library: str) -> None:
 
     They were mapped when they were used, and count as this process's memory from then on. Used again, they come from
     the file's cache. Pages that were written, as those with relocated addresses, stay. Linux only.
-
-    Args:
-        library: Part of the file's name.
     """
     start, size = 0, 0
     with contextlib.suppress(OSError):
@@ -42,14 +39,7 @@ def unmap_clean(library: str) -> None:
 
 
 def anonymous_file(name: str) -> int:
-    """Creates a file without a place in any folder, to be mapped by several processes.
-
-    Args:
-        name: For lists of a process's mappings.
-
-    Returns:
-        Its descriptor, inheritable; the file is empty.
-    """
+    """Creates an empty file without a place in any folder, inheritable, to be mapped by several processes."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create(name, 0)
     else:  # macOS: an unlinked temporary file

@@ -237,13 +237,6 @@ def why(error: OSError) -> str:
 def open_ordinary(path: str | bytes, flags: int) -> int:
     """An opener for `open`, of ordinary files alone: a pipe would have it wait, and a device need never end.
 
-    Args:
-        path: The file.
-        flags: Of `os.open`.
-
-    Returns:
-        The descriptor.
-
     Raises:
         OSError: It cannot be opened, or is something else.
     """

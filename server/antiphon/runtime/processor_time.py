@@ -50,12 +50,7 @@ class Standstill:
         self._waited: dict[str, int] = {}
 
     def look(self, pid: int, mark: int) -> int:
-        """The time that `mark` has not changed, ns.
-
-        Args:
-            pid: The process.
-            mark: A number that changes with its progress; 0 for none to be expected.
-        """
+        """The time that `mark`, which changes with the process's progress, has not changed, ns; 0 expects none."""
         now = time.monotonic_ns()
         passed, self._looked_ns = now - self._looked_ns, now
         if not mark or mark != self._mark or pid != self._pid:

@@ -21,10 +21,15 @@ class _Attributes(ctypes.Structure):
     """struct sched_attr."""
 
     _fields_ = (
-        ("size", ctypes.c_uint32), ("policy", ctypes.c_uint32), ("flags", ctypes.c_uint64), ("nice", ctypes.c_int32),
-        ("priority", ctypes.c_uint32), ("runtime", ctypes.c_uint64),
-        ("deadline", ctypes.c_uint64), ("period", ctypes.c_uint64),
-    )  # fmt: skip
+        ("size", ctypes.c_uint32),
+        ("policy", ctypes.c_uint32),
+        ("flags", ctypes.c_uint64),
+        ("nice", ctypes.c_int32),
+        ("priority", ctypes.c_uint32),
+        ("runtime", ctypes.c_uint64),
+        ("deadline", ctypes.c_uint64),
+        ("period", ctypes.c_uint64),
+    )
 
 
 def short_slices() -> None:
@@ -42,14 +47,7 @@ def short_slices() -> None:
 
 
 def fifo(priority: int) -> bool:
-    """SCHED_FIFO for this thread and those it starts.
-
-    Args:
-        priority: 1 to 99.
-
-    Returns:
-        False where that is not permitted.
-    """
+    """SCHED_FIFO, priority 1 to 99, for this thread and those it starts; False where that is not permitted."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except (PermissionError, AttributeError):

@@ -26,9 +26,7 @@ KEPT = 5
 def server_log(path: str, level: str) -> Iterator[None]:
     """Within this context standard error goes to a file, and what this process says has time and level.
 
-    Args:
-        path: The file, which is appended to; "" for standard error itself, with time and level unless a terminal.
-        level: The least level, one of `LOG_LEVELS`.
+    `path` "" is standard error itself, with time and level unless a terminal; `level` is one of `LOG_LEVELS`.
 
     Raises:
         UsageError: There is no such level.

@@ -130,6 +130,11 @@ class ServeSettings:
         return self
 
     @property
+    def local(self) -> bool:
+        """Whether HTTP is served to this machine alone, without a proxy before it."""
+        return not (self.lan or self.proxy)
+
+    @property
     def input_file(self) -> Path | None:
         """The input's path, where it is a file and not a device; else None."""
         if not self.input:
@@ -209,17 +214,7 @@ def _check_proxy(settings: ServeSettings) -> None:
 
 
 def surface_address(text: str) -> tuple[str, int]:
-    """Reads "HOST:PORT".
-
-    Args:
-        text: The text.
-
-    Returns:
-        (host, port).
-
-    Raises:
-        UsageError: The text is not of this form.
-    """
+    """(host, port) of "HOST:PORT"; a UsageError for a text of another form."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageError(f"--surface takes HOST:PORT, for example 192.168.0.7:9000, not {text!r}")

@@ -22,13 +22,7 @@ TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 def read_secret(path: Path) -> str:
-    """Reads a token that a platform gives; the mode of its file there is not looked at.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its text without the end of the line; not checked.
+    """Reads a token that a platform gives, unchecked; the mode of its file there is not looked at.
 
     Raises:
         FileError: The file cannot be read.
@@ -41,11 +35,7 @@ def read_secret(path: Path) -> str:
 
 
 def store_token(folder: Path, token: str) -> None:
-    """Replaces the token, unless a server runs by another one.
-
-    Args:
-        folder: The configuration folder.
-        token: 32 hexadecimal digits, in small letters.
+    """Replaces the token by 32 hexadecimal digits in small letters, unless a server runs by another one.
 
     Raises:
         UsageError: It is something else, which is not repeated; or a server runs by another token.
@@ -81,12 +71,6 @@ def keep_token(folder: Path) -> None:
 def load_token(folder: Path) -> str:
     """Reads the token; creates a new one where there is none, or where it is damaged or others could have read it.
 
-    Args:
-        folder: The configuration folder.
-
-    Returns:
-        32 hexadecimal digits.
-
     Raises:
         FileError: The file cannot be read or written.
     """
@@ -105,13 +89,7 @@ def load_token(folder: Path) -> str:
 
 
 def find_token(folder: Path) -> str:
-    """Reads the token.
-
-    Args:
-        folder: The configuration folder.
-
-    Returns:
-        32 hexadecimal digits; "" where there is no token, or it is damaged or others could have read it.
+    """Reads the token; "" where there is none, or it is damaged or others could have read it.
 
     Raises:
         OSError: The file cannot be read.

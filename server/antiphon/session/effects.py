@@ -58,12 +58,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class TempoChanged:
-    """The tempo has a new value.
-
-    Attributes:
-        bpm: Beats per minute.
-        source: As in `Changed`.
-    """
+    """The tempo has a new value. `bpm`: beats per minute; `source`: as in `Changed`."""
 
     bpm: float
     source: object = None

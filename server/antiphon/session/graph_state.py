@@ -119,15 +119,8 @@ class GraphState(NodeTable):
     ) -> list[Effect]:
         """Replaces the graph; nodes of the same name and type keep their state and take the patch's values.
 
-        Args:
-            graph: The patch's nodes, wires and values.
-            name: Name of the patch.
-            path: Path of its file.
-            tempo: In bpm; None leaves it as it is.
-            fade: Seconds of crossfade, 0 to `MAX_FADE`.
-
-        Returns:
-            The request for the plan, and the changes for subscribers.
+        `tempo` in bpm, None leaves it as it is; `fade` in seconds, 0 to `MAX_FADE`. Gives the request for the plan, and
+        the changes for subscribers.
 
         Raises:
             RequestError: The fade is out of its range.
@@ -159,15 +152,8 @@ class GraphState(NodeTable):
     def renew(self, catalog: Catalog, quantum: float) -> list[Effect]:
         """Takes another catalog, in which a plugin has another version, and requests a plan with it.
 
-        Nodes keep their values. One whose type declares other parameters gets another number, and keeps those values
-        that its new parameters can have.
-
-        Args:
-            catalog: With the other version.
-            quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
-
-        Returns:
-            The request for the plan.
+        It plays from the next multiple of `quantum` beats; 0 from the next block. Nodes keep their values. One whose
+        type declares other parameters gets another number, and keeps those values that its new parameters can have.
 
         Raises:
             PatchError: The nodes and wires are not valid with that version; nothing has changed.
@@ -233,12 +219,8 @@ class GraphState(NodeTable):
     def loaded(self, serial: int, sample: float) -> list[Effect]:
         """The engine plays the plan of load `serial`; sends again the values that were set while it was prepared.
 
-        Args:
-            serial: Number of the load; another than the one under way is ignored.
-            sample: The engine's clock, in frames.
-
-        Returns:
-            The values, the tempo where it was set meanwhile, and the request for the next plan where one is due.
+        Another serial than that of the load under way is ignored. Gives the values, the tempo where it was set
+        meanwhile, and the request for the next plan where one is due.
         """
         if self._loading is None or serial != self._loading.serial:
             return []
@@ -329,10 +311,7 @@ class GraphState(NodeTable):
         }
 
     def restore(self, data: Mapping[str, Any]) -> bool:
-        """Restores a state of `to_json`; `numbers` must hold its values already.
-
-        Returns:
-            Whether the engine played that state, rather than still preparing it.
+        """Restores a state of `to_json`; whether the engine played it already. `numbers` must hold its values.
 
         Raises:
             PatchError: A plugin that it needs is not installed any more.

@@ -108,14 +108,9 @@ def fits(param: Param, number: float) -> bool:
 
 
 def allocate(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
-    """Finds free ranges in the session's numbers, first fit; slot 0 holds the tempo.
+    """First indices of free ranges of `sizes` in the session's numbers, first fit; slot 0 holds the tempo.
 
-    Args:
-        sizes: Cells of each new node.
-        taken: Ranges in use, as (first, end), the end excluded.
-
-    Returns:
-        The first index of each range.
+    `taken` are ranges in use, as (first, end), the end excluded.
 
     Raises:
         PatchError: `SLOTS` numbers are not enough.

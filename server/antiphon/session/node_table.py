@@ -111,11 +111,7 @@ class NodeTable:
         )
 
     def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
-        """Stores the value of a readonly parameter, which the engine reports.
-
-        Returns:
-            The change for subscribers; None for an unknown node, or a cell that is not readonly.
-        """
+        """Stores the value of a readonly parameter; None for an unknown node, or a cell that is not readonly."""
         node = self.by_id.get(node_id)
         if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
             return None
@@ -123,14 +119,9 @@ class NodeTable:
         return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
 
     def arrange(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> set[str]:
-        """Makes `graph` the graph: assigns numbers and cells to its new nodes.
+        """Makes `graph` the graph: assigns numbers and cells to its new nodes, and names those that were there already.
 
-        Args:
-            graph: Valid for the catalog.
-            plans: Nodes of the plans whose cells are in use, by name.
-
-        Returns:
-            The names of the nodes that were there already, of the same type.
+        `plans` are the nodes of the plans whose cells are in use, by name.
         """
         sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
         retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
@@ -153,9 +144,7 @@ class NodeTable:
     def replace_types(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> None:
         """Gives each node whose type has another version in the catalog that version's declaration.
 
-        Args:
-            graph: The same nodes and wires, valid for the catalog: another object, for what is derived from it.
-            plans: Nodes of the plans whose cells are in use, by name.
+        `graph` has the same nodes and wires in another object, for what is derived from it.
         """
         taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
         nodes = dict(self.nodes)

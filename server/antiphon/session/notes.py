@@ -64,10 +64,7 @@ class Players:
         self.free = tuple(name for name in self.all if name not in fed) or self.all
 
     def of(self, node: str) -> tuple[str, ...]:
-        """Names of the nodes that a note for `node` goes to.
-
-        Args:
-            node: A node's name; "" for `free`.
+        """Names of the nodes that a note for `node` goes to; "" for `free`.
 
         Raises:
             RequestError: No node takes notes, or there is no such node, or it takes none.

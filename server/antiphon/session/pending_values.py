@@ -19,12 +19,9 @@ class PendingValues:
         self._again: dict[tuple[int, int], float] = {}
 
     def overwritten(self, at: int, number: float, *, preparing: bool) -> None:
-        """Stores the number that an edit has overwritten.
+        """Stores the number at index `at` that an edit has overwritten.
 
-        Args:
-            at: Its index.
-            number: As it was.
-            preparing: Whether a plan is being prepared, so that the edit is one of the plan after it.
+        `preparing`: a plan is being prepared, so that the edit is one of the plan after it.
         """
         (self._before_next if preparing else self._before).setdefault(at, number)
 

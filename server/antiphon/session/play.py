@@ -107,13 +107,7 @@ def plays(info: ProcessorInfo) -> bool:
 def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
     """Whether a message to a parameter of a node is a note with values.
 
-    Args:
-        info: The node's type.
-        param: The parameter's name.
-        args: The message's arguments.
-
-    Returns:
-        True where the parameter is `PLAY`, the node takes notes, and the first argument is a word.
+    The parameter is `PLAY`, the node takes notes, and the first argument is a word.
     """
     return param == PLAY and bool(args) and isinstance(args[0], str) and plays(info)
 
@@ -161,14 +155,9 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
 def unknown_words(
     vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]
 ) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """What a note's values name that its node does not have.
+    """The names, words and possible words of a note's values that name what its node does not have.
 
-    Args:
-        vocabulary: What the node's text parameters can name, by parameter; empty where it is not known.
-        args: Names and values in turn, which have been checked.
-
-    Yields:
-        The value's name, the word, and the words there are.
+    `vocabulary`: what the node's text parameters can name, by parameter; empty where it is not known.
     """
     for name, value in zip(args[::2], args[1::2], strict=True):
         known = vocabulary.get(str(name))

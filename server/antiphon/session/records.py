@@ -102,9 +102,16 @@ class RecordRow:
     """
 
     def __init__(
-        self, code: int, op: str, record: type, body: Sequence[Field] = (), *, address: str = "", live: bool = False,
+        self,
+        code: int,
+        op: str,
+        record: type,
+        body: Sequence[Field] = (),
+        *,
+        address: str = "",
+        live: bool = False,
         message: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A row of the table.
 
         Args:
@@ -221,12 +228,7 @@ class RecordTable(Generic[R]):
         return row.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
 
     def to_line(self, sample: int, record: R) -> dict[str, Any]:
-        """The log's line for a record.
-
-        Args:
-            sample: Where it took effect, in frames.
-            record: Fields at their defaults are left out.
-        """
+        """The log's line for a record that took effect at frame `sample`; fields at their defaults are left out."""
         row = self._by_type[type(record)]
         line: dict[str, Any] = {"sample": sample, "op": row.op}
         for field in row.fields:

@@ -29,13 +29,7 @@ class Router(Generic[T]):
         return len(self.exact)
 
     def put(self, address: bytes, route: T, *, patterns: bool = True) -> None:
-        """Adds a route, or replaces the one at `address`.
-
-        Args:
-            address: Begins with a slash.
-            route: What `exact` and `match` give for it.
-            patterns: Whether patterns match it too; otherwise its plain address alone.
-        """
+        """Adds a route, or replaces the one at `address`; with `patterns` OSC patterns match it too."""
         self.exact[address] = route
         if not patterns:
             return
@@ -64,13 +58,7 @@ class Router(Generic[T]):
             del parent.parts[part]
 
     def match(self, address: bytes) -> list[T]:
-        """The routes of an address or an OSC pattern.
-
-        Args:
-            address: A plain address, or a pattern of at most `pattern.MAX_PATTERN` bytes.
-
-        Returns:
-            Every match, in the order they were put; none for an unknown plain address.
+        """The routes of an address or an OSC pattern, in the order they were put; none for an unknown plain address.
 
         Raises:
             WireError: The pattern is too long, malformed, or matches nothing.

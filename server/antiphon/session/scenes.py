@@ -27,13 +27,9 @@ def capture(state: GraphState) -> Scene:
 
 
 def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: float, when: When) -> Iterator[SetParam]:
-    """The commands that set the parameters whose values differ from the scene's.
+    """The commands that set the parameters whose values differ from the scene's, in ramps of `seconds` for a `float`.
 
-    Args:
-        scene: Values of parameters; those of nodes that the graph has not are skipped.
-        state: The present nodes and values.
-        seconds: Length of the ramp of `float` parameters; all others change at once.
-        when: The time of the commands.
+    Values of nodes that the graph has not are skipped.
     """
     for key, value in scene.items():
         name, _, word = key.partition(".")

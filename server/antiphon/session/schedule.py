@@ -32,12 +32,7 @@ class Schedule(Generic[T]):
     """Two heaps, one by sample and one by beat."""
 
     def __init__(self, rate: int, limit: int = MAX_PENDING) -> None:
-        """An empty schedule.
-
-        Args:
-            rate: Frames per second, for `HORIZON`.
-            limit: Items that may be pending.
-        """
+        """An empty schedule. `rate`: frames per second, for `HORIZON`; `limit`: items that may be pending."""
         self.rate, self.limit = rate, limit
         self._samples: list[tuple[float, int, T]] = []
         self._beats: list[tuple[float, int, T]] = []
@@ -61,12 +56,7 @@ class Schedule(Generic[T]):
         return target > now.beat
 
     def add(self, when: When, *items: T) -> None:
-        """Adds items, all or none; `ScheduleFull` where they do not fit.
-
-        Args:
-            when: Their time, for which `future` is true.
-            items: What `due` returns then, in this order.
-        """
+        """Adds items that `due` returns at `when`, in the future, all or none; `ScheduleFull` without room."""
         self.check(len(items))
         for item in items:
             self._serial += 1
@@ -93,12 +83,7 @@ class Schedule(Generic[T]):
         return [item for heap in (self._samples, self._beats) for _, _, item in sorted(heap, key=lambda e: e[:2])]
 
     def shift(self, frames: float, shifted_item: Callable[[T], T]) -> None:
-        """Moves the items scheduled by sample; those by beat stay.
-
-        Args:
-            frames: Added to their times.
-            shifted_item: Gives the item with its own time moved as well.
-        """
+        """Moves the items scheduled by sample by so many frames; `shifted_item` gives one with its own time moved."""
         self._samples = [(at + frames, serial, shifted_item(item)) for at, serial, item in self._samples]
 
     def clear(self) -> list[T]:

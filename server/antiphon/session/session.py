@@ -70,13 +70,7 @@ class Session:
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
         """Checks a command and applies it, or schedules it where its time is in the future.
 
-        Args:
-            command: What a performer asks for.
-            now: The engine's clock.
-            source: Who asked, carried in `Changed` so that the sender gets no echo.
-
-        Returns:
-            Actions for the engine and changes for subscribers, in order.
+        `source` asked for it and gets no echo. Gives the engine's actions and the subscribers' changes, in order.
 
         Raises:
             RequestError: The command is not valid; nothing has changed.
@@ -151,14 +145,9 @@ class Session:
         return effects
 
     def recall(self, commands: Sequence[SetParam], now: Moment, source: object = None) -> list[Effect]:
-        """Applies all of a scene's values or none.
+        """Applies all of a scene's values, commands of `recall_commands`, or none.
 
         A file's name is not checked as strictly as in `handle`: any that the patch had is allowed.
-
-        Args:
-            commands: Of `scenes.recall_commands`.
-            now: The engine's clock.
-            source: Who asked.
 
         Raises:
             RequestError: One of them is not valid, or they do not fit into the schedule; nothing has changed.

@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 import tomli_w
 
 from antiphon.errors import PatchError
-from antiphon.graph import patch as patches
-from antiphon.graph import patch_list
+from antiphon.graph import patch as patches, patch_list
 from antiphon.graph.patch_reader import is_control
 from antiphon.graph.toml_location import line_of
 from antiphon.runtime import paths, resources
@@ -46,11 +45,7 @@ class SetList:
 
 
 def parse(text: str, source: str) -> SetList:
-    """Parses a set list.
-
-    Args:
-        text: TOML.
-        source: The file's name, for messages.
+    """Parses a set list of TOML; `source` is the file's name, for messages.
 
     Raises:
         PatchError: It is not valid; the message has the file, the line, the key and what is allowed.
@@ -71,10 +66,7 @@ def dump(sets: SetList) -> str:
 
 
 def save(sets: SetList) -> None:
-    """Writes a set list into the performer's folder; a file that was there is kept as NAME~.
-
-    Args:
-        sets: The set list; `file` is the name it is saved under.
+    """Writes a set list into the performer's folder as its `file`; one that was there is kept as NAME~.
 
     Raises:
         PatchError: The name is not allowed, or the set list is not valid; nothing was written.

@@ -21,15 +21,7 @@ from antiphon.runtime.serve_option import ServeOption
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.transport_server import TransportServer
 
-PRESSABLE = (
-    "/set/next",
-    "/set/previous",
-    "/patch/undo",
-    "/patch/redo",
-    "/transport/play",
-    "/transport/stop",
-    "/panic",
-)
+PRESSABLE = ("/set/next", "/set/previous", "/patch/undo", "/patch/redo", "/transport/play", "/transport/stop", "/panic")
 """Addresses that a controller may press: they do something whole without an argument."""
 CUE = "/cue"
 """An address that a controller may press with a name: its target is this, a space and the name."""

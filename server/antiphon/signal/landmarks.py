@@ -12,14 +12,7 @@ F64 = NDArray[np.float64]
 
 
 def pack_landmarks(seconds: ArrayLike, hertz: ArrayLike) -> bytes:
-    """Packs landmarks, 6 bytes each.
-
-    Args:
-        seconds: `[n]`, from 0 on.
-        hertz: `[n]`, 0 to 6553.
-
-    Returns:
-        The bytes, in order of time.
+    """Packs landmarks `[n]` of seconds from 0 and Hz to 6553 in 6 bytes each, in order of time.
 
     Raises:
         ValueError: A number is out of range, or they are not as many.

@@ -58,8 +58,10 @@ def k_sections(rate: int) -> NDArray[np.float64]:
         `[10]`: b0 b1 b2 a1 a2 of each.
     """
     out: list[float] = []
-    for gain, q, centre, shelf in ((3.999843853973347, 0.7071752369554196, 1681.974450955533, True),
-                                   (0.0, 0.5003270373238773, 38.13547087602444, False)):  # fmt: skip
+    for gain, q, centre, shelf in (
+        (3.999843853973347, 0.7071752369554196, 1681.974450955533, True),
+        (0.0, 0.5003270373238773, 38.13547087602444, False),
+    ):
         k = float(np.tan(np.pi * min(centre / rate, 0.49)))
         norm = 1 + k / q + k * k
         if shelf:

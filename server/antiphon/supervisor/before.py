@@ -23,11 +23,8 @@ _BACKUP = "before"
 def begin(folder: Path, settings: ServeSettings) -> None:
     """Backs up the previous run's files, and clears the state unless this run continues from it.
 
-    Call it once the ports are bound: until then the folder may belong to a server that runs.
-
-    Args:
-        folder: The server's runtime folder.
-        settings: Of this start. A patch or set that they name, other than the crashed run's, begins anew.
+    Call it once the ports are bound: until then the folder may belong to a server that runs. A patch or set that
+    `settings` name, other than the crashed run's, begins anew.
 
     Raises:
         FileError: The backup cannot be written; nothing is changed.

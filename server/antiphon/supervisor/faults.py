@@ -11,11 +11,6 @@ class SupervisorFaults:
     """The error count of one supervisor, `supervisor_faults` in the status."""
 
     def __init__(self, words: memoryview) -> None:
-        """Binds the count to the shared header.
-
-        Args:
-            words: The header of the shared memory, indexed by `HeaderWord`.
-        """
         self._words, self._last_text = words, ""
 
     def add(self, text: str) -> None:

@@ -50,17 +50,10 @@ def notes(settings: ServeSettings, device: Found) -> list[str]:
 
 
 def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
-    """Probes the driver, and starts jackd where the synth needs a JACK server and there is none.
+    """Probes the driver, and starts jackd where the synth needs a JACK server and there is none; its pid or 0.
 
-    Without a sound card jackd is started where no server of our name answers, and drives the engine too. With
-    PortAudio it is started where no JACK server answers at all; the synth's sound then crosses between two clocks.
-
-    Args:
-        settings: Those of `serve`.
-        synth: The backend that they name, or None.
-
-    Returns:
-        The driver that will play, and the pid of the jackd that was started, 0 for none.
+    Without a sound card jackd is started where no server of our name answers, and drives the engine too. With PortAudio
+    it is started where no JACK server answers at all; the synth's sound then crosses between two clocks.
 
     Raises:
         EngineError: There is no such device, or jackd does not start.
@@ -130,16 +123,10 @@ def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, synth: S
 
 
 def restart(settings: ServeSettings) -> int:
-    """Starts jackd again after the previous one ended, unless a server answers.
+    """Starts jackd again after the previous one ended, unless a server answers: its pid or 0.
 
-    Where two servers share a name and both start one, jackd itself ends the second. If none can be started, the
-    synth is given up later, with a message, and the engine continues without it.
-
-    Args:
-        settings: With the rate and the block that the engine plays.
-
-    Returns:
-        The pid, or 0 where a server answers already or none can be started.
+    Where two servers share a name and both start one, jackd itself ends the second. If none can be started, the synth
+    is given up later, with a message, and the engine continues without it.
     """
     try:
         probe(settings.with_(audio="jack", input="", output=""))
@@ -150,10 +137,7 @@ def restart(settings: ServeSettings) -> int:
 
 
 def start(settings: ServeSettings) -> int:
-    """Starts jackd at the settings' rate and block.
-
-    Returns:
-        Its pid.
+    """Starts jackd at the settings' rate and block; its pid.
 
     Raises:
         EngineError: jackd is not installed.
@@ -170,9 +154,13 @@ def start(settings: ServeSettings) -> int:
     with block_signals():
         # not a pipe: jackd blocks for good once an unread pipe is full of its xrun messages
         child = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=_listening, start_new_session=True,
-        )  # fmt: skip
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_listening,
+            start_new_session=True,
+        )
     child.returncode = 0  # reaped by pid; Popen must not
     return child.pid
 

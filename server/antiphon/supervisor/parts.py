@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.engine.drivers.probe import Found
 from antiphon.engine.shared import MappingShape, Shared
+from antiphon.io.capture_memory import CaptureMemory, CaptureShape, free_memory
 from antiphon.io.tap_memory import TapMemory, TapShape
 from antiphon.runtime.child_process import pair
 from antiphon.runtime.settings import ServeSettings
@@ -36,6 +37,7 @@ class Parts:
         weigher, asking_weigher: The two ends of the socket between the weigher and the engine.
         web, answering_web: The two ends of the socket between web and control.
         taps: Sound of single nodes, from the engine to web.
+        capture: The last minutes of all nodes, from the engine to the recorder; None where memory is short.
         performer, scripts: With `--live` the two ends of the socket between the performer and web.
     """
 
@@ -58,6 +60,7 @@ class Parts:
     web: socket.socket
     answering_web: socket.socket
     taps: TapMemory
+    capture: CaptureMemory | None
     performer: socket.socket | None
     scripts: socket.socket | None
 
@@ -75,8 +78,10 @@ class Parts:
         weigher, asking_weigher = pair()
         web, answering_web = pair()
         performer, scripts = pair() if settings.live else (None, None)
+        kept = CaptureShape.of(settings.rate, settings.block, free_memory())
         return Parts(
             settings, found, device, sockets, shared, Arena.create(zygote.HANG), Bells.make(), bell,
             engine, control, recorder, asking, parent, child, weigher, asking_weigher, web, answering_web,
-            TapMemory.create(TapShape.of(settings.rate, settings.block, settings.channels)), performer, scripts,
+            TapMemory.create(TapShape.of(settings.rate, settings.block, settings.channels)),
+            CaptureMemory.create(kept) if kept else None, performer, scripts,
         )  # fmt: skip

@@ -14,8 +14,7 @@ from antiphon.plugins import loader
 from antiphon.runtime import memory, paths
 from antiphon.runtime.console import say
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth import backends, choosing
-from antiphon.synth import info as synths
+from antiphon.synth import backends, choosing, info as synths
 from antiphon.synth.info import TOLD
 
 
@@ -33,14 +32,9 @@ class Warm:
 
 
 def warm(settings: ServeSettings, folder: Path) -> Warm:
-    """Compiles the kernels, loads the plugins, decodes the input file and chooses the synth.
+    """Compiles the kernels, loads the plugins, decodes the input file and chooses the synth: what engines fork with.
 
-    Args:
-        settings: Those of `serve`, with the rate that is played.
-        folder: The server's runtime folder; the catalog is written there, as `CATALOG`.
-
-    Returns:
-        What engines are forked with.
+    The catalog is written into `folder` as `CATALOG`.
 
     Raises:
         FileError: The catalog cannot be written, or the input file cannot be read.

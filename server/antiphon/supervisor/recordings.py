@@ -21,11 +21,7 @@ BYTES_A_SAMPLE = 3
 def check(settings: ServeSettings, folder: Path) -> None:
     """Checks that recording would overwrite neither an existing file nor the input.
 
-    A recording that a crashed server left unfinished is allowed: `first_requests` renames it.
-
-    Args:
-        settings: With `--record`, `--session`, `--input` and `--force`.
-        folder: The server's runtime folder, which names the unfinished recordings.
+    A recording that a crashed server left unfinished, as `folder` says, is allowed: `first_requests` renames it.
 
     Raises:
         UsageError: Something is in the way; the message names another path to use.
@@ -56,15 +52,9 @@ def _broken_off(path: str, folder: Path) -> bool:
 
 
 def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """The requests of the command line, for the first recorder. Unfinished files in the way are renamed.
+    """The command line's messages for the first recorder, `session` before `record`.
 
-    Args:
-        settings: With `--record` and `--session`.
-        folder: The server's runtime folder.
-        notes: Lines for the performer are appended here.
-
-    Returns:
-        The recorder's messages, `session` before `record`; empty where nothing is to be recorded.
+    Unfinished files in the way are renamed. Lines for the performer are appended to `notes`.
     """
     for path in (settings.record, settings.session):
         if path and os.path.exists(path) and _broken_off(path, folder):
@@ -84,14 +74,9 @@ def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> l
 
 
 def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """The requests for a recorder that replaces a killed one: a recording continues in a new file, a set has ended.
+    """The messages for a recorder that replaces a killed one: a recording continues in a new file, a set has ended.
 
-    Args:
-        folder: The server's runtime folder.
-        notes: Lines for the performer are appended here.
-
-    Returns:
-        The recorder's messages; empty where no recording was running.
+    Lines for the performer are appended to `notes`.
     """
     record, session = recorder.interrupted_paths(folder)
     if session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -45,6 +46,7 @@ class Starts:
     def __init__(self, parts: Parts, folder: Path) -> None:
         """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
+        self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
     def warm(self) -> None:
         """Imports, compiles and loads what engines and weighers are forked with; see `preload`."""
@@ -95,6 +97,7 @@ class Starts:
             "fds": fds,
             "supervisor": os.getpid(),
             "taps": astuple(parts.taps.shape),
+            "page": [str(self.folder), self._page_key] if self._settings.local else None,
         }
         # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
         return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
@@ -115,11 +118,7 @@ class Starts:
     def secrets(self, ready: int) -> int:
         """Makes the token and the certificate of `--lan`, in a child: this process needs no cryptography.
 
-        Args:
-            ready: Writing end of a pipe. One line is written: a JSON list, empty or with the reason of the failure.
-
-        Returns:
-            The child's pid.
+        One line is written to `ready`: a JSON list, empty or with the reason of the failure.
         """
 
         def work() -> None:
@@ -137,20 +136,14 @@ class Starts:
         return self._fork(work)
 
     def recorder(self, begin: Begin, ready: int | None = None) -> int:
-        """Starts a recorder.
-
-        Args:
-            begin: What it records from the first block on.
-            ready: Writing end of a pipe, which takes one line once that has begun; see `recorder.run`.
-
-        Returns:
-            Its pid.
-        """
+        """Starts a recorder of `begin`; its pid. `ready` takes one line once that has begun, see `recorder.run`."""
         from antiphon.engine.recording import recorder
 
         limit = self._settings.record_limit * 1e9
         return self._fork(
-            lambda: recorder.run(self.parts.shared, self.parts.recorder, begin, ready, self.folder, limit)
+            lambda: recorder.run(
+                self.parts.shared, self.parts.recorder, begin, ready, self.folder, limit, self.parts.capture
+            )
         )
 
     def weigher(self) -> int:
@@ -219,6 +212,7 @@ class Starts:
                 parts.device,
                 parts.asking_weigher,
                 parts.taps,
+                parts.capture,
                 fifo=s.fifo,
                 synth=s.synth != "auto",
             )
@@ -244,16 +238,9 @@ class Starts:
 
 
 def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Callable[[], None] | None = None) -> int:
-    """Runs a module in a fresh interpreter with `given` as JSON on standard input.
+    """Runs a module in a fresh interpreter with `given` as JSON on standard input, and gives its pid.
 
-    Args:
-        name: The module.
-        given: What it reads.
-        fds: Descriptors that it inherits.
-        before: Called in the child before the interpreter is executed.
-
-    Returns:
-        Its pid.
+    It inherits the descriptors `fds`; `before` is called in the child before the interpreter is executed.
     """
     with block_signals():
         child = subprocess.Popen([sys.executable, "-m", name], pass_fds=fds, stdin=subprocess.PIPE, preexec_fn=before)
@@ -268,12 +255,7 @@ def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Call
 def first_line(read: int, seconds: float) -> bytes | None:
     """Reads the first line that a child writes to a pipe, and closes the pipe.
 
-    Args:
-        read: The reading end.
-        seconds: How long to wait.
-
-    Returns:
-        The line, b"" where the child closed the pipe without one, None after the timeout.
+    b"" where the child closed the pipe without one, None after the timeout.
     """
     with os.fdopen(read, "rb") as pipe:
         poll = select.poll()

@@ -19,13 +19,13 @@ from antiphon.io.listening import open_sockets
 from antiphon.runtime import paths, pidfile, server_log, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.runtime.console import say, write_output
+from antiphon.runtime.page_secret import page_address
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import before, jack_server, recordings, watchdog
 from antiphon.supervisor.faults import SupervisorFaults, why
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
-from antiphon.synth import backends, choosing
-from antiphon.synth import info as synths
+from antiphon.synth import backends, choosing, info as synths
 from antiphon.workers import devices
 from antiphon.workers.status import wanted_zygotes
 
@@ -60,8 +60,9 @@ class Supervisor:
     starts: Starts
     faults: SupervisorFaults
 
-    def __init__(self, settings: ServeSettings, folder: Path) -> None:
-        """Starts nothing yet; see `run`."""
+    def __init__(self, settings: ServeSettings, folder: Path, opened: Callable[[], None] = lambda: None) -> None:
+        """Starts nothing yet; see `run`. opened: called once the page's address was printed."""
+        self._opened = opened
         self.settings, self.folder = settings, folder
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
@@ -219,9 +220,14 @@ class Supervisor:
 
     def _watch(self) -> None:
         steps = (
-            self._wait, self._reap, self._restart_due,
-            self._look_for_hang, self._look_for_device, self._look_for_synth, server_log.rotate,
-        )  # fmt: skip
+            self._wait,
+            self._reap,
+            self._restart_due,
+            self._look_for_hang,
+            self._look_for_device,
+            self._look_for_synth,
+            server_log.rotate,
+        )
         while not self._ending:
             for step in steps:
                 self._run_step(step)
@@ -262,6 +268,8 @@ class Supervisor:
             if "ready" in message and not self._ready_said:
                 self._ready_said = True
                 before.drop_backup(self.folder)
+                if self.settings.live and self.settings.local:
+                    self._say_page()
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
                 self._schedule_start("web")
@@ -273,6 +281,14 @@ class Supervisor:
                 say(message["fatal"])  # it ends now, and is started again
             elif message.get("do") == "quit":
                 self._ending = True
+
+    def _say_page(self) -> None:
+        """Prints the page's address with a secret, and has `play` open it in a browser."""
+        try:
+            write_output(f"page {page_address(self.folder, self.settings.http_port)}", logged=False)
+            self._opened()
+        except (FileError, OSError) as error:
+            say(f"the page's address cannot be opened ({why(error)}); scripts need the token there")
 
     def _reap(self) -> None:
         for child in list(self._children.values()):
@@ -393,4 +409,4 @@ class Supervisor:
         elif self._ending:
             before.clear(self.folder)
         if self._synth is not None:
-            self._synth.supporter().clear(self._since)
+            self._synth.make_support().clear(self._since)

@@ -11,8 +11,7 @@ from antiphon.errors import AntiphonError
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.runtime.processor_time import Standstill
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth import choosing
-from antiphon.synth import info as synths
+from antiphon.synth import choosing, info as synths
 from antiphon.workers.arena import Arena, State, WorkerWord
 
 HANG_SECONDS = 2.0
@@ -40,12 +39,7 @@ class HangWatch:
         self._loop, self._loader, self._control = (Standstill(interval) for _ in range(3))
 
     def engine(self, pid: int, driver: str) -> str:
-        """The reason to end a running engine whose loop or loader stands still, as a line of text; "" for none.
-
-        Args:
-            pid: The engine.
-            driver: What it plays by.
-        """
+        """The reason to end a running engine whose loop or loader stands still, as a line of text; "" for none."""
         running = self._words[shared.HeaderWord.ENGINE_STATE] == 2
         seconds = self._loop.look(pid, self._words[shared.HeaderWord.ALIVE_NS] if running else 0) / 1e9
         if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0):
@@ -71,14 +65,8 @@ def forget(words: memoryview, loading: LoadingNote) -> None:
 def blame(words: memoryview, loading: LoadingNote, code: int, *, hung: bool) -> str:
     """Notes which node was running or being prepared when an engine ended, so that the next engine leaves it out.
 
-    Args:
-        words: The shared header, indexed by `HeaderWord`.
-        loading: The node that the engine's loader was preparing.
-        code: The engine's exit status; a negative one is the signal.
-        hung: Whether the supervisor killed it because it hung.
-
-    Returns:
-        The name of the node that was being prepared, or "".
+    Gives the name of the node that was being prepared, or "". `code`: exit status, a negative one is the signal;
+    `hung`: the supervisor killed it because it hung.
     """
     at_work, words[shared.HeaderWord.AT_WORK] = words[shared.HeaderWord.AT_WORK], 0
     innocent = (signal.SIGKILL, signal.SIGTERM) if code < 0 else (0, DEVICE_GONE, NO_DEVICE)
@@ -96,15 +84,9 @@ def forget_control(words: memoryview) -> None:
 
 
 def synth_given_up(arena: Arena, registered: choosing.Registered, say: Callable[[str], None]) -> bool:
-    """Chooses another backend where the workers of the present synth are quarantined or refused.
+    """Chooses another backend where the present synth's workers are quarantined or refused: whether there was another.
 
-    Args:
-        arena: With the state of each worker.
-        registered: The backends to choose from.
-        say: Prints a line for the performer.
-
-    Returns:
-        Whether another backend was chosen; it plays notes from the next engine on.
+    It plays notes from the next engine on.
     """
     info = choosing.chosen().info
     if not info.fallback:

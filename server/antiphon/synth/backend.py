@@ -143,9 +143,7 @@ def unpack(packed: Samples) -> tuple[int, list[Event]]:
     return sample, [_event(*row) for row in rows.tolist()]
 
 
-def _event(
-    kind: float, offset: float, number: float, value: float, channel: float, age: float, live: float
-) -> Event:  # fmt: skip
+def _event(kind: float, offset: float, number: float, value: float, channel: float, age: float, live: float) -> Event:
     # a serial is above 1
     serial = int(live) if live > 1.0 else 0
     return Event(EVENT_KINDS[int(kind)], int(offset), int(number), value, int(channel), int(age), live > 0.0, serial)

@@ -36,7 +36,7 @@ def with_options(settings: ServeSettings) -> ServeSettings:
             raise UsageError(
                 f"--{option.name} is of --synth {info.name}, and --synth {settings.synth} plays by something else"
             )
-        info.supporter().check_option(settings.value(option))
+        info.make_support().check_option(settings.value(option))
         settings = settings.with_(synth=info.name)
     return settings
 
@@ -46,4 +46,4 @@ def choice_with(settings: ServeSettings, choice: BackendChoice) -> BackendChoice
     option = choice.info.option
     if option is None or not choice.info.option_given(settings):
         return choice
-    return choice.info.supporter().with_option(choice, settings.value(option), settings.rate)
+    return choice.info.make_support().with_option(choice, settings.value(option), settings.rate)

@@ -86,7 +86,7 @@ def chosen() -> BackendChoice:
     """
     if _chosen is not None:
         return _chosen
-    return BackendChoice(NULL if pool.only_tried() else _automatic())
+    return BackendChoice(NULL if pool.workers_disabled() else _automatic())
 
 
 @cache

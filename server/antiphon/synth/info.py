@@ -90,7 +90,7 @@ class SynthInfo:
         """
         return self.option is not None and self.option.name in settings.options
 
-    def supporter(self) -> SynthSupport:
+    def make_support(self) -> SynthSupport:
         """Makes what does the backend's work outside its worker.
 
         Returns:
@@ -113,7 +113,7 @@ class SynthInfo:
         Returns:
             Hops; 0 without a `support`.
         """
-        return self.supporter().delay(rate, hop) if self.support else 0
+        return self.make_support().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
         """Describes its worker.

@@ -23,6 +23,8 @@ from antiphon.workers.spec import WorkerSpec
 MAX_WAITING = 8192
 MOST_EVENTS = 128
 """Of a hop; the rest of `MAX_EVENTS` is for the sounding notes that a new worker is sent again."""
+SHORT_SECONDS = 0.002
+"""A block that is shorter leaves the worker the time of the next one too: 64 frames at 48 kHz, not 128."""
 _DB = math.log(10.0) / 20.0
 
 LEVEL = Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level.")
@@ -102,7 +104,7 @@ class SynthProcessor(WorkerProcessor):
         Returns:
             `SynthSettings` as JSON.
         """
-        settings = self._choice.info.supporter().playable(self.asked(), instead=self._choice.instead)
+        settings = self._choice.info.make_support().playable(self.asked(), instead=self._choice.instead)
         return json.dumps(settings.to_json(), ensure_ascii=False)
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
@@ -113,9 +115,10 @@ class SynthProcessor(WorkerProcessor):
             hop: Frames of a hop.
 
         Returns:
-            0: a hop is a block, and the next one plays its answer.
+            0: a hop is a block, and the next one plays its answer. 1 where a block is shorter than `SHORT_SECONDS`.
         """
-        return 0
+        # the engine would wait for the answer in every block: waking the worker takes a large part of so short a one
+        return int(hop / spec.rate < SHORT_SECONDS)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
         """Computes how late the backend is.

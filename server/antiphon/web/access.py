@@ -21,6 +21,8 @@ WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
 PROTOCOL = "antiphon"
 """The subprotocol of pages' WebSockets. Browsers cannot send an Authorization header with a WebSocket, so a page offers
 two subprotocols, this one and `token.` with the token, and gets this one."""
+CHALLENGE = (("WWW-Authenticate", 'Bearer realm="antiphon"'),)
+"""Header fields of what is refused for its token alone, so that a page asks for the token there and nowhere else."""
 START = "nothing is evaluated: start the server with `antiphon serve --live`"
 
 
@@ -66,23 +68,22 @@ class TokenGuard:
     Attributes:
         token: The token, or what gives it; None where there is none: then every request that needs it is refused.
         everything: Whether every request needs it (`--lan`), not only those that change something.
+        page_key: Counts as the token, as long as this server runs: what the owner's browser gets for the secret in the
+            address that it opened; "" for none.
         clock: Seconds.
     """
 
     token: str | Callable[[], str] | None
     everything: bool = False
+    page_key: str = ""
     clock: Callable[[], float] = time.monotonic
     _wrong: dict[str, deque[float]] = field(default_factory=dict)
 
     def check(self, request: HttpRequest, needed: bool) -> None:
-        """Checks a request's token.
+        """Checks a request's token, if the route needs it.
 
         A correct token is accepted even after many wrong ones: otherwise any process of this machine could lock the
         owner out by guessing. The limit only bounds the load, for 128 bits cannot be guessed.
-
-        Args:
-            request: Its head.
-            needed: Whether the route needs the token.
 
         Raises:
             Refusal: 401 without the token, 403 with a wrong one, 429 after `WRONG_GUESSES` of those.
@@ -96,13 +97,18 @@ class TokenGuard:
             raise Refusal(
                 401,
                 "this needs the token: Authorization: Bearer TOKEN (the file `token` in the configuration folder)",
-                (("WWW-Authenticate", 'Bearer realm="antiphon"'),),
+                CHALLENGE,
             )
         token = self.token if isinstance(self.token, str) else self.token()
-        if not hmac.compare_digest(given.strip().encode("latin-1", "replace"), token.encode()):
-            self._slow_down(request.peer)
-            self._count(request.peer)
-            raise Refusal(403, "this is not the token")
+        accepted = [token, self.page_key] if self.page_key else [token]
+        if not any(hmac.compare_digest(given.strip().encode("latin-1", "replace"), one.encode()) for one in accepted):
+            self.wrong(request.peer)
+            raise Refusal(403, "this is not the token", CHALLENGE)
+
+    def wrong(self, peer: str) -> None:
+        """Counts a wrong token of an address; `Refusal` 429 where there were too many before."""
+        self._slow_down(peer)
+        self._count(peer)
 
     def _slow_down(self, peer: str) -> None:
         wrong = self._wrong.get(peer)
@@ -115,7 +121,8 @@ class TokenGuard:
             del self._wrong[peer]
         elif len(wrong) >= WRONG_GUESSES:
             pause = max(1, round(GUESS_SECONDS - (now - wrong[0])))
-            raise Refusal(429, f"too many wrong tokens; try again in {pause} s", (("Retry-After", str(pause)),))
+            reason = f"too many wrong tokens; try again in {pause} s"
+            raise Refusal(429, reason, (*CHALLENGE, ("Retry-After", str(pause))))
 
     def _count(self, peer: str) -> None:
         wrong = self._wrong.pop(peer, None) or deque(maxlen=WRONG_GUESSES)

@@ -27,9 +27,7 @@ RENEW_BEFORE = datetime.timedelta(days=1)
 class Certificate:
     """A certificate on disk.
 
-    Attributes:
-        certificate, key: Paths of the PEM files.
-        fingerprint: SHA-256, for people to compare ("ab:cd:…").
+    `certificate`, `key`: paths of the PEM files; `fingerprint`: SHA-256, for people to compare ("ab:cd:…").
     """
 
     certificate: Path
@@ -41,11 +39,6 @@ def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None
     """Reads the certificate, and creates a new one where it expires within a day, is damaged or lacks an address.
 
     A valid private key is used again, so that clients that pinned it still accept the new certificate.
-
-    Args:
-        folder: The configuration folder.
-        addresses: IP addresses that it must name.
-        now: The present time; a test's own.
 
     Raises:
         FileError: The files cannot be written.
@@ -67,11 +60,7 @@ def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None
 
 
 def tls_context(folder: Path, addresses: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
-    """The server's TLS context with our certificate, and the certificate's fingerprint.
-
-    Args:
-        folder: The configuration folder.
-        addresses: IP addresses that the certificate must name.
+    """The server's TLS context with our certificate, which names `addresses`, and the certificate's fingerprint.
 
     Raises:
         FileError: The certificate cannot be written or used.

@@ -23,10 +23,8 @@ class ValueSubscription:
     ) -> None:
         """Receives nothing before `start`.
 
-        Args:
-            osc: Host and port of control's OSC socket.
-            changed: Called with the address and the arguments of each message.
-            notes: Whether to ask for the notes that are played and scheduled.
+        `changed` is called with the address and the arguments of each message; with `notes` those that are played and
+        scheduled are asked for.
         """
         self._osc, self._changed, self._notes = osc, changed, notes
         self._socket: socket.socket | None = None

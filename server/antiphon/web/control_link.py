@@ -31,9 +31,7 @@ MAX_WAITING = 64
 class About:
     """Facts of a server that do not change while it runs.
 
-    Attributes:
-        methods: Path, arguments and doc of every fixed OSC address.
-        osc_port: The port of OSC.
+    `methods`: path, arguments and doc of every fixed OSC address; `osc_port`: the port of OSC.
     """
 
     methods: tuple[tuple[str, str, str], ...]
@@ -64,9 +62,7 @@ class ControlLink:
     def __init__(self, link: socket.socket, osc: tuple[str, int]) -> None:
         """Sends nothing before `serve` runs.
 
-        Args:
-            link: Web's end of the socket.
-            osc: Host and port of the OSC socket.
+        `link`: web's end of the socket; `osc`: host and port of the OSC socket.
         """
         link.setblocking(False)
         self._link, self.osc = link, osc
@@ -112,10 +108,6 @@ class ControlLink:
 
     def send(self, address: str, *args: Arg) -> None:
         """Sends an OSC message as any client of this machine does, and does not wait for its effect.
-
-        Args:
-            address: The OSC address.
-            args: Its arguments.
 
         Raises:
             WireError: The message cannot be encoded, hands over code, or the socket is full.

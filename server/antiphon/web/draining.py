@@ -11,17 +11,10 @@ TURN_SECONDS = 0.05
 
 
 async def drain(server: HttpServer, seconds: float) -> bool:
-    """Closes the port, and returns once every request is answered and every job done that has begun; or after a time.
+    """Closes the port, and returns once every request is answered and every job done, or after so many seconds.
 
     A connection without a request is closed at once, one with a request after its answer. WebSockets are not waited
-    for.
-
-    Args:
-        server: A server that has started.
-        seconds: The most to wait.
-
-    Returns:
-        Whether nothing was left.
+    for. Returns whether nothing was left.
     """
     connections = server.connections
     connections.close_port()

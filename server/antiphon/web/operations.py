@@ -129,12 +129,7 @@ def operations_of(owner: type) -> list[Operation]:
 
 
 def convert(data: Any, kind: Any, name: str = "the body") -> Any:
-    """Data of JSON, or the texts of a query, as a type of the API.
-
-    Args:
-        data: What was sent.
-        kind: The type.
-        name: What it is, for the message.
+    """Data of JSON, or the texts of a query, as a type of the API; `name` is for the message.
 
     Raises:
         Refusal: 400, it does not fit; the message says where.

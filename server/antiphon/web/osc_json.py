@@ -23,14 +23,7 @@ def check_address(address: str) -> None:
 
 
 def check_message(address: object, args: list[object]) -> tuple[str, list[Arg]]:
-    """Checks a message.
-
-    Args:
-        address: As the client gave it.
-        args: Its arguments.
-
-    Returns:
-        The same, typed.
+    """Checks a message as a client gave it, and gives it typed.
 
     Raises:
         WireError: The address is none, one that answers with a stream, or one that hands a script over; an argument is

@@ -15,6 +15,8 @@ from antiphon.wire.osc import MAX_DATAGRAM, Arg, Message, address_text, decode, 
 PATIENCE = 1.0
 """Seconds that a message's refusal is waited for. One that control has not handled by then is sent all the same."""
 MAX_WAITING = 256
+DONE_SECONDS = 20.0
+"""Seconds that an answer is waited for which comes once something is done; a handler has 30."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,13 +35,11 @@ class OscRefusals:
         self._socket: socket.socket | None = None
         self._sent: deque[_Sent] = deque()
         self._number = random.randrange(2**30)
+        self._asking = asyncio.Lock()
+        self._wanted: tuple[str, str, asyncio.Future[tuple[Arg, ...]]] | None = None
 
     async def send(self, address: str, *args: Arg) -> None:
         """Sends a message as any client of this machine does.
-
-        Args:
-            address: The OSC address.
-            args: Its arguments.
 
         Raises:
             Refusal: Control refuses it: 404 where there is no such address, 422 for its arguments or its moment; 503
@@ -69,6 +69,33 @@ class OscRefusals:
                 self._sent.remove(sent)
         if reason:
             raise Refusal(404 if reason.startswith("there is no ") else 422, f"{address}: {reason}")
+
+    async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
+        """As `send`, but waits for an answer that comes once something is done.
+
+        Args:
+            address: The OSC address.
+            answer: That of the answer.
+            args: The arguments.
+
+        Returns:
+            The answer's arguments.
+
+        Raises:
+            Refusal, WireError: As `send`; 503 without an answer in time.
+        """
+        async with self._asking:
+            done = asyncio.get_running_loop().create_future()
+            self._wanted = address, answer, done
+            try:
+                await self.send(address, *args)
+                async with asyncio.timeout(DONE_SECONDS):
+                    given: tuple[Arg, ...] = await done
+            except TimeoutError:
+                raise Refusal(503, f"{address} has not been answered; try again") from None
+            finally:
+                self._wanted = None
+            return given
 
     async def close(self) -> None:
         """Closes the socket, where one is open."""
@@ -104,10 +131,15 @@ class OscRefusals:
             case b"/fail", (str(address), str(reason), *_):
                 if self._sent and address == address_text(self._sent[0].address.encode()):
                     self._settle(1, reason)
+                elif self._wanted and address == self._wanted[0] and not self._wanted[2].done():
+                    self._wanted[2].set_exception(Refusal(422, f"{address}: {reason}"))
             case b"/pong", (int(number), *_):
                 numbers = [sent.number for sent in self._sent]
                 if number in numbers:
                     self._settle(numbers.index(number) + 1)
+            case address, args:
+                if self._wanted and address == self._wanted[1].encode() and not self._wanted[2].done():
+                    self._wanted[2].set_result(tuple(args))
 
     def _settle(self, count: int, reason: str = "") -> None:
         """Takes the oldest messages as handled; reason: why they are refused, "" where they are not."""

@@ -15,9 +15,16 @@ from antiphon.wire.script_link import LONGEST, pack, unpack
 MESSAGES = 64
 """Messages that are read in one turn of the event loop."""
 IDLE: dict[str, Any] = {
-    "playing": False, "reading": False, "silent": False, "version": 0, "tried": 0, "begins": 0.0, "name": "", "by": "",
+    "playing": False,
+    "reading": False,
+    "silent": False,
+    "version": 0,
+    "tried": 0,
+    "begins": 0.0,
+    "name": "",
+    "by": "",
     "fault": None,
-}  # fmt: skip
+}
 """The state of a performer that has performed nothing."""
 
 
@@ -43,9 +50,7 @@ class PerformerLink:
     def __init__(self, sock: socket.socket | None, feed: Pages) -> None:
         """Reads nothing before `start`.
 
-        Args:
-            sock: To the performer; None where the server evaluates nothing.
-            feed: To the pages.
+        `sock`: to the performer; None where the server evaluates nothing; `feed`: to the pages.
         """
         self._sock, self._feed = sock, feed
         self.state: dict[str, Any] = dict(IDLE)
@@ -71,16 +76,15 @@ class PerformerLink:
             asyncio.get_running_loop().remove_reader(self._sock.fileno())
             self._sock.close()
 
-    def run(self, script: dict[str, Any]) -> None:
-        """Has a script performed from the next bar on, in place of the one that plays.
+    def run(self, script: dict[str, Any], quantum: float) -> None:
+        """Has a script performed in place of the one that plays.
 
-        Args:
-            script: Its text, name and version, and by whom it is sent.
+        `quantum`: beats at whose multiples it begins; 0 for its bars.
 
         Raises:
             Refusal: Nothing is evaluated, or the performer takes no message now.
         """
-        self._send({"do": "run", **script})
+        self._send({"do": "run", "quantum": quantum, **script})
         self.script = script
 
     def stop(self) -> None:

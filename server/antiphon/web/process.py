@@ -45,12 +45,8 @@ STALLED_SECONDS = 10
 def main(argument: str) -> int:
     """Serves until SIGTERM.
 
-    Args:
-        argument: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their
-            shape) and fds (http, control, taps).
-
-    Returns:
-        The exit status.
+    `argument`: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their shape), page
+    (runtime folder and key, or None) and fds (http, control, taps).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
@@ -81,9 +77,17 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
         taps = TapMemory(fds["taps"], TapShape(*given["taps"]))
         scripts = socket.socket(fileno=fds["scripts"]) if "scripts" in fds else None
         http = await serve_http(
-            control, catalog, folder=paths.config(), jobs=paths.data() / "jobs", listener=listener, lan=settings.lan,
-            proxy=settings.proxy, taps=taps, scripts=scripts,
-        )  # fmt: skip
+            control,
+            catalog,
+            folder=paths.config(),
+            jobs=paths.data() / "jobs",
+            listener=listener,
+            lan=settings.lan,
+            proxy=settings.proxy,
+            taps=taps,
+            scripts=scripts,
+            page=given["page"],
+        )
         await add_routes(http, catalog.hooks)
         announcing = await start_announcement(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")

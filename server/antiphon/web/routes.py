@@ -33,7 +33,9 @@ from antiphon.web.control_link import About, ControlLink
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, routes
+from antiphon.web.page.opening import PageOpening
 from antiphon.web.performer_link import PerformerLink
+from antiphon.web.protocol.application import Endpoint
 from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
 
@@ -53,6 +55,7 @@ async def serve_http(
     limits: Limits | None = None,
     taps: TapMemory | None = None,
     scripts: socket.socket | None = None,
+    page: tuple[str, str] | None = None,
 ) -> HttpServer:
     """Starts HTTP on loopback, with `lan` HTTPS on every address, with `proxy` HTTP there.
 
@@ -69,6 +72,7 @@ async def serve_http(
         limits: Limits for clients; None for the defaults of `Limits`.
         taps: Sound of single nodes; without it there is nothing to listen to.
         scripts: The socket to what performs scripts; None where nothing is evaluated.
+        page: The server's runtime folder and the page's key; None where no browser is known without the token.
 
     Returns:
         The server; `.port` is the port it listens on.
@@ -92,14 +96,18 @@ async def serve_http(
         server.proxied = frozenset(name.lower() for name in proxy)
         server.gate.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
     else:
-        server.gate.authorise = TokenGuard(_token_if_any(folder)).check
+        guard = TokenGuard(_token_if_any(folder), page_key=page[1] if page else "")
+        server.gate.authorise = guard.check
+        if page:
+            opening = PageOpening(Path(page[0]), guard)
+            server.routes.add("POST", "/api/page/open", Endpoint(opening.serve, token=False))
     state = ServerRoutes(server, control, catalog)
     server.serve(DocumentRoute(OPERATIONS))
     feed = routes.install(server, control, state.state, taps)
-    guard = CodeGuard(scripts is not None, bool(proxy))
-    LiveRoutes(server, control, PerformerLink(scripts, feed), guard).add()
+    code = CodeGuard(scripts is not None, bool(proxy))
+    LiveRoutes(server, control, PerformerLink(scripts, feed), code).add()
     if jobs is not None:
-        job_routes = JobRoutes(server, catalog, jobs, guard)
+        job_routes = JobRoutes(server, catalog, jobs, code)
         job_routes.start()
         server.closing.append(job_routes.close)
         server.draining.append(job_routes.drain)
@@ -111,14 +119,7 @@ async def serve_http(
 
 
 def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: About) -> None:
-    """Adds OSCQuery and the front page, and reserves their first parts; plugins add their routes later.
-
-    Args:
-        server: The HTTP server.
-        control: Answers requests about the present state.
-        catalog: The processor types there are.
-        about: The fixed OSC addresses and the OSC port.
-    """
+    """Adds OSCQuery and the front page, and reserves their first parts; plugins add their routes later."""
     methods = tuple(query.method(path, args, doc) for path, args, doc in about.methods)
 
     async def tree(request: HttpRequest) -> Response:

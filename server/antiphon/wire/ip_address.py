@@ -14,13 +14,7 @@ def own_machine(host: str) -> bool:
 
 
 def plain_ip(text: str) -> str:
-    """One machine's address in its usual form.
-
-    Args:
-        text: An IPv4 or IPv6 address; IPv4 mapped into IPv6 becomes IPv4.
-
-    Returns:
-        The address, "192.168.1.20".
+    """One machine's address in its usual form, "192.168.1.20"; IPv4 mapped into IPv6 becomes IPv4.
 
     Raises:
         ValueError: It is no address, or one that names many machines.

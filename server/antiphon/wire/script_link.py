@@ -1,6 +1,6 @@
 """The messages between the web process and the performer, over a socket that preserves message boundaries.
 
-Each is one JSON object. Web sends `{"do": "run", "version", "name", "by", "text"}`, `{"do": "stop"}` and
+Each is one JSON object. Web sends `{"do": "run", "version", "name", "by", "text", "quantum"}`, `{"do": "stop"}` and
 `{"do": "state"}`. The performer sends `{"state": …}` when something of it changed and when it is asked, `{"steps": …,
 "dropped": …}` for what is played next, and `{"said": …}` for what a script prints.
 """
@@ -18,6 +18,8 @@ LONGEST_SCRIPT = 100_000
 """Bytes of a script that comes from a page, as UTF-8."""
 MAX_VERSION = 2**53 - 1
 """Largest number of a version: the largest whole number that JavaScript holds exactly."""
+MOST_QUANTUM = 4096.0
+"""Beats at whose multiples a version begins, at most."""
 MOST_STEPS = 128
 """Steps of a message."""
 

@@ -44,9 +44,7 @@ class Topic(StrEnum):
 class WebRequest:
     """A request from web to control.
 
-    Attributes:
-        number: Below `MAX_NUMBER`; repeated by the answer.
-        ip: Of the machine to approve or forget, else "".
+    `number`: below `MAX_NUMBER`; repeated by the answer; `ip`: of the machine to approve or forget, else "".
     """
 
     number: int
@@ -91,10 +89,7 @@ class Assembly:
         self._size = 0
 
     def add(self, message: bytes) -> Any:
-        """Takes a message.
-
-        Returns:
-            The whole answer, decoded, with its last part; None before.
+        """Takes a message; the whole answer, decoded, with its last part, and None before.
 
         Raises:
             WireError: It is no part, or the answer is too long.

@@ -58,7 +58,7 @@ class WorkerWord(IntEnum):
     BLAMED = 3  # E: the generation whose answer could not be played
     WAITING = 4  # E: 1 while the engine waits for the answer eventfd
     CHANGES = 5  # E: when slots were last opened, closed or given a new epoch
-    EXPRESS_WRITE = 6  # control: low-latency events sent to it
+    DIRECT_WRITE = 6  # control: low-latency events sent to it
     STATE = 8  # Z
     PID = 9  # Z
     GENERATION = 10  # Z: of the process
@@ -73,7 +73,7 @@ class WorkerWord(IntEnum):
     CUDA = 28  # W: 1 on a GPU
     HOP_NS = 29  # W: smoothed time of a hop in use
     TAKES = 30  # W: 1 if it takes low-latency events
-    EXPRESS_READ = 31  # W: low-latency events read
+    DIRECT_READ = 31  # W: low-latency events read
     OWN = 40  # W: the first of OWN_WORDS
 
 
@@ -92,10 +92,10 @@ class SlotWord(IntEnum):
     SEEN = 10  # W: the epoch of CURSOR
 
 
-EXPRESS = 256
-EXPRESS_BYTES = 40
+DIRECT = 256
+DIRECT_BYTES = 40
 """Most low-latency events queued for a worker, and bytes of each."""
-_PER_WORKER = EXPRESS * EXPRESS_BYTES + (
+_PER_WORKER = DIRECT * DIRECT_BYTES + (
     _WORDS * 8 + MAX_SPEC_BYTES + _TEXT + MAX_SLOTS * (_SLOT_WORDS * 8 + _CONFIG) + 2 * MAX_SLOTS * MAX_DEPTH * 8
 )
 _HEADER = 4096
@@ -132,9 +132,11 @@ class Bells:
             return fd
 
         return Bells(
-            bell(), tuple(bell() for _ in range(MAX_KINDS)),
-            tuple(bell(0) for _ in range(MAX_WORKERS)), tuple(bell() for _ in range(MAX_WORKERS)),
-        )  # fmt: skip
+            bell(),
+            tuple(bell() for _ in range(MAX_KINDS)),
+            tuple(bell(0) for _ in range(MAX_WORKERS)),
+            tuple(bell() for _ in range(MAX_WORKERS)),
+        )
 
     def fds(self) -> tuple[int, ...]:
         """All descriptors, for `of`."""
@@ -162,7 +164,7 @@ class WorkerEntry:
         slot_words: The same as a flat memoryview.
         tags_in: Tags of the input hops, `MAX_DEPTH` for each slot; see `tag`.
         tags_out: Tags of the output hops.
-        express: Ring of low-latency events, as bytes.
+        direct: Ring of low-latency events, as bytes.
     """
 
     def __init__(self, arena: Arena, number: int) -> None:
@@ -183,7 +185,7 @@ class WorkerEntry:
         self._configs = take(MAX_SLOTS * _CONFIG)
         tags = MAX_SLOTS * MAX_DEPTH * 8
         self.tags_in, self.tags_out = take(tags).cast("q"), take(tags).cast("q")
-        self.express = take(EXPRESS * EXPRESS_BYTES)
+        self.direct = take(DIRECT * DIRECT_BYTES)
 
     @property
     def state(self) -> State:

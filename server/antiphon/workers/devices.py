@@ -39,11 +39,9 @@ def installed_torch() -> TorchBuild | None:
 
 
 def resolve(asked: str, dev: Path = _DEV) -> Device:
-    """Chooses the device. It does not test the card: only the worker can.
+    """Chooses the device: "cpu", "cuda", or "auto" for cuda where torch is a CUDA build and there is an NVIDIA card.
 
-    Args:
-        asked: "cpu", "cuda", or "auto" for cuda where torch is a CUDA build and there is an NVIDIA card.
-        dev: The folder of device nodes.
+    It does not test the card: only the worker can. `dev` is the folder of device nodes.
 
     Raises:
         WorkerError: `asked` is none of these, or it is "cuda" and torch or a card is missing.

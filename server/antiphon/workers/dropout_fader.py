@@ -129,8 +129,9 @@ class DropoutFader:
         share = self._share
         share.fill(1.0)
         for curve, done, count, near in (
-            (self._rising, self._rise, risen, self._is), (self._falling, self._gone, fallen, self._was),
-        ):  # fmt: skip
+            (self._rising, self._rise, risen, self._is),
+            (self._falling, self._gone, fallen, self._was),
+        ):
             gains, part = self._gains(curve, done, count), self._part[0, :count]
             np.multiply(gains, gains, out=part)
             np.multiply(part, 1.0 - near * near, out=part)
@@ -138,8 +139,9 @@ class DropoutFader:
         np.maximum(share, 0.0, out=share)
         np.sqrt(share, out=share)
         for curve, done, count, more in (
-            (self._rising, self._rise, risen, -self._is), (self._falling, self._gone, fallen, self._held - self._was),
-        ):  # fmt: skip
+            (self._rising, self._rise, risen, -self._is),
+            (self._falling, self._gone, fallen, self._held - self._was),
+        ):
             part = np.multiply(self._gains(curve, done, count), more, out=self._part[0, :count])
             np.add(share[:count], part, out=share[:count])
         if there:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from antiphon.contract.processor import EVENT_KINDS, Event
-from antiphon.workers.arena import EXPRESS, EXPRESS_BYTES, Arena, SlotWord, State, WorkerEntry, WorkerWord
+from antiphon.workers.arena import DIRECT, DIRECT_BYTES, Arena, SlotWord, State, WorkerEntry, WorkerWord
 
 _RECORD = struct.Struct("<qqiiiid")
 _SERIALS = 0xFFFFF0
@@ -26,7 +26,7 @@ BACK_NS = 1_000_000_000
 """Time for which a node's events use the engine's path after one that had to: later events must not overtake it."""
 
 
-class Express:
+class EventWriter:
     """Control's end of the rings: sends events to workers."""
 
     def __init__(self, arena: Arena, wakes: Sequence[int]) -> None:
@@ -35,17 +35,9 @@ class Express:
         self._back: dict[int, int] = {}
 
     def send(self, node: int, kind: str, number: int, value: float, channel: int) -> int:
-        """Sends an event to a node's worker.
+        """Sends an event, as `processor.Event`, to a node's worker, and gives its serial.
 
-        Args:
-            node: The node's number in the engine.
-            kind: Kind of event, as in `processor.Event`.
-            number: Note or controller.
-            value: Velocity or value.
-            channel: MIDI channel.
-
-        Returns:
-            The event's serial; 0 when it was not sent because the node has no such path, or cannot use it now.
+        0 when it was not sent because the node has no such path, or cannot use it now.
         """
         for entry in self._entries:
             words = entry.words
@@ -61,21 +53,21 @@ class Express:
                 serial = self._push(entry, int(matching[0]), kind, number, value, channel)
                 if serial:
                     return serial
-            if len(self._back) > EXPRESS:
+            if len(self._back) > DIRECT:
                 self._back = {n: until for n, until in self._back.items() if until > now}
             self._back[node] = now + BACK_NS
             return 0
         return 0
 
     def _push(self, entry: WorkerEntry, slot: int, kind: str, number: int, value: float, channel: int) -> int:
-        words, at = entry.words, entry.words[WorkerWord.EXPRESS_WRITE]
+        words, at = entry.words, entry.words[WorkerWord.DIRECT_WRITE]
         stream = entry.slot(slot, SlotWord.OPEN)
-        if entry.slot(slot, SlotWord.READY) != stream or at - words[WorkerWord.EXPRESS_READ] >= EXPRESS:
+        if entry.slot(slot, SlotWord.READY) != stream or at - words[WorkerWord.DIRECT_READ] >= DIRECT:
             return 0
         serial = at % _SERIALS + FIRST
-        place = at % EXPRESS * EXPRESS_BYTES
-        _RECORD.pack_into(entry.express, place, serial, stream, slot, EVENT_KINDS.index(kind), number, channel, value)
-        words[WorkerWord.EXPRESS_WRITE] = at + 1
+        place = at % DIRECT * DIRECT_BYTES
+        _RECORD.pack_into(entry.direct, place, serial, stream, slot, EVENT_KINDS.index(kind), number, channel, value)
+        words[WorkerWord.DIRECT_WRITE] = at + 1
         os.eventfd_write(self._wakes[entry.number], 1)
         return serial
 
@@ -84,16 +76,16 @@ class EventReader:
     """The worker's end. It skips events that were sent to the previous process."""
 
     def __init__(self, entry: WorkerEntry) -> None:
-        self._words, self._data = entry.words, entry.express
-        self._words[WorkerWord.EXPRESS_READ] = self._words[WorkerWord.EXPRESS_WRITE]
+        self._words, self._data = entry.words, entry.direct
+        self._words[WorkerWord.DIRECT_READ] = self._words[WorkerWord.DIRECT_WRITE]
 
     def drain(self) -> Iterator[tuple[int, int, Event]]:
         """Removes and yields the events as (slot, serial of its stream, event), oldest first."""
         words = self._words
-        at = words[WorkerWord.EXPRESS_READ]
-        while at < words[WorkerWord.EXPRESS_WRITE]:
-            place = at % EXPRESS * EXPRESS_BYTES
+        at = words[WorkerWord.DIRECT_READ]
+        while at < words[WorkerWord.DIRECT_WRITE]:
+            place = at % DIRECT * DIRECT_BYTES
             serial, stream, slot, kind, number, channel, value = _RECORD.unpack_from(self._data, place)
             at += 1
-            words[WorkerWord.EXPRESS_READ] = at
+            words[WorkerWord.DIRECT_READ] = at
             yield slot, stream, Event(EVENT_KINDS[kind], 0, number, value, channel, 0, True, serial)

@@ -150,7 +150,7 @@ def say_instead(log: logging.Logger, text: str) -> None:
         log: The plugin's logger.
         text: The sentence.
     """
-    if not pool.only_tried() and (log.name, text) not in _SAID:
+    if not pool.workers_disabled() and (log.name, text) not in _SAID:
         _SAID.add((log.name, text))
         log.warning("%s", text)
 

@@ -70,10 +70,7 @@ class Pool:
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
         """Opens a stream through a slot of a worker like `spec`, which is started if needed and may not be ready yet.
 
-        Args:
-            spec: The worker.
-            config: The stream's text for `Stepper.open`.
-            node: Number of the stream's node.
+        `config` is the stream's text for `Stepper.open`.
 
         Raises:
             WorkerError: The spec is too large.
@@ -301,14 +298,14 @@ class PoolContext:
 
     Attributes:
         pool: The pool, once there is one.
-        absent: Only checks are made: there is no pool.
+        disabled: Only checks are made: there is no pool.
         weighed: Then the device that models will run on, where the cost of a processor is measured.
         replaying: A worker's end raises no error.
         asked: Device of the lockstep pool: "auto", "cpu" or "cuda".
     """
 
     pool: Pool | None = None
-    absent: bool = False
+    disabled: bool = False
     weighed: Device | None = None
     replaying: bool = False
     asked: str = "auto"
@@ -344,7 +341,7 @@ def current() -> Pool | None:
     Raises:
         WorkerError: The system is not Linux.
     """
-    if _context.absent:
+    if _context.disabled:
         return None
     if _context.pool is None:
         if sys.platform != "linux":
@@ -353,13 +350,13 @@ def current() -> Pool | None:
     return _context.pool
 
 
-def only_tried() -> bool:
-    """Whether this call is within `absent`."""
-    return _context.absent
+def workers_disabled() -> bool:
+    """Whether this call is within `without_workers`."""
+    return _context.disabled
 
 
 @contextlib.contextmanager
-def absent(device: Device | None = None) -> Iterator[None]:
+def without_workers(device: Device | None = None) -> Iterator[None]:
     """Makes `current_pool` give None within a `with` block, as where a processor is only checked.
 
     Args:
@@ -369,12 +366,12 @@ def absent(device: Device | None = None) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    before = _context.absent, _context.weighed
-    _context.absent, _context.weighed = True, device
+    before = _context.disabled, _context.weighed
+    _context.disabled, _context.weighed = True, device
     try:
         yield
     finally:
-        _context.absent, _context.weighed = before
+        _context.disabled, _context.weighed = before
 
 
 def own_device() -> Device | None:

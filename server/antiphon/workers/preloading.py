@@ -13,11 +13,7 @@ milliseconds; Python's default is 5 ms."""
 
 
 class Preloading:
-    """One piece of work at a time, in a thread of its own.
-
-    Args:
-        notify: Called in that thread when the work has ended.
-    """
+    """One piece of work at a time, in a thread of its own. `notify`: called in that thread when the work has ended."""
 
     def __init__(self, notify: Callable[[], None]) -> None:
         self._notify = notify
@@ -25,14 +21,9 @@ class Preloading:
         self._ended = ""
 
     def ended(self, name: str, work: Callable[[], None]) -> bool:
-        """Begins the work, unless it or other work is running.
+        """Begins the work, unless it or other work is running; whether this work was the last that ended.
 
-        Args:
-            name: Name of the work.
-            work: Called in the thread. An error ends it: the caller, who does what is missing itself, meets it again.
-
-        Returns:
-            Whether this work was the last that ended.
+        An error in its thread ends it: the caller, who does what is missing itself, meets it again.
         """
         if self._running or self._ended == name:
             return not self._running

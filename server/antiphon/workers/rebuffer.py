@@ -50,9 +50,14 @@ class Rebuffer:
     """
 
     def __init__(
-        self, hop: int, lead: int, inputs: int, outputs: int,
-        post: Callable[[int, Samples], None], load: Callable[[int, Samples], None],
-    ) -> None:  # fmt: skip
+        self,
+        hop: int,
+        lead: int,
+        inputs: int,
+        outputs: int,
+        post: Callable[[int, Samples], None],
+        load: Callable[[int, Samples], None],
+    ) -> None:
         self.hop, self.lead = hop, lead
         self._in: Samples = np.zeros((inputs, hop), np.float32)
         self._out: Samples = np.zeros((outputs, hop), np.float32)

@@ -118,9 +118,11 @@ class Stream:
             if not wait or not self._pool.revived(self):
                 return HopStart.NO_WORKER
         if not self._broken and self._born == self._words[WorkerWord.GENERATION]:
-            behind = hop - self._first if self.entry.slot(self.slot, SlotWord.SEEN) != self._epoch else (
-                hop - self.entry.slot(self.slot, SlotWord.CURSOR)
-            )  # fmt: skip
+            behind = (
+                hop - self._first
+                if self.entry.slot(self.slot, SlotWord.SEEN) != self._epoch
+                else (hop - self.entry.slot(self.slot, SlotWord.CURSOR))
+            )
             if hop == self._posted and behind < self._depth:
                 return HopStart.CONTINUES
         if self._pool.lockstep and not self._finished() and not (wait and self._pool.revived(self)):

@@ -39,13 +39,7 @@ class WorkerFault(Exception):
 def run(arena: Arena, number: int, bells: Bells) -> int:
     """Main function of a worker process, after the fork.
 
-    Args:
-        arena: Shared memory of the workers.
-        number: The worker's entry.
-        bells: Eventfds of the workers.
-
-    Returns:
-        Exit status: `AWAY`, `REFUSED` or `FAULT`; the reason is in the entry.
+    Exit status: `AWAY`, `REFUSED` or `FAULT`; the reason is in the entry.
     """
     entry = arena.entries[number]
     spec = entry.spec()
@@ -273,10 +267,13 @@ def _cap_memory(megabytes: int) -> None:
     if sys.platform != "linux":
         return
     inherited = next(
-        (int(line.split()[1]) << 10 for line in Path("/proc/self/status").read_text().splitlines()
-         if line.startswith("VmData:")),
+        (
+            int(line.split()[1]) << 10
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("VmData:")
+        ),
         0,
-    )  # fmt: skip
+    )
     most = inherited + (megabytes << 20)
     with contextlib.suppress(ValueError, OSError):  # a lower hard limit stands already
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -270,14 +270,10 @@ class Zygote:
 
 
 def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: int = -1) -> int:
-    """Starts a zygote for a server; returns its pid. If the server crashes it keeps running, until the next ends it.
+    """Starts a zygote for a server; returns its pid.
 
-    Args:
-        kind: Of its workers.
-        arena: The workers' memory.
-        bells: Descriptors that wake them.
-        imports: The module that it imports, where no worker of its kind is wanted yet.
-        lifeline: Reading end of a pipe, whose end ends it.
+    If the server crashes it keeps running, until the next ends it. It imports `imports` where no worker of its kind is
+    wanted yet; the end of the pipe `lifeline` ends it.
     """
     fds = bells.fds()
     arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline, "imports": imports}

@@ -59,20 +59,12 @@ def softmax(logits: F32 | F64, temperature: float = 1.0) -> F64:
 
 
 def calibration_error(confidence: F64, right: NDArray[np.bool_], bins: int = BINS) -> float:
-    """The mean distance between confidence and accuracy over bins of confidence, weighted by their clips.
+    """The mean distance between confidence `[n]` and accuracy over bins of confidence, weighted by their clips.
 
-    Args:
-        confidence: float `[n]`, 0 to 1.
-        right: bool `[n]`.
-        bins: Bins of equal width.
-
-    Returns:
-        0 for a classifier that is right as often as it says.
+    0 for a classifier that is right as often as it says.
     """
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(confidence[place == n].sum() - right[place == n].sum()) for n in range(bins)
-    ]  # fmt: skip
+    gaps = [abs(confidence[place == n].sum() - right[place == n].sum()) for n in range(bins)]
     return float(np.sum(gaps) / max(1, len(confidence)))
 
 
@@ -85,16 +77,9 @@ def best_temperature(logits: F32, targets: NDArray[np.integer]) -> float:
 
 
 def calibrated(known: F32, targets: NDArray[np.integer], strange: F32, other: int) -> Calibration:
-    """Chooses temperature and threshold.
+    """Chooses temperature and threshold, which keeps `KEPT` of the known songs, by float32 `[clips, labels]`.
 
-    Args:
-        known: float32 `[clips, labels]`, logits of clips of known labels.
-        targets: int `[clips]`.
-        strange: float32 `[clips, labels]`, logits of clips of no known label.
-        other: The label of what is no song: its clips do not count for the threshold.
-
-    Returns:
-        The threshold keeps `KEPT` of the known songs.
+    Clips of the label `other`, what is no song, do not count for the threshold.
     """
     temperature = best_temperature(known, targets)
     sure = softmax(known, temperature)

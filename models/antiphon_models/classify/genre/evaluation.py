@@ -43,9 +43,7 @@ OURS, PEER, MAJORITY = "genre", "MFCC, logistic regression", "most frequent"
 class GenreAnswer:
     """Answer of a system for a sound.
 
-    Attributes:
-        probabilities: float64 `[labels]`.
-        unknown: Whether it is none of the genres.
+    `probabilities`: float64 `[labels]`; `unknown`: whether it is none of the genres.
     """
 
     probabilities: F64
@@ -101,8 +99,10 @@ class GenreEvaluation(Evaluation):
 def _systems(ask: EvaluationRequest) -> Mapping[str, Answer]:
     equal = GenreAnswer(np.full(len(LABELS), 1.0 / len(LABELS)), False)
     found: dict[str, Callable[[], Answer]] = {
-        MAJORITY: lambda: lambda sound: equal, PEER: lambda: mfcc_regression(ask), OURS: lambda: by_command,
-    }  # fmt: skip
+        MAJORITY: lambda: lambda sound: equal,
+        PEER: lambda: mfcc_regression(ask),
+        OURS: lambda: by_command,
+    }
     return {name: make() for name, make in found.items() if ask.wants(name)}
 
 
@@ -157,11 +157,7 @@ def excerpt_logits(logits: Callable[[F32], F32], mel: NDArray[np.floating]) -> F
 
 
 class Tally:
-    """The figures of a system, song by song, and those that many songs have together.
-
-    Args:
-        name: The system's.
-    """
+    """The figures of a system, song by song, and those that many songs have together. `name`: the system's."""
 
     def __init__(self, name: str) -> None:
         self._name = name

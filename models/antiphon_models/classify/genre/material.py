@@ -25,10 +25,10 @@ from antiphon_models.classify.genre.notes import NoteBank, bank
 from antiphon_models.classify.genre.others import other_sounds, sketched_others
 from antiphon_models.classify.genre.sketches import sketched
 from antiphon_models.classify.genre.sources import SPLITS, rendered
-from antiphon_models.material.composer.genres import GENRES
+from antiphon_models.material.composer.genres import GENRES, STRANGERS
 from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import compose
-from antiphon_models.material.composer.strangers import INVENTED, STRANGERS
+from antiphon_models.material.composer.strangers import INVENTED
 from antiphon_models.material.degradation import degraded
 
 F32 = NDArray[np.float32]
@@ -91,13 +91,7 @@ def plans(split: str) -> list[ClipPlan]:
 
 
 def songs(plan: ClipPlan, seed: int, most: int | None = None) -> Iterator[tuple[F32, int, np.random.Generator]]:
-    """The songs of a plan as sound: mono at `MEL.rate`, of `LASTS`, the number of each, and what draws the rest.
-
-    Args:
-        plan: Which.
-        seed: Of the whole material.
-        most: Songs; None for `SONGS`.
-    """
+    """The songs of a plan as sound: mono at `MEL.rate`, of `LASTS`, the number of each, and what draws the rest."""
     lasts, count = LASTS[plan.split], min(SONGS[plan.split], most or SONGS[plan.split])
     key = zlib.crc32(f"{plan.source} {plan.label}".encode())
     rngs = [np.random.default_rng([seed, key, _FIRST[plan.split] + place]) for place in range(count)]
@@ -147,34 +141,17 @@ class GenreClips:
 
 
 def material(folder: Path, split: str, seed: int, say: Say, most: int | None = None) -> GenreClips:
-    """The clips of a split, as "choose", made where there are none.
-
-    Args:
-        folder: Of the files.
-        split: Which.
-        seed: Of the material.
-        say: Takes one line.
-        most: Songs of a plan; None for `SONGS`.
-    """
+    """The clips of a split, as "choose", made where there are none; `most` None is `SONGS`."""
     known, strange = ([p for p in plans(split) if (p.target >= 0) == own] for own in (True, False))
-    return GenreClips(*(
-        played_clips(folder, some, seed, say, kind, most) for kind in ("", "-whole") for some in (known, strange)
-    ))  # fmt: skip
+    return GenreClips(
+        *(played_clips(folder, some, seed, say, kind, most) for kind in ("", "-whole") for some in (known, strange))
+    )
 
 
 def played_clips(
     folder: Path, every: Sequence[ClipPlan], seed: int, say: Say, kind: str = "", most: int | None = None
 ) -> LabeledClips:
-    """The clips of some plans, made where there are none.
-
-    Args:
-        folder: Of the files.
-        every: The plans.
-        seed: Of the material.
-        say: Takes one line.
-        kind: "-whole" for clips of whole songs.
-        most: Songs of a plan; None for `SONGS`.
-    """
+    """The clips of some plans, made where there are none; `kind` is "-whole" for clips of whole songs."""
     for wait in (False, True):
         for plan in every:
             make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed, most=most), say, wait=wait)
@@ -231,19 +208,14 @@ class FitFeatures:
 
 
 def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
-    """The features of songs and other sounds, played and sketched, made where there are none.
-
-    Args:
-        folder: Of the files.
-        seed: Of the songs that are played.
-        say: Takes one line.
-    """
+    """The features of songs and other sounds, played and sketched, made where there are none."""
     banks = [bank(folder, source, say) for source in SPLITS["fit"]]
     labels = [*LABELS, INVENTED]
     wanted = [
         (folder / f"sketches-{label.replace(' ', '-')}-{chunk}.npz", place, chunk)
-        for chunk in range(CHUNKS) for place, label in enumerate(labels)
-    ]  # fmt: skip
+        for chunk in range(CHUNKS)
+        for place, label in enumerate(labels)
+    ]
     every = plans("fit")
     for wait in (False, True):
         for plan in every:
@@ -263,8 +235,9 @@ def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
 def _play_to_fit(plan: ClipPlan, path: Path, *, seed: int) -> None:
     mel = [
         clips.spectrogram(degraded(cut, rng, MEL.rate))[:FRAMES]
-        for whole, _, rng in songs(plan, seed) for cut in cuts(whole, CUTS["fit"])
-    ]  # fmt: skip
+        for whole, _, rng in songs(plan, seed)
+        for cut in cuts(whole, CUTS["fit"])
+    ]
     _write(path, np.stack(mel))
 
 
@@ -301,6 +274,7 @@ def make(path: Path, write: Callable[[Path], None], say: Say, *, wait: bool) -> 
 def joined(parts: list[LabeledClips]) -> LabeledClips:
     """Clips one after the other."""
     return LabeledClips(
-        np.concatenate([part.mel for part in parts]), np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.mel for part in parts]),
+        np.concatenate([part.targets for part in parts]),
         np.concatenate([part.groups for part in parts]),
-    )  # fmt: skip
+    )

@@ -29,21 +29,19 @@ VOICES = {
 }
 """Of espeak-ng by split, none in two of them."""
 _WORDS = (
-    "the weather will be fair today and colder in the north", "she counted the boxes twice before the train arrived",
-    "a report on the state of roads was read to the council", "please call again after nine and ask for the manager",
-    "every window of the old house looks towards the harbour", "numbers one to ten are written on the back of the card",
-)  # fmt: skip
+    "the weather will be fair today and colder in the north",
+    "she counted the boxes twice before the train arrived",
+    "a report on the state of roads was read to the council",
+    "please call again after nine and ask for the manager",
+    "every window of the old house looks towards the harbour",
+    "numbers one to ten are written on the back of the card",
+)
 
 
 def other_sounds(places: Sequence[int], source: str, split: str, seconds: float, rngs: Sequence[Rng]) -> Iterator[F32]:
     """Sounds of `seconds` or more, at `MEL.rate`: in turn speech, noise, and two times one instrument alone.
 
-    Args:
-        places: Places of each which in turn it is.
-        source: That plays instruments.
-        split: Whose voices speak.
-        seconds: How long.
-        rngs: Draw them, one each.
+    `places` says which in turn each is.
     """
     alone = {place: _alone(rng, seconds) for place, rng in zip(places, rngs, strict=True) if place % 4 > 1}
     played = rendered(list(alone.values()), source, MEL.rate, places[0]) if alone else iter(())
@@ -116,10 +114,9 @@ def babble(count: int, rng: Rng) -> F32:
 
 
 def sketched_others(numbers: Sequence[int], banks: Sequence[NoteBank]) -> F32:
-    """Excerpts of what is no song, made without any program: in turn babble, noise, and two times a part alone.
+    """Excerpts, float32 `[EXCERPTS * numbers, FRAMES, bands]` in dB, of what is no song, made without any program.
 
-    Returns:
-        float32 `[EXCERPTS * numbers, FRAMES, bands]` in dB.
+    In turn babble, noise, and two times a part alone.
     """
     found: list[F32] = []
     length = round(6.1 * MEL.rate)

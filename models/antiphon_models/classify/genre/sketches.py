@@ -56,15 +56,9 @@ def sine_powers() -> F64:
 
 
 def sketch(song: ComposedSong, rng: Rng, banks: Sequence[NoteBank] = ()) -> F32:
-    """A spectrogram of a song, as `clips.spectrogram` would have it of its sound.
+    """A spectrogram `[frames, bands]` in dB of a song, as `clips.spectrogram` would have it of its sound.
 
-    Args:
-        song: It.
-        rng: Draws timbres, and which bank plays each part.
-        banks: Notes of soundfonts; without any, or now and then, a part has a computed timbre.
-
-    Returns:
-        float32 `[frames, bands]` in dB.
+    Without banks of notes, or now and then, a part has a computed timbre.
     """
     frames = round(max(note.end for note in song.notes) * FRAMES_A_SECOND) + 20
     whole = np.zeros((frames, sine_powers().shape[1]), np.float32)
@@ -93,15 +87,9 @@ def sketch(song: ComposedSong, rng: Rng, banks: Sequence[NoteBank] = ()) -> F32:
 def add_from_bank(
     whole: F32, notes: Sequence[ComposedNote], bank: NoteBank, program: int, level: F32, exponent: float
 ) -> None:
-    """Adds notes of a bank to a spectrogram.
+    """Adds notes of a part by a bank to a spectrogram of power, float32 `[frames, bands]`, in place.
 
-    Args:
-        whole: float32 `[frames, bands]`, power; is changed.
-        notes: Notes of one part.
-        bank: That plays them.
-        program: Of the part; of drums their kit.
-        level: Power by band, `[bands]`.
-        exponent: Exponent of the power over the velocity.
+    `level` is power by band, `exponent` that of the power over the velocity; for drums `program` is their kit.
     """
     for note in notes:
         gain = level * (note.velocity / VELOCITY) ** exponent
@@ -199,16 +187,10 @@ def degraded_sketch(mel: F32, rng: Rng) -> F32:
 
 
 def sketched(rules: GenreRules | None, key: int, numbers: Sequence[int], banks: Sequence[NoteBank]) -> F32:
-    """Excerpts of sketched songs of a genre, degraded.
+    """Excerpts `[EXCERPTS * numbers, FRAMES, bands]` in dB of sketched songs of a genre, degraded.
 
-    Args:
-        rules: The genre; None for songs that are each of a genre of its own that is invented.
-        key: Key of the genre, on which the draws depend.
-        numbers: Numbers of the songs, `EXCERPTS` excerpts each.
-        banks: That play every other song; the timbres of the others are computed.
-
-    Returns:
-        float32 `[EXCERPTS * numbers, FRAMES, bands]` in dB.
+    `rules` None stands for songs that are each of a genre of its own that is invented. `banks` play every other song;
+    the timbres of the others are computed.
     """
     found = []
     for number in numbers:

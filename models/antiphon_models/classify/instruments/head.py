@@ -110,6 +110,10 @@ class InstrumentsHeadRecipe(InstrumentsRecipe):
             for mel in (clip.astype(np.float32) for clip in self.valid.mel)
         ]
         part = path.with_suffix(".part.npz")
-        np.savez(part, features=torch.cat(features).numpy(), targets=torch.cat(targets).numpy(),
-                 chosen_on=torch.stack(chosen_on).float().numpy())  # fmt: skip
+        np.savez(
+            part,
+            features=torch.cat(features).numpy(),
+            targets=torch.cat(targets).numpy(),
+            chosen_on=torch.stack(chosen_on).float().numpy(),
+        )
         part.replace(path)

@@ -28,7 +28,7 @@ from antiphon_models.classify.instruments.sounds import (
     played,
     programs,
     voice,
-)  # fmt: skip
+)
 from antiphon_models.classify.instruments.takes import SECONDS
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.material.sounds import mono
@@ -76,7 +76,7 @@ def training_sounds(data: Path, rng: Rng) -> list[FamilySound]:
     found += [
         FamilySound("distorted guitar", driven(guitars[rng.integers(len(guitars))].sound, rng), 9001)
         for _ in range(DISTORTED)
-    ]  # fmt: skip
+    ]
     for groove in drums_of_recordings(data / "sonicpi", lambda number: number % 4 != 0):
         found += [FamilySound("drums", groove(rng), 9002) for _ in range(RECORDED_DRUMS)]
     found += [FamilySound(NONE, sound, 9003) for sound in surroundings(data / "esc10", "12")]
@@ -86,20 +86,16 @@ def training_sounds(data: Path, rng: Rng) -> list[FamilySound]:
 def further_takes(rng: Rng) -> list[FamilySound]:
     """More takes of all trained players; of their voices none but choirs, which take the least time."""
     return [
-        sound for number, player in enumerate(TRAINED_PLAYERS)
+        sound
+        for number, player in enumerate(TRAINED_PLAYERS)
         for sound in sounds_of(player, FURTHER[player.name], "trained", 1000 * number, rng)
-    ]  # fmt: skip
+    ]
 
 
 def sounds_of(player: TakePlayer, count: int, which: str, group: int, rng: Rng) -> list[FamilySound]:
     """So many takes of each family by a player, its programs in turn; fewer where some are silent.
 
-    Args:
-        player: What plays them.
-        count: Count of each family.
-        which: "trained" or "held" programs; of a family without held ones the trained.
-        group: Added to the program's number.
-        rng: Random seed.
+    `which`: "trained" or "held" programs; of a family without held ones the trained.
     """
     wanted: list[tuple[str, int | None]] = []
     for family in LABELS:
@@ -189,9 +185,11 @@ def chosen_clips(which: str, rng: Rng) -> Iterator[Clip]:
     """
     each = CHOSEN_SOLOS // len(TRAINED_PLAYERS)
     sounds = [
-        sound for number, player in enumerate(TRAINED_PLAYERS)
-        for sound in sounds_of(player, each, which, 1000 * number, rng) if sound.family != "voice"
-    ]  # fmt: skip
+        sound
+        for number, player in enumerate(TRAINED_PLAYERS)
+        for sound in sounds_of(player, each, which, 1000 * number, rng)
+        if sound.family != "voice"
+    ]
     sounds += [FamilySound("voice", voice(VALID_VOICES, rng), 9000) for _ in range(CHOSEN_SOLOS)]
     yield from ((mel, truth, 1) for mel, truth, _ in solo_clips(sounds, rng))
     yield from mix_clips(sounds, CHOSEN_MIXES, rng)

@@ -37,15 +37,7 @@ def gains(count: int, rng: Rng) -> NDArray[np.float64]:
 
 
 def mixed(parts: Sequence[tuple[str, F32]], rng: Rng) -> tuple[F32, list[str]]:
-    """Sounds of families at random levels.
-
-    Args:
-        parts: Label and sound, all of one length.
-        rng: Random seed of the levels.
-
-    Returns:
-        The mix, and the labels of the families in it at `COUNTS_ABOVE` or more.
-    """
+    """A mix of families' (label, sound) at random levels, and the labels at `COUNTS_ABOVE` or more in it."""
     levels = gains(len(parts), rng)
     scaled = {
         label: np.sqrt(level / (np.mean(sound**2) + 1e-12)) * sound

@@ -106,9 +106,10 @@ class InstrumentsRecipe(ClassifierRecipe):
         present = thresholds.probabilities(logits, self._chosen) >= np.array(self._chosen["thresholds"])
         right = (logits[alone].argmax(axis=1) == truth[alone].argmax(axis=1)).mean()
         return {
-            **super().validate(network), "alone": float(right),
+            **super().validate(network),
+            "alone": float(right),
             "mixes": thresholds.macro_f1(present[~alone], truth[~alone]),
-        }  # fmt: skip
+        }
 
     def answers(self, network: torch.nn.Module, clips: LabeledClips) -> F32:
         """As the analysis joins them: the first excerpt of each clip, and the one that ends with it."""
@@ -123,7 +124,7 @@ class InstrumentsRecipe(ClassifierRecipe):
             "card": "plugins/antiphon_classify/README.md",
             "labels": list(LABELS),
             **self._chosen,
-        }  # fmt: skip
+        }
 
 
 def _excerpt(sounds: LabeledClips, row: int, frames: int, rng: np.random.Generator) -> F32:

@@ -15,16 +15,7 @@ PEAK = 0.7
 
 
 def recorded(sound: F32, rng: Rng, strength: float = 1.0) -> F32:
-    """A sound as it may be recorded.
-
-    Args:
-        sound: float32 `[frames]` at `RATE`.
-        rng: Random seed.
-        strength: How likely each change is; 0 leaves the sound as it is.
-
-    Returns:
-        The same length, its peak at most `PEAK`.
-    """
+    """A sound `[frames]` at `RATE` as it may be recorded, its peak at most `PEAK`; `strength` 0 leaves it as it is."""
     if rng.random() < 0.3 * strength:
         sound = _faster(sound, float(rng.uniform(0.96, 1.04)))
     if rng.random() < 0.6 * strength:

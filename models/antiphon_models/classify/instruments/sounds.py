@@ -34,12 +34,7 @@ SHARED_PATCHES = frozenset((75, 79))
 
 @dataclass(frozen=True, slots=True)
 class TakePlayer:
-    """Instrument that plays takes.
-
-    Attributes:
-        name: In tables.
-        font: A soundfont; None for FreePats by TiMidity++.
-    """
+    """Instrument that plays takes. `name`: in tables; `font`: a soundfont; None for FreePats by TiMidity++."""
 
     name: str
     font: Path | None
@@ -66,9 +61,11 @@ class TakePlayer:
 
 
 TRAINED_PLAYERS = (
-    TakePlayer("FluidR3", FLUID), TakePlayer("MuseScore General", MUSESCORE), TakePlayer("OPL3", OPL),
+    TakePlayer("FluidR3", FLUID),
+    TakePlayer("MuseScore General", MUSESCORE),
+    TakePlayer("OPL3", OPL),
     TakePlayer("FreePats", None),
-)  # fmt: skip
+)
 """MuseScore General descends from FluidR3; the others share no samples with it or each other."""
 HELD_PLAYER = TakePlayer("TimGM6mb", TIM)
 """No network is trained on it, nor on Csound's GMbank, of whose samples two thirds are the same."""
@@ -99,10 +96,12 @@ def voice(voices: Sequence[str], rng: Rng) -> F32:
     while len(notes) < 3:
         take = draw_take("flute", 73, rng)
         by = low + 8 - round(float(np.median([tone for _, _, tone, _ in take.notes])))
-        notes = _within([
-            ScoreNote(start, max(start + 0.12, end), int(np.clip(tone + by, low - 3, low + 20)), velocity / 127.0)
-            for start, end, tone, velocity in take.notes
-        ])  # fmt: skip
+        notes = _within(
+            [
+                ScoreNote(start, max(start + 0.12, end), int(np.clip(tone + by, low - 3, low + 20)), velocity / 127.0)
+                for start, end, tone, velocity in take.notes
+            ]
+        )
     parts = [0] if rng.random() < 0.75 else [0, *rng.choice([-5, 3, 4, 7, 0], int(rng.integers(1, 3)))]
     total = np.zeros(round(SECONDS * RATE), np.float32)
     for part in parts:
@@ -110,9 +109,14 @@ def voice(voices: Sequence[str], rng: Rng) -> F32:
         moved = [ScoreNote(note.start, note.end, note.pitch + int(part), note.velocity) for note in notes]
         singer = name if part == 0 else str(rng.choice(voices))
         sung, _ = singing(
-            moved, singer, how, int(rng.integers(1 << 30)), RATE, syllables_of(singer),
+            moved,
+            singer,
+            how,
+            int(rng.integers(1 << 30)),
+            RATE,
+            syllables_of(singer),
             warp=float(rng.uniform(0.88, 1.15)),
-        )  # fmt: skip
+        )
         total += _of_length(sung)
     return total
 
@@ -158,8 +162,12 @@ def programs(player: TakePlayer, family: str, which: str) -> list[int | None]:
 
 def drums_of_recordings(folder: Path, choose: Callable[[int], bool]) -> Iterator[Callable[[Rng], F32]]:
     """What makes five seconds of drums of single hits and loops in the folder `sonicpi`; nothing without it."""
-    kinds = {"kick": ("bd_",), "snare": ("sn_", "drum_snare", "elec_snare"), "hat": ("hat_", "drum_cymbal", "ride_"),
-             "hand": ("tabla_", "drum_tom", "perc_snap", "drum_cowbell")}  # fmt: skip
+    kinds = {
+        "kick": ("bd_",),
+        "snare": ("sn_", "drum_snare", "elec_snare"),
+        "hat": ("hat_", "drum_cymbal", "ride_"),
+        "hand": ("tabla_", "drum_tom", "perc_snap", "drum_cowbell"),
+    }
     hits: dict[str, list[F32]] = {}
     for kind, starts in kinds.items():
         paths = sorted(path for path in folder.glob("*.flac") if path.name.startswith(starts))

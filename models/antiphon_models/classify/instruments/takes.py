@@ -40,13 +40,7 @@ class Take:
 
 
 def draw_take(family: str, program: int | None, rng: Rng) -> Take:
-    """A take by rules.
-
-    Args:
-        family: Its label.
-        program: Of the family's; None for drums, whose kit is drawn.
-        rng: Random seed.
-    """
+    """A take of a family's program by rules; for drums the program is None, and their kit is drawn."""
     if family == "drums":
         if rng.random() < 0.15:
             tuned = int(rng.choice(TUNED_DRUMS))
@@ -80,10 +74,14 @@ def _single(low: int, high: int, rng: Rng) -> Notes:
     once = int(rng.integers(low, high + 1)) if rng.random() < 0.3 else None
     starts = np.arange(0.0, SECONDS - 0.1, step)
     return [
-        (float(start), float(min(start + hold, SECONDS)), int(rng.integers(low, high + 1)) if once is None else once,
-         _velocity(rng))
+        (
+            float(start),
+            float(min(start + hold, SECONDS)),
+            int(rng.integers(low, high + 1)) if once is None else once,
+            _velocity(rng),
+        )
         for start in starts
-    ]  # fmt: skip
+    ]
 
 
 def _melody(low: int, high: int, rng: Rng, *, fast: bool = False) -> Notes:
@@ -150,9 +148,11 @@ def drum_pattern(rng: Rng) -> Notes:
         return notes or [(0.0, 0.2, int(hands[0]), 100)]
     kick, snare = int(rng.choice([35, 36])), int(rng.choice([37, 38, 38, 39, 40]))
     hat = int(rng.choice([42, 42, 44, 46, 51, 59, 70, 82, 54]))
-    bar = [[step for step in range(16) if rng.random() < (0.55 if step % 8 == 0 else 0.15)],
-           [4, 12] if rng.random() < 0.75 else [step for step in range(16) if rng.random() < 0.15],
-           list(range(0, 16, int(rng.choice([1, 2, 2, 4]))))]  # fmt: skip
+    bar = [
+        [step for step in range(16) if rng.random() < (0.55 if step % 8 == 0 else 0.15)],
+        [4, 12] if rng.random() < 0.75 else [step for step in range(16) if rng.random() < 0.15],
+        list(range(0, 16, int(rng.choice([1, 2, 2, 4])))),
+    ]
     bar[0] = bar[0] or [0]
     if rng.random() < 0.15:
         bar[2] = []

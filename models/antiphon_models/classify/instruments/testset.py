@@ -21,7 +21,7 @@ from antiphon_models.classify.instruments.sounds import (
     TakePlayer,
     drums_of_recordings,
     voice,
-)  # fmt: skip
+)
 from antiphon_models.classify.instruments.takes import SECONDS
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.material.sounds import mono
@@ -30,10 +30,13 @@ F32 = NDArray[np.float32]
 EXCERPTS = 8
 """Of a recording at most, `SECONDS` each, evenly spread."""
 TRACKS = {
-    "hungarian_dance_strings": ("strings",), "trumpet_solo_90bpm": ("brass",),
-    "lets_go_fishin_country_vocal": ("voice", "guitar"), "speech_librispeech": ("voice",),
-    "vibe_ace_jazz": ("mallets", "bass", "drums", "piano"), "robin_whistle": (),
-}  # fmt: skip
+    "hungarian_dance_strings": ("strings",),
+    "trumpet_solo_90bpm": ("brass",),
+    "lets_go_fishin_country_vocal": ("voice", "guitar"),
+    "speech_librispeech": ("voice",),
+    "vibe_ace_jazz": ("mallets", "bass", "drums", "piano"),
+    "robin_whistle": (),
+}
 """Families in the recordings of the folder `tracks`; of two only some are known, so only a voice is asked of them."""
 PLAIN = ("hungarian_dance_strings", "trumpet_solo_90bpm", "speech_librispeech")
 IRMAS = {
@@ -75,10 +78,7 @@ class TestSound:
 def made(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
     """Items of the trained players and of the one held out: families alone, duos, mixes of three to five.
 
-    Args:
-        count: Sounds of each family, by all trained players together and by the one held out.
-        mixes: Duos, and mixes, of each.
-        seed: Random seed.
+    `count` sounds of each family by either; `mixes` duos, and mixes, of each.
     """
     each = -(-count // len(TRAINED_PLAYERS))
     rng = np.random.default_rng([seed, 3])

@@ -16,15 +16,7 @@ PRIOR = 3.0
 
 
 def choose(logits: F32, truth: NDArray[np.bool_]) -> dict[str, Any]:
-    """The manifest's `temperature` and `thresholds`.
-
-    Args:
-        logits: float32 `[sounds, labels]`.
-        truth: `[sounds, labels]`.
-
-    Returns:
-        `temperature`, the one of least cross-entropy, and `thresholds`, a probability for each label.
-    """
+    """The manifest's `temperature`, of least cross-entropy, and `thresholds`, a probability for each label."""
     temperature = float(min(TEMPERATURES, key=lambda one: _cross_entropy(logits / one, truth)))
     odds = _sigmoid(logits / temperature)
     found = []

@@ -90,13 +90,10 @@ def liking(attributes: Sequence[SongAttributes], heard: Sequence[HeardSong]) -> 
 
 
 def vote(liked: F64, artists: Sequence[int], seed: int) -> Votes:
-    """Votes of the audience for songs.
+    """Votes of the audience for songs, by what `liking` gives.
 
-    Args:
-        liked: Liked of each song what `liking` gives.
-        artists: Artists of each song a number.
-        seed: Of the artists' fame, which is theirs whatever songs are asked for, and of chance, which depends on the
-            place of a song among its artist's.
+    `seed` is of the artists' fame, which is theirs whatever songs are asked for, and of chance, which depends on the
+    place of a song among its artist's.
     """
     sound = math.sqrt(SOUND) * liked
     rest = np.zeros(len(sound))

@@ -36,10 +36,7 @@ class PopularityEvaluation(Evaluation):
     """Songs of artists that neither the network nor its interval was fitted on; an item is a song."""
 
     systems = systems_of(
-        trivial="mean",
-        classical="artist prior; MFCC, ridge",
-        ours="popularity",
-        oracle="knows the taste",
+        trivial="mean", classical="artist prior; MFCC, ridge", ours="popularity", oracle="knows the taste"
     )
     measures = measures_of("R2; of attainable; without chance; coverage; width ↓")
     note: ClassVar[str] = (
@@ -104,9 +101,12 @@ def _values(system: str, found: F64, measured: Votes, artists: NDArray[np.int64]
     plain = _explained(predicted, measured.best)
     for n, share in enumerate(_explained(predicted, measured.popularity)):
         row = {
-            "R2": share, "of attainable": share / most, "without chance": plain[n],
-            "coverage": low[n] <= measured.popularity[n] <= high[n], "width": high[n] - low[n],
-        }  # fmt: skip
+            "R2": share,
+            "of attainable": share / most,
+            "without chance": plain[n],
+            "coverage": low[n] <= measured.popularity[n] <= high[n],
+            "width": high[n] - low[n],
+        }
         yield from scored(system, _item(n, artists), row, UNSEEN)
 
 

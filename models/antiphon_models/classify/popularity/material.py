@@ -64,12 +64,7 @@ def material(
 ) -> LabeledClips:
     """The spectrograms of a split, made where there are none; the targets are 0, the groups the artists.
 
-    Args:
-        folder: Folder of the files.
-        split: Of `SPLITS`.
-        seed: Random seed of the material.
-        say: Takes one line.
-        artists: How many artists; None for the split's.
+    `artists` None takes the split's number.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
@@ -81,9 +76,10 @@ def material(
                 say(f"{path.name} is complete")
         parts.append(clips.read(path))
     return LabeledClips(
-        np.concatenate([part.mel for part in parts]), np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.mel for part in parts]),
+        np.concatenate([part.targets for part in parts]),
         np.concatenate([part.groups for part in parts]),
-    )  # fmt: skip
+    )
 
 
 def missing() -> list[str]:

@@ -60,9 +60,11 @@ def songs(
     segments = [segmented(clips.mel[n : n + _SONGS_A_TIME]) for n in range(0, len(clips), _SONGS_A_TIME)]
     heard = heard_songs(clips.mel)
     made = MadeSongs(
-        np.concatenate(segments), stated(attributes, heard), np.asarray(numbers, np.int64),
+        np.concatenate(segments),
+        stated(attributes, heard),
+        np.asarray(numbers, np.int64),
         vote(liking(attributes, heard), numbers, seed),
-    )  # fmt: skip
+    )
     return made, clips
 
 

@@ -62,10 +62,13 @@ def chosen(fit: tuple[Rows, F64, NDArray[np.int64]]) -> Ridge:
     errors = []
     for decay in DECAYS:
         squares = [
-            (Ridge.fitted(rows[of != part], targets[of != part], decay).predicted(rows[of == part])
-             - targets[of == part]) ** 2
+            (
+                Ridge.fitted(rows[of != part], targets[of != part], decay).predicted(rows[of == part])
+                - targets[of == part]
+            )
+            ** 2
             for part in range(PARTS)
-        ]  # fmt: skip
+        ]
         errors.append(float(np.concatenate(squares).mean()))
     return Ridge.fitted(rows, targets, DECAYS[int(np.argmin(errors))])
 
@@ -73,10 +76,7 @@ def chosen(fit: tuple[Rows, F64, NDArray[np.int64]]) -> Ridge:
 def left_out(rows: Sequence[Rows], targets: F64, artists: NDArray[np.int64]) -> F64:
     """What is foreseen of each song by a ridge that was chosen and fitted without its artist's part.
 
-    Args:
-        rows: By part, of all songs; a model that made them has been fitted without the part's artists.
-        targets: Targets of each song.
-        artists: Artists of each song.
+    `rows` are by part, of all songs; a model that made them has been fitted without the part's artists.
     """
     of, found = parts(artists), np.empty(len(targets))
     for part, columns in enumerate(rows):

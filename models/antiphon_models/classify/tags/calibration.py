@@ -38,9 +38,7 @@ class TagCalibration:
 def calibrated(logits: F32, targets: F32) -> TagCalibration:
     """Fits slope and offsets by likelihood (Platt 1999; one slope for all labels), then the thresholds.
 
-    Args:
-        logits: `[clips, labels]`.
-        targets: The same shape, 0 or 1, NaN where unknown.
+    Both are `[clips, labels]`, targets 0 or 1, NaN where unknown.
     """
     x, known = logits.astype(np.float64), np.isfinite(targets)
     truth = np.where(known, targets, 0.0)

@@ -23,8 +23,10 @@ _FRAME = 2048
 _STEPS = 8
 """Of a bar of four beats."""
 _MAJOR, _MINOR = (0, 4, 7), (0, 3, 7)
-_DEGREES = {"major": ((0, _MAJOR), (9, _MINOR), (5, _MAJOR), (7, _MAJOR)),
-            "minor": ((0, _MINOR), (8, _MAJOR), (5, _MINOR), (7, _MINOR))}  # fmt: skip
+_DEGREES = {
+    "major": ((0, _MAJOR), (9, _MINOR), (5, _MAJOR), (7, _MAJOR)),
+    "minor": ((0, _MINOR), (8, _MAJOR), (5, _MINOR), (7, _MINOR)),
+}
 """Semitones from the tonic and triads of four bars: I vi IV V, and i VI iv v."""
 
 
@@ -154,11 +156,16 @@ class CharacterEvaluation(Evaluation):
             for n in range(ask.limit or PAIRS):
                 rng = np.random.default_rng((ask.seed, n))
                 options = PieceOptions(
-                    int(rng.integers(1 << 30)), float(rng.uniform(96.0, 132.0)), True, 0.0,
+                    int(rng.integers(1 << 30)),
+                    float(rng.uniform(96.0, 132.0)),
+                    True,
+                    0.0,
                     float(rng.uniform(0.3, 0.8)),
                     str(rng.choice(["major", "minor"])) if quantity != "valence" else "major",
-                    float(rng.uniform(-9.0, 0.0)), int(rng.integers(3, 8)), 0.01,
-                )  # fmt: skip
+                    float(rng.uniform(-9.0, 0.0)),
+                    int(rng.integers(3, 8)),
+                    0.01,
+                )
                 first, second = (_measures(piece(each)) for each in pair(options))
                 for system in ("level", "centroid", "exponent", "character"):
                     name = quantity if system == "character" else system
@@ -175,6 +182,7 @@ def _measures(sound: F32) -> dict[str, float]:
     exponent = values["fluctuation"]
     return {
         **{name: float(value) for name, value in values.items() if value is not None and name != "fluctuation"},
-        "level": round(20.0 * float(np.log10(sound.std())), 1), "centroid": centroid,
+        "level": round(20.0 * float(np.log10(sound.std())), 1),
+        "centroid": centroid,
         "exponent": -float(exponent) if exponent is not None else 0.0,
-    }  # fmt: skip
+    }

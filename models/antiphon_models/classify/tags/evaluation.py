@@ -129,5 +129,7 @@ def _command(where: SceneFolders, ask: EvaluationRequest) -> TagSystem:
 
 
 _SYSTEMS: Mapping[str, Callable[[SceneFolders, EvaluationRequest], TagSystem]] = {
-    "shares": _shares, "MFCC, logistic": _mfcc, "tags": _command,
-}  # fmt: skip
+    "shares": _shares,
+    "MFCC, logistic": _mfcc,
+    "tags": _command,
+}

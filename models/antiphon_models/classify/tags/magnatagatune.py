@@ -40,9 +40,6 @@ def is_there(data: Path) -> bool:
 def scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
     """Figures of each tag.
 
-    Args:
-        ask: With a folder that `is_there` finds it in; `limit` is of clips of each split.
-
     Raises:
         UsageError: No clip of a split can be read.
     """

@@ -68,15 +68,9 @@ class SceneFolders:
 
 
 def made(where: SceneFolders, split: Split, count: int | None = None) -> LabeledClips:
-    """The clips of a split, of which missing ones are made.
+    """The clips of a split, "train", "choose" or "measure", of which missing ones are made.
 
-    Args:
-        where: The folders.
-        split: "train", "choose" or "measure".
-        count: Clips; None for `COUNT`.
-
-    Returns:
-        Their groups are 0 for FluidSynth's first soundfont of the split, 1 for its second.
+    Their groups are 0 for FluidSynth's first soundfont of the split, 1 for its second.
 
     Raises:
         UsageError: A folder or a soundfont is missing.
@@ -124,9 +118,14 @@ def sounds(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32
     languages, female, male = VOICES[split]
     sources = scenes.SceneSources(
         [(language + voice, voice in female) for language in languages for voice in (*female, *male)],
-        [(path, folder.name) for folder in sorted((where.data / "esc10").iterdir()) if folder.is_dir()
-         for path in sorted(folder.glob("*.ogg")) if path.name[0] in FOLDS[split]],
-    )  # fmt: skip
+        [
+            (path, folder.name)
+            for folder in sorted((where.data / "esc10").iterdir())
+            if folder.is_dir()
+            for path in sorted(folder.glob("*.ogg"))
+            if path.name[0] in FOLDS[split]
+        ],
+    )
     kinds = [scenes.drawn_kind(rng) for _ in range(_SHARD)]
     # a song serves four scenes: its file takes longer to read than a piece takes to play
     written = [pieces.read_song(written_songs[place]) for place in rng.integers(len(written_songs), size=_SHARD // 4)]

@@ -23,15 +23,7 @@ def f1(stated: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 def neighbour_recall(vectors: NDArray[np.floating], labels: NDArray[np.int64], count: int = 10) -> F64:
     """Recall of neighbours: of each item, the share of its label's items among the nearest, of the most that can be.
 
-    Compared as the library does: each dimension standardised over all, then the cosine.
-
-    Args:
-        vectors: `[items, dimensions]`.
-        labels: `[items]`.
-        count: Neighbours.
-
-    Returns:
-        `[items]`.
+    Compared as the library does: each dimension of `[items, dimensions]` standardised over all, then the cosine.
     """
     even = (vectors - vectors.mean(axis=0)) / (vectors.std(axis=0) + 1e-9)
     even = even / (np.linalg.norm(even, axis=1, keepdims=True) + 1e-9)

@@ -63,5 +63,7 @@ def recordings(data: Path, seed: int, of_each: int) -> KnownSounds:
 
 
 KINDS: dict[str, Callable[[Path, int, int], KnownSounds]] = {
-    "neighbours, instruments": instruments, "neighbours, genres": genres, "neighbours, sounds": recordings,
-}  # fmt: skip
+    "neighbours, instruments": instruments,
+    "neighbours, genres": genres,
+    "neighbours, sounds": recordings,
+}

@@ -73,8 +73,9 @@ def read_song(folder: Path) -> WrittenSong:
         track.name: np.array(
             [(times.seconds(n.start), times.seconds(n.end), n.number, 127.0 * n.velocity) for n in track.notes]
         )
-        for track in song.tracks if track.name in _PARTS and track.notes
-    }  # fmt: skip
+        for track in song.tracks
+        if track.name in _PARTS and track.notes
+    }
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     first = int(np.argmax(table[:, 2] == 1)) if (table[:, 2] == 1).any() else 0
     return WrittenSong(parts, table[:, 0], (np.arange(len(table)) - first) % 4)
@@ -108,8 +109,10 @@ def arranged(song: WrittenSong, rng: np.random.Generator) -> ArrangedClip:
     if drums:
         notes.append(_in_channel(_drums(song, start, stretch, rng), DRUMS, rng.uniform(0.6, 1.1)))
     actual = 60.0 / (beat * stretch)
-    held = {name: float(seconds >= _PRESENT) if not 0.0 < seconds < _PRESENT else np.nan
-            for name, seconds in sounding.items()}  # fmt: skip
+    held = {
+        name: float(seconds >= _PRESENT) if not 0.0 < seconds < _PRESENT else np.nan
+        for name, seconds in sounding.items()
+    }
     distorted = any(program in DISTORTED_PROGRAMS for program in programs.values())
     return ArrangedClip(np.concatenate(notes), programs, {
         **held, "drums": float(drums), "solo": float(solo), "fast": _beyond(actual, *FAST),

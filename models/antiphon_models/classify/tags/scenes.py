@@ -41,9 +41,7 @@ _WORDS = (
 class SceneSources:
     """Sources of the scenes of one split.
 
-    Attributes:
-        voices: Voices of espeak-ng, each with whether it is female.
-        clips: Files of ESC-10, each with its class.
+    `voices`: voices of espeak-ng, each with whether it is female; `clips`: files of ESC-10, each with its class.
     """
 
     voices: Sequence[tuple[str, bool]]
@@ -57,19 +55,11 @@ def drawn_kind(rng: np.random.Generator) -> str:
 
 
 def scene(
-    kind: str, music: F32 | None, piece: ArrangedClip | None, sources: SceneSources, rng: np.random.Generator,
-) -> tuple[F32, NDArray[np.float32]]:  # fmt: skip
-    """A scene and its tags.
+    kind: str, music: F32 | None, piece: ArrangedClip | None, sources: SceneSources, rng: np.random.Generator
+) -> tuple[F32, NDArray[np.float32]]:
+    """A scene `[FRAMES]` of one of `KINDS`, and of each of `LABELS` whether it holds, NaN where nothing states it.
 
-    Args:
-        kind: One of `KINDS`.
-        music: float32 `[FRAMES]` where the kind has music.
-        piece: What `music` plays.
-        sources: Sources of voices and sounds.
-        rng: Draws all else.
-
-    Returns:
-        float32 `[FRAMES]`, and of each of `LABELS` whether it holds, NaN where nothing states it.
+    `music` `[FRAMES]` plays `piece`, where the kind has music.
     """
     tags: dict[str, float] = dict.fromkeys(LABELS, 0.0)
     if music is None:

@@ -21,12 +21,7 @@ slow: .749 and .806, .798 and .841, .839 and .866, .841 and .862, .839 and .852)
 
 
 def fitted(train: LabeledClips, choose: LabeledClips) -> dict[str, NDArray[Any]]:
-    """The arrays of `TempoWords`.
-
-    Args:
-        train: Scenes with the targets of `LABELS`, NaN where unknown.
-        choose: Others, by which the slope of the answers is calibrated.
-    """
+    """The arrays of `TempoWords`, fitted to `train` and its slope calibrated by `choose`; targets NaN where unknown."""
     line = mfcc.fitted(*_known(train), DECAY)
     rows, targets = _known(choose)
     slope = calibrated(line.logits(rows), targets).slope

@@ -63,6 +63,7 @@ LAYOUTS = (
     DatasetLayout(
         "openmic", "OpenMIC-2018: instruments in clips", "openmic-2018-aggregated-labels.csv, audio/", tagged.openmic
     ),
+    DatasetLayout("openttd-openmsx", "OpenMSX: bands in MIDI, of Debian", "usr/…/openmsx/*.mid", scores.openmsx),
     DatasetLayout("pop909", "POP909: pop songs as MIDI", "POP909/001/001.mid with beat_midi.txt", scores.pop909),
     DatasetLayout("jamendo", "MTG-Jamendo: tracks with tags of all kinds", _JAMENDO.format(""), tagged.jamendo),
     *(
@@ -120,6 +121,7 @@ SIGNS = {
     "maestro": ("maestro-v*.csv", "maestro-v*.json", "maestro-v*/maestro-v*.csv"),
     "groove": ("info.csv", "groove/info.csv"),
     "openmic": ("openmic-2018-aggregated-labels.csv", "openmic-2018"),
+    "openttd-openmsx": ("usr/share/games/openttd/baseset/openmsx",),
     "pop909": ("POP909/001",),
     "jamendo": ("data/autotagging*.tsv", "*/data/autotagging*.tsv"),
     "giantsteps-key": ("annotations/key/*.LOFI.key", "keys_gs+"),

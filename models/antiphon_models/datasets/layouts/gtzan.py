@@ -66,11 +66,14 @@ def listing(root: Path) -> DatasetListing:
             items.append(Item(name, (file,), name, splits.get(number, ""), (genre,), fault=fault))
     gone = [genre for genre in GENRES if not (place / genre).is_dir()]
     return DatasetListing(
-        tuple(items), place.name if place != root else "", len(items), "clip",
+        tuple(items),
+        place.name if place != root else "",
+        len(items),
+        "clip",
         "published: fault-filtered, by artist (Kereliuk, Sturm and Larsen 2015)",
         (f"a part of the data set: there is no folder {', '.join(gone)}",) if gone else (),
         notes=("jazz.00054 cannot be read in copies that were made to wav for Kaggle",),
-    )  # fmt: skip
+    )
 
 
 def speech_listing(root: Path) -> DatasetListing:

@@ -43,8 +43,15 @@ def listing(root: Path) -> DatasetListing:
         (f"{', '.join(pickles)}: not opened, since a pickle can run code; save the lists as text",) if pickles else ()
     )
     by = "text lists of a benchmark" if splits else made_by("artist")
-    return DatasetListing(tuple(items), "subset" if subset else "", SUBSET_TRACKS if subset else TRACKS, "artist", by,
-                   tuple(absent), notes)  # fmt: skip
+    return DatasetListing(
+        tuple(items),
+        "subset" if subset else "",
+        SUBSET_TRACKS if subset else TRACKS,
+        "artist",
+        by,
+        tuple(absent),
+        notes,
+    )
 
 
 def _table(root: Path, name: str) -> list[list[str]]:

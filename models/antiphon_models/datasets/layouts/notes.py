@@ -30,6 +30,10 @@ def listing(root: Path) -> DatasetListing:
     )
     absent = tuple(f"there is no nsynth-{split}" for split in SPLITS if split not in parts)
     return DatasetListing(
-        items, ", ".join(f"nsynth-{split}" for split in parts), sum(NOTES[split] for split in parts), "instrument",
-        "published with the data set, by instrument for training", absent,
-    )  # fmt: skip
+        items,
+        ", ".join(f"nsynth-{split}" for split in parts),
+        sum(NOTES[split] for split in parts),
+        "instrument",
+        "published with the data set, by instrument for training",
+        absent,
+    )

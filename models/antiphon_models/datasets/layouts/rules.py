@@ -70,16 +70,9 @@ class ItemRules:
 
 
 def matches(root: Path, place: Path, pattern: str, *suffixes: str) -> Iterator[dict[str, str]]:
-    """Named groups of the name of each file below a folder.
+    """Named groups of the name of each file below a folder, and "path", below `root`.
 
-    Args:
-        root: The data set's folder.
-        place: Where to look.
-        pattern: A regular expression that all of the path below `place`, without its suffix, has to match.
-        *suffixes: Of the files.
-
-    Yields:
-        The groups, and "path", below `root`.
+    All of the path below `place`, without its suffix, has to match `pattern`.
     """
     wanted = re.compile(pattern)
     for path in files_below(place, *suffixes):

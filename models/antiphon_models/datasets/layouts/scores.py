@@ -1,4 +1,4 @@
-"""Scores and performances in MIDI: Lakh, its piano rolls, MAESTRO, Groove, MuseData, VGMIDI, POP909."""
+"""Scores and performances in MIDI: Lakh, its piano rolls, MAESTRO, Groove, MuseData, VGMIDI, OpenMSX, POP909."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAKH = {"lmd_full": 176_581, "lmd_matched": 115_190, "clean_midi": 17_257}
 """Files of each part, the richest last in doubt and first here."""
 ROLLS = {"lpd_5_cleansed": 21_425, "lpd_5_matched": 115_160, "lpd_5_full": 174_154}
 MAESTRO_PIECES = {"v1": 1_184, "v2": 1_282, "v3": 1_276}
-GROOVE_PIECES, MUSEDATA_PIECES, VGMIDI_PIECES, POP_SONGS = 1_150, 783, 200, 909
+GROOVE_PIECES, MUSEDATA_PIECES, VGMIDI_PIECES, POP_SONGS, OPENMSX_SONGS = 1_150, 783, 200, 909, 31
 _MIDI = (".mid", ".midi")
 _POP_LISTS = ("beat_midi.txt", "chord_midi.txt")
 
@@ -127,6 +127,15 @@ def vgmidi(root: Path) -> DatasetListing:
     return DatasetListing(tuple(items), "", VGMIDI_PIECES if len(places) == 1 else 0, "game", by)
 
 
+def openmsx(root: Path) -> DatasetListing:
+    """OpenMSX, the music of OpenTTD, as Debian's package has it, unpacked: songs of bands with drums and bass."""
+    found = sorted(root.rglob("openmsx/*.mid"))
+    if not found:
+        raise unlike(root, "openttd-openmsx", "there is no openmsx/*.mid")
+    items = tuple(Item(path.stem, (relative(path, root),), path.stem, split_of(path.stem)) for path in found)
+    return DatasetListing(items, "", OPENMSX_SONGS, "song", made_by("song"))
+
+
 def pop909(root: Path) -> DatasetListing:
     """POP909 (Wang et al., ISMIR 2020): songs as melody, second melody and piano, with beats, chords and keys."""
     top = first_folder(root, ["POP909", "."]) or root
@@ -134,8 +143,12 @@ def pop909(root: Path) -> DatasetListing:
     if not any((top / number).is_dir() for number in numbers):
         raise unlike(root, "pop909", "there is no POP909/001/001.mid")
     items = tuple(
-        Item(number, tuple(relative(top / number / name, root) for name in (f"{number}.mid", *_POP_LISTS)), number,
-             split_of(number))
+        Item(
+            number,
+            tuple(relative(top / number / name, root) for name in (f"{number}.mid", *_POP_LISTS)),
+            number,
+            split_of(number),
+        )
         for number in numbers
-    )  # fmt: skip
+    )
     return DatasetListing(items, "", POP_SONGS, "song", made_by("song"))

@@ -122,9 +122,13 @@ def cal10k(root: Path) -> DatasetListing:
     if not items:
         raise unlike(root, "cal10k", "there is no mp3/ARTIST/TITLE.mp3")
     return DatasetListing(
-        items, "", CAL10K_SONGS, "artist", made_by("artist"),
+        items,
+        "",
+        CAL10K_SONGS,
+        "artist",
+        made_by("artist"),
         notes=("tags are not read: the data set's own lists were not at hand when this was written",),
-    )  # fmt: skip
+    )
 
 
 def openmic(root: Path) -> DatasetListing:
@@ -147,8 +151,13 @@ def openmic(root: Path) -> DatasetListing:
         else:
             absent.append(f"there is no partitions/{name}: that split is not known")
     items = tuple(
-        Item(key, (relative(top / "audio" / key[:3] / f"{key}.ogg", root),), key.split("_")[0], splits.get(key, ""),
-             tuple(labels))
+        Item(
+            key,
+            (relative(top / "audio" / key[:3] / f"{key}.ogg", root),),
+            key.split("_")[0],
+            splits.get(key, ""),
+            tuple(labels),
+        )
         for key, labels in sorted(tags.items())
-    )  # fmt: skip
+    )
     return DatasetListing(items, "", OPENMIC_CLIPS, "track", "published with the data set", tuple(absent))

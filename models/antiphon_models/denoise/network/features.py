@@ -131,9 +131,16 @@ class FeatureExtractor(torch.nn.Module):
         return single / 1024.0
 
     def _heard(
-        self, log: torch.Tensor, power: torch.Tensor, frame: torch.Tensor, short: torch.Tensor, long: torch.Tensor,
-        floor: torch.Tensor, mean: torch.Tensor, noise: torch.Tensor,
-    ) -> Features:  # fmt: skip
+        self,
+        log: torch.Tensor,
+        power: torch.Tensor,
+        frame: torch.Tensor,
+        short: torch.Tensor,
+        long: torch.Tensor,
+        floor: torch.Tensor,
+        mean: torch.Tensor,
+        noise: torch.Tensor,
+    ) -> Features:
         level = torch.log(power @ self.mean + QUIET)
         known = (noise[..., :1] > UNKNOWN / 2).to(log.dtype)
         noise = torch.where(known > 0.0, noise, log)
@@ -145,17 +152,16 @@ class FeatureExtractor(torch.nn.Module):
         frame_rel = (torch.log(frame + QUIET)[..., None] - mean_log).clamp(-8.0, 4.0)
         bands = torch.cat(
             [
-                (relative / 3.0).clamp(-6.0, 3.0)[..., None], around / 2.0 + 0.3, noise_levels[..., None] / 2.0,
+                (relative / 3.0).clamp(-6.0, 3.0)[..., None],
+                around / 2.0 + 0.3,
+                noise_levels[..., None] / 2.0,
                 torch.stack([known, frame_rel / 2.0, (mean_log + 8.0) / 5.0], -1).expand(*level.shape, 3),
             ],
             -1,
-        )  # fmt: skip
+        )
         here = level @ self.wide
         next_to = torch.nn.functional.pad(log, (2, 2), mode="replicate")
-        parts = [
-            log, next_to[..., 1:-3], next_to[..., 3:-1], next_to[..., :-4], next_to[..., 4:],
-            short, long, floor,
-        ]  # fmt: skip
+        parts = [log, next_to[..., 1:-3], next_to[..., 3:-1], next_to[..., :-4], next_to[..., 4:], short, long, floor]
         details = [(part - here).clamp(-9.0, 6.0) / 3.0 for part in parts]
         details.append((noise - here).clamp(-9.0, 6.0) / 3.0 * known)
         return Features(bands, torch.stack(details, -1), relative)

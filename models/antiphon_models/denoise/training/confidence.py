@@ -58,12 +58,7 @@ class ConfidenceNetwork(torch.nn.Module):
 
 
 def errors(statistics: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Energy of what is left of the noise and missing of the sound, `[N, T, COUNT]`.
-
-    Args:
-        statistics: `[N, T, COUNT, STATISTICS]`.
-        shares: `[N, T, COUNT, CHOICES]` as the network gives them.
-    """
+    """Energy of what is left of the noise and missing of the sound, `[N, T, COUNT]`, by the network's shares."""
     a, b, c = shares[..., 1:].unbind(-1)
     n, na, nb, nc, aa, ab, ac, bb, bc, cc = statistics.unbind(-1)
     linear = a * na + b * nb + c * nc

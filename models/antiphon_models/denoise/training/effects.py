@@ -92,5 +92,12 @@ def _room(sound: F32, rnd: random.Random) -> F32:
 
 
 EFFECTS: tuple[Callable[[F32, random.Random], F32], ...] = (
-    _echo, _chorus, _ring, _crushed, _gated, _backwards, _grains, _room,
-)  # fmt: skip
+    _echo,
+    _chorus,
+    _ring,
+    _crushed,
+    _gated,
+    _backwards,
+    _grains,
+    _room,
+)

@@ -76,11 +76,15 @@ class GateNetwork(torch.nn.Module):
         )
         return torch.cat(
             [
-                (level - mean) / 3.0, log @ self.mean - level + 0.6, noise_levels * known / 2.0, known,
-                (torch.log(frame + QUIET)[..., None] - mean) / 2.0, (mean + 8.0) / 5.0,
+                (level - mean) / 3.0,
+                log @ self.mean - level + 0.6,
+                noise_levels * known / 2.0,
+                known,
+                (torch.log(frame + QUIET)[..., None] - mean) / 2.0,
+                (mean + 8.0) / 5.0,
             ],
             -1,
-        )  # fmt: skip
+        )
 
     def _turned(self, x: torch.Tensor, layer: str) -> torch.Tensor:
         """A gated recurrent layer. Torch has reset before update, and each gate's weights as rows."""

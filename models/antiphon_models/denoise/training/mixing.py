@@ -94,8 +94,11 @@ class Mixer:
             curve = before - 2.5 * here + 2 * after - 0.5 * beyond
             rest = 0.5 * (beyond - before) + 1.5 * (here - after)
             sound = here + way * (bend + way * (curve + way * rest))
-            out.index_add_(0, torch.tensor(rows[first : first + _CHUNK], device=self.device), _level(sound) *
-                           self._row([c.gain for c in some]))  # fmt: skip
+            out.index_add_(
+                0,
+                torch.tensor(rows[first : first + _CHUNK], device=self.device),
+                _level(sound) * self._row([c.gain for c in some]),
+            )
         return out
 
     def _at(self, start: torch.Tensor, size: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -103,9 +106,12 @@ class Mixer:
         return torch.where(inside, self._pool[start + index.clamp(min=0).minimum(size - 1)].float(), 0.0)
 
     def _shaped(
-        self, sound: torch.Tensor, colours: list[NDArray[np.float32]], rooms: list[tuple[float, float]],
+        self,
+        sound: torch.Tensor,
+        colours: list[NDArray[np.float32]],
+        rooms: list[tuple[float, float]],
         generator: torch.Generator,
-    ) -> torch.Tensor:  # fmt: skip
+    ) -> torch.Tensor:
         """Coloured by curves in dB, and heard in rooms (seconds of decay, level of the tail; 0 for none)."""
         response = self._curve(np.stack(colours))
         if any(level > 0 for _, level in rooms):

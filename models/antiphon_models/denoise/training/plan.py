@@ -32,8 +32,14 @@ class NOISES:
 
     harmonics: ClassVar[int] = 16
     shares: ClassVar[dict[str, float]] = {
-        "clip": 0.56, "two": 0.09, "hiss": 0.13, "hum": 0.09, "babble": 0.05, "beating": 0.05, "clicks": 0.03,
-    }  # fmt: skip
+        "clip": 0.56,
+        "two": 0.09,
+        "hiss": 0.13,
+        "hum": 0.09,
+        "babble": 0.05,
+        "beating": 0.05,
+        "clicks": 0.03,
+    }
 
 
 @dataclass(frozen=True, slots=True)

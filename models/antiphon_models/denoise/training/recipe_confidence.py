@@ -13,8 +13,7 @@ import torch
 
 from antiphon_denoise.learned.confidence import MODEL
 from antiphon_models.denoise.training import examples, material
-from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network
-from antiphon_models.denoise.training.confidence import errors
+from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network, errors
 from antiphon_models.denoise.training.examples import FILE, Examples
 from antiphon_models.denoise.training.recipe import HARM, MARGIN, MOST, PURE, SAID
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
@@ -144,9 +143,13 @@ class ConfidenceRecipe(Recipe):
 def _part(every: Examples, first: int) -> Examples:
     rows = slice(first, first + FILE)
     return Examples(
-        every.features[rows], every.statistics[rows], every.own[rows], every.gap[rows], every.snr[rows],
+        every.features[rows],
+        every.statistics[rows],
+        every.own[rows],
+        every.gap[rows],
+        every.snr[rows],
         every.silent[rows],
-    )  # fmt: skip
+    )
 
 
 def _figures(part: Examples, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

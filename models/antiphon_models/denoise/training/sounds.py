@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.files import read_midi
-from antiphon_models.denoise.training import RATE as RATE
-from antiphon_models.denoise.training import splits
+from antiphon_models.denoise.training import RATE as RATE, splits
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, is_note_on, midi_bytes, note_off, note_on, program_change

@@ -142,9 +142,7 @@ class Batcher:
         sound = torch.fft.irfft(spectrum, FRAMES) * (FRAMES / taken)
         return sound, truth(clip, (start / RATE) - FAR * SECONDS * ratio, ratio, HOPS + FAR)
 
-    def _spoilt(
-        self, sound: Tensor, kinds: list[str], rng: np.random.Generator, chance: torch.Generator
-    ) -> Tensor:  # fmt: skip
+    def _spoilt(self, sound: Tensor, kinds: list[str], rng: np.random.Generator, chance: torch.Generator) -> Tensor:
         """Equaliser, room, noise, gain."""
         rows = len(sound)
         power = sound.square().mean(1, keepdim=True)

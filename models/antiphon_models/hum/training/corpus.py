@@ -19,19 +19,14 @@ from numpy.typing import NDArray
 
 from antiphon.api.files import read_midi
 from antiphon_hum.learned.spec import LOWEST, SEMITONES
-from antiphon_models.hum.material import (
-    RANGES,
-    TUNED_FONT,
-    melody,
-    transposed,
-    wind,
-)  # fmt: skip
+from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transposed, wind
 from antiphon_models.hum.training.humming import hummed, whistled
 from antiphon_models.hum.untrained import untrained
 from antiphon_models.learning import needs
 from antiphon_models.material.singing import F32, F64, ScoreNote, said, singing
 from antiphon_models.material.sounds import mono
 from antiphon_models.material.styles import manner
+from antiphon_models.material.tables import table_beside
 
 RATE = 16000
 STEP = 0.005
@@ -41,30 +36,15 @@ NOTED = (*KINDS[:4], "untrained")
 """Kinds that hold notes; the others hold none."""
 QUALITY = 0.12
 """libsndfile's compression level goes the other way round: 1 - quality."""
-TRAIN_VOICES = (
-    "en+m1", "en+f1", "en-us+m3", "en+f2", "de+m7", "it+f3", "en+Andy", "en+Annie", "en-us+Michael", "en+Linda",
-    "es+Diogo", "pt+Henrique", "en+Steph", "nl+max", "sv+David", "pl+Denis", "en-us+Alicia", "fi+Ed",
-)  # fmt: skip
+_TABLE = table_beside(__file__)
+TRAIN_VOICES: tuple[str, ...] = _TABLE["train_voices"]
 VALID_VOICES = ("en-gb+Belinda", "en+Iven", "da+anika", "en-us+Benjamin")
 TEST_VOICES = ("en+Andrea", "en-us+Caleb", "fr+Gustave", "es+aunty", "en-gb+Boris", "de+female5")
-HIGH = (
-    "+f1", "+f2", "+f3", "+Annie", "+Linda", "+Steph", "+Alicia", "+Belinda", "+anika", "+Andrea", "+aunty", "+female5",
-)  # fmt: skip
+HIGH: tuple[str, ...] = _TABLE["high"]
 """Variants that sing an octave above the others."""
-SYLLABLES = (
-    "la", "na", "da", "doo", "ma", "mmm", "yeah", "no", "bay", "row", "goal", "tie", "see", "care", "hey", "me", "feed",
-    "love", "night", "way", "time", "heart", "sky", "fire", "dream", "who", "ooh", "ah", "oh", "lee", "baby", "shine",
-    "stay", "cry", "when", "moon", "rain", "you", "for", "let", "pa", "wu",
-)  # fmt: skip
-PROGRAMS = {
-    "oboe": 68, "clarinet": 71, "flute": 73, "recorder": 74, "trumpet": 56, "alto": 65, "piccolo": 72, "pan": 75,
-    "ocarina": 79, "horn": 60, "trombone": 57, "bassoon": 70, "cornet": 59, "soprano": 64, "violin": 40,
-    "harmonica": 22,
-}  # fmt: skip
-_RANGES = RANGES | {
-    "alto": (50, 79), "piccolo": (72, 94), "pan": (60, 90), "ocarina": (60, 88), "horn": (43, 72), "trombone": (40, 70),
-    "bassoon": (38, 69), "cornet": (54, 80), "soprano": (56, 86), "violin": (55, 92), "harmonica": (55, 88),
-}  # fmt: skip
+SYLLABLES: tuple[str, ...] = _TABLE["syllables"]
+PROGRAMS: dict[str, int] = _TABLE["programs"]
+_RANGES: dict[str, tuple[int, int]] = {**RANGES, **_TABLE["ranges"]}
 COUNTS = {"sung": 95, "hummed": 34, "whistled": 14, "wind": 52, "speech": 60, "noise": 66, "many": 26, "untrained": 70}
 VALID_COUNTS = {"sung": 10, "hummed": 4, "whistled": 2, "wind": 6, "speech": 6, "noise": 6, "many": 4, "untrained": 10}
 SECONDS = 16.0
@@ -98,7 +78,7 @@ class TrainingClip:
         """The beginning of an item: the notes that begin in it, a little before its end."""
         return replace(
             self, sound=self.sound[: round(seconds * RATE)], notes=self.notes[self.notes[:, 0] < seconds - 0.1]
-        )  # fmt: skip
+        )
 
 
 def songs(data: Path, part: str) -> list[Path]:
@@ -153,9 +133,7 @@ def write(path: Path, clip: TrainingClip) -> None:
 
 def _ogg(path: Path, x: F32) -> None:
     part = path.with_suffix(".part")
-    with soundfile.SoundFile(
-        part, "w", RATE, 1, "VORBIS", format="OGG", compression_level=1.0 - QUALITY
-    ) as sound:  # fmt: skip
+    with soundfile.SoundFile(part, "w", RATE, 1, "VORBIS", format="OGG", compression_level=1.0 - QUALITY) as sound:
         # in pieces: libsndfile's Vorbis writer overflows its stack on a long sound at once
         for at in range(0, len(x), RATE):
             sound.write(np.clip(x[at : at + RATE], -0.99, 0.99))
@@ -243,9 +221,7 @@ def _noise(data: Path, part: str, k: int) -> F32:
     return 0.3 * x / max(float(np.abs(x).max()), 1e-9)
 
 
-def many(
-    data: Path, part: str, folder: Path, k: int, rng: np.random.Generator, font: Path = TUNED_FONT
-) -> F32:  # fmt: skip
+def many(data: Path, part: str, folder: Path, k: int, rng: np.random.Generator, font: Path = TUNED_FONT) -> F32:
     """Chords and accompaniment: POP909's PIANO track, or a chorale, by one program."""
     scores = list(_chorale(data, part, rng)) if k % 2 else list(_piano(folder / f"{folder.name}.mid"))
     program = int(rng.choice([0, 0, 4, 16, 19, 24, 25, 48, 52]))

@@ -33,12 +33,7 @@ def places(pitch: Tensor) -> Tensor:
 
 
 def pitch_loss(logits: Tensor, pitch: Tensor) -> Tensor:
-    """Cross entropy of pitch logits, averaged over the frames with a known pitch.
-
-    Args:
-        logits: `[…, BINS]`.
-        pitch: `[…]` MIDI numbers, NaN where unknown.
-    """
+    """Cross entropy of pitch logits `[…, BINS]`, averaged over the frames whose MIDI number is known, not NaN."""
     known = torch.isfinite(pitch)
     target = places(torch.where(known, pitch, torch.full_like(pitch, 60.0)))
     bins = torch.arange(BINS, device=logits.device)

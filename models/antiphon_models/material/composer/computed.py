@@ -60,20 +60,11 @@ def timbre(program: int, rng: Rng) -> PartTimbre:
         vibrato=0.0 if plucked or 16 <= program < 21 else float(rng.uniform(0.0, 0.3)),
         drive=float(rng.uniform(4.0, 16.0)) if program in _DISTORTED else 0.0,
         level=float(rng.uniform(0.5, 1.0)),
-    )  # fmt: skip
+    )
 
 
 def sound_of_song(song: ComposedSong, rate: int, seed: int) -> Sound:
-    """The sound of a song.
-
-    Args:
-        song: It.
-        rate: Hz.
-        seed: Random seed of its timbres.
-
-    Returns:
-        Mono float32 `[frames]`, half a second longer than its last note, at most 0.5.
-    """
+    """Mono float32 `[frames]` of a song, half a second longer than its last note, at most 0.5."""
     rng = np.random.default_rng([seed, 77])
     length = round((max(note.end for note in song.notes) + 0.5) * rate)
     whole = np.zeros(length)
@@ -115,12 +106,7 @@ def tone(note: ComposedNote, timbre: PartTimbre, rate: int) -> NDArray[np.float6
 
 
 class DrumKit:
-    """Drums of one song, each computed once.
-
-    Args:
-        rng: Draws them.
-        rate: Hz.
-    """
+    """Drums of one song, each computed once. `rng`: draws them; `rate`: Hz."""
 
     def __init__(self, rng: Rng, rate: int) -> None:
         self._rng, self._rate = rng, rate

@@ -6,31 +6,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-KINDS: dict[str, tuple[int, ...]] = {
-    "": (0, 4, 7), "m": (0, 3, 7), "5": (0, 7), "6": (0, 4, 7, 9), "m6": (0, 3, 7, 9), "7": (0, 4, 7, 10),
-    "maj7": (0, 4, 7, 11), "m7": (0, 3, 7, 10), "9": (0, 4, 10, 14), "m9": (0, 3, 10, 14), "maj9": (0, 4, 11, 14),
-    "13": (0, 4, 10, 21), "sus2": (0, 2, 7), "sus4": (0, 5, 7), "dim": (0, 3, 6), "dim7": (0, 3, 6, 9),
-    "m7b5": (0, 3, 6, 10), "add9": (0, 4, 7, 14), "7b9": (0, 4, 10, 13),
-}  # fmt: skip
+from antiphon_models.material.tables import table_beside
+
+KINDS: dict[str, tuple[int, ...]] = table_beside(__file__)
 """Semitones above the root."""
 DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 SCALES = {
-    ("mode", False): (0, 2, 4, 5, 7, 9, 11), ("mode", True): (0, 2, 3, 5, 7, 8, 10),
-    ("pentatonic", False): (0, 2, 4, 7, 9), ("pentatonic", True): (0, 3, 5, 7, 10),
-    ("blues", False): (0, 2, 3, 4, 7, 9), ("blues", True): (0, 3, 5, 6, 7, 10),
-}  # fmt: skip
+    ("mode", False): (0, 2, 4, 5, 7, 9, 11),
+    ("mode", True): (0, 2, 3, 5, 7, 8, 10),
+    ("pentatonic", False): (0, 2, 4, 7, 9),
+    ("pentatonic", True): (0, 3, 5, 7, 10),
+    ("blues", False): (0, 2, 3, 4, 7, 9),
+    ("blues", True): (0, 3, 5, 6, 7, 10),
+}
 """Semitones above the tonic by kind, and whether the key is minor."""
 _CHORD = re.compile(r"(b?)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class ScaleChord:
-    """A chord of a key.
-
-    Attributes:
-        root: Semitones above the tonic, 0 to 11.
-        kind: One of `KINDS`.
-    """
+    """A chord of a key. `root`: semitones above the tonic, 0 to 11; `kind`: one of `KINDS`."""
 
     root: int
     kind: str
@@ -61,11 +56,7 @@ def parse(text: str) -> ScaleChord:
 def voiced(tones: Sequence[int], low: int, high: int, near: float) -> list[int]:
     """The tones of a chord as MIDI notes within a register, the inversion whose mean is nearest to `near`.
 
-    Args:
-        tones: Pitches whose octave is free.
-        low: The lowest note.
-        high: The highest note, at least an octave above it.
-        near: A MIDI note.
+    The register is an octave at least.
     """
     classes = sorted({tone % 12 for tone in tones})
     found = []

@@ -188,7 +188,10 @@ class ComposedMelody:
             pitch = self._notes[self._place]
             if float(start).is_integer() and rng.random() < 0.7:
                 tones = {(tone + bar.tonic) % 12 for tone in bar.chord(start / bar.beats).tones}
-                pitch = min((n for n in range(pitch - 4, pitch + 5) if n % 12 in tones), key=lambda n: abs(n - pitch),
-                            default=pitch)  # fmt: skip
+                pitch = min(
+                    (n for n in range(pitch - 4, pitch + 5) if n % 12 in tones),
+                    key=lambda n: abs(n - pitch),
+                    default=pitch,
+                )
             accent = 0.74 if float(start).is_integer() else 0.66
             yield BeatSpan(bar.number * bar.beats + start, articulation * length, pitch, accent, triplets)

@@ -18,16 +18,9 @@ from antiphon_models.material.composer.parts import (
     chord_bar,
     drum_bar,
     triplet,
-)  # fmt: skip
+)
 from antiphon_models.material.composer.rules import GenreRules, PartRules, Range, Row
-from antiphon_models.material.midi_bytes import (
-    TICKS,
-    control_change,
-    midi_bytes,
-    note_off,
-    note_on,
-    program_change,
-)  # fmt: skip
+from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
 
 DRUMS = 9
 """General MIDI's channel of drums."""
@@ -102,8 +95,11 @@ class ComposedSong:
         programs = dict(self.attributes.instruments) | ({"drums": self.attributes.kit} if self.attributes.drums else {})
         for part, volume, pan in self.levels:
             channel = CHANNELS[part]
-            head += [(0, program_change(channel, programs[part])), (0, control_change(channel, _VOLUME, volume)),
-                     (0, control_change(channel, _PAN, pan))]  # fmt: skip
+            head += [
+                (0, program_change(channel, programs[part])),
+                (0, control_change(channel, _VOLUME, volume)),
+                (0, control_change(channel, _PAN, pan)),
+            ]
         events = []
         for note in self.notes:
             channel, first = CHANNELS[note.part], round(note.start * TICKS)
@@ -128,25 +124,15 @@ class _Drawn:
 
 
 def compose(rules: GenreRules, seed: int, seconds: float = 20.0) -> ComposedSong:
-    """A song of a genre; the same for the same seed.
-
-    Args:
-        rules: The genre.
-        seed: At least 0.
-        seconds: It lasts at least so long; its last bar is a whole one.
-
-    Returns:
-        The song.
-    """
+    """A song of a genre, the same for the same seed, of at least so many seconds; its last bar is a whole one."""
     rng = np.random.default_rng([seed, *rules.name.encode()])
     drawn = _draw(rules, rng)
     bars = int(np.ceil(seconds * drawn.tempo / 60.0 / rules.beats)) + 1
     spans = _spans(rules, drawn, bars, rng)
     notes = _timed(spans, rules, drawn, rng)
     levels = tuple(
-        (part, int(rng.integers(*_LEVELS[part])), int(rng.integers(30, 98) if part != "bass" else 64))
-        for part in spans
-    )  # fmt: skip
+        (part, int(rng.integers(*_LEVELS[part])), int(rng.integers(30, 98) if part != "bass" else 64)) for part in spans
+    )
     levels = tuple(level for level in levels if spans[level[0]])
     attributes = _attributes(rules, drawn, notes, bars, tuple(part for part, own in spans.items() if own))
     return ComposedSong(notes, levels, attributes)
@@ -171,10 +157,16 @@ def _draw(rules: GenreRules, rng: Rng) -> _Drawn:
         part = rules.chords
         parts["chords"] = (part, int(rng.choice(part.programs)), part.rows[:2], _uniform(rng, part.articulation))
     return _Drawn(
-        tempo=_uniform(rng, rules.tempo), swing=_uniform(rng, rules.swing), minor=bool(rng.random() < rules.minor),
-        tonic=int(rng.integers(12)), energy=_uniform(rng, rules.energy), timing=_uniform(rng, rules.timing),
-        parts=parts, groove=groove, kit=int(rng.choice(rules.kits)) if groove else -1,
-    )  # fmt: skip
+        tempo=_uniform(rng, rules.tempo),
+        swing=_uniform(rng, rules.swing),
+        minor=bool(rng.random() < rules.minor),
+        tonic=int(rng.integers(12)),
+        energy=_uniform(rng, rules.energy),
+        timing=_uniform(rng, rules.timing),
+        parts=parts,
+        groove=groove,
+        kit=int(rng.choice(rules.kits)) if groove else -1,
+    )
 
 
 def _chords(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> list[tuple[ScaleChord, ...]]:
@@ -196,8 +188,10 @@ def _spans(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> dict[str, l
     scale = [(step + drawn.tonic) % 12 for step in SCALES[rules.scale, drawn.minor]]
     spans: dict[str, list[BeatSpan]] = {name: [] for name in (*drawn.parts, *(("drums",) if drawn.groove else ()))}
     lead = ComposedMelody(drawn.parts["lead"][2], scale, rules.lead.register, rng) if "lead" in drawn.parts else None
-    near = {name: rng.uniform(rules_low + 7, rules_high - 5) for name, rules_low, rules_high in
-            ((name, *drawn.parts[name][0].register) for name in drawn.parts)}  # fmt: skip
+    near = {
+        name: rng.uniform(rules_low + 7, rules_high - 5)
+        for name, rules_low, rules_high in ((name, *drawn.parts[name][0].register) for name in drawn.parts)
+    }
     sounding: set[str] = set()
     for number in range(bars):
         if number % SECTION == 0:

@@ -23,10 +23,13 @@ class FastaiTrainer(TorchTrainer):
     def _begin(self) -> None:
         self._figures = _Figures()
         self._learner: Any = Learner(
-            DataLoaders(_Batches([]), _Batches([]), device=torch.device("cpu")), self._network, loss_func=self._loss,
+            DataLoaders(_Batches([]), _Batches([]), device=torch.device("cpu")),
+            self._network,
+            loss_func=self._loss,
             opt_func=partial(OptimWrapper, opt=torch.optim.Adam, betas=MOMENTS, eps=EPSILON),
-            cbs=[self._figures], train_bn=False,
-        )  # fmt: skip
+            cbs=[self._figures],
+            train_bn=False,
+        )
         # it would print a table of its own
         self._learner.remove_cbs([cb for cb in self._learner.cbs if isinstance(cb, Recorder)])
         self._learner.create_opt()

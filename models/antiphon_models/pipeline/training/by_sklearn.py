@@ -44,10 +44,11 @@ class SklearnTrainer(ClassifierTrainer):
         self._model = LogisticRegression(max_iter=STEPS)
         features = 2 * self._cosines.shape[1]
         self._weights: dict[str, F32] = {
-            "mean": np.zeros(features, np.float32), "deviation": np.ones(features, np.float32),
+            "mean": np.zeros(features, np.float32),
+            "deviation": np.ones(features, np.float32),
             "weight": np.zeros((features, task.shape.labels), np.float32),
             "bias": np.zeros(task.shape.labels, np.float32),
-        }  # fmt: skip
+        }
 
     def epoch(self, batches: LabeledBatches, rate: float) -> tuple[float, float]:
         found = [(self._features(mel), truth) for mel, truth in (batches[n] for n in range(len(batches)))]
@@ -117,9 +118,12 @@ class SklearnTrainer(ClassifierTrainer):
     def export(self, path: Path) -> None:
         shape, arrays = self._task.shape, self._weights
         constants = {
-            "band_mean": self._task.mean, "band_deviation": self._task.deviation, "cosines": self._cosines,
-            "still": np.float32(STILL), **{f"learnt_{name}": value for name, value in arrays.items()},
-        }  # fmt: skip
+            "band_mean": self._task.mean,
+            "band_deviation": self._task.deviation,
+            "cosines": self._cosines,
+            "still": np.float32(STILL),
+            **{f"learnt_{name}": value for name, value in arrays.items()},
+        }
         nodes = [
             helper.make_node("Sub", [INPUT, "band_mean"], ["centred"]),
             helper.make_node("Div", ["centred", "band_deviation"], ["standard"]),
@@ -140,11 +144,12 @@ class SklearnTrainer(ClassifierTrainer):
             else helper.make_node("Softmax", ["scores"], [OUTPUT], axis=1),
         ]
         graph = helper.make_graph(
-            nodes, "classifier",
+            nodes,
+            "classifier",
             [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", shape.frames, shape.bands])],
             [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", shape.labels])],
             [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
-        )  # fmt: skip
+        )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         path.write_bytes(model.SerializeToString())

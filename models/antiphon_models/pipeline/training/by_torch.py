@@ -129,9 +129,15 @@ class TorchTrainer(ClassifierTrainer):
             # the newer exporter needs onnxscript and writes the same graph
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                whole, (torch.zeros(2, shape.frames, shape.bands),), str(path), dynamo=False, opset_version=OPSET,
-                input_names=[INPUT], output_names=[OUTPUT], dynamic_axes={INPUT: {0: "n"}, OUTPUT: {0: "n"}},
-            )  # fmt: skip
+                whole,
+                (torch.zeros(2, shape.frames, shape.bands),),
+                str(path),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_axes={INPUT: {0: "n"}, OUTPUT: {0: "n"}},
+            )
 
     def versions(self) -> dict[str, str]:
         return {"torch": torch.__version__}

@@ -75,12 +75,7 @@ def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Fra
 
 
 def install(source: Path, folder: Path, name: str) -> None:
-    """Copies a classifier into a folder of its own, in place of the one before: the whole of it or nothing.
-
-    Args:
-        source: Its folder in the pipeline's.
-        folder: Where it goes.
-        name: That it has there.
+    """Copies a classifier into `folder/name`, in place of the one before: the whole of it or nothing.
 
     Raises:
         FileError: It cannot be written.

@@ -74,15 +74,7 @@ class EvaluationRow:
 
 
 def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: TrainingSet) -> list[EvaluationRow]:
-    """Measures the classifiers that are there, and writes the table.
-
-    Args:
-        job: The training that they are from.
-        frameworks: Those to measure; one without a classifier of this training is left out.
-        training: The sounds.
-
-    Returns:
-        The majority first, then the classifiers.
+    """Measures those classifiers of this training that are there, and writes the table: the majority first.
 
     Raises:
         FileError: There is no classifier or no sound to test with, or a classifier does not play.
@@ -110,8 +102,15 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
         rows.append(row)
         if (folds := job.settings.folds) and all(is_trained(replace(job, fold=n), framework) for n in range(folds)):
             rows.append(_over_folds(job, framework, training))
-    whole = {"name": job.name, "labels": training.labels, "shards": training.shards, "seed": job.settings.seed,
-             "split": TEST, "several": training.several, "rows": [asdict(row) for row in rows]}  # fmt: skip
+    whole = {
+        "name": job.name,
+        "labels": training.labels,
+        "shards": training.shards,
+        "seed": job.settings.seed,
+        "split": TEST,
+        "several": training.several,
+        "rows": [asdict(row) for row in rows],
+    }
     write_atomic(job.out / FILE, (json.dumps(whole, indent=1) + "\n").encode())
     for row in _drawn(rows):
         counts = np.array(row.confusion, np.int64)

@@ -160,16 +160,6 @@ def make_set(
 ) -> TrainingSet:
     """The training set of these shards, which is written if it is not there.
 
-    Args:
-        out: The pipeline's folder.
-        items: Its list.
-        shards: All that there are.
-        bands: Bands of the spectrograms.
-        settings: Of the training: its labels, and the shares of its splits.
-
-    Returns:
-        The set.
-
     Raises:
         FileError: There are fewer than two labels to learn, a shard is damaged, or the files cannot be written.
     """
@@ -219,9 +209,14 @@ def make_set(
     mean, deviation = counted.sums.mean, counted.sums.deviation
     about = {
         "several": several,
-        "version": VERSION, "shards": digest, "labels": known, "omitted": omitted + len(rows) - len(sounds),
-        "mean": mean.tolist(), "deviation": deviation.tolist(), "sounds": [list(asdict(s).values()) for s in sounds],
-    }  # fmt: skip
+        "version": VERSION,
+        "shards": digest,
+        "labels": known,
+        "omitted": omitted + len(rows) - len(sounds),
+        "mean": mean.tolist(),
+        "deviation": deviation.tolist(),
+        "sounds": [list(asdict(s).values()) for s in sounds],
+    }
     write_atomic(folder / SOUNDS, json.dumps(about).encode())
     made = read_set(out)
     assert made is not None
@@ -242,9 +237,15 @@ def read_set(out: Path) -> TrainingSet | None:
         if max(sound.start + sound.frames for sound in sounds) > len(mel):
             return None
         return TrainingSet(
-            tuple(about["labels"]), sounds, mel, np.array(about["mean"], np.float32),
-            np.array(about["deviation"], np.float32), about["shards"], about["omitted"], about["several"],
-        )  # fmt: skip
+            tuple(about["labels"]),
+            sounds,
+            mel,
+            np.array(about["mean"], np.float32),
+            np.array(about["deviation"], np.float32),
+            about["shards"],
+            about["omitted"],
+            about["several"],
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -14,13 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.classifiers.classifier_file import (
-    DETAILS,
-    MODEL,
-    ClassifierDetails,
-    digest_of,
-    read_details,
-)
+from antiphon.classifiers.classifier_file import DETAILS, MODEL, ClassifierDetails, digest_of, read_details
 from antiphon.classifiers.classifier_session import compute, open_session
 from antiphon.errors import FileError
 from antiphon.runtime.paths import make_folder, write_atomic

@@ -48,14 +48,9 @@ class NetworkShape:
 
 
 def initial_weights(shape: NetworkShape, seed: int) -> dict[str, F32]:
-    """The weights before training: He et al. 2015 for what a rectifier follows, zeros for offsets.
+    """The weights before training, by He et al. 2015 for what a rectifier follows, zeros for offsets.
 
-    Args:
-        shape: The layers' sizes.
-        seed: Random seed of the draw.
-
-    Returns:
-        `convN.weight` `[out, in, frames]`, `convN.bias`, `labels.weight` `[labels, features]`, `labels.bias`.
+    `convN.weight` `[out, in, frames]`, `convN.bias`, `labels.weight` `[labels, features]`, `labels.bias`.
     """
     rng = np.random.default_rng(seed)
     weights: dict[str, NDArray[np.float64]] = {}

@@ -18,11 +18,6 @@ LOG = "train.log"
 def learn_apart(job: LearningJob, framework: Framework, watch: Callable[[int, EpochFigures], None]) -> None:
     """Trains a framework, and returns when its classifier is written.
 
-    Args:
-        job: What to train.
-        framework: With what.
-        watch: See `learning.Watch`.
-
     Raises:
         FileError: It has failed.
     """

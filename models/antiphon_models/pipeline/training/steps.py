@@ -60,9 +60,12 @@ def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
 
 
 def run_steps(
-    settings: PipelineSettings, steps: Sequence[str], items: Sequence[SourceItem], tasks: Sequence[ShardTask],
+    settings: PipelineSettings,
+    steps: Sequence[str],
+    items: Sequence[SourceItem],
+    tasks: Sequence[ShardTask],
     progress: Progress,
-) -> TrainingReport:  # fmt: skip
+) -> TrainingReport:
     """Runs those of the steps that are in `TRAINING_STEPS`; see `running.run`."""
     if left := [task.number for task in tasks if not is_done(task)]:
         raise FileError(f"shard {left[0]} is not there, or of other settings: run the step preprocess first")

@@ -17,12 +17,7 @@ _POLYNOMIAL, _MASK = 0x82F63B78, 0xA282EAD8  # of CRC-32C (Castagnoli), reflecte
 
 
 def write_log(folder: Path, history: Sequence[EpochFigures], *, validated: bool) -> None:
-    """Writes the log of a training's epochs, those for training and validation as runs of their own.
-
-    Args:
-        folder: Folder of the framework.
-        history: Its epochs.
-        validated: Whether there are figures of a validation.
+    """Writes the log of a training's epochs, those for training and, if there are, validation as runs of their own.
 
     Raises:
         FileError: It cannot be written.

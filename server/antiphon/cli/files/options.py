@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = None) -> None:
     """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
-    from antiphon.synth import choosing
-    from antiphon.synth import info as synths
+    from antiphon.synth import choosing, info as synths
     from antiphon.workers import devices, pool
 
     devices.resolve(device)

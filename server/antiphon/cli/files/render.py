@@ -53,8 +53,7 @@ def render(
     fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
     bars: Annotated[float | None, typer.Option("--bars", help="Length of OUT in bars, of a live script.")] = None,
     stems: Annotated[
-        str | None,
-        typer.Option("--stems", metavar="FOLDER", help="A file for each track and loop of a live script."),
+        str | None, typer.Option("--stems", metavar="FOLDER", help="A file for each track and loop of a live script.")
     ] = None,
     midi: Annotated[
         str | None, typer.Option("--midi", metavar="F.mid", help="The notes of a live script as a MIDI file.")
@@ -76,7 +75,7 @@ def render(
     from antiphon.io.audiowrite import format_of
     from antiphon.io.decode import path_text
     from antiphon.offline import note_file
-    from antiphon.offline.file_job import apart, free
+    from antiphon.offline.file_job import check_distinct, free
     from antiphon.offline.script_run import is_script
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
@@ -116,7 +115,7 @@ def render(
         given += [("--events", events)] if events is not None else []
         what = "--out" if out_dir is None else "--out-dir"
         mend = "" if out_dir is None else "name another folder with --out-dir"
-        apart([*given, *files_of(loaded_patch.graph, loaded.catalog)], [(what, job.out) for job in jobs], mend)
+        check_distinct([*given, *files_of(loaded_patch.graph, loaded.catalog)], [(what, job.out) for job in jobs], mend)
         play_with(device, synth, loaded, loaded_patch.graph)
         settings = RenderSettings(seconds, block, tail, fade, rate)
         if out_dir is None:

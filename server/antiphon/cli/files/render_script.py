@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from antiphon.cli.files.rendering import PatchRender, RenderedFile
     from antiphon.graph.graph import Graph
     from antiphon.live.records import LiveEvent, ScriptError
+    from antiphon.offline.script_run import ScriptProcess
     from antiphon.plugins.loader import Loaded
 
 RATE, CHANNELS = 48000, 2
@@ -60,12 +61,6 @@ class ScriptOptions:
 def render_script(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> None:
     """Renders a script.
 
-    Args:
-        path: Its file.
-        out: The sound file to write.
-        options: What else was asked for.
-        play_with: Sets the device and the synth of this process, for a graph.
-
     Raises:
         AntiphonError: It cannot be rendered; no file is left incomplete.
         typer.Exit: The script has a fault, which was printed, or a node failed.
@@ -92,7 +87,7 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
     from antiphon.io.audiowrite import format_of
     from antiphon.io.decode import path_text
     from antiphon.offline import script_midi
-    from antiphon.offline.file_job import apart, free
+    from antiphon.offline.file_job import check_distinct, free
     from antiphon.offline.output_summary import Written
     from antiphon.offline.rendering import param_finder
     from antiphon.offline.script_run import ScriptProcess, commands
@@ -101,7 +96,7 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
     _check(options)
     format_of(out)
     written = [("--out", out), *((("--midi", options.midi),) if options.midi else ())]
-    apart([("the script", path), *((("--in", options.source),) if options.source else ())], written)
+    check_distinct([("the script", path), *((("--in", options.source),) if options.source else ())], written)
     free(written, force=options.force)
     with ScriptProcess(path) as script:
         task, beats, events = _performed(path, options, script, play_with)
@@ -157,7 +152,7 @@ def _check(options: ScriptOptions) -> None:
 
 
 def _performed(
-    path: str, options: ScriptOptions, script: object, play_with: Callable[[Loaded, Graph], None]
+    path: str, options: ScriptOptions, script: ScriptProcess, play_with: Callable[[Loaded, Graph], None]
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
     """Performs the script: what is to be rendered, its length in beats and its events."""
     from antiphon.cli.files.rendering import PatchRender
@@ -168,10 +163,9 @@ def _performed(
     from antiphon.live.patterns.spans import exact
     from antiphon.live.records import ScriptError
     from antiphon.offline.file_ends import tail_of
-    from antiphon.offline.script_run import ScriptProcess, frames_of
+    from antiphon.offline.script_run import frames_of
     from antiphon.plugins.loader import load
 
-    assert isinstance(script, ScriptProcess)
     header = script.header
     if not header.patch:
         raise UsageError(f'{Path(path).name} names no patch; write patch("pads") in it')
@@ -199,7 +193,32 @@ def _performed(
     spec = StreamSpec(rate, options.block, channels)
     source, after = options.source, (tail, options.fade, options.rate)
     task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, *after)
+    if source is not None and header.listens:
+        events = _answered(task, script, beats, events)
+        frames = frames_of(events, beats, rate, patch.tempo)
+        task = replace(task, frames=frames, expected=frames)
     return task, beats, events
+
+
+def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
+    """The events of the script with what it hears: it is performed again until it hears nothing else."""
+    from antiphon.offline.hearing import MOST_ROUNDS, Cue, Hearing
+    from antiphon.offline.rendering import param_finder
+    from antiphon.offline.script_run import commands
+    from antiphon.session.notes import Players
+
+    graph, catalog, spec, header = task.patch.graph, task.loaded.catalog, task.spec, script.header
+    find, players = param_finder(graph, catalog), Players(graph, catalog)
+    cues: list[Cue] = []
+    for _ in range(MOST_ROUNDS):
+        hearing = Hearing((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
+        task.hear(commands(events, "the script", spec.rate, find, players), hearing)
+        heard = hearing.cues(events, spec.rate, task.patch.tempo)
+        if heard == cues:
+            break
+        cues = heard
+        events = script.play(beats, task.patch.tempo, cues)
+    return events
 
 
 def _stems(names: Sequence[str], events: Sequence[LiveEvent], folder: str | None) -> list[tuple[str, list[LiveEvent]]]:

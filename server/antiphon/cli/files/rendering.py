@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from antiphon.contract.params import Param
     from antiphon.graph.patch import Patch
     from antiphon.offline.file_ends import Tail
+    from antiphon.offline.hearing import Hearing
     from antiphon.offline.output_summary import Written
     from antiphon.offline.rendering import PlayerRunner
     from antiphon.plugins.loader import Loaded
@@ -53,14 +54,6 @@ class PatchRender:
     def write(self, out: str, commands: Sequence[Command], name: str) -> RenderedFile:
         """Renders it with commands.
 
-        Args:
-            out: The file to write.
-            commands: Timed commands.
-            name: For the progress bar.
-
-        Returns:
-            What was written.
-
         Raises:
             AntiphonError: It cannot be rendered; no file is left.
         """
@@ -68,18 +61,16 @@ class PatchRender:
         from antiphon.io.audiowrite import AudioWriter
         from antiphon.offline.file_ends import fade_end
         from antiphon.offline.output_summary import Written
-        from antiphon.offline.rendering import PlayerRunner
         from antiphon.offline.runner import process_stream
         from antiphon.synth.choosing import chosen
 
         rate = self.spec.rate
 
         def prepared() -> PlayerRunner:
-            patch = self.patch
-            return PlayerRunner(patch.graph, self.loaded.catalog, self.loaded.make, self.spec, patch.tempo, commands)
+            return self._runner(commands)
 
         with ExitStack() as stack:
-            passes = chosen().info.supporter().passes(live=0)
+            passes = chosen().info.make_support().passes(live=0)
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
             blocks = self._blocks(stack)
@@ -92,6 +83,22 @@ class PatchRender:
             lost, words = tuple(runner.counts()), runner.vocabularies()
         written = Written.sound(writer, name)
         return RenderedFile(writer.name, writer.frames, written, tuple(runner.failures), runner.dropped, lost, words)
+
+    def hear(self, commands: Sequence[Command], hearing: Hearing) -> None:
+        """Runs it with commands and without a file, for what is heard."""
+        from antiphon.offline.runner import process_stream
+
+        with ExitStack() as stack:
+            runner = stack.enter_context(closing(self._runner(commands)))
+            runner.listener = hearing.block
+            for _ in process_stream(self._blocks(stack), runner, self.frames):
+                pass
+
+    def _runner(self, commands: Sequence[Command]) -> PlayerRunner:
+        from antiphon.offline.rendering import PlayerRunner
+
+        patch = self.patch
+        return PlayerRunner(patch.graph, self.loaded.catalog, self.loaded.make, self.spec, patch.tempo, commands)
 
     def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
         from antiphon.io.audiofile import stream

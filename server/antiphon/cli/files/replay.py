@@ -22,7 +22,7 @@ def replay(
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter, format_of
     from antiphon.io.decode import path_text
-    from antiphon.offline.file_job import apart, free
+    from antiphon.offline.file_job import check_distinct, free
     from antiphon.offline.output_summary import Written
     from antiphon.offline.replay import replay as play
     from antiphon.offline.session_reader import INPUT, SessionLog, session_folder
@@ -36,12 +36,12 @@ def replay(
         log = SessionLog(folder)
         if not (folder / INPUT).is_file():
             raise FileError(f"{folder} has no {INPUT}; a set cannot be replayed without its input")
-        apart([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
+        check_distinct([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
         free([("OUT", out)], force=force)
         loaded = load(check=False)
         with log.line(1):
             play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded)
-        offline = chosen().info.supporter().passes(live=log.spec.block)
+        offline = chosen().info.make_support().passes(live=log.spec.block)
         if offline is not None:
             passes = stack.enter_context(offline)
             while True:

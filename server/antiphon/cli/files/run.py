@@ -17,7 +17,7 @@ from antiphon.cli.files.run_settings import BLOCK, RunSettings
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.question import ask
 from antiphon.errors import AntiphonError, FileError, UsageError
-from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
+from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
 
 if TYPE_CHECKING:
     from antiphon.contract.catalog import ProcessorInfo
@@ -30,8 +30,7 @@ _ENDINGS = {"--report": ".json", "--picture": ".png"}
 
 def run(
     plugin: Annotated[
-        str,
-        typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins),
+        str, typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins)
     ],
     paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir.")],
     param: Annotated[
@@ -53,6 +52,10 @@ def run(
     analysis: Annotated[str, typer.Option("--analysis", metavar="F.json", help="A file for its analysis.")] = "",
     report_to: Annotated[str, typer.Option("--report", metavar="F.json", help="A file for what it chose.")] = "",
     picture: Annotated[str, typer.Option("--picture", metavar="F.png", help="A file for a picture of it.")] = "",
+    chords: Annotated[
+        str, typer.Option("--chords", metavar="CHORDS", help="Chords to play: | C Am | F G7 |, or a file of them.")
+    ] = "",
+    chords_out: Annotated[str, typer.Option("--chords-out", metavar="F", help="A file for the chords played.")] = "",
     stems: Annotated[
         bool, typer.Option("--stems", help="Also a file for each part, OUT-PART; OUT is their sum.")
     ] = False,
@@ -84,11 +87,19 @@ def run(
         use = info.on_files
         if stems and not use.stems:
             raise UsageError(f"{plugin} writes no stems; leave --stems out")
-        asked = {"midi-out": midi_out, "analysis": analysis, "report": report_to, "picture": picture}
+        asked = {
+            "midi-out": midi_out,
+            "analysis": analysis,
+            "report": report_to,
+            "picture": picture,
+            "chords-out": chords_out,
+        }
+        if chords and "chords-out" not in use.beside:
+            raise UsageError(f"{plugin} takes no chords; leave --chords out")
         for what in (what for what, path in asked.items() if path):
             if what not in use.beside:
                 raise UsageError(f"{plugin} writes no {'MIDI' if what == 'midi-out' else what}; leave --{what} out")
-        drawn = {what: asked[what] for what in ("report", "picture") if asked[what]}
+        drawn = {what: asked[what] for what in ("report", "picture", "chords-out") if asked[what]}
         jobs = plan_jobs(paths, out_dir, info)
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
         values, fires = read_settings(plugin, param or [], loaded)
@@ -99,7 +110,9 @@ def run(
         parts = {part: _beside(jobs[0].target, part) for part in use.stems} if stems else {}
         beside += [("--stems", str(path)) for path in parts.values()]
         mend = "" if out_dir is None else "name another folder with --out-dir"
-        apart([*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend)
+        check_distinct(
+            [*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend
+        )
         if lacking := info.lacking(values):
             name, what = lacking.name, f"={lacking.allowed}: {lacking.doc}"
             how = f"name a file with -p {name}=FILE" if lacking.kind == "file" else f"give -p {name}{what}"
@@ -128,6 +141,7 @@ def run(
                 _path(analysis),
                 parts,
                 {what: Path(path) for what, path in drawn.items()},
+                {"chords": chords} if chords else {},
                 fade,
                 rate,
                 complain=complain,
@@ -180,11 +194,6 @@ def _by_itself(own: str, job: FileJob) -> None:
 
 def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) -> list[FileTask]:
     """The files to process. A folder stands for the files directly inside it that the plugin takes.
-
-    Args:
-        paths: IN and OUT, or several IN.
-        out_dir: The folder for the results of several.
-        info: Of the plugin. One with a job of its own takes one IN, which may be a folder, and one OUT.
 
     Raises:
         UsageError: They are not what the plugin takes.

@@ -21,7 +21,7 @@ from antiphon.offline import note_file
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
-from antiphon.offline.runner import Firing, PlanRunner, process_stream
+from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
 from antiphon.plugins.loader import Loaded
 from antiphon.runtime.sound_formats import READ_SUFFIXES
 
@@ -56,7 +56,7 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         else:
             sound, blocks = stack.enter_context(stream(job.source))
             rate, channels, subtype, length = sound.rate, sound.channels, sound.subtype, sound.frames
-        fires = [Firing(round(seconds * rate), name) for name, seconds in settings.fires]
+        fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
         writer = None
         if not writes:

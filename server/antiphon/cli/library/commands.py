@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli.examples import command_group
 from antiphon.cli.library import recommending
 from antiphon.cli.library.identify import identify
-from antiphon.cli.library.options import Files, Json, open_catalogue, places_of, progress_bar, root_of, row_of
+from antiphon.cli.library.options import Files, open_catalogue, places_of, progress_bar, root_of, row_of
+from antiphon.cli.library.printing import print_rows
+from antiphon.cli.terminal.answers import Json, echo_answer
 from antiphon.errors import FileError, UsageError
 from antiphon.library.kinds import KINDS, findings
 from antiphon.runtime.shortening import short_repr, shorten
@@ -37,11 +40,7 @@ SENTENCE = "Catalogue sound files: what they are called, what is in them, which 
 
 def application() -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="library", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help=SENTENCE, short_help=SENTENCE,
-    )  # fmt: skip
-    app.callback()(_library)
+    app = command_group("library", SENTENCE, _library)
     for command in (add, listing, show, analyse, search, similar, identify, forget):
         app.command("list" if command is listing else command.__name__)(command)
     for name, recommending_command in recommending.COMMANDS.items():
@@ -105,7 +104,7 @@ def listing(
     with open_catalogue(context) as catalogue:
         rows = (row for place in places_of(files) for row in catalogue.rows(path=place, only=SUMMARY))
         found = [row.summary() for row in rows if row.problem or not bad]
-    _print({"files": found}, "files", as_json, "none" if files or bad else NONE)
+    print_rows({"files": found}, "files", as_json, "none" if files or bad else NONE)
 
 
 def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
@@ -114,11 +113,7 @@ def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
 
     with open_catalogue(context) as catalogue:
         row = row_of(catalogue, file).full()
-    if as_json:
-        typer.echo(json.dumps(row))
-        return
-    for line in card(row):
-        typer.echo(line)
+    echo_answer(as_json, row, card(row))
 
 
 def analyse(
@@ -223,7 +218,7 @@ def search(
             )
     if tag:
         matches.sort(key=lambda match: -match["confidence"])
-    _print({"matches": matches}, "matches", as_json)
+    print_rows({"matches": matches}, "matches", as_json)
 
 
 def _confidence(summary: Mapping[str, Any], name: str) -> float:
@@ -260,7 +255,7 @@ def similar(
         for path, score in found:
             summary = row_of(catalogue, path).summary()
             matches.append({**summary, "score": round(score, 4), "why": shared_traits(own, summary)})
-    _print({"matches": matches}, "matches", as_json)
+    print_rows({"matches": matches}, "matches", as_json)
 
 
 def forget(
@@ -303,17 +298,3 @@ def _range(text: str) -> tuple[float, float]:
         return (first, float(high)) if dash else (0.98 * first, 1.02 * first)
     except ValueError:
         raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None
-
-
-def _print(answer: dict[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:
-    """Prints rows. otherwise: what is printed where there are none."""
-    from antiphon.cli.library.printing import table
-
-    rows: Sequence[dict[str, Any]] = answer[name]
-    if as_json:
-        typer.echo(json.dumps(answer))
-        return
-    for line in table(rows):
-        typer.echo(line)
-    if not rows:
-        typer.echo(otherwise)

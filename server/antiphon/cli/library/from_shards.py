@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,17 +9,12 @@ from pathlib import Path
 import typer
 
 from antiphon.cli.library.options import open_catalogue, progress_bar
+from antiphon.cli.terminal.answers import echo_answer
 from antiphon.errors import UsageError
 
 
 def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *, as_json: bool) -> None:
-    """Takes shards in, and prints what was done.
-
-    Args:
-        context: Context of the command.
-        out: The pipeline's folder.
-        places: The folder of the sounds, where it is not the one that the pipeline read.
-        as_json: One JSON object in place of words.
+    """Takes shards of the folder `out` in, and prints what was done. `places`: the sounds' folder, if it was moved.
 
     Raises:
         UsageError: More than one folder is named.
@@ -32,15 +26,12 @@ def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *
         raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")
     with open_catalogue(context) as catalogue, progress_bar("adding") as progress:
         counts = take_in(catalogue, out, places[0] if places else None, progress)
-    if as_json:
-        typer.echo(json.dumps(asdict(counts)))
-    else:
-        words = [
-            f"{counts.added:,} sounds added with their results",
-            *([f"{counts.known:,} that were known have them now"] if counts.known else []),
-            *([f"{counts.unknown:,} are not here"] if counts.unknown else []),
-        ]
-        typer.echo(", ".join(words))
+    words = [
+        f"{counts.added:,} sounds added with their results",
+        *([f"{counts.known:,} that were known have them now"] if counts.known else []),
+        *([f"{counts.unknown:,} are not here"] if counts.unknown else []),
+    ]
+    echo_answer(as_json, asdict(counts), (", ".join(words),))
     for problem in counts.problems:
         complain(problem)
     if counts.problems:

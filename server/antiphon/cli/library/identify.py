@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.library.options import Json, open_catalogue, progress_bar
+from antiphon.cli.library.options import open_catalogue, progress_bar
 from antiphon.cli.osc import Host
+from antiphon.cli.terminal.answers import Json, echo_answer
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import OSC_PORT
 
@@ -54,11 +55,7 @@ def identify(
         index = update_shards(catalogue)
         check_index(index, catalogue.path, analysis_of_landmarks())
         found = identify_files(catalogue, index, times[chosen], hertz[chosen])
-    if as_json:
-        typer.echo(json.dumps({"matches": [_plain(match) for match in found]}))
-        return
-    for line in lines(found):
-        typer.echo(line)
+    echo_answer(as_json, {"matches": [_plain(match) for match in found]}, lines(found))
 
 
 def _live(context: typer.Context, host: str, port: int, seconds: float, patches: Path | None, as_json: bool) -> None:
@@ -81,16 +78,7 @@ def _live(context: typer.Context, host: str, port: int, seconds: float, patches:
 
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:
-    """Says what is wrong with an index.
-
-    Args:
-        index: The index.
-        path: The catalogue's.
-        analysis: The name of the one that gives landmarks.
-
-    Raises:
-        UsageError: It is empty.
-    """
+    """Says what is wrong with an index; a UsageError if it is empty. `analysis` gives its landmarks."""
     from antiphon.cli.terminal.errors import complain
 
     if index.damaged:
@@ -119,5 +107,8 @@ def _plain(match: IdentifiedFile) -> dict[str, str | float]:
     from antiphon.io.decode import path_text
 
     return {
-        "path": path_text(os.fsdecode(match.path)), "offset": match.offset, "score": match.score, "speed": match.speed,
-    }  # fmt: skip
+        "path": path_text(os.fsdecode(match.path)),
+        "offset": match.offset,
+        "score": match.score,
+        "speed": match.speed,
+    }

@@ -30,13 +30,7 @@ class CurrentTrack:
 
 
 def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
-    """Yields what sounds, as it changes.
-
-    Args:
-        host: The machine of the server.
-        port: Its OSC port.
-        until: When to end, s, monotonic.
-        load: Gives the patch that a track's number loads; None for none.
+    """Yields what sounds, as it changes, until `until` (s, monotonic). `load`: the patch that a track's number loads.
 
     Raises:
         EngineError: No server answers within `PATIENCE`.

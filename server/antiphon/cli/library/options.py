@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from antiphon.library.records import CatalogueRow
     from antiphon.library.scanning import Progress
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
 Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILES]...", help="Sound files, and folders of them.")]
 
 
@@ -54,11 +53,7 @@ def progress_bar(verb: str) -> Iterator[Progress]:
 
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
-    """A file's row.
-
-    Raises:
-        UsageError: The library has none.
-    """
+    """A file's row; a UsageError where the library has none."""
     from antiphon.io.decode import path_text
     from antiphon.runtime.shortening import shorten
 

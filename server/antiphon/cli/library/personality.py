@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.library.options import Json, open_catalogue
+from antiphon.cli.library.options import open_catalogue
+from antiphon.cli.terminal.answers import Json
 from antiphon.errors import UsageError
 
 if TYPE_CHECKING:

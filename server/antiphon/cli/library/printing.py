@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from antiphon.cli.terminal.answers import echo_answer
 from antiphon.runtime.shortening import shorten
 
 WIDEST = 60
@@ -69,6 +70,11 @@ def card(row: Mapping[str, Any]) -> Iterator[str]:
         if part:
             yield f"  {heading}"
         yield from (f"    {name:<{widest}}  {text}" for name, text in part)
+
+
+def print_rows(answer: Mapping[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:
+    """Prints the summaries of `answer[name]`; `otherwise` where there are none."""
+    echo_answer(as_json, answer, table(answer[name]) if answer[name] else (otherwise,))
 
 
 def brief(value: Any) -> str:

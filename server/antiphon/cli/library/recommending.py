@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from antiphon.cli.library.options import Json, open_catalogue, row_of
+from antiphon.cli.library.options import open_catalogue, row_of
 from antiphon.cli.library.personality import personality
-from antiphon.cli.library.printing import table
+from antiphon.cli.library.printing import print_rows
+from antiphon.cli.terminal.answers import Json, echo_answer
 
 MOST_NAMED = 5
 """Files that a sentence names."""
@@ -52,7 +53,7 @@ def next_tracks(
         matches = next_summaries(catalogue, NextRequest(count, last, signals))
     if playlist is not None:
         _write_playlist(playlist, matches)
-    _print(matches, as_json)
+    print_rows({"matches": matches}, "matches", as_json)
 
 
 def _write_playlist(path: Path, matches: Sequence[dict[str, Any]]) -> None:
@@ -60,16 +61,6 @@ def _write_playlist(path: Path, matches: Sequence[dict[str, Any]]) -> None:
 
     lines = ["#EXTM3U", *(match["path"] for match in matches)]
     write_atomic(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
-
-
-def _print(matches: Sequence[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps({"matches": matches}))
-        return
-    for line in table(matches):
-        typer.echo(line)
-    if not matches:
-        typer.echo("none")
 
 
 def chart(
@@ -124,10 +115,8 @@ def learn(
     with open_catalogue(context) as catalogue:
         count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), logs.lists(folder, most))
         catalogue.taste.put_companions(pairs)
-    if as_json:
-        typer.echo(json.dumps({"lists": count, "tracks": matched, "pairs": len(pairs) // 2}))
-    else:
-        typer.echo(f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned")
+    words = f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned"
+    echo_answer(as_json, {"lists": count, "tracks": matched, "pairs": len(pairs) // 2}, (words,))
 
 
 COMMANDS: Mapping[str, Callable[..., None]] = {

@@ -94,14 +94,7 @@ class Repl:
         return list(ask(message.address, [value(word) for word in message.words], HOST, self._port, False, PATIENCE))
 
     def answer(self, line: str) -> list[str] | None:
-        """Carries out a line.
-
-        Args:
-            line: As typed.
-
-        Returns:
-            What is printed; None at the end.
-        """
+        """Carries out a typed line: what is printed, or None at the end."""
         try:
             match meaning(line, self.declared):
                 case Send() as message:

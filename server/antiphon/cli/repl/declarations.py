@@ -49,15 +49,7 @@ class Declaration:
 
 
 def declarations(tree: Mapping[str, Any]) -> dict[str, Declaration]:
-    """Reads an OSCQuery tree.
-
-    Args:
-        tree: The answer to `GET /` of an OSCQuery server.
-
-    Returns:
-        The addresses that take a message, by address; a parameter's place 0 to 1 (`/norm`) is left out, which only
-        faders need.
-    """
+    """The addresses that take a message, of an OSCQuery tree; `/norm` is left out, which only faders need."""
     found: dict[str, Declaration] = {}
     _read(tree, found)
     return found
@@ -80,10 +72,14 @@ def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
         bounds = (entry.get("RANGE") or [{}])[0]
         value = (entry.get("VALUE") or [None])[0]
         found[path] = Declaration(
-            path, str(entry.get("DESCRIPTION", "")), str(entry["TYPE"]),
+            path,
+            str(entry.get("DESCRIPTION", "")),
+            str(entry["TYPE"]),
             _shown(value),
-            bounds.get("MIN"), bounds.get("MAX"), tuple(map(str, bounds.get("VALS", ()))),
+            bounds.get("MIN"),
+            bounds.get("MAX"),
+            tuple(map(str, bounds.get("VALS", ()))),
             (entry.get("UNIT") or [""])[0],
-        )  # fmt: skip
+        )
     for below in entry.get("CONTENTS", {}).values():
         _read(below, found)

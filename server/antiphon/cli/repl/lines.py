@@ -61,14 +61,7 @@ class Quit:
 
 
 def meaning(line: str, declared: Mapping[str, Declaration]) -> Send | Help | Show | Quit | None:
-    """Reads a line.
-
-    Args:
-        line: As typed.
-        declared: The addresses there are.
-
-    Returns:
-        What it asks for; None for an empty line or a comment (`#`).
+    """Reads a typed line: what it asks for, or None for an empty line or a comment (`#`).
 
     Raises:
         UsageError: It is none of these, or a quote is not closed.
@@ -140,11 +133,7 @@ def _named(node: str, rest: list[str], declared: Mapping[str, Declaration]) -> S
 
 
 def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
-    """The answer to a question.
-
-    Args:
-        topic: "", an address or a command, the beginning of one, a node's or a parameter's name.
-        declared: The addresses there are.
+    """The answer to a question: "", an address or a command, its beginning, a node's or a parameter's name.
 
     Raises:
         UsageError: There is nothing of that name.
@@ -171,6 +160,10 @@ def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
 
 
 def _line(declaration: Declaration) -> str:
-    parts = [declaration.address, declaration.value and f"= {declaration.value}",
-             declaration.allowed and f"({declaration.allowed})", declaration.doc]  # fmt: skip
+    parts = [
+        declaration.address,
+        declaration.value and f"= {declaration.value}",
+        declaration.allowed and f"({declaration.allowed})",
+        declaration.doc,
+    ]
     return " ".join(part for part in parts if part)

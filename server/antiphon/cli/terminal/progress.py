@@ -84,13 +84,8 @@ def _draw(line: str) -> None:
 def bar(label: str, done: int, total: int | None, rate: int, columns: int, spent: float = 0.0) -> str:
     """The bar as a line of at most `columns - 1` characters.
 
-    Args:
-        label: Text before the bar.
-        done: Processed frames.
-        total: All frames; None or 0 if unknown.
-        rate: Frames a second, for a bar without a total.
-        columns: Width of the terminal in characters.
-        spent: Seconds since the start, to estimate the remaining time; 0 for no estimate.
+    `done` and `total` are frames; without a total `rate`, frames a second, is shown; `spent` seconds estimate the rest,
+    0 for no estimate.
     """
     label = label[: max(8, columns // 3)]
     if not total:

@@ -8,14 +8,7 @@ from antiphon.cli.terminal.progress import clear
 
 
 def ask(question: str) -> str:
-    """Puts a question on standard error and reads a line.
-
-    Args:
-        question: One line, with a space at its end.
-
-    Returns:
-        The answer without its line break; "" where input or output is no terminal, and at the end of input.
-    """
+    """Puts a question on standard error and reads a line; "" without a terminal, and at the end of input."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return ""
     clear()

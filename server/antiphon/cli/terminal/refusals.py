@@ -13,9 +13,15 @@ from antiphon.runtime.suggestion import list_names, meant
 _EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)")
 _COMMAND = re.compile(r"No such command '(.*?)'")
 _SYNONYMS = {
-    "find": "search", "import": "add", "index": "add", "ls": "list", "nodes": "plugins", "scan": "add",
-    "start": "serve", "tag": "label",
-}  # fmt: skip
+    "find": "search",
+    "import": "add",
+    "index": "add",
+    "ls": "list",
+    "nodes": "plugins",
+    "scan": "add",
+    "start": "serve",
+    "tag": "label",
+}
 """Commands that other programs have, and ours that do the same."""
 _WHOLE, _NUMBER = "a whole number", "a number"
 

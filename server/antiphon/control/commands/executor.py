@@ -20,12 +20,7 @@ from antiphon.session.session import Session
 
 
 class Settable(Protocol):
-    """An address that sets a parameter.
-
-    Attributes:
-        address: The address, for answers.
-        node, param: What it sets.
-    """
+    """An address that sets a parameter. `address`: the address, for answers; `node`, `param`: what it sets."""
 
     address: str
     node: str
@@ -68,11 +63,7 @@ class CommandExecutor:
         self.load_time = 0.0
 
     def do(self, command: Command, source: object) -> None:
-        """Carries out a command.
-
-        Args:
-            command: What to do.
-            source: The sender, which gets no echo of the change.
+        """Carries out a command; `source`, its sender, gets no echo of the change.
 
         Raises:
             AntiphonError: The command is not valid; nothing has changed.

@@ -11,12 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from antiphon.engine.link import EngineLink
-from antiphon.session.actions import (
-    EVENTS,
-    Action,
-    NodeReset,
-    NodeSet,
-)
+from antiphon.session.actions import EVENTS, Action, NodeReset, NodeSet
 from antiphon.session.commands import NOW, ClearSchedule, Now, Panic, Sync
 from antiphon.session.effects import EngineEffect, EngineLoad
 from antiphon.session.graph_state import GraphState

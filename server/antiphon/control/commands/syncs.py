@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic_ns
 
@@ -30,6 +31,8 @@ class Syncs:
         """Starts without pending syncs."""
         self._replies, self._clock = replies, clock
         self._waiting: dict[int, _Waiting] = {}
+        self._reached: list[int] = []
+        self.busy: Callable[[Peer], bool] = lambda peer: False  # whether an answer to a sender is still made
         # unlike any token of an earlier process, whose answers may still arrive
         self._last = monotonic_ns()
 
@@ -37,15 +40,7 @@ class Syncs:
         return len(self._waiting)
 
     def expect(self, peer: Peer, number: int, when: When) -> int:
-        """Adds a client's `/sync number`.
-
-        Args:
-            peer: Who is answered.
-            number: The client's number.
-            when: The time of the sync.
-
-        Returns:
-            The token to send to the engine.
+        """Adds a client's `/sync number`; the token to send to the engine.
 
         Raises:
             ScheduleFull: `MAX_WAITING` are pending.
@@ -58,9 +53,18 @@ class Syncs:
 
     def synced(self, token: int) -> None:
         """The engine has reached a token: answers `/synced`."""
-        waiting = self._waiting.pop(token, None)
-        if waiting is not None:
+        waiting = self._waiting.get(token)
+        if waiting is not None and self.busy(waiting.peer):
+            self._reached.append(token)
+        elif waiting is not None:
+            del self._waiting[token]
             self._replies.reply(waiting.peer, encode("/synced", waiting.number))
+
+    def release(self) -> None:
+        """Answers those that waited for another answer to their sender."""
+        reached, self._reached = self._reached, []
+        for token in reached:
+            self.synced(token)
 
     def dropped(self, address: str) -> None:
         """Answers `/fail` for the scheduled syncs, which `address` has dropped."""

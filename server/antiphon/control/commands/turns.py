@@ -57,11 +57,7 @@ class TurnSteps:
 
 
 class Turns:
-    """Runs control's steps on the event loop.
-
-    Attributes:
-        running: True between `start` and `stop`.
-    """
+    """Runs control's steps on the event loop. `running`: True between `start` and `stop`."""
 
     def __init__(
         self,

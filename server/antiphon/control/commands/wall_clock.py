@@ -18,9 +18,7 @@ class WallClock:
     It is not measured for each time tag, for measurements jitter: time tags that are an exact number of frames apart
     must give moments exactly as far apart.
 
-    Attributes:
-        offset: Wall clock minus CLOCK_MONOTONIC, in ns.
-        steps: How often the wall clock has stepped.
+    `offset`: wall clock minus CLOCK_MONOTONIC, in ns; `steps`: how often the wall clock has stepped.
     """
 
     def __init__(

@@ -172,6 +172,8 @@ ADDRESSES = (
     Address("/record/start", "[s:name]", "Records the output to a file. Answers `/done /record/start s:path`.",
             time.record_start, OWNER),
     Address("/record/stop", "", "Ends recording the output.", time.record_stop, OWNER),
+    Address("/capture", "i:bars [s:node] [s:name]", "Writes the last whole bars of a node, else of the output, into "
+            "the folder `captures` of the library. Answers `/capture.reply s:path`.", time.capture, OWNER),
     Address("/at", "d:beat s:address x…", "The message with that address and the arguments after it takes effect at "
             "the sample of a beat, wherever the tempo puts it until then: values, triggers, notes, resets, the tempo, "
             "the transport.", live.at),

@@ -18,14 +18,7 @@ def most(args: Args, count: int, takes: str) -> None:
 
 
 def number(args: Args, at: int, name: str, low: float, high: float, default: float | None = None) -> float:
-    """The argument `at` as a float.
-
-    Args:
-        args: The message's arguments.
-        at: Index of the argument.
-        name: For the message of an error.
-        low, high: The range, both included.
-        default: For a missing argument; None makes it required.
+    """The argument `at` as a float from `low` to `high`; `default` None makes it required.
 
     Raises:
         RequestError: It is missing, not a number, or out of its range.

@@ -40,13 +40,7 @@ class Deferred:
         return self._schedule.future(when, now)
 
     def add(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:
-        """Adds a message.
-
-        Args:
-            when: A time in the future.
-            message: To be handled then.
-            peer: Its sender.
-            route: What its address does.
+        """Adds a message to be handled at a time in the future.
 
         Raises:
             ScheduleFull: The queue, or the share of the sender's machine, is full.

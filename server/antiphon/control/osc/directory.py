@@ -16,12 +16,7 @@ OWN_ROOTS = frozenset({"node", *(item.path.split("/")[1] for item in ADDRESSES)}
 
 
 class Directory:
-    """Fills the router.
-
-    Attributes:
-        router: Routes of all addresses.
-        roots: The first parts of all addresses.
-    """
+    """Fills the router. `router`: routes of all addresses; `roots`: the first parts of all addresses."""
 
     def __init__(self, server: OscServer) -> None:
         """Adds the fixed addresses; their handlers use `server` only once they are called."""

@@ -224,14 +224,7 @@ class Intake:
         return 1
 
     def call(self, route: AddressRoute, message: Message, peer: Peer, when: When) -> None:
-        """Calls a route's handler, or defers the message to its time; errors are answered `/fail`.
-
-        Args:
-            route: Of the message's address.
-            message: To handle.
-            peer: Its sender.
-            when: Its time, from the bundle's time tag.
-        """
+        """Calls a route's handler, or defers the message to its bundle's time; errors are answered `/fail`."""
         if peer.level < route.level:
             self._replies.fail(
                 peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on"
@@ -253,13 +246,7 @@ class Intake:
             self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
     def at_beat(self, beat: float, message: Message, peer: Peer) -> None:
-        """Handles a message that takes effect at a beat; where it cannot, its own address is answered `/fail`.
-
-        Args:
-            beat: Of the musical clock; one that has passed is now.
-            message: To handle.
-            peer: Its sender.
-        """
+        """Handles a message that takes effect at a beat (one that has passed is now); a refusal is answered `/fail`."""
         route = self._router.exact.get(message.address)
         if route is None:
             name = address_text(message.address)
@@ -304,13 +291,7 @@ class Intake:
 
 
 def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
-    """The reason that answers a message to an unknown address, with the address that was probably meant.
-
-    Args:
-        address: As it was sent.
-        known: All addresses.
-        session: Names the node or parameter that does not exist.
-    """
+    """The reason that answers a message to an unknown address, with the address that was probably meant."""
     parts, ours = address.split("/"), "/node/"
     if address.startswith(ours) and len(parts) > 3:
         try:

@@ -29,11 +29,7 @@ class LibraryQuestions:
     def ask(self, peer: Peer, address: str, count: int, given: tuple[tuple[str, str], ...]) -> None:
         """Answers `ADDRESS.reply s:path…` to the sender, later.
 
-        Args:
-            peer: The sender.
-            address: What was asked for.
-            count: Tracks.
-            given: (kind, path): like, skip, dislike or after.
+        `given`: (kind, path), kind like, skip, dislike or after.
 
         Raises:
             EngineBusy: Too many are open.

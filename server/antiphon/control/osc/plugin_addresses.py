@@ -40,13 +40,7 @@ class PluginAddresses:
         self.infos = tuple(info for info in added if info.path.split("/")[1] not in OWN_ROOTS)
 
     def add(self, info: AddressInfo, handler: Callable[[OscRequest], Any], server: TransportServer) -> None:
-        """Routes an address; one that is not among `infos` is left out, with a line in the log.
-
-        Args:
-            info: The address.
-            handler: The plugin's function.
-            server: What the plugin may do with the server.
-        """
+        """Routes an address; one that is not among `infos` is left out, with a line in the log."""
         if info not in self.infos:
             log.warning("plugin %s: %s is among Antiphon's own addresses; rename the plugin", info.plugin, info.path)
             return
@@ -55,7 +49,7 @@ class PluginAddresses:
             def reply(address: str, *words: Arg) -> None:
                 self._replies.reply(peer, encode(address, *words))
 
-            answer = handler(OscRequest(server, checked(info, args), peer.key, when, reply))
+            answer = handler(OscRequest(server, check_args(info, args), peer.key, when, reply))
             for command in () if answer is None else answer if isinstance(answer, list | tuple) else (answer,):
                 self._executor.do(command, peer.key)
 
@@ -63,12 +57,8 @@ class PluginAddresses:
         self._directory.put(AddressRoute(info.path, handle, level, info.timed, usage=info.usage))
 
 
-def checked(info: AddressInfo, args: Args) -> Args:
+def check_args(info: AddressInfo, args: Args) -> Args:
     """The arguments as an address declares them: numbers converted, count and types checked.
-
-    Args:
-        info: The address.
-        args: Of the message.
 
     Raises:
         MissingArgument: A required one is missing.

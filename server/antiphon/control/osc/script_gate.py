@@ -63,15 +63,9 @@ class ScriptGate:
         program.performs = True
 
     def check(self, peer: Peer, secret: str, script: str) -> bool:
-        """Checks who hands a script over.
+        """Checks who hands a script over, by the token or the proof of one that has joined, which counts once.
 
-        Args:
-            peer: The sender.
-            secret: The token, or the proof for the script of one that has joined, which counts once.
-            script: The text.
-
-        Returns:
-            Whether it was a proof, not the token.
+        Returns whether it was a proof, not the token.
 
         Raises:
             RequestError: Nothing is evaluated here, it is neither, or the script is no text of UTF-8.

@@ -21,24 +21,11 @@ class UnknownWords:
     """Answers them, each word once in `AGAIN_SECONDS`, and none that a node's vocabulary is not known of."""
 
     def __init__(self, replies: Replies, now: Callable[[], float] = monotonic) -> None:
-        """No answers yet.
-
-        Args:
-            replies: Where answers go.
-            now: Seconds; a test's own.
-        """
         self._replies, self._now = replies, now
         self._answered: dict[tuple[int, str, str], float] = {}
 
     def answer(self, peer: Peer, address: str, node: Node, args: Sequence[object]) -> None:
-        """Answers the sender of a note whose values name something that is not there.
-
-        Args:
-            peer: The sender.
-            address: Address of the message.
-            node: The node that plays it.
-            args: Names and values in turn, which have been checked.
-        """
+        """Answers the sender of a note whose values, names and values in turn, name what is not there."""
         for name, word, known in unknown_words(node.vocabulary, args):
             if self._due((node.id, name, word)):
                 # what a library holds is the owner's business, as the names of files are

@@ -35,11 +35,7 @@ class PlanAnswer:
 
 
 class PlanAnswers:
-    """The answers that wait for the engine, at most `MAX_ANSWERS`.
-
-    Args:
-        replies: Sends them.
-    """
+    """The answers that wait for the engine, at most `MAX_ANSWERS`. `replies`: sends them."""
 
     def __init__(self, replies: Replies) -> None:
         self._replies = replies
@@ -66,15 +62,7 @@ class PlanAnswers:
             self.give(answer)
 
     def refused(self, serial: int, reason: str) -> bool:
-        """Sends those that depend on the plan of that number, which is refused.
-
-        Args:
-            serial: The plan's number.
-            reason: Why.
-
-        Returns:
-            Whether there was any.
-        """
+        """Sends those that depend on the plan number `serial`, which is refused; whether there was any."""
         asking = [answer for answer in self._settled(serial) if answer.peer is not None or answer.refused]
         for answer in asking:
             if answer.refused is not None:

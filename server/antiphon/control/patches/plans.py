@@ -92,13 +92,10 @@ class Plans:
     def edit(
         self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None
     ) -> None:
-        """Changes nodes or wires.
+        """Changes nodes or wires by `make`.
 
-        Args:
-            make: Makes the change in the session.
-            peer: Who gets `/fail` if the engine refuses the plan, and `/done` when it plays; None for no answer.
-            address: What the answer names.
-            done: Arguments of `/done` behind the address; None sends no `/done`.
+        `peer` gets `/done ADDRESS done…` when the plan plays, or `/fail` if the engine refuses it; `done` None sends no
+        `/done`.
 
         Raises:
             AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
@@ -118,15 +115,9 @@ class Plans:
         done: tuple[Arg, ...],
         then: Callable[[], None] | None = None,
     ) -> None:
-        """Loads a patch in place of the present one.
+        """Loads a patch in place of the present one, in a crossfade of `fade` seconds.
 
-        Args:
-            patch: To load.
-            fade: Seconds of crossfade.
-            peer: Who is answered; None for no answer.
-            address: What the answer names.
-            done: Arguments of `/done` behind the address.
-            then: Called when the plan plays; not called where the engine refuses it.
+        `peer` and `done` as for `edit`; `then` is called when the plan plays.
 
         Raises:
             AntiphonError: The patch is not valid, or too many changes are pending; nothing has changed.
@@ -145,13 +136,9 @@ class Plans:
             self._feedback.event("/patch/warning", warning)
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
-        """Plays another version of a plugin.
+        """Plays another version of a plugin, from the next multiple of `quantum` beats; 0 from the next block.
 
-        Args:
-            catalog: With that version.
-            quantum: Beats: it plays from the next multiple of them on; 0 from the next block on.
-            then: Called when it plays.
-            refused: Called with the reason when the engine refuses it; the version before plays on.
+        When it plays, `then` is called; when the engine refuses it, `refused`, and the version before plays on.
 
         Raises:
             PatchError: The present nodes and wires are not valid with it; nothing has changed.
@@ -161,9 +148,7 @@ class Plans:
     def save(self, name: str, *, replacing: bool) -> None:
         """Saves the present state as a patch of the performer's.
 
-        Args:
-            name: Name of the patch, with or without its suffix.
-            replacing: Whether it may replace a file; the file of the patch that plays may always be replaced.
+        `replacing`: whether it may replace a file; that of the patch that plays may always be replaced.
 
         Raises:
             AntiphonError: There is such a file, or it cannot be written.
@@ -251,12 +236,7 @@ class Plans:
     ) -> None:
         """Answers `peer` once the engine has confirmed or refused the plan with all edits made so far.
 
-        Args:
-            peer: Who is answered; None for no answer.
-            address: What the answer names.
-            done: Arguments of `/done` behind the address; None sends no `/done`.
-            then: Called when the plan plays.
-            refused: Called with the reason when the engine refuses it.
+        `done` as for `edit`; `then` is called when the plan plays, `refused` with the reason where it does not.
         """
         state = self._session.state
         answer = PlanAnswer(state.goal, peer, address, done, then, refused)
@@ -282,12 +262,7 @@ class Plans:
         self._events.publish("patch", name=self._session.state.name, latency=latency)
 
     def weighed(self, load: float, warning: str) -> None:
-        """The weigher measured the plan that is being prepared.
-
-        Args:
-            load: Its time as a share of a block.
-            warning: Why it may be too slow, or "".
-        """
+        """The weigher measured the plan that is being prepared: its share of a block, and a warning or ""."""
         self.weight, self.warning = load, warning
         if warning:
             log.warning("%s: %s", self._session.state.name or "the patch", warning)
@@ -369,11 +344,7 @@ class Plans:
         return {**plan, "scenes": scenes}
 
     def restore(self) -> bool:
-        """Restores the state of an earlier process.
-
-        Returns:
-            Whether there are nodes to play; False without a state, or where it cannot be used any more.
-        """
+        """Restores the state of an earlier process; whether there are nodes to play."""
         data = self._folder.load()
         if data is None:
             return False

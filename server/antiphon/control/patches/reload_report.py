@@ -16,11 +16,7 @@ MOST = 4
 def reload_line(was: Patch | None, now: Patch, file: str, *, mended: bool) -> str:
     """Describes a reload, for example "reloaded demo.toml: echo.feedback 0.4".
 
-    Args:
-        was: What played before, None for nothing.
-        now: What plays.
-        file: The file's name.
-        mended: Whether the version of the file before this one was refused.
+    `was` played before, None for nothing; `mended`: the version of the file before this one was refused.
     """
     differences = list(changes(was, now)) if was is not None else []
     more = [f"and {len(differences) - MOST} more"] if len(differences) > MOST else []

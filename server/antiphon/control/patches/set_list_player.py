@@ -35,11 +35,6 @@ class Sets:
     def load(self, name: str, peer: Peer | None, address: str) -> None:
         """Loads a set list and its first patch.
 
-        Args:
-            name: Name of the set list.
-            peer: Who is answered; None for no answer.
-            address: What the answer names.
-
         Raises:
             PatchError: The set or one of its patches is not valid; nothing has changed.
         """
@@ -59,13 +54,6 @@ class Sets:
         """Saves patches, in their order, as a set list of the performer's, which is the loaded one from then on.
 
         Fade and pedals are those of the set that was loaded; what plays is not changed.
-
-        Args:
-            name: Name of the set list.
-            listed: Names of its patches.
-
-        Returns:
-            The set list.
 
         Raises:
             AntiphonError: It is not valid, or cannot be written; nothing has changed.

@@ -16,9 +16,7 @@ from antiphon.session.set_list import SetList
 class SetPosition:
     """The position in a set list.
 
-    Attributes:
-        list: The set list, None without one.
-        place: Index of the patch that was last asked for, from 0.
+    `list`: the set list, None without one; `place`: index of the patch that was last asked for, from 0.
     """
 
     def __init__(self, feedback: Feedback, saver: StateSaver) -> None:
@@ -63,8 +61,7 @@ class SetPosition:
     def status(self, playing: str) -> dict[str, Any] | None:
         """The entry of `GET /api/status`, in which `place` counts from 1; None without a set list.
 
-        Args:
-            playing: The file of the patch that plays. `outside` says that it is not the one at that place.
+        `outside` says that the patch that plays is not the one at that place.
         """
         if self.list is None:
             return None

@@ -24,9 +24,7 @@ class Approvals:
 
     They survive a restart, but not the day: in another network the same address may be a stranger's.
 
-    Attributes:
-        folder: Where `APPROVED_FILE` is.
-        clock: Seconds since the epoch.
+    `folder`: where `APPROVED_FILE` is; `clock`: seconds since the epoch.
     """
 
     folder: Path

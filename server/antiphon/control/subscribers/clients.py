@@ -139,9 +139,8 @@ class Access:
     def restore(self, left: Mapping[str, float], forgotten: Iterable[str] = ()) -> None:
         """Restores the approvals of an earlier process.
 
-        Args:
-            left: Seconds until the approval of each address ends.
-            forgotten: Addresses whose approval was revoked; `allow` does not apply to them any more.
+        `left`: seconds until each address's ends. `forgotten`: addresses that were revoked; `allow` does not apply to
+        them any more.
         """
         now = self._clock()
         self._forgotten |= {_address(host) for host in forgotten}
@@ -229,11 +228,7 @@ class Surface:
 
 
 class Surfaces:
-    """The subscribers, at most `MAX_SURFACES`.
-
-    Attributes:
-        expired: Subscriptions that ended without `/notify 0`, so far.
-    """
+    """The subscribers, at most `MAX_SURFACES`. `expired`: subscriptions that ended without `/notify 0`, so far."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """No subscribers; `clock` gives seconds."""
@@ -254,11 +249,7 @@ class Surfaces:
     def add(self, peer: Peer, owner: str, fixed: bool = False, number: int | None = None) -> Surface:
         """Subscribes a peer; one that is subscribed already keeps its number, and its lease begins anew.
 
-        Args:
-            peer: Where it listens.
-            owner: Key of the peer that asks.
-            fixed: Whether `--surface` names it.
-            number: The number to give it, if free.
+        `owner` is the key of the peer that asks; `fixed` says that `--surface` names it.
 
         Raises:
             RequestError: `MAX_SURFACES` are subscribed.
@@ -313,13 +304,9 @@ class Surfaces:
         return True
 
     def expire(self, last_packet: Callable[[str], float]) -> list[Surface]:
-        """Drops subscribers whose connection ended, whose address is not approved, or whose lease is over.
+        """Drops and returns subscribers whose connection ended, whose address is not approved, or whose lease is over.
 
-        Args:
-            last_packet: When a packet of the peer of a key last arrived; for subscribers that send from another port.
-
-        Returns:
-            The dropped ones.
+        `last_packet` is for subscribers that send from another port.
         """
         now = self._clock()
         expired = []
@@ -335,15 +322,10 @@ class Surfaces:
 
 
 def held_answer(host: str, most: int) -> bytes | None:
-    """The `/fail` packet for an address without approval.
+    """The longest `/fail` packet of `most` bytes for an address without approval; None where none fits.
 
-    Args:
-        host: The address.
-        most: Bytes it may have. For a datagram these are the bytes received: its sender's address may be forged, and
-            a longer answer would amplify an attack on `host`.
-
-    Returns:
-        The longest answer that fits; None where none does.
+    For a datagram `most` are the bytes received: its sender's address may be forged, and a longer answer would amplify
+    an attack on `host`.
     """
     for words in (f"{host} is not approved: antiphon approve {host}", "not approved yet", "held"):
         packet = encode("/fail", "", words)

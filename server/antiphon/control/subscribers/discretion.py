@@ -20,11 +20,7 @@ _PATH = re.compile(rf"""(?P<quote>['"])(?P<quoted>/[^'"]*/[^'"]*)(?P=quote)|(?<!
 def discreet(text: str, state: GraphState, scenes: Iterable[Scene], roots: Container[str]) -> str:
     """Replaces the values of `file` parameters, and all absolute paths, by `FILE`.
 
-    Args:
-        text: A sentence.
-        state: Its nodes' present values are replaced.
-        scenes: Their values are replaced too.
-        roots: First parts of OSC addresses, which look like paths and are not replaced.
+    `roots`: first parts of OSC addresses, which look like paths and are not replaced.
     """
     for name in sorted(_names(state, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)

@@ -76,14 +76,7 @@ class Feedback:
         return self.pending and self._clock() - self._flushed >= PERIOD
 
     def changed(self, address: str, value: Arg, source: object, level: Level = Level.SURFACE) -> None:
-        """An address has a new value.
-
-        Args:
-            address: The OSC address.
-            value: The new value.
-            source: Key of the peer that changed it, which gets no echo.
-            level: Subscribers below it are not sent the value.
-        """
+        """An address has a new value: `source` gets no echo, and subscribers below `level` are not sent it."""
         if self._surfaces or self.listeners:
             self._changes.pop(address, None)
             self._changes[address] = (value, source, level)

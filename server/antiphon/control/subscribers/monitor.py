@@ -21,16 +21,11 @@ class Monitor:
     """Sends copies of packets to watchers."""
 
     def __init__(
-        self,
-        install: Callable[[Callable[[bytes, Peer], None] | None], None],
-        clock: Callable[[], float] = monotonic,
+        self, install: Callable[[Callable[[bytes, Peer], None] | None], None], clock: Callable[[], float] = monotonic
     ) -> None:
         """No watchers.
 
-        Args:
-            install: Sets the function that is called with each packet; None while there are no watchers, so that
-                packets then cost nothing.
-            clock: Seconds.
+        `install` sets the function called with each packet, None without watchers, so that packets then cost nothing.
         """
         self._install, self._clock = install, clock
         self._watchers: dict[str, Peer] = {}

@@ -14,19 +14,10 @@ FULL_SECONDS = 1.0
 
 
 class Replies:
-    """The answers of one turn.
-
-    Attributes:
-        failed: Messages refused so far, whether or not an answer was sent.
-    """
+    """The answers of one turn. `failed`: messages refused so far, whether or not an answer was sent."""
 
     def __init__(self, faults: ControlFaults, discreet: Callable[[str], str]) -> None:
-        """No answers yet.
-
-        Args:
-            faults: Counts an answer that cannot be sent.
-            discreet: Removes names of files from a sentence, for a sender that is not the owner.
-        """
+        """No answers yet. `discreet` removes names of files from a sentence, for a sender that is not the owner."""
         self._faults, self._discreet = faults, discreet
         self._packets: list[tuple[Peer, bytes]] = []
         self.failed = 0
@@ -38,10 +29,7 @@ class Replies:
     def fail(self, peer: Peer, address: str, reason: str | Callable[[], str]) -> None:
         """Counts a refusal and answers it, as often as the sender's limit allows.
 
-        Args:
-            peer: Who is answered.
-            address: What was asked for.
-            reason: The sentence, or a function that gives it, called only where it is sent.
+        `reason` may be a function that gives it, called only where it is sent.
         """
         self.failed += 1
         if peer.fails.allows():

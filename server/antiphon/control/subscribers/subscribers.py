@@ -35,12 +35,7 @@ class Subscribers:
         self._pinged: dict[str, float] = {}
 
     def start(self, given: tuple[tuple[str, int], ...], data: dict[str, Any]) -> None:
-        """Subscribes the surfaces of `--surface` and those of an earlier process.
-
-        Args:
-            given: (host, port) of each `--surface`.
-            data: The earlier process's state, with the entries of `to_json`; empty without one.
-        """
+        """Subscribes (host, port) of each `--surface` and those of an earlier process, whose state is `data`."""
         self._access.restore({}, data.get("forgotten", []))
         given = tuple(_resolved(address) for address in given)
         for address in given:

@@ -46,17 +46,7 @@ class ServerAddress:
 
 
 def parse_address(url: str) -> ServerAddress:
-    """Reads a URL.
-
-    Args:
-        url: "https://HOST" or "http://HOST:PORT", without a path.
-
-    Returns:
-        The address.
-
-    Raises:
-        UsageError: It is another kind of URL.
-    """
+    """Reads "https://HOST" or "http://HOST:PORT", without a path; a UsageError for any other URL."""
     shown = shorten(url)
     wrong = UsageError(f"URL is https://HOST or http://HOST:PORT, without a path, a user or a query, not {shown!r}")
     try:

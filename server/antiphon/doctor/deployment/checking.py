@@ -10,7 +10,7 @@ from pathlib import Path
 from antiphon.doctor.deployment import reachable, working
 from antiphon.doctor.deployment.address import ServerAddress
 from antiphon.doctor.deployment.client import SECONDS, DeployClient, NoAnswer
-from antiphon.doctor.deployment.findings import CheckState, DeployFinding, failed, skipped
+from antiphon.doctor.deployment.findings import CheckState, DeployFinding, failure, skip
 from antiphon.errors import FileError
 
 Check = Callable[[DeployClient], Awaitable[DeployFinding | list[DeployFinding]]]
@@ -30,13 +30,7 @@ NAMES = tuple(name for name, _ in (*OPEN_CHECKS, *TOKEN_CHECKS))
 
 
 def client_of(address: ServerAddress, token: str, certificate: Path | None, seconds: float = SECONDS) -> DeployClient:
-    """Makes the client of a check.
-
-    Args:
-        address: Address of the server.
-        token: Its token, or "".
-        certificate: The one certificate to trust, as PEM; None for those of the system's authorities.
-        seconds: For one request.
+    """Makes the client of a check. `certificate`: the one to trust, as PEM; None for those of the system's authorities.
 
     Raises:
         FileError: The certificate cannot be read.
@@ -55,25 +49,23 @@ def client_of(address: ServerAddress, token: str, certificate: Path | None, seco
 def check_server(client: DeployClient, *, has_token: bool) -> Iterator[DeployFinding]:
     """Yields what is found, a check at a time.
 
-    Args:
-        client: Client of the server.
-        has_token: Whether a token was given; without one, or where the client may not send it, its checks are skipped.
+    Without a token, or where the client may not send it, its checks are skipped.
     """
     tls = asyncio.run(reachable.check_tls(client))
     yield tls
     if client.tls is not None and tls.state is CheckState.FAILED and "ends in" not in tls.text:
-        yield from (skipped(name, "without TLS nothing is sent") for name in ("health", *NAMES))
+        yield from (skip(name, "without TLS nothing is sent") for name in ("health", *NAMES))
         return
     health = _made("health", reachable.check_health, client)
     yield from health
     if health[0].text.startswith(("no answer", "no connection", "the connection")):
-        yield from (skipped(name, "the server does not answer") for name in NAMES)
+        yield from (skip(name, "the server does not answer") for name in NAMES)
         return
     for name, check in OPEN_CHECKS:
         yield from _made(name, check, client)
     if not client.token:
         reason = "the token is not sent without TLS" if has_token else "no token was given"
-        yield from (skipped(name, reason, "" if has_token else "--token-file FILE") for name, _ in TOKEN_CHECKS)
+        yield from (skip(name, reason, "" if has_token else "--token-file FILE") for name, _ in TOKEN_CHECKS)
         return
     for name, check in TOKEN_CHECKS:
         yield from _made(name, check, client)
@@ -89,4 +81,4 @@ def _made(name: str, check: Check, client: DeployClient) -> list[DeployFinding]:
     try:
         return asyncio.run(work())
     except NoAnswer as error:
-        return [failed(name, str(error), "look at the server's log, and at the proxy's")]
+        return [failure(name, str(error), "look at the server's log, and at the proxy's")]

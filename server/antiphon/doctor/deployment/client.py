@@ -90,18 +90,9 @@ class DeployClient:
         most: int = MAX_BODY,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> HttpAnswer:
-        """Sends one request on a connection of its own.
+        """Sends one request on a connection of its own and gives the answer, of at most `most` bytes and of any status.
 
-        Args:
-            method: Of HTTP.
-            path: The request target.
-            body: Sent where there is any.
-            token: Sent as the token; None for that of the client, "" for none.
-            most: Bytes of the answer, at most.
-            headers: Added to the request's.
-
-        Returns:
-            The answer, whatever its status.
+        `token`: None for that of the client, "" for none; `headers` are added to the request's.
 
         Raises:
             NoAnswer: There is none in time, it is too long, or it is not HTTP.

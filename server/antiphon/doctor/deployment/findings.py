@@ -35,16 +35,16 @@ class DeployFinding:
         return {name: str(value) for name, value in asdict(self).items()}
 
 
-def passed(name: str, text: str) -> DeployFinding:
+def success(name: str, text: str) -> DeployFinding:
     """A check that found what it should."""
     return DeployFinding(name, CheckState.OK, text)
 
 
-def failed(name: str, text: str, advice: str = "") -> DeployFinding:
+def failure(name: str, text: str, advice: str = "") -> DeployFinding:
     """A check that found something else."""
     return DeployFinding(name, CheckState.FAILED, text, advice)
 
 
-def skipped(name: str, text: str, advice: str = "") -> DeployFinding:
+def skip(name: str, text: str, advice: str = "") -> DeployFinding:
     """A check that could not be made."""
     return DeployFinding(name, CheckState.SKIPPED, text, advice)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from antiphon.doctor.deployment.client import DeployClient, HttpAnswer, NoAnswer
-from antiphon.doctor.deployment.findings import DeployFinding, failed, passed, skipped
+from antiphon.doctor.deployment.findings import DeployFinding, failure, skip, success
 
 HEALTH = "/api/health"
 REQUESTS = 11
@@ -37,41 +37,44 @@ async def check_tls(client: DeployClient) -> DeployFinding:
     """Whether what is sent is encrypted, with a certificate that is known and lasts."""
     if client.tls is None:
         if client.address.local:
-            return passed("TLS", "http on this machine's own loopback, which no other machine can read")
-        return failed(
-            "TLS", "http: everyone on the way reads what is sent, so the token is not",
+            return success("TLS", "http on this machine's own loopback, which no other machine can read")
+        return failure(
+            "TLS",
+            "http: everyone on the way reads what is sent, so the token is not",
             "put a proxy with a certificate in front of it, and check https://…",
-        )  # fmt: skip
+        )
     try:
         version, certificate = await client.certificate()
     except NoAnswer as error:
-        return failed(
-            "TLS", str(error),
+        return failure(
+            "TLS",
+            str(error),
             "renew the certificate, or name the server as it does; --certificate FILE trusts one of your own",
-        )  # fmt: skip
+        )
     days = (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / 86400
     if days < CERTIFICATE_DAYS:
-        return failed("TLS", f"{version}, but the certificate ends in {days:.0f} days", "have it renewed")
-    return passed("TLS", f"{version}, the certificate lasts {days:.0f} days more")
+        return failure("TLS", f"{version}, but the certificate ends in {days:.0f} days", "have it renewed")
+    return success("TLS", f"{version}, the certificate lasts {days:.0f} days more")
 
 
 async def check_health(client: DeployClient) -> DeployFinding:
     """Whether the health route answers that the server plays."""
     answer = await client.ask("GET", HEALTH, token="")
     if 300 <= answer.status < 400:
-        return failed(
-            "health", f"it answers {answer.status}, a redirect, which is not followed",
+        return failure(
+            "health",
+            f"it answers {answer.status}, a redirect, which is not followed",
             "name the address that it leads to",
-        )  # fmt: skip
+        )
     if answer.status == 404:
-        return failed("health", f"there is no {HEALTH}", "deploy this version of Antiphon, or route /api to it")
+        return failure("health", f"there is no {HEALTH}", "deploy this version of Antiphon, or route /api to it")
     if answer.status != 200:
-        return failed(
+        return failure(
             "health", f"it answers {answer.status}: {answer.reason or 'without a reason'}", "look at the server's log"
         )
     if answer.json() != {"health": "ok"}:
-        return failed("health", "the answer is not Antiphon's", "look at what answers at this address")
-    return passed("health", "the server plays")
+        return failure("health", "the answer is not Antiphon's", "look at what answers at this address")
+    return success("health", "the server plays")
 
 
 async def check_times(client: DeployClient) -> DeployFinding:
@@ -82,8 +85,8 @@ async def check_times(client: DeployClient) -> DeployFinding:
     median = statistics.median(times)
     text = f"p50 {median * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms, of {REQUESTS} new connections"
     if median > SLOW_SECONDS:
-        return failed("times", text, "give it more of a processor, or look at the proxy")
-    return passed("times", text)
+        return failure("times", text, "give it more of a processor, or look at the proxy")
+    return success("times", text)
 
 
 async def check_headers(client: DeployClient) -> DeployFinding:
@@ -91,11 +94,11 @@ async def check_headers(client: DeployClient) -> DeployFinding:
     answer = await client.ask("GET", HEALTH, token="")
     missing = [name for name, value in HEADERS.items() if value not in answer.headers.get(name, "")]
     if missing:
-        return failed("headers", f"answers lack {', '.join(missing)}", "have the proxy pass the server's headers on")
+        return failure("headers", f"answers lack {', '.join(missing)}", "have the proxy pass the server's headers on")
     text = f"{', '.join(HEADERS)} are there"
     if client.tls is not None and "strict-transport-security" not in answer.headers:
-        return passed("headers", f"{text}; the proxy could add strict-transport-security")
-    return passed("headers", text)
+        return success("headers", f"{text}; the proxy could add strict-transport-security")
+    return success("headers", text)
 
 
 async def check_refused(client: DeployClient) -> DeployFinding:
@@ -110,12 +113,12 @@ async def check_refused(client: DeployClient) -> DeployFinding:
             answer = await client.ask(method, path, body, token=token)
             # too many wrong tokens are a refusal as well
             if answer.status not in (expected, 429):
-                return failed(
-                    "refusals", f"{method} {path.partition('?')[0]} with {whose} is answered {answer.status}, "
-                    f"not {expected}",
+                return failure(
+                    "refusals",
+                    f"{method} {path.partition('?')[0]} with {whose} is answered {answer.status}, not {expected}",
                     "take it off the network, and start it with --proxy and a token",
-                )  # fmt: skip
-    return passed("refusals", "changes without the token, and with a wrong one, are refused")
+                )
+    return success("refusals", "changes without the token, and with a wrong one, are refused")
 
 
 async def check_open(client: DeployClient) -> list[DeployFinding]:
@@ -124,28 +127,28 @@ async def check_open(client: DeployClient) -> list[DeployFinding]:
     stray = [path for path in STRAY if _serves(await client.ask("GET", path, token=""))]
     if stray:
         found = [
-            failed("open", f"without the token, {', '.join(stray)} are answered", "have the proxy forward /api alone")
+            failure("open", f"without the token, {', '.join(stray)} are answered", "have the proxy forward /api alone")
         ]
     elif reads and not client.address.local:
         advice = "start it with --proxy, with which every address but the health needs the token"
-        found = [failed("open", f"without the token, {', '.join(reads)} are answered", advice)]
+        found = [failure("open", f"without the token, {', '.join(reads)} are answered", advice)]
     elif reads:
-        found = [passed("open", "this machine may read without the token, as with any `antiphon serve`")]
+        found = [success("open", "this machine may read without the token, as with any `antiphon serve`")]
     else:
-        found = [passed("open", f"without the token only {HEALTH} is answered")]
+        found = [success("open", f"without the token only {HEALTH} is answered")]
     return [*found, await check_ports(client)]
 
 
 async def check_ports(client: DeployClient, ports: Sequence[int] = tuple(PORTS)) -> DeployFinding:
     """Whether the ports that belong inside are closed."""
     if client.address.local:
-        return skipped("ports", "on this machine's own loopback its other ports are open by right")
+        return skip("ports", "on this machine's own loopback its other ports are open by right")
     others = [port for port in ports if port != client.address.port]
     connected = await asyncio.gather(*(_connects(client.address.host, port) for port in others))
     names = [f"{port} ({PORTS[port]})" for port, is_open in zip(others, connected, strict=True) if is_open]
     if names:
-        return failed("ports", f"TCP {', '.join(names)} can be reached", "publish the port of HTTP alone")
-    return passed("ports", f"TCP {', '.join(map(str, others))} cannot be reached")
+        return failure("ports", f"TCP {', '.join(names)} can be reached", "publish the port of HTTP alone")
+    return success("ports", f"TCP {', '.join(map(str, others))} cannot be reached")
 
 
 def _serves(answer: HttpAnswer) -> bool:

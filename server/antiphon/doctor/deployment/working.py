@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.doctor.deployment.client import DeployClient, HttpAnswer, NoAnswer
-from antiphon.doctor.deployment.findings import DeployFinding, failed, passed, skipped
+from antiphon.doctor.deployment.findings import DeployFinding, failure, skip, success
 from antiphon.wire.text import printable
 
 RATE = 48000
@@ -40,10 +40,10 @@ async def check_version(client: DeployClient) -> DeployFinding:
     data = answer.json()
     info = data.get("info") if isinstance(data, dict) else None
     if not isinstance(info, dict) or info.get("title") != "Antiphon":
-        return failed("version", "/api/openapi.json is not Antiphon's", "look at what answers at this address")
+        return failure("version", "/api/openapi.json is not Antiphon's", "look at what answers at this address")
     version = printable(str(info.get("version"))[:40])
     same = "as this one" if version == __version__ else f"this one is {__version__}"
-    return passed("version", f"{version}, {same}")
+    return success("version", f"{version}, {same}")
 
 
 async def check_work(client: DeployClient) -> DeployFinding:
@@ -63,27 +63,27 @@ async def check_work(client: DeployClient) -> DeployFinding:
         ended = await _ended(client, job)
         if ended.get("state") != "done":
             reason = printable(str(ended.get("error", ""))[:300])
-            return failed("work", f"the job is {printable(str(ended.get('state'))[:20])}: {reason}", "see its log")
+            return failure("work", f"the job is {printable(str(ended.get('state'))[:20])}: {reason}", "see its log")
         result = await client.ask("GET", f"/api/jobs/{job}/result")
         if result.status != 200:
             return _refused("work", result)
         if wrong := difference(result.body, sound * GAIN):
-            return failed("work", wrong, "compare its version with this one's")
+            return failure("work", wrong, "compare its version with this one's")
     finally:
         await _remove(client, f"/api/jobs/{job}" if job else "", f"/api/files/{file}")
-    return passed("work", f"a sound was sent, halved by a job and compared, in {time.monotonic() - began:.1f} s")
+    return success("work", f"a sound was sent, halved by a job and compared, in {time.monotonic() - began:.1f} s")
 
 
 async def check_genre(client: DeployClient) -> DeployFinding:
     """Whether a sound is classified, where the server can."""
     answer = await client.ask("POST", GENRE, wav(signal(GENRE_SECONDS)))
     if answer.status in (404, 405):  # 405 where only the OSCQuery tree, which takes GET, has this address
-        return skipped("genre", f"this server has no {GENRE}")
+        return skip("genre", f"this server has no {GENRE}")
     if answer.status not in (200, 201, 202):
         return _refused("genre", answer)
     if not isinstance(answer.json(), dict):
-        return failed("genre", "the answer is not an object", "compare its version with this one's")
-    return passed("genre", f"{GENRE} answers in {answer.seconds:.1f} s")
+        return failure("genre", "the answer is not an object", "compare its version with this one's")
+    return success("genre", f"{GENRE} answers in {answer.seconds:.1f} s")
 
 
 def signal(seconds: float) -> NDArray[np.float64]:
@@ -101,12 +101,7 @@ def wav(sound: NDArray[np.float64]) -> bytes:
 
 
 def difference(content: bytes, expected: NDArray[np.float64]) -> str:
-    """Describes how a result is wrong; "" where it is right.
-
-    Args:
-        content: A sound file.
-        expected: What each of its channels should be, `[frames]`.
-    """
+    """Describes how a sound file differs from the expected channels, `[frames]` each; "" where it is right."""
     try:
         found, rate = soundfile.read(io.BytesIO(content), dtype="float64", always_2d=True)
     except (soundfile.LibsndfileError, ValueError, TypeError):
@@ -156,4 +151,4 @@ def _refused(name: str, answer: HttpAnswer) -> DeployFinding:
         advice = "name the host with --proxy where the server is started"
     elif 300 <= answer.status < 400:
         advice = "name the address that it leads to"
-    return failed(name, f"it is answered {answer.status}: {answer.reason or 'without a reason'}", advice)
+    return failure(name, f"it is answered {answer.status}: {answer.reason or 'without a reason'}", advice)

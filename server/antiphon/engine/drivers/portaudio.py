@@ -87,15 +87,9 @@ def load_library() -> Any:
 
 
 def find(sd: Any, name: str, side: str) -> int | None:
-    """Finds a device.
+    """Index of the device that `name` is part of, or the index of; None for "none" and where there is no device.
 
-    Args:
-        sd: The sounddevice module.
-        name: Part of the device's name in any case, or its index; "" is the default device, "none" is no device.
-        side: "input" or "output".
-
-    Returns:
-        The device's index, or None for "none" and where there is no device.
+    "" is the default device; `side` is "input" or "output".
 
     Raises:
         EngineError: No device has that name.

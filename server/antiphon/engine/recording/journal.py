@@ -43,9 +43,7 @@ class Journal:
     def started(self, sample: int, died: int) -> None:
         """Records the start of an engine, whose processors are in their initial state.
 
-        Args:
-            sample: First sample of this engine.
-            died: Sample after the last one of the engine before it; 0 for the first.
+        `died`: the sample after the last one of the engine before it; 0 for the first.
         """
         if self.recording:
             self._player.applied = deque(maxlen=MAX_WAITING)
@@ -73,12 +71,8 @@ class Journal:
     def failed(self, sample: int, node: int, reason: str, *, aside: bool = False, leaving: bool = False) -> None:
         """Records that a node failed: a replay cannot reproduce every failure, an overrun for one.
 
-        Args:
-            sample: Start of the block in which it failed.
-            node: The node's number.
-            reason: Why, as one sentence.
-            aside: It had crashed the engine before and is bypassed from the start of the plan loaded at `sample`.
-            leaving: It belongs to the plan that fades out in that block.
+        `aside`: it had crashed the engine before and is bypassed from the start of the plan loaded at `sample`.
+        `leaving`: it belongs to the plan that fades out in that block.
         """
         if self.recording:
             line = {"sample": sample, "failed": node, "reason": reason, "aside": aside, "leaving": leaving}

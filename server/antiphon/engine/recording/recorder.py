@@ -23,7 +23,8 @@ import numpy as np
 from antiphon.engine.recording.journal import VERSION, to_line
 from antiphon.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, describe_take
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
-from antiphon.errors import FileError
+from antiphon.errors import AntiphonError, FileError, RequestError
+from antiphon.io.capture_memory import CaptureMemory
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import listening
 from antiphon.runtime.console import say, write_output
@@ -47,10 +48,8 @@ class Recorder:
     def __init__(self, shared: Shared, folder: Path, limit: float = float("inf")) -> None:
         """A recorder that writes nothing yet.
 
-        Args:
-            shared: The mapping.
-            folder: Where it notes what it writes, for a recorder that replaces it.
-            limit: Bytes at which a recording, or a set, ends.
+        It notes what it writes in `folder`, for a recorder that replaces it. `limit`: bytes at which a recording, or a
+        set, ends.
         """
         self._limit, self._looked = limit, 0
         self.shared, self._words, self._folder = shared, shared.words, folder
@@ -69,10 +68,9 @@ class Recorder:
         self._words[HeaderWord.TAPPING] = 0
 
     def handle(self, message: dict[str, Any]) -> None:
-        """Starts or stops a recording or a session. Errors are reported, not raised.
+        """Starts or stops ("path" None) a recording or a session, the value of "do"; "header" is for a session.
 
-        Args:
-            message: "do": "record" or "session"; "path": str, or None to stop; "header": dict, for a session.
+        Errors are reported, not raised.
         """
         path = message["path"]
         self.turn()
@@ -349,18 +347,38 @@ def beside(path: Path) -> Path:
     return candidate
 
 
+def capture(message: dict[str, Any], kept: CaptureMemory | None) -> dict[str, Any]:
+    """Writes the bars that a message asks for to a new file; returns the answer, with the reason as error or ""."""
+    path, why = Path(message["path"]), ""
+    try:
+        if kept is None:
+            raise RequestError("nothing is kept, since this machine has little memory free; use /record/start")
+        sound = kept.cut(message["node"], message["bars"], message["bar"])
+        take = TakeFile(path, kept.shape.rate, sound.shape[1], "FLOAT")
+        try:
+            take.write(sound)
+        finally:
+            take.close()
+    except AntiphonError as error:
+        why = str(error)
+    except Exception as error:
+        why = str(_cause(path, error))
+    return {"capture": message["number"], "path": str(path), "error": why}
+
+
 def run(
-    shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int | None, folder: Path, limit: float
+    shared: Shared,
+    peer: socket.socket,
+    begin: list[dict[str, Any]],
+    ready: int | None,
+    folder: Path,
+    limit: float,
+    kept: CaptureMemory | None = None,
 ) -> None:
     """Main function of the recorder process; returns after SIGTERM.
 
-    Args:
-        shared: The mapping.
-        peer: Socket from control, for the messages of `Recorder.handle`.
-        begin: Messages to handle first: what to record from the first block on.
-        ready: Pipe to the supervisor; it gets the errors of `begin` as one line of JSON. None prints them.
-        folder: Where the recorder notes what it writes.
-        limit: Bytes at which a recording ends.
+    `begin`: messages to handle first, what to record from the first block on. `ready`: pipe to the supervisor; it gets
+    the errors of `begin` as one line of JSON; None prints them. `kept`: what captures are cut from; None for none.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
@@ -385,7 +403,11 @@ def run(
         busy = shared.words[HeaderWord.TAPPING] != 0
         if any(fd == peer.fileno() for fd, _ in poll.poll(_TURN * 1000 if busy else 1000)):
             try:
-                recorder.handle(json.loads(peer.recv(1 << 20)))
+                message = json.loads(peer.recv(1 << 20))
+                if message["do"] == "capture":
+                    peer.send(json.dumps(capture(message, kept)).encode())
+                else:
+                    recorder.handle(message)
             except (BlockingIOError, ConnectionError, ValueError) as error:
                 say(f"recorder: {error}")
         recorder.turn()

@@ -36,13 +36,9 @@ class TakeFile:
     """
 
     def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:
-        """Creates the file, and its folder if needed.
+        """Creates the file, and its folder if needed; its suffix selects the format.
 
-        Args:
-            path: The file; its suffix selects the format.
-            rate: Hz.
-            channels: Channels of the sound.
-            subtype: libsndfile's name of the sample format; None takes the default of the suffix.
+        `subtype` is libsndfile's name of the sample format; None takes the default of the suffix.
 
         Raises:
             FileError: The suffix is not one of a recording, the format does not hold the rate, or there is no room.
@@ -59,9 +55,13 @@ class TakeFile:
         self.path, self.rate, self.frames = path, rate, 0
         self._sf, self._wave = soundfile, suffix == ".wav"
         self._file = soundfile.SoundFile(
-            str(path), "w", rate, channels, subtype or FORMATS[suffix].subtypes[0],
+            str(path),
+            "w",
+            rate,
+            channels,
+            subtype or FORMATS[suffix].subtypes[0],
             format="RF64" if self._wave else None,
-        )  # fmt: skip
+        )
         if self._wave:
             self._command(_RF64_AUTO_DOWNGRADE, 1)
         self._synced = time.monotonic()

@@ -83,16 +83,12 @@ class NativeNode(Protocol):
     @property
     def io(self) -> IO: ...
     @property
-    def notes(self) -> tuple[object, ...]: ...
-    @property
     def moves(self) -> tuple[Modulation, ...]: ...
 
 
 def laid_out(node: NativeNode, block: int) -> Step | None:
     """A node's calls up to the check of its outputs; None where the interpreter has to run it."""
     host = node.host
-    if node.notes:
-        return None
     io = LayoutIO(node.ins, node.outs, host.by_name, block)
     try:
         own = host.processor.step(io)

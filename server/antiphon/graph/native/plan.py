@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.processor import BlockTime
 from antiphon.graph.native.layout import BlockWord, NativeNode, laid_out
-from antiphon.graph.native.rows import NodeRow, PlanWord, Stop, run_rows
+from antiphon.graph.native.rows import NodeRow, PlanWord, Stop, measure_rows, run_rows
 from antiphon.graph.node_host import NOT_FINITE
 from antiphon.native.kernel import address, words_of
 from antiphon.native.step import Call
@@ -162,6 +162,20 @@ class NativePlan:
             self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed, first + 8 * word
             word += item.size
         rows[row + NodeRow.PACKED] = version
+
+    def meters(self, frames: int, into: NDArray[np.float32]) -> int:
+        """Measures the nodes' last block: number, peak and RMS of the first output, load.
+
+        Args:
+            frames: Frames of that block.
+            into: Flat, four places a node; those beyond its end are left out.
+
+        Returns:
+            Number of nodes measured.
+        """
+        count = min(len(self._places), len(into) // 4)
+        measure_rows.call(address(self._rows), address(self._outs), count, frames, address(into))
+        return count
 
     def native(self, place: int) -> bool:
         """Tells whether machine code runs a node in the coming block.

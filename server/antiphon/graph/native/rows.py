@@ -12,13 +12,14 @@ Warning: all addresses are those of arrays that `graph.native.plan` keeps.
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 
 from antiphon.graph.node_host import LOAD_SHARE
 from antiphon.native.compiling import kernel
-from antiphon.native.dsp import finite
+from antiphon.native.dsp import finite, peak
 from antiphon.native.intrinsics import address_f32, address_f64, address_i64, call_c, offset
-from antiphon.native.kernel import f64, i64, i64p
+from antiphon.native.kernel import f32, f32p, f64, i64, i64p
 
 
 class PlanWord(IntEnum):
@@ -111,3 +112,30 @@ def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns
             call_c(calls[2 * n], calls[2 * n + 1])
     s[PlanWord.NEXT] = s[PlanWord.ROWS]
     return Stop.DONE
+
+
+@kernel
+def measure_rows(rows: i64p, outs: i64p, nodes: i64, frames: i64, meters: f32p) -> None:
+    """Writes four floats a node: its number, peak and RMS of its first output in the last block (0 without one), load.
+
+    rows, outs: as in `run_rows`; nodes: how many to measure, from the first.
+    """
+    for k in range(nodes):
+        row = offset(rows, k * NodeRow.SIZE)
+        top = f32(0.0)
+        energy = f64(0.0)
+        samples = 1
+        if row[NodeRow.OUTS] < row[NodeRow.OUTS_END]:
+            out = offset(outs, 3 * row[NodeRow.OUTS])
+            x = address_f32(out[0])
+            samples = frames * out[2]
+            top = max(top, peak(x, out[1], out[2], frames))
+            for c in range(out[2]):
+                for n in range(frames):
+                    v = f64(x[c * out[1] + n])
+                    energy = energy + v * v
+        load = address_f64(row[NodeRow.LOAD])
+        meters[4 * k] = f32(row[NodeRow.NUMBER])
+        meters[4 * k + 1] = top
+        meters[4 * k + 2] = f32(math.sqrt(energy / f64(samples)))
+        meters[4 * k + 3] = f32(load[0])

@@ -38,11 +38,7 @@ class ClassifierPool:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Makes nothing yet.
-
-        Args:
-            folder: For the sounds that wait; whatever is in it is removed.
-        """
+        """Makes nothing yet. What is in `folder`, where sounds wait, is removed."""
         self._folder = folder
         self._turn = asyncio.Semaphore(places())
         self._idle: list[ClassifierProcess] = []
@@ -68,14 +64,7 @@ class ClassifierPool:
             return process.classifiers
 
     async def classify(self, name: str, path: Path) -> dict[str, Any]:
-        """Classifies a file as soon as it is its turn.
-
-        Args:
-            name: Name of the classifier.
-            path: The file.
-
-        Returns:
-            The answer, of the names and values that `library.classification.classify` gives.
+        """Classifies a file as soon as it is its turn; the answer is that of `library.classification.classify`.
 
         Raises:
             JobError: With the reason; `TooMany` where too many wait.
@@ -84,12 +73,7 @@ class ClassifierPool:
             return await self._ask(name, str(path))
 
     async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> dict[str, Any]:
-        """As `classify`, for a sound that is sent: it waits in a file, which is removed afterwards.
-
-        Args:
-            name: Name of the classifier.
-            pieces: The sound's bytes.
-        """
+        """As `classify`, for a sound that is sent: it waits in a file, which is removed afterwards."""
         with self._place():
             size = 0
 

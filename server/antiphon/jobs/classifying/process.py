@@ -33,10 +33,7 @@ class ClassifierProcess:
 
     @staticmethod
     async def start(*words: str) -> ClassifierProcess:
-        """Starts a process that is asked, or with words one that reads a stream.
-
-        Args:
-            words: Name of a classifier, and the seconds of an interim answer.
+        """Starts a process that is asked, or with words, a classifier and seconds, one that reads a stream.
 
         Raises:
             Unavailable: It does not start.
@@ -68,14 +65,7 @@ class ClassifierProcess:
         return self._process.input
 
     async def ask(self, name: str, path: str) -> dict[str, Any]:
-        """Has it classify a file.
-
-        Returns:
-            The answer.
-
-        Raises:
-            JobError: With the reason.
-        """
+        """Has it classify a file; a JobError with the reason where it fails."""
         self.ready = False
         await self._process.send({"name": name, "path": path})
         found = await self.receive(ANSWER_SECONDS)

@@ -20,24 +20,16 @@ MAX_STREAMS = 4
 class ClassifierStreams:
     """The streams that are classified.
 
-    Attributes:
-        count: How many there are.
-        refused: Streams that were refused because there are too many.
+    `count`: how many there are; `refused`: streams that were refused because there are too many.
     """
 
     count: int = 0
     refused: int = 0
 
     async def begin(self, name: str, every: float, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Starts to classify a stream.
+        """Classifies a stream: an answer for each `every` seconds of sound, as a line of JSON.
 
-        Args:
-            name: Name of the classifier.
-            every: Seconds of sound for each answer.
-            pieces: The sound, in pieces.
-
-        Returns:
-            The answers as lines of JSON; where it fails in the middle, {"error": "…"} as the last.
+        Where it fails in the middle, the last line is {"error": "…"}.
 
         Raises:
             AntiphonError: Before the first answer, as `ClassifierPool.receive`.

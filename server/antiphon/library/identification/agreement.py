@@ -22,12 +22,7 @@ sounds 1 % had more than 0.45 in common, of ten songs with two soundfonts none h
 
 @dataclass(frozen=True, slots=True)
 class SoundLandmarks:
-    """Landmarks of a sound.
-
-    Attributes:
-        seconds: `[n]`, ascending.
-        hertz: `[n]`.
-    """
+    """Landmarks of a sound. `seconds`: `[n]`, ascending; `hertz`: `[n]`."""
 
     seconds: F64
     hertz: F64
@@ -58,15 +53,7 @@ class Agreement:
 
 
 def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
-    """Compares what is asked, at its place, with the landmarks of a sound, and with them a moment away.
-
-    Args:
-        asked: At its place in the sound, as `SoundLandmarks.placed` gives it.
-        sound: All landmarks of the sound.
-
-    Returns:
-        How well they agree.
-    """
+    """Compares what is asked, as `placed` gives it, with all landmarks of a sound, there and a moment away."""
     if not len(asked.seconds):
         return Agreement(0.0, 0.0)
     first, last = float(asked.seconds[0]), float(asked.seconds[-1])

@@ -25,16 +25,10 @@ F64 = NDArray[np.float64]
 
 
 def hashes(seconds: F64, hertz: F64, pairs: int, speed: float = 1.0) -> tuple[U32, I64]:
-    """Hashes of pairs of landmarks: the first one's pitch, the interval, the time between.
+    """Hashes of pairs of landmarks and their frames, of `FRAME` seconds.
 
-    Args:
-        seconds: Seconds of the landmarks, ascending.
-        hertz: Hertz of the landmarks.
-        pairs: That each begins, at most.
-        speed: The sound is taken to be played so many times as fast as it was recorded.
-
-    Returns:
-        The hashes and their frames, of `FRAME` seconds.
+    A hash is of the first one's pitch, the interval, and the time between. `seconds` ascend; each landmark begins
+    `pairs` at most; the sound is taken to be played `speed` times as fast as it was recorded.
     """
     bins = np.rint(_BINS * np.log2(1.0 + hertz / (speed * _LINEAR))).astype(np.int64)
     frames = np.rint(seconds * (speed / FRAME)).astype(np.int64)

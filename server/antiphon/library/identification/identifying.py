@@ -58,11 +58,7 @@ def analysis_of_landmarks() -> str:
 
 
 def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None) -> tuple[F64, F64]:
-    """Seconds and Hz of the landmarks of a file.
-
-    Args:
-        path: The file.
-        progress: Called with the seconds that are done.
+    """Seconds and Hz of the landmarks of a file; `progress` is called with the seconds that are done.
 
     Raises:
         FileError: It cannot be read.

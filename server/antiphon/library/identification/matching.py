@@ -87,16 +87,9 @@ LandmarkReader = Callable[[int], SoundLandmarks]
 
 
 def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader) -> list[FingerprintMatch]:
-    """Looks for the sounds that landmarks come from.
+    """The sounds that landmarks (ascending seconds, Hz; some 5 to 15 s of them) come from.
 
-    Args:
-        index: Index of the catalogue.
-        seconds: Seconds of the landmarks, ascending, some 5 to 15 s of them.
-        hertz: Hertz of the landmarks.
-        landmarks: Reads those of a sound.
-
-    Returns:
-        The best of those that stand out, and copies of it; none for an unknown sound.
+    The best of those that stand out, and copies of it; none for an unknown sound.
     """
     asked = SoundLandmarks(seconds, hertz)
     landmarks = cache(landmarks)
@@ -152,10 +145,12 @@ def _copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks
     """Whether two candidates are the same recording at the same place."""
     length = float(asked.seconds[-1]) if len(asked.seconds) else 0.0
     stretches = [
-        landmarks(each.serial).between(each.frame * FRAME, each.frame * FRAME + length * each.speed)
-        .placed(-each.frame * FRAME, 1.0).placed(0.0, 1.0 / each.speed)
+        landmarks(each.serial)
+        .between(each.frame * FRAME, each.frame * FRAME + length * each.speed)
+        .placed(-each.frame * FRAME, 1.0)
+        .placed(0.0, 1.0 / each.speed)
         for each in (one, other)
-    ]  # fmt: skip
+    ]
     return is_copy(*stretches)
 
 

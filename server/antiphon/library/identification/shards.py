@@ -140,10 +140,15 @@ def _made(catalogue: Catalogue, folder: Path, serials: Sequence[int]) -> Shard:
     all_hashes = np.concatenate([np.zeros(0, np.uint32), *rows])
     order = np.argsort(all_hashes, kind="stable")
     table = np.array([kept, starts], "<i8").reshape(2, len(kept)).tobytes()
-    content = b"".join([
-        _MAGIC, _HEAD.pack(len(kept), len(order), zlib.crc32(table)), table, all_hashes[order].astype("<u4").tobytes(),
-        np.concatenate([np.zeros(0, np.int64), *places])[order].astype("<u4").tobytes(),
-    ])  # fmt: skip
+    content = b"".join(
+        [
+            _MAGIC,
+            _HEAD.pack(len(kept), len(order), zlib.crc32(table)),
+            table,
+            all_hashes[order].astype("<u4").tobytes(),
+            np.concatenate([np.zeros(0, np.int64), *places])[order].astype("<u4").tobytes(),
+        ]
+    )
     name = hashlib.blake2b(table, digest_size=10).hexdigest()
     path = folder / f"{name}.shard"
     write_atomic(path, content)

@@ -74,17 +74,10 @@ class Placement:
 def place_tracks(
     catalogue: Catalogue, table: TrackTable | None = None, *, again: bool = False, fit: bool = True
 ) -> Placement:
-    """Places the tracks of a catalogue that have been analysed, and stores where.
+    """Places the tracks of a catalogue that have been analysed, with `again` all anew, and stores where.
 
-    Args:
-        catalogue: Whose tracks.
-        table: They, where they are in memory already.
-        again: Place all anew.
-        fit: Whether all may be placed anew, which takes about a minute for 10,000; without it a map that has too few
-            places is that of two principal components, which is not stored.
-
-    Returns:
-        The placement.
+    Without `fit` all are never placed anew, which takes about a minute for 10,000: a map that has too few places is
+    then that of two principal components, which is not stored.
 
     Raises:
         UsageError: There is nothing to place.
@@ -117,10 +110,17 @@ def place_tracks(
 def chart(placement: Placement, unplaced: int = 0) -> Chart:
     """The map of placed tracks; `unplaced`: how many others there are."""
     tracks = [
-        {"id": row.id, "path": path_text(os.fsdecode(row.path)), "title": _title(row), "artist": _name(row, "artist"),
-         "genre": _name(row, "genre"), "x": round(float(x), 4), "y": round(float(y), 4)}
+        {
+            "id": row.id,
+            "path": path_text(os.fsdecode(row.path)),
+            "title": _title(row),
+            "artist": _name(row, "artist"),
+            "genre": _name(row, "genre"),
+            "x": round(float(x), 4),
+            "y": round(float(y), 4),
+        }
         for row, (x, y) in zip(placement.rows, placement.places, strict=True)
-    ]  # fmt: skip
+    ]
     artists = _groups(tracks, placement, "artist")
     centres = np.array([points for _, _, _, points in artists]).reshape(len(artists), placement.points.shape[1])
     near = placing.neighbours(centres, NEAREST)[0] if len(artists) > 1 else np.zeros((len(artists), 0), np.int64)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import colorsys
 import struct
+import tomllib
 import unicodedata
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +23,7 @@ LABELS = 80
 """Artists that are named at most; a name that would cover another is left out."""
 LONGEST = 28
 """Characters of a label."""
-_GLYPHS = {
-    "A": "0e11111f111111", "B": "1e11111e11111e", "C": "0e11101010110e", "D": "1e11111111111e", "E": "1f10101e10101f",
-    "F": "1f10101e101010", "G": "0e11101713110f", "H": "1111111f111111", "I": "0e04040404040e", "J": "0702020202120c",
-    "K": "11121418141211", "L": "1010101010101f", "M": "111b1515111111", "N": "11191915131311", "O": "0e11111111110e",
-    "P": "1e11111e101010", "Q": "0e11111115120d", "R": "1e11111e141211", "S": "0f10100e01011e", "T": "1f040404040404",
-    "U": "1111111111110e", "V": "11111111110a04", "W": "11111115151b11", "X": "11110a040a1111", "Y": "11110a04040404",
-    "Z": "1f01020408101f", "0": "0e11131519110e", "1": "040c040404040e", "2": "0e11010204081f", "3": "1e01010e01011e",
-    "4": "02060a121f0202", "5": "1f101e0101110e", "6": "0608101e11110e", "7": "1f010204080808", "8": "0e11110e11110e",
-    "9": "0e11110f01020c", "-": "0000001f000000", ".": "00000000000c0c", "'": "04040800000000", "&": "0c12140815120d",
-    "/": "01010204081010", "+": "0004041f040400", ",": "00000000060408", "(": "02040808080402", ")": "08040202020408",
-    "!": "04040404040004", "?": "0e110102040004", ":": "000c0c000c0c00", " ": "00000000000000",
-}  # fmt: skip
+_GLYPHS: dict[str, str] = tomllib.loads(Path(__file__).with_name("glyphs.toml").read_text("utf-8"))
 """Seven rows of five pixels each, a byte a row; small letters are drawn as large ones."""
 _UNKNOWN = "1f11111111111f"
 
@@ -61,11 +52,7 @@ def draw(chart: Chart) -> NDArray[np.uint8]:
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """A picture as the bytes of a PNG file.
-
-    Args:
-        image: `[height, width, 3]`.
-    """
+    """A picture `[height, width, 3]` as the bytes of a PNG file."""
     height, width, _ = image.shape
     lines = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, width * 3)], axis=1)
     parts = (
@@ -102,9 +89,14 @@ def _pixels(places: F64, centre: F64, span: float) -> NDArray[np.int64]:
 
 
 def _label(
-    image: F64, group: object, centre: F64, span: float, scale: int, ink: Sequence[int],
+    image: F64,
+    group: object,
+    centre: F64,
+    span: float,
+    scale: int,
+    ink: Sequence[int],
     used: list[tuple[int, int, int, int]],
-) -> None:  # fmt: skip
+) -> None:
     """Writes the name of an artist or a genre, unless another name is there."""
     assert isinstance(group, dict)
     name = plain(str(group["name"]))

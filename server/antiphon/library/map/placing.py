@@ -57,16 +57,7 @@ def flat(points: F64) -> F64:
 
 
 def place(points: F64, seed: int = 0, rounds: int = ROUNDS) -> F64:
-    """Places for points.
-
-    Args:
-        points: `[n, d]`.
-        seed: Random seed.
-        rounds: Steps of all edges.
-
-    Returns:
-        `[n, 2]`, around 0, of standard deviation about 1.
-    """
+    """Places `[n, 2]`, around 0, of standard deviation about 1, for points `[n, d]`; `rounds` steps of all edges."""
     start = flat(points)
     if len(points) < 4:
         return start
@@ -103,16 +94,7 @@ def place(points: F64, seed: int = 0, rounds: int = ROUNDS) -> F64:
 
 
 def beside(points: F64, known: F64, places: F64) -> F64:
-    """Places of further points, each between those of its nearest known points, without moving any.
-
-    Args:
-        points: The new ones, `[m, d]`.
-        known: Those that have places, `[n, d]`, n at least 1.
-        places: Theirs, `[n, 2]`.
-
-    Returns:
-        `[m, 2]`.
-    """
+    """Places `[m, 2]` of points `[m, d]`, between those of the nearest known points `[n, d]`, without moving any."""
     found = np.zeros((len(points), 2))
     squares = (known**2).sum(axis=1)
     for row, point in enumerate(points):
@@ -126,16 +108,8 @@ def beside(points: F64, known: F64, places: F64) -> F64:
 def trustworthiness(points: F64, places: F64, seed: int = 0, most: int = 400, count: int = TRUSTED) -> float:
     """How far neighbours on the map are neighbours indeed, 0 to 1 (Venna and Kaski, 2001).
 
-    Args:
-        points: As they were, `[n, d]`.
-        places: On the map, `[n, 2]`.
-        seed: Random seed.
-        most: Points that are looked at; all neighbours of each count.
-        count: Neighbours.
-
-    Returns:
-        1 where each of a point's neighbours on the map is among its nearest; NaN for fewer than three times as many
-        points as neighbours.
+    1 where each of a point's neighbours on the map is among its nearest; NaN for fewer than three times as many points
+    as neighbours. At most `most` of the points `[n, d]`, with places `[n, 2]`, are looked at.
     """
     size = len(points)
     if 2 * size - 3 * count - 1 <= 0 or size < 3 * count:

@@ -12,14 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from antiphon.io.decode import path_text
-from antiphon.library.taste.preference import (
-    F64,
-    Preference,
-    TrackKernel,
-    components,
-    numbers,
-    preference,
-)
+from antiphon.library.taste.preference import F64, Preference, TrackKernel, components, numbers, preference
 from antiphon.library.taste_tables import Signal, TasteTables, TrackRow
 from antiphon.runtime.shortening import shorten
 
@@ -85,9 +78,11 @@ class TrackTable:
             if sound in self.place and other in self.place:
                 together.setdefault(self.place[sound], {})[self.place[other]] = weight
         return TrackKernel(
-            components(self.vectors), numbers(row.tags.get("artist", "") for row in self.rows),
-            numbers(row.tags.get("genre", "") for row in self.rows), together,
-        )  # fmt: skip
+            components(self.vectors),
+            numbers(row.tags.get("artist", "") for row in self.rows),
+            numbers(row.tags.get("genre", "") for row in self.rows),
+            together,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +103,10 @@ class TrackChoice:
 def playlist(
     table: TrackTable, signals: Sequence[Signal], count: int, after: int | None = None, now: float | None = None
 ) -> list[TrackChoice]:
-    """Tracks to play next.
+    """At most `count` tracks to play next, the next one first.
 
-    Args:
-        table: Those there are.
-        signals: What the listener did so far, the oldest first.
-        count: Tracks at most.
-        after: The sound that plays now; None for the last one that was played or liked in the last hours.
-        now: Seconds since 1970; None for the present.
-
-    Returns:
-        The first is the next track. The same signals give the same tracks.
+    The same signals, the oldest first, give the same tracks. `after`: the sound that plays now; None for the last one
+    that was played or liked in the last hours.
     """
     now = time.time() if now is None else now
     kernel = table.kernel

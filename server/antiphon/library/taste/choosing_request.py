@@ -37,14 +37,8 @@ class NextRequest:
 def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable | None = None) -> list[dict[str, Any]]:
     """Stores the signals of a request, and chooses.
 
-    Args:
-        catalogue: Catalogue of the files.
-        request: What is asked.
-        table: The catalogue's tracks where they are in memory already.
-
-    Returns:
-        For each track its summary, its `id`, its `score`, which is the expected signal, and `why`, reasons in words;
-        the next one first.
+    For each track its summary, its `id`, its `score`, which is the expected signal, and `why`, reasons in words; the
+    next one first. `table`: the catalogue's tracks where they are in memory already.
 
     Raises:
         UsageError: A file is not in the catalogue, or cannot be read, or there is nothing to choose from.

@@ -17,14 +17,7 @@ SHRINK = 20.0
 
 
 def companions(lists: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, float]]:
-    """Pairs of tracks that are in the same lists.
-
-    Args:
-        lists: Tracks of each playlist, session or person.
-
-    Yields:
-        (track, other, weight), in both directions, weight between 0 and 1.
-    """
+    """(track, other, weight) of tracks in the same lists, in both directions, weight between 0 and 1."""
     plays = Counter(track for tracks in lists for track in set(tracks))
     known = sorted(track for track, _ in plays.most_common(MOST_TRACKS))
     place = {track: n for n, track in enumerate(known)}

@@ -30,12 +30,7 @@ Named = tuple[str, str]
 def lists(folder: Path, most: int = MOST_LISTS) -> Iterator[list[Named]]:
     """Lists of what was played together, of whichever data set a folder holds.
 
-    Args:
-        folder: With files as in `SLICES` or `PLAYS`, or with a folder `data` of them.
-        most: Lists.
-
-    Yields:
-        A playlist's tracks, or a person's artists.
+    A playlist's tracks, or a person's artists; the files are as in `SLICES` or `PLAYS`, or in a folder `data`.
 
     Raises:
         FileError: There are no such files, or one is not as it should be.
@@ -95,15 +90,9 @@ def _people(path: Path) -> Iterator[list[Named]]:
 def count_companions(
     rows: Sequence[TrackRow], played: Iterable[Sequence[Named]]
 ) -> tuple[int, int, list[tuple[int, int, float]]]:
-    """Counts which sounds of a catalogue others play together.
+    """Counts which sounds of a catalogue others play together in lists.
 
-    Args:
-        rows: The catalogue's tracks.
-        played: Lists of others.
-
-    Returns:
-        How many lists there were, how many tracks of the catalogue they hold, and what `TasteTables.put_companions`
-        takes.
+    How many lists there were, how many tracks of the catalogue they hold, and what `TasteTables.put_companions` takes.
     """
     titles: dict[Named, list[int]] = {}
     artists: dict[str, list[int]] = {}

@@ -27,17 +27,7 @@ RATE = 44100
 
 
 def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] = (), seed: int = 0) -> int | None:
-    """The track to ask about next.
-
-    Args:
-        kernel: Kernel of all tracks.
-        asked: Those that there are answers about.
-        left_out: Further ones that are not asked about.
-        seed: Random seed.
-
-    Returns:
-        Its row; None where all have been asked about.
-    """
+    """The row of the track to ask about next, by the kernel of all tracks; None where all have been asked about."""
     size = len(kernel.points)
     free = np.setdiff1d(np.arange(size), np.array([*asked, *left_out], np.int64))
     if not len(free):
@@ -64,12 +54,8 @@ def voices(kernel: TrackKernel, track: int) -> list[int]:
 def collage(rows: Sequence[tuple[TrackRow, dict[str, object]]]) -> NDArray[np.float32]:
     """Short pieces of some tracks, one after the other, each from a downbeat where downbeats are known.
 
-    Args:
-        rows: Tracks, each with what analyses found of it.
-
-    Returns:
-        float32 `[2, frames]` at `RATE`, each piece at the same level, joined by crossfades; empty where no file can be
-        read.
+    float32 `[2, frames]` at `RATE`, each piece at the same level, joined by crossfades; empty where no file can be
+    read.
     """
     fade = round(JOIN * RATE)
     ramp = np.sqrt(np.linspace(0.0, 1.0, fade, dtype=np.float32))

@@ -26,15 +26,7 @@ NOISE = 1.0
 
 
 def components(vectors: F64, count: int = DIMENSIONS) -> F64:
-    """The first principal components of vectors, each of variance 1.
-
-    Args:
-        vectors: `[n, d]`; rows of NaN for tracks without one.
-        count: Components at most.
-
-    Returns:
-        `[n, components]`, NaN where there is no vector.
-    """
+    """The first principal components `[n, count]` of vectors `[n, d]`, each of variance 1; NaN for rows of NaN."""
     known = np.isfinite(vectors).all(axis=1)
     found = np.full((len(vectors), max(1, min(count, vectors.shape[1]))), np.nan)
     if known.sum() < 2:
@@ -89,12 +81,7 @@ class TrackKernel:
         return found
 
     def likeness(self, one: int, other: int) -> dict[str, float]:
-        """How much each reason counts in how alike two tracks are: sound, artist, genre, together.
-
-        Args:
-            one: A track.
-            other: Another one.
-        """
+        """How much each reason counts in how alike two tracks are: sound, artist, genre, together."""
         away = float(((self.points[one] - self.points[other]) ** 2).sum())
         found = {"sound": 0.0 if np.isnan(away) else float(np.exp(-away / self.points.shape[1]))}
         for name, labels, weight in (("artist", self.artist, ARTIST), ("genre", self.genre, GENRE)):
@@ -114,16 +101,9 @@ class Preference:
 def preference(
     kernel: TrackKernel, tracks: Sequence[int], signals: Sequence[float], noise: float = NOISE
 ) -> Preference:
-    """The posterior after signals.
+    """Mean and variance of all tracks after signals: 1 for liked, negative for skipped, each of variance `noise`.
 
-    Args:
-        kernel: Kernel of all tracks.
-        tracks: Which tracks the signals are about, each once.
-        signals: 1 for liked, negative for skipped.
-        noise: Variance of a signal.
-
-    Returns:
-        Mean and variance of all tracks.
+    `tracks`: which the signals are about, each once.
     """
     own = kernel.content * (1.0 + ARTIST + GENRE) + (1.0 if kernel.together else 0.0)
     size = len(kernel.points)

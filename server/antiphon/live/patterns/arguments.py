@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
+from types import FunctionType
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from antiphon.errors import UsageError
@@ -57,6 +59,13 @@ def truth(word: str) -> tuple[bool]:
     raise UsageError(f"t or f is wanted here, not {word[:40]!r}")
 
 
+def shown(value: object) -> str:
+    """A value as a sentence names it."""
+    if isinstance(value, partial):  # a change, with the name of its word
+        return f"the function {value.args[0]}"
+    return f"the function {value.__name__}" if isinstance(value, FunctionType) else repr(value)[:40]
+
+
 def number_of(value: object, what: str) -> Fraction:
     """A value of a pattern as an exact number. Raises `UsageError` where it is none."""
     if isinstance(value, bool | int | float | Fraction):
@@ -65,11 +74,7 @@ def number_of(value: object, what: str) -> Fraction:
 
 
 def numbers(argument: Argument, what: str) -> Query[float]:
-    """The query of a pattern of numbers.
-
-    Args:
-        argument: As a script wrote it.
-        what: What it is for, for the error.
+    """The query of a pattern of numbers, as a script wrote it; `what` it is for, for the error.
 
     Raises:
         UsageError: It is no number, text or pattern.
@@ -81,7 +86,7 @@ def numbers(argument: Argument, what: str) -> Query[float]:
         return queries.pure(argument if isinstance(argument, int) else float(argument))
     if hasattr(argument, "events"):
         return queries.map_values(argument.events, lambda value: _float(value, what))
-    raise UsageError(f"{what} takes a number, a text or a pattern, not {str(argument)[:40]!r}")
+    raise UsageError(f"{what} takes a number, a text or a pattern, not {shown(argument)}")
 
 
 def _float(value: object, what: str) -> float:

@@ -17,12 +17,9 @@ def _mix(x: int) -> int:
 
 
 def chance(seed: int, stream: int, time: Fraction) -> float:
-    """A number from 0 to below 1, in steps of 2 to the power of -53.
+    """A number from 0 to below 1, in steps of 2 to the power of -53, for a moment in cycles or beats.
 
-    Args:
-        seed: Random seed of the script.
-        stream: Which of several uses at one time; each has numbers of its own.
-        time: The moment, in cycles or beats.
+    `stream`: which of several uses at one time; each has numbers of its own.
     """
     x = _mix((seed ^ _mix(stream & _MASK)) & _MASK)
     x = _mix(x ^ (time.numerator & _MASK))

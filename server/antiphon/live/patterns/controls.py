@@ -43,9 +43,7 @@ class ControlPattern(Pattern[Values]):
     def add(self, other: Argument = 0, **values: Argument) -> Self:
         """Adds to values of each event, as `add(speed=1)`; one that is not there counts as 0.
 
-        Args:
-            other: Semitones for its notes: `add("<0 7>")`.
-            values: By name.
+        `other`: semitones for its notes: `add("<0 7>")`; `values`: by name.
         """
         steps = Pattern(numbers(other, "add")) if isinstance(other, str) else other  # no names of notes
         given = {"note": steps, **values} if not isinstance(other, int) or other else values
@@ -62,7 +60,7 @@ class ControlPattern(Pattern[Values]):
     def _with(self, values: Mapping[str, Argument], join: Callable[[Any, Any], Value]) -> Self:
         result = self.events
         for name, argument in values.items():
-            given = _values(name, argument)
+            given = values_of(name, argument)
             result = queries.apply_left(
                 result,
                 given,
@@ -159,8 +157,14 @@ def _sound(word: str) -> tuple[Values]:
     return ({"s": name, "n": int(figure(number)[0])} if number else {"s": name},)
 
 
-def _values(name: str, argument: Argument) -> Query[Values]:
-    """The query of one name's values, each a mapping; `s` gives `n` too where a word has a colon."""
+def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[Any]:
+    """The query of one name's values, each a mapping; `s` gives `n` too where a word has a colon.
+
+    Args:
+        name: The name.
+        argument: As a script wrote it.
+        plain: Gives the values without the name.
+    """
     named: Query[Any]
     if isinstance(argument, str):
         if name == "s":
@@ -175,6 +179,9 @@ def _values(name: str, argument: Argument) -> Query[Values]:
     else:
         raise UsageError(f"{name} takes a number, a text or a pattern, not {str(argument)[:40]!r}")
 
+    if plain:
+        return named
+
     def one(value: Any) -> Values:
         if isinstance(value, Mapping):
             return value
@@ -188,16 +195,14 @@ def _values(name: str, argument: Argument) -> Query[Values]:
 def s(sounds: Argument, **values: Argument) -> ControlPattern:
     """Sounds of a sampler by the names of their folders: `s("bd*2 sn:3")` plays sound 3 of `sn`.
 
-    Args:
-        sounds: Names in mini-notation.
-        values: Further values, as `speed=2`.
+    `sounds`: names in mini-notation; `values`: further values, as `speed=2`.
     """
-    return ControlPattern(_values("s", sounds)).set(**values)
+    return ControlPattern(values_of("s", sounds)).set(**values)
 
 
 def n(numbers: Argument, **values: Argument) -> ControlPattern:
     """Sounds of a folder by their numbers: `n("0 2", s="hh")`."""
-    return ControlPattern(_values("n", numbers)).set(**values)
+    return ControlPattern(values_of("n", numbers)).set(**values)
 
 
 def note(notes: Argument, **values: Argument) -> ControlPattern:
@@ -207,7 +212,7 @@ def note(notes: Argument, **values: Argument) -> ControlPattern:
         notes: In mini-notation, a number, or a pattern of numbers as of `scale`.
         values: Further values, as `velocity=90`, `legato=0.5`, or `s="pluck"` of a sampler.
     """
-    return ControlPattern(_values("note", notes)).set(**values)
+    return ControlPattern(values_of("note", notes)).set(**values)
 
 
 def mini(text: str) -> Pattern[Any]:
@@ -239,4 +244,4 @@ def scale(name: str, degrees: Argument | None = None) -> Scale | Pattern[float]:
             raise UsageError(f"a degree is a whole number, not {str(value)[:40]!r}")
         return found[int(value)]
 
-    return Pattern(queries.map_values(_values("degree", degrees), degree))
+    return Pattern(queries.map_values(values_of("degree", degrees), degree))

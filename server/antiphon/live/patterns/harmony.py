@@ -5,35 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from antiphon.errors import UsageError
+from antiphon.live.patterns.tables import CHORDS, SCALES, scale_name
 from antiphon.runtime.suggestion import instead
 from antiphon.signal.pitch import named_note
 
 HIGHEST = 127
 """Of MIDI's note numbers."""
-CHORDS = {
-    "major": (0, 4, 7), "maj": (0, 4, 7), "M": (0, 4, 7), "minor": (0, 3, 7), "min": (0, 3, 7), "m": (0, 3, 7),
-    "aug": (0, 4, 8), "dim": (0, 3, 6), "sus2": (0, 2, 7), "sus4": (0, 5, 7), "five": (0, 7), "one": (0,),
-    "six": (0, 4, 7, 9), "6": (0, 4, 7, 9), "m6": (0, 3, 7, 9), "dom7": (0, 4, 7, 10), "7": (0, 4, 7, 10),
-    "major7": (0, 4, 7, 11), "maj7": (0, 4, 7, 11), "minor7": (0, 3, 7, 10), "min7": (0, 3, 7, 10),
-    "m7": (0, 3, 7, 10), "mmaj7": (0, 3, 7, 11), "dim7": (0, 3, 6, 9), "m7flat5": (0, 3, 6, 10),
-    "7sus4": (0, 5, 7, 10), "add9": (0, 4, 7, 14), "madd9": (0, 3, 7, 14), "nine": (0, 4, 7, 10, 14),
-    "9": (0, 4, 7, 10, 14), "major9": (0, 4, 7, 11, 14), "maj9": (0, 4, 7, 11, 14), "minor9": (0, 3, 7, 10, 14),
-    "min9": (0, 3, 7, 10, 14), "m9": (0, 3, 7, 10, 14), "eleven": (0, 4, 7, 10, 14, 17),
-    "minor11": (0, 3, 7, 10, 14, 17), "thirteen": (0, 4, 7, 10, 14, 17, 21),
-}  # fmt: skip
-"""Semitones above the root, by name."""
-SCALES = {
-    "major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10), "ionian": (0, 2, 4, 5, 7, 9, 11),
-    "dorian": (0, 2, 3, 5, 7, 9, 10), "phrygian": (0, 1, 3, 5, 7, 8, 10), "lydian": (0, 2, 4, 6, 7, 9, 11),
-    "mixolydian": (0, 2, 4, 5, 7, 9, 10), "aeolian": (0, 2, 3, 5, 7, 8, 10), "locrian": (0, 1, 3, 5, 6, 8, 10),
-    "harmonicMinor": (0, 2, 3, 5, 7, 8, 11), "melodicMinor": (0, 2, 3, 5, 7, 9, 11),
-    "majPent": (0, 2, 4, 7, 9), "minPent": (0, 3, 5, 7, 10), "blues": (0, 3, 5, 6, 7, 10),
-    "whole": (0, 2, 4, 6, 8, 10), "chromatic": tuple(range(12)), "octatonic": (0, 2, 3, 5, 6, 8, 9, 11),
-    "hungarianMinor": (0, 2, 3, 6, 7, 8, 11), "insen": (0, 1, 5, 7, 10), "hirajoshi": (0, 2, 3, 7, 8),
-}  # fmt: skip
-"""Semitones above the root, by name."""
+SYMBOL = re.compile(r"([A-G][b#]?)(.*?)(?:/([A-Ga-g][b#]?))?")
+"""A chord symbol: root, kind, bass."""
 
 
 def note_number(name: str | int | float) -> int | float:
@@ -97,9 +79,7 @@ def chord(name: str) -> tuple[int | float, ...]:
 class Scale:
     """A scale on a root.
 
-    Attributes:
-        root: MIDI note number of its first degree.
-        steps: Semitones of its degrees above the root, within an octave.
+    `root`: MIDI note number of its first degree; `steps`: semitones of its degrees above the root, within an octave.
     """
 
     root: int | float
@@ -119,15 +99,15 @@ class Scale:
 
 
 def scale_of(name: str) -> Scale:
-    """A scale by its root and name, as "c4 minor" or "a minPent".
+    """A scale by its root and name, as "c4 minor", "c4:minor" or "a minPent".
 
     Raises:
         UsageError: There is no such note or scale.
     """
-    root, _, kind = name.strip().partition(" ")
-    if not kind and root in SCALES:
+    root, kind = re.fullmatch(r"([^\s:]*)[\s:]*(.*)", name.strip(), re.DOTALL).groups()  # type: ignore[union-attr]
+    if not kind and scale_name(root) in SCALES:
         root, kind = "c", root
-    kind = kind.strip() or "major"
+    kind = scale_name(kind.strip().replace(":", " ") or "major")
     if kind not in SCALES:
         raise UsageError(f"there is no scale {kind[:40]!r}{instead(kind, SCALES)}")
     return Scale(note_number(root), SCALES[kind])
@@ -136,3 +116,28 @@ def scale_of(name: str) -> Scale:
 def note_words(word: str) -> tuple[int | float, ...]:
     """The notes that a word of mini-notation is: `c4`, `60`, `c'min7`. Raises `UsageError` where it is none."""
     return chord(word) if "'" in word else (note_number(word),)
+
+
+@cache
+def symbol(text: str) -> tuple[tuple[int | float, ...], int]:
+    """The notes of a chord symbol, and its bass.
+
+    Args:
+        text: As "Am7", "F^7", "Bb7b9", "C/G"; or as `chord` takes it.
+
+    Returns:
+        The notes from the root on, the root in octave 3, and the pitch class of the bass.
+
+    Raises:
+        UsageError: There is no such chord.
+    """
+    found = SYMBOL.fullmatch(text.strip())
+    if found is None:
+        notes = chord(text)
+        return notes, int(notes[0]) % 12
+    root, kind, bass = found.groups()
+    kind = kind or "major"
+    if kind not in CHORDS:
+        raise UsageError(f"there is no chord {text[:40]!r}{instead(kind, CHORDS)}")
+    first = named_note(f"{root.lower()}3")
+    return tuple(first + step for step in CHORDS[kind]), named_note(f"{(bass or root).lower()}3") % 12

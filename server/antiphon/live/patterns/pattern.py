@@ -6,12 +6,11 @@ import operator
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import reduce
-from types import FunctionType
 from typing import Any, Generic, Self, TypeVar
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import queries, rhythms
-from antiphon.live.patterns.arguments import Argument, Truth, each, numbers, truths, whole
+from antiphon.live.patterns.arguments import Argument, Truth, each, numbers, shown, truths, whole
 from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
@@ -20,7 +19,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 MOST_TIMES = 1024
 """Largest factor of `fast`, `ply` and `segment`."""
-_SEEDS = 1 << 32
+FIRST_STREAM = 1 << 32
 """First stream of chance of what a script calls; those below are of the mini-notation."""
 
 
@@ -45,10 +44,10 @@ class Pattern(Generic[T]):
     def _changed(self, change: Callable[[Self], Self], example: str) -> Self:
         """What a change makes of it. example: how the word is written, for the error where it is no change."""
         if not callable(change):
-            raise UsageError(f"a change of a pattern stands here without quotes, as in {example}, not {_shown(change)}")
+            raise UsageError(f"a change of a pattern stands here without quotes, as in {example}, not {shown(change)}")
         changed = change(self)
         if not isinstance(changed, Pattern):
-            raise UsageError(f"a change gives a pattern back, as in {example}; this one gives {_shown(changed)}")
+            raise UsageError(f"a change gives a pattern back, as in {example}; this one gives {shown(changed)}")
         return changed
 
     def query(self, begin: Number, end: Number, seed: int = 0) -> list[CycleEvent[T]]:
@@ -131,9 +130,12 @@ class Pattern(Generic[T]):
         """Plays the second half of each of so many steps late.
 
         Args:
-            amount: By which part of a half, 0 to 1; a third makes triplets of eighths.
+            amount: By which part of a half, 0 to 1; a third makes triplets of eighths. A whole number above 1 is
+                that of the steps, as in Strudel.
             steps: Of a cycle: 4 delays every second eighth of a bar.
         """
+        if steps == 4 and isinstance(amount, int) and amount > 1:  # Strudel's swing(4)
+            steps, amount = amount, Fraction(1, 3)
         later = exact(amount, "swing") / 2
         return self.inside(steps, lambda p: p.within(Fraction(1, 2), 1, lambda half: half.late(later)))
 
@@ -168,9 +170,14 @@ class Pattern(Generic[T]):
 
         return self._new(each(cycles, "every", chosen))
 
-    def when(self, test: Callable[[int], bool], change: Callable[[Self], Self]) -> Self:
-        """Changes the cycles whose number passes a test, as `lambda cycle: cycle >= 8`."""
+    def when(self, test: Callable[[int], bool] | Truth, change: Callable[[Self], Self]) -> Self:
+        """Changes the cycles whose number passes a test, as `lambda cycle: cycle >= 8`, or while switches are on."""
         changed = self._changed(change, "when(lambda cycle: cycle >= 8, rev)")
+        if isinstance(test, bool | str | Pattern):
+            switches = truths(test, "when")
+            return self._new(queries.for_each(switches, lambda on: (changed if on else self).events))
+        if not callable(test):
+            raise UsageError(f"when takes a test of the cycle's number, or switches, not {str(test)[:40]!r}")
         return self._new(queries.when(self.events, changed.events, test))
 
     def chunk(self, parts: int, change: Callable[[Self], Self]) -> Self:
@@ -193,11 +200,9 @@ class Pattern(Generic[T]):
     def degrade_by(self, share: Argument, seed: int = 0) -> Self:
         """Leaves out a share of the events by chance.
 
-        Args:
-            share: 0 leaves out none, 1 all.
-            seed: Another one leaves out others.
+        `share`: 0 leaves out none, 1 all; `seed`: another one leaves out others.
         """
-        return self._new(each(share, "degrade_by", lambda n: queries.drop(self.events, float(n), _SEEDS + seed)))
+        return self._new(each(share, "degrade_by", lambda n: queries.drop(self.events, float(n), FIRST_STREAM + seed)))
 
     def degrade(self) -> Self:
         """Leaves out half of the events by chance."""
@@ -213,9 +218,9 @@ class Pattern(Generic[T]):
         """
 
         def chosen(n: Fraction) -> Query[T]:
-            some = self._new(queries.drop(self.events, float(n), _SEEDS + seed, rest=True))
+            some = self._new(queries.drop(self.events, float(n), FIRST_STREAM + seed, rest=True))
             changed = some._changed(change, "sometimes_by(0.3, rev)")
-            return queries.stack([queries.drop(self.events, float(n), _SEEDS + seed), changed.events])
+            return queries.stack([queries.drop(self.events, float(n), FIRST_STREAM + seed), changed.events])
 
         return self._new(each(share, "sometimes_by", chosen))
 
@@ -236,7 +241,7 @@ class Pattern(Generic[T]):
         changed = self._changed(change, "some_cycles(rev)").events
 
         def inner(cycle: int, span: Span, given: int) -> list[CycleEvent[T]]:
-            chosen = chance(given, _SEEDS + seed, Fraction(cycle)) < share
+            chosen = chance(given, FIRST_STREAM + seed, Fraction(cycle)) < share
             return (changed if chosen else self.events)(span, given)
 
         return self._new(queries.by_cycle(inner))
@@ -322,10 +327,6 @@ def _speed(factor: Fraction, what: str = "a factor of speed") -> Fraction:
     return factor
 
 
-def _shown(value: object) -> str:
-    return f"the function {value.__name__}" if isinstance(value, FunctionType) else repr(value)[:40]
-
-
 def _number(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
@@ -372,9 +373,7 @@ def timecat(*steps: tuple[Number, P]) -> P:
 def polymeter(steps: Number, *patterns: tuple[Number, P]) -> P:
     """Patterns of different lengths that share the length of a step.
 
-    Args:
-        steps: Steps of a cycle.
-        patterns: Pairs: how many steps the pattern has in its cycle, and the pattern.
+    `steps`: steps of a cycle; `patterns`: pairs: how many steps the pattern has in its cycle, and the pattern.
     """
     given = _all(pattern for _, pattern in patterns)
     count = exact(steps, "steps")
@@ -385,7 +384,7 @@ def polymeter(steps: Number, *patterns: tuple[Number, P]) -> P:
 def randcat(*patterns: P, seed: int = 0) -> P:
     """One of them each cycle, by chance. seed: another one chooses others."""
     given = _all(patterns)
-    return given[0]._new(queries.one_of([pattern.events for pattern in given], _SEEDS + seed))
+    return given[0]._new(queries.one_of([pattern.events for pattern in given], FIRST_STREAM + seed))
 
 
 def silence() -> Pattern[Any]:

@@ -29,9 +29,7 @@ MOST = 12
 class Mark:
     """Place in a script's text that a display lights for an event.
 
-    Attributes:
-        length: Length of the event, in beats.
-        places: Where it stands in the script.
+    `length`: length of the event, in beats; `places`: where it stands in the script.
     """
 
     length: Fraction
@@ -42,13 +40,6 @@ class ScriptPlaces:
     """Finds places in the text of one version of a script."""
 
     def __init__(self, path: str, source: str, version: int) -> None:
-        """Reads nothing yet.
-
-        Args:
-            path: Path of the script, as its frames name it.
-            source: Its text.
-            version: Its number.
-        """
         self._path, self._source, self._version = path, source, version
         self._lines = source.split("\n")
         self._starts = [0]
@@ -65,11 +56,7 @@ class ScriptPlaces:
     def text(self, text: str) -> int | None:
         """Where a text between quotation marks stands: that of the call that runs, or the only equal one of the script.
 
-        Args:
-            text: Its value.
-
-        Returns:
-            The place of its first character; None where there is none, or several that may be meant.
+        None where there is none, or several that may be meant.
         """
         if self._texts is None:
             self._texts = self._found()

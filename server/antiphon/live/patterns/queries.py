@@ -40,11 +40,7 @@ def pure(value: T, places: Places = ()) -> Query[T]:
 
 
 def signal(at: Callable[[Fraction, int], T]) -> Query[T]:
-    """A value that changes all the time: a query gives one event, with the value `at` the middle of its span.
-
-    Args:
-        at: (time, seed) → the value.
-    """
+    """A value that changes all the time: a query gives one event, with `at(time, seed)` of the middle of its span."""
     return lambda span, seed: [CycleEvent(None, span, at(span.middle, seed))]
 
 
@@ -120,11 +116,7 @@ def cat(queries: Sequence[Query[T]]) -> Query[T]:
 
 
 def timecat(steps: Sequence[tuple[Fraction, Query[T]]]) -> Query[T]:
-    """All in one cycle, each for a share of it.
-
-    Args:
-        steps: (weight, query), the weights above 0.
-    """
+    """All in one cycle, each (weight above 0, query) for its share of it."""
     if len(steps) == 1:
         return steps[0][1]
     total = sum((weight for weight, _ in steps), Fraction(0))
@@ -223,14 +215,7 @@ def when(query: Query[T], change: Query[T], test: Callable[[int], bool]) -> Quer
 
 
 def drop(query: Query[T], share: float, stream: int, *, rest: bool = False) -> Query[T]:
-    """Leaves out a share of the events, by chance.
-
-    Args:
-        query: The pattern.
-        share: 0 leaves out none, 1 all.
-        stream: Random seed.
-        rest: Gives those that would be left out instead.
-    """
+    """Leaves out a share of the events, 0 to 1, by chance, or with `rest` those that would stay."""
 
     def inner(span: Span, seed: int) -> list[CycleEvent[T]]:
         return [event for event in query(span, seed) if (chance(seed, stream, event.reach.middle) < share) is rest]

@@ -13,15 +13,10 @@ MOST_STEPS = 1024
 
 
 def rhythm(pulses: int, steps: int) -> list[bool]:
-    """Where the beginnings are, by Bjorklund's algorithm (Toussaint, "The Euclidean algorithm generates traditional
-    musical rhythms", 2005).
+    """Whether something begins on each of `steps` steps, by Bjorklund's algorithm.
 
-    Args:
-        pulses: How many beginnings; of more than `steps`, every step has one.
-        steps: How many steps, 0 to `MOST_STEPS`.
-
-    Returns:
-        For each step, whether something begins there.
+    See Toussaint, "The Euclidean algorithm generates traditional musical rhythms", 2005. With more than `steps` pulses
+    every step has one.
     """
     pulses = min(pulses, steps)
     groups, rest = [[True]] * pulses, [[False]] * (steps - pulses)
@@ -33,13 +28,10 @@ def rhythm(pulses: int, steps: int) -> list[bool]:
 
 
 def euclid(query: Query[T], pulses: int, steps: int, rotation: int = 0) -> Query[T]:
-    """A pattern's cycle on each beginning of a rhythm.
+    """A pattern's cycle on each beginning of a rhythm of `steps` a cycle; silence for 0.
 
-    Args:
-        query: The pattern.
-        pulses: How many; below 0, on the steps on which the rhythm of `-pulses` has none.
-        steps: Of a cycle; silence for 0.
-        rotation: Steps by which the rhythm begins later in itself.
+    With `pulses` below 0, on the steps on which the rhythm of `-pulses` has none; it begins `rotation` steps later in
+    itself.
 
     Raises:
         UsageError: Too many steps.

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import queries
+from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.chance import chance
-from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.pattern import MOST_TIMES, Pattern
 
 T = TypeVar("T")
 _SMOOTH, _CHOICE = 1 << 33, 1 << 34
@@ -47,14 +48,18 @@ perlin: Pattern[float] = Pattern(queries.signal(_between))
 """Wanders by chance: from one number to another in each cycle, without steps."""
 
 
-def irand(count: int) -> Pattern[int]:
+def irand(count: Argument) -> Pattern[int]:
     """A whole number by chance for each moment, from 0 to below `count`."""
-    return rand.map(lambda value: int(value * count))
+    return Pattern(each(count, "irand", lambda n: queries.map_values(rand.events, lambda value: int(value * float(n)))))
 
 
-def run(count: int) -> Pattern[int]:
+def run(count: Argument) -> Pattern[int]:
     """The numbers from 0 to below `count`, in one cycle."""
-    return Pattern(queries.fastcat([queries.pure(n) for n in range(count)]))
+
+    def numbered(n: Fraction) -> queries.Query[int]:
+        return queries.fastcat([queries.pure(k) for k in range(whole(n, "run", 0, MOST_TIMES))])
+
+    return Pattern(each(count, "run", numbered))
 
 
 def choose(*values: T, seed: int = 0) -> Pattern[T]:

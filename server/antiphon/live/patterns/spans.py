@@ -22,11 +22,7 @@ FURTHEST = 1_000_000_000
 
 
 def exact(value: Number, what: str = "a time") -> Fraction:
-    """The fraction that a number stands for.
-
-    Args:
-        value: A whole number, a float or a fraction; of a float the nearest fraction with a denominator to `FINEST`.
-        what: What the number is, for the error.
+    """The fraction that a number stands for; of a float the nearest with a denominator to `FINEST`.
 
     Raises:
         UsageError: It is no number, or not finite, or beyond `FURTHEST`.
@@ -42,9 +38,7 @@ def exact(value: Number, what: str = "a time") -> Fraction:
 class Span:
     """From one time to another, in cycles.
 
-    Attributes:
-        begin: Its first moment.
-        end: The moment after its last; as `begin` for a single moment.
+    `begin`: its first moment; `end`: the moment after its last; as `begin` for a single moment.
     """
 
     begin: Fraction

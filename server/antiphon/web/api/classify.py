@@ -27,10 +27,7 @@ class ClassifyRoutes:
     def __init__(self, server: HttpServer, path: Callable[[str], Path], folder: Path) -> None:
         """Adds the routes.
 
-        Args:
-            server: To add them to.
-            path: The path of the file of an identifier; raises `Refusal` where there is none.
-            folder: For sounds that wait.
+        `path` gives the file of an identifier and raises `Refusal` without one; sounds wait in `folder`.
         """
         self._path = path
         self._pool, self._streams = ClassifierPool(folder), ClassifierStreams()

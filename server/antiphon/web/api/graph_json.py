@@ -14,16 +14,7 @@ from antiphon.io.http_message import Refusal
 
 
 def graph_object(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:
-    """The answer to `GET /api/graph`.
-
-    Args:
-        plan: What control says of the patch: its name, nodes (name, type, number, state, reason), wires and scenes.
-        values: The parameters' values by node and name.
-        catalog: The processor types.
-
-    Returns:
-        The same, with each node's doc, ports and parameters.
-    """
+    """The answer to `GET /api/graph`: what control says of the patch, with values and each type's declaration."""
     return {**plan, "nodes": [_node(node, values.get(node["name"], {}), catalog) for node in plan["nodes"]]}
 
 

@@ -38,13 +38,9 @@ class JobRoutes:
     """Adds the routes; the table of jobs is opened by the first request that needs it, or where jobs were left."""
 
     def __init__(self, server: HttpServer, catalog: Catalog, folder: Path, guard: CodeGuard | None = None) -> None:
-        """Adds the routes.
+        """Adds the routes; WebSocket clients of `server` get every change of a job.
 
-        Args:
-            server: To add them to; its WebSocket clients get every change of a job.
-            catalog: The plugins there are.
-            folder: For the table, files and results.
-            guard: Decides who may have a script evaluated that was saved on the page; None for no request.
+        `guard` decides who may have a script evaluated that was saved on the page; None for no request.
         """
         self._server, self._catalog, self._folder = server, catalog, folder
         self._guard = CodeGuard() if guard is None else guard

@@ -40,12 +40,7 @@ class LibraryRoutes:
     """Adds the routes. The tracks of the catalogue stay in memory from the first request on, until they change."""
 
     def __init__(self, server: HttpServer, root: Path | None = None) -> None:
-        """Adds the routes.
-
-        Args:
-            server: To add them to.
-            root: The folder of the catalogue; None for the performer's library.
-        """
+        """Adds the routes. `root` None is the performer's library."""
         self._root = paths.library() if root is None else root
         self._decoding = asyncio.Semaphore(EXCERPTS)
         # a thread of its own: those of the event loop, of which there are few, would all wait for the catalogue
@@ -56,11 +51,14 @@ class LibraryRoutes:
         self._table: TrackTable | None = None
         self._map = b""
         self._placing: asyncio.subprocess.Process | None = None
+        self._work: asyncio.Task[None] | None = None
         server.serve(self)
 
     async def close(self) -> None:
         """Ends the process that places tracks; it is begun anew when it is asked for."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._work is not None:
+            self._work.cancel()
         if self._placing is not None and self._placing.returncode is None:
             await end_session(self._placing, TERM_SECONDS)
 
@@ -70,25 +68,51 @@ class LibraryRoutes:
 
         `placed` is false where only principal components are known.
         """
-        placing = self._placing is not None and self._placing.returncode is None
         if self._making is None or self._making.done():
             self._making = asyncio.ensure_future(self._in_thread(self._map_body))
         body = await asyncio.shield(self._making)  # those who ask meanwhile share it
-        return Response(200, body[:-1] + (b', "placing": %s}' % (b"true" if placing else b"false")))
+        return Response(200, body[:-1] + (b', "placing": %s}' % (b"false" if self._placed else b"true")))
 
     @operation("POST", "/api/library/map", types.Placing, 202)
     async def place(self, request: HttpRequest) -> Response:
         """Place all tracks anew, in a process of its own."""
         if not self._exists:
             raise Refusal(409, "the library is empty; `antiphon library add FOLDER` adds sound files")
-        if self._placing is None or self._placing.returncode is not None:
-            # a minute of one core for 10,000 tracks, which must not delay other requests
-            words = command("antiphon", "library", "--root", str(self._root), "map", "--again")
-            quiet = asyncio.subprocess.DEVNULL
-            self._placing = await start_command(
-                words, stdin=quiet, stdout=quiet, stderr=quiet, preexec_fn=end_with_parent
-            )
+        self._begin(("map", "--again"))
         return answer({"placing": True}, 202)
+
+    @operation("POST", "/api/library/analyse", types.Placing, 202)
+    async def analyse(self, request: HttpRequest) -> Response:
+        """Add the sound files in the library's own folder, analyse what is not yet, and place all.
+
+        Others are added by `antiphon library add FOLDER` on the server's machine.
+        """
+        paths.make_folder(self._root)
+        self._begin(("add", str(self._root)), ("analyse",), ("map", "--again"))
+        return answer({"placing": True}, 202)
+
+    def _begin(self, *steps: tuple[str, ...]) -> None:
+        """Runs `antiphon library` with each step's words, one after the other, unless such a run is under way."""
+        if not self._placed:
+            return
+
+        async def work() -> None:
+            # a minute of one core for 10,000 tracks, which must not delay other requests
+            for step in steps:
+                words, quiet = (
+                    command("antiphon", "library", "--root", str(self._root), *step),
+                    asyncio.subprocess.DEVNULL,
+                )
+                self._placing = await start_command(
+                    words, stdin=quiet, stdout=quiet, stderr=quiet, preexec_fn=end_with_parent
+                )
+                await self._placing.wait()
+
+        self._work = asyncio.create_task(work(), name="library")
+
+    @property
+    def _placed(self) -> bool:
+        return self._work is None or self._work.done()
 
     @operation(
         "POST",

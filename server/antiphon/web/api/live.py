@@ -35,14 +35,7 @@ class LiveRoutes:
     def __init__(
         self, server: HttpServer, control: ControlLink, performer: PerformerLink, guard: CodeGuard | None = None
     ) -> None:
-        """Adds nothing yet.
-
-        Args:
-            server: To add the routes to.
-            control: Knows the patch.
-            performer: What performs.
-            guard: Decides who may store and evaluate; None for programs of this machine, where there is a performer.
-        """
+        """Adds nothing yet. `guard` decides who may store and evaluate; None for programs of this machine."""
         self._server, self._control, self._performer = server, control, performer
         self._guard = CodeGuard(performer.on) if guard is None else guard
 
@@ -91,10 +84,12 @@ class LiveRoutes:
         example={"body": {"text": f'{HEAD}track("beat", "bd sd bd sd")\n', "version": 1}},
     )
     async def evaluate(self, request: HttpRequest, body: types.EvaluateBody) -> Response:
-        """With `serve --live`: perform a script from the next bar on."""
+        """With `serve --live`: perform a script from the next beat on, or the next multiple of `quantum` beats."""
         self._guard.check(request)
         _check_size(body.text)
-        self._performer.run({"text": body.text, "version": body.version, "name": body.name, "by": body.by})
+        self._performer.run(
+            {"text": body.text, "version": body.version, "name": body.name, "by": body.by}, body.quantum
+        )
         return answer({"version": body.version}, 202)
 
     @operation("POST", "/api/live/stop", types.Stopped)

@@ -25,7 +25,7 @@ def words() -> dict[str, Any]:
         `words`, the methods of patterns (`changes`) and of nodes (`nodes`), and the names of `scales` and `chords`.
     """
     from antiphon import live  # when an editor asks first: a web process without one needs none of it
-    from antiphon.live.patterns.harmony import CHORDS, SCALES
+    from antiphon.live.patterns.tables import CHORDS, SCALES
 
     patterns, nodes = (
         [_word(name, value) for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")]
@@ -65,14 +65,7 @@ def _variable(name: str) -> str:
 
 
 def sound_names(library: str) -> list[str]:
-    """The names of the sounds of a sampler.
-
-    Args:
-        library: Its parameter: a folder's name, or "" for the kit that ships.
-
-    Returns:
-        Sorted; none where the folder cannot be read.
-    """
+    """The sorted names of the sounds of a sampler's folder, "" for the kit that ships; none where it cannot be read."""
     try:
         folder = paths.folder_in_library(library, "sounds") if library else resources.folder("library") / "kit"
         names = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}

@@ -21,6 +21,7 @@ from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer
 from antiphon.wire.ip_address import plain_ip
+from antiphon.wire.osc import Arg
 
 PATIENCE = 3.0
 """Seconds that control has to answer for the health; load balancers wait for 5 or more."""
@@ -33,13 +34,6 @@ class ServerRoutes:
     """The handlers."""
 
     def __init__(self, server: HttpServer, control: ControlLink, catalog: Catalog) -> None:
-        """Adds the operations.
-
-        Args:
-            server: To add them to.
-            control: Answers requests about the present state.
-            catalog: The processor types there are.
-        """
         self._server, self._control, self._catalog = server, control, catalog
         self._messages = OscRefusals(control.osc)
         server.closing.append(self._messages.close)
@@ -143,6 +137,13 @@ class ServerRoutes:
         await self._messages.send(address, *args)
         return Response(202)
 
+    @operation("POST", "/api/capture", types.Captured, 201, body=types.CaptureBody, example={"body": {"bars": 1}})
+    async def capture(self, request: HttpRequest, body: types.CaptureBody) -> Response:
+        """Write the last whole bars of a node into the folder `captures` of the library."""
+        given: list[Arg] = [body.bars, body.node, *([body.name] if body.name else [])]
+        path, *_ = await self._messages.ask("/capture", "/capture.reply", *given)
+        return answer({"path": path}, 201)
+
     @operation("POST", "/api/panic", types.Sent)
     async def panic(self, request: HttpRequest) -> Response:
         """Silence everything at once."""
@@ -164,14 +165,7 @@ class DocumentRoute:
 
 
 def qr_rows(text: str) -> list[str]:
-    """The modules of a text's QR code (ISO/IEC 18004), error correction level M, without the light border.
-
-    Args:
-        text: A few hundred characters at most.
-
-    Returns:
-        A row each, a text of 1 for dark and 0 for light modules.
-    """
+    """The rows of a text's QR code (ISO/IEC 18004), level M, without border: 1 for dark and 0 for light modules."""
     code = segno.make_qr(text, error="m", boost_error=False)
     return ["".join("01"[bool(module)] for module in row) for row in code.matrix]
 

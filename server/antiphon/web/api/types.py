@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from antiphon.io.decode_child import MAX_RATE, MIN_RATE
 from antiphon.jobs.request import FORMAT_NAMES, MOST_BARS, MOST_SECONDS
-from antiphon.wire.script_link import MAX_VERSION
+from antiphon.wire.script_link import MAX_VERSION, MOST_QUANTUM
 
 LONGEST_NAME = 80
 NAME = f"At most {LONGEST_NAME} printable characters of ASCII."
@@ -61,6 +61,23 @@ class EvaluateBody(Asked):
     version: Annotated[int, Meta(ge=1, le=MAX_VERSION, description=VERSION)]
     name: Name = ""
     by: Name = ""
+    quantum: Annotated[
+        float, Meta(ge=0, le=MOST_QUANTUM, description="Beats at whose multiples it begins; 0 for the script's bars.")
+    ] = 1.0
+
+
+class CaptureBody(Asked):
+    """What of the last bars is written."""
+
+    bars: Annotated[int, Meta(ge=1, le=256, description="A number of bars, 1 to 256.")]
+    node: Name = "out"
+    name: Name = ""
+
+
+class Captured(Struct):
+    """A capture."""
+
+    path: str
 
 
 class SaveBody(Asked):

@@ -27,14 +27,9 @@ class AddressSpace:
         self._known = False
 
     def update(self, nodes: Iterable[NodeSpec]) -> list[tuple[str, str]]:
-        """Takes the nodes there are now.
+        """Takes the nodes there are now, with `in` and `out`, and gives the paths removed, then added, for clients.
 
-        Args:
-            nodes: The patch's, with `in` and `out`.
-
-        Returns:
-            What clients are sent: (`PATH_REMOVED` or `PATH_ADDED`, path), removals first; a node of another type is
-            removed and added. Nothing at the first call.
+        A node of another type is removed and added. Nothing at the first call.
         """
         types, known = {node.name: node.type for node in nodes}, self._known
         before, self._types, self._known = self._types, types, True
@@ -51,13 +46,8 @@ class AddressSpace:
     def messages(self, address: str, args: tuple[Arg, ...]) -> list[tuple[str, tuple[Arg, ...]]]:
         """The messages for one that control sent its subscribers, as the tree declares their addresses.
 
-        Args:
-            address: Address of the message.
-            args: Its arguments.
-
-        Returns:
-            Addresses with their arguments: a switch as T or F, which is its TYPE, and a parameter that has one also
-            at its `/norm`; any other message as it is.
+        A switch is T or F, which is its TYPE, and a parameter that has one is also at its `/norm`; any other message is
+        as it is.
         """
         _, _, rest = address.partition("/node/")
         node, _, name = rest.partition("/")

@@ -30,15 +30,7 @@ MAX_LABEL = 63
 
 
 def instance_name(host: str, osc_port: int = OSC_PORT) -> str:
-    """The name that people read in a list of servers.
-
-    Args:
-        host: The machine's name.
-        osc_port: Part of the name where it is not the usual one, so that servers of one machine have different names.
-
-    Returns:
-        "Antiphon on studio", or "Antiphon on studio (4500)".
-    """
+    """The name that people read in a list of servers: "Antiphon on studio", with an unusual OSC port in brackets."""
     port = "" if osc_port == OSC_PORT else f" ({osc_port})"
     name = f"Antiphon on {host.partition('.')[0]}".encode()[: MAX_LABEL - len(port)]
     return name.decode(errors="ignore").strip() + port
@@ -51,11 +43,7 @@ def host_name(host: str) -> str:
 
 
 def reachable(where: str) -> tuple[str, ...]:
-    """The IPv4 addresses to announce.
-
-    Args:
-        where: "all" for those of every interface but loopback, or one address.
-    """
+    """The IPv4 addresses to announce. `where`: "all" for those of every interface but loopback, or one address."""
     if where != "all":
         return (where,)
     return tuple(address for address in local_addresses() if not address.startswith("127."))
@@ -71,13 +59,7 @@ class Announcement:
     def __init__(
         self, osc_port: int, http_port: int, where: str = "all", look: Callable[[str], tuple[str, ...]] = reachable
     ) -> None:
-        """Announces nothing before `serve`.
-
-        Args:
-            osc_port, http_port: Ports of OSC over UDP and of HTTP.
-            where: As for `reachable`.
-            look: Finds the addresses; a test's own.
-        """
+        """Announces nothing before `serve`, at the addresses of `reachable(where)`."""
         self._ports = {OSCQUERY: http_port, OSC: osc_port}
         self._where, self._look = where, look
         self._host = socket.gethostname()
@@ -139,6 +121,10 @@ class Announcement:
         if kind == OSCQUERY:
             text |= {"path": "/", "scheme": "https", "authorization": "bearer"}
         return ServiceInfo(
-            kind, f"{name}.{kind}", port=self._ports[kind], parsed_addresses=list(addresses),
-            properties=text, server=f"{host_name(self._host)}.",
-        )  # fmt: skip
+            kind,
+            f"{name}.{kind}",
+            port=self._ports[kind],
+            parsed_addresses=list(addresses),
+            properties=text,
+            server=f"{host_name(self._host)}.",
+        )

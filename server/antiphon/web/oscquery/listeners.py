@@ -16,13 +16,13 @@ import json
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.oscquery.address_space import PATH_REMOVED, AddressSpace
-from antiphon.web.protocol.limits import SEND_SECONDS
+from antiphon.web.protocol.exchange import exchange
 from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:
@@ -59,14 +59,7 @@ class WebListener:
         self.more = asyncio.Event()
 
     def command(self, text: str) -> str:
-        """Handles a client's message.
-
-        Args:
-            text: JSON with COMMAND and DATA.
-
-        Returns:
-            Why it is refused, or "".
-        """
+        """Handles a client's JSON with COMMAND and DATA; why it is refused, or ""."""
         try:
             fields = json.loads(text)
             command, address = fields["COMMAND"], fields["DATA"]
@@ -137,18 +130,9 @@ class Listeners:
         if self._changes is not None:
             self._changes.start()
             self._look()
-        sending = asyncio.create_task(_send(listener, socket))
         try:
-            while not sending.done():
-                message = await socket.receive()
-                if message["type"] != "websocket.receive":
-                    return
-                refused = self._handle(listener, message)
-                if refused:
-                    async with asyncio.timeout(SEND_SECONDS):
-                        await socket.send_text(json.dumps({"error": refused}))
+            await exchange(socket, listener.more, listener.take, lambda message: self._handle(listener, message))
         finally:
-            sending.cancel()
             del self._all[listener]
             if not self._all and self._changes is not None:
                 self._changes.stop()
@@ -173,17 +157,19 @@ class Listeners:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _handle(self, listener: WebListener, message: MutableMapping[str, Any]) -> str:
-        """Handles a client's message; why it is refused, or ""."""
+        """Handles a client's message; a refusal as JSON, or ""."""
         text, packet = message.get("text"), message.get("bytes")
         if text is not None:
-            return listener.command(text)
-        if packet is None or self._control is None:
-            return "a message is text or an OSC packet"
-        try:
-            self._control.forward(packet)
-        except WireError as error:
-            return str(error)
-        return ""
+            refused = listener.command(text)
+        elif packet is None or self._control is None:
+            refused = "a message is text or an OSC packet"
+        else:
+            try:
+                self._control.forward(packet)
+                return ""
+            except WireError as error:
+                refused = str(error)
+        return json.dumps({"error": refused}) if refused else ""
 
     def _changed(self, address: str, args: tuple[Arg, ...]) -> None:
         if address == STRUCTURE:
@@ -217,16 +203,3 @@ class Listeners:
                     listener.moved(command, path)
             if not self._look_again:
                 return
-
-
-async def _send(listener: WebListener, socket: WebSocket) -> None:
-    """Sends a client's pending packets until it is cancelled, or the client does not read."""
-    try:
-        while True:
-            await listener.more.wait()
-            listener.more.clear()
-            for data in listener.take():
-                async with asyncio.timeout(SEND_SECONDS):
-                    await socket.send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
-    except (TimeoutError, WebSocketDisconnect):
-        return

@@ -64,12 +64,9 @@ class Method:
 
 
 def method(path: str, args: str, doc: str) -> Method:
-    """Makes a `Method` from the notation of the OSC reference.
+    """Makes a `Method` of an address from the OSC reference's notation: "s:name [f:fade]" has the type "s".
 
-    Args:
-        path: The address.
-        args: For example "s:name [f:fade]", whose type is "s"; where all are optional, the first is taken.
-        doc: What it does, with backquotes, which are removed.
+    Where all arguments are optional, the first is taken. Backquotes in `doc` are removed.
     """
     words = [word for word in args.split() if word[:2].rstrip(":") in tuple("ifdhsb") or word.startswith("[")]
     required = [word[0] for word in words if not word.startswith("[")]
@@ -99,21 +96,11 @@ def host_info(name: str, ip: str, osc_port: int, web_port: int) -> Entry:
 
 
 def query(
-    path: str, attribute: str | None, graph: Graph, catalog: Catalog, value: ValueOf,
-    methods: tuple[Method, ...] = (),
-) -> Answer:  # fmt: skip
-    """Answers `GET path[?attribute]`, but for HOST_INFO.
+    path: str, attribute: str | None, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()
+) -> Answer:
+    """Answers `GET path[?attribute]`, but for HOST_INFO: 200 with the entry, 204, 400 or 404.
 
-    Args:
-        path: An OSC address.
-        attribute: Its name in upper case, None for all.
-        graph: The present nodes.
-        catalog: Their types.
-        value: Gives the value of a parameter.
-        methods: The fixed addresses.
-
-    Returns:
-        200 with the entry, 204, 400 or 404.
+    The attribute is in upper case, None for all; `value` gives that of a parameter; `methods` are the fixed addresses.
     """
     if attribute is not None and attribute not in ATTRIBUTES:
         return Answer(400)

@@ -13,17 +13,17 @@ import contextlib
 import json
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
 from antiphon.web.osc_json import check_message
-from antiphon.web.protocol.limits import SEND_SECONDS
+from antiphon.web.protocol.exchange import exchange
 from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
 
 PERIOD = 1 / 30
@@ -66,6 +66,19 @@ class PageLink:
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
 
+    def take(self) -> Iterator[str]:
+        """What waits, the oldest first."""
+        while self.queue:
+            yield self.queue.popleft()
+
+    def handle(self, message: MutableMapping[str, Any]) -> str:
+        """Sends control a message of the page; the answer to one that cannot be sent."""
+        try:
+            self.command(message.get("text") or "")
+        except WireError as error:
+            self.offer(json.dumps({"reply": ["/fail", "", str(error)]}))
+        return ""
+
     def offer(self, text: str) -> None:
         """Queues a text; where the queue is full, what waits is dropped for the advice to read all again."""
         if len(self.queue) >= QUEUE:
@@ -76,10 +89,7 @@ class PageLink:
         self.more.set()
 
     def command(self, text: str) -> None:
-        """Sends control the OSC message of a text.
-
-        Args:
-            text: A JSON array: address, then numbers, booleans and strings.
+        """Sends control the OSC message of a JSON array: address, then numbers, booleans and strings.
 
         Raises:
             WireError: It is none, or cannot be sent.
@@ -114,12 +124,7 @@ class PageFeed:
     """All pages. While there are any, this process subscribes to control's changes."""
 
     def __init__(self, control: ControlLink, status: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-        """No pages.
-
-        Args:
-            control: The link to control.
-            status: Gives the object of `GET /api/status`.
-        """
+        """No pages. `control`: the link to control; `status`: gives the object of `GET /api/status`."""
         self._control, self._status = control, status
         self._pages: dict[PageLink, None] = {}
         self._changes = ValueSubscription(control.osc, self._changed, notes=True)
@@ -148,18 +153,9 @@ class PageFeed:
         self._pages[page] = None
         if len(self._pages) == 1:
             self._start()
-        sending = asyncio.create_task(_send(page, socket))
         try:
-            while not sending.done():
-                message = await socket.receive()
-                if message["type"] != "websocket.receive":
-                    return
-                try:
-                    page.command(message.get("text") or "")
-                except WireError as error:
-                    page.offer(json.dumps({"reply": ["/fail", "", str(error)]}))
+            await exchange(socket, page.more, page.take, page.handle)
         finally:
-            sending.cancel()
             del self._pages[page]
             self._dropped += page.dropped
             page.close()
@@ -215,9 +211,12 @@ class PageFeed:
         while True:
             await asyncio.sleep(PERIOD)
             parts = {
-                "values": self._values, "meters": self._meters, "events": self._events, "notes": self._notes,
+                "values": self._values,
+                "meters": self._meters,
+                "events": self._events,
+                "notes": self._notes,
                 "lost": self._lost,
-            }  # fmt: skip
+            }
             parts = {**{name: part for name, part in parts.items() if part}, **self._parts}
             if parts:
                 self._values, self._meters, self._events, self._notes, self._lost = {}, {}, [], [], 0
@@ -234,18 +233,6 @@ class PageFeed:
         text = json.dumps(data)
         for page in self._pages:
             page.offer(text)
-
-
-async def _send(page: PageLink, socket: WebSocket) -> None:
-    """Sends a page's texts until it is cancelled, or the page does not read."""
-    with contextlib.suppress(TimeoutError, WebSocketDisconnect):
-        while True:
-            await page.more.wait()
-            page.more.clear()
-            while page.queue:
-                text = page.queue.popleft()
-                async with asyncio.timeout(SEND_SECONDS):
-                    await socket.send_text(text)
 
 
 def _plain(arg: Any) -> Any:

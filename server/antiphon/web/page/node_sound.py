@@ -12,16 +12,16 @@ import asyncio
 import contextlib
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import Refusal
 from antiphon.io.tap_memory import TAPS, TapMemory, TapReader
-from antiphon.web.protocol.limits import SEND_SECONDS
+from antiphon.web.protocol.exchange import exchange
 
 HEADER = struct.Struct("<IIIIqII")
 """Hz, frames of a block, channels, blocks, number of the first frame, blocks missed, messages dropped (both so far)."""
@@ -65,6 +65,12 @@ class SoundListener:
         self.more.set()
         return int(full)
 
+    def take(self) -> Iterator[bytes]:
+        """What waits, the oldest first."""
+        while self.queue:
+            fields, blocks = self.queue.popleft()
+            yield HEADER.pack(*fields, self.dropped) + blocks
+
 
 @dataclass(slots=True)
 class _Tap:
@@ -76,18 +82,12 @@ class _Tap:
 
 
 class NodeSounds:
-    """All taps and their listeners.
-
-    Attributes:
-        dropped: Messages that slow browsers lost so far.
-    """
+    """All taps and their listeners. `dropped`: messages that slow browsers lost so far."""
 
     def __init__(self, memory: TapMemory, numbers: Callable[[], Awaitable[dict[str, int]]]) -> None:
-        """No taps.
+        """No taps in the memory of the engine's copies.
 
-        Args:
-            memory: The engine's copies of nodes' sound.
-            numbers: Asks control for the nodes' numbers by name, `in` and `out` among them.
+        `numbers` asks control for the nodes' numbers by name, `in` and `out` too.
         """
         self._memory, self._numbers = memory, numbers
         self._taps: list[_Tap | None] = [None] * TAPS
@@ -100,13 +100,7 @@ class NodeSounds:
         return sum(len(tap.listeners) for tap in self._taps if tap is not None)
 
     async def serve(self, socket: WebSocket, node: str, form: str = FORMATS[0]) -> None:
-        """Streams a node's sound to one WebSocket until it disconnects.
-
-        Args:
-            socket: The WebSocket.
-            node: The node's name.
-            form: Of samples, one of `FORMATS`; the WebSocket is closed in words for another.
-        """
+        """Streams a node's sound to one WebSocket until it disconnects, in words where `form` is none of `FORMATS`."""
         listener = SoundListener(form)
         try:
             if form not in FORMATS:
@@ -115,14 +109,9 @@ class NodeSounds:
         except AntiphonError as error:
             await socket.close(4004, str(error)[:120])
             return
-        sending = asyncio.create_task(self._send(listener, socket))
         try:
-            while not sending.done():
-                message = await socket.receive()
-                if message["type"] != "websocket.receive":
-                    return
+            await exchange(socket, listener.more, listener.take)
         finally:
-            sending.cancel()
             self._leave(tap, listener)
 
     async def stop(self) -> None:
@@ -195,16 +184,6 @@ class NodeSounds:
                 if listener.format not in made:
                     made[listener.format] = int16(blocks)
                 self.dropped += listener.offer(fields, made[listener.format])
-
-    async def _send(self, listener: SoundListener, socket: WebSocket) -> None:
-        with contextlib.suppress(TimeoutError, WebSocketDisconnect):
-            while True:
-                await listener.more.wait()
-                while listener.queue:
-                    fields, blocks = listener.queue.popleft()
-                    async with asyncio.timeout(SEND_SECONDS):
-                        await socket.send_bytes(HEADER.pack(*fields, listener.dropped) + blocks)
-                listener.more.clear()
 
 
 def int16(blocks: bytes) -> bytes:

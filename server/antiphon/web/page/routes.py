@@ -26,17 +26,7 @@ from antiphon.web.server import HttpServer
 def install(
     server: HttpServer, control: ControlLink, status: Callable[[], Awaitable[dict[str, Any]]], taps: TapMemory | None
 ) -> PageFeed:
-    """Adds the routes and WebSockets.
-
-    Args:
-        server: The HTTP server.
-        control: Answers requests about the present state.
-        status: Gives the object of `GET /api/status`.
-        taps: Sound of single nodes, or None.
-
-    Returns:
-        What pages are sent.
-    """
+    """Adds the routes and WebSockets, and gives what pages are sent. `taps`: sound of single nodes, or None."""
 
     def file(request: HttpRequest) -> Response:
         name = request.path.removeprefix("/page/")

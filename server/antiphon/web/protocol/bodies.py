@@ -25,13 +25,10 @@ class Disconnect(Exception):
 
 
 async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
-    """The pieces of a request's body, none empty. The client's time runs only while one is waited for.
+    """The pieces of a request's body, none empty.
 
-    Args:
-        scope: Of ASGI; `scope["state"]["complete"]` says afterwards whether the last piece was read.
-        receive: Of ASGI.
-        most: Bytes that the body may have.
-        live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
+    The client's time runs only while one is waited for. `scope["state"]["complete"]` says afterwards whether the last
+    piece was read. `live` sound may be sent as it is made: in small chunks, at a low bit rate.
 
     Raises:
         Refusal: The body is too long or too slow.

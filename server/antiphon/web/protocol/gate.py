@@ -41,13 +41,7 @@ class RequestGate:
     body_bytes: int = 0
 
     def admitted(self, scope: Scope) -> HttpRequest:
-        """Checks a request's head.
-
-        Args:
-            scope: Of ASGI.
-
-        Returns:
-            The request without its body.
+        """Checks a request's head, and gives the request without its body.
 
         Raises:
             Refusal: It is malformed, too large, for another server, or from another site.
@@ -75,11 +69,7 @@ class RequestGate:
     def check(self, request: HttpRequest, scope: Scope, token: bool, most: int = 0) -> None:
         """Checks an admitted request for its route; raises `Refusal`.
 
-        Args:
-            request: Its head.
-            scope: Of ASGI.
-            token: Whether the route needs the token.
-            most: Bytes of a body that is read in pieces; 0 for one that is held in memory.
+        `most`: bytes of a body that is read in pieces, 0 for one in memory.
         """
         state = scope["state"]
         if self.authorise is not None and not state["health"]:

@@ -84,12 +84,7 @@ class Site:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def target(self, raw: bytes, limit: int, local: str = "") -> Target:
-        """Decodes a request target.
-
-        Args:
-            raw: As it was sent; a path, or a URL of this server.
-            limit: Bytes it may have.
-            local: The connection's local address.
+        """Decodes a request target of at most `limit` bytes, as it was sent: a path, or a URL of this server.
 
         Raises:
             Refusal: It is too long, malformed or for another server.

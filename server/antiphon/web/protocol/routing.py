@@ -24,9 +24,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 class Routes:
     """The routes of a server, an ASGI application.
 
-    Attributes:
-        fallback: Answers GET for paths without a route.
-        other: Serves the WebSockets of paths without one of their own.
+    `fallback`: answers GET for paths without a route; `other`: serves the WebSockets of paths without one of their own.
     """
 
     def __init__(self, gate: RequestGate, other: ServeWebSocket) -> None:
@@ -44,10 +42,8 @@ class Routes:
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
         """Adds a route; of several that match, one without "*" is taken, then the one with the fewest {parts}.
 
-        Args:
-            method: GET, POST, PUT, PATCH or DELETE; a GET route also answers HEAD.
-            path: Such as /plugins/NAME/THING/{part}; "/*" at its end matches every path below.
-            endpoint: What answers.
+        A path is as /plugins/NAME/THING/{part}; "/*" at its end matches every path below. A GET route also answers
+        HEAD.
 
         Raises:
             PluginError: The path is reserved, taken or malformed, or there is no such method.

@@ -135,9 +135,7 @@ class Gru:
         state: float32 `[units]`, also the output of the last step.
     """
 
-    def __init__(
-        self, weight_input: Samples, weight_state: Samples, bias_input: Samples, bias_state: Samples
-    ) -> None:  # fmt: skip
+    def __init__(self, weight_input: Samples, weight_state: Samples, bias_input: Samples, bias_state: Samples) -> None:
         """Keeps the weights; gates in the order reset, update, new.
 
         Args:

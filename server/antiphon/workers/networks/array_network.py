@@ -69,9 +69,7 @@ def find_array(weights: Weights, name: str, *shape: int) -> Samples:
     return found
 
 
-def load(
-    where: str, weights: str, folder: str, shape_in: tuple[int, ...], shape_out: tuple[int, ...]
-) -> ArrayNetwork:  # fmt: skip
+def load(where: str, weights: str, folder: str, shape_in: tuple[int, ...], shape_out: tuple[int, ...]) -> ArrayNetwork:
     """Makes a network with its weights, and warms it up by steps of noise and silence.
 
     Args:

@@ -219,11 +219,10 @@ class GraphStepper:
         self.take(y)
 
     def post(self, hops: NDArray[np.int64], x: Samples) -> None:
-        """Starts the computation of one hop. At most `BUFFERS` hops may be in progress.
+        """Starts the computation of one hop, float32 `[slots, inputs, hop]`.
 
-        Args:
-            hops: Number of the hop of each slot; negative for a slot without one.
-            x: Float32 `[slots, inputs, hop]`.
+        At most `BUFFERS` hops may be in progress. `hops`: number of the hop of each slot; negative for a slot without
+        one.
 
         Raises:
             WorkerError: `BUFFERS` hops are in progress.

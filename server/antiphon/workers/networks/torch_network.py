@@ -93,13 +93,7 @@ def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None
 
 
 def check(network: StreamingModel, where: str, slots: int, device: torch.device) -> None:
-    """Checks a network by steps of silence and noise.
-
-    Args:
-        network: The network.
-        where: Its name in messages.
-        slots: Slots of a batch.
-        device: The network's device.
+    """Checks a network by steps of silence and noise on a batch of `slots`; `where` names it in messages.
 
     Raises:
         ModelError: Shapes or types are not as declared, numbers are not finite, inputs are overwritten, or a slot's
@@ -123,14 +117,9 @@ def check(network: StreamingModel, where: str, slots: int, device: torch.device)
 
 
 def advance(network: StreamingModel, x: torch.Tensor, y: torch.Tensor, state: State, going: torch.Tensor) -> None:
-    """Computes one step in place. The state of idle slots stays as it is.
+    """Computes one step of float32 `[n, inputs, hop]` in place into `[n, outputs, answer]`.
 
-    Args:
-        network: The network.
-        x: Float32 `[n, inputs, hop]`.
-        y: Float32 `[n, outputs, answer]`, to be filled.
-        state: Tensors `[n, …]`, to be updated.
-        going: Bool `[n]`: whether each slot has a hop.
+    The state of idle slots, of those not `going`, stays as it is.
     """
     answer, after = network.step(x, state)
     y.copy_(answer)

@@ -37,13 +37,13 @@ from antiphon_models.classify.genre.notes import (
 from antiphon_models.classify.genre.sketches import FIRST_SEED, add_from_bank, degraded_sketch, sketch
 from antiphon_models.classify.genre.sources import SPLITS, medley
 from antiphon_models.material.composer.computed import sound_of_song
-from antiphon_models.material.composer.genres import HIP_HOP, REGGAE
+from antiphon_models.material.composer.genres import BY_NAME
 from antiphon_models.material.composer.song import ComposedNote, ComposedSong, compose
 from antiphon_models.material.composer.strangers import invented
 
 
 def test_a_sketch_is_like_the_sound() -> None:
-    song = compose(HIP_HOP, 3, 8.0)
+    song = compose(BY_NAME["hip hop"], 3, 8.0)
     sketched, mel = sketch(song, np.random.default_rng(1)), spectrogram(sound_of_song(song, MEL.rate, 3))
     count = min(len(sketched), len(mel))
     assert np.corrcoef(sketched[:count].ravel(), mel[:count].ravel())[0, 1] > 0.8
@@ -63,7 +63,7 @@ def steady_bank() -> NoteBank:
 
 
 def test_notes_of_a_bank_sound_when_and_as_long_as_they_are_written() -> None:
-    song = compose(HIP_HOP, 3, 8.0)
+    song = compose(BY_NAME["hip hop"], 3, 8.0)
     whole = np.zeros((1200, MEL.bands), np.float32)
     written = (ComposedNote(1.0, 2.0, 50, VELOCITY, "bass"), ComposedNote(6.0, 14.0, 74, VELOCITY, "bass"))
     add_from_bank(whole, written, steady_bank(), 0, np.ones(MEL.bands, np.float32), 4.0)
@@ -92,7 +92,7 @@ def test_splits_share_no_source_and_no_song(monkeypatch: pytest.MonkeyPatch) -> 
     seeds = set()
     for split in SPLITS:
         for source in SPLITS[split]:
-            found = list(songs(ClipPlan(split, source, "reggae", REGGAE), 1))
+            found = list(songs(ClipPlan(split, source, "reggae", BY_NAME["reggae"]), 1))
             assert len(found) == material.SONGS[split]
             assert found[0][0].shape == (7 * MEL.rate,)
             seeds |= {number for _, number, _ in found}
@@ -102,7 +102,7 @@ def test_splits_share_no_source_and_no_song(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_songs_of_one_file_begin_where_the_medley_has_them(tmp_path: Path) -> None:
-    both = [compose(HIP_HOP, 1, 4.0), compose(REGGAE, 2, 4.0)]
+    both = [compose(BY_NAME["hip hop"], 1, 4.0), compose(BY_NAME["reggae"], 2, 4.0)]
     score, starts = medley(both)
     (tmp_path / "both.mid").write_bytes(score)
     found = read_midi(tmp_path / "both.mid")
@@ -166,7 +166,7 @@ def test_whole_songs_and_clips_have_figures_of_their_own() -> None:
 
 
 def test_the_command_answers_with_a_label_for_each_sound() -> None:
-    sound = sound_of_song(compose(HIP_HOP, 3, 7.0), MEL.rate, 3)[: 6 * MEL.rate]
+    sound = sound_of_song(compose(BY_NAME["hip hop"], 3, 7.0), MEL.rate, 3)[: 6 * MEL.rate]
     found = by_command(sound)
     assert found.probabilities.sum() == pytest.approx(1.0)
     assert LABELS[int(found.probabilities.argmax())] in LABELS

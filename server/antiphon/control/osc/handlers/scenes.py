@@ -59,15 +59,9 @@ def recall(server: SceneServer, peer: Peer, args: Args, when: When) -> None:
 def recall_scene(
     server: SceneServer, place: int, beats: float = 0.0, quantum: float = 0.0, when: When = NOW, source: object = None
 ) -> None:
-    """Sets all values to those of a scene.
+    """Sets all values to those of scene number `place`, in ramps of `beats` beats.
 
-    Args:
-        server: The server.
-        place: Number of the scene.
-        beats: Length of the ramps; 0 for none.
-        quantum: Where above 0, the recall happens at the next multiple of so many beats.
-        when: The time of the recall without a quantum.
-        source: Key of the sender, which gets no echo.
+    With a `quantum` above 0 the recall happens at the next multiple of so many beats, otherwise at `when`.
 
     Raises:
         RequestError: There is no such scene, or one of its values is refused; nothing has changed.

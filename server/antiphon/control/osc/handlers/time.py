@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from antiphon.control.commands.captures import Captures
 from antiphon.control.commands.engine_clock import EngineClock
 from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, is_press, most, number, text, whole
@@ -18,8 +19,11 @@ from antiphon.control.subscribers.replies import Replies
 from antiphon.engine.link import EngineLink
 from antiphon.errors import RequestError
 from antiphon.graph.clock import MAX_BAR, MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.graph import OUT
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
+from antiphon.runtime.shortening import shorten
+from antiphon.runtime.suggestion import instead
 from antiphon.session.actions import ACTIONS
 from antiphon.session.commands import Plain, SetSwing, SetTempo, SetTransport, When
 from antiphon.session.schedule import MAX_BEAT
@@ -39,9 +43,12 @@ class TimeServer(Protocol):
     clock: EngineClock
     executor: CommandExecutor
     replies: Replies
+    captures: Captures
     session_header: Callable[[], dict[str, Any]]
 
 
+CAPTURES, MOST_BARS = "captures", 256
+"""The folder of captures in the performer's library, and bars of one at most."""
 ROOM = 1 << 18
 """Bytes that must be free when a recording is asked for."""
 
@@ -132,6 +139,17 @@ def record_start(server: TimeServer, peer: Peer, args: Args, _when: When) -> Non
     _check_room(path)
     server.link.record(str(path))
     server.replies.reply(peer, encode("/done", "/record/start", str(path)))
+
+
+def capture(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 3, "i:bars [s:node] [s:name]")
+    bars, name = whole(args, 0, "bars", 1, MOST_BARS), text(args, 1, "node", OUT)
+    nodes = {**server.session.state.nodes, **server.session.state.ends}
+    if name not in nodes:
+        raise RequestError(f"there is no node {shorten(name)!r}{instead(name, nodes)}")
+    path = _fresh(paths.library() / CAPTURES, text(args, 2, "name", f"{name}-{_now()}"), ".wav")
+    _check_room(path)
+    server.captures.ask(peer, str(path), nodes[name].id, bars, server.session.state.bar)
 
 
 def record_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:

@@ -34,16 +34,13 @@ MOST_STREAMS = 4096
 """Places of chance in a text: as many as a cycle has events."""
 _INNER = ("node", "factor", "pulses", "rotation")
 _CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
-_WORD = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:])|[A-Za-z0-9'\-](?:[\w'#:\-]|\.(?=\w))*")
+_WORD = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:]|\.\d)|[A-Za-z0-9'\-](?:[\w'#:^\-]|\.(?=\w))*")
 _SPACE = " \t\r\n"
 _DEFAULT_SHARE = 0.5
 
 
 def parse(text: str) -> Node:
-    """The tree of a text.
-
-    Args:
-        text: At most `LONGEST` characters, with at most `DEEPEST` brackets within brackets.
+    """The tree of a text of at most `LONGEST` characters, with at most `DEEPEST` brackets within brackets.
 
     Raises:
         MiniError: It cannot be read; the error names the column.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from collections.abc import Sequence as Values
+from collections.abc import Callable, Iterator, Sequence as Values
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -37,9 +36,7 @@ DEEPEST = 64
 def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
     """The pattern that a text in mini-notation describes.
 
-    Args:
-        text: The text.
-        value: The values of a word, which begin together; it raises `UsageError` for a word that it does not take.
+    `value` gives the values of a word, which begin together; it raises `UsageError` for a word that it does not take.
 
     Raises:
         MiniError: The text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS` events.
@@ -95,8 +92,9 @@ class _Reading:
                 if most > rhythms.MOST_STEPS:
                     raise MiniError(
                         f"a euclidean rhythm takes up to {rhythms.MOST_STEPS} steps, not {float(most):g}",
-                        self._text, column,
-                    )  # fmt: skip
+                        self._text,
+                        column,
+                    )
                 return self._few(self.count(inner) * max(most, 1), column)
             case Perhaps(inner):
                 return self.count(inner)
@@ -208,8 +206,7 @@ class _Reading:
         return self._each(
             node.pulses,
             lambda k: self._each(
-                node.steps,
-                lambda n: self._each(rotation, lambda r: rhythms.euclid(played, int(k), int(n), int(r))),
+                node.steps, lambda n: self._each(rotation, lambda r: rhythms.euclid(played, int(k), int(n), int(r)))
             ),
         )
 

@@ -19,13 +19,7 @@ class MiniError(UsageError):
     """
 
     def __init__(self, reason: str, text: str, column: int) -> None:
-        """An error at a character.
-
-        Args:
-            reason: What is wrong there, what is allowed, what to do.
-            text: The whole text.
-            column: Index of the character, from 0; that of the end for what is missing.
-        """
+        """An error at a character: its reason says what is allowed and what to do; `column` counts from 0."""
         first = max(0, column - 30)
         part = "".join(c if c.isprintable() else "·" for c in text[first : first + 60])
         super().__init__(f'{reason} (column {column + 1} of "{part}")')

@@ -1,0 +1,212 @@
+"""`antiphon evaluate answer`: how far melodies are foreseen, and whether continuations pass for the human's own."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon_answer.improviser import Planned
+from antiphon_answer.memory import symbols_of
+from antiphon_models.answer import synthetic
+from antiphon_models.answer.foreseeing import AFTER, CANDIDATES, FORESEERS, bits_of, rank, spans
+from antiphon_models.answer.melodies import TuneSong, melodies
+from antiphon_models.answer.telling import copied, described, in_key, shared, told_apart
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
+from antiphon_models.learning.user_commands import command
+
+BARS, SLOTS = 8, 128
+FEWEST, MOST_SONGS = 120, 60
+"""Notes of a song that is measured, and how many songs where no limit is given."""
+CUTS = (0.4, 0.55, 0.7)
+"""Parts of a song after which it is continued."""
+
+
+class Answering(Evaluation):
+    """Melodies of POP909's songs whose numbers end in 8 and 9, in 4/4."""
+
+    systems = systems_of(
+        trivial="repeated", classical="order-1 Markov", peer="factor oracle",
+        ours="answer; prior alone; memory alone", oracle="human, next bars; human, other bars",
+    )  # fmt: skip
+    measures = measures_of(
+        "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; first of 8, other songs; "
+        "first of 8, same song; AUC ↓; of the song; in key; copied run [notes] ↓"
+    )
+    note: ClassVar[str] = (
+        "bits of a note's interval (±24 semitones) and time (to 32 sixteenths), 10.7 where all are alike; first of 8 "
+        "by chance .125. AUC: a forest tells eight bars from the human's own next ones, songs apart. of the song: "
+        "groups of 4 notes that are the song's."
+    )
+    folders: ClassVar[tuple[str, ...]] = ("pop909",)
+    synthetic_doc: ClassVar[str] = "melodies that repeat and vary phrases drawn by seed"
+    card: ClassVar[str] = "antiphon_answer"
+    road: ClassVar[str] = (
+        "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody; ranks and `memory alone` by the "
+        "same code called directly, as they need other continuations"
+    )
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        """Bits and ranks, then what continuations are like, each after three parts of a song."""
+        found = _songs(ask)
+        yield from _bits(found, ask)
+        yield from _ranks(found, ask)
+        yield from _continuations(found, ask)
+
+
+def _songs(ask: EvaluationRequest) -> list[TuneSong]:
+    if ask.synthetic:
+        return list(synthetic.songs(ask.seed, ask.limit or synthetic.COUNT))
+    every = [
+        song for song in melodies(ask.data, "test", ("pop909",)) if song.meter == 4 and len(song.notes) > FEWEST
+    ]  # fmt: skip
+    count = min(len(every), ask.limit or MOST_SONGS)
+    return [every[n * len(every) // count] for n in range(count)]
+
+
+def _bits(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
+    for song in found:
+        _, report = continued(song, song.notes, ask.seed)
+        for name, column in (("answer", 1), ("prior alone", 2)):
+            if ask.wants(name):
+                yield from scored(name, song.name, spans([row[column] for row in report["bits"]]))
+    for name in ("order-1 Markov", "factor oracle", "memory alone"):
+        if ask.wants(name) and _is_there(name, ask):
+            foreseer = FORESEERS[name]()
+            for song in found:
+                yield from scored(name, song.name, spans(bits_of(foreseer, song.notes)))
+
+
+def _ranks(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
+    chosen = random.Random(ask.seed)
+    for song in found:
+        for part in CUTS:
+            cut = int(len(song.notes) * part)
+            if cut + AFTER > len(song.notes):
+                continue
+            others = [other for other in found if other is not song] or [song]
+            foils = {
+                "first of 8, other songs": [_excerpt(chosen.choice(others), chosen) for _ in range(CANDIDATES - 1)],
+                "first of 8, same song": [_excerpt(song, chosen, cut) for _ in range(CANDIDATES - 1)],
+            }
+            for name, make in FORESEERS.items():
+                if ask.wants(name) and _is_there(name, ask):
+                    row = {measure: rank(make(), song, cut, excerpts) for measure, excerpts in foils.items()}
+                    yield from scored(name, f"{song.name} {part:g}", row)
+
+
+def _excerpt(song: TuneSong, chosen: random.Random, away: int = -100) -> list[Planned]:
+    places = [n for n in range(4, len(song.notes) - AFTER) if abs(n - away) >= AFTER] or [4]
+    at = chosen.choice(places)
+    return song.notes[at - 1 : at + AFTER]
+
+
+def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
+    chosen = random.Random(ask.seed)
+    makers: dict[str, Callable[[TuneSong, list[Planned], int], list[Planned]]] = {
+        "repeated": lambda song, before, start: _moved(before, start - SLOTS, SLOTS),
+        "order-1 Markov": lambda song, before, start: markov(before, start, chosen),
+        "answer": lambda song, before, start: continued(song, before, ask.seed)[0],
+        "human, other bars": lambda song, before, start: _other(song, start, chosen),
+    }
+    human, names = [], []
+    made: dict[str, list[np.ndarray]] = {name: [] for name in ask.wanted(makers)}
+    for song in found:
+        for part in CUTS:
+            cut = int(len(song.notes) * part)
+            start = 16 * (song.notes[cut].slot // 16)
+            before = [note for note in song.notes if note.slot < start]
+            true = [note for note in song.notes if start <= note.slot < start + SLOTS]
+            if len(true) < 8 or len(before) < 16:
+                continue
+            rows = {name: makers[name](song, before, start) for name in made}
+            if any(len(notes) < 4 for notes in rows.values()):
+                continue
+            human.append(described(before, true, start, song.key))
+            names.append(song.name)
+            item = f"{song.name} {part:g}"
+            yield from scored("human, next bars", item, _figures(true, before, song.key))
+            for name, notes in rows.items():
+                made[name].append(described(before, notes, start, song.key))
+                yield from scored(name, item, _figures(notes, before, song.key))
+    if len(set(names)) < 5:
+        return
+    try:
+        for name, shown in made.items():
+            yield MetricValue(name, "AUC", "all songs", told_apart(human, shown, names, ask.seed))
+    except ImportError:
+        ask.say("scikit-learn is not installed: pip install 'antiphon[sklearn]' for the AUC")
+
+
+def _figures(notes: list[Planned], before: list[Planned], key: int) -> dict[str, float]:
+    return {
+        "of the song": shared(notes, before), "in key": in_key(notes, key), "copied run": copied(notes, before),
+    }  # fmt: skip
+
+
+def _moved(notes: Sequence[Planned], start: int, by: int) -> list[Planned]:
+    return [note._replace(slot=note.slot + by) for note in notes if start <= note.slot < start + SLOTS]
+
+
+def _other(song: TuneSong, start: int, chosen: random.Random) -> list[Planned]:
+    """Eight bars from later in the song, that have notes."""
+    starts = [16 * bar for bar in range(start // 16 + BARS, song.notes[-1].slot // 16 - 6)]
+    chosen.shuffle(starts)
+    for at in starts:
+        notes = _moved(song.notes, at, start - at)
+        if len(notes) >= 8:
+            return notes
+    return []
+
+
+def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list[Planned]:
+    """Eight bars of order 1: each symbol after the one before as often as in the song."""
+    symbols = [symbols_of(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(before)]
+    slot, pitch, last = start - 1, before[-1].pitch, symbols[-1]
+    notes: list[Planned] = []
+    while True:
+        following = [b for a, b in pairwise(symbols) if a == last] or symbols
+        last = chosen.choice(following)
+        slot, pitch = slot + max(1, last[1]), min(108, max(21, pitch + last[0] - 24))
+        if slot >= start + SLOTS:
+            return notes
+        notes.append(Planned(slot, 2.0, pitch, 0.7))
+
+
+def continued(
+    song: TuneSong, before: Sequence[Planned], seed: int, *, bars: int = BARS
+) -> tuple[list[Planned], dict[str, list[list[float]]]]:
+    """What `antiphon run continue` adds to a file of a melody, and its report."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "report.json"))
+        notes = tuple(MidiNote(n.slot / 4, n.length / 4, n.pitch, n.velocity) for n in before)
+        write_midi(source, [MidiTrack("MELODY", notes)], song.tempo)
+        command("run", "continue", source, target, "--report", report, "-p", f"bars={bars}", "-p", f"seed={seed}")
+        made = [note for track in read_midi(target).tracks for note in track.notes][len(notes) :]
+        told = json.loads(report.read_text())
+    added = sorted(Planned(round(4 * n.start), 4 * n.length, n.number, n.velocity) for n in made)
+    return [note for note in added if note.slot >= 4 * told["from"]], told
+
+
+def _is_there(name: str, ask: EvaluationRequest) -> bool:
+    """Whether what a system needs is installed; says so where it is not."""
+    from importlib.util import find_spec
+
+    if name != "factor oracle" or find_spec("vmo") is not None:
+        return True
+    ask.say("vmo is not installed: pip install vmo for the factor oracle")
+    return False

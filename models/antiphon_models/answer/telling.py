@@ -1,0 +1,100 @@
+"""Whether eight bars are the human's own: what a classifier of melodies is shown, and how well it tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_answer.improviser import Planned
+from antiphon_answer.prior import SCALES, interval_class, time_class
+from antiphon_models.answer.foreseeing import OwnForeseer
+
+GROUP = 4
+
+
+def groups(notes: Sequence[Planned], size: int = GROUP) -> list[tuple[tuple[int, int], ...]]:
+    """All runs of `size` notes as intervals and times between onsets."""
+    steps = [(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(notes)]
+    return [tuple(steps[n : n + size - 1]) for n in range(len(steps) - size + 2)]
+
+
+def shared(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
+    """The share of groups of four notes that are the song's."""
+    known = set(groups(song))
+    own = groups(notes)
+    return float(np.mean([group in known for group in own])) if own else 0.0
+
+
+def copied(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
+    """Notes of the longest run that is the song's."""
+    size = 1
+    while size < len(notes) and set(groups(notes, size + 1)) & set(groups(song, size + 1)):
+        size += 1
+    return size
+
+
+def in_key(notes: Sequence[Planned], key: int) -> float:
+    """The share of notes in the scale of a key; of minor with the leading note and the raised sixth."""
+    scale = SCALES[key // 12] + ((9, 11) if key > 11 else ())
+    return float(np.mean([(note.pitch - key) % 12 in scale for note in notes]))
+
+
+def described(before: Sequence[Planned], notes: Sequence[Planned], start: int, key: int) -> NDArray[np.float64]:
+    """What is shown of eight bars after a song: how expected they are, their rhythm, line, repeats and loans."""
+    both, prior = OwnForeseer(), OwnForeseer(memory=False)
+    for foreseer in (both, prior):
+        foreseer.start()
+    last: Planned | None = None
+    for note in before:
+        for foreseer in (both, prior):
+            foreseer.learn(last, note)
+        last = note
+    bits: list[tuple[float, float]] = []
+    for note in notes:
+        if last is not None:
+            bits.append((both.surprise(last, note), prior.surprise(last, note)))
+        for foreseer in (both, prior):
+            foreseer.learn(last, note)
+        last = note
+    table = np.array(bits or [(0.0, 0.0)])
+    pitches, old = np.array([n.pitch for n in notes]), np.array([n.pitch for n in before])
+    steps = np.diff(pitches) if len(notes) > 1 else np.zeros(1, int)
+    times = np.diff([n.slot for n in notes]) if len(notes) > 1 else np.full(1, 4)
+    places = np.bincount([(n.slot - start) % 16 for n in notes], minlength=16) / len(notes)
+    rhythms = [tuple((n.slot - start) % 16 for n in notes if (n.slot - start) // 16 == bar) for bar in range(8)]
+    known = {tuple(n.slot % 16 for n in before if n.slot // 16 == bar) for bar in range(start // 16)}
+    own = groups(notes)
+    old_rate = len(before) / max(1.0, (before[-1].slot - before[0].slot) / 128)
+    numbers = [
+        *table.mean(axis=0), *table.std(axis=0), *table.max(axis=0), *table[: max(1, len(table) // 4)].mean(axis=0),
+        *table[-max(1, len(table) // 4) :].mean(axis=0),
+        len(notes) / old_rate, pitches.mean() - old.mean(), pitches.std() / max(1.0, old.std()), np.ptp(pitches),
+        pitches.max() - old.max(), pitches.min() - old.min(),
+        *np.bincount([interval_class(int(s)) for s in steps], minlength=7) / len(steps),
+        *np.bincount([time_class(int(t)) for t in times], minlength=8) / len(times),
+        *places, notes[0].slot - start, start + 128 - notes[-1].slot, (pitches[-1] - key) % 12, in_key(notes, key),
+        len(set(rhythms)), sum(not r for r in rhythms), float(np.mean([r in known for r in rhythms])),
+        shared(notes, before), len(set(own)) / max(1, len(own)),
+        float(np.mean(np.sign(steps[1:]) * np.sign(steps[:-1]))) if len(steps) > 1 else 0.0,
+    ]  # fmt: skip
+    return np.array(numbers, np.float64)
+
+
+def told_apart(
+    human: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]], songs: Iterable[str], seed: int
+) -> float:
+    """Area under the curve of a forest that tells two kinds of eight bars apart; no song is trained and tested on."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold
+
+    rows, names = np.stack([*human, *other]), list(songs) * 2
+    labels = np.repeat([0, 1], len(human))
+    chances = np.zeros(len(rows))
+    for train, test in GroupKFold(5).split(rows, labels, names):
+        forest = RandomForestClassifier(300, min_samples_leaf=3, random_state=seed, n_jobs=1)
+        chances[test] = forest.fit(rows[train], labels[train]).predict_proba(rows[test])[:, 1]
+    return float(roc_auc_score(labels, chances))

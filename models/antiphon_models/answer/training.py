@@ -1,0 +1,69 @@
+"""Counts the prior of `answer` in POP909 and JSB: python -m antiphon_models.answer.training DATA."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api.models import models_folder, write_weights
+from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, symbols_of
+from antiphon_answer.prior import INTERVAL_CLASSES, MODEL, PLACES, TIME_CLASSES, interval_class, time_class
+from antiphon_models.answer.melodies import TuneSong, melodies
+
+
+def count(given: Iterable[TuneSong]) -> dict[str, NDArray[np.float64]]:
+    """The prior's arrays by name, of melodies in 4/4."""
+    times, intervals = np.zeros((PLACES, TIME_CLASSES, TIMES)), np.zeros((2, 12, INTERVAL_CLASSES, INTERVALS))
+    degrees = np.ones((2, 12))
+    for song in given:
+        if song.meter != 4:
+            continue
+        mode, tonic = divmod(song.key, 12)
+        step, wait = 0, 4
+        for before, note in zip(song.notes, song.notes[1:], strict=False):
+            interval, time = symbols_of(note.pitch - before.pitch, note.slot - before.slot)
+            times[before.slot % PLACES, time_class(wait), time] += 1
+            intervals[mode, (before.pitch - tonic) % 12, interval_class(step), interval] += 1
+            degrees[mode, (note.pitch - tonic) % 12] += min(8.0, note.length)
+            step, wait = interval - WIDEST, time
+    return {
+        "times": _twice(times, times.sum(axis=0)[None], times.sum(axis=1)[:, None]),
+        "intervals": _twice(intervals, intervals.sum(axis=2)[:, :, None], intervals.sum(axis=(0, 1))[None, None]),
+        "degrees": np.log(degrees / degrees.sum(axis=1, keepdims=True)),
+    }
+
+
+def _twice(counts: NDArray[np.float64], one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Chances over the last axis, smoothed by those of wider contexts, which are smoothed by those of all."""
+    size = counts.shape[-1]
+    every = _blended(counts.reshape(-1, size).sum(axis=0), np.full(size, 1.0 / size))
+    means = [_blended(context, every) for context in (one, other)]
+    return _blended(counts, np.add(*means) / 2)
+
+
+def _blended(counts: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Witten and Bell's smoothing."""
+    total, kinds = counts.sum(axis=-1, keepdims=True), np.maximum(1, (counts > 0).sum(axis=-1, keepdims=True))
+    blended: NDArray[np.float64] = (counts + kinds * base) / (total + kinds)
+    return blended
+
+
+def main(data: Path) -> None:
+    """Counts, and writes the arrays into `models/weights/`."""
+    arrays = {name: array.astype(np.float16) for name, array in count(melodies(data, "train")).items()}
+    details = {
+        "plugin": "answer",
+        "licence": "MIT",
+        "trained_on": "counts in melodies of POP909, songs whose number ends in 1 to 6, and of JSB's training part",
+        "card": "plugins/antiphon_answer/README.md",
+        "parameters": sum(array.size for array in arrays.values()),
+    }
+    write_weights(MODEL, arrays, models_folder(), details)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

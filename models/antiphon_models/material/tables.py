@@ -1,0 +1,19 @@
+"""Tables of constants in TOML beside the module that uses them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+
+def table_beside(module_file: str) -> dict[str, Any]:
+    """The TOML file of a module's name, its lists as tuples. `module_file`: the module's `__file__`."""
+    return {k: tupled(v) for k, v in tomllib.loads(Path(module_file).with_suffix(".toml").read_text("utf-8")).items()}
+
+
+def tupled(value: Any) -> Any:
+    """A value of TOML whose lists are tuples."""
+    if isinstance(value, dict):
+        return {name: tupled(item) for name, item in value.items()}
+    return tuple(map(tupled, value)) if isinstance(value, list) else value

@@ -1,0 +1,163 @@
+"""Chords as text: bars as `| C Am | F G7 |`, lines as `0.0 2.0 C:maj7` (seconds), and MusicXML to be written."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from antiphon.api import FLAT_NAMES, UsageError
+from antiphon.api.files import reason_of_os_error
+from antiphon_accompany.chords import KINDS, Chord, read_chord
+
+MOST = 1 << 20
+"""Bytes of a file of chords."""
+MOST_CHORDS = 20_000
+_LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
+
+
+class Span(NamedTuple):
+    """A chord from one beat to another; None is silence of the harmony."""
+
+    start: float
+    end: float
+    chord: Chord | None
+
+
+def text_of(given: str) -> str:
+    """The content of a file of that name, where there is one, otherwise the text itself."""
+    path = Path(given)
+    try:
+        if "|" in given or "\n" in given or not path.is_file():
+            return given
+        if path.stat().st_size > MOST:
+            raise UsageError(f"{path.name} is larger than a file of chords may be; at most {MOST >> 20} MiB is allowed")
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = reason_of_os_error(error) if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UsageError(f"cannot read the chords in {given[:80]!r}: {why}") from None
+
+
+def spans_of(
+    text: str, bar: float, beat_of: Callable[[float], float] | None = None, first: float = 0.0, until: float = 0.0
+) -> list[Span]:
+    """Reads chords.
+
+    Args:
+        text: Bars divided by `|`, chords in a bar of equal length, `%` repeats; or lines of start, end and chord.
+        bar: Beats of a bar.
+        beat_of: The beat at a second; None where lines are not taken.
+        first: Beat on which the first bar begins.
+        until: Beat up to which bars are repeated from the first.
+
+    Returns:
+        Chords in order, without overlaps.
+
+    Raises:
+        UsageError: The text is neither.
+    """
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    found = [_LINE.match(line) for line in lines]
+    spans: list[Span] = []
+    if lines and all(found):
+        if beat_of is None:
+            raise UsageError("chords played live are bars, as | C Am | F G7 |, not lines of seconds")
+        for line in found:
+            assert line is not None
+            start, end = beat_of(float(line[1])), beat_of(float(line[2]))
+            start = max(start, spans[-1].end) if spans else start
+            if end > start:
+                spans.append(Span(start, end, _chord(line[3])))
+    else:
+        bars = " ".join(lines).strip().strip("|").split("|")
+        before: list[Chord | None] = []
+        for number, words in enumerate(bars):
+            now = before if words.split() == ["%"] else []
+            for word in words.split() if words.split() != ["%"] else ():
+                now.append((now or before)[-1] if word in ("%", "/", ".") and (now or before) else _chord(word))
+            before = now or before
+            if len(spans) > MOST_CHORDS:
+                break
+            step = bar / max(1, len(before))
+            start = first + bar * number
+            spans += [Span(start + n * step, start + (n + 1) * step, chord) for n, chord in enumerate(before)]
+        round_ = bar * len(bars)
+        for turn in range(1, min(MOST_CHORDS, math.ceil((until - first) / round_)) if spans else 0):
+            spans += [
+                Span(s.start + turn * round_, s.end + turn * round_, s.chord) for s in spans[: len(spans) // turn]
+            ]
+            if spans[-1].end >= until or len(spans) > MOST_CHORDS:
+                break
+    if not spans or len(spans) > MOST_CHORDS:
+        raise UsageError(
+            f"chords are bars, as | C Am | F G7 |, or lines, as 0.0 2.0 C:maj7; 1 to {MOST_CHORDS} of them"
+        )
+    return spans
+
+
+def _chord(word: str) -> Chord | None:
+    try:
+        return read_chord(word)
+    except ValueError:
+        raise UsageError(f"{word[:40]!r} is no chord; write it as C, Am7, F/A, Bbsus4, N or C:maj7") from None
+
+
+def lines_of(spans: Sequence[Span], second_of: Callable[[float], float]) -> str:
+    """Chords as lines of start and end in seconds and label."""
+    rows = (f"{second_of(s.start):.6f} {second_of(s.end):.6f} {s.chord.label if s.chord else 'N'}\n" for s in spans)
+    return "".join(rows)
+
+
+def musicxml(spans: Sequence[Span], bars: Sequence[tuple[float, int, int]], end: float) -> str:
+    """A lead sheet of chord symbols over rests, as MusicXML 4.0.
+
+    Args:
+        spans: The chords, in quarter notes.
+        bars: (quarter note, upper, lower) of each change of the time signature, the first at its first bar.
+        end: Quarter note of the end.
+    """
+    divisions = 24
+    measures: list[str] = []
+    at, change = bars[0][0], 0
+    while at < end - 1e-6:
+        signature = ""
+        while change < len(bars) and bars[change][0] <= at + 1e-6:
+            upper, lower = bars[change][1:]
+            signature = (
+                f"<attributes><divisions>{divisions}</divisions><time><beats>{upper}</beats>"
+                f"<beat-type>{lower}</beat-type></time></attributes>"
+            )
+            change += 1
+        length = upper * 4.0 / lower
+        stop = min(at + length, bars[change][0]) if change < len(bars) else at + length
+        inside = [s for s in spans if s.chord and s.start < stop - 1e-6 and s.end > at + 1e-6]
+        edges = sorted({at, stop, *(max(at, s.start) for s in inside), *(min(stop, s.end) for s in inside)})
+        content = ""
+        for start, until in pairwise(edges):
+            begun = next((s for s in inside if abs(s.start - start) < 1e-6), None)
+            content += _harmony(begun.chord) if begun and begun.chord else ""
+            content += f"<note><rest/><duration>{max(1, round((until - start) * divisions))}</duration></note>"
+        measures.append(f'<measure number="{len(measures) + 1}">{signature}{content}</measure>')
+        at = stop
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 '
+        'Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">\n<score-partwise version="4.0"><part-list>'
+        '<score-part id="P1"><part-name>Chords</part-name></score-part></part-list><part id="P1">\n'
+        + "\n".join(measures)
+        + "\n</part></score-partwise>\n"
+    )
+
+
+def _harmony(chord: Chord) -> str:
+    def step(of: int, what: str) -> str:
+        name = FLAT_NAMES[of]
+        alter = f"<{what}-alter>-1</{what}-alter>" if len(name) > 1 else ""
+        return f"<{what}><{what}-step>{name[0]}</{what}-step>{alter}</{what}>"
+
+    below = step(chord.bass, "bass") if chord.bass != chord.root else ""
+    return (
+        f'<harmony>{step(chord.root, "root")}<kind text="{chord.kind}">{KINDS[chord.kind].xml}</kind>{below}</harmony>'
+    )

@@ -1,0 +1,62 @@
+"""Which section a bar is: variations with a fill before the next, and what the performer calls for."""
+
+from __future__ import annotations
+
+from antiphon_accompany.styles import PHRASE
+
+CALLS = ("fill", "break", "ending")
+VARIATIONS = ("auto", "A", "B")
+CLOSE = 2
+"""Bars of an ending: a dominant and a tonic."""
+_NEVER = -(1 << 60)
+
+
+class Form:
+    """The form of what is played, in bars of the clock."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all calls: nothing has begun."""
+        self.called: set[str] = set()
+        self.begun: int | None = None
+        self._fill = self._break = _NEVER
+        self.closes = -_NEVER
+
+    def section(self, bar: int, place: int, variation: str, last: int | None) -> tuple[str, int]:
+        """The section that a beat belongs to, and the bar's number in it. Called for each beat in order.
+
+        Args:
+            bar: Number of the bar.
+            place: The beat in it, from 0.
+            variation: One of `VARIATIONS`.
+            last: The last bar of a file; None live.
+        """
+        if self.begun is None:
+            self.begun = bar
+        if "fill" in self.called:
+            self._fill = bar
+        self.called.discard("fill")
+        if place == 0:
+            if "break" in self.called:
+                self._break = bar
+            if "ending" in self.called and bar < self.closes:
+                self.closes = bar
+            self.called.clear()
+        if bar >= self.closes:
+            return "ending", bar - self.closes
+        if bar == last:
+            return "ending", CLOSE - 1
+        if bar == self._fill:
+            return "fill", 0
+        if bar == self._break:
+            return "break", 0
+        number, since = divmod(bar - self.begun, PHRASE)
+        if variation != "auto":
+            return variation, since
+        if number == since == 0:
+            return "intro", 0
+        if since == PHRASE - 1:
+            return "fill", 0
+        return "AB"[number % 2], since

@@ -1,0 +1,212 @@
+"""The band: parts on ports and channels, chords of a left hand and of a text, sections that are called, user styles."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from antiphon.api import AntiphonError, Event
+from antiphon_accompany.chords import Chord, read_chord, recognise
+from antiphon_accompany.files import accompany_file
+from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.processor import CHANNELS
+from antiphon_accompany.styles import NAMES, PARTS, SECTIONS, shipped
+from antiphon_models.accompany.band import fitting, off_grid, shared, velocity_deviation
+
+_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_playing = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_playing)
+TUNE, left, play = _playing.TUNE, _playing.left, _playing.play
+
+Played = list[tuple[float, Event]]
+LEFT_HAND = {"follow": "chords", "parts": "piano,bass,drums,pad", "humanise": 0.0}
+
+
+def hand(*chords: tuple[float, float, tuple[int, ...]]) -> list[BeatNote]:
+    """Keys held down: (from beat, to beat, keys)."""
+    return [BeatNote(start, end, pitch, 0.7) for start, end, keys in chords for pitch in keys]
+
+
+def on(events: Played, part: str = "", since: float = 0.0, until: float = 1e9) -> Played:
+    return [
+        x
+        for x in events
+        if x[1].kind == "on" and since <= x[0] < until and x[1].channel == CHANNELS.get(part, x[1].channel)
+    ]
+
+
+C, F, G7, AM = (48, 52, 55), (48, 53, 57), (43, 53, 55, 59), (45, 48, 52)
+TWO = hand((0.0, 15.9, C), (16.0, 31.9, F))
+
+
+@pytest.mark.parametrize("style", NAMES)
+def test_every_style_plays_given_chords_in_every_part(style: str) -> None:
+    made = accompany_file(TUNE, {"style": style, "parts": "all"}, 100.0, spans=_spans("C F G Am"))
+    chords = [(0, 5, 7, 21)[beat // 4 % 4] for beat in range(32)]
+    assert {n.part for n in made} == set(PARTS)
+    for part in ("piano", "guitar", "bass", "pad"):
+        assert fitting([n for n in made if n.part == part], chords) >= 0.9, part
+    assert 0.3 < off_grid(made, 100.0) < 0.85
+    assert 7.0 < velocity_deviation(made) < 17.0
+    assert all(set(part.sections) == set(SECTIONS) for part in shipped(style).parts.values())
+
+
+def test_styles_share_less_than_half_of_their_notes() -> None:
+    made = {s: accompany_file(TUNE, {"style": s, "parts": "all"}, 100.0, spans=_spans("C F G Am")) for s in NAMES[:8]}
+    pairs = [shared(made[a], made[b]) for n, a in enumerate(made) for b in list(made)[n + 1 :]]
+    assert sum(pairs) / len(pairs) < 0.35
+
+
+def _spans(words: str) -> list[object]:
+    from antiphon_accompany.chordtext import spans_of
+
+    return list(spans_of("|" + "|".join(words.split()) + "|", 4.0, None, 0.0, 32.0))
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (C, "C"),
+        (AM, "Am"),
+        (G7, "G7"),
+        ((52, 55, 60), "C/E"),
+        ((48, 53, 55), "Csus4"),
+        ((50, 53, 57, 60), "Dm7"),
+        ((48, 52, 55, 59), "Cmaj7"),
+        ((41, 48, 52, 55), "C/F"),
+        ((47, 50, 53), "Bdim"),
+        ((48, 52), ""),
+        ((60, 61, 62), ""),
+    ],
+)
+def test_a_chord_is_recognised(keys: tuple[int, ...], name: str) -> None:
+    found = recognise(keys)
+    assert (found.name if found else "") == name
+    assert not name or read_chord(name) == found
+    assert found is None or read_chord(found.label) == found
+
+
+def test_the_left_hand_changes_the_chord_within_a_block() -> None:
+    """In the middle of a beat: what sounds and is not of the new chord ends and is struck again at once."""
+    events = play(hand((0.0, 18.4, C), (18.5, 30.0, AM)), 24, LEFT_HAND)
+    at_change = [x for x in events if 18.5 <= x[0] < 18.5 + 0.01]
+    assert {e.number % 12 for _, e in at_change if e.kind == "off"} & {7}
+    assert {e.number % 12 for _, e in at_change if e.kind == "on" and e.channel != 10} <= {9, 0, 4}
+    later = [e.number % 12 for _, e in on(events, since=18.5) if e.channel != 10]
+    assert later
+    assert set(later) <= {9, 0, 4}
+
+
+def test_no_part_but_drums_plays_without_a_chord_and_the_right_hand_is_free() -> None:
+    solo = [BeatNote(n.start + 1, n.end + 1, n.pitch, n.velocity) for n in TUNE]
+    events = play([*TWO, *solo], 32, LEFT_HAND)
+    first = {e.number % 12 for _, e in on(events, "bass", 0.0, 16.0)}
+    then = {e.number % 12 for _, e in on(events, "bass", 16.2, 32.0)}
+    assert 0 in first
+    assert first <= {0, 4, 7}
+    assert then <= {5, 9, 0}
+
+
+def test_parts_have_channels_mute_solo_and_level() -> None:
+    events = play(
+        TWO, 32, LEFT_HAND, changes=[(8.0, "bass_mute", 1), (16.0, "drums_solo", 1), (24.0, "drums_level", 0.2)]
+    )
+    assert {e.channel for _, e in on(events, until=8.0)} == {CHANNELS[p] for p in ("piano", "bass", "drums", "pad")}
+    assert not on(events, "bass", 9.0)
+    assert on(events, "piano", 9.0, 16.0)
+    assert {e.channel for _, e in on(events, since=17.0)} == {10}
+    loud, soft = ([e.value for _, e in on(events, "drums", *span)] for span in ((17.0, 24.0), (25.0, 32.0)))
+    assert max(soft) < 0.4 * max(loud)
+
+
+def test_it_is_commanded() -> None:
+    calls = [(9.3, "fill", 1.0), (12.0, "break", 1.0), (24.0, "ending", 1.0)]
+    settings = {**LEFT_HAND, "style": "rock", "variation": "A", "patience": 64}
+    plain, events = play(TWO, 40, settings), play(TWO, 40, settings, changes=calls)
+    toms = {45, 47, 50}
+    assert {e.number for _, e in on(events, "drums", 10.0, 12.0)} & toms
+    assert not {e.number for _, e in on(plain, "drums", 8.0, 32.0)} & toms
+    # a break is a strike and a rest of its bar
+    assert {round(at, 2) for at, _ in on(events, since=12.0, until=16.0)} == {12.0}
+    # the ending is a bar of dominant and one of tonic, and then it is silent
+    assert on(events, "bass", 24.0, 28.0)
+    last = on(events, since=28.0)
+    assert last
+    assert max(at for at, _ in last) < 28.2
+    assert left(events) == set()
+
+
+def test_it_stops_with_the_player_by_a_cadence() -> None:
+    events = play(hand((0.0, 7.9, C), (8.0, 15.9, G7)), 60, {**LEFT_HAND, "patience": 1, "key": "C"})
+    basses = on(events, "bass")
+    assert 20.0 < basses[-1][0] < 30.0
+    assert basses[-1][1].number % 12 == 0
+    assert left(events) == set()
+
+
+def test_a_text_is_played_in_a_loop_and_its_next_chords_are_published() -> None:
+    node = _playing.Accompany()
+    said: list[tuple[float, dict[str, float]]] = []
+    process = node.process
+
+    def spy(io: object) -> None:
+        process(io)
+        said.append((io.time.beat, dict(io.reports)))
+
+    node.process = spy
+    settings = {"follow": "text", "chords": "| C Am | F G7 |", "parts": "bass", "style": "block", "humanise": 0.0}
+    events = play([], 24, settings, node=node)
+    basses = {round(at): e.number % 12 for at, e in on(events, "bass", 8.0)}
+    assert {basses[beat] for beat in (8, 16)} == {0}
+    assert {basses[beat] for beat in (10, 18)} == {9}
+    at_nine = [reports for beat, reports in said if beat < 9.5 and "next1" in reports][-1]
+    assert [at_nine[f"next{n}"] for n in (1, 2, 3, 4)] == [21, 5, 7, 0]
+
+
+def test_intensity_and_seed() -> None:
+    counts = [len(on(play(TWO, 32, {**LEFT_HAND, "intensity": level}))) for level in (0.0, 0.5, 1.0)]
+    assert counts[0] < counts[1] < counts[2]
+    assert play(TWO, 16, {**LEFT_HAND, "humanise": 0.5, "seed": 4}) == play(
+        TWO, 16, {**LEFT_HAND, "humanise": 0.5, "seed": 4}
+    )
+
+
+def test_a_new_key_is_followed_within_two_bars() -> None:
+    up = [BeatNote(n.start + 32, n.end + 32, n.pitch + 5, n.velocity) for n in TUNE]
+    events = play([*TUNE, *up], 64, {"humanise": 0.0})
+    late = [e.number % 12 for _, e in on(events, since=40.0)]
+    inside = sum(p in (5, 7, 9, 10, 0, 2, 4) for p in late) / len(late)
+    assert inside > 0.9
+
+
+def test_a_style_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[bass.A]\nroot = "A..."\nfifth = "..1."\n')
+    made = accompany_file(TUNE, {"own": str(path), "parts": "bass,drums", "humanise": 0.0}, 100.0)
+    assert {n.part for n in made} == {"bass"}
+    assert {n.start % 2 for n in made if n.start < 24} <= {0.0}
+    for text, complaint in {
+        "piano = 3": "a part is a table",
+        "[oboe.A]": "'oboe'",
+        '[bass.A]\nroot = "x"': "bass.A.root",
+        "[bass.B]": r"no \[bass.A\]",
+        "x =": "no TOML",
+        '[bass.A]\nkick = "1"': "bass.A.kick",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(AntiphonError, match=complaint):
+            accompany_file(TUNE, {"own": str(path)}, 100.0)
+    with pytest.raises(AntiphonError, match="oboe"):
+        accompany_file(TUNE, {"parts": "piano,oboe"}, 100.0)
+
+
+def test_chords_have_names() -> None:
+    assert read_chord("N") is None
+    for text in ("C", "F#m7b5", "Bb/D", "A:min7", "C:maj/3", "G:sus4(b7)", "Ebmaj7"):
+        assert isinstance(read_chord(text), Chord)
+    with pytest.raises(ValueError, match="H7"):
+        read_chord("H7")

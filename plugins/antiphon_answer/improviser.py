@@ -1,0 +1,325 @@
+"""Draws an answer note by note: by the memory over the prior, between its beginning and its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from antiphon_answer.memory import INTERVALS, SYMBOLS, TIMES, WIDEST, Matches, Memory
+from antiphon_answer.prior import INTERVAL_CLASSES, PLACES, SCALES, TIME_CLASSES, Prior, interval_class, time_class
+from antiphon_answer.shaping import PITCHES, REACH, answer_backward, answer_draw, answer_forbid, answer_shape
+
+OUT_OF_KEY, BAD_END = 0.003, 1e-9
+"""How much less likely notes outside the scale are, and a last note that is none of the chord."""
+FLOOR = 0.03
+"""Chances below this share of the likeliest are left out."""
+FOLLOWED, ELSEWHERE, TRANSPOSED = 8.0, 0.05, 0.1
+"""How much a row counts beside the prior; less at another place of the bar, so that rhythms stay in their bars, and
+from another pitch class."""
+PHRASE, RETURN = 64, 40.0
+"""Sixteenths of a phrase: what followed the row of one phrase ago counts so much more, as phrases begin alike."""
+SPREAD = 0.75
+"""Runs that are copied end between this share below `originality` and there."""
+_COMPASS = 5
+"""Semitones that an answer may go beyond the highest and lowest note of the last ones."""
+_RECENT = 64
+
+
+class Planned(NamedTuple):
+    """A note of an answer.
+
+    Attributes:
+        slot: Its onset in sixteenths.
+        length: In sixteenths.
+        pitch: MIDI number.
+        velocity: Above 0 to 1.
+    """
+
+    slot: int
+    length: float
+    pitch: int
+    velocity: float
+
+
+@dataclass
+class Wishes:
+    """What is wanted of an answer; see the parameters of `Answer`.  bar: sixteenths of a bar."""
+
+    originality: int = 32
+    density: float = 0.5
+    register: int = 0
+    forget: float = 0.0
+    seed: int = 1
+    bar: int = 16
+
+
+class Improviser:
+    """What was played, and the answer that is being drawn. Nothing grows after it was made.
+
+    Attributes:
+        memory: All notes, those of a corpus first.
+        wishes: What is wanted, read with each note.
+        key: The estimated key, 0 to 23, or the one that was set.
+        fixed: A key that was set; -1 for none.
+        slot: Onset of the last learnt note; -1 for none.
+        planning: Whether an answer is being drawn.
+    """
+
+    def __init__(self, prior: Prior) -> None:
+        self.prior = prior
+        self.memory = Memory()
+        self.wishes = Wishes()
+        self.fixed = -1
+        self._kept, self._copied, self._drawn = 0, Matches(), 0
+        self._history, self._going = Matches(), Matches()
+        self._sounds = np.zeros(12)
+        self._chances, self._by_time = np.zeros(SYMBOLS), np.ones(TIMES)
+        self._last, self._allowed = np.ones(PITCHES), np.ones(PITCHES)
+        self._ahead, self._moved = np.ones((REACH + 1, PITCHES)), np.ones((REACH + 1, PITCHES))
+        self._uniform = np.full(INTERVALS, 1.0 / INTERVALS), np.full(TIMES, 1.0 / TIMES)
+        self._turned = np.zeros((12, INTERVALS))
+        self._mean_intervals = prior.intervals.mean(axis=2)
+        self._mean_times = np.ascontiguousarray(prior.times.mean(axis=1))
+        self._present = np.zeros(12)
+        self._sources = np.full((2 * PHRASE, 2), -1)
+        self._ages = np.arange(len(self.memory.weights), dtype=np.float64)
+        self.slot = self.key = 0
+        self._most = 1
+        self._now = 60
+        # kernels are compiled here, and not when the first note comes
+        self.memory.follow(0, 0, self._history)
+        self._predict(self._history, 0, 60, 0, 4)
+        self._aim(16)
+        self._shaped(16, 1, TIMES)
+        self.clear()
+
+    def keep(self) -> None:
+        """What has been learnt so far is a corpus: it is not forgotten."""
+        self._kept = self.memory.count
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets what was played, and the answer."""
+        self.memory.clear(self._kept)
+        self._history.clear()
+        self._sounds.fill(0.0)
+        self.slot, self.key, self.planning, self.plans = -1, max(0, self.fixed), False, 0
+        self._pitch, self._interval, self._time = 60, 0, 4
+
+    # ---- what is played
+    def learn(self, slot: int, pitch: int, velocity: float, first: bool = False) -> None:
+        """Takes a note; slots do not fall.
+
+        Args:
+            slot: Its onset, in sixteenths.
+            pitch: MIDI number.
+            velocity: Above 0 to 1.
+            first: A piece begins with it.
+        """
+        first = first or self.slot < 0
+        time = slot - self.slot
+        before = self.memory.count
+        self.memory.add(pitch, time, slot % self.wishes.bar, velocity, self._history, first)
+        if self.memory.count <= before:
+            self._kept = max(0, self._kept - (before - self.memory.count + 1))
+            self.planning = False
+        if not first:
+            self._interval, self._time = pitch - self._pitch, time
+        self.slot, self._pitch = slot, pitch
+
+    def sounded(self, pitch: int, sixteenths: float) -> None:
+        """The length of the newest note of a pitch is known."""
+        memory = self.memory
+        for row in range(memory.count - 1, max(self._kept, memory.count - 16) - 1, -1):
+            if memory.pitches[row] == pitch:
+                memory.lengths[row] = max(0.25, min(64.0, sixteenths))
+                break
+        self._sounds *= 0.98
+        self._sounds[pitch % 12] += min(8.0, sixteenths)
+        self.key = self.fixed if self.fixed >= 0 else self.prior.key(self._sounds)
+
+    def surprise(self, slot: int, pitch: int, *, prior: bool = True, memory: bool = True) -> float:
+        """Bits of a note that could come next: how unexpected it is.
+
+        Args:
+            slot: Its onset, in sixteenths.
+            pitch: MIDI number.
+            prior: Whether melodies in general are known; else all notes are alike.
+            memory: Whether what was played is known.
+        """
+        self._predict(self._history, self.slot, self._pitch, self._interval, self._time, prior=prior, memory=memory)
+        interval = min(WIDEST, max(-WIDEST, pitch - self._pitch)) + WIDEST
+        time = min(TIMES - 1, max(0, slot - self.slot))
+        return -math.log2(self._chances[interval * TIMES + time])
+
+    # ---- the answer
+    def begin(self, start: int, end: int, latest: int) -> bool:
+        """Begins an answer.
+
+        Args:
+            start: The first slot.
+            end: The slot after the last, in general a bar line.
+            latest: The last slot on which the first note may begin.
+
+        Returns:
+            Whether there is anything to answer.
+        """
+        memory = self.memory
+        if memory.count < 2 or self.slot < 0:
+            self.planning = False
+            return False
+        self.planning = True
+        self.plans += 1
+        self._random = _mixed(self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start)
+        self._start, self._end, self._latest, self._drawn = start, end, max(start, latest), 0
+        self._going.copy(self._history)
+        self._at, self._now, self._step, self._wait = self.slot, self._pitch, self._interval, self._time
+        self._sources.fill(-1)
+        self._copied.clear()
+        self._run = 0
+        self._limit_run()
+        self._compass()
+        self._aim(end)
+        return True
+
+    def draw(self) -> Planned | None:
+        """The next note of the answer; None when it has come to its end."""
+        if not self.planning:
+            return None
+        first = self._drawn == 0
+        # the longest time is counted like all that are longer: a first note begins after a shorter one
+        if first and self._latest - self._at >= TIMES - 1:
+            self._at = self._start - 4
+        low, high = (max(1, self._start - self._at), max(1, self._latest - self._at)) if first else (1, TIMES)
+        self._weigh()
+        self._predict(self._going, self._at, self._now, self._step, self._wait)
+        density = 3.0 * (self.wishes.density - 0.5)
+        for time in range(1, TIMES):
+            self._by_time[time] = math.pow(time, -density)
+        symbol = self._shaped(self._end - self._at, low, high, self._chance())
+        if symbol < 0:
+            # nothing that is wanted is possible: the note before, after a beat
+            symbol = WIDEST * TIMES + min(high, TIMES - 1, max(low, 4))
+        interval, time = divmod(symbol, TIMES)
+        if self._at + time >= self._end or (first and self._at + time < self._start):
+            self.planning = False
+            return None
+        row = self._source(symbol)
+        self._at += time
+        self._sources[self._at % len(self._sources)] = self._at, row
+        self._now = min(PITCHES - 1, max(0, self._now + interval - WIDEST))
+        self._step, self._wait = interval - WIDEST, time
+        self.memory.follow(interval, time, self._going)
+        if first:
+            # a run of the answer's own begins with its first note
+            self._copied.joint.fill(0)
+        else:
+            self.memory.follow(interval, time, self._copied)
+            self._limit_run()
+        self._drawn += 1
+        length = float(self.memory.lengths[row]) if row >= 0 else 0.9 * min(time, 4)
+        velocity = float(self.memory.velocities[row if row >= 0 else self.memory.count - 1])
+        return Planned(self._at, max(0.5, min(length, self._end - self._at)), self._now, velocity)
+
+    def present(self, pitches: Iterable[int]) -> None:
+        """Notes that sound now, by which places of the memory are weighed until told otherwise."""
+        self._present.fill(0.0)
+        for pitch in pitches:
+            self._present[pitch % 12] = 1.0
+
+    def _weigh(self) -> None:
+        """Rows by age, and by what sounds now."""
+        memory = self.memory
+        rows = memory.weights[: memory.count]
+        rows.fill(1.0)
+        if self.wishes.forget > 0.0:
+            # some eight notes a bar
+            np.multiply(self._ages[: memory.count], math.log(2.0) / (8.0 * self.wishes.forget), out=rows)
+            np.subtract(rows, rows[-1], out=rows)
+            np.exp(rows, out=rows)
+        rows *= FOLLOWED
+        slot, row = self._sources[(self._at - PHRASE) % len(self._sources)]
+        if slot == self._at - PHRASE and 0 <= row < memory.count - 1:
+            rows[row + 1] *= RETURN
+        rows[1:][memory.places[: memory.count - 1] != self._at % self.wishes.bar] *= ELSEWHERE
+        rows[1:][memory.pitches[: memory.count - 1] % 12 != self._now % 12] *= TRANSPOSED
+        if self._present.any():
+            rows *= 0.2 + 4.0 * self._present[memory.pitches[: memory.count] % 12]
+
+    def _predict(
+        self, matches: Matches, slot: int, pitch: int, step: int, wait: int, *, prior: bool = True, memory: bool = True
+    ) -> None:
+        mode, tonic = self.key // 12, self.key % 12
+        intervals, times = self._uniform
+        if prior:
+            intervals = self.prior.intervals[mode, (pitch - tonic) % 12, interval_class(step) % INTERVAL_CLASSES]
+            times = self.prior.times[slot % self.wishes.bar % PLACES, time_class(wait) % TIME_CLASSES]
+        self.memory.predict(matches, intervals, times, self._chances, memory=memory)
+
+    def _limit_run(self) -> None:
+        """Draws how long the next copied run may be, when one has ended: not all are broken off at the same length."""
+        run = int(self._copied.joint[: self.memory.count].max())
+        if run < self._run or not self._drawn:
+            most = max(1, self.wishes.originality - 1)
+            self._most = most - int(self._chance() * SPREAD * most)
+        self._run = run
+
+    def _aim(self, end: int) -> None:
+        """How good it is to be at each pitch, on the way to a last note before `end`."""
+        np.copyto(self._turned, self._mean_intervals[self.key // 12, (np.arange(12) - self.key) % 12])
+        bar = self.wishes.bar
+        answer_backward(
+            self._turned, self._mean_times, self._last, self._allowed, end % bar, bar, self._ahead, self._moved
+        )  # fmt: skip
+
+    def _shaped(self, left: int, low: int, high: int, at: float = 0.5) -> int:
+        """The symbol drawn by a random number, of those that are wanted; -1 where there is none."""
+        chances = self._chances
+        answer_forbid(self.memory.joint, self._copied.joint, self.memory.count, self._most, chances)
+        total = answer_shape(
+            chances, self._now, left, low, high, self._allowed, self._by_time, self._last, self._ahead
+        )  # fmt: skip
+        return answer_draw(chances, at, FLOOR * float(chances.max())) if total > 0.0 else -1
+
+    def _compass(self) -> None:
+        """Which pitches are allowed, and which are good as the last."""
+        memory = self.memory
+        recent = memory.pitches[max(0, memory.count - _RECENT) : memory.count]
+        up = self.wishes.register
+        low, high = int(recent.min()) - _COMPASS + up, int(recent.max()) + _COMPASS + up
+        if up:
+            # on the way there all pitches between are allowed
+            low, high = min(low, self._pitch), max(high, self._pitch)
+        scale, tonic = SCALES[self.key // 12], self.key % 12
+        for pitch in range(PITCHES):
+            degree = (pitch - tonic) % 12
+            inside = 1.0 if degree in scale else OUT_OF_KEY
+            self._allowed[pitch] = inside if low <= pitch <= high else 0.0
+            self._last[pitch] = 1.0 if degree in (0, 4 - self.key // 12, 7) else BAD_END
+
+    def _source(self, symbol: int) -> int:
+        """The row that a symbol is most likely from; -1 where the memory does not hold it."""
+        memory = self.memory
+        found, best = -1, -1
+        for row in np.flatnonzero(memory.joint[: memory.count] == symbol):
+            match = int(self._going.joint[row - 1])
+            if match >= best:
+                found, best = int(row), match
+        return found
+
+    def _chance(self) -> float:
+        """The next random number, 0 to below 1."""
+        self._random = _mixed(self._random)
+        return (self._random >> 11) / float(1 << 53)
+
+
+def _mixed(state: int) -> int:
+    """The next of a sequence of 64-bit numbers (splitmix64)."""
+    state = (state + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    return z ^ (z >> 31)

@@ -1,0 +1,148 @@
+"""Reads the melody of a MIDI file, and writes the file with notes added to that melody's track."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import mido
+
+from antiphon.api import FileError
+from antiphon.api.files import open_midi, write_atomic
+from antiphon_answer.improviser import Planned
+
+MOST_BEATS = 20_000
+_DRUMS, _NAMES = 9, ("melody", "vocal", "voice", "lead")
+_EARLY = 0.25
+"""Beats by which the last note may ring on past a bar line without a bar of its own."""
+
+
+@dataclass(frozen=True)
+class MelodyFile:
+    """A MIDI file and its melody. Slots are sixteenths; slot 0 is a bar line.
+
+    Attributes:
+        midi: The file, all of it.
+        track: Index of the melody's track.
+        channel: The melody's, 0 to 15.
+        notes: In order, the highest of each slot.
+        bar: Slots of a bar where the file ends.
+        origin: Quarter note of slot 0; may be below 0.
+        next_bar: Slot of the bar line from which the file can be continued.
+        tempo: Beats a minute where it ends.
+    """
+
+    midi: mido.MidiFile
+    track: int
+    channel: int
+    notes: list[Planned]
+    bar: int
+    origin: float
+    next_bar: int
+    tempo: float
+
+
+def read(path: Path) -> MelodyFile:
+    """Reads a file; its melody is the track of that name, else the first with notes that are not drums.
+
+    Raises:
+        FileError: It cannot be read, or has no melody.
+    """
+    midi: mido.MidiFile = open_midi(path)
+    ticks = midi.ticks_per_beat
+    lines: dict[tuple[int, int], list[tuple[float, float, int, float]]] = {}
+    for number, track in enumerate(midi.tracks):
+        for channel, on, off, pitch, loud in _notes(track):
+            lines.setdefault((number, channel), []).append((on / ticks, off / ticks, pitch, loud / 127.0))
+    tuneful = [key for key in lines if key[1] != _DRUMS]
+    if not tuneful:
+        raise FileError(f"{path.name} has no melody to go on with: no notes but drums")
+    named = [key for key in tuneful if any(name in midi.tracks[key[0]].name.lower() for name in _NAMES)]
+    chosen = min(named or tuneful)
+    last = max(end for line in lines.values() for _, end, _, _ in line)
+    if last > MOST_BEATS:
+        raise FileError(f"{path.name} is too long: at most {MOST_BEATS} beats")
+    start, bar, tempo = _conductor(midi, last)
+    # slot 0 is a bar line before all notes, so that slots are never below 0
+    origin = start - bar / 4 * math.ceil(start * 4 / bar)
+    top: dict[int, Planned] = {}
+    for begin, end, pitch, velocity in sorted(lines[chosen]):
+        slot = round(4 * (begin - origin))
+        if slot not in top or top[slot].pitch < pitch:
+            top[slot] = Planned(slot, max(0.25, 4 * (end - begin)), pitch, velocity)
+    onset = max(begin for line in lines.values() for begin, _, _, _ in line)
+    slots = max(4 * (onset - origin) + 0.5, 4 * (last - _EARLY - origin))
+    return MelodyFile(
+        midi, *chosen, [top[slot] for slot in sorted(top)], bar, origin, bar * math.ceil(slots / bar), tempo
+    )
+
+
+def write(path: Path, given: MelodyFile, added: Sequence[Planned]) -> float:
+    """Writes the file with more notes in the melody's track. Returns its length in seconds."""
+    ticks, source = given.midi.ticks_per_beat, given.midi.tracks[given.track]
+    events, at = [], 0
+    for message in source:
+        at += message.time
+        if message.type != "end_of_track":
+            events.append((at, 1, message))
+    for note in added:
+        start = round((note.slot / 4 + given.origin) * ticks)
+        end = max(start + 1, round(((note.slot + note.length) / 4 + given.origin) * ticks))
+        loud = min(127, max(1, round(127 * note.velocity)))
+        events.append((start, 2, mido.Message("note_on", note=note.pitch, velocity=loud, channel=given.channel)))
+        events.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=given.channel)))
+    events.sort(key=lambda event: event[:2])
+    track, before = mido.MidiTrack(), 0
+    for when, _, message in events:
+        track.append(message.copy(time=when - before))
+        before = when
+    midi = mido.MidiFile(type=given.midi.type, ticks_per_beat=ticks, charset=given.midi.charset)
+    midi.tracks.extend(track if n == given.track else old for n, old in enumerate(given.midi.tracks))
+    content = io.BytesIO()
+    midi.save(file=content)
+    write_atomic(path, content.getvalue())
+    return float(midi.length)
+
+
+def _notes(track: mido.MidiTrack) -> list[tuple[int, int, int, int, int]]:
+    """(channel, start, end, pitch, velocity) in ticks; a note that is never ended ends with the track."""
+    open_: dict[tuple[int, int], tuple[int, int]] = {}
+    notes: list[tuple[int, int, int, int, int]] = []
+    at = 0
+    for message in track:
+        at += message.time
+        if message.type not in ("note_on", "note_off"):
+            continue
+        key = (message.channel, message.note)
+        if key in open_:
+            start, loud = open_.pop(key)
+            notes.append((key[0], start, at, key[1], loud))
+        if message.type == "note_on" and message.velocity:
+            open_[key] = (at, message.velocity)
+    return notes + [(channel, start, at, pitch, loud) for (channel, pitch), (start, loud) in open_.items()]
+
+
+def _conductor(midi: mido.MidiFile, last: float) -> tuple[float, int, float]:
+    """Where the last time signature up to a beat begins, in beats; sixteenths of its bars; the last tempo, bpm."""
+    start, bar, tempo = 0.0, 16, 120.0
+    changes = []
+    for track in midi.tracks:
+        at = 0
+        for message in track:
+            at += message.time
+            if message.type in ("time_signature", "set_tempo") and at / midi.ticks_per_beat < last:
+                changes.append((at, message))
+    for at, message in sorted(changes, key=lambda change: change[0]):
+        if message.type == "set_tempo":
+            tempo = 6e7 / max(1, message.tempo)
+            continue
+        # bars of one beat are what transcribing programs write when they mean none
+        size = round(16 * message.numerator / message.denominator) if message.numerator > 1 else 16
+        # said again on a bar line, as some programs do, it changes nothing
+        if size != bar or (at / midi.ticks_per_beat - start) * 4 % bar:
+            start = at / midi.ticks_per_beat
+        bar = min(64, max(2, size))
+    return start, bar, tempo

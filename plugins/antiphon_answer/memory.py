@@ -1,0 +1,207 @@
+"""The memory: all notes that were played, and at each of them how long the last notes match what led there.
+
+No tables grow: a note is a row of arrays of fixed size, and for each row three numbers say how many of the last notes
+agree with those up to the row, by interval and time, by interval alone, by time alone. So every order is counted when
+it is needed, from the rows that match so far.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api.kernels import f64p, i64, i64p, kernel
+
+ROWS = 4096
+"""Most notes; the older half is forgotten where there are more."""
+WIDEST, LONGEST = 24, 32
+"""Semitones of an interval and sixteenths between two notes; what is beyond is counted as these."""
+INTERVALS, TIMES = 2 * WIDEST + 1, LONGEST + 1
+SYMBOLS = INTERVALS * TIMES
+ORDERS = 8
+"""Most notes of a context."""
+TRUST = np.array([20.0, 16.0, 12.0, 12.0, 10.0, 6.0, 4.0, 3.0, 2.0])
+"""By order, how much less a context counts than those below it: chosen on songs held for choosing."""
+_FULL = 64
+"""A longer match is counted as this."""
+NONE = -1
+"""Symbol of the first note of a piece, which follows none."""
+
+
+@kernel
+def answer_match(symbols: i64p, matches: i64p, count: i64, symbol: i64) -> None:
+    """matches[i] ← how many of the last symbols, `symbol` the newest, agree with those up to i."""
+    i = count - 1
+    while i > 0:
+        before = matches[i - 1] + 1
+        matches[i] = min(before, _FULL) if symbols[i] == symbol else 0
+        i -= 1
+    if count > 0:
+        matches[0] = 1 if symbols[0] == symbol else 0
+
+
+@kernel
+def answer_blend(
+    symbols: i64p,
+    matches: i64p,
+    weights: f64p,
+    count: i64,
+    trust: f64p,
+    orders: i64,
+    chances: f64p,
+    size: i64,
+    counts: f64p,
+) -> None:
+    """chances ← blended with what followed each row that matches, order by order (Witten and Bell's weights)."""
+    for order in range(orders + 1):
+        for n in range(size):
+            counts[n] = 0.0
+        total = 0.0
+        kinds = 0.0
+        for i in range(count - 1):
+            if matches[i] >= order:
+                symbol = symbols[i + 1]
+                if symbol >= 0:
+                    if counts[symbol] == 0.0:
+                        kinds += 1.0
+                    counts[symbol] = counts[symbol] + weights[i + 1]
+                    total += weights[i + 1]
+        if total <= 0.0:
+            break
+        kinds = kinds * trust[order]
+        for n in range(size):
+            chances[n] = (counts[n] + kinds * chances[n]) / (total + kinds)
+
+
+@kernel
+def answer_join(intervals: f64p, times: f64p, chances: f64p) -> None:
+    """chances ← of each interval with each time, as if they were independent."""
+    for interval in range(INTERVALS):
+        for time in range(TIMES):
+            chances[interval * TIMES + time] = intervals[interval] * times[time]
+
+
+class Matches:
+    """How far a history agrees with each row of a memory: jointly, by interval, by time."""
+
+    def __init__(self) -> None:
+        self.joint, self.intervals, self.times = (np.zeros(ROWS, np.int64) for _ in range(3))
+
+    def copy(self, other: Matches) -> None:
+        """Takes over the matches of another history."""
+        self.joint[:], self.intervals[:], self.times[:] = other.joint, other.intervals, other.times
+
+    def clear(self) -> None:
+        """Begins a history."""
+        for rows in (self.joint, self.intervals, self.times):
+            rows.fill(0)
+
+    def shift(self, by: int) -> None:
+        """Follows the memory, of which the first `by` rows are gone."""
+        for rows in (self.joint, self.intervals, self.times):
+            rows[:-by] = rows[by:]
+
+
+class Memory:
+    """Rows of notes in the order in which they were played.
+
+    Attributes:
+        count: Rows in use.
+        intervals: `[ROWS]`, semitones from the note before, from 0 (a fall by `WIDEST`); `NONE` for a first note.
+        times: `[ROWS]`, sixteenths from the onset before; `NONE` for a first note.
+        joint: `[ROWS]`, both as one symbol; `NONE` for a first note.
+        pitches: `[ROWS]`, MIDI numbers.
+        places: `[ROWS]`, sixteenths from the bar line.
+        lengths: `[ROWS]`, sixteenths.
+        velocities: `[ROWS]`, above 0 to 1.
+        weights: `[ROWS]`, how much a row counts.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.intervals, self.times, self.joint, self.pitches, self.places = (
+            np.full(ROWS, NONE, np.int64) for _ in range(5)
+        )
+        self.lengths, self.velocities, self.weights = (np.ones(ROWS) for _ in range(3))
+        self._counts, self._by_interval, self._by_time = np.zeros(SYMBOLS), np.zeros(INTERVALS), np.zeros(TIMES)
+
+    def clear(self, keep: int = 0) -> None:
+        """Forgets all rows but the first `keep`."""
+        self.count = keep
+
+    def add(self, pitch: int, time: int, place: int, velocity: float, matches: Matches, first: bool = False) -> None:
+        """Adds a note, and brings the matches of the history that it ends up to date.
+
+        Args:
+            pitch: MIDI number.
+            time: Sixteenths from the onset before.
+            place: Sixteenths from the bar line.
+            velocity: Above 0 to 1.
+            matches: Of that history.
+            first: Nothing precedes the note.
+        """
+        if self.count == ROWS:
+            self._forget_half(matches)
+        n = self.count
+        self.count = n + 1
+        self.pitches[n], self.places[n], self.velocities[n], self.lengths[n] = pitch, place, velocity, 1.0
+        self.weights[n] = 1.0
+        if first or n == 0:
+            self.intervals[n] = self.times[n] = self.joint[n] = NONE
+            matches.clear()
+            return
+        self.intervals[n], self.times[n] = symbols_of(pitch - int(self.pitches[n - 1]), time)
+        self.joint[n] = self.intervals[n] * TIMES + self.times[n]
+        self.follow(int(self.intervals[n]), int(self.times[n]), matches)
+
+    def follow(self, interval: int, time: int, matches: Matches) -> None:
+        """Continues a history by an interval and a time, as symbols."""
+        answer_match(self.joint, matches.joint, self.count, interval * TIMES + time)
+        answer_match(self.intervals, matches.intervals, self.count, interval)
+        answer_match(self.times, matches.times, self.count, time)
+
+    def predict(
+        self,
+        matches: Matches,
+        by_interval: NDArray[np.float64],
+        by_time: NDArray[np.float64],
+        chances: NDArray[np.float64],
+        *,
+        memory: bool = True,
+    ) -> None:
+        """The chances of the next note, after a history.
+
+        Args:
+            matches: Of the history.
+            by_interval: `[INTERVALS]`, chances by the prior.
+            by_time: `[TIMES]`, likewise.
+            chances: `[SYMBOLS]`, filled: by interval and time, `interval * TIMES + time`.
+            memory: Whether the rows count; else the prior alone.
+        """
+        np.copyto(self._by_interval, by_interval)
+        np.copyto(self._by_time, by_time)
+        if memory:
+            self._blend(self.intervals, matches.intervals, self._by_interval)
+            self._blend(self.times, matches.times, self._by_time)
+        answer_join(self._by_interval, self._by_time, chances)
+        if memory:
+            self._blend(self.joint, matches.joint, chances)
+
+    def _blend(self, symbols: NDArray[np.int64], matches: NDArray[np.int64], chances: NDArray[np.float64]) -> None:
+        answer_blend(
+            symbols, matches, self.weights, self.count, TRUST, ORDERS, chances, len(chances), self._counts
+        )  # fmt: skip
+
+    def _forget_half(self, matches: Matches) -> None:
+        half = ROWS // 2
+        for rows in (self.intervals, self.times, self.joint, self.pitches, self.places):
+            rows[:half] = rows[half:]
+        for numbers in (self.lengths, self.velocities, self.weights):
+            numbers[:half] = numbers[half:]
+        matches.shift(half)
+        self.count = half
+
+
+def symbols_of(semitones: int, sixteenths: int) -> tuple[int, int]:
+    """An interval and a time as symbols."""
+    return min(WIDEST, max(-WIDEST, semitones)) + WIDEST, min(LONGEST, max(0, sixteenths))

@@ -1,0 +1,112 @@
+"""What melodies are like in general: counts that ship, and plain guesses where they are not installed."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api.models import ModelError, read_weights
+from antiphon_answer.memory import INTERVALS, TIMES, WIDEST
+
+F64 = NDArray[np.float64]
+MODEL = "answer-prior"
+PLACES = 16
+"""Sixteenths of the bar that times are counted in; in another meter the place is taken modulo this."""
+_STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
+TIME_CLASSES, INTERVAL_CLASSES = len(_STEPS), 7
+_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+KEYS = (*_NAMES, *(f"{name}m" for name in _NAMES))
+SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
+_TURNS = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
+"""`[tonic, pitch class]`: the degree."""
+_log = logging.getLogger("antiphon.answer")
+
+
+def time_class(sixteenths: int) -> int:
+    """The class of a time between onsets: the nearest of 1, 2, 3, 4, 6, 8, 12 and 16 sixteenths, by ratio."""
+    return min(range(TIME_CLASSES), key=lambda n: abs(math.log(max(0.5, sixteenths) / _STEPS[n])))
+
+
+def interval_class(semitones: int) -> int:
+    """The class of an interval: repeated; up by a step, a third, more; down likewise."""
+    size = abs(semitones)
+    return 0 if not size else (1 if size < 3 else 2 if size < 6 else 3) + (0 if semitones > 0 else 3)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Chances of a melody's next note. Modes: major, minor.
+
+    Attributes:
+        times: `[PLACES, TIME_CLASSES, TIMES]`, of the time to the next onset, by place in the bar and the time before.
+        intervals: `[2, 12, INTERVAL_CLASSES, INTERVALS]`, by mode, degree and the interval before.
+        degrees: `[2, 12]`, log share of each degree, by which keys are estimated.
+    """
+
+    times: F64
+    intervals: F64
+    degrees: F64
+
+    @classmethod
+    def of(cls, arrays: dict[str, NDArray[Any]]) -> Prior:
+        """Makes a prior of arrays by name, in any precision. Raises `ModelError` where they are not these tables."""
+        shapes: dict[str, tuple[int, ...]] = {
+            "times": (PLACES, TIME_CLASSES, TIMES),
+            "intervals": (2, 12, INTERVAL_CLASSES, INTERVALS),
+            "degrees": (2, 12),
+        }
+        for name, shape in shapes.items():
+            if name not in arrays or arrays[name].shape != shape:
+                raise ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
+        tables = {name: np.ascontiguousarray(arrays[name], np.float64) for name in shapes}
+        for name in ("times", "intervals"):
+            # what half precision has rounded to 0 stays possible
+            tables[name] = np.maximum(tables[name], 1e-7)
+            tables[name] /= tables[name].sum(axis=-1, keepdims=True)
+        return cls(**tables)
+
+    def key(self, sounds: F64) -> int:
+        """The likeliest key, 0 to 23, of how long each pitch class sounded (`[12]`)."""
+        best, most = 0, -math.inf
+        for key in range(24):
+            fit = float(np.dot(sounds, self.degrees[key // 12, _TURNS[key % 12]]))
+            if fit > most:
+                best, most = key, fit
+        return best
+
+
+@cache
+def installed_prior() -> Prior:
+    """The installed prior; plain guesses, with a warning, where it is missing or changed."""
+    try:
+        return Prior.of(read_weights(MODEL))
+    except ModelError as error:
+        _log.warning("%s; answer begins with plain guesses", error)
+        return plain()
+
+
+def plain() -> Prior:
+    """Guesses: small intervals within the scale, times that end on strong places."""
+    times = np.full((PLACES, TIME_CLASSES, TIMES), 1e-4)
+    for place in range(PLACES):
+        for time in range(1, TIMES):
+            to = (place + time) % PLACES
+            strong = 4.0 if to % 4 == 0 else 2.0 if to % 2 == 0 else 0.3
+            times[place, :, time] += strong * math.exp(-time / 4.0)
+    times /= times.sum(axis=-1, keepdims=True)
+    intervals, degrees = np.full((2, 12, INTERVAL_CLASSES, INTERVALS), 1e-4), np.full((2, 12), 0.01)
+    for mode, scale in enumerate(SCALES):
+        degrees[mode, list(scale)] = 0.1
+        degrees[mode, list(scale)[::2]] += 0.05
+        for degree in range(12):
+            for semitones in range(-12, 13):
+                if (degree + semitones) % 12 in scale:
+                    intervals[mode, degree, :, semitones + WIDEST] += math.exp(-abs(semitones) / 3.0)
+    intervals /= intervals.sum(axis=-1, keepdims=True)
+    return Prior(times, intervals, np.log(degrees / degrees.sum(axis=1, keepdims=True)))

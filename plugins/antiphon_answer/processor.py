@@ -1,0 +1,319 @@
+"""The processors `answer` and `continue`: notes in, an answer's notes out, on the engine's clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
+from antiphon_answer.improviser import Improviser, Planned
+from antiphon_answer.jobs import read_corpus, wish
+from antiphon_answer.prior import KEYS, SCALES, installed_prior
+
+MODES = ("continue", "trade", "shadow", "canon", "accompany")
+AHEAD = 1.0
+"""Beats before its onset by which a note is drawn and published."""
+_EARLY, _JUMP = 1e-6, 0.25
+"""Frames of tolerance for the rounding of a beat's frame; beats by which a clock that was moved differs."""
+_NEVER = 1 << 60
+_PHRASE = 2
+"""Fewest notes that are answered."""
+MOST_WAITING, MOST_SOUNDING = 256, 32
+"""Notes to be played, and sounding ones; further ones are left out, the oldest is ended."""
+
+
+class Waiting(NamedTuple):
+    """A note to be played. start: in beats.  length: likewise; below 0 until it is known."""
+
+    start: float
+    pitch: int
+    velocity: float
+    length: float
+
+
+class Answer(Processor):
+    """Learns what comes in and improvises on it. Each of its notes is known a beat before it is played."""
+
+    inputs = (EVENTS_IN,)
+    outputs = (EVENTS_OUT,)
+    on_files = FileUse("antiphon_answer.jobs:run", beside=("report",))
+    params = (
+        Param("mode", "choice", "continue", choices=MODES, doc="When it plays: after a pause, in turn, with you."),
+        Param("bars", "int", 4, 1, 64, unit="bars", doc="Length of an answer, of a turn, and of the canon's delay."),
+        Param("pause", default=0.5, low=0.25, high=16.0, unit="beats", doc="Mode continue: the pause it waits for."),
+        Param("meter", "int", 4, 2, 7, unit="beats", doc="Beats of a bar; bars begin at whole multiples of it."),
+        Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
+        Param("originality", "int", 32, 2, 64, unit="notes", doc="The longest run of notes that it copies."),
+        Param("density", default=0.5, low=0.0, high=1.0, doc="Notes a bar: 0.5 as you play, 1 many."),
+        Param("register", "int", 0, -36, 36, unit="semitones", doc="How far from your notes it chooses its own."),
+        Param("transpose", "int", 0, -24, 24, unit="semitones", doc="Transposes what it plays."),
+        Param(
+            "forget",
+            default=0.0,
+            low=0.0,
+            high=256.0,
+            unit="bars",
+            doc="After so much playing a note counts half; 0: never.",
+        ),
+        Param("seed", "int", 1, 0, 65535, doc="Random seed."),
+        Param("corpus", "file", "", doc="A folder of MIDI files that it has learnt before."),
+        Param("next", "int", 0, 0, 127, readonly=True, doc="The note it is going to play, a beat ahead."),
+        Param("beat", default=0.0, low=0.0, high=1e9, unit="beats", readonly=True, doc="The beat of that note."),
+        Param("tonic", "int", 0, 0, 23, readonly=True, doc="The key: C to B major 0 to 11, minor 12 to 23."),
+        Param("known", "int", 0, 0, 4096, unit="notes", readonly=True, doc="Notes in its memory."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = spec.rate
+        self._improviser = Improviser(installed_prior())
+        read_corpus(self._improviser, str(self.settings["corpus"]))
+        self._sounding: dict[int, float] = {}
+        self._waiting: list[Waiting] = []
+        self._held: dict[int, float] = {}
+        self._all_off = False
+        self._expected: float | None = None
+        self._mode, self._meter, self._bars, self._begun = "", 4, 4, 0.0
+        self._pause, self._transpose = 0.5, 0
+        self._wake = self._draw = math.inf
+        # a chord whose highest note is not known yet; notes since the last answer, and when one was last played
+        self._chord: tuple[int, int, float] = (-1, 0, 0.0)
+        self._count, self._last, self._turn = 0, -math.inf, 0
+        self._forget()
+
+    def reset(self) -> None:
+        # what sounds is ended with the next block, which has a way out for it
+        self._all_off = bool(self._sounding)
+        self._forget()
+
+    def process(self, io: IO) -> None:
+        time, events = io.time, io.events_in
+        per_frame = time.tempo / 60.0 / self._rate
+        moved = self._expected is not None and abs(time.beat - self._expected) > _JUMP
+        if self._all_off or moved or not time.playing:
+            self._end_all(io, 0)
+            self._all_off = False
+        if moved or not time.playing:
+            self._drop()
+            self._rest()
+        if not time.playing:
+            self._expected = None
+            self._while_stopped(events)
+            return
+        self._expected = time.beat + per_frame * io.frames
+        self._settings(io, time.beat)
+        at = 0
+        # order at one frame: ends of notes, the player's, what is drawn, beginnings of notes
+        while True:
+            offset = events[at].offset if at < len(events) else _NEVER
+            ends = min(self._sounding.values(), default=math.inf)
+            starts = self._waiting[0].start if self._waiting else math.inf
+            when = [self._frame(t, time.beat, per_frame) for t in (ends, min(self._wake, self._draw), starts)]
+            first = min(*when, offset)
+            if first >= io.frames:
+                return
+            if when[0] == first:
+                self._end_due(io, first, ends)
+            elif offset == first:
+                self._on_event(io, events[at], time.beat + per_frame * offset)
+                at += 1
+            elif when[1] == first:
+                self._think(io, min(self._wake, self._draw))
+            else:
+                self._play(io, first, self._waiting.pop(0))
+
+    def _frame(self, beat: float, now: float, per_frame: float) -> int:
+        return _NEVER if beat == math.inf else max(0, math.ceil((beat - now) / per_frame - _EARLY))
+
+    # ---- the player
+    def _on_event(self, io: IO, event: Event, beat: float) -> None:
+        number = event.number
+        if event.kind == "on" and event.value > 0.0:
+            self._count += 1
+            self._held[number] = beat
+            self._last = beat
+            if self._mode == "continue":
+                # the player goes on: whatever was planned or sounds yields
+                self._drop()
+                self._end_all(io, event.offset)
+            self._note(round(4.0 * beat), number, event.value)
+            self._copy(beat, number, event.value)
+        elif event.kind in ("on", "off") and number in self._held:
+            began = self._held.pop(number)
+            self._last = beat
+            self._commit()
+            self._improviser.sounded(number, 4.0 * (beat - began))
+            self._shorten(io, number, beat, event.offset)
+            if self._mode == "continue" and not self._held and self._count >= _PHRASE:
+                self._wake = beat
+
+    def _note(self, slot: int, pitch: int, velocity: float) -> None:
+        """Notes of one sixteenth are a chord, of which the highest is learnt."""
+        slot = max(slot, self._improviser.slot, self._chord[0])
+        if slot == self._chord[0]:
+            if pitch > self._chord[1]:
+                self._chord = slot, pitch, velocity
+            return
+        self._commit()
+        if slot > self._improviser.slot:
+            self._chord = slot, pitch, velocity
+
+    def _commit(self) -> None:
+        slot, pitch, velocity = self._chord
+        if slot >= 0:
+            self._improviser.learn(slot, pitch, velocity)
+            self._chord = -1, 0, 0.0
+
+    def _copy(self, beat: float, pitch: int, velocity: float) -> None:
+        """Shadow and canon: the note itself, at once or later; it ends as long after its start as the player's."""
+        if self._mode not in ("shadow", "canon") or len(self._waiting) >= MOST_WAITING:
+            return
+        late = self._bars * self._meter if self._mode == "canon" else 0.0
+        to = self._in_key(pitch + self._transpose)
+        self._waiting.append(Waiting(beat + late, to, velocity, -1.0 - pitch))
+
+    def _shorten(self, io: IO, pitch: int, beat: float, frame: int) -> None:
+        """The length of a copied note is known."""
+        for n, note in enumerate(self._waiting):
+            if note.length == -1.0 - pitch:
+                late = self._bars * self._meter if self._mode == "canon" else 0.0
+                self._waiting[n] = note._replace(length=max(0.0, beat + late - note.start))
+                return
+        if self._mode == "shadow" and (to := self._in_key(pitch + self._transpose)) in self._sounding:
+            self._end(io, to, frame)
+
+    def _in_key(self, pitch: int) -> int:
+        """The nearest pitch of the scale, the lower of two."""
+        key = self._improviser.key
+        below = (pitch - key) % 12 not in SCALES[key // 12] and self._transpose != 0
+        return min(127, max(0, pitch - below))
+
+    # ---- the answer
+    def _settings(self, io: IO, beat: float) -> None:
+        """Takes over the parameters; a change of mode, meter or bars drops what was planned."""
+        now = str(io.at("mode", 0)), int(io.at("meter", 0)), int(io.at("bars", 0))
+        if now != (self._mode, self._meter, self._bars):
+            self._mode, self._meter, self._bars = now
+            self._improviser.wishes.bar = 4 * self._meter
+            self._drop()
+            self._turn = math.floor(beat / self._cycle()) * self._cycle()
+        if self._wake == math.inf and self._mode in ("trade", "accompany"):
+            self._next_turn(beat)
+        self._pause, self._transpose = float(io.at("pause", 0)), int(io.at("transpose", 0))
+        wish(self._improviser, {name: io.at(name, 0) for name in _WISHES})
+
+    def _cycle(self) -> int:
+        """Beats from one answer's begin to the next."""
+        return self._bars * self._meter * (2 if self._mode == "trade" else 1)
+
+    def _next_turn(self, beat: float) -> None:
+        cycle, late = self._cycle(), self._bars * self._meter if self._mode == "trade" else 0
+        self._turn = cycle * math.ceil((beat + AHEAD - late) / cycle) + late
+        self._wake = max(beat, self._turn - AHEAD)
+
+    def _think(self, io: IO, beat: float) -> None:
+        """Begins an answer, or draws its next note."""
+        improviser = self._improviser
+        if self._wake <= beat:
+            self._wake = math.inf
+            self._commit()
+            bar, length = 4 * self._meter, 4 * self._bars * self._meter
+            if self._mode == "continue":
+                start = math.ceil(4.0 * (beat + self._pause) - _EARLY)
+                end = bar * math.ceil((start + length - bar // 2) / bar)
+                latest = math.floor(4.0 * (beat + 1.0))
+            else:
+                start = 4 * round(self._turn)
+                end, latest = start + length, start + bar // 2
+                self._next_turn(beat + 2 * AHEAD)
+            # accompanying it goes on as long as somebody plays
+            enough = self._last > beat - self._cycle() / 2 if self._mode == "accompany" else self._count >= _PHRASE
+            self._begun = beat
+            if not enough or not improviser.begin(start, end, latest):
+                return
+            if self._mode == "trade":
+                self._count = 0
+        if self._mode == "accompany":
+            improviser.present(self._held)
+        note = improviser.draw()
+        if note is None or len(self._waiting) >= MOST_WAITING:
+            self._draw = math.inf
+            self._last_to_the_bar()
+            return
+        self._put(note)
+        io.report("next", self._waiting[-1].pitch)
+        io.report("beat", self._waiting[-1].start)
+        io.report("tonic", improviser.key)
+        io.report("known", improviser.memory.count)
+        self._draw = max(self._begun, note.slot / 4.0 - AHEAD)
+
+    def _put(self, note: Planned) -> None:
+        pitch = min(127, max(0, note.pitch + self._transpose))
+        self._waiting.append(Waiting(note.slot / 4.0, pitch, note.velocity, note.length / 4.0))
+
+    def _last_to_the_bar(self) -> None:
+        """The answer's last note lasts to the bar line."""
+        if self._waiting:
+            last = self._waiting[-1]
+            bar = self._meter * math.floor(last.start / self._meter + 1.0)
+            self._waiting[-1] = last._replace(length=bar - last.start)
+        if self._mode == "continue":
+            self._count = 0
+
+    def _play(self, io: IO, frame: int, note: Waiting) -> None:
+        if self._mode not in ("shadow", "canon"):
+            self._end_all(io, frame)
+        elif note.pitch in self._sounding:
+            self._end(io, note.pitch, frame)
+        if len(self._sounding) >= MOST_SOUNDING:
+            self._end(io, next(iter(self._sounding)), frame)
+        io.emit(Event("on", frame, note.pitch, note.velocity))
+        # a shadow whose key is still down lasts until it is up
+        self._sounding[note.pitch] = note.start + note.length if note.length >= 0.0 else math.inf
+
+    # ---- ends
+    def _end(self, io: IO, pitch: int, frame: int) -> None:
+        del self._sounding[pitch]
+        io.emit(Event("off", frame, pitch))
+
+    def _end_due(self, io: IO, frame: int, beat: float) -> None:
+        for pitch in [p for p, end in self._sounding.items() if end <= beat]:
+            self._end(io, pitch, frame)
+
+    def _end_all(self, io: IO, frame: int) -> None:
+        for pitch in list(self._sounding):
+            self._end(io, pitch, frame)
+
+    def _while_stopped(self, events: Sequence[Event]) -> None:
+        """Tracks held notes while the clock is stopped; nothing is learnt, for nothing has a place."""
+        for event in events:
+            if event.kind == "on" and event.value > 0.0:
+                self._held[event.number] = self._last
+            elif event.kind in ("on", "off"):
+                self._held.pop(event.number, None)
+
+    def _drop(self) -> None:
+        """Drops what is planned."""
+        self._waiting.clear()
+        self._wake = self._draw = math.inf
+        self._improviser.planning = False
+
+    def _rest(self) -> None:
+        """The clock stands elsewhere: what was played stays known, and nothing follows from it."""
+        self._chord = -1, 0, 0.0
+        self._improviser.slot = -1
+        self._count, self._last, self._turn = 0, -math.inf, 0
+
+    def _forget(self) -> None:
+        self._improviser.clear()
+        self._drop()
+        self._rest()
+        self._held.clear()
+        self._mode = ""
+
+
+_WISHES = ("originality", "register", "seed", "density", "forget", "key")
+
+
+class Continue(Answer):
+    """`answer` by the name of its file job: `antiphon run continue IN.mid OUT.mid -p bars=8`."""

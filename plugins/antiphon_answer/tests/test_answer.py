@@ -1,0 +1,127 @@
+"""The improviser as it streams: what it answers, when, and that nothing hangs."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from antiphon.api import Event
+from antiphon.api.files import MidiNote, MidiTrack, write_midi
+from antiphon_answer.processor import MODES, Answer
+
+_spec = importlib.util.spec_from_file_location("answer_playing", Path(__file__).with_name("playing.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_playing = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_playing)
+phrase, play = _playing.phrase, _playing.play
+
+
+def begun(events: list[tuple[float, Event]]) -> list[tuple[float, int]]:
+    return [(at, event.number) for at, event in events if event.kind == "on"]
+
+
+def left(events: list[tuple[float, Event]]) -> set[int]:
+    """Notes that are never ended; raises where one begins twice or ends without beginning."""
+    sounding: set[int] = set()
+    for _, event in events:
+        assert (event.number in sounding) == (event.kind == "off")
+        sounding.symmetric_difference_update({event.number})
+    return sounding
+
+
+def test_after_a_pause_it_answers_within_a_beat_until_the_bar_line() -> None:
+    events, _ = play(phrase(), 44)
+    notes = begun(events)
+    end = phrase()[-1][1]
+    assert end < notes[0][0] <= end + 1.0
+    assert {pitch % 12 for _, pitch in notes} <= {0, 2, 4, 5, 7, 9, 11}, "it stays in the key that was played"
+    assert events[-1][0] % 4 == pytest.approx(0.0, abs=1e-3)
+    assert notes[-1][1] % 12 in (0, 4, 7), "it ends on the tonic's chord"
+    assert left(events) == set()
+
+
+def test_it_is_silent_while_one_plays_and_yields_when_one_goes_on() -> None:
+    more = [*phrase(), *phrase(26.0)]
+    notes = begun(play(more, 50)[0])
+    assert all(at < 26.0 or at > 49.8 for at, _ in notes)
+    assert any(at < 26.0 for at, _ in notes)
+
+
+def test_in_turn_each_has_its_bars() -> None:
+    # eight bars each: the answer's are 32 to 64
+    notes = begun(play(phrase(), 70, {"mode": "trade", "bars": 8})[0])
+    assert 32.0 <= notes[0][0] <= 34.0
+    assert all(32.0 <= at < 64.0 for at, _ in notes)
+
+
+def test_every_note_is_published_a_beat_ahead() -> None:
+    events, reports = play(phrase(), 62, {"mode": "trade", "bars": 8}, blocks=(64,))
+    known = {(report["beat"], report["next"]): at for at, report in reports if "beat" in report}
+    for at, number in begun(events)[1:]:
+        early = min((at - when for (beat, pitch), when in known.items() if abs(beat - at) < 0.02 and pitch == number))
+        assert early > 0.95, "but for the frames of a block"
+
+
+def test_shadow_and_canon_are_the_players_own_notes() -> None:
+    own = [(start, pitch) for start, _, pitch in phrase()]
+    for settings, late in (({"mode": "shadow"}, 0.0), ({"mode": "canon", "bars": 2}, 8.0)):
+        notes = begun(play(phrase(), 34, settings)[0])
+        assert [pitch for _, pitch in notes] == [pitch for _, pitch in own]
+        assert [at - late for at, _ in notes] == pytest.approx([at for at, _ in own], abs=1e-3)
+
+
+def test_accompanying_it_goes_on_while_one_plays() -> None:
+    notes = begun(play([*phrase(), *phrase(24.0)], 60, {"mode": "accompany", "bars": 2})[0])
+    assert any(8.0 < at < 16.0 for at, _ in notes)
+    assert any(32.0 < at < 48.0 for at, _ in notes)
+    assert all(at < 58.0 for at, _ in notes), "and stops when one stops"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_any_blocks_and_a_replay_give_the_same_notes(mode: str) -> None:
+    runs = [play(phrase(), 44, {"mode": mode, "bars": 2}, blocks)[0] for blocks in ((512,), (1, 7, 100, 512), (512,))]
+    first = [[(round(at, 6), e.kind, e.number, e.value) for at, e in run] for run in runs]
+    assert first[0] == first[1] == first[2]
+    assert first[0]
+
+
+def test_another_seed_is_another_answer() -> None:
+    assert len({tuple(begun(play(phrase(), 44, {"seed": seed})[0])) for seed in (1, 2, 3)}) == 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("what", ["stop", "reset", "locate"])
+def test_nothing_hangs(mode: str, what: str) -> None:
+    events, _ = play(phrase(), 50, {"mode": mode, "bars": 2}, changes=[(27.3, what, 100.0), (40.0, "stop", 0.0)])
+    assert left(events) == set()
+
+
+def test_panic_forgets() -> None:
+    events, reports = play(phrase(), 60, {"mode": "trade", "bars": 8}, changes=[(30.0, "reset", 0.0)])
+    assert begun(events) == []
+    assert all("known" not in report for _, report in reports)
+
+
+def test_a_corpus_is_known_before_and_after_a_panic(tmp_path: Path) -> None:
+    tune = [MidiNote(start, end - start, pitch - 12) for start, end, pitch in phrase()]
+    write_midi(tmp_path / "a.mid", [MidiTrack("melody", tuple(tune))])
+    (tmp_path / "b.mid").write_bytes(b"no MIDI")
+    _, reports = play(phrase(), 34, {"corpus": str(tmp_path)}, changes=[(0.5, "reset", 0.0)])
+    assert max(report["known"] for _, report in reports) == 2 * len(tune) - 1
+
+
+def test_what_was_played_long_ago_is_dropped_and_the_rest_is_kept() -> None:
+    node = Answer()
+    play(phrase(), 1, node=node)
+    improviser = node._improviser
+    improviser.clear()
+    for n in range(5000):
+        improviser.learn(2 * n, 60 + (0, 2, 4, 5, 7)[n % 5], 0.7)
+        improviser.sounded(60, 2.0)
+    assert 2048 <= improviser.memory.count <= 4096
+    assert improviser.surprise(2 * 5000, 60) < 1.0, "the figure of five notes goes on"
+    assert improviser.begin(10016, 10080, 10024)
+    assert improviser.draw() is not None

@@ -1,0 +1,53 @@
+"""`antiphon page`: opens the page of a server on this machine in the owner's browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from antiphon.cli import ports
+from antiphon.runtime.settings import HTTP_PORT
+
+
+def page(
+    http_port: ports.Http = HTTP_PORT,
+    osc_port: ports.InsteadOfHttp = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Print the address alone.")] = False,
+) -> None:
+    """Open the page of a running server of yours in your browser, which needs no token then."""
+    from antiphon.errors import UsageError
+    from antiphon.runtime.page_secret import page_address
+
+    port = ports.http_port(http_port, osc_port)
+    found = next((one for one in ports.running() if one.settings.http_port == port), None)
+    if found is None:
+        raise UsageError(f"no server of yours with --http-port {port} runs on this machine; name its --http-port")
+    if not found.settings.local:
+        raise UsageError("that server is open to the network, so its page asks for the token; `antiphon qr` shows it")
+    typer.echo(page_address(found.folder, port))
+    if not no_open:
+        open_page(found.folder)
+
+
+def graphical() -> bool:
+    """Whether a browser has a screen here."""
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def open_page(folder: Path) -> None:
+    """Opens the page in the browser, without waiting for it; nothing where there is no screen."""
+    from antiphon.runtime.page_secret import FILE
+
+    if graphical():
+        subprocess.Popen(
+            [sys.executable, "-m", "webbrowser", (folder / FILE).as_uri()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )

@@ -1,0 +1,176 @@
+"""Patterns of patterns, and ways in which the times of two patterns come together.
+
+What each does to time is Tidal's: see `queries`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TypeAlias, TypeVar
+
+from antiphon.live.patterns import queries
+from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.spans import CycleEvent, Span
+
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+Join: TypeAlias = Callable[[Query[Query[T]]], Query[T]]
+"""A pattern of patterns to one pattern."""
+
+
+def with_whole(event: CycleEvent[T], whole: Span | None, part: Span) -> CycleEvent[T]:
+    """The event at another time."""
+    return CycleEvent(whole, part, event.value, event.places)
+
+
+def join_outer(outer: Query[Query[T]]) -> Query[T]:
+    """The times of the outer pattern, with what the inner ones have at the beginnings of its events."""
+
+    def query(span: Span, seed: int) -> list[CycleEvent[T]]:
+        found: list[CycleEvent[T]] = []
+        for event in outer(span, seed):
+            begin = event.reach.begin
+            found += [with_whole(inner, event.whole, event.part) for inner in event.value(Span(begin, begin), seed)]
+        return found
+
+    return query
+
+
+def join_both(outer: Query[Query[T]]) -> Query[T]:
+    """The events of both, cut to the time that they share."""
+
+    def query(span: Span, seed: int) -> list[CycleEvent[T]]:
+        found: list[CycleEvent[T]] = []
+        for event in outer(span, seed):
+            for inner in event.value(event.part, seed):
+                if event.whole is None or inner.whole is None:
+                    whole = event.whole or inner.whole
+                else:
+                    whole = event.whole.overlap(inner.whole)
+                found.append(with_whole(inner, whole, inner.part))
+        return found
+
+    return query
+
+
+def _clipped(outer: Query[Query[T]], placed: Callable[[Query[T], Span], Query[T]]) -> Query[T]:
+    """The inner patterns, each moved by its outer event's time and cut to it."""
+
+    def query(span: Span, seed: int) -> list[CycleEvent[T]]:
+        found: list[CycleEvent[T]] = []
+        for event in outer(span, seed):
+            if event.whole is None:
+                continue
+            for inner in placed(event.value, event.whole)(event.part, seed):
+                part = inner.part.overlap(event.part)
+                if part is not None:
+                    whole = None if inner.whole is None else inner.whole.overlap(event.whole)
+                    found.append(with_whole(inner, whole, part))
+        return found
+
+    return query
+
+
+def join_squeeze(outer: Query[Query[T]]) -> Query[T]:
+    """A cycle of the inner pattern in the time of each outer event."""
+
+    def squeezed(inner: Query[T], whole: Span) -> Query[T]:
+        return queries.squeeze_cycle(inner, math.floor(whole.begin), whole.begin, whole.end - whole.begin)
+
+    return _clipped(outer, squeezed)
+
+
+def join_restart(outer: Query[Query[T]]) -> Query[T]:
+    """The inner pattern from its beginning on, at each outer event."""
+    return _clipped(outer, lambda inner, whole: queries.shift(inner, whole.begin))
+
+
+def join_reset(outer: Query[Query[T]]) -> Query[T]:
+    """The inner pattern from the beginning of its cycle on, at each outer event."""
+    return _clipped(outer, lambda inner, whole: queries.shift(inner, whole.begin % 1))
+
+
+def apply_right(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Query[V]:
+    """Values of two patterns joined where the right one has events."""
+    return queries.apply_left(right, left, lambda b, a: join(a, b))
+
+
+def joined(how: Join[V], outer: Query[T], inner: Query[U], join: Callable[[T, U], V]) -> Query[V]:
+    """Values of two patterns joined by their times, `how`."""
+    return how(queries.map_values(outer, lambda a: queries.map_values(inner, lambda b: join(a, b))))
+
+
+# ---- time within cycles
+
+
+def zoom(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
+    """The part of each cycle from `begin` to `end`, as long as a cycle."""
+    length = end - begin
+
+    def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
+        first = cycle + begin
+        return queries.retime(
+            query, lambda t: (t - first) / length + cycle, lambda t: (t - cycle) * length + first
+        )(span, seed)  # fmt: skip
+
+    return queries.by_cycle(inner)
+
+
+def compress(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
+    """Each cycle between two places of it, 0 to 1, and silence around."""
+    length = end - begin
+
+    def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
+        here = Span(cycle + begin, cycle + end)
+        part = span.overlap(here)
+        if part is None:
+            return []
+        return [
+            with_whole(event, event.whole.overlap(here) if event.whole else None, event.part)
+            for event in queries.squeeze_cycle(query, cycle, here.begin, length)(part, seed)
+        ]
+
+    return queries.by_cycle(inner)
+
+
+def numbered(query: Callable[[int], Query[T]]) -> Query[T]:
+    """A pattern that is made anew for the number of each cycle."""
+    return queries.by_cycle(lambda cycle, span, seed: query(cycle)(span, seed))
+
+
+def notes_together(query: Query[T]) -> Query[list[CycleEvent[T]]]:
+    """Events of the same time as one, with the list of them."""
+
+    def found(span: Span, seed: int) -> list[CycleEvent[list[CycleEvent[T]]]]:
+        groups: dict[Span, list[CycleEvent[T]]] = {}
+        for event in query(span, seed):
+            if event.whole is not None:
+                groups.setdefault(event.whole, []).append(event)
+        return [CycleEvent(whole, events[0].part, events) for whole, events in groups.items()]
+
+    return found
+
+
+def tiled(query: Query[T], length: Fraction, source: Callable[[Fraction], Fraction]) -> Query[T]:
+    """Pieces of a pattern one after the other.
+
+    Args:
+        query: The pattern.
+        length: Of a piece, which divides a cycle or is whole cycles.
+        source: The time at which a piece begins to that from which it is taken.
+    """
+
+    def found(span: Span, seed: int) -> list[CycleEvent[T]]:
+        events: list[CycleEvent[T]] = []
+        at = math.floor(span.begin / length) * length
+        while at < span.end or at == span.begin == span.end:
+            part = span.overlap(Span(at, at + length))
+            if part is not None:
+                events += queries.shift(query, at - source(at))(part, seed)
+            at += length
+        return events
+
+    return found

@@ -1,0 +1,99 @@
+"""Words that make one pattern of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from antiphon.errors import UsageError
+from antiphon.live.patterns import queries
+from antiphon.live.patterns.arguments import Argument, each, whole
+from antiphon.live.patterns.controls import mini
+from antiphon.live.patterns.pattern import MOST_TIMES, Pattern, cat, fastcat, stack, timecat
+from antiphon.live.patterns.spans import Number, exact
+from antiphon.live.patterns.words.time import P
+
+
+def as_pattern(value: Any) -> P:
+    """A pattern as it is, a text as mini-notation, a list as a sequence, another value once a cycle."""
+    if isinstance(value, Pattern):
+        return value
+    if isinstance(value, str):
+        return mini(value)
+    if isinstance(value, list):
+        return seq(*value)
+    return Pattern(queries.pure(value))
+
+
+def seq(*steps: Any) -> P:
+    return fastcat(*(as_pattern(step) for step in steps)) if steps else Pattern(queries.silence)
+
+
+def slowcat(*patterns: Any) -> P:
+    return cat(*(as_pattern(pattern) for pattern in patterns))
+
+
+def time_cat(*steps: Any) -> P:
+    return timecat(*((weight, as_pattern(pattern)) for weight, pattern in _pairs(steps, "time_cat")))
+
+
+def arrange(*sections: Any) -> P:
+    given = [
+        (whole(exact(n, "arrange"), "arrange", 1, MOST_TIMES), as_pattern(p)) for n, p in _pairs(sections, "arrange")
+    ]
+    total = sum(count for count, _ in given)
+    stretched = [(Fraction(count), queries.fast(pattern.events, Fraction(count))) for count, pattern in given]
+    return given[0][1]._new(queries.fast(queries.timecat(stretched), Fraction(1, total)))
+
+
+def ncat(*sections: Any) -> P:
+    return arrange(*sections)
+
+
+def polyrhythm(*patterns: Any) -> P:
+    return stack(*(as_pattern(pattern) for pattern in patterns))
+
+
+def spread(change: Any, values: Sequence[Any], pattern: P) -> P:
+    return cat(*_spread(change, values, pattern, "spread"))
+
+
+def fastspread(change: Any, values: Sequence[Any], pattern: P) -> P:
+    return fastcat(*_spread(change, values, pattern, "fastspread"))
+
+
+def _spread(change: Any, values: Sequence[Any], pattern: P, what: str) -> list[P]:
+    example = f'{what}(fast, [1, 2], s("bd sd"))'
+    if not callable(change) or isinstance(values, str) or not values or not isinstance(pattern, Pattern):
+        raise UsageError(f"{what} takes a change, a list of values and a pattern, as in {example}")
+    return [pattern._changed(change(value), example) for value in values]
+
+
+def interlace(one: P, other: P) -> P:
+    from antiphon.live.patterns.signals import sine
+
+    moving = sine.slow(16).range(0, 0.9)
+    return stack(one.set(shape=moving), other.set(shape=moving.early(8)))  # type: ignore[attr-defined]
+
+
+def scan(count: Argument) -> P:
+    def made(n: Fraction) -> Any:
+        most = whole(n, "scan", 1, MOST_TIMES)
+        return queries.cat([queries.fastcat([queries.pure(k) for k in range(m)]) for m in range(1, most + 1)])
+
+    return Pattern(each(count, "scan", made))
+
+
+def grain(begin: Number, length: Number) -> Any:
+    from antiphon.live.patterns.controls import ControlPattern
+
+    first, lasts = float(exact(begin, "grain")), float(exact(length, "grain"))
+    return ControlPattern(queries.pure({"begin": first, "end": first + lasts}))
+
+
+def _pairs(given: tuple[Any, ...], what: str) -> list[tuple[Any, Any]]:
+    pairs = [tuple(pair) for pair in given if isinstance(pair, list | tuple) and len(pair) == 2]
+    if not pairs or len(pairs) < len(given):
+        raise UsageError(f'{what} takes pairs of a number and a pattern, as in {what}((4, s("bd*4")), (2, s("sd*2")))')
+    return pairs

@@ -1,0 +1,85 @@
+"""Words that pick one of several patterns, or of several changes, by a pattern of numbers or names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from antiphon.errors import UsageError
+from antiphon.live.patterns import joins, queries
+from antiphon.live.patterns.arguments import Argument, number_of
+from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.words.making import as_pattern
+from antiphon.live.patterns.words.time import Change, P
+from antiphon.runtime.suggestion import instead
+
+_JOINS: dict[str, Callable[[Query[Query[Any]]], Query[Any]]] = {
+    "": queries.join_inner, "_out": joins.join_outer, "_restart": joins.join_restart, "_reset": joins.join_reset,
+    "_squeeze": joins.join_squeeze,
+}  # fmt: skip
+
+
+def picked(choices: Any, value: Any, *, around: bool) -> Any:
+    """The choice of a name or number: numbers beyond the last are the last, or begin again where `around`."""
+    if isinstance(choices, Mapping):
+        if value not in choices:
+            raise UsageError(f"there is no {value!r} to pick{instead(str(value), [str(k) for k in choices])}")
+        return choices[value]
+    if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
+        raise UsageError('pick takes a list of patterns, as in mini("<0 1>").pick([s("bd*4"), s("sd*2")])')
+    place = round(float(number_of(value, "pick")))
+    return choices[place % len(choices) if around else min(max(place, 0), len(choices) - 1)]
+
+
+def _of(choices: Any) -> Pattern[Any] | None:
+    """A pattern of the choices' kind, to make the result of."""
+    given = list(choices.values() if isinstance(choices, Mapping) else choices)
+    return next((c for c in given if isinstance(c, Pattern)), None)
+
+
+def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
+    """What the words of this module do."""
+    picked_one = _JOINS[how](
+        queries.map_values(p.events, lambda v: as_pattern(picked(choices, v, around=around)).events)
+    )
+    kind = _of(choices)
+    return Pattern(picked_one) if kind is None else kind._new(picked_one)
+
+
+def _picker(how: str, around: bool) -> Callable[[P, Any], P]:
+    return lambda p, choices: pick_from(p, choices, how, around=around)
+
+
+MORE = {f"pick{'mod' * around}{how}": _picker(how, around) for how in _JOINS for around in (False, True)}
+
+
+def pick_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
+    return _pick_change(p, numbers, changes, around=False)
+
+
+def pickmod_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
+    return _pick_change(p, numbers, changes, around=True)
+
+
+def _pick_change(p: P, numbers: Argument, changes: Sequence[Change], *, around: bool) -> P:
+    done = [p._changed(change, 'pick_f("<0 1>", [rev, fast(2)])') for change in changes]
+    return p._new(pick_from(as_pattern(numbers), done, around=around).events)
+
+
+def bind(p: P, change: Callable[[Any], Any]) -> P:
+    return _bound(p, change, queries.join_inner)
+
+
+def squeeze_bind(p: P, change: Callable[[Any], Any]) -> P:
+    return _bound(p, change, joins.join_squeeze)
+
+
+def outer_bind(p: P, change: Callable[[Any], Any]) -> P:
+    return _bound(p, change, joins.join_outer)
+
+
+def _bound(p: P, change: Callable[[Any], Any], join: Callable[[Query[Query[Any]]], Query[Any]]) -> P:
+    first = [as_pattern(change(event.value)) for event in p.query(0, 1)[:1]]
+    made = join(queries.map_values(p.events, lambda value: as_pattern(change(value)).events))
+    return first[0]._new(made) if first else Pattern(made)

@@ -1,0 +1,133 @@
+"""The table of words, `words.txt`: functions on patterns under the names of Tidal and Strudel, each with an example.
+
+A line has the name in snake_case, the kind, further names, an example and what the word does. A word is a function
+whose first argument is the pattern: a method, `p.linger(1/4)`, and without the pattern a change to be passed on,
+`every(4, linger(1/4))`, in snake_case and camelCase. One of kind `played` is of patterns of what is played only, and
+one of kind `maker` makes a pattern. In the chapter `notes`, one without a function gives notes a value of its name.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import keyword
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial, wraps
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from antiphon.live.patterns.arguments import Argument
+from antiphon.live.patterns.controls import ControlPattern
+from antiphon.live.patterns.pattern import Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of live scripts.
+
+    Attributes:
+        name: In snake_case.
+        function: What it does; the first argument of a method is the pattern.
+        kind: method, played or maker.
+        group: Of the reference.
+        example: An expression that can be tried.
+        names: All spellings.
+        doc: What it does, in a line.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    kind: str
+    group: str
+    example: str
+    names: tuple[str, ...]
+    doc: str
+
+
+WORDS: dict[str, Word] = {}
+"""By their snake_case name."""
+
+
+def camel(name: str) -> str:
+    """`loop_at` as `loopAt`."""
+    return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda found: found[1].upper(), name)
+
+
+def load(modules: tuple[ModuleType, ...]) -> None:
+    """Fills the table, and makes its words methods. modules: That define the functions, or have them in `MORE`."""
+    group = ""
+    for line in Path(__file__).with_name("words.txt").read_text().splitlines():
+        if line.startswith("["):
+            group = line.strip("[]")
+            continue
+        name, kind, also, example, doc = (part.strip() for part in line.split(" |"))
+        function = next((found for module in modules if (found := _defined(module, name))), None)
+        function = function or getattr(ControlPattern, name, None) or _setter(name)
+        if doc:
+            function.__doc__, function.__qualname__ = doc, name  # as errors of calls name it
+        names = tuple(dict.fromkeys(x for n in (name, *also.split()) for x in (n, camel(n))))
+        says = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
+        WORDS[name] = Word(name, function, kind, group, example, names, says)
+        owner = ControlPattern if kind == "played" or name in vars(ControlPattern) else Pattern
+        for spelling in names if kind != "maker" else ():
+            if spelling not in vars(owner):
+                setattr(owner, spelling, function)
+
+
+def _defined(module: ModuleType, name: str) -> Any:
+    found = vars(module).get("MORE", {}).get(name) or vars(module).get(name)
+    return found if isinstance(found, FunctionType) else None
+
+
+def _setter(name: str) -> Callable[..., Any]:
+    def function(p: Any, value: Argument) -> Any:
+        return p.set(**{name: value})
+
+    return function
+
+
+def as_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A method as a change: `linger(1/4)` for later, or at once where a pattern comes last, `linger(1/4, p)`."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    bare = all(p.default is not p.empty for p in parameters)  # none is needed, and none takes anything
+    most = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+
+    @wraps(function)
+    def change(*args: Any, **values: Any) -> Any:
+        if args and isinstance(args[-1], Pattern) and (len(args) > most or (bare and len(args) == 1)):
+            return getattr(args[-1], name)(*args[:-1], **values)
+        if args and isinstance(args[0], Pattern) and len(args) == most + 1:  # the pattern first
+            return getattr(args[0], name)(*args[1:], **values)
+        try:
+            inspect.signature(function).bind(None, *args, **values)
+        except TypeError as error:
+            raise TypeError(f"{name}() got: {error}") from None
+        return partial(_apply, name, args, values)
+
+    vars(change).pop("__wrapped__")
+    vars(change)["__signature__"] = inspect.Signature(parameters)
+    return change
+
+
+def _apply(name: str, args: tuple[Any, ...], values: dict[str, Any], pattern: Any) -> Any:
+    return getattr(pattern, name)(*args, **values)
+
+
+def exported(taken: dict[str, Any]) -> dict[str, Any]:
+    """The words of the table by all their spellings, for scripts.
+
+    Args:
+        taken: Words that stay as they are; the camelCase of each is added.
+
+    Returns:
+        Names that are no keywords, and none of Python's own.
+    """
+    found = {camel(name): value for name, value in taken.items() if camel(name) not in taken}
+    for entry in WORDS.values():
+        for spelling in entry.names:
+            if spelling not in taken and not keyword.iskeyword(spelling) and not hasattr(builtins, spelling):
+                found[spelling] = entry.function if entry.kind == "maker" else as_change(entry.function, spelling)
+    return found

@@ -1,0 +1,59 @@
+"""The reference of the words of scripts: what each does, in a line, and an example that can be tried."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+
+from antiphon import live
+from antiphon.live.patterns.controls import ControlPattern
+from antiphon.live.patterns.words.signals import SIGNALS
+from antiphon.live.patterns.words.table import WORDS, camel
+
+_PAN = ("sine", "cosine", "saw", "isaw", "tri", "square", "rand", "perlin")
+EXAMPLES = {
+    **{name: f's("hh*8", pan={name})' for name in _PAN},
+    "n": 'n("0 2", s="hh")', "node": 'node("echo").feedback = 0.4', "note": 'note("c4 e4 g4")',
+    "on_level": '@on_level("in", above=-30)', "s": 's("bd sd:1")', "scale": 'note(scale("a3 minor", "0 2 4"))',
+    "track": 'track("beat", s("bd*4"))',
+}  # fmt: skip
+"""Examples of the words that are not in the table of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A word in the reference.
+
+    Attributes:
+        names: Its spellings.
+        group: Its chapter.
+        doc: What it does.
+        example: An expression that can be tried; "" for words that need a script around them.
+    """
+
+    names: tuple[str, ...]
+    group: str
+    doc: str
+    example: str
+
+
+def entries() -> list[Entry]:
+    """All words, by group and name; those of scripts, as `track`, are in the group script."""
+    found = [Entry(word.names, word.group, word.doc, word.example) for word in WORDS.values()]
+    named = {name for entry in found for name in entry.names}
+    for owner, group in ((ControlPattern, "methods"), (live, "script")):
+        names = live.__all__ if owner is live else dir(ControlPattern)
+        for name in sorted(names, key=lambda name: ("_" not in name, name)):
+            value = getattr(owner, name)
+            doc = inspect.getdoc(value) if inspect.isroutine(value) else ""
+            if name in named or name.startswith("_") or not doc:
+                continue
+            spellings = tuple(dict.fromkeys((name, camel(name))))
+            named.update(spellings)
+            line = " ".join(doc.partition("\n\n")[0].split())
+            found.append(Entry(spellings, group, line, EXAMPLES.get(name, "")))
+    waves = {name: "0 to 1" for name in _PAN} | dict.fromkeys(SIGNALS, "-1 to 1") | {"itri": "0 to 1", "envL": "0 to 1"}
+    for name, reach in waves.items():
+        if camel(name) == name:
+            found.append(Entry((name,), "signals", f"A signal from {reach}.", EXAMPLES.get(name, f"{name}.segment(8)")))
+    return sorted(found, key=lambda entry: (entry.group, entry.names[0].lower()))

@@ -1,0 +1,171 @@
+"""Words of a performance: which tracks play, and how one pattern of a track gives way to the next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from antiphon.errors import UsageError
+from antiphon.live.patterns import arguments, queries
+from antiphon.live.patterns.chance import chance
+from antiphon.live.patterns.controls import ControlPattern
+from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
+from antiphon.live.stage import LiveScript, LiveTrack, stage
+from antiphon.live.vocabulary import reading, track
+from antiphon.runtime.suggestion import instead
+
+P: TypeAlias = Pattern[Any]
+Change: TypeAlias = Callable[[P, P, Fraction], P]
+_STREAM = 1 << 38
+_SAME = 4
+"""Cycles by which two patterns are compared."""
+
+
+def hush(pattern: P | None = None) -> Any:
+    """Silences all tracks and loops that stand above; of a pattern, as in `every(4, hush)`, that pattern."""
+    if isinstance(pattern, Pattern):
+        return pattern._new(queries.silence)
+    if pattern is not None:
+        raise UsageError("hush takes nothing, or a pattern, as in every(4, hush)")
+    script = reading("hush")
+    script.tracks.clear()
+    script.loops.clear()
+    script.hushed = True
+    return None
+
+
+def mute(*names: str) -> None:
+    """Silences tracks and loops by their names."""
+    reading("mute").muted.update(_names(names, "mute"))
+
+
+def solo(*names: str) -> None:
+    """Plays only these tracks and loops, by their names."""
+    reading("solo").soloed.update(_names(names, "solo"))
+
+
+def _names(names: tuple[str, ...], what: str) -> tuple[str, ...]:
+    if not names or not all(isinstance(name, str) for name in names):
+        raise UsageError(f'{what} takes names of tracks and loops, as in {what}("beat")')
+    return names
+
+
+def silence_muted(script: LiveScript) -> None:
+    """Takes out what is muted, and all but what is soloed. Raises `UsageError` for a name that is not there."""
+    known = [*(name for name, track in script.tracks.items() if not track.sets), *script.loops]
+    for name in sorted(script.muted | script.soloed):
+        if name not in known:
+            raise UsageError(f"there is no track or loop {name!r}{instead(name, known)}")
+    for name in known:
+        if name in script.muted or (script.soloed and name not in script.soloed):
+            script.hushed = True
+            (script.tracks if name in script.tracks else script.loops).pop(name)
+
+
+# ---- one pattern after another
+
+
+def _mixed(old: P, new: P, how: Callable[[Query[Any], Callable[[Fraction], float], bool], Query[Any]], at: Fraction,
+           cycles: Fraction) -> P:  # fmt: skip
+    def share(time: Fraction) -> float:
+        """How far the change has come, 0 to 1."""
+        return float(min(max((time - at) / cycles, Fraction(0)), Fraction(1)))
+
+    before, after = how(old.events, share, False), how(new.events, share, True)
+
+    def found(span: Span, seed: int) -> list[CycleEvent[Any]]:
+        if span.begin >= at + cycles:
+            return new.events(span, seed)
+        return [*before(span, seed), *after(span, seed)]
+
+    return new._new(found)
+
+
+def _faded(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> Query[Any]:
+    def found(span: Span, seed: int) -> list[CycleEvent[Any]]:
+        events = []
+        for event in query(span, seed):
+            x = share(event.reach.begin)
+            if comes and x >= 1.0:
+                events.append(event)
+                continue
+            level = math.sin(math.pi / 2 * (x if comes else 1.0 - x))  # equal power
+            name, most = ("gain", 1.0) if "s" in event.value or "gain" in event.value else ("velocity", 100.0)
+            least = 1.0 if name == "velocity" else 0.0
+            if level > 1e-6:
+                now = max(least, float(event.value.get(name, most)) * level)
+                events.append(event.with_value({**event.value, name: now}))
+        return events
+
+    return found
+
+
+def _thinned(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> Query[Any]:
+    def found(span: Span, seed: int) -> list[CycleEvent[Any]]:
+        return [
+            event
+            for event in query(span, seed)
+            if (chance(seed, _STREAM, event.reach.begin) < share(event.reach.begin)) is comes
+        ]
+
+    return found
+
+
+def _cut(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> Query[Any]:
+    return lambda span, seed: [e for e in query(span, seed) if (share(e.reach.begin) >= 1.0) is comes]
+
+
+def _changing(name: str, pattern: Any, cycles: Number, how: Any, on: str, beats: Number | None, values: Any) -> None:
+    length = exact(cycles, "a transition")
+    if not 0 < length <= 1024:
+        raise UsageError(f"a transition takes a number of cycles above 0, to 1,024, not {float(length):g}")
+    track(name, pattern, on, beats, **values)
+    tracks = stage().script.tracks
+    tracks[name] = replace(tracks[name], change=lambda old, new, at: _mixed(old, new, how, at, length))
+
+
+def xfade(
+    name: str, pattern: ControlPattern | str, cycles: Number = 1, on: str = "", beats: Number | None = None,
+    **values: arguments.Argument,
+) -> None:  # fmt: skip
+    """As `track`; the pattern that played fades out and this one in, over so many cycles."""
+    _changing(name, pattern, cycles, _faded, on, beats, values)
+
+
+def clutch(
+    name: str, pattern: ControlPattern | str, cycles: Number = 2, on: str = "", beats: Number | None = None,
+    **values: arguments.Argument,
+) -> None:  # fmt: skip
+    """As `track`; over so many cycles more and more events are this pattern's, and fewer of the one that played."""
+    _changing(name, pattern, cycles, _thinned, on, beats, values)
+
+
+def jump(
+    name: str, pattern: ControlPattern | str, cycles: Number = 0, on: str = "", beats: Number | None = None,
+    **values: arguments.Argument,
+) -> None:  # fmt: skip
+    """As `track`; the pattern that played goes on for so many cycles, and this one follows."""
+    if cycles == 0:
+        track(name, pattern, on, beats, **values)
+    else:
+        _changing(name, pattern, cycles, _cut, on, beats, values)
+
+
+def changed(tracks: dict[str, LiveTrack], before: dict[str, LiveTrack], beat: Fraction) -> dict[str, LiveTrack]:
+    """The tracks of a version as they play from a beat on, where others played before it."""
+    return {name: _track(track, before.get(name), beat) for name, track in tracks.items()}
+
+
+def _track(new: LiveTrack, old: LiveTrack | None, beat: Fraction) -> LiveTrack:
+    if new.change is None:
+        return new
+    played = new.pattern._new(queries.silence) if old is None else old.base or old.pattern
+    at = beat / new.beats
+    if old is not None and old.beats == new.beats and played.query(at, at + _SAME) == new.pattern.query(at, at + _SAME):
+        return replace(new, pattern=old.pattern, base=new.pattern)
+    return replace(new, pattern=new.change(played, new.pattern, at), base=new.pattern)

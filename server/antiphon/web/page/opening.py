@@ -1,0 +1,42 @@
+"""POST /api/page/open: the secret of the address that the owner opened, for the page's key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.runtime.page_secret import take_secret
+from antiphon.web.access import TokenGuard
+from antiphon.web.operations import convert
+
+EXPIRED = "this address was used before or is over ten minutes old; `antiphon page` opens another"
+
+
+class OpenBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What the page sends."""
+
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageOpening:
+    """Exchanges secrets.
+
+    Attributes:
+        folder: Where the secret lies: the server's runtime folder.
+        guard: Takes the page's key as it takes the token, and bounds guesses.
+    """
+
+    folder: Path
+    guard: TokenGuard
+
+    def serve(self, request: HttpRequest) -> Response:
+        """The key for a secret; `Refusal` where it is not the one that was made last, or was exchanged before."""
+        body: OpenBody = convert(request.json(), OpenBody)
+        if not take_secret(self.folder, body.secret):
+            self.guard.wrong(request.peer)
+            raise Refusal(403, EXPIRED)
+        return answer({"key": self.guard.page_key})

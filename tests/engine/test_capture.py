@@ -1,0 +1,83 @@
+"""The ring that keeps every node's sound: what is cut from it is what was put, to the sample, on the bar lines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from antiphon.engine.node_capture import NodeCapture
+from antiphon.errors import RequestError
+from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.io import capture_memory
+from antiphon.io.capture_memory import CaptureMemory, CaptureShape
+
+RATE, BLOCK = 48000, 64
+
+
+class Engine:
+    """Plays noise, at a tempo that may change from block to block."""
+
+    def __init__(self, slots: int = 20_000) -> None:
+        self.memory = CaptureMemory.create(CaptureShape(RATE, BLOCK, slots))
+        self.capture, self.rng = NodeCapture(self.memory), np.random.default_rng(1)
+        self.beat, self.block = 0.0, 0
+        self.lines: list[float] = []
+        self.out = np.zeros((0, 2), np.float32)
+
+    def play(self, blocks: int, bpm: float = 6000.0) -> None:
+        for _ in range(blocks):
+            x, out = (self.rng.standard_normal((2, BLOCK)).astype(np.float32) for _ in range(2))
+            self.capture.put(self.block, self.beat, x[:1], out, None)
+            step = bpm / 60 / RATE * BLOCK
+            line = np.ceil(self.beat / 4) * 4
+            if step and line < self.beat + step:
+                self.lines.append(self.block * BLOCK + (line - self.beat) / step * BLOCK)
+            self.beat, self.block = self.beat + step, self.block + 1
+            self.out = np.concatenate([self.out, out.T])
+
+
+@pytest.mark.parametrize("bars", [1, 3])
+def test_the_last_whole_bars_are_cut_to_the_sample(bars: int) -> None:
+    engine = Engine()
+    engine.play(150, 6000.0)
+    engine.play(77, 4321.0)
+    first, last = (round(engine.lines[place]) for place in (-1 - bars, -1))
+    found = engine.memory.cut(OUT_NUMBER, bars, 4)
+    assert found.shape == (last - first, 2)
+    np.testing.assert_array_equal(found, engine.out[first:last])
+    assert engine.memory.cut(IN_NUMBER, bars, 4).shape == (last - first, 1)
+
+
+def test_a_stop_belongs_to_the_bar_and_a_jump_is_refused() -> None:
+    engine = Engine()
+    engine.play(100)
+    engine.play(10, 0.0)
+    engine.play(100)
+    first, last = round(engine.lines[-4]), round(engine.lines[-1])
+    np.testing.assert_array_equal(engine.memory.cut(OUT_NUMBER, 3, 4), engine.out[first:last])
+    engine.beat += 400.0
+    engine.play(60)
+    with pytest.raises(RequestError, match="the beat jumped"):
+        engine.memory.cut(OUT_NUMBER, 2, 4)
+    engine.memory.cut(OUT_NUMBER, 1, 4)
+
+
+def test_a_ring_that_is_full_keeps_the_last_bars_and_refuses_those_before() -> None:
+    engine = Engine(slots=200)  # three channels: 66 blocks, which have two whole bars and a half
+    engine.play(1000)
+    first, last = round(engine.lines[-2]), round(engine.lines[-1])
+    np.testing.assert_array_equal(engine.memory.cut(OUT_NUMBER, 1, 4), engine.out[first:last])
+    with pytest.raises(RequestError, match=r"of 5 bars \d are kept"):
+        engine.memory.cut(OUT_NUMBER, 5, 4)
+    with pytest.raises(RequestError, match="made no sound"):
+        engine.memory.cut(7, 1, 4)
+
+
+def test_nothing_is_kept_yet_and_nothing_where_memory_is_short() -> None:
+    with pytest.raises(RequestError, match="of 1 bars 0 are kept"):
+        Engine().memory.cut(OUT_NUMBER, 1, 4)
+    assert CaptureShape.of(RATE, BLOCK, 200 << 20) is None
+    large = CaptureShape.of(RATE, BLOCK, 64 << 30)
+    assert large is not None
+    assert large.slots * (4 * BLOCK + 32) <= capture_memory.MOST_BYTES
+    assert capture_memory.free_memory() > 0

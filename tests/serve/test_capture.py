@@ -1,0 +1,112 @@
+"""The last bars of a node, written from what is always kept, and played at once."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from tests.serve.test_session import RATE, noise
+from tests.waiting import until
+from typer.testing import CliRunner
+
+from antiphon.cli.commands import application
+from antiphon_bench.rig import ServerProcess
+
+PATCH = """
+format = 1
+tempo = 240
+
+[nodes.half]
+type = "gain"
+gain = 0.5
+
+[nodes.drums]
+type = "sampler"
+
+[wires]
+"in" = "half"
+"half" = "out"
+"drums" = "out"
+"""
+
+
+def ask(server: ServerProcess, *args: object) -> Path:
+    address, answer = server.ask("/capture", *args)
+    assert address == "/capture.reply", answer
+    return Path(answer[0])
+
+
+def read(path: Path) -> np.ndarray:
+    sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    assert rate == RATE
+    return np.asarray(sound)
+
+
+def sounded(part: np.ndarray, whole: np.ndarray) -> None:
+    """Checks that a capture is a part of the recording, in which a block that came too late for the device is silent."""
+    block = 256
+    heard = np.flatnonzero(np.all(whole != 0.0, axis=1))
+    # where noise is equal in two frames one after the other, the rest is too, or it is elsewhere
+    for begin in range(0, len(part) - block, block):
+        near = heard[np.all(np.abs(whole[heard] - part[begin]) < 1e-6, axis=1)]
+        for at in near[(near >= begin) & (near < len(whole) - block)]:
+            if np.allclose(whole[at : at + 64], part[begin : begin + 64], atol=1e-6):
+                there = whole[at - begin : at - begin + len(part)]
+                played = np.any(there != 0.0, axis=1)
+                assert np.mean(played) > 0.05
+                np.testing.assert_allclose(part[: len(there)][played], there[played], atol=2e-7)
+                return
+    raise AssertionError("no block of it was recorded")
+
+
+def test_the_last_bars_are_what_sounded_and_play_at_once(tmp_path: Path) -> None:
+    (tmp_path / "page.toml").write_text(PATCH)
+    source, record = noise(tmp_path / "in.wav"), tmp_path / "all.wav"
+    options = ("--audio", "headless", "--patch", str(tmp_path / "page.toml"), "--input", str(source))
+    with ServerProcess(*options, "--record", str(record), home=tmp_path) as server:
+        begun = server.ask("/beat")[1][0]  # before, the patch's tempo did not count
+        until(lambda: server.ask("/beat")[1][0] > begun + 13, 30.0, "three bars have sounded")
+        words = ["osc", "--osc-port", str(server.osc), "/capture", "2"]
+        made = CliRunner().invoke(application(words), words)
+        assert made.exit_code == 0, made.output
+        two = read(Path(made.stdout.split()[-1].strip('"')))
+        node = ask(server, 1, "half", "riff")
+        assert node == tmp_path / "data" / "library" / "captures" / "riff.wav"
+        for args, why in (
+            ((1, "half", "riff"), "there is a 'riff.wav' already"),
+            ((200,), "bars"),
+            ((0,), "bars"),
+            ((1, "hlf"), "did you mean half"),
+            ((1, "half", "../../x"), "name"),
+        ):
+            address, answer = server.ask("/capture", *args)
+            assert address == "/fail", answer
+            assert why in answer[1]
+        # at once as a sound of a sampler
+        server.send("/node/drums/library", "captures")
+        until(lambda: server.ask("/node/drums/loaded")[1] == [2], 20.0, "the sampler has it")
+        token = next(tmp_path.rglob("token")).read_text().strip()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{server.http}/api/capture",
+            json.dumps({"bars": 1, "node": "in", "name": "web"}).encode(),
+            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert Path(json.load(answer)["path"]) == node.with_name("web.wav")
+    whole = read(record)
+    bar = RATE  # of four beats at 240 a minute
+    assert len(two) == 2 * bar
+    assert len(read(node)) == len(read(node.with_name("web.wav"))) == bar
+    assert np.abs(two).max() > 0.1
+    for part in (two, read(node)):
+        sounded(part, whole)
+
+
+def test_captures_of_a_server_that_has_just_begun_are_refused(tmp_path: Path) -> None:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
+        address, answer = server.ask("/capture", 16)
+        assert address == "/fail"
+        assert "16 bars" in answer[1]
