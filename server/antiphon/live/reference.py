@@ -15,7 +15,7 @@ EXAMPLES = {
     **{name: f's("hh*8", pan={name})' for name in _PAN},
     "n": 'n("0 2", s="hh")', "node": 'node("echo").feedback = 0.4', "note": 'note("c4 e4 g4")',
     "on_level": '@on_level("in", above=-30)', "s": 's("bd sd:1")', "scale": 'note(scale("a3 minor", "0 2 4"))',
-    "track": 'track("beat", s("bd*4"))',
+    "sing": 'sing("row your boat", "c4 d4 e4")', "track": 'track("beat", s("bd*4"))',
 }  # fmt: skip
 """Examples of the words that are not in the table of words."""
 

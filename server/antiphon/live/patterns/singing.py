@@ -28,7 +28,7 @@ class SungPattern(ControlPattern):
         super().__init__(events)
         self.lyrics = lyrics
 
-    def _new(self, events: Query[Values]) -> SungPattern:  # type: ignore[override]
+    def _new(self, events: Query[Values]) -> SungPattern:
         return SungPattern(events, self.lyrics)
 
 
