@@ -12,7 +12,7 @@ from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param,
 from antiphon.api.commands import VALUES_BEGIN, value_place
 from antiphon.api.synths import NoteShapes, pressure_gain
 from antiphon.api.workers import ProcessorPart, current_pool
-from antiphon_sing.kernels import TICK, Row, Shape
+from antiphon_sing.kernels import TICK, Shape, VoiceRow
 from antiphon_sing.song import Song
 from antiphon_sing.texts import Key, texts
 from antiphon_sing.voices import VOICES, Begun, SingingVoices
@@ -215,15 +215,15 @@ class Sing(Processor):
                 self._bends[channel] = event.value * float(io.at("bend", event.offset))
                 for n, note in enumerate(self._voices.notes):
                     if note is not None and note[0] == channel:
-                        self._voices.real[n, Row.BEND] = self._bends[channel]
+                        self._voices.real[n, VoiceRow.BEND] = self._bends[channel]
             case "pitch" | "pressure":
                 voice = self._down.get(key, -1)
                 if voice < 0:
                     self._shapes.put(event.kind, event.number, channel, event.value)
                 elif event.kind == "pitch":
-                    self._voices.real[voice, Row.BEND] = self._bends[channel] + event.value
+                    self._voices.real[voice, VoiceRow.BEND] = self._bends[channel] + event.value
                 else:
-                    self._voices.real[voice, Row.PRESSURE] = pressure_gain(event.value)
+                    self._voices.real[voice, VoiceRow.PRESSURE] = pressure_gain(event.value)
             case "control":
                 if event.number == VALUES_BEGIN:
                     self._jumps[channel] = -1
@@ -262,7 +262,7 @@ class Sing(Processor):
             begun = self._begun[newest]
             if begun is not None and (self._voices.sounding(newest) or self._vowels[newest] > now):
                 self._begun[newest] = begun._replace(place=begun.place._replace(end=place.end))
-                self._voices.real[newest, Row.END] = place.end
+                self._voices.real[newest, VoiceRow.END] = place.end
                 self._voices.places[newest] = self._begun[newest].place  # type: ignore[union-attr]
                 self._slur(newest, key, now + lead)
                 return

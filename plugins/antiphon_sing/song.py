@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.lyrics import Syllable
+from antiphon.api.lyrics import LyricSyllable
 from antiphon_sing.spoken import REFERENCE, Phone, Spoken
 
 TAPS = 0.016
@@ -98,7 +98,7 @@ def responses(envelope: NDArray[np.float32], rate: int, to: int) -> NDArray[np.f
     return found
 
 
-def places(spoken: Spoken, syllables: Sequence[Syllable], first: int, line: int) -> list[Place]:
+def places(spoken: Spoken, syllables: Sequence[LyricSyllable], first: int, line: int) -> list[Place]:
     """Finds the syllables of a line among its phones.
 
     Args:
@@ -108,7 +108,7 @@ def places(spoken: Spoken, syllables: Sequence[Syllable], first: int, line: int)
         line: Its number.
     """
     found: list[Place] = []
-    words: dict[int, list[Syllable]] = {}
+    words: dict[int, list[LyricSyllable]] = {}
     for syllable in syllables:
         words.setdefault(syllable.word, []).append(syllable)
     for number, (word, parts) in enumerate(words.items()):
@@ -120,7 +120,7 @@ def places(spoken: Spoken, syllables: Sequence[Syllable], first: int, line: int)
 
 
 def _word(
-    phones: list[Phone], parts: list[Syllable], envelope: NDArray[np.float32]
+    phones: list[Phone], parts: list[LyricSyllable], envelope: NDArray[np.float32]
 ) -> list[tuple[float, float, float, float, float, bool]]:
     """(onset, vowel, low, high, end, held) of each syllable of a word."""
     loud = np.sqrt((envelope**2).sum(axis=1))
@@ -203,7 +203,7 @@ def _boundary(phones: list[Phone], one: int, two: int) -> int:
     return two - 2 if pair in _PAIRS else two - 1
 
 
-def song(text: str, lines: Sequence[tuple[Spoken, Sequence[Syllable]]], rate: int) -> Song:
+def song(text: str, lines: Sequence[tuple[Spoken, Sequence[LyricSyllable]]], rate: int) -> Song:
     """Joins lines to a song.
 
     Args:

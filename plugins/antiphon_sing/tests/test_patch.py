@@ -9,7 +9,7 @@ from antiphon_sing import processor
 from antiphon_sing.tests.singing import RATE, Texts, cents
 
 SCRIPT = """
-from antiphon.live import *
+from antiphon.live import node, note, patch, sing, tempo, track
 patch("cantor")
 tempo(120)
 node("cantor").vibrato = 0

@@ -52,7 +52,7 @@ class PlayerRunner:
         commands: Sequence[Command] = (),
     ) -> None:
         self.spec = spec
-        graph, commands = settled(graph, catalog, commands)
+        graph, commands = settle(graph, catalog, commands)
         ids, actions = actions_of(graph, catalog, spec.rate, commands)
         self._names = {number: name for name, number in ids.items()}
         self.listener: Callable[[Plan, Samples, Samples, int], None] | None = None
@@ -120,7 +120,7 @@ class PlayerRunner:
         close_hosts(self._hosts.values(), {})
 
 
-def settled(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple[Graph, list[Command]]:
+def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple[Graph, list[Command]]:
     """Puts into the graph what commands set at its beginning and only a new plan could change: texts, `restart`.
 
     Args:
