@@ -16,6 +16,7 @@ from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, sc
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
+from antiphon.live.patterns.singing import sing
 from antiphon.live.patterns.words import table as _table
 from antiphon.live.patterns.words.making import SIGNALS as _SIGNALS
 from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
@@ -49,7 +50,7 @@ __all__ = [
     "chord", "clutch", "cosine", "cue", "fastcat", "hush", "irand",
     "isaw", "jump", "loop", "maybe", "memory", "meter", "mini", "mute", "n", "node", "note", "on_level",
     "on_note", "once", "osc", "patch", "perlin", "pick", "play", "polymeter", "pure", "rand",
-    "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "solo", "square", "stack",
+    "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "sing", "solo", "square", "stack",
     "stop", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
 ]  # fmt: skip
 _MORE = _table.export_words({name: globals()[name] for name in __all__}) | _SIGNALS

@@ -19,6 +19,7 @@ EXAMPLES = {
     "on_level": '@on_level("in", above=-30)',
     "s": 's("bd sd:1")',
     "scale": 'note(scale("a3 minor", "0 2 4"))',
+    "sing": 'sing("row your boat", "c4 d4 e4")',
     "track": 'track("beat", s("bd*4"))',
 }
 """Examples of the words that are not in the table of words."""
