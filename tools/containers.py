@@ -71,8 +71,18 @@ def lock() -> None:
         wheel = own_wheel(Path(folder))
         for image, extra in IMAGES.items():
             report = Path(folder) / f"{image}.json"
-            run([*pip("install"), "--dry-run", "--ignore-installed", "--target", folder, "--report", str(report),
-                 f"{wheel}{extra}"])  # fmt: skip
+            run(
+                [
+                    *pip("install"),
+                    "--dry-run",
+                    "--ignore-installed",
+                    "--target",
+                    folder,
+                    "--report",
+                    str(report),
+                    f"{wheel}{extra}",
+                ]
+            )
             lines = []
             for item in json.loads(report.read_text())["install"]:
                 name = item["metadata"]["name"].lower().replace("_", "-").replace(".", "-")
@@ -104,9 +114,20 @@ def build() -> None:
     base = os.environ.get("BASE") or local_base()
     for image in IMAGES:
         buildah(
-            "bud", "--layers", "--format", "docker", "--build-arg", f"BASE={base}", "--target", image,
-            "--tag", f"antiphon-{image}", "--file", str(DEPLOY / "Containerfile"), str(ROOT),
-        )  # fmt: skip
+            "bud",
+            "--layers",
+            "--format",
+            "docker",
+            "--build-arg",
+            f"BASE={base}",
+            "--target",
+            image,
+            "--tag",
+            f"antiphon-{image}",
+            "--file",
+            str(DEPLOY / "Containerfile"),
+            str(ROOT),
+        )
     for image in IMAGES:
         size(image)
 
@@ -163,10 +184,23 @@ def try_api() -> None:
         try:
             root = buildah("mount", name, capture=True).strip()
             process = subprocess.Popen(
-                ["sh", str(ROOT / "tools" / "run_image.sh"), root, str(home), str(data), "antiphon", "serve",
-                 "--audio", "headless", "--osc-port", osc, "--http-port", port],
+                [
+                    "sh",
+                    str(ROOT / "tools" / "run_image.sh"),
+                    root,
+                    str(home),
+                    str(data),
+                    "antiphon",
+                    "serve",
+                    "--audio",
+                    "headless",
+                    "--osc-port",
+                    osc,
+                    "--http-port",
+                    port,
+                ],
                 env={**os.environ, "TOKEN_PATH": f"/tmp/data/{secret.name}"},
-            )  # fmt: skip
+            )
             check = [sys.executable, "-m", "antiphon", "deploy", "check", f"http://127.0.0.1:{port}", "--timeout", "60"]
             for _ in range(TRIES):
                 time.sleep(1.0)
@@ -217,10 +251,23 @@ def pip(command: str) -> list[str]:
     """A command of pip for wheels of the image's Python, whatever this one is."""
     platforms = [f"--platform=manylinux_2_{minor}_x86_64" for minor in GLIBC]
     return [
-        sys.executable, "-m", "pip", command, "--quiet", "--disable-pip-version-check", "--only-binary", ":all:",
-        "--python-version", PYTHON, "--implementation", "cp", *platforms, "--platform=manylinux2014_x86_64",
-        "--platform=manylinux2010_x86_64", "--platform=manylinux1_x86_64",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        command,
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary",
+        ":all:",
+        "--python-version",
+        PYTHON,
+        "--implementation",
+        "cp",
+        *platforms,
+        "--platform=manylinux2014_x86_64",
+        "--platform=manylinux2010_x86_64",
+        "--platform=manylinux1_x86_64",
+    ]
 
 
 def environment() -> dict[str, str]:

@@ -1,11 +1,11 @@
-"""Writes docs/live-words.md, the reference of the words of live scripts, from their table: `python tools/live_words.py`."""
+"""Writes docs/live-words.md, the reference of the words of live scripts: `python tools/live_words.py`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from antiphon.live.foreign_words import NOT_HERE
+from antiphon.live.patterns.words.table import NOT_HERE
 from antiphon.live.reference import entries
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "live-words.md"
@@ -18,20 +18,33 @@ that Python has taken end in an underscore (`while_`, `as_`). How they are used:
 
 """
 CHAPTERS = {
-    "script": "Scripts", "making": "Patterns of several", "patterns": "Changes", "time": "Time", "rhythm": "Rhythm",
-    "layers": "Layers and cycles", "chance": "Chance", "picking": "Picking", "values": "Values and arithmetic",
-    "harmony": "Notes, chords and scales", "samples": "Parts of sounds", "notes": "Values of a note",
-    "signals": "Signals", "methods": "Others",
-}  # fmt: skip
+    "script": "Scripts",
+    "making": "Patterns of several",
+    "patterns": "Changes",
+    "time": "Time",
+    "rhythm": "Rhythm",
+    "layers": "Layers and cycles",
+    "chance": "Chance",
+    "picking": "Picking",
+    "values": "Values and arithmetic",
+    "harmony": "Notes, chords and scales",
+    "samples": "Parts of sounds",
+    "notes": "Values of a note",
+    "signals": "Signals",
+    "methods": "Others",
+}
 
 
 def page() -> str:
     """The text of the page."""
-    text = HEAD
-    for group, title in CHAPTERS.items():
-        rows = [entry for entry in entries() if entry.group == group]
-        if not rows:
-            continue
+    found = entries()
+    chapters = {group: title for group, title in CHAPTERS.items() if any(entry.group == group for entry in found)}
+    links = [
+        f"[{title}](#{title.lower().replace(',', '').replace(' ', '-')})" for title in (*chapters.values(), "Not here")
+    ]
+    text = f"{HEAD}On this page: {' · '.join(links)}\n\n"
+    for group, title in chapters.items():
+        rows = [entry for entry in found if entry.group == group]
         text += f"## {title}\n\n| word | what it does | try |\n|---|---|---|\n"
         for entry in rows:
             names = " ".join(f"`{name}`" for name in entry.names)

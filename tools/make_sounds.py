@@ -207,16 +207,24 @@ def key(note: float) -> float:
 
 
 KIT: dict[str, Callable[[], F64]] = {
-    "bd/0": lambda: bass_drum(1, 47.0, 0.30), "bd/1": lambda: bass_drum(2, 58.0, 0.16),
-    "sd/0": lambda: snare(10, 186.0, 0.15), "sd/1": lambda: snare(12, 222.0, 0.09),
-    "hh/0": lambda: hat(20, 0.045, 0.16), "hh/1": lambda: hat(21, 0.028, 0.11),
-    "oh/0": lambda: hat(22, 0.33, 0.62), "cp/0": lambda: clap(30),
-    "lt/0": lambda: tom(40, 84.0), "mt/0": lambda: tom(41, 118.0), "ht/0": lambda: tom(42, 165.0),
-    "rs/0": lambda: rim(50), "cb/0": lambda: cowbell(60),
-    "bass/a1": lambda: bass(key(33), 0.9), "pluck/a3": lambda: pluck(key(57), 1.4),
+    "bd/0": lambda: bass_drum(1, 47.0, 0.30),
+    "bd/1": lambda: bass_drum(2, 58.0, 0.16),
+    "sd/0": lambda: snare(10, 186.0, 0.15),
+    "sd/1": lambda: snare(12, 222.0, 0.09),
+    "hh/0": lambda: hat(20, 0.045, 0.16),
+    "hh/1": lambda: hat(21, 0.028, 0.11),
+    "oh/0": lambda: hat(22, 0.33, 0.62),
+    "cp/0": lambda: clap(30),
+    "lt/0": lambda: tom(40, 84.0),
+    "mt/0": lambda: tom(41, 118.0),
+    "ht/0": lambda: tom(42, 165.0),
+    "rs/0": lambda: rim(50),
+    "cb/0": lambda: cowbell(60),
+    "bass/a1": lambda: bass(key(33), 0.9),
+    "pluck/a3": lambda: pluck(key(57), 1.4),
     "bell/a4": lambda: bell(key(69), 1.6),
     "stab/am": lambda: chord((key(57), key(60), key(64), key(67)), 0.55, 1500.0, 0.003, 0.35),
-}  # fmt: skip
+}
 
 
 # ---- loops: two bars at 100 bpm, A minor to F, whose tails go on at their beginning
@@ -250,8 +258,16 @@ def drums() -> F64:
 
 def bass_line() -> F64:
     made = circle(8)
-    line = ((0, 33, 0.9), (1.5, 33, 0.4), (2.5, 36, 0.45), (3, 31, 0.8), (4, 29, 0.9), (5.5, 29, 0.4), (6.5, 36, 0.45),
-            (7, 31, 0.8))  # fmt: skip
+    line = (
+        (0, 33, 0.9),
+        (1.5, 33, 0.4),
+        (2.5, 36, 0.45),
+        (3, 31, 0.8),
+        (4, 29, 0.9),
+        (5.5, 29, 0.4),
+        (6.5, 36, 0.45),
+        (7, 31, 0.8),
+    )
     for beat, note, beats in line:
         put(made, bass(key(note), beats * BEAT), beat, 1.0)
     return made

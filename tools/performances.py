@@ -236,9 +236,19 @@ def string(note: int, velocity: int, seconds: float) -> F64:
 def guitar() -> F32:
     """A riff in E, 3 s: soft notes, hard notes, a chord."""
     riff = (
-        (0.0, 40, 60), (0.25, 43, 70), (0.5, 45, 110), (0.75, 40, 50), (1.0, 47, 120), (1.25, 45, 70),
-        (1.5, 40, 100), (1.5, 47, 90), (1.5, 52, 90), (1.5, 56, 80), (2.25, 55, 60), (2.5, 52, 110),
-    )  # fmt: skip
+        (0.0, 40, 60),
+        (0.25, 43, 70),
+        (0.5, 45, 110),
+        (0.75, 40, 50),
+        (1.0, 47, 120),
+        (1.25, 45, 70),
+        (1.5, 40, 100),
+        (1.5, 47, 90),
+        (1.5, 52, 90),
+        (1.5, 56, 80),
+        (2.25, 55, 60),
+        (2.5, 52, 110),
+    )
     sound = np.zeros(3 * RATE)
     for at, note, velocity in riff:
         tone = string(note, velocity, min(1.2, 2.9 - at))
@@ -268,6 +278,7 @@ def _line(step: float, *notes: int, lasts: float = 0.9, velocity: int = 90) -> t
 
 CHORDS = (*_chord(0.0, 1.3, 57, 60, 64, 69), *_chord(1.5, 1.3, 53, 57, 60, 65))
 TUNE = _line(0.375, 72, 74, 76, 79, 77, 76, 74, 72)
+STAND = (*_chord(0.0, 2.9, 48, 52, 55, 59), *TUNE)
 BEAT = _line(0.25, 36, 42, 38, 42, 36, 36, 38, 46, 36, 42, 38, 39, velocity=100)
 
 BASS = tuple(
@@ -282,6 +293,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "answer": Performance("voice", before=3.0),
     "ballad": Performance(notes=CHORDS),
     "band": Performance(notes=ARP, node="pluck"),
+    "bandstand": Performance(notes=STAND, before=3.0),
     "bed": Performance(seconds=4.8, before=0.2),
     "cast": Performance("voice"),
     "chapel": Performance(

@@ -1,4 +1,4 @@
-"""The accompanist: takes the notes of a melody and plays a piano accompaniment on the clock."""
+"""The band: takes the notes that are played and plays an accompaniment in parts on the clock."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def antiphon_processors(register: Register) -> None:
     register(
         "accompany",
         "antiphon_accompany.processor:Accompany",
-        "Accompaniment: plays piano chords under a melody, in several styles.",
+        "Accompaniment: plays the chords of a melody, a left hand or a text as a piano or a band, in many styles.",
     )

@@ -18,8 +18,7 @@ from antiphon_accompany.chords import KEYS
 from antiphon_accompany.chordtext import Span, lines_of, musicxml, spans_of
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.processor import parts_of
-from antiphon_accompany.styles import load, shipped
+from antiphon_accompany.styles import load, parts_of, shipped
 
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64

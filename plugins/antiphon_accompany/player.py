@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ LATEST = 40.0
 """ms by which an onset is off the grid at most."""
 ROLL = 2.5
 """ms between two tones of a chord, at most, at humanise 0.5."""
+SOON = 0.3
+"""Beats before a strike of its own within which a part does not strike again for a new chord."""
 TOUCH = 0.22
 """Range of a velocity's variation at humanise 1."""
 _TONES = ("voice1", "voice2", "voice3")
@@ -214,6 +217,28 @@ class Band:
                     roll = n * ROLL * 2.0 * asked.humanise * chance.random() * per_ms if n else 0.0
                     found.append(Due(when + roll, part, what, velocity, end))
         return sorted(found)
+
+    def expressed(
+        self, beat: int, found: Sequence[Due], again: set[str], going: bool, asked: BandSettings
+    ) -> list[Due]:
+        """Strikes for a new chord on a beat on which a part has none of its own.
+
+        Args:
+            beat: The beat.
+            found: The strikes of the beat.
+            again: Parts that are struck again on the chord.
+            going: Whether there was a chord before.
+            asked: What the performer asks for.
+        """
+        made: list[Due] = []
+        for part in self.bars:
+            if part == "drums" or part in again or any(d.part == part and d.start < beat + SOON for d in found):
+                continue
+            alone = part == "bass" or (part == "piano" and "bass" not in self.bars)
+            lanes = (["root"] if alone else []) + (["voice2", "voice3"] if part != "bass" and going else [])
+            loud = 0.9 * self.listener.loudness * LOUDNESS * asked.levels.get(part, 1.0)
+            made += [Due(float(beat), part, lane, max(0.05, min(1.0, loud)), beat + 1.0) for lane in lanes]
+        return made
 
     def pitches(self, part: str, what: str) -> tuple[int, ...]:
         """The keys of a lane on the chord of the moment."""

@@ -14,19 +14,20 @@ from antiphon.api import (
     IO,
     Event,
     FileUse,
-    Param,
-    PluginError,
     Port,
     Processor,
     StreamSpec,
 )
 from antiphon_accompany.chords import KEYS, Chord, recognise, triad_chord
-from antiphon_accompany.chordtext import Span, spans_of
-from antiphon_accompany.form import CALLS, CLOSE, VARIATIONS, Form
+from antiphon_accompany.chordtext import Span
+from antiphon_accompany.form import CALLS, CLOSE, Form
+from antiphon_accompany.given import GivenChords, cadence, coloured
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
-from antiphon_accompany.player import Band, BandSettings, Due
-from antiphon_accompany.styles import LEFT, PARTS, STYLES, load
+from antiphon_accompany.parameters import NEXT, PARAMS
+from antiphon_accompany.player import SOON, Band, BandSettings, Due
+from antiphon_accompany.sounding import Sounding
+from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped
 from antiphon_accompany.tables import installed_tables
 
 _EARLY = 1e-6
@@ -36,20 +37,11 @@ _JUMP = 0.25
 _NEVER = 1 << 60
 BEND_REACH = 2
 """Semitones of a full pitch bend, as in MIDI."""
-MOST = 64
-"""Most sounding notes; the oldest is ended to make room."""
-FOLLOWED = ("melody", "chords", "both", "text", "listen")
 CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
 """The MIDI channel of each part."""
 PART_OF = {channel: part for part, channel in CHANNELS.items()}
-NEXT = 4
-"""Chords published ahead."""
 _TURN = "turn"
 """Lane of a change of chord between two beats, among the strikes to come."""
-_SOON = 0.3
-"""Beats before a strike of its own within which a part does not strike again for a new chord."""
-_Key = tuple[int, int]
-"""Channel and number of a note."""
 
 
 class Accompany(Processor):
@@ -58,92 +50,24 @@ class Accompany(Processor):
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT, *(Port(part, "events", midi=CHANNELS[part]) for part in PARTS))
     on_files = FileUse("antiphon_accompany.jobs:run", beside=("report", "chords-out"))
-    params = (
-        Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
-        Param("own", "file", "", doc="A style file (TOML) of your own, played in place of `style`."),
-        Param("parts", "text", "piano", doc=f"Parts that play, with commas between: {', '.join(PARTS)}."),
-        Param(
-            "follow",
-            "choice",
-            "melody",
-            choices=FOLLOWED,
-            doc="Where its chords are from: estimated from the "
-            "melody, the keys below `split`, these before the melody, `chords`, or all notes, as of a `listen`.",
-        ),
-        Param(
-            "chords", "text", "", doc="Bars of chords for follow=text, between vertical lines; a loop from beat 0 on."
-        ),
-        Param("split", "int", 60, 0, 127, doc="Keys below it are the left hand, for follow=chords and both."),
-        Param("density", default=0.5, low=0.0, high=1.0, doc="Note density: 1 plays all of a pattern."),
-        Param("intensity", default=0.5, low=0.0, high=1.0, doc="From the pattern's low intensity to its high one."),
-        Param("complexity", default=0.5, low=0.0, high=1.0, doc="Variation between bars, and sevenths of its own."),
-        Param(
-            "variation",
-            "choice",
-            "auto",
-            choices=VARIATIONS,
-            doc="The section; auto alternates every 8 bars, a fill before each.",
-        ),
-        Param("fill", "trigger", doc="Plays a fill from the next beat to the end of the bar."),
-        Param("break", "trigger", doc="Strikes once at the next bar and rests for the bar."),
-        Param("ending", "trigger", doc="Ends with a cadence of two bars, from the next bar on."),
-        Param("register", "int", 0, -24, 24, unit="semitones", doc="Transposes all parts but the drums."),
-        Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
-        Param("meter", "int", 4, 2, 7, unit="beats", doc="Beats of a bar; bars begin at whole multiples of it."),
-        Param("humanise", default=0.5, low=0.0, high=1.0, doc="Variation of velocity and timing; 0 is on the grid."),
-        Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a note, before the ending."),
-        Param("lookahead", "int", 8, 0, 16, unit="bars", doc="In files: melody used ahead of the beat."),
-        Param("seed", "int", 1, 0, 65535, doc="Random seed."),
-        *(
-            p
-            for part in PARTS
-            for p in (
-                Param(f"{part}_level", default=1.0, low=0.0, high=2.0, doc=f"Factor of the velocities of the {part}."),
-                Param(f"{part}_mute", "switch", False, doc=f"Silences the {part}."),
-                Param(f"{part}_solo", "switch", False, doc=f"Silences all parts but the {part}, and others in solo."),
-            )
-        ),
-        Param(
-            "chord",
-            "int",
-            0,
-            -1,
-            23,
-            unit="chord",
-            readonly=True,
-            doc="Its chord: C to B major 0 to 11, minor 12 to 23.",
-        ),
-        Param("tonic", "int", 0, 0, 23, unit="chord", readonly=True, doc="The estimated key, in the same numbers."),
-        *(
-            Param(
-                f"next{n}",
-                "int",
-                -1,
-                -1,
-                23,
-                unit="chord",
-                readonly=True,
-                doc=f"Chord {n} after its chord; -1: none is known.",
-            )
-            for n in range(1, NEXT + 1)
-        ),
-    )
+    params = PARAMS
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
         self._tables = installed_tables()
+        for name in NAMES:
+            # none is read on the block path
+            shipped(name)
         self._band = Band()
         self._asked = BandSettings(parts=parts_of(str(self.settings["parts"])))
         own = str(self.settings["own"])
         self._asked.own = load(Path(own)) if own else None
         text = str(self.settings["chords"])
-        # a bar of the text is one of the node's; its length follows `meter`
-        self._text = spans_of(text, 1.0) if text.strip() else []
-        self._spans: Sequence[Span] = ()
+        self._chords = GivenChords(text)
         self._melody = Melody()
         self._known: Melody | None = None
         self._ends = self._opening = 0
-        self._sounding: dict[_Key, Due] = {}
+        self._sounding = Sounding()
         self._tracker: HarmonyTracker | None = None
         self._held: tuple[int, str] = (0, "")
         self._form = Form()
@@ -171,7 +95,7 @@ class Accompany(Processor):
             opening: Up to this beat the whole melody before it is known, unless `lookahead` is 0.
             spans: Chords that are given, by beats of the clock; with them `follow` is of no effect.
         """
-        self._known, self._ends, self._opening, self._spans = melody, ends, opening, spans
+        self._known, self._ends, self._opening, self._chords.spans = melody, ends, opening, spans
 
     def reset(self) -> None:
         # what sounds is ended with the next block, which has a way out for it
@@ -187,16 +111,14 @@ class Accompany(Processor):
         per_frame = time.tempo / 60.0 / self._rate
         moved = self._expected is not None and abs(time.beat - self._expected) > _JUMP
         if self._all_off or moved or not time.playing:
-            self._end_all(io, 0)
+            self._sounding.end_all(io, 0)
             self._all_off = False
         if not time.playing:
             self._while_stopped(events)
             return
         if moved:
             self._clear()
-        for call in CALLS:
-            if io.fired(call):
-                self._form.called.add(call)
+        calls = [(frame, call) for call in CALLS for frame in io.fired(call)]
         self._expected = time.beat + per_frame * io.frames
         if self._next is None:
             self._next = math.ceil(time.beat - _EARLY * per_frame)
@@ -205,15 +127,18 @@ class Accompany(Processor):
         # order at one frame: ends of notes, the beat's chord, the player's note, beginnings of notes
         while True:
             next_offset = events[at].offset if at < len(events) else _NEVER
-            ends = min((note.end for note in self._sounding.values()), default=math.inf)
+            ends = self._sounding.first_end
             starts = self._due[0].start if self._due else math.inf
             when = [self._frame(t, time.beat, per_frame) for t in (ends, self._next, starts)]
             first = min(*when, next_offset)
             if first >= io.frames:
+                self._form.called.update(call for _, call in calls)
                 return
             if when[0] == first:
-                self._end_due(io, first, ends)
+                self._sounding.end_due(io, first, ends)
             elif when[1] == first:
+                self._form.called.update(call for frame, call in calls if frame <= first)
+                calls = [item for item in calls if item[0] > first]
                 self._decide(io, first, time.tempo)
             elif next_offset == first:
                 self._on_event(io, events[at], time.beat + per_frame * next_offset)
@@ -241,7 +166,7 @@ class Accompany(Processor):
             silent = io.at(f"{part}_mute", frame) or (solo and not io.at(f"{part}_solo", frame))
             asked.levels[part] = 0.0 if silent else float(io.at(f"{part}_level", frame))
         for key in [key for key in self._sounding if not asked.levels[PART_OF[key[0]]]]:
-            self._end(io, key, frame)
+            self._sounding.end(io, key, frame)
         held = int(io.at("meter", frame)), str(io.at("key", frame))
         if self._tracker is None or held != self._held:
             self._held = held
@@ -277,30 +202,29 @@ class Accompany(Processor):
             band.chord = None
             io.report("chord", -1)
             self._publish(io, [])
-            self._end_all(io, frame)
+            self._sounding.end_all(io, frame)
             self._due.clear()
             return
         last = None if self._known is None else (self._ends - 1) // meter
         section, number = self._form.section(bar, place, str(io.at("variation", frame)), last)
         chord, ahead = self._chord(follow, beat, meter, estimate, tracker)
-        if section == "ending" and last is None and self._text_at(beat, meter, follow) is None:
-            chord = self._cadence(number, tracker.key)
-            ahead = [self._cadence(1, tracker.key)] if number == 0 else []
+        if section == "ending" and last is None and self._chords.at(beat, meter, follow) is None:
+            chord = cadence(number, tracker.key)
+            ahead = [cadence(1, tracker.key)] if number == 0 else []
         io.report("tonic", tracker.key)
         self._publish(io, ahead)
-        if chord is None and band.chord is None and follow in ("chords", "listen") and not self._spans:
+        if chord is None and band.chord is None and follow in ("chords", "listen") and not self._chords.spans:
             io.report("chord", -1)
             return
         before = band.chord
         again = self._turn(io, frame, beat, chord)
         found = band.beat(beat, meter, tempo, section, number, self._asked)
-        if chord is not None and chord != before:
-            found += self._expressed(beat, found, again, before is not None, section)
+        if chord is not None and chord != before and section != "break":
+            found += band.expressed(beat, found, again, before is not None, self._asked)
         for due in found:
             if self._asked.levels[due.part]:
                 insort(self._due, due)
-        spans = self._spans or (self._loop(beat, meter) if follow == "text" else ())
-        for span in spans:
+        for span in self._chords.around(beat, meter, follow):
             if beat < span.start < beat + 1:
                 insort(self._due, Due(span.start, "", _TURN, 0.0, span.end))
 
@@ -322,45 +246,15 @@ class Accompany(Processor):
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
     ) -> tuple[Chord | None, list[Chord]]:
         """The chord of a beat, and those that come."""
-        if (text := self._text_at(beat, meter, follow)) is not None:
+        if (text := self._chords.at(beat, meter, follow)) is not None:
             return text
         recent = bool(self._zone) or beat - self._given_at <= meter
         if follow in ("chords", "listen") or (follow == "both" and self._given is not None and recent):
             return self._given, []
-        coloured = self._asked.complexity >= self._band.style.colour
+        sevenths = self._asked.complexity >= self._band.style.colour
         chords = [estimate, *tracker.forecast(beat, 2 * meter)] if beat % 2 == 0 else [estimate]
-        made = [_coloured(c, tracker.key) if coloured else triad_chord(c) for c in chords]
+        made = [coloured(c, tracker.key) if sevenths else triad_chord(c) for c in chords]
         return made[0], [b for a, b in pairwise(made) if a != b]
-
-    def _text_at(self, beat: float, meter: int, follow: str) -> tuple[Chord | None, list[Chord]] | None:
-        """The given chord at a beat and the next ones; None where none are given."""
-        spans = self._spans or (self._loop(beat, meter) if follow == "text" else ())
-        if not spans:
-            return None
-        now = next((s.chord for s in spans if s.start <= beat + 1e-6 < s.end), None)
-        ahead: list[Chord] = []
-        for span in spans:
-            if span.start > beat + 1e-6 and span.chord and span.chord != (ahead[-1] if ahead else now):
-                ahead.append(span.chord)
-                if len(ahead) == NEXT:
-                    break
-        return now, ahead
-
-    def _loop(self, beat: float, meter: int) -> list[Span]:
-        """The text's chords from the round in which a beat is on, for two rounds."""
-        if not self._text:
-            return []
-        length = math.ceil(self._text[-1].end - 1e-6)
-        first = math.floor(beat / meter / length) * length
-        return [
-            Span((s.start + shift) * meter, (s.end + shift) * meter, s.chord)
-            for shift in (first, first + length)
-            for s in self._text
-        ]
-
-    def _cadence(self, number: int, key: int) -> Chord:
-        """Chords of an ending: the dominant, then the tonic."""
-        return triad_chord(key) if number % CLOSE else Chord((key + 7) % 12, "7", (key + 7) % 12)
 
     def _publish(self, io: IO, ahead: Sequence[Chord]) -> None:
         for n in range(NEXT):
@@ -388,7 +282,7 @@ class Accompany(Processor):
             self._over = last < self._silent_since
         if self._over:
             return False
-        if follow == "text" and self._text:
+        if follow == "text" and self._chords.text:
             return True
         # what is held for longer was most likely never ended
         if beat - last > patience and form.begun is not None and bar < form.closes:
@@ -411,7 +305,7 @@ class Accompany(Processor):
         if chord is None:
             band.chord = None
             for key in [key for key in self._sounding if PART_OF[key[0]] != "drums"]:
-                self._end(io, key, frame)
+                self._sounding.end(io, key, frame)
         else:
             band.set_chord(chord, self._asked.register)
             io.report("chord", chord.triad)
@@ -422,9 +316,9 @@ class Accompany(Processor):
                     key[1] in band.pitches(part, note.what) if note.what in LEFT else key[1] % 12 in allowed
                 ):
                     continue
-                self._end(io, key, frame)
-                near = any(due.part == part and due.start < beat + _SOON for due in self._due)
-                if note.end - beat > _SOON and not near:
+                self._sounding.end(io, key, frame)
+                near = any(due.part == part and due.start < beat + SOON for due in self._due)
+                if note.end - beat > SOON and not near:
                     again.add(part)
                     insort(self._due, Due(beat, part, note.what, note.velocity, note.end))
         self._note(beat, chord)
@@ -434,21 +328,6 @@ class Accompany(Processor):
         """Keeps the chords that a file has had."""
         if self._known is not None:
             self.played.append((beat, chord))
-
-    def _expressed(self, beat: int, found: Sequence[Due], again: set[str], going: bool, section: str) -> list[Due]:
-        """Strikes for a new chord on a beat on which a part has none of its own."""
-        band, made = self._band, []
-        if section == "break":
-            return []
-        for part in band.bars:
-            if part == "drums" or part in again or any(d.part == part and d.start < beat + _SOON for d in found):
-                continue
-            lanes = ["voice2", "voice3"] if part != "bass" and going else []
-            alone = part == "bass" or (part == "piano" and "bass" not in band.bars)
-            for what in (["root"] if alone else []) + lanes:
-                loud = 0.9 * band.listener.loudness * 0.72 * self._asked.levels.get(part, 1.0)
-                made.append(Due(float(beat), part, what, max(0.05, min(1.0, loud)), beat + 1.0))
-        return made
 
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
         number = self._bent_number(event)
@@ -496,7 +375,7 @@ class Accompany(Processor):
         """Ends what clashes with a note of the melody."""
         for key in [k for k, n in self._sounding.items() if n.part != "drums"]:
             if key[1] == number or self._band.clashes(key[1]):
-                self._end(io, key, frame)
+                self._sounding.end(io, key, frame)
 
     def _bent_number(self, event: Event) -> int:
         """The number of an event's note, bent as it is now, 0 to 127."""
@@ -512,32 +391,14 @@ class Accompany(Processor):
     def _strike(self, io: IO, frame: int, due: Due) -> None:
         band = self._band
         if due.what == _TURN:
-            text = self._text_at(due.start, self._held[0], "text")
+            text = self._chords.at(due.start, self._held[0], "text")
             if text is not None:
                 self._turn(io, frame, due.start, text[0])
             return
-        channel = CHANNELS[due.part]
-        for pitch in band.pitches(due.part, due.what):
-            if due.part != "drums" and (band.clashes(pitch) or band.taken(pitch)):
-                continue
-            if (channel, pitch) in self._sounding:
-                self._end(io, (channel, pitch), frame)
-            elif len(self._sounding) >= MOST:
-                self._end(io, next(iter(self._sounding)), frame)
-            io.emit(Event("on", frame, pitch, due.velocity, channel))
-            self._sounding[channel, pitch] = due
-
-    def _end(self, io: IO, key: _Key, frame: int) -> None:
-        del self._sounding[key]
-        io.emit(Event("off", frame, key[1], channel=key[0]))
-
-    def _end_due(self, io: IO, frame: int, beat: float) -> None:
-        for key in [k for k, note in self._sounding.items() if note.end <= beat]:
-            self._end(io, key, frame)
-
-    def _end_all(self, io: IO, frame: int) -> None:
-        for key in list(self._sounding):
-            self._end(io, key, frame)
+        pitches: Sequence[int] = band.pitches(due.part, due.what)
+        if due.part != "drums":
+            pitches = [pitch for pitch in pitches if not (band.clashes(pitch) or band.taken(pitch))]
+        self._sounding.strike(io, frame, due, CHANNELS[due.part], pitches)
 
     def _while_stopped(self, events: Sequence[Event]) -> None:
         """Tracks held notes while the clock is stopped."""
@@ -563,24 +424,3 @@ class Accompany(Processor):
         self._over = False
         self._form.clear()
         self._band.rest()
-
-
-def parts_of(text: str) -> tuple[str, ...]:
-    """The parts of a text, in the order of `styles.PARTS`; all for "all". Raises PluginError for another."""
-    words = {word.strip() for word in text.split(",")} - {""}
-    if words == {"all"}:
-        return PARTS
-    if not words or (odd := sorted(words - set(PARTS))):
-        raise PluginError(f"parts takes {', '.join(PARTS)} with commas between, or all, not {(odd or [text])[0]!r}")
-    return tuple(part for part in PARTS if part in words)
-
-
-def _coloured(triad: int, key: int) -> Chord:
-    """A triad with the seventh that it has in a key; as it is where it is not of the key."""
-    degree = (triad - key) % 12
-    minor = key >= 12
-    sevenths = {0: "maj7", 5: "maj7", 7: "7", 14: "m7", 16: "m7", 21: "m7"}
-    if minor:
-        sevenths = {12: "m7", 17: "m7", 19: "m7", 7: "7", 3: "maj7", 8: "maj7", 10: "7"}
-    kind = sevenths.get(triad // 12 * 12 + degree)
-    return triad_chord(triad) if kind is None else Chord(triad % 12, kind, triad % 12)

@@ -79,7 +79,7 @@ def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> float:
     with AudioWriter(job.target, rate, channels, "PCM_16", job.rate) as writer:
         for block in fade_out((mixed[:, at : at + _BLOCK] for at in range(0, frames, _BLOCK)), rate, job.fade):
             writer.write(block)
-    return frames / rate
+    return float(frames / rate)
 
 
 def _rendered(

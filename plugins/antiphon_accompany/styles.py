@@ -257,3 +257,13 @@ def placed(bar: tuple[Strike, ...], own: int, meter: int) -> list[Strike]:
                 length = meter - at if strike.at + strike.length >= own - 1e-6 else strike.length
                 made.append(strike._replace(at=at, length=min(length, meter - at)))
     return made
+
+
+def parts_of(text: str) -> tuple[str, ...]:
+    """The parts of a text, in the order of `styles.PARTS`; all for "all". Raises PluginError for another."""
+    words = {word.strip() for word in text.split(",")} - {""}
+    if words == {"all"}:
+        return PARTS
+    if not words or (odd := sorted(words - set(PARTS))):
+        raise PluginError(f"parts takes {', '.join(PARTS)} with commas between, or all, not {(odd or [text])[0]!r}")
+    return tuple(part for part in PARTS if part in words)

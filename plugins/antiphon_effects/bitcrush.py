@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api import IO, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_finite
+from antiphon_effects.shared import effects_finite, hertz, smoothed
 
 
 @kernel
@@ -51,19 +51,8 @@ class Bitcrush(Processor):
     """Holds samples `rate` times a second, each rounded to `bits`."""
 
     params = (
-        Param(
-            "bits", default=8.0, low=1.0, high=24.0, smooth=0.02, doc="Bit depth: steps of 2 to the power of 1 - bits."
-        ),
-        Param(
-            "rate",
-            default=12000.0,
-            low=100.0,
-            high=192000.0,
-            unit="Hz",
-            warp="log",
-            smooth=0.02,
-            doc="Reduced sample rate.",
-        ),
+        smoothed("bits", 8.0, 1.0, 24.0, "Bit depth: steps of 2 to the power of 1 - bits."),
+        hertz("rate", 12000.0, 100.0, 192000.0, "Reduced sample rate."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

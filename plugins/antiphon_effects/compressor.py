@@ -17,6 +17,7 @@ from antiphon_effects.shared import (
     effects_finite,
     effects_gain,
     effects_peak,
+    smoothed,
     time_constant,
 )
 
@@ -99,15 +100,7 @@ class Compressor(Processor):
             choices=("input", "side"),
             doc="Which signal sets the gain: the input or the side chain.",
         ),
-        Param(
-            "threshold",
-            default=-20.0,
-            low=-80.0,
-            high=0.0,
-            unit="dB",
-            smooth=0.02,
-            doc="Peak level above which the gain is reduced.",
-        ),
+        smoothed("threshold", -20.0, -80.0, 0.0, "Peak level above which the gain is reduced.", "dB"),
         Param(
             "ratio",
             default=4.0,
@@ -117,12 +110,10 @@ class Compressor(Processor):
             smooth=0.02,
             doc="Compression ratio: 1 does nothing, 100 limits.",
         ),
-        Param(
-            "knee", default=6.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Width of the knee; 0 is a hard knee."
-        ),
+        smoothed("knee", 6.0, 0.0, 36.0, "Width of the knee; 0 is a hard knee.", "dB"),
         time_constant("attack", 0.005, 0.00005, 0.5, "Time constant of a rising reduction."),
         time_constant("release", 0.1, 0.005, 5.0, "Time constant of a falling reduction."),
-        Param("makeup", default=0.0, low=-24.0, high=36.0, unit="dB", smooth=0.02, doc="Gain after the compressor."),
+        smoothed("makeup", 0.0, -24.0, 36.0, "Gain after the compressor.", "dB"),
         Param("reduction", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="Gain reduction now."),
     )
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
-from antiphon_effects.shared import effects_fall, effects_finite, effects_gain, effects_rest
+from antiphon_effects.shared import effects_fall, effects_finite, effects_gain, effects_rest, hertz, smoothed
 
 CURVES = ("soft", "hard", "fold")
 HALVES = (20, 8, 6, 4)
@@ -245,18 +245,9 @@ class Drive(Processor):
     on_files = FileUse(changes=("level",))
     params = (
         Param("curve", "choice", "soft", choices=CURVES, doc="soft or hard clipping, or fold: a wave folder."),
-        Param("drive", default=12.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Gain before the curve."),
-        Param(
-            "tone",
-            default=OPEN,
-            low=200.0,
-            high=OPEN,
-            unit="Hz",
-            warp="log",
-            smooth=0.02,
-            doc="Low-pass after it, 6 dB an octave; 20000 is off.",
-        ),
-        Param("level", default=-3.0, low=-48.0, high=12.0, unit="dB", smooth=0.02, doc="Gain after it."),
+        smoothed("drive", 12.0, 0.0, 36.0, "Gain before the curve.", "dB"),
+        hertz("tone", OPEN, 200.0, OPEN, "Low-pass after it, 6 dB an octave; 20000 is off."),
+        smoothed("level", -3.0, -48.0, 12.0, "Gain after it.", "dB"),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

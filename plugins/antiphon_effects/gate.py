@@ -16,6 +16,7 @@ from antiphon_effects.shared import (
     effects_finite,
     effects_gain,
     effects_peak,
+    smoothed,
     time_constant,
 )
 
@@ -98,28 +99,12 @@ class Gate(Processor):
             choices=("input", "side"),
             doc="Which signal opens it: the input or the side chain.",
         ),
-        Param("threshold", default=-45.0, low=-90.0, high=0.0, unit="dB", smooth=0.02, doc="Peak level that opens it."),
-        Param(
-            "hysteresis",
-            default=6.0,
-            low=0.0,
-            high=24.0,
-            unit="dB",
-            smooth=0.02,
-            doc="It closes this far below the threshold.",
-        ),
+        smoothed("threshold", -45.0, -90.0, 0.0, "Peak level that opens it.", "dB"),
+        smoothed("hysteresis", 6.0, 0.0, 24.0, "It closes this far below the threshold.", "dB"),
         time_constant("attack", 0.001, 0.00005, 0.5, "Time constant of opening."),
-        Param("hold", default=0.05, low=0.0, high=2.0, unit="s", smooth=0.02, doc="Time for which it stays open."),
+        smoothed("hold", 0.05, 0.0, 2.0, "Time for which it stays open.", "s"),
         time_constant("release", 0.05, 0.001, 5.0, "Time constant of closing."),
-        Param(
-            "range",
-            default=CLOSED,
-            low=CLOSED,
-            high=0.0,
-            unit="dB",
-            smooth=0.02,
-            doc="Gain while closed; -90 is silence.",
-        ),
+        smoothed("range", CLOSED, CLOSED, 0.0, "Gain while closed; -90 is silence.", "dB"),
         Param("open", "switch", False, readonly=True, doc="Whether it is open now."),
     )
 

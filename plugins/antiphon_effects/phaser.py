@@ -11,7 +11,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64p, kernel
-from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns
+from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns, hertz, smoothed
 from antiphon_effects.swept import effects_swing, swing
 
 RATIO = 1.012
@@ -75,16 +75,7 @@ class Phaser(Processor):
     on_files = FileUse(tail=True, changes=("level", "channels"))
     params = (
         *swing(0.4),
-        Param(
-            "centre",
-            default=800.0,
-            low=50.0,
-            high=8000.0,
-            unit="Hz",
-            warp="log",
-            smooth=0.02,
-            doc="Centre frequency of the sweep.",
-        ),
+        hertz("centre", 800.0, 50.0, 8000.0, "Centre frequency of the sweep."),
         Param(
             "depth",
             default=1.5,
@@ -95,8 +86,8 @@ class Phaser(Processor):
             doc="LFO depth: how far it sweeps up and down.",
         ),
         Param("stages", "int", 6, low=2, high=MOST, doc="Number of allpass stages."),
-        Param("feedback", default=0.3, low=-0.95, high=0.95, smooth=0.02, doc="Feedback (resonance)."),
-        Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="Dry/wet mix; at 0.5 the notches are deepest."),
+        smoothed("feedback", 0.3, -0.95, 0.95, "Feedback (resonance)."),
+        smoothed("mix", 0.5, 0.0, 1.0, "Dry/wet mix; at 0.5 the notches are deepest."),
         Param(
             "spread",
             default=0.25,

@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import effects_fall, effects_finite, effects_rest
+from antiphon_effects.shared import effects_fall, effects_finite, effects_rest, hertz, smoothed
 from antiphon_effects.swept import FAINT, effects_read, effects_swing
 
 LONGEST = 8.0
@@ -113,14 +113,7 @@ class Pingpong(Processor):
     params = (
         Param("beats", default=0.75, low=0.0, high=16.0, unit="beats", doc="Delay time in beats; 0 uses `time`."),
         Param("time", default=0.4, low=0.005, high=LONGEST, unit="s", warp="log", doc="Delay time, at `beats` 0."),
-        Param(
-            "feedback",
-            default=0.5,
-            low=0.0,
-            high=1.1,
-            smooth=0.02,
-            doc="Feedback; above 1 the echoes grow to the tape's saturation.",
-        ),
+        smoothed("feedback", 0.5, 0.0, 1.1, "Feedback; above 1 the echoes grow to the tape's saturation."),
         Param(
             "cross",
             default=1.0,
@@ -129,26 +122,8 @@ class Pingpong(Processor):
             smooth=0.05,
             doc="Cross feedback: 1 is ping-pong, 0 keeps the sides apart.",
         ),
-        Param(
-            "lowcut",
-            default=120.0,
-            low=10.0,
-            high=2000.0,
-            unit="Hz",
-            warp="log",
-            smooth=0.02,
-            doc="High-pass of each echo.",
-        ),
-        Param(
-            "highcut",
-            default=6000.0,
-            low=200.0,
-            high=2e4,
-            unit="Hz",
-            warp="log",
-            smooth=0.02,
-            doc="Low-pass of each echo.",
-        ),
+        hertz("lowcut", 120.0, 10.0, 2000.0, "High-pass of each echo."),
+        hertz("highcut", 6000.0, 200.0, 2e4, "Low-pass of each echo."),
         Param("flutter", default=0.2, low=0.0, high=1.0, smooth=0.05, doc="Tape wow and flutter."),
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_finite
+from antiphon_effects.shared import effects_finite, hertz
 
 TAU = 2.0 * math.pi
 FADE = 0.01
@@ -42,16 +42,7 @@ class Ringmod(Processor):
     inputs = (AUDIO_IN, Port("carrier"))
     params = (
         Param("source", "choice", "sine", choices=("sine", "carrier"), doc="A sine, or the input `carrier`."),
-        Param(
-            "frequency",
-            default=220.0,
-            low=0.5,
-            high=10000.0,
-            unit="Hz",
-            warp="log",
-            smooth=0.02,
-            doc="Frequency of the sine.",
-        ),
+        hertz("frequency", 220.0, 0.5, 10000.0, "Frequency of the sine."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

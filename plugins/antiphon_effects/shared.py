@@ -89,3 +89,13 @@ def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f
 def time_constant(name: str, default: float, low: float, high: float, doc: str) -> Param:
     """A smoothed parameter that is a time constant, from `low` to `high` seconds."""
     return Param(name, default=default, low=low, high=high, unit="s", warp="log", smooth=0.02, doc=doc)
+
+
+def smoothed(name: str, default: float, low: float, high: float, doc: str, unit: str = "") -> Param:
+    """A parameter that reaches a new value within 20 ms."""
+    return Param(name, default=default, low=low, high=high, unit=unit, smooth=0.02, doc=doc)
+
+
+def hertz(name: str, default: float, low: float, high: float, doc: str) -> Param:
+    """A smoothed parameter that is a frequency, from `low` to `high` Hz."""
+    return Param(name, default=default, low=low, high=high, unit="Hz", warp="log", smooth=0.02, doc=doc)

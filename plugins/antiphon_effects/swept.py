@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import effects_finite, effects_turns
+from antiphon_effects.shared import effects_finite, effects_turns, hertz
 
 FASTEST = 0.5
 """Frames by which a line's length changes in a frame at most: half an octave of bend, and no click after a jump."""
@@ -112,7 +112,7 @@ class Swept(Processor):
 def swing(rate: float) -> tuple[Param, ...]:
     """The parameters of an oscillator, with its rate in Hz at first."""
     return (
-        Param("rate", default=rate, low=0.02, high=12.0, unit="Hz", warp="log", smooth=0.02, doc="LFO rate."),
+        hertz("rate", rate, 0.02, 12.0, "LFO rate."),
         Param(
             "beats",
             default=0.0,

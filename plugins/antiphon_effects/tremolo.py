@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_finite, effects_turns
+from antiphon_effects.shared import effects_finite, effects_turns, hertz, smoothed
 
 SHAPES = ("sine", "triangle", "square")
 TAU = 2.0 * math.pi
@@ -53,7 +53,7 @@ class Tremolo(Processor):
     on_files = FileUse(changes=("level",))
     params = (
         Param("shape", "choice", "sine", choices=SHAPES, doc="LFO waveform."),
-        Param("rate", default=5.0, low=0.05, high=40.0, unit="Hz", warp="log", smooth=0.02, doc="LFO rate."),
+        hertz("rate", 5.0, 0.05, 40.0, "LFO rate."),
         Param(
             "beats",
             default=0.0,
@@ -62,17 +62,8 @@ class Tremolo(Processor):
             unit="beats",
             doc="LFO period, in time with the beat; 0 uses `rate`.",
         ),
-        Param(
-            "depth", default=0.6, low=0.0, high=1.0, smooth=0.02, doc="LFO depth: 0 changes nothing, 1 goes to silence."
-        ),
-        Param(
-            "spread",
-            default=0.0,
-            low=0.0,
-            high=1.0,
-            smooth=0.02,
-            doc="LFO phase between left and right; 1 is auto-pan.",
-        ),
+        smoothed("depth", 0.6, 0.0, 1.0, "LFO depth: 0 changes nothing, 1 goes to silence."),
+        smoothed("spread", 0.0, 0.0, 1.0, "LFO phase between left and right; 1 is auto-pan."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

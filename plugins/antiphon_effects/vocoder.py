@@ -14,7 +14,15 @@ import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_effects.shared import effects_fall, effects_finite, effects_random, effects_rest, time_constant
+from antiphon_effects.shared import (
+    effects_fall,
+    effects_finite,
+    effects_random,
+    effects_rest,
+    hertz,
+    smoothed,
+    time_constant,
+)
 
 BANDS = 20
 LOWEST, HIGHEST = 90.0, 9000.0
@@ -129,17 +137,8 @@ class Vocoder(Processor):
             choices=("carrier", "saw"),
             doc="The input `carrier`, which a patch wires, or a saw of its own.",
         ),
-        Param(
-            "frequency",
-            default=110.0,
-            low=20.0,
-            high=2000.0,
-            unit="Hz",
-            warp="log",
-            smooth=0.02,
-            doc="Frequency of the saw.",
-        ),
-        Param("breath", default=0.05, low=0.0, high=1.0, smooth=0.02, doc="Noise in the carrier, for consonants."),
+        hertz("frequency", 110.0, 20.0, 2000.0, "Frequency of the saw."),
+        smoothed("breath", 0.05, 0.0, 1.0, "Noise in the carrier, for consonants."),
         time_constant("attack", 0.005, 0.001, 0.5, "Attack of the band envelopes."),
         time_constant("release", 0.03, 0.002, 2.0, "Release of the band envelopes; long ones smear."),
         Param("seed", "int", 1, low=0, high=9999, restart=True, doc="Random seed of the noise."),

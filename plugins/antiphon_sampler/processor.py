@@ -330,16 +330,9 @@ class Sampler(Processor):
             self._end(slot)
         time = io.time
         beat = time.beat + (event.offset * time.tempo / (60.0 * self._rate) if time.playing else 0.0)
+        cuts = cuts_between(sample, first, last, values.stretch)
         self._loops[slot] = ClockedLoop(
-            sample,
-            values,
-            gain,
-            event.number,
-            event.channel,
-            beat,
-            cuts_between(sample, first, last, values.stretch),
-            0,
-            LOOP_GROUP - slot,
+            sample, values, gain, event.number, event.channel, beat, cuts, 0, LOOP_GROUP - slot
         )
         self._slice(slot, time.tempo)
 

@@ -12,9 +12,9 @@ import resource
 from typing import Any
 
 from antiphon.api import AntiphonError
-from antiphon.api.lyrics import Syllable, syllables
+from antiphon.api.lyrics import LyricSyllable, syllables
 from antiphon.api.processes import HelperChannel, limit_resources
-from antiphon_sing.voicing import NEURAL, chosen
+from antiphon_sing.voicing import NEURAL, voice_name
 
 MEMORY = 3 << 30
 """Bytes of address space."""
@@ -48,7 +48,7 @@ def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
     from antiphon_sing.song import song
     from antiphon_sing.spoken import VoiceError
 
-    name = chosen(name)
+    name = voice_name(name)
     parts = syllables(text)
     if len(parts) > MOST:
         raise VoiceError(f"the lyrics have {len(parts)} syllables, at most {MOST} are allowed; divide them")
@@ -67,7 +67,7 @@ def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
             for other in [other for other in voices if other != NEURAL]:
                 del voices[other]  # the library has one voice at a time
         voices[name] = voice
-    lines: list[tuple[Any, list[Syllable]]] = []
+    lines: list[tuple[Any, list[LyricSyllable]]] = []
     for line in dict.fromkeys(part.line for part in parts):
         own = [part for part in parts if part.line == line]
         words: dict[int, str] = {}

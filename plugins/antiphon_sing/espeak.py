@@ -34,9 +34,15 @@ class _Name(ctypes.Union):
 
 class _Event(ctypes.Structure):
     _fields_ = (
-        ("type", ctypes.c_int), ("uid", ctypes.c_uint), ("text", ctypes.c_int), ("length", ctypes.c_int),
-        ("ms", ctypes.c_int), ("sample", ctypes.c_int), ("user", ctypes.c_void_p), ("id", _Name),
-    )  # fmt: skip
+        ("type", ctypes.c_int),
+        ("uid", ctypes.c_uint),
+        ("text", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("ms", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user", ctypes.c_void_p),
+        ("id", _Name),
+    )
 
 
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
@@ -66,11 +72,7 @@ class EspeakVoice:
             self._library.espeak_SetParameter(number, value, 0)
 
     def say(self, words: list[str]) -> Spoken:
-        """Says a line.
-
-        Args:
-            words: At least one.
-        """
+        """Says a line. `words`: at least one."""
         sound, events = self._speak(" ".join(words))
         groups = _grouped(events)
         if len(groups) != len(words):
@@ -86,8 +88,9 @@ class EspeakVoice:
         ends = [at for at, _, _ in flat[1:]] + [frames - 1.0]
         phones = [
             Phone(symbol, n, at, end, symbol[0] in VOWELS, len(symbol) > 1 and symbol[1] in VOWELS)
-            for (at, symbol, n), end in zip(flat, ends, strict=True) if end > at and symbol
-        ]  # fmt: skip
+            for (at, symbol, n), end in zip(flat, ends, strict=True)
+            if end > at and symbol
+        ]
         return self._analysed(sound, hop, phones)
 
     def _take(self, sound: Any, count: int, events: Any) -> int:

@@ -13,7 +13,7 @@ VELVET = 18.0
 """Mean samples between the impulses of breath."""
 
 
-class Row(IntEnum):
+class VoiceRow(IntEnum):
     """Numbers of a voice."""
 
     MODE = 0  # of `Mode`
@@ -123,7 +123,7 @@ def sing_voice(
         ring: The sum, a ring of `length` samples.
         length: See ring; more than `count` and a response.
         place: Index of the first sample.
-        real: See `Row`.
+        real: See `VoiceRow`.
         r: Index of the voice's first number.
         shape: See `Shape`.
         song: Responses, row by row.
@@ -133,17 +133,17 @@ def sing_voice(
         rate: Samples a second.
         count: Samples.
     """
-    mode = i64(real[r + Row.MODE])
-    at = real[r + Row.AT]
-    step = real[r + Row.STEP]
-    fade = real[r + Row.FADE]
-    sound = real[r + Row.NOISE]
-    turn = real[r + Row.TURN]
-    level = real[r + Row.LEVEL]
-    wait = real[r + Row.WAIT]
-    seed = i64(real[r + Row.SEED])
-    age = i64(real[r + Row.AGE])
-    held = real[r + Row.STEADY]
+    mode = i64(real[r + VoiceRow.MODE])
+    at = real[r + VoiceRow.AT]
+    step = real[r + VoiceRow.STEP]
+    fade = real[r + VoiceRow.FADE]
+    sound = real[r + VoiceRow.NOISE]
+    turn = real[r + VoiceRow.TURN]
+    level = real[r + VoiceRow.LEVEL]
+    wait = real[r + VoiceRow.WAIT]
+    seed = i64(real[r + VoiceRow.SEED])
+    age = i64(real[r + VoiceRow.AGE])
+    held = real[r + VoiceRow.STEADY]
     robot = 4.0 if shape[Shape.ROBOT] > 0.5 else 0.0
     pace = 0.0
     hz = 440.0
@@ -151,48 +151,50 @@ def sing_voice(
     for n in range(count):
         if age % TICK == 0 or n == 0:
             if age % TICK == 0:
-                glide = real[r + Row.GLIDE] if robot == 0.0 else 1.0
-                real[r + Row.PITCH] = real[r + Row.PITCH] + (real[r + Row.TARGET] - real[r + Row.PITCH]) * glide
+                glide = real[r + VoiceRow.GLIDE] if robot == 0.0 else 1.0
+                real[r + VoiceRow.PITCH] = (
+                    real[r + VoiceRow.PITCH] + (real[r + VoiceRow.TARGET] - real[r + VoiceRow.PITCH]) * glide
+                )
                 rise = 1.0 if held > shape[Shape.DELAY] else 0.0
-                real[r + Row.SWELL] = real[r + Row.SWELL] + (rise - real[r + Row.SWELL]) * 0.003
-                real[r + Row.SWAY] = real[r + Row.SWAY] + shape[Shape.RATE]
-            pitch = real[r + Row.PITCH] + real[r + Row.BEND]
+                real[r + VoiceRow.SWELL] = real[r + VoiceRow.SWELL] + (rise - real[r + VoiceRow.SWELL]) * 0.003
+                real[r + VoiceRow.SWAY] = real[r + VoiceRow.SWAY] + shape[Shape.RATE]
+            pitch = real[r + VoiceRow.PITCH] + real[r + VoiceRow.BEND]
             if robot == 0.0:
-                swing = math.sin(6.283185307179586 * real[r + Row.SWAY])
-                pitch = pitch + shape[Shape.DEPTH] * real[r + Row.SWELL] * swing
+                swing = math.sin(6.283185307179586 * real[r + VoiceRow.SWAY])
+                pitch = pitch + shape[Shape.DEPTH] * real[r + VoiceRow.SWELL] * swing
             hz = min(440.0 * math.exp2((pitch - 69.0) / 12.0), 0.2 * rate)
             pace = hz / rate
         age = age + 1
-        wanted = real[r + Row.WANTED] * real[r + Row.PRESSURE]
+        wanted = real[r + VoiceRow.WANTED] * real[r + VoiceRow.PRESSURE]
         if level < wanted:
-            level = min(wanted, level + real[r + Row.STEP_UP])
+            level = min(wanted, level + real[r + VoiceRow.STEP_UP])
         else:
-            level = max(wanted, level - real[r + Row.STEP_UP])
+            level = max(wanted, level - real[r + VoiceRow.STEP_UP])
         # where it is in the text
         if mode == Mode.HOLD:
             held = held + 1.0
-            at = at + 0.15 * step * real[r + Row.WAY]
-            sound = sound + real[r + Row.WAY]
-            if at >= real[r + Row.HIGH]:
-                real[r + Row.WAY] = -1.0
-            if at <= real[r + Row.LOW]:
-                real[r + Row.WAY] = 1.0
-            if sound >= real[r + Row.HIGH] * hop or sound <= real[r + Row.LOW] * hop:
+            at = at + 0.15 * step * real[r + VoiceRow.WAY]
+            sound = sound + real[r + VoiceRow.WAY]
+            if at >= real[r + VoiceRow.HIGH]:
+                real[r + VoiceRow.WAY] = -1.0
+            if at <= real[r + VoiceRow.LOW]:
+                real[r + VoiceRow.WAY] = 1.0
+            if sound >= real[r + VoiceRow.HIGH] * hop or sound <= real[r + VoiceRow.LOW] * hop:
                 sound = at * hop
         else:
             at = at + step
             sound = at * hop
-            if mode == Mode.ONSET and at >= real[r + Row.HIGH]:
+            if mode == Mode.ONSET and at >= real[r + VoiceRow.HIGH]:
                 mode = Mode.HOLD
-                real[r + Row.WAY] = -1.0
-            if mode == Mode.CODA and at >= real[r + Row.END]:
-                real[r + Row.WANTED] = 0.0
-                at = real[r + Row.END]
+                real[r + VoiceRow.WAY] = -1.0
+            if mode == Mode.CODA and at >= real[r + VoiceRow.END]:
+                real[r + VoiceRow.WANTED] = 0.0
+                at = real[r + VoiceRow.END]
                 step = 0.0
                 if level <= 0.0:
                     mode = Mode.OFF
                     break
-        if real[r + Row.WANTED] <= 0.0 and level <= 0.0:
+        if real[r + VoiceRow.WANTED] <= 0.0 and level <= 0.0:
             mode = Mode.OFF
             break
         # a pulse
@@ -204,9 +206,18 @@ def sing_voice(
             sing_add(ring, length, target, song, taps, at, robot, late, shape[Shape.SIZE], gain * (1.0 - fade))
             if fade > 0.0:
                 sing_add(
-                    ring, length, target, song, taps, real[r + Row.FROM], robot, late, shape[Shape.SIZE], gain * fade
+                    ring,
+                    length,
+                    target,
+                    song,
+                    taps,
+                    real[r + VoiceRow.FROM],
+                    robot,
+                    late,
+                    shape[Shape.SIZE],
+                    gain * fade,
                 )
-        fade = max(0.0, fade - real[r + Row.FADING])
+        fade = max(0.0, fade - real[r + VoiceRow.FADING])
         # noise
         m = i64(sound)
         f = sound - f64(m)
@@ -224,17 +235,17 @@ def sing_voice(
         target = target + 1
         if target >= length:
             target = target - length
-    real[r + Row.MODE] = f64(mode)
-    real[r + Row.AT] = at
-    real[r + Row.STEP] = step
-    real[r + Row.FADE] = fade
-    real[r + Row.NOISE] = sound
-    real[r + Row.TURN] = turn
-    real[r + Row.LEVEL] = level
-    real[r + Row.WAIT] = wait
-    real[r + Row.SEED] = f64(seed)
-    real[r + Row.AGE] = f64(age)
-    real[r + Row.STEADY] = held
+    real[r + VoiceRow.MODE] = f64(mode)
+    real[r + VoiceRow.AT] = at
+    real[r + VoiceRow.STEP] = step
+    real[r + VoiceRow.FADE] = fade
+    real[r + VoiceRow.NOISE] = sound
+    real[r + VoiceRow.TURN] = turn
+    real[r + VoiceRow.LEVEL] = level
+    real[r + VoiceRow.WAIT] = wait
+    real[r + VoiceRow.SEED] = f64(seed)
+    real[r + VoiceRow.AGE] = f64(age)
+    real[r + VoiceRow.STEADY] = held
 
 
 @kernel

@@ -55,11 +55,7 @@ class NeuralVoice:
         self._voice = hibari.Hibari()
 
     def say(self, words: list[str]) -> Spoken:
-        """Says a line.
-
-        Args:
-            words: At least one.
-        """
+        """Says a line. `words`: at least one."""
         from hibari import dsp
 
         letters = "".join(self._letters(words)) + AFTER
@@ -73,9 +69,14 @@ class NeuralVoice:
         # the part with phases of its own is tied to its own pitch: it is kept where harmonics do not stand out
         free = np.where((harmonic > free) & voiced, SILENT, free)
         sound = dsp.synth(
-            np.full_like(harmonic, SILENT), np.zeros_like(harmonic), noise, free, phase,
-            np.zeros(frames, np.float32), np.random.default_rng(0),
-        )  # fmt: skip
+            np.full_like(harmonic, SILENT),
+            np.zeros_like(harmonic),
+            noise,
+            free,
+            phase,
+            np.zeros(frames, np.float32),
+            np.random.default_rng(0),
+        )
         level = np.sqrt(REFERENCE / SPEECH) / (dsp.N_FFT // 4)
         bins = np.arange(harmonic.shape[0])
         at = np.arange(1, int(len(bins) * dsp.SR / 2 / SPEECH / len(bins))) * SPEECH * dsp.N_FFT / dsp.SR
@@ -103,9 +104,11 @@ class NeuralVoice:
 
     def _run(self, ids: list[int], dur: Any, pitch: Any) -> Any:
         given = {
-            "ids": np.array([ids], np.int64), "speed": np.full(1, SPEED, np.float32), "dur": dur.astype(np.float32),
+            "ids": np.array([ids], np.int64),
+            "speed": np.full(1, SPEED, np.float32),
+            "dur": dur.astype(np.float32),
             "f0_in": pitch[None].astype(np.float32),
-        }  # fmt: skip
+        }
         return self._net.run(None, given)
 
     def _letters(self, words: list[str]) -> list[str]:

@@ -11,10 +11,10 @@ import numpy as np
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
 from antiphon.api.commands import VALUES_BEGIN, value_place
 from antiphon.api.synths import NoteShapes, pressure_gain
-from antiphon.api.workers import current_pool
-from antiphon_sing.kernels import TICK, Row, Shape
+from antiphon.api.workers import ProcessorPart, current_pool
+from antiphon_sing.kernels import TICK, Shape, VoiceRow
 from antiphon_sing.song import Song
-from antiphon_sing.texts import texts
+from antiphon_sing.texts import Key, texts
 from antiphon_sing.voices import VOICES, Begun, SingingVoices
 
 POLYPHONY = 8
@@ -22,6 +22,8 @@ TOGETHER = 0.03
 """Seconds in which keys are one chord, which sings one syllable."""
 SLUR = 0.06
 """Seconds for which a vowel that is held on waits for its next note."""
+READY = 3.0
+"""Seconds for which `prepare` waits for the frames of a text."""
 EARLY = 0.03
 """Seconds before the beat at which a pitch begins to move."""
 LEAST = 0.05
@@ -44,11 +46,21 @@ class _Due(NamedTuple):
     value: float = 0.0
 
 
+class Unready(ProcessorPart):
+    """Blocks with notes whose text was not ready, from the log of a set: a replay leaves the same notes out."""
+
+    def __init__(self) -> None:
+        self.now = False
+
+    def recall(self, kind: str, number: int) -> None:
+        self.now = self.now or kind == "unready"
+
+
 class Sing(Processor):
     """Sings lyrics.
 
     Their frames are made when the text comes, in `prepare`, by a process beside the server; the node before plays
-    meanwhile.
+    meanwhile. Where that takes long, notes that come too early are dropped and counted.
     """
 
     inputs = (EVENTS_IN,)
@@ -72,13 +84,20 @@ class Sing(Processor):
         Param("legato", "choice", "slur", choices=("slur", "next"), doc="A key played while another is down."),
         Param("sensitivity", default=0.6, low=0.0, high=1.0, doc="Velocity sensitivity."),
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
-        Param("lead", default=100.0, low=0.0, high=500.0, unit="ms", restart=True,
-              doc="A dated note's consonants come before it: by so much all sound is later; played ones come at once."),
+        Param(
+            "lead",
+            default=100.0,
+            low=0.0,
+            high=500.0,
+            unit="ms",
+            restart=True,
+            doc="A dated note's consonants come before it: by so much all sound is later; played ones come at once.",
+        ),
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level."),
         Param("next", "int", 0, 0, 4095, readonly=True, doc="The syllable of the next note."),
         Param("syllables", "int", 0, 0, 4095, readonly=True, doc="Syllables of the text."),
-        Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
-    )  # fmt: skip
+        Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes without a free voice, or a text."),
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
@@ -96,9 +115,13 @@ class Sing(Processor):
         self._begun: list[Begun | None] = [None] * VOICES
         self._song: Song | None = None
         pool = current_pool()
-        # the trial of a new node has no pool
-        if pool is not None:
-            self._song = texts().make((str(self.settings["lyrics"]), str(self.settings["voice"]), spec.rate))
+        self._unready = Unready()
+        self.parts = (self._unready,)
+        self._key: Key = (str(self.settings["lyrics"]), str(self.settings["voice"]), spec.rate)
+        self._late = False
+        if pool is not None:  # the trial of a new node has none
+            self._song = texts().make(self._key) if pool.lockstep else texts().begin(self._key, READY)
+            self._late = self._song is None
         self.reset()
 
     def reset(self) -> None:
@@ -117,8 +140,11 @@ class Sing(Processor):
 
     def process(self, io: IO) -> None:
         out = io.audio_out[0]
+        if self._late:
+            found = texts().get(self._key)
+            self._song, self._late = found if isinstance(found, Song) else None, found is None
         self._shape(io)
-        jump = int(io.value("syllable"))  # type: ignore[call-overload]
+        jump = int(io.value("syllable"))
         if jump != self._jump:
             self._next, self._jump = jump, jump
         at = 0
@@ -132,6 +158,7 @@ class Sing(Processor):
         np.multiply(out[0], gain, out=out[0])
         out[1:] = out[0]
         self._now += io.frames
+        self._unready.now = False
         io.report("next", self._next)
         io.report("syllables", len(self._song.places) if self._song is not None else 0)
         io.report("dropped", self._dropped)
@@ -195,20 +222,20 @@ class Sing(Processor):
                 self._bends[channel] = event.value * float(io.at("bend", event.offset))
                 for n, note in enumerate(self._voices.notes):
                     if note is not None and note[0] == channel:
-                        self._voices.real[n, Row.BEND] = self._bends[channel]
+                        self._voices.real[n, VoiceRow.BEND] = self._bends[channel]
             case "pitch" | "pressure":
                 voice = self._down.get(key, -1)
                 if voice < 0:
                     self._shapes.put(event.kind, event.number, channel, event.value)
                 elif event.kind == "pitch":
-                    self._voices.real[voice, Row.BEND] = self._bends[channel] + event.value
+                    self._voices.real[voice, VoiceRow.BEND] = self._bends[channel] + event.value
                 else:
-                    self._voices.real[voice, Row.PRESSURE] = pressure_gain(event.value)
+                    self._voices.real[voice, VoiceRow.PRESSURE] = pressure_gain(event.value)
             case "control":
                 if event.number == VALUES_BEGIN:
                     self._jumps[channel] = -1
                 elif value_place(event.number) == 0:
-                    self._jumps[channel] = int(SYLLABLE.from_norm(event.value))  # type: ignore[call-overload]
+                    self._jumps[channel] = int(SYLLABLE.from_norm(event.value))
                 elif event.number == PEDAL and event.value >= 0.5 and self._song is not None:
                     last = self._song.places[(self._next - 1) % len(self._song.places)]
                     self._next = next(n for n, place in enumerate(self._song.places) if place.line == last.line)
@@ -218,7 +245,9 @@ class Sing(Processor):
 
     def _on(self, io: IO, event: Event) -> None:
         song, now, key = self._song, self._now + event.offset, (event.channel, event.number)
-        if song is None:
+        if song is None or self._unready.now:
+            self._dropped += 1
+            io.mark("unready", event.number)
             return
         lead = 0 if event.live else self._lead
         self._off(key, event.offset, event.live)
@@ -240,7 +269,7 @@ class Sing(Processor):
             begun = self._begun[newest]
             if begun is not None and (self._voices.sounding(newest) or self._vowels[newest] > now):
                 self._begun[newest] = begun._replace(place=begun.place._replace(end=place.end))
-                self._voices.real[newest, Row.END] = place.end
+                self._voices.real[newest, VoiceRow.END] = place.end
                 self._voices.places[newest] = self._begun[newest].place  # type: ignore[union-attr]
                 self._slur(newest, key, now + lead)
                 return

@@ -21,7 +21,7 @@ _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreNote:
+class SungNote:
     """A note of a part: start and end in seconds, its number and velocity, and the syllable that a file gives it."""
 
     start: float
@@ -32,16 +32,11 @@ class ScoreNote:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a score.
-
-    Attributes:
-        name: As the file has it.
-        notes: In order of their starts.
-    """
+class ScorePart:
+    """A part of a score. `name`: as the file has it; `notes`: in order of their starts."""
 
     name: str
-    notes: tuple[ScoreNote, ...]
+    notes: tuple[SungNote, ...]
 
     def onsets(self) -> int:
         """How many syllables it needs: notes that begin together share one."""
@@ -63,7 +58,7 @@ class Part:
         return text.strip()
 
 
-def read_score(path: Path) -> tuple[tuple[Part, ...], float]:
+def read_score(path: Path) -> tuple[tuple[ScorePart, ...], float]:
     """Reads the parts of a file that have notes, and its length in seconds.
 
     Raises:
@@ -76,7 +71,7 @@ def read_score(path: Path) -> tuple[tuple[Part, ...], float]:
     return parts, max(seconds, *(note.end for part in parts for note in part.notes))
 
 
-def _midi(path: Path) -> tuple[tuple[Part, ...], float]:
+def _midi(path: Path) -> tuple[tuple[ScorePart, ...], float]:
     song, raw = read_midi(path), open_midi(path)
     times = MidiTimes(song.tempo)
     lyrics = [_lyrics(track, raw.ticks_per_beat) for track in raw.tracks]
@@ -93,8 +88,8 @@ def _midi(path: Path) -> tuple[tuple[Part, ...], float]:
         for note in notes:
             text = next((text for at, text in own if abs(at - note.start) < NEAR), "")
             begin, end = times.seconds(note.start), times.seconds(note.end)
-            found.append(ScoreNote(begin, end, note.number, note.velocity, text))
-        parts.append(Part(track.name, tuple(found)))
+            found.append(SungNote(begin, end, note.number, note.velocity, text))
+        parts.append(ScorePart(track.name, tuple(found)))
     return tuple(parts), times.seconds(song.length)
 
 
@@ -116,7 +111,7 @@ def _lyrics(track: Iterable[object], ticks: int) -> list[tuple[float, str]]:
     return result
 
 
-def _musicxml(path: Path) -> tuple[tuple[Part, ...], float]:
+def _musicxml(path: Path) -> tuple[tuple[ScorePart, ...], float]:
     try:
         content = path.read_bytes()[: MOST_BYTES + 1]
         if content[:2] == b"PK":
@@ -141,10 +136,10 @@ def _musicxml(path: Path) -> tuple[tuple[Part, ...], float]:
     times = MidiTimes(sorted({0.0: 120.0, **dict(tempo)}.items()))
     parts, seconds = [], 0.0
     for part, (notes, length) in zip(root.iter("part"), read, strict=True):
-        timed = tuple(ScoreNote(times.seconds(a), times.seconds(b), number, 0.8, text) for a, b, number, text in notes)
+        timed = tuple(SungNote(times.seconds(a), times.seconds(b), number, 0.8, text) for a, b, number, text in notes)
         seconds = max(seconds, times.seconds(length))
         if timed:
-            parts.append(Part(names.get(part.get("id"), ""), timed))
+            parts.append(ScorePart(names.get(part.get("id"), ""), timed))
     return tuple(parts), seconds
 
 
@@ -188,7 +183,7 @@ def _xml_syllable(note: ElementTree.Element) -> str:
     return word + "-" if word and lyric is not None and lyric.findtext("syllabic") in ("begin", "middle") else word
 
 
-def cut(part: Part, text: str, most: int) -> Sequence[tuple[str, tuple[ScoreNote, ...]]]:
+def cut(part: ScorePart, text: str, most: int) -> Sequence[tuple[str, tuple[SungNote, ...]]]:
     """Divides a part whose text is longer than a parameter holds.
 
     Args:

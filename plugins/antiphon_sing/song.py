@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.lyrics import Syllable
+from antiphon.api.lyrics import LyricSyllable
 from antiphon_sing.spoken import REFERENCE, Phone, Spoken
 
 TAPS = 0.016
@@ -98,7 +98,7 @@ def responses(envelope: NDArray[np.float32], rate: int, to: int) -> NDArray[np.f
     return found
 
 
-def places(spoken: Spoken, syllables: Sequence[Syllable], first: int, line: int) -> list[Place]:
+def places(spoken: Spoken, syllables: Sequence[LyricSyllable], first: int, line: int) -> list[Place]:
     """Finds the syllables of a line among its phones.
 
     Args:
@@ -108,20 +108,19 @@ def places(spoken: Spoken, syllables: Sequence[Syllable], first: int, line: int)
         line: Its number.
     """
     found: list[Place] = []
-    words: dict[int, list[Syllable]] = {}
+    words: dict[int, list[LyricSyllable]] = {}
     for syllable in syllables:
         words.setdefault(syllable.word, []).append(syllable)
     for number, (word, parts) in enumerate(words.items()):
         phones = [phone for phone in spoken.phones if phone.word == number]
-        for place in _word(phones, parts, spoken.envelope):
-            found.append(
-                Place(*(frame + first for frame in (place[0], *place[:5])), word=word, line=line, held=place[5])  # type: ignore[misc]
-            )
+        for *frames, held in _word(phones, parts, spoken.envelope):
+            onset, vowel, low, high, end = (frame + first for frame in frames)
+            found.append(Place(onset, onset, vowel, low, high, end, word, line, bool(held)))
     return found
 
 
 def _word(
-    phones: list[Phone], parts: list[Syllable], envelope: NDArray[np.float32]
+    phones: list[Phone], parts: list[LyricSyllable], envelope: NDArray[np.float32]
 ) -> list[tuple[float, float, float, float, float, bool]]:
     """(onset, vowel, low, high, end, held) of each syllable of a word."""
     loud = np.sqrt((envelope**2).sum(axis=1))
@@ -161,7 +160,7 @@ def _levelled(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.f
     curve = np.interp(
         np.arange(len(loud)), np.array(at)[order], np.clip(np.array(gains)[order], middle - 2.0, middle + 2.0)
     )
-    return np.minimum(np.exp(curve), MOST * LOUD / np.maximum(loud, 1e-9)).astype(np.float32)
+    return np.asarray(np.minimum(np.exp(curve), MOST * LOUD / np.maximum(loud, 1e-9)), np.float32)
 
 
 def _rise(loud: NDArray[np.float32], vowel: Phone) -> float:
@@ -204,7 +203,7 @@ def _boundary(phones: list[Phone], one: int, two: int) -> int:
     return two - 2 if pair in _PAIRS else two - 1
 
 
-def song(text: str, lines: Sequence[tuple[Spoken, Sequence[Syllable]]], rate: int) -> Song:
+def song(text: str, lines: Sequence[tuple[Spoken, Sequence[LyricSyllable]]], rate: int) -> Song:
     """Joins lines to a song.
 
     Args:

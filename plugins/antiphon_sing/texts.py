@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 import numpy as np
 
+from antiphon.api.console import say
 from antiphon.api.processes import HELPER_FAULTS, HelperProcess
 from antiphon_sing.song import Place, Song
 from antiphon_sing.spoken import VoiceError
@@ -27,6 +28,28 @@ class Texts:
         self._songs: OrderedDict[Key, Song | str] = OrderedDict()
         self._process: HelperProcess | None = None
         self._lock = threading.Lock()
+
+    def get(self, key: Key) -> Song | str | None:
+        """A song, or the reason why there is none; None where it is not made yet. May be called on the block path."""
+        return self._songs.get(key)
+
+    def begin(self, key: Key, seconds: float) -> Song | None:
+        """Makes a song in the background, and waits for it at most so long.
+
+        Raises:
+            VoiceError: It cannot be sung.
+        """
+        if key not in self._songs:
+            thread = threading.Thread(target=self._try, args=(key,), name="sing", daemon=True)
+            thread.start()
+            thread.join(seconds)
+        return self.make(key) if key in self._songs else None
+
+    def _try(self, key: Key) -> None:
+        try:
+            self.make(key)
+        except VoiceError as error:
+            say(f"sing: {error}")
 
     def make(self, key: Key) -> Song:
         """Makes a song, unless it is there.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, Row, sing_take, sing_voice
+from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, VoiceRow, sing_take, sing_voice
 from antiphon_sing.song import TAPS, Place, Song
 
 VOICES = 16
@@ -57,7 +57,7 @@ class SingingVoices:
     """Sings places of songs at pitches, in one sum.
 
     Attributes:
-        real: Numbers by voice, see `Row`.
+        real: Numbers by voice, see `VoiceRow`.
         shape: See `Shape`.
         notes: (channel, note) of each voice; None where it has ended or its key is up.
         places: What each sings.
@@ -85,7 +85,7 @@ class SingingVoices:
             self.begun[n] = 0
 
     def sounding(self, voice: int) -> bool:
-        return bool(self.real[voice, Row.MODE] != Mode.OFF)
+        return bool(self.real[voice, VoiceRow.MODE] != Mode.OFF)
 
     def free(self) -> int:
         """A voice that has ended, else the oldest."""
@@ -102,52 +102,52 @@ class SingingVoices:
         """Begins a syllable; of its consonants what has no time is left out."""
         row, song, place = self.real[voice], begun.song, begun.place
         row.fill(0.0)
-        row[Row.PITCH] = row[Row.TARGET] = begun.pitch
-        row[Row.GLIDE], row[Row.BEND], row[Row.PRESSURE] = 1.0, begun.bend, begun.pressure
+        row[VoiceRow.PITCH] = row[VoiceRow.TARGET] = begun.pitch
+        row[VoiceRow.GLIDE], row[VoiceRow.BEND], row[VoiceRow.PRESSURE] = 1.0, begun.bend, begun.pressure
         onset = (place.vowel - place.onset) * song.hop * begun.pace
         step = 1.0 / (song.hop * begun.pace)
         if 0 < begun.samples < onset:
             step *= min(HASTE, onset / begun.samples)
-        row[Row.MODE] = Mode.ONSET
-        row[Row.STEP] = step
-        row[Row.AT] = place.vowel - begun.samples * step
-        row[Row.LOW], row[Row.HIGH], row[Row.END] = place.low, place.high, place.end
-        row[Row.WANTED] = begun.level
+        row[VoiceRow.MODE] = Mode.ONSET
+        row[VoiceRow.STEP] = step
+        row[VoiceRow.AT] = place.vowel - begun.samples * step
+        row[VoiceRow.LOW], row[VoiceRow.HIGH], row[VoiceRow.END] = place.low, place.high, place.end
+        row[VoiceRow.WANTED] = begun.level
         rise = JUMP if begun.legato else SOFT if begun.samples * step < 1.0 else HARD
-        row[Row.STEP_UP] = max(begun.level, 0.05) / (rise * self.rate)
-        row[Row.SEED] = 1 + begun.start % 65536
-        row[Row.TURN] = 0.999
+        row[VoiceRow.STEP_UP] = max(begun.level, 0.05) / (rise * self.rate)
+        row[VoiceRow.SEED] = 1 + begun.start % 65536
+        row[VoiceRow.TURN] = 0.999
         self.songs[voice], self.places[voice], self.begun[voice] = song, place, begun.start
 
     def tune(self, voice: int, pitch: float, seconds: float) -> None:
         """Has a voice go to a pitch, in so many seconds for 90 % of the way; 0 at once."""
         row = self.real[voice]
-        row[Row.TARGET] = pitch
+        row[VoiceRow.TARGET] = pitch
         if seconds <= 0.0:
-            row[Row.PITCH] = pitch
-            row[Row.GLIDE] = 1.0
+            row[VoiceRow.PITCH] = pitch
+            row[VoiceRow.GLIDE] = 1.0
         else:
-            row[Row.GLIDE] = 1.0 - 0.1 ** (TICK / (seconds * self.rate))
+            row[VoiceRow.GLIDE] = 1.0 - 0.1 ** (TICK / (seconds * self.rate))
 
     def release(self, voice: int, samples: int, pace: float) -> None:
         """Sings the end of a syllable, in at most so many samples."""
         row = self.real[voice]
         song, place = self.songs[voice], self.places[voice]
-        if song is None or place is None or row[Row.MODE] in (Mode.OFF, Mode.CODA):
+        if song is None or place is None or row[VoiceRow.MODE] in (Mode.OFF, Mode.CODA):
             return
         own = (place.end - place.high) * song.hop * pace
         step = min(HASTE, max(1.0, own / samples)) / (song.hop * pace)
         start = max(place.high, place.end - samples * step)
-        row[Row.FROM], row[Row.FADE] = row[Row.AT], 1.0
-        row[Row.FADING] = 1.0 / (JUMP * self.rate)
-        row[Row.AT], row[Row.STEP], row[Row.MODE] = start, step, Mode.CODA
-        row[Row.STEP_UP] = max(row[Row.WANTED], 0.05) / (JUMP * self.rate)
+        row[VoiceRow.FROM], row[VoiceRow.FADE] = row[VoiceRow.AT], 1.0
+        row[VoiceRow.FADING] = 1.0 / (JUMP * self.rate)
+        row[VoiceRow.AT], row[VoiceRow.STEP], row[VoiceRow.MODE] = start, step, Mode.CODA
+        row[VoiceRow.STEP_UP] = max(row[VoiceRow.WANTED], 0.05) / (JUMP * self.rate)
 
     def fade(self, voice: int, seconds: float = JUMP) -> None:
         """Ends a voice without the end of its syllable."""
         row = self.real[voice]
-        row[Row.STEP_UP] = max(row[Row.LEVEL], 0.05) / (seconds * self.rate)
-        row[Row.WANTED] = 0.0
+        row[VoiceRow.STEP_UP] = max(row[VoiceRow.LEVEL], 0.05) / (seconds * self.rate)
+        row[VoiceRow.WANTED] = 0.0
 
     def sing(self, into: Samples) -> None:
         """Writes the next samples, float32 `[frames]`."""

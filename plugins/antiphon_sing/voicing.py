@@ -17,7 +17,7 @@ EXTRA = ("hibari", "onnx", "onnxruntime")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,40}")
 
 
-def chosen(name: str) -> str:
+def voice_name(name: str) -> str:
     """The voice that a parameter means.
 
     Args:

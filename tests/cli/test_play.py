@@ -114,7 +114,7 @@ def test_without_a_card_it_says_what_loops_and_where_to_listen():
     assert "r.wav" in text
     assert "osc /node/accompany/style swing" in text
     assert "4400" in text
-    assert "open http://127.0.0.1:4401/ in a browser and press Listen" in text
+    assert "To listen, press Listen on the page" in text
     columns = {line.index(effect) for message, effect in play._DRIVE for line in text.splitlines() if message in line}
     assert len(columns) == 1
     free = "\n".join(play.introduction(settings.with_(http_port=0), "headless", ""))

@@ -342,9 +342,8 @@ def test_a_script_answers_to_the_level_of_the_input(antiphon: Command, place: Pa
     audio.write(place / "in.wav", sound, RATE, "FLOAT")
     name = script(place, HEARING)
     for block in ("256", "64"):
-        done = antiphon(
-            "render", name, "--bars", "0.5", "--in", "in.wav", "--out", "o.wav", "--tail", "0", "--block", block, "--force"
-        )  # fmt: skip
+        wanted = ("--bars", "0.5", "--in", "in.wav", "--out", "o.wav", "--tail", "0", "--block", block, "--force")
+        done = antiphon("render", name, *wanted)
         assert done.code == 0, done.err
         first, second = (at for at, _ in clicks(place / "o.wav"))
         assert 0.35 <= first / RATE <= 0.375, "a tenth of a second after the level has risen, as live"

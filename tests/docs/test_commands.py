@@ -43,6 +43,8 @@ PATCHES = {
     "/node/accompany/style swing": "answer",
     "/node/voice/gain 0 2": "answer",
     "/patch/load demo": "answer",
+    '/node/cantor/lyrics "row row row your boat"': "cantor",
+    "/node/cantor/syllable 3": "cantor",
     "/node/echo/feedback": "demo",
     "/node/out/gain -12": "demo",
     "/note/on 60 100": "keys",

@@ -38,10 +38,10 @@ AROUND: dict[str, tuple[str, str]] = {
         "chord.wav",
     ),
     'nodes.classify = {by = "instruments", seconds = 5}': ("", "voice.wav"),
-    '"hum.notes" = ["keys", "accompany"]': (
-        """nodes = {hum = {}, keys = {type = "synth"}, accompany = {}}
-        wires = {"in" = "hum", "keys" = "out"}""",
-        "voice.wav",
+    'follow = "both"': (
+        """nodes = {keys = {type = "synth"}, low = {type = "synth"}, kit = {type = "synth", instrument = "drums"}}
+        wires = {"keys" = "out", "low" = "out", "kit" = "out"}""",
+        "melody.mid",
     ),
     "[nodes.hum]": ("", "voice.wav"),
     'library = "kit"       # FOLDER/NAME/*.wav; without it the kit that ships with Antiphon': (
@@ -60,6 +60,7 @@ OTHER = {
     '"Music/night.flac" = "wah"': "a file of `library identify --patches`: tests/cli/test_library_identify.py",
     "# tones/tones.toml": "its model is exported by torch: tests/docs/test_plugins.py",
     "# wobble.toml": "its node is the tutorial's: tests/docs/test_plugins.py",
+    "meter = 4": "a style: plugins/antiphon_accompany/tests/test_band.py",
     "section = 8": "rules of loops: plugins/antiphon_loops/tests reads its keys",
     'type = "soundfont"': "needs a soundfont of the machine: plugins/antiphon_soundfont/tests",
 }

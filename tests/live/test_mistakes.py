@@ -11,6 +11,9 @@ from antiphon.live.reading import read
 from antiphon.live.records import ScriptError
 
 MISTAKES = [
+    ('osc("example.org:9000", "/light", "1")', "osc sends to an IP address with a port"),
+    ('osc("127.0.0.1:9000", "light", "1")', "an OSC address begins with a slash"),
+    ('osc("127.0.0.1:9000", "/light", 1)', "osc takes one pattern here"),
     ('track("t", s("bd").strute(4))', "a pattern has no word strute; did you mean struct or stut?"),
     ('track("t", s("bd").lingr(1/4))', "a pattern has no word lingr; did you mean linger?"),
     ('track("t", s("bd").linger())', 'linger is written linger(share), as in s("bd hh sd'),
@@ -84,7 +87,7 @@ MISTAKES = [
     ('track("t", s("bd").set("x"))', 'set is written .set(NAME=…), as in s("bd*4").set(gain=0.5)'),
     ('mute("bat")', "there is no track or loop 'bat'; did you mean beat? there"),
     ("solo()", 'solo takes names of tracks and loops, as in solo("beat")'),
-    ('xfade("t", s("bd"), 0)', "a transition takes a number of cycles above 0, to 1,024,"),
+    ('xfade("t", s("bd"), -1)', "a transition takes a number of cycles, 0 to 1,024, not -1"),
     ('clutch("t")', "clutch is written clutch(name, pattern, cycles=2, on='',"),
     ('jump(s("bd"))', "jump is written jump(name, pattern, cycles=0, on='',"),
     ("room(0.3)", "there is no room here; a reverb is a node:"),

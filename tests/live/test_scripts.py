@@ -331,6 +331,16 @@ def test_the_speed_of_a_sound_may_count_cycles() -> None:
     }  # fmt: skip
 
 
+def test_osc_goes_to_other_programs_at_its_beats() -> None:
+    pattern = 'osc("127.0.0.1:9000", "/light/1", "1 0.5")\n'
+    events = performed(pattern + '@loop\ndef l():\n    osc("localhost:9001", "/go", 2, "x")\n    yield 2\n')
+    found = sorted((event.beat, event.address, event.args) for event in events)
+    assert found == [
+        (0, "@127.0.0.1:9000/light/1", (1,)), (0, "@127.0.0.1:9001/go", (2, "x")),
+        (2, "@127.0.0.1:9000/light/1", (0.5,)), (2, "@127.0.0.1:9001/go", (2, "x")),
+    ]  # fmt: skip
+
+
 # ---- refusals
 
 BEAT = 'track("t", "bd")\n'

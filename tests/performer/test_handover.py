@@ -60,7 +60,7 @@ class Scene:
         self.server, self.said, self.saved = Server(), [""], [""]
         (folder / "set.py").write_text(SET)
         self.performing = Performing(str(folder / "set.py"), self._show, osc_port=self.server.port, serve=None)
-        self.performing.player.save = lambda text, number=0: self.saved.append(text)  # type: ignore[method-assign]
+        self.performing.player.save = lambda text, *_: self.saved.append(text)  # type: ignore[method-assign]
         self.until(lambda: self.performing.wire.connected, "it connects")
         self.server.accept()
 

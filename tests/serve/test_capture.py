@@ -46,7 +46,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def sounded(part: np.ndarray, whole: np.ndarray) -> None:
-    """Checks that a capture is a part of the recording, in which a block that came too late for the device is silent."""
+    """Checks that a capture is a part of the recording, in which a block that came too late is silent."""
     block = 256
     heard = np.flatnonzero(np.all(whole != 0.0, axis=1))
     # where noise is equal in two frames one after the other, the rest is too, or it is elsewhere

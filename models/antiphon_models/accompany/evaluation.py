@@ -74,7 +74,8 @@ class Accompanying(Evaluation):
         else:
             material = list(songs(ask.data, TEST, ask.limit or 0))
         for song in material:
-            yield from _values(song, ask, _OURS, "", pianist=not ask.synthetic)
+            for name, row in _rows(song, ask, pianist=not ask.synthetic):
+                yield from scored(name, song.name, row)
         some = material[:: max(1, len(material) // EACH_STYLE)][:EACH_STYLE]
         for song in some:
             group = f"each style on the annotated chords, {len(some)} of the songs"
@@ -84,19 +85,21 @@ class Accompanying(Evaluation):
                 others = list(mma.bands(song))
                 rows = [_of_band(song, notes, others) for notes in others]
                 if rows:
-                    mean = {name: float(np.mean([row[name] for row in rows if name in row])) for name in rows[0]}
+                    mean = {name: float(np.mean([r[name] for r in rows if name in r])) for name in rows[0]}
                     yield from scored("mma", song.name, mean, group)
             for name, notes in bands.items():
                 yield from scored(name, song.name, _of_band(song, notes, list(bands.values())), group)
 
 
-def play(song: AnnotatedSong, *, given: bool = False, **settings: Value | Path) -> tuple[list[BeatNote], list[int]]:
+def play(
+    song: AnnotatedSong, settings: Mapping[str, Value], *, given: bool = False
+) -> tuple[list[BeatNote], list[int]]:
     """What `antiphon run accompany` adds to a file of a song's melody, its bars as annotated.
 
     Args:
         song: The song.
-        given: Whether it is given the annotated chords.
         settings: Parameters of the node.
+        given: Whether it is given the annotated chords.
 
     Returns:
         The notes, and each beat's chord (-1: none).
@@ -130,7 +133,7 @@ def _lines(song: AnnotatedSong, start: int) -> Iterator[str]:
 
 
 def _band(song: AnnotatedSong, settings: Mapping[str, Value]) -> list[BeatNote]:
-    return play(song, given=True, **settings)[0]
+    return play(song, settings, given=True)[0]
 
 
 def _of_band(song: AnnotatedSong, notes: list[BeatNote], others: list[list[BeatNote]]) -> dict[str, float]:
@@ -168,32 +171,18 @@ def write_melody(path: Path, song: AnnotatedSong, start: int) -> None:
     mido.MidiFile(type=0, ticks_per_beat=TICKS, tracks=[track]).save(path)
 
 
-def _values(
-    song: AnnotatedSong, ask: EvaluationRequest, ours: Mapping[str, Mapping[str, Value]], group: str, *, pianist: bool
-) -> Iterator[MetricValue]:
+def _rows(song: AnnotatedSong, ask: EvaluationRequest, *, pianist: bool) -> Iterator[tuple[str, dict[str, float]]]:
     """Figures on one song. pianist: its piano track is a pianist's, and textures are compared with it."""
-    for name, row in _rows(song, ask, ours, baselines_too=not group, pianist=pianist):
-        yield from scored(name, song.name, row, group)
-
-
-def _rows(
-    song: AnnotatedSong,
-    ask: EvaluationRequest,
-    ours: Mapping[str, Mapping[str, Value]],
-    *,
-    baselines_too: bool,
-    pianist: bool,
-) -> Iterator[tuple[str, dict[str, float]]]:
     count = len(song.beats)
-    if baselines_too and ask.wants("held tonic"):
+    if ask.wants("held tonic"):
         yield "held tonic", {"chords": agreement(song, baselines.tonic(song.melody, count))}
-    if baselines_too and ask.wants("untuned harmoniser"):
+    if ask.wants("untuned harmoniser"):
         chords = baselines.harmoniser(song.melody, count, song.first, song.meter)
         yield "untuned harmoniser", {"chords": agreement(song, chords)}
-    for name, settings in ours.items():
+    for name, settings in _OURS.items():
         if not ask.wants(name):
             continue
-        notes, chords = play(song, **settings)
+        notes, chords = play(song, settings)
         row = {"chords": agreement(song, chords), "played": agreement(song, chords_of(notes, count))}
         row["clash"] = clash(song.melody, notes)
         if pianist:
@@ -201,7 +190,7 @@ def _rows(
             distance = unlike(texture(notes, song.first, song.meter), human)
             row |= {**distance, "style": float(np.mean(list(distance.values())))}
         yield name, row
-    if baselines_too and ask.wants("pianist"):
+    if ask.wants("pianist"):
         yield (
             "pianist",
             {"played": agreement(song, chords_of(song.piano, count)), "clash": clash(song.melody, song.piano)},

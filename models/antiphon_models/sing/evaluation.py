@@ -19,9 +19,9 @@ from antiphon_models.learning.evaluation import (
     measures_of,
     systems_of,
 )
-from antiphon_models.sing.judges import Listener, Sound, Sung, Tracker, rises
+from antiphon_models.sing.judges import Sound, Sung, Tracker, WordJudge, rises
 from antiphon_models.sing.lines import OTHERS, SUNG, SungLine, plain
-from antiphon_models.sing.peers import spoken, world
+from antiphon_models.sing.peers import speak, world
 
 JUDGES = {"swift_f0": "swift-f0", "pocketsphinx": "pocketsphinx"}
 LEAD_IN = 0.5
@@ -42,7 +42,7 @@ class Singing(Evaluation):
         for module, package in JUDGES.items():
             if find_spec(module) is None:
                 raise UsageError(f"{package}, a judge, is not installed; pip install antiphon[bench]")
-        tracker, listener = Tracker(), Listener()
+        tracker, listener = Tracker(), WordJudge()
         lines = [*(plain(line.lyrics) for line in SUNG), *OTHERS]
         for n, line in enumerate(SUNG[: ask.limit]):
             notes = score_of(line)
@@ -78,13 +78,13 @@ def score_of(line: SungLine) -> list[Sung]:
 
 def _made(system: str, line: SungLine, notes: list[Sung], work: Path) -> tuple[Sound, int]:
     peers: dict[str, Callable[[], tuple[Sound, int]]] = {
-        "espeak-ng, spoken": lambda: spoken(plain(line.lyrics)),
+        "espeak-ng, spoken": lambda: speak(plain(line.lyrics)),
         "espeak-ng with WORLD": lambda: world(plain(line.lyrics), notes),
     }
-    return peers[system]() if system in peers else sung(system, line, notes, work)
+    return peers[system]() if system in peers else sing_line(system, line, notes, work)
 
 
-def sung(voice: str, line: SungLine, notes: list[Sung], work: Path) -> tuple[Sound, int]:
+def sing_line(voice: str, line: SungLine, notes: list[Sung], work: Path) -> tuple[Sound, int]:
     """The line by `antiphon run sing`."""
     from antiphon_sing.jobs import run
 

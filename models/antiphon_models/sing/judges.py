@@ -73,7 +73,7 @@ def rises(sound: Sound, rate: int, notes: Sequence[Sung]) -> list[float]:
     return found
 
 
-class Listener:
+class WordJudge:
     """pocketsphinx, which is told a line to align and says how well that went."""
 
     def __init__(self) -> None:

@@ -44,7 +44,8 @@ SUNG = (
     SungLine("deck the halls with boughs of hol-ly", "67 65 64 62 60 62 64 60", "1.5 .5 1 1 1 1 1 1", 130),
 )  # fmt: skip
 """12 lines: 90 to 160 bpm, leaps to an octave, melismas."""
-OTHERS = tuple("""
+OTHERS = tuple(
+    """
 auld acquaintance be forgot and never brought to mind
 baa baa black sheep have you any wool
 itsy bitsy spider climbed up the water spout
@@ -83,7 +84,8 @@ greensleeves was all my joy
 what shall we do with a drunken sailor
 drink to me only with thine eyes
 nobody knows the trouble i've seen
-""".strip().split("\n"))  # fmt: skip
+""".strip().split("\n")
+)
 """38 lines that are not sung."""
 
 

@@ -16,7 +16,7 @@ PERIOD = 5.0
 """Milliseconds of WORLD's frames."""
 
 
-def spoken(text: str) -> tuple[NDArray[np.float32], int]:
+def speak(text: str) -> tuple[NDArray[np.float32], int]:
     """Speech of espeak-ng, and its rate."""
     return speech(text, VOICE, 150, 50)
 
@@ -25,7 +25,7 @@ def world(text: str, notes: Sequence[Sung]) -> tuple[NDArray[np.float32], int]:
     """That speech, stretched to the score's length, at the score's pitches."""
     pyworld = vocoder()
 
-    sound, rate = spoken(text)
+    sound, rate = speak(text)
     x = sound.astype(np.float64)
     f0, times = pyworld.harvest(x, rate, frame_period=PERIOD)
     envelope, noise = pyworld.cheaptrick(x, f0, times, rate), pyworld.d4c(x, f0, times, rate)

@@ -73,9 +73,9 @@ def test_a_chord_is_decided_before_its_beat() -> None:
 
 @pytest.mark.parametrize("what", ["stop", "reset", "locate", "key", "style", "meter", "tempo", "register"])
 def test_nothing_hangs(what: str) -> None:
-    value = {"locate": 2.0, "key": "Ebm", "style": "block", "meter": 3, "tempo": 61.0, "register": 7}.get(what)
+    value = {"locate": 2.0, "key": "Ebm", "style": "rock", "meter": 3, "tempo": 61.0, "register": 7}.get(what)
     for beat in (4.0, 6.37):
-        events = play(TUNE, 30, changes=[(beat, what, value), (26.0, "stop", None)])
+        events = play(TUNE, 30, {"style": "block"}, changes=[(beat, what, value), (26.0, "stop", None)])
         assert left(events) == set()
         if what in ("stop", "reset", "locate"):
             held = left([e for e in events if e[0] < beat])

@@ -167,6 +167,20 @@ def test_a_text_is_played_in_a_loop_and_its_next_chords_are_published() -> None:
     assert [at_nine[f"next{n}"] for n in (1, 2, 3, 4)] == [21, 5, 7, 0]
 
 
+@pytest.mark.parametrize("follow", ["listen", "both"])
+def test_other_ways_to_give_a_chord(follow: str) -> None:
+    """Of a `listen` node all notes are chords; a left hand comes before the melody, and the melody goes on alone."""
+    up = 12 if follow == "listen" else 0
+    keys = [
+        BeatNote(n.start, n.end, n.pitch + up, n.velocity) for n in hand((0.0, 15.9, C), (16.0, 23.9, (41, 45, 48)))
+    ]
+    settings = {"follow": follow, "parts": "bass", "humanise": 0.0, "style": "block", "patience": 64}
+    events = play(keys, 32, settings)
+    assert {e.number % 12 for _, e in on(events, "bass", 4.0, 16.0)} == {0}
+    assert {e.number % 12 for _, e in on(events, "bass", 16.2, 24.0)} == {5}
+    assert on(events, "bass", 28.0)
+
+
 def test_intensity_and_seed() -> None:
     counts = [len(on(play(TWO, 32, {**LEFT_HAND, "intensity": level}))) for level in (0.0, 0.5, 1.0)]
     assert counts[0] < counts[1] < counts[2]
@@ -202,6 +216,14 @@ def test_a_style_of_ones_own(tmp_path: Path) -> None:
             accompany_file(TUNE, {"own": str(path)}, 100.0)
     with pytest.raises(AntiphonError, match="oboe"):
         accompany_file(TUNE, {"parts": "piano,oboe"}, 100.0)
+
+
+def test_the_style_on_the_card_is_one(tmp_path: Path) -> None:
+    card = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "card.toml"
+    path.write_text(next(block for block in card.split("```toml\n") if block.startswith("meter")).partition("```")[0])
+    made = accompany_file(TUNE, {"own": str(path), "parts": "all", "humanise": 0.0}, 100.0)
+    assert {n.part for n in made} == {"bass", "drums"}
 
 
 def test_chords_have_names() -> None:

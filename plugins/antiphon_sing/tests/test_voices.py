@@ -5,14 +5,14 @@ import pytest
 
 from antiphon_sing.spoken import VoiceError
 from antiphon_sing.texts import Texts
-from antiphon_sing.voicing import chosen
+from antiphon_sing.voicing import voice_name
 
 
 def installed():
     found = []
     for name in ("espeak", "neural"):
         try:
-            chosen(name)
+            voice_name(name)
         except VoiceError:
             continue
         found.append(name)

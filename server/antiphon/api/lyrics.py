@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from antiphon.signal.lyrics import HOLD, Syllable, syllables
+from antiphon.signal.lyrics import HOLD, LyricSyllable, syllables
 
-__all__ = ["HOLD", "Syllable", "syllables"]
+__all__ = ["HOLD", "LyricSyllable", "syllables"]

@@ -46,11 +46,7 @@ MAX_MESSAGE = 8 << 20
 
 
 class RemoteEngine:
-    """The engine in another process. For one thread.
-
-    Attributes:
-        direct: Direct path of played notes to their worker, or None.
-    """
+    """The engine in another process. For one thread. `direct`: direct path of played notes to their worker, or None."""
 
     def __init__(
         self, shared: Shared, wake_fd: int, peer: socket.socket, recorder: socket.socket | None = None

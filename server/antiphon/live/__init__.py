@@ -11,11 +11,14 @@ def bass():
 """
 
 from antiphon.live.listening import NodeNote, on_level, on_note
+from antiphon.live.outside import osc
 from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
-from antiphon.live.patterns.words import signals as _signals, table as _table
+from antiphon.live.patterns.singing import sing
+from antiphon.live.patterns.words import table as _table
+from antiphon.live.patterns.words.making import SIGNALS as _SIGNALS
 from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
 from antiphon.live.vocabulary import (
     LiveNode,
@@ -46,10 +49,11 @@ __all__ = [
     "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "beat", "between", "cat", "choose",
     "chord", "clutch", "cosine", "cue", "fastcat", "hush", "irand",
     "isaw", "jump", "loop", "maybe", "memory", "meter", "mini", "mute", "n", "node", "note", "on_level",
-    "on_note", "once", "patch", "perlin", "pick", "play", "polymeter", "pure", "rand",
-    "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "solo", "square", "stack",
+    "on_note", "once", "osc", "patch", "perlin", "pick", "play", "polymeter", "pure", "rand",
+    "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "sing", "solo", "square", "stack",
     "stop", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
 ]  # fmt: skip
-_MORE = _table.exported({name: globals()[name] for name in __all__}) | _signals.SIGNALS
+_MORE = _table.export_words({name: globals()[name] for name in __all__}) | _SIGNALS
+_MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade}
 globals().update(_MORE)
 __all__ += list(_MORE)  # the table's words, by all their names

@@ -11,28 +11,10 @@ from collections.abc import Iterable
 from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.words.table import WORDS, Word
+from antiphon.live.patterns.words.table import NOT_HERE, WORDS, Word
 from antiphon.live.vocabulary import LiveNode
 from antiphon.runtime.suggestion import list_names, meant
 
-NOT_HERE = {
-    "_scope": "the page draws the scope", "anticipate": 'write jump("beat", …, 8)', "bpm": "write tempo(120)",
-    "bus": "wire nodes in the patch", "cc": 'write sync("tone.cutoff") for a mapped controller',
-    "ccin": 'write sync("tone.cutoff") for a mapped controller',
-    "chorus": "add a node of the type chorus to the patch", "cpm": "write tempo(120)",
-    "delay": 'an echo is a node: node("echo").feedback = 0.5', "delayfeedback": 'write node("echo").feedback = 0.5',
-    "delaytime": 'write node("echo").time = 0.25', "fm": "FM is a synth of the patch",
-    "initHydra": "pictures are drawn by the page", "lfo": "wire a node of the type lfo in the patch, or write sine",
-    "markcss": "the page lights what plays", "mouseX": "a render has no mouse: write sine or perlin",
-    "mouseY": "a render has no mouse: write sine or perlin", "mousex": "a render has no mouse: write sine or perlin",
-    "noise": "noise is a synth of the patch", "orbit": 'name the node that plays: track(…, on="drums")',
-    "phaser": "add a node of the type phaser to the patch", "pianoroll": "the page draws it",
-    "punchcard": "the page draws it", "room": 'a reverb is a node: node("room").wet = 0.3',
-    "samples": "put sounds into a folder of the sampler's library", "setcpm": "write tempo(120)",
-    "setcps": "write tempo(120)", "size": 'a reverb is a node: node("room").size = 0.7',
-    "spiral": "the page draws it", "sysex": "a server sends no system-exclusive messages",
-}  # fmt: skip
-"""Words of Tidal and Strudel that are not here, and what is in their place."""
 _TIDAL_TRACK = re.compile(r"d1?\d")
 _TRACK = 'track("beat", s("bd*4"))'
 _CALL = re.compile(r"(?:\w+\.)*(\w+)\(\) (?:takes|missing|got)\b")
@@ -97,8 +79,9 @@ def of_value(error: BaseException, path: str) -> str:
     called = frames[places[-1] + 1]
     if not called.f_globals.get("__name__", "").startswith(live.__name__):
         return ""
-    given = str(called.f_locals.get("name", "")) if called.f_code.co_name in ("function", "change") else ""
-    return _written_as(given or called.f_code.co_name, "self" in called.f_locals)
+    words = [entry.name for entry in WORDS.values() if getattr(entry.function, "__code__", None) is called.f_code]
+    given = words[0] if len(words) == 1 else str(called.f_locals.get("name", called.f_code.co_name))
+    return _written_as(given, "self" in called.f_locals)
 
 
 def _written_as(name: str, method: bool) -> str:

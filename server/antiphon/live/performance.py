@@ -23,7 +23,7 @@ from antiphon.live.patterns.spans import exact
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
 from antiphon.live.sounding import SoundingNotes
 from antiphon.live.stage import LiveScript, LiveTrack, acting
-from antiphon.live.transitions import changed
+from antiphon.live.transitions import start_transitions
 from antiphon.live.vocabulary import CueWait, StopLoop
 
 MOST_EVENTS = 8192
@@ -70,7 +70,7 @@ class Performance:
         self._report = report
         self._good: dict[str, LiveTrack] = {}
         self._before: dict[str, LiveTrack] = {}
-        self._tracks = changed(script.tracks, {}, at)
+        self._tracks = start_transitions(script.tracks, {}, at)
         self.script = script
         self.beat = at
         self.loops: dict[str, LoopState] = {}
@@ -161,7 +161,7 @@ class Performance:
     def _take(self, script: LiveScript) -> None:
         before = {(event.address, event.args) for event in self.script.settings}
         self.script = script
-        self._tracks = changed(script.tracks, self._tracks, self.beat)
+        self._tracks = start_transitions(script.tracks, self._tracks, self.beat)
         self._now = self.beat
         self._settings([event for event in script.settings if (event.address, event.args) not in before])
         self._begin(script)
@@ -274,7 +274,8 @@ class Performance:
             for name, value in event.value.items():
                 args = (value, self.seconds(length)) if track.glide else (value,)
                 lit = mark(event.places, length)
-                yield LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line, lit)
+                to = f"/node/{track.on}/{name}" if name else track.on  # without a name it is sent outside
+                yield LiveEvent(at, to, args, track.name, track.line, lit)
 
     def _later(self, beat: Fraction, seconds: object) -> Fraction:
         """A beat, so many seconds later; not before what was given already."""

@@ -12,6 +12,8 @@ from antiphon.graph.graph import NAME
 from antiphon.live.patterns.places import Mark
 
 Argument: TypeAlias = float | int | str | bool
+OUTSIDE = "@"
+"""Begins the address of a message to another program: `@127.0.0.1:9000/light`."""
 TEMPO, SET, PLAY = range(3)
 """Order of what happens on one beat, after the ends of notes: the tempo, settings, beginnings of notes."""
 

@@ -7,29 +7,27 @@ from dataclasses import dataclass
 
 from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
-from antiphon.live.patterns.words.signals import SIGNALS
+from antiphon.live.patterns.words.making import SIGNALS
 from antiphon.live.patterns.words.table import WORDS, camel
 
 _PAN = ("sine", "cosine", "saw", "isaw", "tri", "square", "rand", "perlin")
 EXAMPLES = {
     **{name: f's("hh*8", pan={name})' for name in _PAN},
-    "n": 'n("0 2", s="hh")', "node": 'node("echo").feedback = 0.4', "note": 'note("c4 e4 g4")',
-    "on_level": '@on_level("in", above=-30)', "s": 's("bd sd:1")', "scale": 'note(scale("a3 minor", "0 2 4"))',
+    "n": 'n("0 2", s="hh")',
+    "node": 'node("echo").feedback = 0.4',
+    "note": 'note("c4 e4 g4")',
+    "on_level": '@on_level("in", above=-30)',
+    "s": 's("bd sd:1")',
+    "scale": 'note(scale("a3 minor", "0 2 4"))',
+    "sing": 'sing("row your boat", "c4 d4 e4")',
     "track": 'track("beat", s("bd*4"))',
-}  # fmt: skip
+}
 """Examples of the words that are not in the table of words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A word in the reference.
-
-    Attributes:
-        names: Its spellings.
-        group: Its chapter.
-        doc: What it does.
-        example: An expression that can be tried; "" for words that need a script around them.
-    """
+    """A word in the reference; `example` is "" for one that needs a script around it."""
 
     names: tuple[str, ...]
     group: str
@@ -52,7 +50,7 @@ def entries() -> list[Entry]:
             named.update(spellings)
             line = " ".join(doc.partition("\n\n")[0].split())
             found.append(Entry(spellings, group, line, EXAMPLES.get(name, "")))
-    waves = {name: "0 to 1" for name in _PAN} | dict.fromkeys(SIGNALS, "-1 to 1") | {"itri": "0 to 1", "envL": "0 to 1"}
+    waves = dict.fromkeys(_PAN, "0 to 1") | dict.fromkeys(SIGNALS, "-1 to 1") | {"itri": "0 to 1", "envL": "0 to 1"}
     for name, reach in waves.items():
         if camel(name) == name:
             found.append(Entry((name,), "signals", f"A signal from {reach}.", EXAMPLES.get(name, f"{name}.segment(8)")))

@@ -120,43 +120,33 @@ def _cut(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> 
     return lambda span, seed: [e for e in query(span, seed) if (share(e.reach.begin) >= 1.0) is comes]
 
 
-def _changing(name: str, pattern: Any, cycles: Number, how: Any, on: str, beats: Number | None, values: Any) -> None:
-    length = exact(cycles, "a transition")
-    if not 0 < length <= 1024:
-        raise UsageError(f"a transition takes a number of cycles above 0, to 1,024, not {float(length):g}")
-    track(name, pattern, on, beats, **values)
-    tracks = stage().script.tracks
-    tracks[name] = replace(tracks[name], change=lambda old, new, at: _mixed(old, new, how, at, length))
-
-
-def xfade(
-    name: str, pattern: ControlPattern | str, cycles: Number = 1, on: str = "", beats: Number | None = None,
-    **values: arguments.Argument,
-) -> None:  # fmt: skip
-    """As `track`; the pattern that played fades out and this one in, over so many cycles."""
-    _changing(name, pattern, cycles, _faded, on, beats, values)
-
-
-def clutch(
-    name: str, pattern: ControlPattern | str, cycles: Number = 2, on: str = "", beats: Number | None = None,
-    **values: arguments.Argument,
-) -> None:  # fmt: skip
-    """As `track`; over so many cycles more and more events are this pattern's, and fewer of the one that played."""
-    _changing(name, pattern, cycles, _thinned, on, beats, values)
-
-
-def jump(
-    name: str, pattern: ControlPattern | str, cycles: Number = 0, on: str = "", beats: Number | None = None,
-    **values: arguments.Argument,
-) -> None:  # fmt: skip
-    """As `track`; the pattern that played goes on for so many cycles, and this one follows."""
-    if cycles == 0:
+def _transition(how: Any, doc: str, default: int) -> Callable[..., None]:
+    def word(
+        name: str, pattern: ControlPattern | str, cycles: Number = default, on: str = "", beats: Number | None = None,
+        **values: arguments.Argument,
+    ) -> None:  # fmt: skip
+        length = exact(cycles, "a transition")
+        if not 0 <= length <= 1024:
+            raise UsageError(f"a transition takes a number of cycles, 0 to 1,024, not {float(length):g}")
         track(name, pattern, on, beats, **values)
-    else:
-        _changing(name, pattern, cycles, _cut, on, beats, values)
+        tracks = stage().script.tracks
+        if length:
+            tracks[name] = replace(tracks[name], change=lambda old, new, at: _mixed(old, new, how, at, length))
+
+    word.__doc__ = f"As `track`; over so many cycles {doc}."
+    return word
 
 
-def changed(tracks: dict[str, LiveTrack], before: dict[str, LiveTrack], beat: Fraction) -> dict[str, LiveTrack]:
+xfade = _transition(_faded, "the pattern that played fades out and this one in", 1)
+clutch = _transition(_thinned, "more and more events are this pattern's, and fewer of the one that played", 2)
+jump = _transition(_cut, "the pattern that played goes on, and this one follows", 0)
+for _word, _name in ((xfade, "xfade"), (clutch, "clutch"), (jump, "jump")):
+    _word.__name__ = _word.__qualname__ = _name
+
+
+def start_transitions(
+    tracks: dict[str, LiveTrack], before: dict[str, LiveTrack], beat: Fraction
+) -> dict[str, LiveTrack]:
     """The tracks of a version as they play from a beat on, where others played before it."""
     return {name: _track(track, before.get(name), beat) for name, track in tracks.items()}
 

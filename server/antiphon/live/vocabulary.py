@@ -16,6 +16,7 @@ from antiphon.live.patterns.controls import ControlPattern, mini, s
 from antiphon.live.patterns.harmony import chord as chord_notes, note_number
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import Places, mark, of_call
+from antiphon.live.patterns.singing import SungPattern
 from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.making import as_pattern
 from antiphon.live.patterns.words.picking import pick_from
@@ -28,6 +29,8 @@ Notes: TypeAlias = str | int | float | Iterable[str | int | float]
 """A note's name or number, or several of them."""
 GLIDES = 32
 """Values that a signal is read for in each cycle of a parameter's pattern."""
+SINGER = "sing"
+"""The node of a track that sings, where it names none."""
 MOST_BEATS = 65536
 MOST_NAMES = 256
 """Tracks, and loops, of a script."""
@@ -106,7 +109,8 @@ def track(
     Args:
         name: Of the track; the same name later replaces it, and its stem is called so.
         pattern: What it plays; a text is one of sounds, as for `s`.
-        on: The node's name. Without one, notes go to every node that takes notes, and sounds to the node `drums`.
+        on: The node's name. Without one, notes go to every node that takes notes, and sounds to the node `drums`,
+            what `sing` gives to the node `sing`.
         beats: Of a cycle; without, a bar.
         values: Further values, as `gain=0.5` or `pan=sine`.
     """
@@ -115,8 +119,11 @@ def track(
         raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
     script = reading("track")
     _room(script.tracks, name, "tracks")
-    cycle = script.bar if beats is None else _beats(beats, "beats")
+    cycle = cycle_beats(script, beats)
     where = node_name(on) if on else ""
+    if isinstance(played, SungPattern):
+        where = where or SINGER
+        _send(f"/node/{where}/lyrics", (played.lyrics,), SET)
     script.tracks[name] = LiveTrack(name, played.set(**values), where, cycle, line=line_of(script.path))
 
 
@@ -146,9 +153,12 @@ def loop(
         called = name or str(getattr(function, "__name__", "loop"))
         _room(script.loops, called, "loops")
         script.loops[called] = LiveLoop(
-            called, function, node_name(on) if on else "", _beats(every, "every") if every is not None else None,
+            called,
+            function,
+            node_name(on) if on else "",
+            _beats(every, "every") if every is not None else None,
             line_of(script.path),
-        )  # fmt: skip
+        )
         return function
 
     return put if body is None else put(body)
@@ -347,6 +357,17 @@ def reading(word: str) -> LiveScript:
     if here.source:
         raise UsageError(f"{word} stands in the script itself, not in a loop")
     return here.script
+
+
+def free_name(known: dict[str, Any], name: str, what: str) -> str:
+    """The name, where there is room for it."""
+    _room(known, name, what)
+    return name
+
+
+def cycle_beats(script: LiveScript, beats: Number | None) -> Fraction:
+    """Beats of a cycle: a bar, where none are given."""
+    return script.bar if beats is None else _beats(beats, "beats")
 
 
 def _room(known: dict[str, Any], name: str, what: str) -> None:

@@ -154,13 +154,23 @@ def _command(event: Mapping[str, Any], rate: int, find: FindParam, players: note
     return command
 
 
+def at_beginning(when: When) -> bool:
+    """Whether a command belongs to the first frame of a file."""
+    match when:
+        case Sample(n):
+            return n <= 0
+        case Beat(b):
+            return b <= 0.0
+    return True
+
+
 def _set(param: Param, node: str, arguments: list[Any], norm: bool, address: str, when: When) -> Command:
     if param.kind == "trigger" and not arguments:
         arguments = [True]
     _count(arguments, 1, 2, address)
     if not isinstance(arguments[0], str | int | float):
         raise UsageError(f"{param.name} takes {param.allowed}, not {str(arguments[0])[:40]}")
-    if param.kind in ("text", "file") or param.restart:
+    if (param.kind in ("text", "file") or param.restart) and not at_beginning(when):
         raise UsageError(f"{param.name} cannot change while a file plays; set it in the patch")
     value: Value = param.from_norm(arguments[0]) if norm else param.check(arguments[0])
     return SetParam(node, param.name, value, _ramp(arguments, MAX_RAMP), when)

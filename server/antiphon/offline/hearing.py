@@ -28,7 +28,7 @@ Cue = tuple[Fraction, str, object]
 """Beat, name and value."""
 
 
-class Hearing:
+class BlockListener:
     """Listens to the blocks of a rendering.
 
     Attributes:

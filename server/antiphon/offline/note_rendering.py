@@ -64,9 +64,13 @@ def sound(
 
 
 def sounds(
-    parts: Sequence[tuple[str, Mapping[str, Value], Sequence[TimedNote]]], frames: int, rate: int, loaded: Loaded,
-    channels: int = 2, block: int = 256,
-) -> Iterator[Samples]:  # fmt: skip
+    parts: Sequence[tuple[str, Mapping[str, Value], Sequence[TimedNote]]],
+    frames: int,
+    rate: int,
+    loaded: Loaded,
+    channels: int = 2,
+    block: int = 256,
+) -> Iterator[Samples]:
     """Plays several parts together, each with a node of its own, by the code that plays live.
 
     Args:

@@ -17,10 +17,11 @@ from antiphon.errors import UsageError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
 from antiphon.graph.plan import Plan
+from antiphon.offline.event_file import at_beginning
 from antiphon.offline.runner import Make
 from antiphon.runtime.suggestion import instead
 from antiphon.session.actions import Action
-from antiphon.session.commands import Beat, Command, Sample
+from antiphon.session.commands import Beat, Command, Sample, SetParam
 from antiphon.session.effects import Changed, EngineLoad, TempoChanged
 from antiphon.session.node_state import SLOTS
 from antiphon.session.schedule import Moment
@@ -51,6 +52,7 @@ class PlayerRunner:
         commands: Sequence[Command] = (),
     ) -> None:
         self.spec = spec
+        graph, commands = settle(graph, catalog, commands)
         ids, actions = actions_of(graph, catalog, spec.rate, commands)
         self._names = {number: name for name, number in ids.items()}
         self.listener: Callable[[Plan, Samples, Samples, int], None] | None = None
@@ -116,6 +118,37 @@ class PlayerRunner:
 
     def close(self) -> None:
         close_hosts(self._hosts.values(), {})
+
+
+def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple[Graph, list[Command]]:
+    """Puts into the graph what commands set at its beginning and only a new plan could change: texts, `restart`.
+
+    Args:
+        graph: Nodes and wires.
+        catalog: Processor types.
+        commands: The commands.
+
+    Returns:
+        The graph, and the other commands.
+
+    Raises:
+        ParamError: A value is not allowed.
+    """
+    nodes, rest = {node.name: node for node in graph.nodes}, list[Command]()
+    for command in commands:
+        param = None
+        if isinstance(command, SetParam) and command.node in nodes and at_beginning(command.when):
+            cells = catalog[nodes[command.node].type].cells
+            param = next(
+                (p for p in cells if p.name == command.param and (p.restart or p.kind in ("text", "file"))), None
+            )
+        if param is None:
+            rest.append(command)
+        else:
+            assert isinstance(command, SetParam)
+            node = nodes[command.node]
+            nodes[node.name] = replace(node, values={**node.values, param.name: param.check(command.value)})
+    return replace(graph, nodes=tuple(nodes.values())), rest
 
 
 def actions_of(

@@ -13,7 +13,7 @@ from typing import Any
 
 from antiphon.errors import AntiphonError
 from antiphon.io.decode import path_text
-from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, FindParam, commands_of
 from antiphon.offline.hearing import Cue, tempo_map
 from antiphon.runtime.frames import LONGEST
@@ -151,6 +151,8 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
     """
     result: list[Command] = []
     for event in events:
+        if event.address.startswith(OUTSIDE):  # a file is nothing to other programs
+            continue
         line = {"beat": float(event.beat), "address": event.address, "args": list(event.args)}
         try:
             result += commands_of(line, rate, find, players)

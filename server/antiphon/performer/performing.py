@@ -15,9 +15,11 @@ from typing import Any
 from antiphon.errors import AntiphonError, EngineError
 from antiphon.graph.patch import find as find_patch
 from antiphon.live.listening import missing
+from antiphon.live.records import OUTSIDE
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.handover import Handover
 from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.outside import OutsidePrograms
 from antiphon.performer.player import LEAD, Display, Player
 from antiphon.performer.scripts import ScriptFile, ScriptSource
 from antiphon.performer.server import OwnServer
@@ -76,6 +78,7 @@ class Performing:
         self._by_osc, self._handover = source is None, Handover(paths.config())
         self._source = ScriptFile(path, show) if source is None else source
         self.wire, self._clock = ServerConnection(osc_port), BeatClock()
+        self._outside = OutsidePrograms()
         self._processes = BranchProcesses()
         self.player = Player(path, self._processes, show, quantum=quantum)
         self._server: OwnServer | None = None
@@ -284,6 +287,10 @@ class Performing:
         if len(self._lines) > 4096:
             self._lines.clear()
         self._lines[event.address] = event.line
+        if event.address.startswith(OUTSIDE):
+            beats = event.beat - self._clock.now(time.monotonic())
+            self._outside.send(event.address, event.args, 60.0 * beats / (self._clock.bpm() or 120.0))
+            return
         self.wire.play(event)
 
     def _leave(self) -> None:

@@ -2,7 +2,8 @@
 
 OSC, HTTP, a file of events and a session log all become these. `when` is the moment a command
 enters its node: `Now` at the start of the next block, `Sample` at that sample of the engine's
-clock, `Beat` where the tempo map puts it, wherever the tempo goes meanwhile.
+clock, `Beat` where the tempo map puts it, wherever the tempo goes meanwhile. `channel` and `node`
+of every command of a note are as for `NoteOn`.
 """
 
 from __future__ import annotations
@@ -73,7 +74,6 @@ class ResetNode:
 
     Attributes:
         node: The node's name.
-        when: When.
     """
 
     node: str
@@ -89,7 +89,6 @@ class NoteOn:
         velocity: 0 to 1; 0 ends the note.
         channel: 1 to 16.
         node: The node's name; "" for every node whose events input no wire feeds.
-        when: When.
     """
 
     note: int
@@ -105,9 +104,6 @@ class NoteOff:
 
     Attributes:
         note: 0 to 127.
-        channel: 1 to 16.
-        node: As for `NoteOn`.
-        when: When.
     """
 
     note: int
@@ -123,9 +119,6 @@ class Control:
     Attributes:
         number: 0 to 127; 64 is the sustain pedal.
         value: 0 to 1.
-        channel: 1 to 16.
-        node: As for `NoteOn`.
-        when: When.
     """
 
     number: int
@@ -141,9 +134,6 @@ class Bend:
 
     Attributes:
         value: -1 to 1.
-        channel: 1 to 16.
-        node: As for `NoteOn`.
-        when: When.
     """
 
     value: float
@@ -158,9 +148,6 @@ class ProgramChange:
 
     Attributes:
         number: 0 to 127, as General MIDI counts from 0.
-        channel: 1 to 16.
-        node: As for `NoteOn`.
-        when: When.
     """
 
     number: int
@@ -176,9 +163,6 @@ class NotePitch:
     Attributes:
         note: The note, 0 to 127: the one that sounds, or else the next.
         semitones: From the note's own pitch, -96 to 96.
-        channel: 1 to 16.
-        node: As for `NoteOn`.
-        when: When.
     """
 
     note: int
@@ -195,9 +179,6 @@ class NotePressure:
     Attributes:
         note: As for `NotePitch`.
         value: 0 to 1.
-        channel: 1 to 16.
-        node: As for `NoteOn`.
-        when: When.
     """
 
     note: int
@@ -214,9 +195,6 @@ class NoteTimbre:
     Attributes:
         note: As for `NotePitch`.
         value: 0 to 1; 0.5 is the instrument's own.
-        channel: 1 to 16.
-        node: As for `NoteOn`.
-        when: When.
     """
 
     note: int
@@ -263,7 +241,6 @@ class SetTransport:
     Attributes:
         playing: Whether it runs; None leaves it as it is.
         beat: The new place; None leaves it as it is.
-        when: When.
     """
 
     playing: bool | None = None
@@ -277,7 +254,6 @@ class NudgeBeat:
 
     Attributes:
         beats: How far, -16 to 16; below 0 it moves back.
-        when: When.
     """
 
     beats: float
@@ -286,22 +262,14 @@ class NudgeBeat:
 
 @dataclass(frozen=True, slots=True)
 class Panic:
-    """`/panic`: silence within a block; what is scheduled is dropped, tails are cut.
-
-    Attributes:
-        when: When.
-    """
+    """`/panic`: silence within a block; what is scheduled is dropped, tails are cut."""
 
     when: When = NOW
 
 
 @dataclass(frozen=True, slots=True)
 class ClearSchedule:
-    """`/clearSched`: drops what is scheduled and not yet due.
-
-    Attributes:
-        when: When.
-    """
+    """`/clearSched`: drops what is scheduled and not yet due."""
 
     when: When = NOW
 
@@ -312,7 +280,6 @@ class Sync:
 
     Attributes:
         token: The number.
-        when: When.
     """
 
     token: int

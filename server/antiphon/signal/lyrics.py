@@ -16,50 +16,13 @@ HOLD = ("-", "_")
 """Words that continue the vowel before them on another note."""
 _VOWELS = "aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœ"
 _GROUPS = re.compile(f"[{_VOWELS}]+")
-_ONSETS = frozenset(
-    [
-        "bl",
-        "br",
-        "ch",
-        "cl",
-        "cr",
-        "dr",
-        "fl",
-        "fr",
-        "gh",
-        "gl",
-        "gr",
-        "kl",
-        "kn",
-        "kr",
-        "ph",
-        "pl",
-        "pr",
-        "qu",
-        "sc",
-        "dl",
-        "tl",
-        "zl",
-        "sh",
-        "sk",
-        "sl",
-        "sm",
-        "sn",
-        "sp",
-        "st",
-        "sw",
-        "th",
-        "tr",
-        "tw",
-        "wh",
-        "wr",
-    ]
-)
+_PAIRS = (("bcdfgkpt", "lr"), ("cgptsw", "h"), ("k", "n"), ("s", "cklmnptw"), ("tw", "rw"), ("z", "l"))
+_ONSETS = frozenset(one + two for ones, twos in _PAIRS for one in ones for two in twos)
 """Two letters that begin a syllable together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Syllable:
+class LyricSyllable:
     """A syllable of a text.
 
     Attributes:
@@ -78,7 +41,7 @@ class Syllable:
         return self.text == HOLD[0]
 
 
-def syllables(text: str) -> tuple[Syllable, ...]:
+def syllables(text: str) -> tuple[LyricSyllable, ...]:
     """Divides a text into syllables, one for each note.
 
     Args:
@@ -88,13 +51,13 @@ def syllables(text: str) -> tuple[Syllable, ...]:
     Returns:
         The syllables in order; what has no letters is left out.
     """
-    found: list[Syllable] = []
+    found: list[LyricSyllable] = []
     word, goes_on = -1, False
     for line, words in enumerate(re.split(r"[/\n]+", text)):
         for token in words.split():
             if token in HOLD:
                 if found:
-                    found.append(Syllable(HOLD[0], word, line))
+                    found.append(LyricSyllable(HOLD[0], word, line))
                 continue
             parts = [part for part in re.split(r"-+", token) if any(c.isalpha() for c in part)]
             if not parts:
@@ -102,12 +65,12 @@ def syllables(text: str) -> tuple[Syllable, ...]:
             word += not goes_on
             goes_on = token.endswith("-")
             if "-" not in token:
-                parts = divided(parts[0])
-            found += [Syllable(part, word, line) for part in parts]
+                parts = divide(parts[0])
+            found += [LyricSyllable(part, word, line) for part in parts]
     return tuple(found)
 
 
-def divided(word: str) -> list[str]:
+def divide(word: str) -> list[str]:
     """Divides a word that is written without hyphens.
 
     Args:

@@ -16,12 +16,11 @@ from antiphon.engine.loading import LoadingNote
 from antiphon.engine.shared import HeaderWord
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
-from antiphon.runtime import paths, pidfile, server_log, signals
+from antiphon.runtime import pidfile, server_log, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.runtime.console import say, write_output
-from antiphon.runtime.page_secret import page_address
 from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import before, jack_server, recordings, watchdog
+from antiphon.supervisor import before, jack_server, page, recordings, watchdog
 from antiphon.supervisor.faults import SupervisorFaults, why
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
@@ -34,8 +33,6 @@ PAUSE_SECONDS = 1.0
 RETRY_DEVICE_SECONDS = 3.0
 RECORDER_SECONDS = 10.0
 """Time in which a recording must begin; a disk that hangs is reported after it."""
-SECRETS_SECONDS = 10.0
-"""Time in which the token and the certificate of `--lan` must be written."""
 _WATCH = 0.2
 _ZYGOTE, _PROBE = "zygote-", "probe"
 
@@ -62,8 +59,7 @@ class Supervisor:
 
     def __init__(self, settings: ServeSettings, folder: Path, opened: Callable[[], None] = lambda: None) -> None:
         """Starts nothing yet; see `run`. opened: called once the page's address was printed."""
-        self._opened = opened
-        self.settings, self.folder = settings, folder
+        self.settings, self.folder, self._opened = settings, folder, opened
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
         self._start_times: dict[str, float] = {}
@@ -119,7 +115,7 @@ class Supervisor:
         if not self.settings.ahead:
             self._adopt(_PROBE, self.starts.probe())
         if self.settings.lan:
-            self._make_secrets()
+            page.make_secrets(self.starts)
         self.starts.warm()
         self._synth = choosing.chosen().info
         self.starts.catalog()
@@ -132,19 +128,6 @@ class Supervisor:
             self._children.pop(_PROBE).kill()
         self._adopt("engine", self.starts.engine())
         self._write_list()
-
-    def _make_secrets(self) -> None:
-        """Creates the token and the certificate of `--lan`; `FileError` where they cannot be written."""
-        read, write = os.pipe()
-        try:
-            child = Child.of("secrets", self.starts.secrets(write))
-        finally:
-            os.close(write)
-        line = first_line(read, SECRETS_SECONDS)
-        child.end()
-        errors = json.loads(line) if line else [f"the token and the certificate cannot be made in {paths.config()}"]
-        if errors:
-            raise FileError(errors[0])
 
     def _start_first_recorder(self) -> None:
         """Starts the recorder and blocks until its recordings have begun; `FileError` where they cannot."""
@@ -268,8 +251,7 @@ class Supervisor:
             if "ready" in message and not self._ready_said:
                 self._ready_said = True
                 before.drop_backup(self.folder)
-                if self.settings.live and self.settings.local:
-                    self._say_page()
+                page.announce(self.folder, self.settings, self._opened)
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
                 self._schedule_start("web")
@@ -281,14 +263,6 @@ class Supervisor:
                 say(message["fatal"])  # it ends now, and is started again
             elif message.get("do") == "quit":
                 self._ending = True
-
-    def _say_page(self) -> None:
-        """Prints the page's address with a secret, and has `play` open it in a browser."""
-        try:
-            write_output(f"page {page_address(self.folder, self.settings.http_port)}", logged=False)
-            self._opened()
-        except (FileError, OSError) as error:
-            say(f"the page's address cannot be opened ({why(error)}); scripts need the token there")
 
     def _reap(self) -> None:
         for child in list(self._children.values()):

@@ -71,9 +71,6 @@ class SynthProcessor(WorkerProcessor):
     def prepare(self, spec: StreamSpec) -> None:
         """Opens the stream and makes every buffer.
 
-        Args:
-            spec: Rate, block and channels of the stream.
-
         Raises:
             AntiphonError: The worker cannot be had, or a setting cannot be played.
         """
@@ -88,22 +85,11 @@ class SynthProcessor(WorkerProcessor):
         super().prepare(spec)
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Describes the backend's worker.
-
-        Args:
-            spec: Rate, block and channels of the stream.
-
-        Returns:
-            The worker's spec: a hop is a block.
-        """
+        """Describes the backend's worker."""
         return self._choice.info.worker(spec.rate, spec.block, dict(self._choice.settings))
 
     def config(self) -> str:
-        """Gives what the node asks for, as the backend plays it.
-
-        Returns:
-            `SynthSettings` as JSON.
-        """
+        """Gives what the node asks for, as the backend plays it: `SynthSettings` as JSON."""
         settings = self._choice.info.make_support().playable(self.asked(), instead=self._choice.instead)
         return json.dumps(settings.to_json(), ensure_ascii=False)
 
@@ -121,23 +107,11 @@ class SynthProcessor(WorkerProcessor):
         return int(hop / spec.rate < SHORT_SECONDS)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Computes how late the backend is.
-
-        Args:
-            spec: Rate, block and channels of the stream.
-            hop: Frames of a hop.
-
-        Returns:
-            Frames.
-        """
+        """Computes how late the backend is."""
         return hop * self._choice.info.delay(spec.rate, hop)
 
     def process(self, io: IO) -> None:
-        """Gathers the block's events, posts them, and plays the answer at its level.
-
-        Args:
-            io: The block.
-        """
+        """Gathers the block's events, posts them, and plays the answer at its level."""
         out, hops = io.audio_out[0], self.hops
         hops.begin(io.time.sample)
         start = hops.number * hops.hop + hops.fill
@@ -156,12 +130,7 @@ class SynthProcessor(WorkerProcessor):
             io.report("dropped", self._dropped)
 
     def post(self, hop: int, sound: Samples) -> None:
-        """Gathers the hop's events, whether there is a worker for them or not, and posts them.
-
-        Args:
-            hop: The hop's number.
-            sound: No channels.
-        """
+        """Gathers the hop's events, whether there is a worker for them or not, and posts them."""
         size = self.hops.hop
         start, events = hop * size, self._hop_events
         events.clear()
@@ -174,21 +143,11 @@ class SynthProcessor(WorkerProcessor):
         self._sounding.follow(start, events)
 
     def begin(self, hop: int) -> None:
-        """Gives a new worker the notes that sound.
-
-        Args:
-            hop: The first hop it gets.
-        """
+        """Gives a new worker the notes that sound."""
         self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Packs the hop's events.
-
-        Args:
-            hop: Number of the hop.
-            sound: No channels.
-            into: What the worker gets.
-        """
+        """Packs the hop's events."""
         self._dropped += pack(hop * self.hops.hop + self._skipped, self._hop_events, into[0])
 
     def reset(self) -> None:

@@ -30,12 +30,7 @@ class DropoutLog(ProcessorPart):
         self._turns: deque[tuple[int, bool]] = deque()
 
     def recall(self, kind: str, hop: int) -> None:
-        """Takes a mark of the log that is replayed. For `Processor.recall`.
-
-        Args:
-            kind: "absent", "back" or "fresh".
-            hop: The hop it belongs to.
-        """
+        """Takes a mark of the log that is replayed. For `Processor.recall`."""
         if kind == "fresh":
             self._fresh.add(hop)
         elif kind in ("absent", "back"):
@@ -95,9 +90,5 @@ class DropoutLog(ProcessorPart):
             io.mark("back" if there else "absent", hop)
 
     def standing(self) -> list[tuple[str, int]]:
-        """Lists the marks that a log which begins now needs first. For `Processor.standing`.
-
-        Returns:
-            Kind and number of each.
-        """
+        """Lists the marks that a log which begins now needs first. For `Processor.standing`."""
         return [] if self._there else [("absent", 0)]

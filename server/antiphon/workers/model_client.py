@@ -64,13 +64,7 @@ class ModelClient(WorkerClient):
             self._answer_at = self._answer.ctypes.data
 
     def send(self, hop: int, values: Samples, io: IO) -> None:
-        """Computes a hop, or posts it where a worker does.
-
-        Args:
-            hop: The hop's number.
-            values: float32 `[lanes, *inputs]`.
-            io: Of the block, for marks in the session log.
-        """
+        """Computes a hop, or posts it where a worker does."""
         if not self._networks:
             super().send(hop, values, io)
             return

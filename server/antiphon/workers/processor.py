@@ -133,9 +133,6 @@ class WorkerProcessor(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Opens the streams and makes every buffer.
 
-        Args:
-            spec: Rate, block and channels of the stream.
-
         Raises:
             WorkerError: The worker cannot be had.
         """
@@ -161,9 +158,6 @@ class WorkerProcessor(Processor):
         """Posts the hops that become complete, and plays the answers.
 
         What extends it finds the block's place on the hop grid in `self.hops`.
-
-        Args:
-            io: The block.
         """
         self._io = io
         self.hops.run(io, io.audio_in[0] if io.audio_in else None, io.audio_out[0])
@@ -233,12 +227,6 @@ class ModelProcessor(WorkerProcessor):
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         """Describes the model's worker.
 
-        Args:
-            spec: Rate, block and channels of the stream.
-
-        Returns:
-            The worker's spec.
-
         Raises:
             PluginError: The model is not sound in, sound out, or its rate is not the stream's.
         """
@@ -252,37 +240,15 @@ class ModelProcessor(WorkerProcessor):
         return worker_of(model)
 
     def lanes(self, spec: StreamSpec) -> int:
-        """Computes the slots it needs.
-
-        Args:
-            spec: Rate, block and channels of the stream.
-
-        Returns:
-            One for each group of as many channels as the model has.
-        """
+        """Computes the slots it needs: one for each group of as many channels as the model has."""
         return -(-spec.channels // self.model.inputs)
 
     def behind(self, spec: StreamSpec, hop: int) -> int:
-        """Gives the model's algorithmic latency.
-
-        Args:
-            spec: Rate, block and channels of the stream.
-            hop: Frames of a hop.
-
-        Returns:
-            Frames.
-        """
+        """Gives the model's algorithmic latency."""
         return self.model.latency
 
     def read(self, answer: Samples) -> Samples:
-        """Puts the lanes' channels beside each other, without those of the last lane that the stream does not have.
-
-        Args:
-            answer: float32 `[lanes, *outputs]`.
-
-        Returns:
-            float32 `[channels, frames]`.
-        """
+        """Puts the lanes' channels beside each other, without those of the last lane that the stream does not have."""
         sound: Samples = answer.reshape(-1, answer.shape[-1])[: len(self._sound)]
         return sound
 

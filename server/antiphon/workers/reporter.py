@@ -22,22 +22,11 @@ class WorkerReporter(WorkerProcessor):
     reports: ClassVar[Mapping[str, float]]
 
     def dry(self, inputs: int, outputs: int) -> bool:
-        """What is missing is no sound, which passes whatever the worker does.
-
-        Args:
-            inputs: Channels of the audio input.
-            outputs: Channels of the audio output.
-
-        Returns:
-            False.
-        """
+        """What is missing is no sound, which passes whatever the worker does."""
         return False
 
     def prepare(self, spec: StreamSpec) -> None:
         """Opens the stream and makes every buffer.
-
-        Args:
-            spec: Rate, block and channels of the stream.
 
         Raises:
             WorkerError: The worker cannot be had.
@@ -49,11 +38,7 @@ class WorkerReporter(WorkerProcessor):
         self._found: Samples = self._before.copy()
 
     def process(self, io: IO) -> None:
-        """Passes a block, and reports the last answer.
-
-        Args:
-            io: The block.
-        """
+        """Passes a block, and reports the last answer."""
         io.audio_out[0][:] = io.audio_in[0]
         self._io = io
         self.hops.run(io, io.audio_in[0], self._unused[:, : io.frames])
@@ -61,22 +46,11 @@ class WorkerReporter(WorkerProcessor):
             io.report(name, float(self._found[place]))
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Puts the mean of the channels into `into`.
-
-        Args:
-            hop: Number of the hop.
-            sound: What came in, float32 `[channels, frames]`.
-            into: float32 `[1, 1, frames]`.
-        """
+        """Puts the mean of the channels into `into`."""
         np.mean(sound, axis=0, out=into[0, 0])
 
     def load(self, hop: int, out: Samples) -> None:
-        """Takes the answer to a hop, where there is one.
-
-        Args:
-            hop: Number of the hop.
-            out: Not used.
-        """
+        """Takes the answer to a hop, where there is one."""
         if hop >= self.hops.first:
             answer = self.client.take(hop, self._io)
             if answer is not None:

@@ -202,7 +202,7 @@ def _performed(
 
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
     """The events of the script with what it hears: it is performed again until it hears nothing else."""
-    from antiphon.offline.hearing import MOST_ROUNDS, Cue, Hearing
+    from antiphon.offline.hearing import MOST_ROUNDS, BlockListener, Cue
     from antiphon.offline.rendering import param_finder
     from antiphon.offline.script_run import commands
     from antiphon.session.notes import Players
@@ -211,7 +211,7 @@ def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events:
     find, players = param_finder(graph, catalog), Players(graph, catalog)
     cues: list[Cue] = []
     for _ in range(MOST_ROUNDS):
-        hearing = Hearing((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
+        hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
         task.hear(commands(events, "the script", spec.rate, find, players), hearing)
         heard = hearing.cues(events, spec.rate, task.patch.tempo)
         if heard == cues:

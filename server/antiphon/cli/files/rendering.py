@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from antiphon.contract.params import Param
     from antiphon.graph.patch import Patch
     from antiphon.offline.file_ends import Tail
-    from antiphon.offline.hearing import Hearing
+    from antiphon.offline.hearing import BlockListener
     from antiphon.offline.output_summary import Written
     from antiphon.offline.rendering import PlayerRunner
     from antiphon.plugins.loader import Loaded
@@ -84,7 +84,7 @@ class PatchRender:
         written = Written.sound(writer, name)
         return RenderedFile(writer.name, writer.frames, written, tuple(runner.failures), runner.dropped, lost, words)
 
-    def hear(self, commands: Sequence[Command], hearing: Hearing) -> None:
+    def hear(self, commands: Sequence[Command], hearing: BlockListener) -> None:
         """Runs it with commands and without a file, for what is heard."""
         from antiphon.offline.runner import process_stream
 

@@ -20,10 +20,11 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from antiphon.engine.recording.capture_file import write_capture
 from antiphon.engine.recording.journal import VERSION, to_line
 from antiphon.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, describe_take
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
-from antiphon.errors import AntiphonError, FileError, RequestError
+from antiphon.errors import FileError
 from antiphon.io.capture_memory import CaptureMemory
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import listening
@@ -347,25 +348,6 @@ def beside(path: Path) -> Path:
     return candidate
 
 
-def capture(message: dict[str, Any], kept: CaptureMemory | None) -> dict[str, Any]:
-    """Writes the bars that a message asks for to a new file; returns the answer, with the reason as error or ""."""
-    path, why = Path(message["path"]), ""
-    try:
-        if kept is None:
-            raise RequestError("nothing is kept, since this machine has little memory free; use /record/start")
-        sound = kept.cut(message["node"], message["bars"], message["bar"])
-        take = TakeFile(path, kept.shape.rate, sound.shape[1], "FLOAT")
-        try:
-            take.write(sound)
-        finally:
-            take.close()
-    except AntiphonError as error:
-        why = str(error)
-    except Exception as error:
-        why = str(_cause(path, error))
-    return {"capture": message["number"], "path": str(path), "error": why}
-
-
 def run(
     shared: Shared,
     peer: socket.socket,
@@ -405,7 +387,7 @@ def run(
             try:
                 message = json.loads(peer.recv(1 << 20))
                 if message["do"] == "capture":
-                    peer.send(json.dumps(capture(message, kept)).encode())
+                    peer.send(json.dumps(write_capture(message, kept)).encode())
                 else:
                     recorder.handle(message)
             except (BlockingIOError, ConnectionError, ValueError) as error:

@@ -59,7 +59,7 @@ def truth(word: str) -> tuple[bool]:
     raise UsageError(f"t or f is wanted here, not {word[:40]!r}")
 
 
-def shown(value: object) -> str:
+def name_value(value: object) -> str:
     """A value as a sentence names it."""
     if isinstance(value, partial):  # a change, with the name of its word
         return f"the function {value.args[0]}"
@@ -86,7 +86,7 @@ def numbers(argument: Argument, what: str) -> Query[float]:
         return queries.pure(argument if isinstance(argument, int) else float(argument))
     if hasattr(argument, "events"):
         return queries.map_values(argument.events, lambda value: _float(value, what))
-    raise UsageError(f"{what} takes a number, a text or a pattern, not {shown(argument)}")
+    raise UsageError(f"{what} takes a number, a text or a pattern, not {name_value(argument)}")
 
 
 def _float(value: object, what: str) -> float:

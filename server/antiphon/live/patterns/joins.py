@@ -39,23 +39,6 @@ def join_outer(outer: Query[Query[T]]) -> Query[T]:
     return query
 
 
-def join_both(outer: Query[Query[T]]) -> Query[T]:
-    """The events of both, cut to the time that they share."""
-
-    def query(span: Span, seed: int) -> list[CycleEvent[T]]:
-        found: list[CycleEvent[T]] = []
-        for event in outer(span, seed):
-            for inner in event.value(event.part, seed):
-                if event.whole is None or inner.whole is None:
-                    whole = event.whole or inner.whole
-                else:
-                    whole = event.whole.overlap(inner.whole)
-                found.append(with_whole(inner, whole, inner.part))
-        return found
-
-    return query
-
-
 def _clipped(outer: Query[Query[T]], placed: Callable[[Query[T], Span], Query[T]]) -> Query[T]:
     """The inner patterns, each moved by its outer event's time and cut to it."""
 
@@ -98,7 +81,7 @@ def apply_right(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Q
     return queries.apply_left(right, left, lambda b, a: join(a, b))
 
 
-def joined(how: Join[V], outer: Query[T], inner: Query[U], join: Callable[[T, U], V]) -> Query[V]:
+def join_values(how: Join[V], outer: Query[T], inner: Query[U], join: Callable[[T, U], V]) -> Query[V]:
     """Values of two patterns joined by their times, `how`."""
     return how(queries.map_values(outer, lambda a: queries.map_values(inner, lambda b: join(a, b))))
 
@@ -112,9 +95,9 @@ def zoom(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
         first = cycle + begin
-        return queries.retime(
-            query, lambda t: (t - first) / length + cycle, lambda t: (t - cycle) * length + first
-        )(span, seed)  # fmt: skip
+        return queries.retime(query, lambda t: (t - first) / length + cycle, lambda t: (t - cycle) * length + first)(
+            span, seed
+        )
 
     return queries.by_cycle(inner)
 
@@ -136,7 +119,7 @@ def compress(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
     return queries.by_cycle(inner)
 
 
-def numbered(query: Callable[[int], Query[T]]) -> Query[T]:
+def by_number(query: Callable[[int], Query[T]]) -> Query[T]:
     """A pattern that is made anew for the number of each cycle."""
     return queries.by_cycle(lambda cycle, span, seed: query(cycle)(span, seed))
 
@@ -150,27 +133,5 @@ def notes_together(query: Query[T]) -> Query[list[CycleEvent[T]]]:
             if event.whole is not None:
                 groups.setdefault(event.whole, []).append(event)
         return [CycleEvent(whole, events[0].part, events) for whole, events in groups.items()]
-
-    return found
-
-
-def tiled(query: Query[T], length: Fraction, source: Callable[[Fraction], Fraction]) -> Query[T]:
-    """Pieces of a pattern one after the other.
-
-    Args:
-        query: The pattern.
-        length: Of a piece, which divides a cycle or is whole cycles.
-        source: The time at which a piece begins to that from which it is taken.
-    """
-
-    def found(span: Span, seed: int) -> list[CycleEvent[T]]:
-        events: list[CycleEvent[T]] = []
-        at = math.floor(span.begin / length) * length
-        while at < span.end or at == span.begin == span.end:
-            part = span.overlap(Span(at, at + length))
-            if part is not None:
-                events += queries.shift(query, at - source(at))(part, seed)
-            at += length
-        return events
 
     return found

@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import queries, rhythms
-from antiphon.live.patterns.arguments import Argument, Truth, each, numbers, shown, truths, whole
+from antiphon.live.patterns.arguments import Argument, Truth, each, name_value, numbers, truths, whole
 from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
@@ -44,10 +44,12 @@ class Pattern(Generic[T]):
     def _changed(self, change: Callable[[Self], Self], example: str) -> Self:
         """What a change makes of it. example: how the word is written, for the error where it is no change."""
         if not callable(change):
-            raise UsageError(f"a change of a pattern stands here without quotes, as in {example}, not {shown(change)}")
+            raise UsageError(
+                f"a change of a pattern stands here without quotes, as in {example}, not {name_value(change)}"
+            )
         changed = change(self)
         if not isinstance(changed, Pattern):
-            raise UsageError(f"a change gives a pattern back, as in {example}; this one gives {shown(changed)}")
+            raise UsageError(f"a change gives a pattern back, as in {example}; this one gives {name_value(changed)}")
         return changed
 
     def query(self, begin: Number, end: Number, seed: int = 0) -> list[CycleEvent[T]]:

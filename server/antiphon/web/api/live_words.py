@@ -42,7 +42,7 @@ def words() -> dict[str, Any]:
 
 def _word(name: str, value: Any) -> dict[str, str]:
     if not callable(value):
-        return {"name": name, "signature": "", "doc": _variable(name)}
+        return {"name": name, "signature": "", "doc": _variable(name) or _signals().get(name, "A signal.")}
     try:
         given = inspect.signature(value)
     except (TypeError, ValueError):
@@ -53,6 +53,12 @@ def _word(name: str, value: Any) -> dict[str, str]:
         return_annotation=inspect.Signature.empty,
     )
     return {"name": name, "signature": _MODULE.sub("", str(shown)), "doc": inspect.getdoc(value) or ""}
+
+
+def _signals() -> dict[str, str]:
+    from antiphon.live.reference import entries
+
+    return {entry.names[0]: entry.doc for entry in entries() if entry.group == "signals"}
 
 
 def _variable(name: str) -> str:

@@ -114,14 +114,7 @@ class SiluLinear(Linear):
         self._share: Samples = np.zeros_like(self.outputs)
 
     def __call__(self, x: Samples) -> Samples:
-        """Computes one step.
-
-        Args:
-            x: float32 `[inputs]`, contiguous.
-
-        Returns:
-            float32 `[outputs]`, valid until the next call.
-        """
+        """Computes one step."""
         y = super().__call__(x)
         sigmoid(y, self._share)
         np.multiply(y, self._share, out=y)

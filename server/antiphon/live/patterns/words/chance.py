@@ -14,7 +14,7 @@ from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.signals import rand
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 from antiphon.live.patterns.words.making import as_pattern
-from antiphon.live.patterns.words.time import Change, P, piece
+from antiphon.live.patterns.words.time import P, piece
 
 _PIECES, _WEIGHTS, _SWITCH = (1 << 35), (1 << 36), (1 << 37)
 """Streams of chance."""
@@ -24,10 +24,6 @@ def undegrade_by(p: P, share: Argument, seed: int = 0) -> P:
     return p._new(
         each(share, "undegrade_by", lambda n: queries.drop(p.events, 1.0 - float(n), FIRST_STREAM + seed, rest=True))
     )
-
-
-def undegrade(p: P) -> P:
-    return undegrade_by(p, 0.5)
 
 
 def degrade_with(p: P, numbers_: P, share: Number) -> P:
@@ -40,23 +36,18 @@ def _often(share: float) -> Any:
     return lambda p, change: p.sometimes_by(share, change)
 
 
-MORE = {"always": _often(1.0), "almost_always": _often(0.9), "almost_never": _often(0.1)}
-
-
-def never(p: P, change: Change) -> P:
-    return p
-
-
-def some_cycles_by(p: P, share: Number, change: Change) -> P:
-    return p.some_cycles(change, float(exact(share, "some_cycles_by")))
-
-
-def shuffle(p: P, pieces: Argument) -> P:
-    return p._new(each(pieces, "shuffle", lambda n: _mixed(p.events, whole(n, "shuffle", 1, MOST_TIMES), once=True)))
-
-
-def scramble(p: P, pieces: Argument) -> P:
-    return p._new(each(pieces, "scramble", lambda n: _mixed(p.events, whole(n, "scramble", 1, MOST_TIMES), once=False)))
+MORE: dict[str, Any] = {
+    "undegrade": lambda p: undegrade_by(p, 0.5),
+    "never": lambda p, change: p,
+    "some_cycles_by": lambda p, share, change: p.some_cycles(change, float(exact(share, "some_cycles_by"))),
+    "shuffle": lambda p, pieces: p._new(
+        each(pieces, "shuffle", lambda n: _mixed(p.events, whole(n, "shuffle", 1, MOST_TIMES), once=True))
+    ),
+    "scramble": lambda p, pieces: p._new(
+        each(pieces, "scramble", lambda n: _mixed(p.events, whole(n, "scramble", 1, MOST_TIMES), once=False))
+    ),
+    "choose_cycles": lambda *values: randcat(*(as_pattern(value) for value in values)),
+} | {"always": _often(1.0), "almost_always": _often(0.9), "almost_never": _often(0.1)}
 
 
 def _mixed(query: Query[Any], count: int, *, once: bool) -> Query[Any]:
@@ -135,7 +126,3 @@ def choose_with(numbers_: P, values: Any) -> Pattern[Any]:
     if not given:
         raise UsageError("choose_with takes a pattern and a list of values, as in choose_with(rand, [60, 64])")
     return numbers_.map(lambda x: given[min(max(int(float(x) * len(given)), 0), len(given) - 1)])
-
-
-def choose_cycles(*values: Any) -> P:
-    return randcat(*(as_pattern(value) for value in values))

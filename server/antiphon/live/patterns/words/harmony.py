@@ -113,14 +113,6 @@ def scale_transpose(p: P, steps: Argument, name: Argument = "c4:major") -> P:
     return _on_notes(p, pairs, moved)
 
 
-def octave(p: P, octaves: Argument) -> P:
-    return _on_notes(p, numbers(octaves, "octave"), lambda note, k: note + 12 * k)
-
-
-def up(p: P, semitones: Argument) -> P:
-    return _on_notes(p, numbers(semitones, "up"), lambda note, k: note + k)
-
-
 # ---- chords
 
 
@@ -214,7 +206,7 @@ _MODES: dict[str, Callable[[list[Any]], list[Any]]] = {
     "pinkyupdown": lambda n: [x for one in _up_down(n[:-1]) for x in (one, n[-1])],
     "thumbup": lambda n: [x for one in n[1:] for x in (n[0], one)],
     "thumbupdown": lambda n: [x for one in _up_down(n[1:]) for x in (n[0], one)],
-}  # fmt: skip
+}
 
 
 def arp(p: P, mode: Argument) -> P:
@@ -261,13 +253,16 @@ def _run(query: Query[Any], order: Callable[[list[Any]], list[Any]]) -> Query[An
     return found
 
 
-def arpeggiate(p: P) -> P:
-    return p._new(_run(p.events, lambda notes: notes))
-
-
 def arp_with(p: P, choose: Callable[[list[Any]], Any]) -> P:
     def made(events: list[CycleEvent[Any]]) -> Query[Any]:
         result = choose([event.value for event in events])
         return result.events if isinstance(result, Pattern) else queries.pure(result)
 
     return p._new(queries.join_inner(queries.map_values(joins.notes_together(p.events), made)))
+
+
+MORE: dict[str, Any] = {
+    "octave": lambda p, octaves: _on_notes(p, numbers(octaves, "octave"), lambda note, k: note + 12 * k),
+    "up": lambda p, semitones: _on_notes(p, numbers(semitones, "up"), lambda note, k: note + k),
+    "arpeggiate": lambda p: p._new(_run(p.events, lambda notes: notes)),
+}

@@ -9,7 +9,7 @@ from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import joins, queries
-from antiphon.live.patterns.arguments import Argument, Truth, each, truths, whole
+from antiphon.live.patterns.arguments import Truth, each, truths, whole
 from antiphon.live.patterns.pattern import MOST_TIMES, Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, exact
@@ -40,23 +40,11 @@ def layer(p: P, *changes: Change) -> P:
     return p._new(queries.stack([p._changed(change, "layer(rev, fast(2))").events for change in changes]))
 
 
-def overlay(p: P, *others: P) -> P:
-    return p._new(queries.stack([p.events, *(as_pattern(other).events for other in others)]))
-
-
 def echo_with(p: P, times: int, cycles: Number, change: Change) -> P:
     count, gap = whole(exact(times, "echo_with"), "echo_with", 1, MOST_LAYERS), exact(cycles, "echo_with")
     example = "echo_with(3, 1/8, add(7))"
     echoes = [_changed_so_often(p.late(gap * k), change, k, example).events for k in range(count)]
     return p._new(queries.stack(echoes))
-
-
-def stut(p: Any, times: int, fade: float, cycles: Number) -> Any:
-    return p.echo(times, cycles, fade)
-
-
-def stutter(p: P, times: int, cycles: Number) -> P:
-    return echo_with(p, times, cycles, lambda q: q)
 
 
 def ply_with(p: P, times: int, change: Callable[..., Any]) -> P:
@@ -67,10 +55,6 @@ def ply_with(p: P, times: int, change: Callable[..., Any]) -> P:
         return queries.fastcat([_changed_so_often(one, change, k, "ply_with(3, add(7))").events for k in range(count)])
 
     return p._new(joins.join_squeeze(queries.map_values(p.events, played)))
-
-
-def ply_for_each(p: P, times: int, change: Callable[..., Any]) -> P:
-    return ply_with(p, times, change)
 
 
 def juxcut(p: Any, change: Change) -> Any:
@@ -88,10 +72,6 @@ def bypass(p: P, switch: Truth | int) -> P:
 
 
 # ---- by the number of the cycle
-
-
-def last_of(p: P, cycles: Argument, change: Change) -> P:
-    return p._new(each(cycles, "last_of", lambda n: p.every(n, change, whole(n, "last_of", 1, 1_000_000) - 1).events))
 
 
 def fold_every(p: P, cycles: Sequence[int], change: Change) -> P:
@@ -130,33 +110,13 @@ def _chunk(p: P, parts: Any, change: Change, what: str, *, back: bool, into: boo
         places = range(count - 1, -1, -1) if into else range(0, -count, -1)
     turning = [queries.shift(switch, Fraction(k, count)) for k in places]
     on = Pattern(queries.cat(turning))
-    slow = p if quick else p._new(joins.numbered(lambda c: queries.shift(p.events, Fraction(c - c // count))))
+    slow = p if quick else p._new(joins.by_number(lambda c: queries.shift(p.events, Fraction(c - c // count))))
     if into:
         changed = p._new(queries.apply_left(p.events, queries.keep(on.events, bool), lambda v, _: v))
         off = queries.apply_left(p.events, queries.keep(on.events, lambda v: not v), lambda v, _: v)
         return p._new(queries.stack([changed._changed(change, f"{what}(4, rev)").events, off]))
     changed = slow._changed(change, f"{what}(4, rev)")
     return p._new(queries.for_each(on.events, lambda value: (changed if value else slow).events))
-
-
-def chunk_back(p: P, parts: int, change: Change) -> P:
-    return _chunk(p, parts, change, "chunk_back", back=True, into=False, quick=False)
-
-
-def slow_chunk(p: P, parts: int, change: Change) -> P:
-    return _chunk(p, parts, change, "slow_chunk", back=False, into=False, quick=False)
-
-
-def fast_chunk(p: P, parts: int, change: Change) -> P:
-    return _chunk(p, parts, change, "fast_chunk", back=False, into=False, quick=True)
-
-
-def chunk_into(p: P, parts: int, change: Change) -> P:
-    return _chunk(p, parts, change, "chunk_into", back=False, into=True, quick=True)
-
-
-def chunk_back_into(p: P, parts: int, change: Change) -> P:
-    return _chunk(p, parts, change, "chunk_back_into", back=True, into=True, quick=True)
 
 
 def fix(p: P, change: Change, **values: Any) -> P:
@@ -175,5 +135,20 @@ def contrast(p: P, change: Change, other: Change, **values: Any) -> P:
     return p._new(queries.stack([yes._changed(change, example).events, no._changed(other, example).events]))
 
 
-def hush(p: P) -> P:
-    return p._new(queries.silence)
+MORE: dict[str, Any] = {
+    "overlay": lambda p, *others: p._new(queries.stack([p.events, *(as_pattern(other).events for other in others)])),
+    "stut": lambda p, times, fade, cycles: p.echo(times, cycles, fade),
+    "stutter": lambda p, times, cycles: echo_with(p, times, cycles, lambda q: q),
+    "ply_for_each": lambda p, times, change: ply_with(p, times, change),
+    "last_of": lambda p, cycles, change: p._new(
+        each(cycles, "last_of", lambda n: p.every(n, change, whole(n, "last_of", 1, 1_000_000) - 1).events)
+    ),
+    "chunk_back": lambda p, parts, change: _chunk(p, parts, change, "chunk_back", back=True, into=False, quick=False),
+    "slow_chunk": lambda p, parts, change: _chunk(p, parts, change, "slow_chunk", back=False, into=False, quick=False),
+    "fast_chunk": lambda p, parts, change: _chunk(p, parts, change, "fast_chunk", back=False, into=False, quick=True),
+    "chunk_into": lambda p, parts, change: _chunk(p, parts, change, "chunk_into", back=False, into=True, quick=True),
+    "chunk_back_into": lambda p, parts, change: _chunk(
+        p, parts, change, "chunk_back_into", back=True, into=True, quick=True
+    ),
+    "hush": lambda p: p._new(queries.silence),
+}

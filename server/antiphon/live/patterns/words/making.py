@@ -1,4 +1,4 @@
-"""Words that make one pattern of several."""
+"""Words that make one pattern of several, and signals besides those from 0 to 1."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from antiphon.errors import UsageError
-from antiphon.live.patterns import queries
+from antiphon.live.patterns import queries, signals
 from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.controls import mini
 from antiphon.live.patterns.pattern import MOST_TIMES, Pattern, cat, fastcat, stack, timecat
@@ -30,14 +30,6 @@ def seq(*steps: Any) -> P:
     return fastcat(*(as_pattern(step) for step in steps)) if steps else Pattern(queries.silence)
 
 
-def slowcat(*patterns: Any) -> P:
-    return cat(*(as_pattern(pattern) for pattern in patterns))
-
-
-def time_cat(*steps: Any) -> P:
-    return timecat(*((weight, as_pattern(pattern)) for weight, pattern in _pairs(steps, "time_cat")))
-
-
 def arrange(*sections: Any) -> P:
     given = [
         (whole(exact(n, "arrange"), "arrange", 1, MOST_TIMES), as_pattern(p)) for n, p in _pairs(sections, "arrange")
@@ -45,22 +37,6 @@ def arrange(*sections: Any) -> P:
     total = sum(count for count, _ in given)
     stretched = [(Fraction(count), queries.fast(pattern.events, Fraction(count))) for count, pattern in given]
     return given[0][1]._new(queries.fast(queries.timecat(stretched), Fraction(1, total)))
-
-
-def ncat(*sections: Any) -> P:
-    return arrange(*sections)
-
-
-def polyrhythm(*patterns: Any) -> P:
-    return stack(*(as_pattern(pattern) for pattern in patterns))
-
-
-def spread(change: Any, values: Sequence[Any], pattern: P) -> P:
-    return cat(*_spread(change, values, pattern, "spread"))
-
-
-def fastspread(change: Any, values: Sequence[Any], pattern: P) -> P:
-    return fastcat(*_spread(change, values, pattern, "fastspread"))
 
 
 def _spread(change: Any, values: Sequence[Any], pattern: P, what: str) -> list[P]:
@@ -97,3 +73,40 @@ def _pairs(given: tuple[Any, ...], what: str) -> list[tuple[Any, Any]]:
     if not pairs or len(pairs) < len(given):
         raise UsageError(f'{what} takes pairs of a number and a pattern, as in {what}((4, s("bd*4")), (2, s("sd*2")))')
     return pairs
+
+
+itri: Pattern[float] = signals.tri.map(lambda value: 1.0 - value)
+envL: Pattern[float] = Pattern(queries.signal(lambda time, seed: float(min(max(time, Fraction(0)), Fraction(1)))))
+SIGNALS = {
+    **{
+        f"{name}2": wave.map(lambda value: value * 2 - 1)
+        for name, wave in {
+            "sine": signals.sine, "cosine": signals.cosine, "saw": signals.saw, "isaw": signals.isaw,
+            "tri": signals.tri, "itri": itri, "square": signals.square, "rand": signals.rand,
+        }.items()
+    },
+    "itri": itri,
+    "envL": envL,
+    "brand": signals.rand.map(lambda value: value < 0.5),
+    "time": Pattern(queries.signal(lambda time, seed: float(time))),
+}  # fmt: skip
+"""By name: those that end with 2 go from -1 to 1; `envL` rises from 0 to 1 in cycle 0 and stays there."""
+
+
+def pulse(width: Number = 0.5) -> Pattern[float]:
+    share = exact(width, "pulse")
+    return Pattern(queries.signal(lambda time, seed: float(Fraction(time) % 1 < share)))
+
+
+MORE: dict[str, Any] = {
+    "slowcat": lambda *patterns: cat(*(as_pattern(pattern) for pattern in patterns)),
+    "time_cat": lambda *steps: timecat(
+        *((weight, as_pattern(pattern)) for weight, pattern in _pairs(steps, "time_cat"))
+    ),
+    "ncat": lambda *sections: arrange(*sections),
+    "polyrhythm": lambda *patterns: stack(*(as_pattern(pattern) for pattern in patterns)),
+    "spread": lambda change, values, pattern: cat(*_spread(change, values, pattern, "spread")),
+    "fastspread": lambda change, values, pattern: fastcat(*_spread(change, values, pattern, "fastspread")),
+} | {
+    "steady": lambda value: Pattern(queries.signal(lambda time, seed: value)),
+}

@@ -15,12 +15,15 @@ from antiphon.live.patterns.words.time import Change, P
 from antiphon.runtime.suggestion import instead
 
 _JOINS: dict[str, Callable[[Query[Query[Any]]], Query[Any]]] = {
-    "": queries.join_inner, "_out": joins.join_outer, "_restart": joins.join_restart, "_reset": joins.join_reset,
+    "": queries.join_inner,
+    "_out": joins.join_outer,
+    "_restart": joins.join_restart,
+    "_reset": joins.join_reset,
     "_squeeze": joins.join_squeeze,
-}  # fmt: skip
+}
 
 
-def picked(choices: Any, value: Any, *, around: bool) -> Any:
+def choose_from(choices: Any, value: Any, *, around: bool) -> Any:
     """The choice of a name or number: numbers beyond the last are the last, or begin again where `around`."""
     if isinstance(choices, Mapping):
         if value not in choices:
@@ -41,7 +44,7 @@ def _of(choices: Any) -> Pattern[Any] | None:
 def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
     """What the words of this module do."""
     picked_one = _JOINS[how](
-        queries.map_values(p.events, lambda v: as_pattern(picked(choices, v, around=around)).events)
+        queries.map_values(p.events, lambda v: as_pattern(choose_from(choices, v, around=around)).events)
     )
     kind = _of(choices)
     return Pattern(picked_one) if kind is None else kind._new(picked_one)
@@ -51,32 +54,21 @@ def _picker(how: str, around: bool) -> Callable[[P, Any], P]:
     return lambda p, choices: pick_from(p, choices, how, around=around)
 
 
-MORE = {f"pick{'mod' * around}{how}": _picker(how, around) for how in _JOINS for around in (False, True)}
+MORE: dict[str, Any] = {
+    "pickmod_f": lambda p, numbers, changes: _pick_change(p, numbers, changes, around=True),
+    "bind": lambda p, change: _bound(p, change, queries.join_inner),
+    "squeeze_bind": lambda p, change: _bound(p, change, joins.join_squeeze),
+    "outer_bind": lambda p, change: _bound(p, change, joins.join_outer),
+} | {f"pick{'mod' * around}{how}": _picker(how, around) for how in _JOINS for around in (False, True)}
 
 
 def pick_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
     return _pick_change(p, numbers, changes, around=False)
 
 
-def pickmod_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
-    return _pick_change(p, numbers, changes, around=True)
-
-
 def _pick_change(p: P, numbers: Argument, changes: Sequence[Change], *, around: bool) -> P:
     done = [p._changed(change, 'pick_f("<0 1>", [rev, fast(2)])') for change in changes]
     return p._new(pick_from(as_pattern(numbers), done, around=around).events)
-
-
-def bind(p: P, change: Callable[[Any], Any]) -> P:
-    return _bound(p, change, queries.join_inner)
-
-
-def squeeze_bind(p: P, change: Callable[[Any], Any]) -> P:
-    return _bound(p, change, joins.join_squeeze)
-
-
-def outer_bind(p: P, change: Callable[[Any], Any]) -> P:
-    return _bound(p, change, joins.join_outer)
 
 
 def _bound(p: P, change: Callable[[Any], Any], join: Callable[[Query[Query[Any]]], Query[Any]]) -> P:

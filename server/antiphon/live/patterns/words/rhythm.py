@@ -38,10 +38,6 @@ def euclid_inv(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) 
     )  # fmt: skip
 
 
-def euclid_full(p: P, pulses: Argument, steps: Argument, other: P) -> P:
-    return p._new(queries.stack([p.euclid(pulses, steps).events, euclid_inv(other, pulses, steps).events]))
-
-
 def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
     def lasting(k: int, n: int, r: int) -> Query[Any]:
         on = [step is (k >= 0) for step in rhythms.rhythm(abs(k), n)]
@@ -62,31 +58,20 @@ def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 
     )
 
 
-def euclid_legato_rot(p: P, pulses: Argument, steps: Argument, rotation: Argument) -> P:
-    return euclid_legato(p, pulses, steps, rotation)
-
-
-def euclid_off(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
-    return p._new(
-        _euclid(
-            pulses, steps,
-            lambda k, n: each(rotation, "euclid", lambda r: queries.shift(rhythms.euclid(p.events, k, n), -r / n)),
-        )
-    )  # fmt: skip
-
-
 def invert(p: P) -> P:
     return Pattern(queries.map_values(p.events, lambda value: value in (False, 0, "f", "false")))
 
 
-def switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
+def while_switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
     """The events while switches are on, or off."""
     chosen = queries.keep(truths(switches, what), lambda value: value is on)
     return queries.apply_left(p.events, chosen, lambda value, _: value)
 
 
 def sew(p: P, switches: Truth, other: P) -> P:
-    return p._new(queries.stack([switched(p, switches, "sew", True), switched(other, switches, "sew", False)]))
+    return p._new(
+        queries.stack([while_switched(p, switches, "sew", True), while_switched(other, switches, "sew", False)])
+    )
 
 
 def stitch(p: P, switches: Truth, other: P) -> P:
@@ -119,14 +104,6 @@ def restart(p: P, switches: Truth) -> P:
     return p._new(joins.join_restart(queries.map_values(on, lambda _: p.events)))
 
 
-def binary(number: Argument) -> Pattern[bool]:
-    return _digits(number, None)
-
-
-def binary_n(number: Argument, digits: int = 16) -> Pattern[bool]:
-    return _digits(number, whole(exact(digits, "binary_n"), "binary_n", 1, 64))
-
-
 def _digits(number: Argument, count: int | None) -> Pattern[bool]:
     def switches(n: Fraction) -> Query[bool]:
         value = whole(n, "binary", 0, 1 << 29)
@@ -144,3 +121,20 @@ def ghost(p: P) -> P:
 
     once = p.superimpose(lambda q: soft(q).late(Fraction(3, 16)))
     return once.superimpose(lambda q: soft(q).late(Fraction(5, 16)))
+
+
+MORE: dict[str, Any] = {
+    "euclid_full": lambda p, pulses, steps, other: p._new(
+        queries.stack([p.euclid(pulses, steps).events, euclid_inv(other, pulses, steps).events])
+    ),
+    "euclid_legato_rot": lambda p, pulses, steps, rotation: euclid_legato(p, pulses, steps, rotation),
+    "euclid_off": lambda p, pulses, steps, rotation=0: p._new(
+        _euclid(
+            pulses,
+            steps,
+            lambda k, n: each(rotation, "euclid", lambda r: queries.shift(rhythms.euclid(p.events, k, n), -r / n)),
+        )
+    ),
+    "binary": lambda number: _digits(number, None),
+    "binary_n": lambda number, digits=16: _digits(number, whole(exact(digits, "binary_n"), "binary_n", 1, 64)),
+}

@@ -1,16 +1,17 @@
-"""Words that cut sounds of a sampler into parts and fit them to the beat."""
+"""Words that cut sounds into parts and fit them to the beat, and values of a note that are more than one value."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, numbers, whole
-from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.controls import ControlPattern, values_of
+from antiphon.live.patterns.queries import Query, apply_left
 from antiphon.live.patterns.spans import CycleEvent, Span
 from antiphon.live.patterns.words.time import P, above
 
@@ -68,14 +69,6 @@ def _fitted(query: Query[Any]) -> Query[Any]:
     return found
 
 
-def splice(p: P, parts: Argument, order: Argument) -> P:
-    return p._new(_fitted(_parts(p, parts, order, "splice")))
-
-
-def fit(p: P) -> P:
-    return p._new(_fitted(p.events))
-
-
 def loop_at(p: P, cycles: Argument) -> P:
     def looped(n: Fraction) -> Query[Any]:
         speed = {"speed": float(1 / above(n, "loop_at")), "unit": "c"}
@@ -90,12 +83,6 @@ def smash(p: P, parts: int, factors: Any) -> P:
     return p._new(queries.cat([striate(p, parts).slow(factor).events for factor in factors]))
 
 
-def scrub(p: P, places: Argument) -> P:
-    return p._new(
-        queries.apply_left(numbers(places, "scrub"), p.events, lambda at, value: {**value, "begin": at, "clip": 1})
-    )
-
-
 def freq(p: Any, hertz: Argument) -> Any:
     heard = queries.map_values(numbers(hertz, "freq"), lambda f: 69 + 12 * math.log2(max(float(f), 1.0) / 440))
     return p._new(queries.apply_left(p.events, heard, lambda value, number: {**value, "note": round(number, 6)}))
@@ -108,3 +95,47 @@ def bank(p: Any, name: Argument) -> Any:
         return {**value, "s": f"{given['bank']}_{value['s']}"} if "s" in value else value
 
     return p._new(queries.apply_left(p.events, values_of("bank", name), joined))
+
+
+def _played(name: str) -> Callable[..., ControlPattern]:
+    def function(p: Any, value: Argument | None = None) -> ControlPattern:
+        if value is None:
+            return ControlPattern(values_of(name, p))
+        if not isinstance(p, ControlPattern):
+            raise UsageError(
+                f'{name} takes no value here: write {name}() after the pattern, or {name}("0 2") for another'
+            )
+        return p.set(**{name: value})
+
+    return function
+
+
+def _envelope(*keys: str) -> Callable[[Any, Argument], Any]:
+    def function(p: Any, values: Argument) -> Any:
+        def named(old: Any, given: Any) -> Any:
+            return {**old, **{key: float(part) for key, part in zip(keys, str(given).split(":"), strict=False)}}
+
+        return p._new(apply_left(p.events, values_of("", values, plain=True), named))
+
+    return function
+
+
+MORE: dict[str, Any] = (
+    {
+        "splice": lambda p, parts, order: p._new(_fitted(_parts(p, parts, order, "splice"))),
+        "fit": lambda p: p._new(_fitted(p.events)),
+        "scrub": lambda p, places: p._new(
+            queries.apply_left(numbers(places, "scrub"), p.events, lambda at, value: {**value, "begin": at, "clip": 1})
+        ),
+    }
+    | {
+        "sound": lambda names, **values: ControlPattern(values_of("s", names)).set(**values),
+    }
+    | {
+        "s": _played("s"),
+        "n": _played("n"),
+        "note": _played("note"),
+        "ar": _envelope("attack", "release"),
+        "adsr": _envelope("attack", "decay", "sustain", "release"),
+    }
+)

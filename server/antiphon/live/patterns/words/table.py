@@ -26,17 +26,7 @@ from antiphon.live.patterns.pattern import Pattern
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of live scripts.
-
-    Attributes:
-        name: In snake_case.
-        function: What it does; the first argument of a method is the pattern.
-        kind: method, played or maker.
-        group: Of the reference.
-        example: An expression that can be tried.
-        names: All spellings.
-        doc: What it does, in a line.
-    """
+    """A word of live scripts; `function` is given the pattern first, and `example` can be tried."""
 
     name: str
     function: Callable[..., Any]
@@ -49,6 +39,8 @@ class Word:
 
 WORDS: dict[str, Word] = {}
 """By their snake_case name."""
+NOT_HERE: dict[str, str] = {}
+"""Words of Tidal and Strudel that are not here, and what is in their place."""
 
 
 def camel(name: str) -> str:
@@ -62,6 +54,10 @@ def load(modules: tuple[ModuleType, ...]) -> None:
     for line in Path(__file__).with_name("words.txt").read_text().splitlines():
         if line.startswith("["):
             group = line.strip("[]")
+            continue
+        if group == "not here":
+            lacking, _, instead = line.partition(" | ")
+            NOT_HERE[lacking] = instead
             continue
         name, kind, also, example, doc = (part.strip() for part in line.split(" |"))
         function = next((found for module in modules if (found := _defined(module, name))), None)
@@ -116,15 +112,8 @@ def _apply(name: str, args: tuple[Any, ...], values: dict[str, Any], pattern: An
     return getattr(pattern, name)(*args, **values)
 
 
-def exported(taken: dict[str, Any]) -> dict[str, Any]:
-    """The words of the table by all their spellings, for scripts.
-
-    Args:
-        taken: Words that stay as they are; the camelCase of each is added.
-
-    Returns:
-        Names that are no keywords, and none of Python's own.
-    """
+def export_words(taken: dict[str, Any]) -> dict[str, Any]:
+    """The words of the table by all their spellings, and the camelCase of `taken`, which stay as they are."""
     found = {camel(name): value for name, value in taken.items() if camel(name) not in taken}
     for entry in WORDS.values():
         for spelling in entry.names:

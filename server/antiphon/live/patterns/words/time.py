@@ -49,18 +49,6 @@ def ribbon(p: P, offset: Number, cycles: Number = 1) -> P:
     return p._new(joins.join_restart(beginnings))
 
 
-def time_loop(p: P, cycles: Number) -> P:
-    return ribbon(p, 0, cycles)
-
-
-def zoom(p: P, begin: Number, end: Number) -> P:
-    return p._new(joins.zoom(p.events, *_places(begin, end, "zoom")))
-
-
-def compress(p: P, begin: Number, end: Number) -> P:
-    return p._new(joins.compress(p.events, *_places(begin, end, "compress")))
-
-
 def fast_gap(p: P, factor: Argument) -> P:
     def gapped(n: Fraction) -> Query[Any]:
         return joins.compress(p.events, Fraction(0), 1 / n) if n >= 1 else queries.fast(p.events, above(n, "fast_gap"))
@@ -73,10 +61,6 @@ def focus(p: P, begin: Number, end: Number) -> P:
     if last <= first:
         raise UsageError("focus takes two times, the first before the second")
     return p._new(queries.squeeze_cycle(p.events, math.floor(first), first, last - first))
-
-
-def press(p: P) -> P:
-    return press_by(p, _HALF)
 
 
 def press_by(p: P, share: Argument) -> P:
@@ -121,7 +105,7 @@ def swing_by(p: P, amount: Argument, steps: Argument) -> P:
 def repeat_cycles(p: P, times: Argument) -> P:
     def repeated(n: Fraction) -> Query[Any]:
         count = whole(n, "repeat_cycles", 1, 1_000_000)
-        return joins.numbered(lambda cycle: queries.shift(p.events, Fraction(cycle - cycle // count)))
+        return joins.by_number(lambda cycle: queries.shift(p.events, Fraction(cycle - cycle // count)))
 
     return p._new(each(times, "repeat_cycles", repeated))
 
@@ -198,10 +182,6 @@ def rolled_by(p: P, share: Argument = 0.25) -> P:
     return p._new(each(share, "rolled_by", rolled))
 
 
-def rolled(p: P) -> P:
-    return rolled_by(p, Fraction(1, 4))
-
-
 def revv(p: P) -> P:
     def turned(span: Span) -> Span:
         return Span(-span.end, -span.begin)
@@ -222,3 +202,12 @@ def beat(p: P, steps: Argument, count: Number) -> P:
         return joins.compress(p.events, begin, min(begin + 1 / n, Fraction(1)))
 
     return p._new(queries.for_each(numbers(steps, "beat"), placed))
+
+
+MORE: dict[str, Any] = {
+    "rolled": lambda p: rolled_by(p, Fraction(1, 4)),
+    "time_loop": lambda p, cycles: ribbon(p, 0, cycles),
+    "zoom": lambda p, begin, end: p._new(joins.zoom(p.events, *_places(begin, end, "zoom"))),
+    "compress": lambda p, begin, end: p._new(joins.compress(p.events, *_places(begin, end, "compress"))),
+    "press": lambda p: press_by(p, _HALF),
+}

@@ -11,7 +11,7 @@ from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import joins, queries
-from antiphon.live.patterns.arguments import Argument, Truth, shown, truths
+from antiphon.live.patterns.arguments import Argument, Truth, name_value, truths
 from antiphon.live.patterns.controls import ControlPattern, values_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
@@ -59,10 +59,10 @@ JOINS: dict[str, Callable[[Query[Any], Query[Any], Operation], Query[Any]]] = {
     "in_": queries.apply_left,
     "out": joins.apply_right,
     "mix": queries.apply_both,
-    "squeeze": partial(joins.joined, joins.join_squeeze),
-    "squeezeout": lambda a, b, f: joins.joined(joins.join_squeeze, b, a, lambda x, y: f(y, x)),
-    "reset": lambda a, b, f: joins.joined(joins.join_reset, b, a, lambda x, y: f(y, x)),
-    "restart": lambda a, b, f: joins.joined(joins.join_restart, b, a, lambda x, y: f(y, x)),
+    "squeeze": partial(joins.join_values, joins.join_squeeze),
+    "squeezeout": lambda a, b, f: joins.join_values(joins.join_squeeze, b, a, lambda x, y: f(y, x)),
+    "reset": lambda a, b, f: joins.join_values(joins.join_reset, b, a, lambda x, y: f(y, x)),
+    "restart": lambda a, b, f: joins.join_values(joins.join_restart, b, a, lambda x, y: f(y, x)),
 }
 """Whose times are kept: this pattern's, the other's, both; or a cycle of one in each event of the other."""
 
@@ -95,23 +95,23 @@ def operate(p: P, name: str, values: Mapping[str, Argument], how: str = "in_") -
     return p._new(query)
 
 
-class Arithmetic:
+class ArithmeticWord:
     """A word of arithmetic: a method, `add(7)`, with the other ways to join times as attributes, `add.out("0 7")`."""
 
     def __init__(self, name: str, original: Callable[..., Any] | None) -> None:
         """original: The method that stands under this name already."""
-        self.name, self.original = name, original
+        self.name, self.original, self.plain = name, original, _PLAIN[name]
 
     def __get__(self, pattern: P | None, owner: type) -> Any:
         if pattern is None:
-            return self.original or _plain(self.name)
+            return self.original or self.plain
         return BoundArithmetic(self, pattern)
 
 
 class BoundArithmetic:
     """`p.add`: called, or by one of `JOINS`."""
 
-    def __init__(self, word: Arithmetic, pattern: P) -> None:
+    def __init__(self, word: ArithmeticWord, pattern: P) -> None:
         self._word, self._pattern = word, pattern
 
     def __call__(self, *args: Any, **values: Argument) -> Any:
@@ -120,6 +120,8 @@ class BoundArithmetic:
         return calculate(self._pattern, self._word.name, "in_", *args, **values)
 
     def __getattr__(self, how: str) -> Callable[..., Any]:
+        if how.startswith("_"):  # what Python looks for
+            raise AttributeError(how)
         if how not in JOINS:
             ways = ", ".join(JOINS)
             raise UsageError(f"{self._word.name} is joined by {ways}, as in .{self._word.name}.out(…), not by {how}")
@@ -136,7 +138,7 @@ def calculate(p: P, name: str, how: str, *args: Any, **values: Argument) -> P:
         return operate(p, name, values, how)
     other = args[0]
     if not isinstance(other, str | int | float | Fraction | Pattern):
-        raise UsageError(f"{name} takes a number, a text or a pattern, not {shown(other)}")
+        raise UsageError(f"{name} takes a number, a text or a pattern, not {name_value(other)}")
     change = OPERATIONS[name]
     right = values_of("", other, plain=True)
     return p._new(JOINS[how](p.events, right, lambda a, b: _whole_values(a, b, change)))
@@ -153,27 +155,32 @@ def _mapped(change: Callable[[float], Any]) -> Callable[[P], P]:
     return lambda p: Pattern(queries.map_values(p.events, lambda value: change(_number(value))))
 
 
+_PLAIN = {name: _plain(name) for name in OPERATIONS}
 for _name in OPERATIONS:
     for _owner in (Pattern, ControlPattern):
-        setattr(_owner, _name, Arithmetic(_name, vars(_owner).get(_name)))
-MORE = {name: _plain(name) for name in OPERATIONS if name not in ("add", "set")} | {
-    "round": _mapped(lambda v: math.floor(v + 0.5)),
-    "floor": _mapped(math.floor),
-    "ceil": _mapped(math.ceil),
-    "to_bipolar": _mapped(lambda v: v * 2 - 1),
-    "from_bipolar": _mapped(lambda v: (v + 1) / 2),
-    "log2": _mapped(lambda v: math.log2(v) if v > 0 else 0.0),
-}
+        setattr(_owner, _name, ArithmeticWord(_name, vars(_owner).get(_name)))
+MORE: dict[str, Any] = (
+    {
+        "range2": lambda p, low, high: p.map(lambda value: (_number(value) + 1) / 2).range(low, high),
+        "filter": lambda p, test: p._new(queries.keep(p.events, test)),
+        "filter_when": lambda p, test: p._where(lambda event: event.whole is not None and test(event.whole.begin)),
+    }
+    | {name: plain for name, plain in _PLAIN.items() if name not in ("add", "set")}
+    | {
+        "round": _mapped(lambda v: math.floor(v + 0.5)),
+        "floor": _mapped(math.floor),
+        "ceil": _mapped(math.ceil),
+        "to_bipolar": _mapped(lambda v: v * 2 - 1),
+        "from_bipolar": _mapped(lambda v: (v + 1) / 2),
+        "log2": _mapped(lambda v: math.log2(v) if v > 0 else 0.0),
+    }
+)
 
 
 def keepif(p: P, switches: Truth) -> P:
     on = truths(switches, "keepif")
     kept = queries.apply_left(p.events, on, lambda value, wanted: (value, wanted))
     return p._new(queries.map_values(queries.keep(kept, lambda pair: pair[1]), lambda pair: pair[0]))
-
-
-def range2(p: P, low: Number, high: Number) -> P:
-    return p.map(lambda value: (_number(value) + 1) / 2).range(low, high)
 
 
 def rangex(p: P, low: Number, high: Number) -> P:
@@ -200,14 +207,6 @@ def ratio(p: P) -> P:
             raise UsageError(f"ratio takes numbers joined by colons, as 5:4, not {value[:40]!r}") from None
 
     return p.map(divided)
-
-
-def filter(p: P, test: Callable[[Any], bool]) -> P:
-    return p._new(queries.keep(p.events, test))
-
-
-def filter_when(p: P, test: Callable[[Fraction], bool]) -> P:
-    return p._where(lambda event: event.whole is not None and test(event.whole.begin))
 
 
 def log(p: P) -> P:

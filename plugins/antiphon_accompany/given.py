@@ -1,0 +1,67 @@
+"""Chords that are not estimated: those of a text or a file, the cadence of an ending, and sevenths of a key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from antiphon_accompany.chords import Chord, triad_chord
+from antiphon_accompany.chordtext import Span, spans_of
+from antiphon_accompany.form import CLOSE
+from antiphon_accompany.parameters import NEXT
+
+
+class GivenChords:
+    """The chords of a text, in a loop, or of a file.
+
+    Attributes:
+        text: The text's chords, in bars.
+        spans: A file's chords, in beats; they come before all else.
+    """
+
+    def __init__(self, text: str) -> None:
+        # a bar of the text is one of the node's; its length follows `meter`
+        self.text = spans_of(text, 1.0) if text.strip() else []
+        self.spans: Sequence[Span] = ()
+
+    def around(self, beat: float, meter: int, follow: str) -> Sequence[Span]:
+        """The chords around a beat, in beats: a file's, or the text's of the round that the beat is in and the next."""
+        if self.spans or follow != "text" or not self.text:
+            return self.spans
+        length = math.ceil(self.text[-1].end - 1e-6)
+        first = math.floor(beat / meter / length) * length
+        return [
+            Span((s.start + shift) * meter, (s.end + shift) * meter, s.chord)
+            for shift in (first, first + length)
+            for s in self.text
+        ]
+
+    def at(self, beat: float, meter: int, follow: str) -> tuple[Chord | None, list[Chord]] | None:
+        """The chord at a beat and the next ones; None where none are given."""
+        spans = self.around(beat, meter, follow)
+        if not spans:
+            return None
+        now = next((s.chord for s in spans if s.start <= beat + 1e-6 < s.end), None)
+        ahead: list[Chord] = []
+        for span in spans:
+            if span.start > beat + 1e-6 and span.chord and span.chord != (ahead[-1] if ahead else now):
+                ahead.append(span.chord)
+                if len(ahead) == NEXT:
+                    break
+        return now, ahead
+
+
+def cadence(number: int, key: int) -> Chord:
+    """The chord of a bar of an ending: the dominant, then the tonic."""
+    return triad_chord(key) if number % CLOSE else Chord((key + 7) % 12, "7", (key + 7) % 12)
+
+
+def coloured(triad: int, key: int) -> Chord:
+    """A triad with the seventh that it has in a key; as it is where it is not of the key."""
+    degree = (triad - key) % 12
+    minor = key >= 12
+    sevenths = {0: "maj7", 5: "maj7", 7: "7", 14: "m7", 16: "m7", 21: "m7"}
+    if minor:
+        sevenths = {12: "m7", 17: "m7", 19: "m7", 7: "7", 3: "maj7", 8: "maj7", 10: "7"}
+    kind = sevenths.get(triad // 12 * 12 + degree)
+    return triad_chord(triad) if kind is None else Chord(triad % 12, kind, triad % 12)

@@ -1,0 +1,48 @@
+"""The notes that the band has begun and not ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from antiphon.api import IO, Event
+from antiphon_accompany.player import Due
+
+MOST = 64
+"""Most sounding notes; the oldest is ended to make room."""
+Key = tuple[int, int]
+"""Channel and number of a note."""
+
+
+class Sounding(dict[Key, Due]):
+    """The strikes that sound, by channel and number, in the order in which they began."""
+
+    @property
+    def first_end(self) -> float:
+        """The beat at which the next of them ends; infinite without any."""
+        return min((due.end for due in self.values()), default=math.inf)
+
+    def strike(self, io: IO, frame: int, due: Due, channel: int, pitches: Iterable[int]) -> None:
+        """Begins the notes of a strike; what sounds on one of its keys ends."""
+        for pitch in pitches:
+            if (channel, pitch) in self:
+                self.end(io, (channel, pitch), frame)
+            elif len(self) >= MOST:
+                self.end(io, next(iter(self)), frame)
+            io.emit(Event("on", frame, pitch, due.velocity, channel))
+            self[channel, pitch] = due
+
+    def end(self, io: IO, key: Key, frame: int) -> None:
+        """Ends a note."""
+        del self[key]
+        io.emit(Event("off", frame, key[1], channel=key[0]))
+
+    def end_due(self, io: IO, frame: int, beat: float) -> None:
+        """Ends what ends up to a beat."""
+        for key in [key for key, due in self.items() if due.end <= beat]:
+            self.end(io, key, frame)
+
+    def end_all(self, io: IO, frame: int) -> None:
+        """Ends all."""
+        for key in list(self):
+            self.end(io, key, frame)

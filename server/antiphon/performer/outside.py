@@ -1,0 +1,39 @@
+"""Sends what a script sends to other programs: OSC over UDP, each message in a bundle with its time."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from typing import Any
+
+from antiphon.live.records import OUTSIDE
+from antiphon.wire.osc import encode, encode_bundle
+
+_EPOCH = 2_208_988_800
+"""Seconds from 1900, where OSC's time begins, to 1970."""
+
+
+class OutsidePrograms:
+    """The socket that messages leave by; one that cannot be sent is counted in `lost`."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self.lost = 0
+
+    def send(self, address: str, args: tuple[Any, ...], later: float) -> None:
+        """Sends a message that is to take effect so many seconds from now."""
+        host, _, rest = address.removeprefix(OUTSIDE).partition(":")
+        port, _, path = rest.partition("/")
+        tag = int((time.time() + max(later, 0.0) + _EPOCH) * 2**32)
+        packet = encode_bundle(tag, [encode(f"/{path}", *args)])
+        try:
+            self._socket.sendto(packet, (host, int(port)))
+        except OSError:
+            self.lost += 1
+
+    def close(self) -> None:
+        """Closes the socket."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
