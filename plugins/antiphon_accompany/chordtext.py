@@ -19,7 +19,7 @@ MOST_CHORDS = 20_000
 _LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
 
 
-class Span(NamedTuple):
+class ChordSpan(NamedTuple):
     """A chord from one beat to another; None is silence of the harmony."""
 
     start: float
@@ -43,7 +43,7 @@ def text_of(given: str) -> str:
 
 def spans_of(
     text: str, bar: float, beat_of: Callable[[float], float] | None = None, first: float = 0.0, until: float = 0.0
-) -> list[Span]:
+) -> list[ChordSpan]:
     """Reads chords.
 
     Args:
@@ -61,7 +61,7 @@ def spans_of(
     """
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     found = [_LINE.match(line) for line in lines]
-    spans: list[Span] = []
+    spans: list[ChordSpan] = []
     if lines and all(found):
         if beat_of is None:
             raise UsageError("chords played live are bars, as | C Am | F G7 |, not lines of seconds")
@@ -70,7 +70,7 @@ def spans_of(
             start, end = beat_of(float(line[1])), beat_of(float(line[2]))
             start = max(start, spans[-1].end) if spans else start
             if end > start:
-                spans.append(Span(start, end, _chord(line[3])))
+                spans.append(ChordSpan(start, end, _chord(line[3])))
     else:
         bars = " ".join(lines).strip().strip("|").split("|")
         before: list[Chord | None] = []
@@ -83,11 +83,11 @@ def spans_of(
                 break
             step = bar / max(1, len(before))
             start = first + bar * number
-            spans += [Span(start + n * step, start + (n + 1) * step, chord) for n, chord in enumerate(before)]
+            spans += [ChordSpan(start + n * step, start + (n + 1) * step, chord) for n, chord in enumerate(before)]
         round_ = bar * len(bars)
         for turn in range(1, min(MOST_CHORDS, math.ceil((until - first) / round_)) if spans else 0):
             spans += [
-                Span(s.start + turn * round_, s.end + turn * round_, s.chord) for s in spans[: len(spans) // turn]
+                ChordSpan(s.start + turn * round_, s.end + turn * round_, s.chord) for s in spans[: len(spans) // turn]
             ]
             if spans[-1].end >= until or len(spans) > MOST_CHORDS:
                 break
@@ -105,13 +105,13 @@ def _chord(word: str) -> Chord | None:
         raise UsageError(f"{word[:40]!r} is no chord; write it as C, Am7, F/A, Bbsus4, N or C:maj7") from None
 
 
-def lines_of(spans: Sequence[Span], second_of: Callable[[float], float]) -> str:
+def lines_of(spans: Sequence[ChordSpan], second_of: Callable[[float], float]) -> str:
     """Chords as lines of start and end in seconds and label."""
     rows = (f"{second_of(s.start):.6f} {second_of(s.end):.6f} {s.chord.label if s.chord else 'N'}\n" for s in spans)
     return "".join(rows)
 
 
-def musicxml(spans: Sequence[Span], bars: Sequence[tuple[float, int, int]], end: float) -> str:
+def musicxml(spans: Sequence[ChordSpan], bars: Sequence[tuple[float, int, int]], end: float) -> str:
     """A lead sheet of chord symbols over rests, as MusicXML 4.0.
 
     Args:

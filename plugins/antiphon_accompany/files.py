@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
 from antiphon_accompany.chords import Chord
-from antiphon_accompany.chordtext import Span
+from antiphon_accompany.chordtext import ChordSpan
 from antiphon_accompany.harmony import HarmonyTracker
 from antiphon_accompany.melody import Melody
 from antiphon_accompany.notes import BeatNote
@@ -80,8 +80,8 @@ def accompany_file(
     ends: float | None = None,
     labels: list[tuple[float, int]] | None = None,
     tonics: list[int] | None = None,
-    spans: Sequence[Span] = (),
-    played: list[Span] | None = None,
+    spans: Sequence[ChordSpan] = (),
+    played: list[ChordSpan] | None = None,
 ) -> list[BeatNote]:
     """The accompaniment of a melody. No bar is left empty and no note is longer than the piece.
 
@@ -121,7 +121,7 @@ def accompany_file(
         chords: list[tuple[float, int]] = []
         keys: list[int] = [] if tonics is None else tonics
         own = [
-            Span((s.start - part.start) / part.unit + turn, (s.end - part.start) / part.unit + turn, s.chord)
+            ChordSpan((s.start - part.start) / part.unit + turn, (s.end - part.start) / part.unit + turn, s.chord)
             for s in spans
         ]
         changes: list[tuple[float, Chord | None]] = []
@@ -131,7 +131,7 @@ def accompany_file(
         if played is not None:
             edges = [part.start + (beat - turn) * part.unit for beat, _ in changes] + [part.start + length * part.unit]
             played += [
-                Span(max(0.0, a), b, c) for a, b, (_, c) in zip(edges, edges[1:], changes, strict=False) if b > a
+                ChordSpan(max(0.0, a), b, c) for a, b, (_, c) in zip(edges, edges[1:], changes, strict=False) if b > a
             ]
         result += [note for note in (_back(n, part, turn) for n in made) if note.start >= 0.0]
     return sorted(result)
@@ -204,7 +204,7 @@ def _run(
     ends: float,
     labels: list[tuple[float, int]],
     tonics: list[int],
-    spans: Sequence[Span],
+    spans: Sequence[ChordSpan],
     changes: list[tuple[float, Chord | None]],
 ) -> list[BeatNote]:
     """Runs the processor from beat `first` to `ends` of its clock, a beat each call."""

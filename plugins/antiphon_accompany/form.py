@@ -15,6 +15,11 @@ class Form:
     """The form of what is played, in bars of the clock."""
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets that an ending was played, too."""
+        self._over, self._silent_since = False, 0.0
         self.clear()
 
     def clear(self) -> None:
@@ -23,6 +28,33 @@ class Form:
         self.begun: int | None = None
         self._fill = self._break = _NEVER
         self.closes = -_NEVER
+
+    def awake(self, beat: int, bar: int, place: int, patience: int, last: float, *, text: bool) -> bool:
+        """Whether to play at a beat. Called for each beat in order.
+
+        Args:
+            beat: Number of the beat.
+            bar: Number of its bar.
+            place: The beat in it, from 0.
+            patience: Beats without a note after which it ends.
+            last: Beat of the player's last note.
+            text: Whether the chords are those of a text, which needs no player.
+        """
+        if bar >= self.closes + CLOSE:
+            self._over = True
+            # what is played from here on begins anew
+            self._silent_since = float(beat)
+            self.clear()
+        if self._over:
+            self._over = last < self._silent_since
+        if self._over or text:
+            return not self._over
+        # what is held for longer was most likely never ended
+        if beat - last > patience and self.begun is not None and bar < self.closes:
+            if place:
+                return True
+            self.closes = bar
+        return beat - last <= patience or bar >= self.closes
 
     def section(self, bar: int, place: int, variation: str, last: int | None) -> tuple[str, int]:
         """The section that a beat belongs to, and the bar's number in it. Called for each beat in order.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from antiphon_accompany.chords import Chord, triad_chord
-from antiphon_accompany.chordtext import Span, spans_of
+from antiphon_accompany.chordtext import ChordSpan, spans_of
 from antiphon_accompany.form import CLOSE
 from antiphon_accompany.parameters import NEXT
 
@@ -22,16 +22,16 @@ class GivenChords:
     def __init__(self, text: str) -> None:
         # a bar of the text is one of the node's; its length follows `meter`
         self.text = spans_of(text, 1.0) if text.strip() else []
-        self.spans: Sequence[Span] = ()
+        self.spans: Sequence[ChordSpan] = ()
 
-    def around(self, beat: float, meter: int, follow: str) -> Sequence[Span]:
+    def around(self, beat: float, meter: int, follow: str) -> Sequence[ChordSpan]:
         """The chords around a beat, in beats: a file's, or the text's of the round that the beat is in and the next."""
         if self.spans or follow != "text" or not self.text:
             return self.spans
         length = math.ceil(self.text[-1].end - 1e-6)
         first = math.floor(beat / meter / length) * length
         return [
-            Span((s.start + shift) * meter, (s.end + shift) * meter, s.chord)
+            ChordSpan((s.start + shift) * meter, (s.end + shift) * meter, s.chord)
             for shift in (first, first + length)
             for s in self.text
         ]
@@ -56,7 +56,7 @@ def cadence(number: int, key: int) -> Chord:
     return triad_chord(key) if number % CLOSE else Chord((key + 7) % 12, "7", (key + 7) % 12)
 
 
-def coloured(triad: int, key: int) -> Chord:
+def add_seventh(triad: int, key: int) -> Chord:
     """A triad with the seventh that it has in a key; as it is where it is not of the key."""
     degree = (triad - key) % 12
     minor = key >= 12

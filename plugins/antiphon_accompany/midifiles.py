@@ -15,10 +15,10 @@ import mido
 from antiphon.api import FileError, Value
 from antiphon.api.files import MidiTimes, open_midi, write_atomic
 from antiphon_accompany.chords import KEYS
-from antiphon_accompany.chordtext import Span, lines_of, musicxml, spans_of
+from antiphon_accompany.chordtext import ChordSpan, lines_of, musicxml, spans_of
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.styles import load, parts_of, shipped
+from antiphon_accompany.styles import load, parts_of, shipped_style
 
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
@@ -144,7 +144,7 @@ class Accompanied:
     bars: int
     tempo: float
     seconds: float
-    spans: list[Span]
+    spans: list[ChordSpan]
     lead: Callable[[str], str]
 
 
@@ -176,8 +176,8 @@ def accompany_midi(
     tonics: list[int] = []
     chords: list[tuple[float, int]] = []
     times = MidiTimes(tuple(given.tempos))
-    spans: list[Span] = []
-    played: list[Span] = []
+    spans: list[ChordSpan] = []
+    played: list[ChordSpan] = []
     # where the bars are not the file's they are those that were found or asked for
     own = len(parts) > 1 or (parts[0].start == 0.0 and not meter_of(options))
     measures = given.signatures if own else [(max(0.0, parts[0].start), parts[0].meter, 4)]
@@ -210,9 +210,9 @@ def accompany_midi(
     return Accompanied(notes, key, chords, _bars(parts, end), given.tempo, midi.length, played, lead)
 
 
-def _joined(spans: list[Span]) -> list[Span]:
+def _joined(spans: list[ChordSpan]) -> list[ChordSpan]:
     """Spans of which no two in a row have the same chord."""
-    made: list[Span] = []
+    made: list[ChordSpan] = []
     for span in spans:
         if made and made[-1].chord == span.chord:
             made[-1] = made[-1]._replace(end=span.end)
@@ -224,7 +224,7 @@ def _joined(spans: list[Span]) -> list[Span]:
 def _programs(options: Mapping[str, Value]) -> dict[str, int]:
     """The program of each part, by the style; of `auto` the ballad's."""
     own, name = str(options.get("own", "")), str(options.get("style", "auto"))
-    style = load(Path(own)) if own else shipped("ballad" if name == "auto" else name)
+    style = load(Path(own)) if own else shipped_style("ballad" if name == "auto" else name)
     return {part: given.program for part, given in style.parts.items()}
 
 

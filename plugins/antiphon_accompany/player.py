@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from antiphon.api import IO
 from antiphon_accompany.chords import Chord
-from antiphon_accompany.styles import LEFT, PARTS, PHRASE, Strike, Style, placed, shipped
-from antiphon_accompany.voicing import BASS, Voices, bass_of, left_hand
+from antiphon_accompany.styles import LEFT, PARTS, PHRASE, Strike, Style, fit_to_meter, shipped_style
+from antiphon_accompany.voicing import BASS, PartVoices, bass_of, left_hand
 
 CLASHES = (1, 13)
 """Semitones between two notes that clash: a semitone, a minor ninth."""
@@ -70,6 +71,20 @@ class BandSettings:
     parts: tuple[str, ...] = ("piano",)
     levels: dict[str, float] = field(default_factory=dict)
 
+    def read(self, io: IO, frame: int) -> None:
+        """Takes the parameters' values at a frame."""
+        self.style = str(io.at("style", frame))
+        self.density = float(io.at("density", frame))
+        self.intensity = float(io.at("intensity", frame))
+        self.complexity = float(io.at("complexity", frame))
+        self.register = int(io.at("register", frame))
+        self.humanise = float(io.at("humanise", frame))
+        self.seed = int(io.at("seed", frame))
+        solo = any(io.at(f"{part}_solo", frame) for part in PARTS)
+        for part in PARTS:
+            silent = io.at(f"{part}_mute", frame) or (solo and not io.at(f"{part}_solo", frame))
+            self.levels[part] = 0.0 if silent else float(io.at(f"{part}_level", frame))
+
 
 class MelodyListener:
     """The melody's current state: sounding keys, loudness and register."""
@@ -109,7 +124,7 @@ class Band:
 
     def __init__(self) -> None:
         self.listener = MelodyListener()
-        self.voices = {part: Voices() for part in PARTS if part != "drums"}
+        self.voices = {part: PartVoices() for part in PARTS if part != "drums"}
         self.reset()
 
     def reset(self) -> None:
@@ -118,7 +133,7 @@ class Band:
         for voices in self.voices.values():
             voices.reset()
         self.bass = BASS
-        self.style = shipped("ballad")
+        self.style = shipped_style("ballad")
         self.rest()
 
     def rest(self) -> None:
@@ -158,7 +173,7 @@ class Band:
         if key != self._bar:
             before = self.style
             if not self._bar or self._bar[0] != bar:
-                self.style = asked.own or shipped(style_of(asked, bar, meter, tempo, self.listener.loudness))
+                self.style = asked.own or shipped_style(style_of(asked, bar, meter, tempo, self.listener.loudness))
             if self.style is not before and self.chord is not None:
                 self.set_chord(self.chord, asked.register)
             self._bar = key
@@ -181,7 +196,7 @@ class Band:
             room = 0.0 if part == "drums" else max(-0.5, min(0.7, -0.7 * math.log2(tempo / 100.0)))
             bars = given.sections[section]
             taken = []
-            for strike in placed(bars[number % len(bars)], self.style.meter, meter):
+            for strike in fit_to_meter(bars[number % len(bars)], self.style.meter, meter):
                 if strike.what in LEFT and part != "bass" and "bass" in asked.parts and self.style.parts.get("bass"):
                     continue
                 if strike.need - 0.9 <= level + room + vary * chance.uniform(-1.0, 1.0) or strike.need == 1:

@@ -8,26 +8,17 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from antiphon.api import (
-    EVENTS_IN,
-    EVENTS_OUT,
-    IO,
-    Event,
-    FileUse,
-    Port,
-    Processor,
-    StreamSpec,
-)
+from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Processor, StreamSpec
 from antiphon_accompany.chords import KEYS, Chord, recognise, triad_chord
-from antiphon_accompany.chordtext import Span
-from antiphon_accompany.form import CALLS, CLOSE, Form
-from antiphon_accompany.given import GivenChords, cadence, coloured
+from antiphon_accompany.chordtext import ChordSpan
+from antiphon_accompany.form import CALLS, Form
+from antiphon_accompany.given import GivenChords, add_seventh, cadence
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
 from antiphon_accompany.parameters import NEXT, PARAMS
 from antiphon_accompany.player import SOON, Band, BandSettings, Due
-from antiphon_accompany.sounding import Sounding
-from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped
+from antiphon_accompany.sounding import SoundingStrikes
+from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
 from antiphon_accompany.tables import installed_tables
 
 _EARLY = 1e-6
@@ -57,7 +48,7 @@ class Accompany(Processor):
         self._tables = installed_tables()
         for name in NAMES:
             # none is read on the block path
-            shipped(name)
+            shipped_style(name)
         self._band = Band()
         self._asked = BandSettings(parts=parts_of(str(self.settings["parts"])))
         own = str(self.settings["own"])
@@ -67,11 +58,10 @@ class Accompany(Processor):
         self._melody = Melody()
         self._known: Melody | None = None
         self._ends = self._opening = 0
-        self._sounding = Sounding()
+        self._sounding = SoundingStrikes()
         self._tracker: HarmonyTracker | None = None
         self._held: tuple[int, str] = (0, "")
         self._form = Form()
-        self._over = False
         self._zone: dict[int, float] = {}
         self._given: Chord | None = None
         self._given_at = -math.inf
@@ -84,7 +74,7 @@ class Accompany(Processor):
         self._known_until: int | None = None
         self._clear()
 
-    def set_melody(self, melody: Melody, ends: int, opening: int = 0, spans: Sequence[Span] = ()) -> None:
+    def set_melody(self, melody: Melody, ends: int, opening: int = 0, spans: Sequence[ChordSpan] = ()) -> None:
         """Sets a file's melody, of which `lookahead` bars are used. Call after `prepare`, before the first block.
 
         The same notes must come in as events as well.
@@ -154,17 +144,7 @@ class Accompany(Processor):
     def _settle(self, io: IO, frame: int) -> HarmonyTracker:
         """Reads the parameters at a frame."""
         asked = self._asked
-        asked.style = str(io.at("style", frame))
-        asked.density = float(io.at("density", frame))
-        asked.intensity = float(io.at("intensity", frame))
-        asked.complexity = float(io.at("complexity", frame))
-        asked.register = int(io.at("register", frame))
-        asked.humanise = float(io.at("humanise", frame))
-        asked.seed = int(io.at("seed", frame))
-        solo = any(io.at(f"{part}_solo", frame) for part in PARTS)
-        for part in PARTS:
-            silent = io.at(f"{part}_mute", frame) or (solo and not io.at(f"{part}_solo", frame))
-            asked.levels[part] = 0.0 if silent else float(io.at(f"{part}_level", frame))
+        asked.read(io, frame)
         for key in [key for key in self._sounding if not asked.levels[PART_OF[key[0]]]]:
             self._sounding.end(io, key, frame)
         held = int(io.at("meter", frame)), str(io.at("key", frame))
@@ -253,7 +233,7 @@ class Accompany(Processor):
             return self._given, []
         sevenths = self._asked.complexity >= self._band.style.colour
         chords = [estimate, *tracker.forecast(beat, 2 * meter)] if beat % 2 == 0 else [estimate]
-        made = [coloured(c, tracker.key) if sevenths else triad_chord(c) for c in chords]
+        made = [add_seventh(c, tracker.key) if sevenths else triad_chord(c) for c in chords]
         return made[0], [b for a, b in pairwise(made) if a != b]
 
     def _publish(self, io: IO, ahead: Sequence[Chord]) -> None:
@@ -272,24 +252,8 @@ class Accompany(Processor):
         """Whether to play: something has been played within `patience` beats, or a file has not ended."""
         if self._known is not None:
             return beat < self._ends
-        form, last = self._form, self._band.listener.last
-        if bar >= form.closes + CLOSE:
-            self._over = True
-            # what is played from here on begins anew
-            self._silent_since = float(beat)
-            form.clear()
-        if self._over:
-            self._over = last < self._silent_since
-        if self._over:
-            return False
-        if follow == "text" and self._chords.text:
-            return True
-        # what is held for longer was most likely never ended
-        if beat - last > patience and form.begun is not None and bar < form.closes:
-            if place:
-                return True
-            form.closes = bar
-        return beat - last <= patience or bar >= form.closes
+        text = follow == "text" and bool(self._chords.text)
+        return self._form.awake(beat, bar, place, patience, self._band.listener.last, text=text)
 
     def _turn(self, io: IO, frame: int, beat: float, chord: Chord | None) -> set[str]:
         """Goes to a chord: what sounds and is not of it ends and, where it has long to go, is struck again on it.
@@ -420,7 +384,5 @@ class Accompany(Processor):
         self._due.clear()
         self._next = self._expected = self._known_until = None
         self._since = 0
-        self._silent_since = 0.0
-        self._over = False
-        self._form.clear()
+        self._form.restart()
         self._band.rest()

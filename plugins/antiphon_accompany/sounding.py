@@ -14,7 +14,7 @@ Key = tuple[int, int]
 """Channel and number of a note."""
 
 
-class Sounding(dict[Key, Due]):
+class SoundingStrikes(dict[Key, Due]):
     """The strikes that sound, by channel and number, in the order in which they began."""
 
     @property

@@ -132,7 +132,7 @@ _DEFAULTS: dict[str, tuple[int, int]] = {
 
 
 @cache
-def shipped(name: str) -> Style:
+def shipped_style(name: str) -> Style:
     """A style that ships."""
     return load(_FOLDER / f"{name}.toml")
 
@@ -244,7 +244,7 @@ def _strikes(part: str, lane: str, bar: str, meter: int) -> list[Strike]:
     return made
 
 
-def placed(bar: tuple[Strike, ...], own: int, meter: int) -> list[Strike]:
+def fit_to_meter(bar: tuple[Strike, ...], own: int, meter: int) -> list[Strike]:
     """A bar of `own` beats as one of `meter` beats: cut, or its last beats again; what held to its end still does."""
     if own == meter:
         return list(bar)

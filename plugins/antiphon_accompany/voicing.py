@@ -68,7 +68,7 @@ def parallels(before: tuple[int, ...], after: tuple[int, ...]) -> int:
     return count
 
 
-class Voices:
+class PartVoices:
     """The voices of one part."""
 
     def __init__(self) -> None:

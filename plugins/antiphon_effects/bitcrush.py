@@ -11,7 +11,7 @@ import numpy as np
 
 from antiphon.api import IO, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_finite, hertz, smoothed
+from antiphon_effects.shared import effects_finite, hertz, smooth_param
 
 
 @kernel
@@ -51,7 +51,7 @@ class Bitcrush(Processor):
     """Holds samples `rate` times a second, each rounded to `bits`."""
 
     params = (
-        smoothed("bits", 8.0, 1.0, 24.0, "Bit depth: steps of 2 to the power of 1 - bits."),
+        smooth_param("bits", 8.0, 1.0, 24.0, "Bit depth: steps of 2 to the power of 1 - bits."),
         hertz("rate", 12000.0, 100.0, 192000.0, "Reduced sample rate."),
     )
 

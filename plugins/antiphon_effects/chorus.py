@@ -6,7 +6,7 @@ Dattorro, "Effect Design, Part 2: Delay-Line Modulation and Chorus" (JAES 45, 19
 from __future__ import annotations
 
 from antiphon.api import FileUse, Param
-from antiphon_effects.shared import smoothed
+from antiphon_effects.shared import smooth_param
 from antiphon_effects.swept import Swept, swing
 
 
@@ -22,7 +22,7 @@ class Chorus(Swept):
         Param(
             "depth", default=0.005, low=0.0, high=0.02, unit="s", smooth=0.1, doc="LFO depth: how far the delays vary."
         ),
-        smoothed("mix", 0.5, 0.0, 1.0, "Dry/wet mix; 1 is vibrato."),
+        smooth_param("mix", 0.5, 0.0, 1.0, "Dry/wet mix; 1 is vibrato."),
         Param(
             "spread",
             default=0.5,

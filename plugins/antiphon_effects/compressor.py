@@ -17,7 +17,7 @@ from antiphon_effects.shared import (
     effects_finite,
     effects_gain,
     effects_peak,
-    smoothed,
+    smooth_param,
     time_constant,
 )
 
@@ -100,7 +100,7 @@ class Compressor(Processor):
             choices=("input", "side"),
             doc="Which signal sets the gain: the input or the side chain.",
         ),
-        smoothed("threshold", -20.0, -80.0, 0.0, "Peak level above which the gain is reduced.", "dB"),
+        smooth_param("threshold", -20.0, -80.0, 0.0, "Peak level above which the gain is reduced.", "dB"),
         Param(
             "ratio",
             default=4.0,
@@ -110,10 +110,10 @@ class Compressor(Processor):
             smooth=0.02,
             doc="Compression ratio: 1 does nothing, 100 limits.",
         ),
-        smoothed("knee", 6.0, 0.0, 36.0, "Width of the knee; 0 is a hard knee.", "dB"),
+        smooth_param("knee", 6.0, 0.0, 36.0, "Width of the knee; 0 is a hard knee.", "dB"),
         time_constant("attack", 0.005, 0.00005, 0.5, "Time constant of a rising reduction."),
         time_constant("release", 0.1, 0.005, 5.0, "Time constant of a falling reduction."),
-        smoothed("makeup", 0.0, -24.0, 36.0, "Gain after the compressor.", "dB"),
+        smooth_param("makeup", 0.0, -24.0, 36.0, "Gain after the compressor.", "dB"),
         Param("reduction", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="Gain reduction now."),
     )
 

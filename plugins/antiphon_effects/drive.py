@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
-from antiphon_effects.shared import effects_fall, effects_finite, effects_gain, effects_rest, hertz, smoothed
+from antiphon_effects.shared import effects_fall, effects_finite, effects_gain, effects_rest, hertz, smooth_param
 
 CURVES = ("soft", "hard", "fold")
 HALVES = (20, 8, 6, 4)
@@ -245,9 +245,9 @@ class Drive(Processor):
     on_files = FileUse(changes=("level",))
     params = (
         Param("curve", "choice", "soft", choices=CURVES, doc="soft or hard clipping, or fold: a wave folder."),
-        smoothed("drive", 12.0, 0.0, 36.0, "Gain before the curve.", "dB"),
+        smooth_param("drive", 12.0, 0.0, 36.0, "Gain before the curve.", "dB"),
         hertz("tone", OPEN, 200.0, OPEN, "Low-pass after it, 6 dB an octave; 20000 is off."),
-        smoothed("level", -3.0, -48.0, 12.0, "Gain after it.", "dB"),
+        smooth_param("level", -3.0, -48.0, 12.0, "Gain after it.", "dB"),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -7,7 +7,7 @@ Smith, "An allpass approach to digital phasing and flanging" (ICMC 1984); Dattor
 from __future__ import annotations
 
 from antiphon.api import FileUse, Param
-from antiphon_effects.shared import smoothed
+from antiphon_effects.shared import smooth_param
 from antiphon_effects.swept import Swept, swing
 
 
@@ -29,8 +29,8 @@ class Flanger(Swept):
             smooth=0.1,
             doc="LFO depth: how far the delay varies.",
         ),
-        smoothed("feedback", 0.5, -0.95, 0.95, "Feedback (resonance); below 0 inverted, for the odd peaks."),
-        smoothed("mix", 0.5, 0.0, 1.0, "Dry/wet mix; at 0.5 the notches are deepest."),
+        smooth_param("feedback", 0.5, -0.95, 0.95, "Feedback (resonance); below 0 inverted, for the odd peaks."),
+        smooth_param("mix", 0.5, 0.0, 1.0, "Dry/wet mix; at 0.5 the notches are deepest."),
         Param(
             "spread",
             default=0.25,

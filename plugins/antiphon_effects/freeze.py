@@ -14,7 +14,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
-from antiphon_effects.shared import effects_finite, smoothed
+from antiphon_effects.shared import effects_finite, smooth_param
 
 SECONDS = 0.085
 """Of a spectrum: 4,096 frames at 48 kHz."""
@@ -49,8 +49,8 @@ class Freeze(Processor):
     on_files = FileUse(tail=True)
     params = (
         Param("hold", "switch", False, doc="Freezes the sound of this moment."),
-        smoothed("level", 1.0, 0.0, 2.0, "Level of the frozen sound."),
-        smoothed("through", 1.0, 0.0, 1.0, "Level of the dry input."),
+        smooth_param("level", 1.0, 0.0, 2.0, "Level of the frozen sound."),
+        smooth_param("through", 1.0, 0.0, 1.0, "Level of the dry input."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

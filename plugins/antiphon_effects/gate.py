@@ -16,7 +16,7 @@ from antiphon_effects.shared import (
     effects_finite,
     effects_gain,
     effects_peak,
-    smoothed,
+    smooth_param,
     time_constant,
 )
 
@@ -99,12 +99,12 @@ class Gate(Processor):
             choices=("input", "side"),
             doc="Which signal opens it: the input or the side chain.",
         ),
-        smoothed("threshold", -45.0, -90.0, 0.0, "Peak level that opens it.", "dB"),
-        smoothed("hysteresis", 6.0, 0.0, 24.0, "It closes this far below the threshold.", "dB"),
+        smooth_param("threshold", -45.0, -90.0, 0.0, "Peak level that opens it.", "dB"),
+        smooth_param("hysteresis", 6.0, 0.0, 24.0, "It closes this far below the threshold.", "dB"),
         time_constant("attack", 0.001, 0.00005, 0.5, "Time constant of opening."),
-        smoothed("hold", 0.05, 0.0, 2.0, "Time for which it stays open.", "s"),
+        smooth_param("hold", 0.05, 0.0, 2.0, "Time for which it stays open.", "s"),
         time_constant("release", 0.05, 0.001, 5.0, "Time constant of closing."),
-        smoothed("range", CLOSED, CLOSED, 0.0, "Gain while closed; -90 is silence.", "dB"),
+        smooth_param("range", CLOSED, CLOSED, 0.0, "Gain while closed; -90 is silence.", "dB"),
         Param("open", "switch", False, readonly=True, doc="Whether it is open now."),
     )
 

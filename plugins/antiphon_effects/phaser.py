@@ -11,7 +11,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64p, kernel
-from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns, hertz, smoothed
+from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns, hertz, smooth_param
 from antiphon_effects.swept import effects_swing, swing
 
 RATIO = 1.012
@@ -86,8 +86,8 @@ class Phaser(Processor):
             doc="LFO depth: how far it sweeps up and down.",
         ),
         Param("stages", "int", 6, low=2, high=MOST, doc="Number of allpass stages."),
-        smoothed("feedback", 0.3, -0.95, 0.95, "Feedback (resonance)."),
-        smoothed("mix", 0.5, 0.0, 1.0, "Dry/wet mix; at 0.5 the notches are deepest."),
+        smooth_param("feedback", 0.3, -0.95, 0.95, "Feedback (resonance)."),
+        smooth_param("mix", 0.5, 0.0, 1.0, "Dry/wet mix; at 0.5 the notches are deepest."),
         Param(
             "spread",
             default=0.25,

@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import effects_fall, effects_finite, effects_rest, hertz, smoothed
+from antiphon_effects.shared import effects_fall, effects_finite, effects_rest, hertz, smooth_param
 from antiphon_effects.swept import FAINT, effects_read, effects_swing
 
 LONGEST = 8.0
@@ -113,7 +113,7 @@ class Pingpong(Processor):
     params = (
         Param("beats", default=0.75, low=0.0, high=16.0, unit="beats", doc="Delay time in beats; 0 uses `time`."),
         Param("time", default=0.4, low=0.005, high=LONGEST, unit="s", warp="log", doc="Delay time, at `beats` 0."),
-        smoothed("feedback", 0.5, 0.0, 1.1, "Feedback; above 1 the echoes grow to the tape's saturation."),
+        smooth_param("feedback", 0.5, 0.0, 1.1, "Feedback; above 1 the echoes grow to the tape's saturation."),
         Param(
             "cross",
             default=1.0,

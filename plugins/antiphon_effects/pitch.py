@@ -16,7 +16,7 @@ import numpy as np
 from antiphon.api import IO, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.phases import TAU, PhaseSpectra, effects_advance, window_size
-from antiphon_effects.shared import effects_finite, smoothed
+from antiphon_effects.shared import effects_finite, smooth_param
 
 WINDOWS = {"short": 0.043, "long": 0.085}
 """Seconds of a window: 2,048 and 4,096 frames at 48 kHz."""
@@ -122,7 +122,7 @@ class Pitch(Processor):
             doc="Transposition, the pitch up or down.",
         ),
         Param("cents", default=0.0, low=-100.0, high=100.0, unit="cents", smooth=0.03, doc="Fine tuning, added to it."),
-        smoothed("mix", 1.0, 0.0, 1.0, "Dry/wet mix; less than 1 for harmony."),
+        smooth_param("mix", 1.0, 0.0, 1.0, "Dry/wet mix; less than 1 for harmony."),
         Param("formants", "switch", False, doc="Preserves formants: a voice keeps its vowels."),
         Param(
             "window",

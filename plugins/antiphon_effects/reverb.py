@@ -16,7 +16,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import GRID, effects_finite, effects_rest, smoothed
+from antiphon_effects.shared import GRID, effects_finite, effects_rest, smooth_param
 
 LINES = 16
 SHORTEST, LONGEST = 0.0213, 0.0829
@@ -269,7 +269,7 @@ class Reverb(Processor):
 
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))
     params = (
-        smoothed("size", 1.0, SIZES[0], SIZES[1], "Room size: 1 is a hall."),
+        smooth_param("size", 1.0, SIZES[0], SIZES[1], "Room size: 1 is a hall."),
         Param(
             "decay",
             default=2.0,
@@ -280,9 +280,9 @@ class Reverb(Processor):
             smooth=0.02,
             doc="Reverb time (RT60): time in which it decays by 60 dB.",
         ),
-        smoothed("damping", 0.4, 0.0, 1.0, "Damping of high frequencies."),
+        smooth_param("damping", 0.4, 0.0, 1.0, "Damping of high frequencies."),
         Param("modulation", default=0.5, low=0.0, high=1.0, smooth=0.05, doc="Modulation depth of the delay lines."),
-        smoothed("predelay", 0.01, 0.0, PREDELAY, "Delay before the reverb.", "s"),
+        smooth_param("predelay", 0.01, 0.0, PREDELAY, "Delay before the reverb.", "s"),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -91,7 +91,7 @@ def time_constant(name: str, default: float, low: float, high: float, doc: str) 
     return Param(name, default=default, low=low, high=high, unit="s", warp="log", smooth=0.02, doc=doc)
 
 
-def smoothed(name: str, default: float, low: float, high: float, doc: str, unit: str = "") -> Param:
+def smooth_param(name: str, default: float, low: float, high: float, doc: str, unit: str = "") -> Param:
     """A parameter that reaches a new value within 20 ms."""
     return Param(name, default=default, low=low, high=high, unit=unit, smooth=0.02, doc=doc)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from antiphon.api import IO, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_decibels, effects_finite, effects_gain, effects_peak, smoothed
+from antiphon_effects.shared import effects_decibels, effects_finite, effects_gain, effects_peak, smooth_param
 
 TIMES = (0.05, 0.03, 0.06, 0.3)
 """Seconds: fall of attack's fast envelope, rise of its slow one, fall of sustain's fast and of its slow envelope."""
@@ -54,8 +54,8 @@ class Transient(Processor):
     """Turns attacks and what follows them up or down; both at 0 change no bit."""
 
     params = (
-        smoothed("attack", 6.0, -24.0, 24.0, "Gain of the attack.", "dB"),
-        smoothed("sustain", 0.0, -24.0, 24.0, "Gain of the sustain.", "dB"),
+        smooth_param("attack", 6.0, -24.0, 24.0, "Gain of the attack.", "dB"),
+        smooth_param("sustain", 0.0, -24.0, 24.0, "Gain of the sustain.", "dB"),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

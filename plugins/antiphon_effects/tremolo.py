@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_finite, effects_turns, hertz, smoothed
+from antiphon_effects.shared import effects_finite, effects_turns, hertz, smooth_param
 
 SHAPES = ("sine", "triangle", "square")
 TAU = 2.0 * math.pi
@@ -62,8 +62,8 @@ class Tremolo(Processor):
             unit="beats",
             doc="LFO period, in time with the beat; 0 uses `rate`.",
         ),
-        smoothed("depth", 0.6, 0.0, 1.0, "LFO depth: 0 changes nothing, 1 goes to silence."),
-        smoothed("spread", 0.0, 0.0, 1.0, "LFO phase between left and right; 1 is auto-pan."),
+        smooth_param("depth", 0.6, 0.0, 1.0, "LFO depth: 0 changes nothing, 1 goes to silence."),
+        smooth_param("spread", 0.0, 0.0, 1.0, "LFO phase between left and right; 1 is auto-pan."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

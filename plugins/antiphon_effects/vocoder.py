@@ -20,7 +20,7 @@ from antiphon_effects.shared import (
     effects_random,
     effects_rest,
     hertz,
-    smoothed,
+    smooth_param,
     time_constant,
 )
 
@@ -138,7 +138,7 @@ class Vocoder(Processor):
             doc="The input `carrier`, which a patch wires, or a saw of its own.",
         ),
         hertz("frequency", 110.0, 20.0, 2000.0, "Frequency of the saw."),
-        smoothed("breath", 0.05, 0.0, 1.0, "Noise in the carrier, for consonants."),
+        smooth_param("breath", 0.05, 0.0, 1.0, "Noise in the carrier, for consonants."),
         time_constant("attack", 0.005, 0.001, 0.5, "Attack of the band envelopes."),
         time_constant("release", 0.03, 0.002, 2.0, "Release of the band envelopes; long ones smear."),
         Param("seed", "int", 1, low=0, high=9999, restart=True, doc="Random seed of the noise."),

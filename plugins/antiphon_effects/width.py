@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_fall, effects_finite, effects_rest, smoothed
+from antiphon_effects.shared import effects_fall, effects_finite, effects_rest, smooth_param
 
 TAU = 2.0 * math.pi
 
@@ -40,7 +40,7 @@ class Width(Processor):
     """0 is mono, 1 leaves the sound alone, 2 doubles the difference of the sides. More channels pass, as mono does."""
 
     params = (
-        smoothed("width", 1.0, 0.0, 2.0, "Stereo width: 0 mono, 1 unchanged, 2 twice as wide."),
+        smooth_param("width", 1.0, 0.0, 2.0, "Stereo width: 0 mono, 1 unchanged, 2 twice as wide."),
         Param(
             "bass",
             default=0.0,

@@ -7,7 +7,7 @@ from antiphon.api.files import AudioWriter, printable_path
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon.api.lyrics import syllables
 from antiphon.api.rendering import TimedNote, load_plugins, render_parts
-from antiphon_sing.score import XML_SUFFIXES, cut, read_score
+from antiphon_sing.score import XML_SUFFIXES, divide_part, read_score
 
 RATE = 48000
 CHANNELS = 2
@@ -46,7 +46,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
             whose = f"{part.name or f'track {n + 1}'}: " if len(parts) > 1 else ""
             what = "the text begins again" if count < need else "the rest is not sung"
             job.complain(f"{whose}{count} syllables for {need} notes; {what}")
-        for piece, notes in cut(part, text, LONGEST) if count >= need else [(text, part.notes)]:
+        for piece, notes in divide_part(part, text, LONGEST) if count >= need else [(text, part.notes)]:
             timed = [TimedNote(round(x.start * RATE), round(x.end * RATE), x.number, x.velocity) for x in notes]
             voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LEAD, "legato": "next"}, timed))
     frames = round(seconds * RATE)

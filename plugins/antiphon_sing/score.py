@@ -183,7 +183,7 @@ def _xml_syllable(note: ElementTree.Element) -> str:
     return word + "-" if word and lyric is not None and lyric.findtext("syllabic") in ("begin", "middle") else word
 
 
-def cut(part: ScorePart, text: str, most: int) -> Sequence[tuple[str, tuple[SungNote, ...]]]:
+def divide_part(part: ScorePart, text: str, most: int) -> Sequence[tuple[str, tuple[SungNote, ...]]]:
     """Divides a part whose text is longer than a parameter holds.
 
     Args:

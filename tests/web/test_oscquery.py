@@ -45,7 +45,7 @@ def value(node: str, param: str) -> Value | None:
     return VALUES[param] if node == "clean" else None
 
 
-def ask(path: str, attribute: str | None = None) -> oscquery.Answer:
+def ask(path: str, attribute: str | None = None) -> oscquery.QueryAnswer:
     return oscquery.query(path, attribute, GRAPH, CATALOG, value, METHODS)
 
 
@@ -92,7 +92,7 @@ def test_access_tells_what_can_be_read_and_set() -> None:
 
 
 def test_attributes_that_are_not_there_are_204_unknown_ones_400_other_addresses_404() -> None:
-    assert ask("/node/clean/threshold", "VALUE") == oscquery.Answer(200, {"VALUE": [-20.0]})
+    assert ask("/node/clean/threshold", "VALUE") == oscquery.QueryAnswer(200, {"VALUE": [-20.0]})
     assert ask("/node/clean/learn", "VALUE").status == 204
     assert ask("/node/clean", "VALUE").status == 204
     assert ask("/node/clean/threshold", "COLOUR").status == 400

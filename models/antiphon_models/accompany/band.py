@@ -35,7 +35,7 @@ def fitting(notes: Sequence[BeatNote], chords: Sequence[int]) -> float:
     return good / total if total else math.nan
 
 
-def shared(ours: Sequence[BeatNote], theirs: Sequence[BeatNote]) -> float:
+def shared_notes(ours: Sequence[BeatNote], theirs: Sequence[BeatNote]) -> float:
     """Share of the notes of two bands that both have: part, place and key."""
     one, two = (Counter((n.part, round(n.start * GRID), n.pitch) for n in notes) for notes in (ours, theirs))
     return 2.0 * sum((one & two).values()) / max(1, sum(one.values()) + sum(two.values()))

@@ -148,7 +148,9 @@ def _of_band(song: AnnotatedSong, notes: list[BeatNote], others: list[list[BeatN
         "given": float(np.mean([played[n] == chords[n] for n in known])),
         "part": min(band.fitting([n for n in tuned if n.part == part], chords) for part in parts),
         "clash": clash(song.melody, tuned),
-        "shared": float(np.mean([band.shared(notes, other) for other in others if other is not notes] or [np.nan])),
+        "shared": float(
+            np.mean([band.shared_notes(notes, other) for other in others if other is not notes] or [np.nan])
+        ),
         "parallels": band.parallel_share([n for n in notes if n.part in ("bass", "piano")], chords),
         "off grid": band.off_grid(notes, song.tempo),
         "velocity": band.velocity_deviation(notes),

@@ -9,11 +9,13 @@ from typing import Any
 
 def table_beside(module_file: str) -> dict[str, Any]:
     """The TOML file of a module's name, its lists as tuples. `module_file`: the module's `__file__`."""
-    return {k: tupled(v) for k, v in tomllib.loads(Path(module_file).with_suffix(".toml").read_text("utf-8")).items()}
+    return {
+        k: to_tuples(v) for k, v in tomllib.loads(Path(module_file).with_suffix(".toml").read_text("utf-8")).items()
+    }
 
 
-def tupled(value: Any) -> Any:
+def to_tuples(value: Any) -> Any:
     """A value of TOML whose lists are tuples."""
     if isinstance(value, dict):
-        return {name: tupled(item) for name, item in value.items()}
-    return tuple(map(tupled, value)) if isinstance(value, list) else value
+        return {name: to_tuples(item) for name, item in value.items()}
+    return tuple(map(to_tuples, value)) if isinstance(value, list) else value

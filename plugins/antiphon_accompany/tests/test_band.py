@@ -12,8 +12,8 @@ from antiphon_accompany.chords import Chord, read_chord, recognise
 from antiphon_accompany.files import accompany_file
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import CHANNELS
-from antiphon_accompany.styles import NAMES, PARTS, SECTIONS, shipped
-from antiphon_models.accompany.band import fitting, off_grid, shared, velocity_deviation
+from antiphon_accompany.styles import NAMES, PARTS, SECTIONS, shipped_style
+from antiphon_models.accompany.band import fitting, off_grid, shared_notes, velocity_deviation
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
 assert _spec is not None
@@ -52,12 +52,12 @@ def test_every_style_plays_given_chords_in_every_part(style: str) -> None:
         assert fitting([n for n in made if n.part == part], chords) >= 0.9, part
     assert 0.3 < off_grid(made, 100.0) < 0.85
     assert 7.0 < velocity_deviation(made) < 17.0
-    assert all(set(part.sections) == set(SECTIONS) for part in shipped(style).parts.values())
+    assert all(set(part.sections) == set(SECTIONS) for part in shipped_style(style).parts.values())
 
 
 def test_styles_share_less_than_half_of_their_notes() -> None:
     made = {s: accompany_file(TUNE, {"style": s, "parts": "all"}, 100.0, spans=_spans("C F G Am")) for s in NAMES[:8]}
-    pairs = [shared(made[a], made[b]) for n, a in enumerate(made) for b in list(made)[n + 1 :]]
+    pairs = [shared_notes(made[a], made[b]) for n, a in enumerate(made) for b in list(made)[n + 1 :]]
     assert sum(pairs) / len(pairs) < 0.35
 
 

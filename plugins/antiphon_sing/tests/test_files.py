@@ -9,7 +9,7 @@ from antiphon.api import UsageError
 from antiphon.api.jobs import FileJob
 from antiphon_sing import processor
 from antiphon_sing.jobs import run
-from antiphon_sing.score import cut, read_score
+from antiphon_sing.score import divide_part, read_score
 from antiphon_sing.tests.singing import RATE, Texts, level
 
 XML = """<?xml version="1.0"?><score-partwise><part-list><score-part id="P1"><part-name>Alto</part-name></score-part>
@@ -82,7 +82,7 @@ def test_musicxml_has_notes_rests_and_lyrics(tmp_path):
 def test_a_long_text_is_divided_between_nodes(tmp_path):
     score = midi(tmp_path / "a.mid", [[(60, 0.25, "la") for _ in range(30)]])
     (part,), _ = read_score(score)
-    pieces = cut(part, part.lyrics(), 40)
+    pieces = divide_part(part, part.lyrics(), 40)
     assert len(pieces) == 3
     assert np.concatenate([[note.start for note in notes] for _, notes in pieces]).tolist() == [
         note.start for note in part.notes

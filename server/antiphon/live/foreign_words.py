@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.words.table import NOT_HERE, WORDS, Word
+from antiphon.live.patterns.words.table import NOT_HERE, WORDS, TableWord
 from antiphon.live.vocabulary import LiveNode
 from antiphon.runtime.suggestion import list_names, meant
 
@@ -100,7 +100,7 @@ def _written_as(name: str, method: bool) -> str:
     return f"{name} {takes}{example_of(name, entry)}"
 
 
-def example_of(name: str, entry: Word | None) -> str:
+def example_of(name: str, entry: TableWord | None) -> str:
     """`, as in …` for a word that has an example."""
     from antiphon.live.reference import EXAMPLES
 

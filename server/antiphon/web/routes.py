@@ -136,7 +136,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
         known = ", ".join(sorted(query.ATTRIBUTES | {"HOST_INFO"}))
         raise Refusal(400, f"an address may be asked for one attribute of: {known}")
 
-    async def _found(request: HttpRequest) -> query.Answer:
+    async def _found(request: HttpRequest) -> query.QueryAnswer:
         nodes = await control.nodes()
         values = {item.node.name: item.values for item in nodes}
 

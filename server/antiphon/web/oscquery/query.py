@@ -75,7 +75,7 @@ def method(path: str, args: str, doc: str) -> Method:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryAnswer:
     """An HTTP status and, with 200, the JSON to send."""
 
     status: int
@@ -97,19 +97,19 @@ def host_info(name: str, ip: str, osc_port: int, web_port: int) -> Entry:
 
 def query(
     path: str, attribute: str | None, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()
-) -> Answer:
+) -> QueryAnswer:
     """Answers `GET path[?attribute]`, but for HOST_INFO: 200 with the entry, 204, 400 or 404.
 
     The attribute is in upper case, None for all; `value` gives that of a parameter; `methods` are the fixed addresses.
     """
     if attribute is not None and attribute not in ATTRIBUTES:
-        return Answer(400)
+        return QueryAnswer(400)
     entry = find(path, graph, catalog, value, methods)
     if entry is None:
-        return Answer(404)
+        return QueryAnswer(404)
     if attribute is None:
-        return Answer(200, entry)
-    return Answer(200, {attribute: entry[attribute]}) if attribute in entry else Answer(204)
+        return QueryAnswer(200, entry)
+    return QueryAnswer(200, {attribute: entry[attribute]}) if attribute in entry else QueryAnswer(204)
 
 
 def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry | None:

@@ -25,7 +25,7 @@ from antiphon.live.patterns.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class TableWord:
     """A word of live scripts; `function` is given the pattern first, and `example` can be tried."""
 
     name: str
@@ -37,7 +37,7 @@ class Word:
     doc: str
 
 
-WORDS: dict[str, Word] = {}
+WORDS: dict[str, TableWord] = {}
 """By their snake_case name."""
 NOT_HERE: dict[str, str] = {}
 """Words of Tidal and Strudel that are not here, and what is in their place."""
@@ -66,7 +66,7 @@ def load(modules: tuple[ModuleType, ...]) -> None:
             function.__doc__, function.__qualname__ = doc, name  # as errors of calls name it
         names = tuple(dict.fromkeys(x for n in (name, *also.split()) for x in (n, camel(n))))
         says = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
-        WORDS[name] = Word(name, function, kind, group, example, names, says)
+        WORDS[name] = TableWord(name, function, kind, group, example, names, says)
         owner = ControlPattern if kind == "played" or name in vars(ControlPattern) else Pattern
         for spelling in names if kind != "maker" else ():
             if spelling not in vars(owner):

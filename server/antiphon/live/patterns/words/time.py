@@ -13,6 +13,7 @@ from antiphon.live.patterns.arguments import Argument, each, numbers, whole
 from antiphon.live.patterns.pattern import MOST_TIMES, Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
+from antiphon.live.patterns.words.values import operate, product
 
 P: TypeAlias = Pattern[Any]
 Change: TypeAlias = Callable[[Any], Any]
@@ -79,8 +80,6 @@ def brak(p: P) -> P:
 
 
 def hurry(p: P, factor: Argument) -> P:
-    from antiphon.live.patterns.words.values import operate
-
     return operate(p.fast(factor), "mul", {"speed": factor})
 
 
@@ -126,8 +125,6 @@ def piece(query: Query[Any], number: Fraction, count: Fraction) -> Query[Any]:
 
 
 def chew(p: P, pieces: int, order: Argument) -> P:
-    from antiphon.live.patterns.words.values import product
-
     count = above(exact(pieces, "chew"), "chew")
 
     def faster(chosen: CycleEvent[Any]) -> Query[Any]:

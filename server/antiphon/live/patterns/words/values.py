@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import joins, queries
@@ -16,8 +16,8 @@ from antiphon.live.patterns.controls import ControlPattern, values_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Number
-from antiphon.live.patterns.words.time import P
 
+P: TypeAlias = Pattern[Any]
 Operation = Callable[[Any, Any], Any]
 
 
