@@ -328,7 +328,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "talk": Performance("voice", CHORDS, "keys"),
     "tape": Performance(notes=CHORDS),
     "throw": Performance("voice"),
-    "trade": Performance("voice", before=3.0),
+    "trade": Performance("voice", before=3.2),
     "tidal": Performance(notes=BEAT, node="orbit0"),
     "tune": Performance("voice"),
     "vocal": Performance("voice"),

@@ -41,6 +41,7 @@ RATE = 48000
 PATCHES = {
     "/node/in/mute 0": "answer",
     "/node/accompany/style swing": "answer",
+    "/node/accompany/fill 1": "answer",
     "/node/voice/gain 0 2": "answer",
     "/patch/load demo": "answer",
     '/node/cantor/lyrics "row row row your boat"': "cantor",
