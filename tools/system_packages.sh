@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system packages a target needs, by apt, where that takes no password; else says which command does.
-#   system_packages.sh play    PortAudio and libsndfile; without them most works, so their lack is no failure
+#   system_packages.sh play    PortAudio, libsndfile and espeak-ng; without them most works, so their lack is no failure
 #   system_packages.sh real    jackd, mosquitto, SuperCollider, FluidSynth, Tidal and Chromium too; exits 1 while it is missing
 #   system_packages.sh containers    buildah and mmdebstrap; exits 1 while they are missing
 #   system_packages.sh venv    what Debian takes out of Python; exits 1 while it is missing
@@ -10,9 +10,9 @@ PATH=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
 export PATH DEBIAN_FRONTEND=noninteractive
 
 case $group in
-    play) packages="libportaudio2 libsndfile1"
-          without="Without them no sound card can be played; the software clock, files and OSC work." ;;
-    real) packages="libportaudio2 libsndfile1 jackd2 mosquitto supercollider-server supercollider-language fluidsynth fluid-soundfont-gm ghc libghc-tidal-dev chromium"
+    play) packages="libportaudio2 libsndfile1 libespeak-ng1"
+          without="Without them no sound card can be played, and nothing is sung; the software clock, files and OSC work." ;;
+    real) packages="libportaudio2 libsndfile1 libespeak-ng1 jackd2 mosquitto supercollider-server supercollider-language fluidsynth fluid-soundfont-gm ghc libghc-tidal-dev chromium"
           without="Without them the tests on real parts cannot run; make test can." ;;
     containers) packages="buildah mmdebstrap"
           without="Without them no image can be built here; docker or podman can, after make containers ARGS=wheels." ;;

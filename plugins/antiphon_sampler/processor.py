@@ -8,6 +8,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, Samples, Step, StreamSpec
 from antiphon.api.commands import word_number
+from antiphon.api.kernels import fill_sound
 from antiphon.api.synths import NoteShapes, pressure_gain
 from antiphon.api.workers import current_pool
 from antiphon_sampler.library import folder_of, list_folder
@@ -134,7 +135,9 @@ class Sampler(Processor):
     def step(self, io: IO) -> Step | None:
         """Blocks between notes, while no loop waits for the clock; a note is played by `process`."""
         out, sounds, voices = io.audio_out[0], self._sounds, self._voices
-        if sounds is None or len(out) > 2 or any(loop is not None for loop in self._loops):
+        if sounds is None:
+            return fill_sound.step(out, 0.0)
+        if len(out) > 2 or any(loop is not None for loop in self._loops):
             return None
         gain = np.full(io.frames, io.at("level", 0), np.float32)
         self._gains(gain, gain)

@@ -15,6 +15,8 @@ LEAD = 350.0
 """Milliseconds in which a file's consonants and ends of words find their place."""
 LONGEST = 1000
 """Characters of the lyrics of one node."""
+VOWEL = "la"
+"""What is sung where a score has no words."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
@@ -33,8 +35,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
     parts, seconds = read_score(job.source)
     given = str(job.settings.get("lyrics", ""))
     own = [] if given else [part.lyrics() for part in parts]
-    if not given and not any(own):
-        raise UsageError('there are no lyrics in the score; give them: -p lyrics="twin-kle twin-kle"')
+    bare = not given and not any(own)
+    if bare:
+        given = VOWEL
+        job.complain('there are no lyrics in the score, which is sung on la; give them: -p lyrics="twin-kle twin-kle"')
     voices = []
     for n, part in enumerate(parts):
         text = given or own[n]
@@ -42,7 +46,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
             job.complain(f"the track {part.name or n + 1} has no lyrics and is not sung")
             continue
         count, need = len(syllables(text)), part.onsets()
-        if given and count != need:
+        if given and count != need and not bare:
             whose = f"{part.name or f'track {n + 1}'}: " if len(parts) > 1 else ""
             what = "the text begins again" if count < need else "the rest is not sung"
             job.complain(f"{whose}{count} syllables for {need} notes; {what}")

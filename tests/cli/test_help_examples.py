@@ -29,6 +29,8 @@ ELSEWHERE = {
     "antiphon monitor": "until Ctrl-C; tests/cli/test_osc_cli.py",
     "antiphon monitor --events": "the same",
     "antiphon repl": "tests/cli/test_repl.py has a terminal",
+    "antiphon page": "opens a browser; the next line does not",
+    "antiphon page --no-open": "tests/serve/test_code.py",
     "antiphon devices": "tests/hostile/test_devices.py",
     "antiphon doctor": "tests/doctor/test_doctor.py",
     "antiphon bench engine --seconds 10": "tests/bench",

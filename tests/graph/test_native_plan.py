@@ -40,6 +40,8 @@ class Types:
 
 SPEC = StreamSpec(48000, 64, 2)
 BLOCKS = 60
+RESTING = {"metronome": {"on": False}}
+"""Values with which types rest that do not by default."""
 
 
 @kernel
@@ -72,7 +74,7 @@ def chain(catalog: Catalog, *types: str, modulated: str = "") -> Graph:
     if modulated:
         nodes["lfo"] = "lfo"
         wires.append(Wire(End("lfo", "out"), End("n0", modulated)))
-    return Graph(tuple(NodeSpec(name, kind) for name, kind in nodes.items()), tuple(wires))
+    return Graph(tuple(NodeSpec(name, kind, RESTING.get(kind, {})) for name, kind in nodes.items()), tuple(wires))
 
 
 def compile_graph(loaded: Types, graph: Graph, old: Plan | None = None) -> Plan:

@@ -14,7 +14,7 @@ from antiphon.runtime import extras, resources
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
     "LinkPython-extern": "link", "apache-beam": "apache_beam", "scikit-learn": "sklearn", "mir_eval": "mir_eval",
-    "tensorflow-cpu": "tensorflow",
+    "tensorflow-cpu": "tensorflow", "hibari-tts": "hibari", "swift-f0": "swift_f0",
 }  # fmt: skip
 """By package, its module where that is not its name."""
 FOR_ANOTHER = {"fastprogress"}

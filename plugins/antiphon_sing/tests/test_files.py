@@ -64,9 +64,15 @@ def test_too_few_and_too_many_syllables_are_told(tmp_path, monkeypatch, lyrics, 
     assert part in said[0]
 
 
-def test_without_lyrics_or_score_it_says_what_to_do(tmp_path):
-    with pytest.raises(UsageError, match="-p lyrics="):
-        run(FileJob("sing", midi(tmp_path / "a.mid", [[(60, 1, "")]]), tmp_path / "a.wav"))
+def test_a_score_without_words_is_sung_on_la_and_that_is_told(tmp_path, monkeypatch):
+    sound, said = sung(monkeypatch, midi(tmp_path / "a.mid", [[(60, 0.5, ""), (62, 0.5, "")]]), tmp_path / "a.wav")
+    assert level(sound[0], 0.1) > 0.01
+    assert len(said) == 1
+    assert "sung on la" in said[0]
+    assert "-p lyrics=" in said[0]
+
+
+def test_without_a_score_it_says_what_to_do(tmp_path):
     (tmp_path / "a.txt").write_text("la")
     with pytest.raises(UsageError, match=r"must end in \.mid"):
         run(FileJob("sing", tmp_path / "a.txt", tmp_path / "a.wav"))

@@ -29,6 +29,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "monitor": ("antiphon monitor", "antiphon monitor --events"),
     "status": ("antiphon status", "antiphon status --json"),
     "repl": ("antiphon repl",),
+    "page": ("antiphon page", "antiphon page --no-open"),
     "patches": ("antiphon patches", "antiphon patches answer"),
     "sets": ("antiphon sets",),
     "plugins": ("antiphon plugins", "antiphon plugins denoise"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -147,7 +148,8 @@ def capture(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     nodes = {**server.session.state.nodes, **server.session.state.ends}
     if name not in nodes:
         raise RequestError(f"there is no node {shorten(name)!r}{instead(name, nodes)}")
-    path = _fresh(paths.library() / CAPTURES, text(args, 2, "name", f"{name}-{_now()}"), ".wav")
+    folder = paths.library() / CAPTURES
+    path = _fresh(folder, text(args, 2, "name", unused_name(folder, f"{name}-{_now()}")), ".wav")
     _check_room(path)
     server.captures.ask(peer, str(path), nodes[name].id, bars, server.session.state.bar)
 
@@ -156,6 +158,12 @@ def record_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None
     most(args, 1, "no arguments")
     if is_press(args):
         server.link.record(None)
+
+
+def unused_name(folder: Path, name: str) -> str:
+    """The name, with a number behind it where the folder has a file of it already: two captures within a second."""
+    names = (f"{name}-{n}" if n > 1 else name for n in count(1))
+    return next(free for free in names if not (folder / f"{free}.wav").exists())
 
 
 def _now() -> str:
