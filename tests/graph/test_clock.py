@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, strategies as st
+from hypothesis import assume, example, given, strategies as st
 
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, DelayLockedLoop, TempoMap
 
@@ -44,6 +44,7 @@ def test_the_two_ways_are_inverse(start, steps, later):
 
 
 @given(bpm, bpm, st.floats(0.1, 100.0), st.integers(0, 10**7), st.floats(0, 200))
+@example(10.0, 10.000000000000002, 1.0, 0, 1.0)
 def test_beats_to_samples_and_back_through_a_ramp(start, end, beats, sample, ahead):
     tempo = TempoMap(RATE, start, end_bpm=start)
     tempo.set_tempo(sample, end, beats)

@@ -258,7 +258,8 @@ def test_whatever_it_is_told_any_split_gives_the_same_samples(on_clock, blocks, 
     assert split.reports == whole.reports
 
 
-def test_playing_takes_no_memory():
+def memory_by_block() -> list[int]:
+    """The most memory that each block has taken, in bytes; of all threads of this process."""
     looper, sizes = Looper(), []
     inner = looper.process
 
@@ -275,7 +276,12 @@ def test_playing_takes_no_memory():
         render(looper, SPEC, noise(100000), {"maximum": 2.0}, given)
     finally:
         tracemalloc.stop()
-    assert max(sizes[2:]) < 4096
+    return sizes[2:]
+
+
+def test_playing_takes_no_memory():
+    # a thread that another test has left may take some in one of two runs, the looper does so in both
+    assert max(map(min, memory_by_block(), memory_by_block())) < 4096
 
 
 def test_a_reset_forgets_the_loop():

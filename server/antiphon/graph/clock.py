@@ -91,9 +91,9 @@ class TempoMap:
         slope = self._slope
         if slope == 0.0:
             return self.beat + minutes * self.bpm
-        ramp_minutes = math.log(self.end_bpm / self.bpm) / slope
-        if minutes >= ramp_minutes:
-            return self.beat + self.ramp_beats + (minutes - ramp_minutes) * self.end_bpm
+        after = minutes - self._ramp_minutes
+        if after >= 0.0:
+            return self.beat + self.ramp_beats + after * self.end_bpm
         return self.beat + self.bpm / slope * math.expm1(slope * minutes)
 
     def sample_at(self, beat: float) -> float:
@@ -105,7 +105,7 @@ class TempoMap:
         if slope == 0.0:
             minutes = elapsed / self.bpm
         elif elapsed >= self.ramp_beats:
-            minutes = math.log(self.end_bpm / self.bpm) / slope + (elapsed - self.ramp_beats) / self.end_bpm
+            minutes = self._ramp_minutes + (elapsed - self.ramp_beats) / self.end_bpm
         else:
             minutes = math.log1p(max(elapsed * slope / self.bpm, -1.0 + 1e-12)) / slope
         return self.sample + minutes * self.rate * 60.0
@@ -148,6 +148,11 @@ class TempoMap:
         if self.ramp_beats <= 0.0 or self.end_bpm == self.bpm:
             return 0.0
         return (self.end_bpm - self.bpm) / self.ramp_beats
+
+    @property
+    def _ramp_minutes(self) -> float:
+        """Length of the ramp; by the difference of the tempos, which their quotient loses where they are close."""
+        return math.log1p((self.end_bpm - self.bpm) / self.bpm) / self._slope
 
     def _rebase(self, sample: int) -> None:
         beat, bpm = self.beat_at(sample), self.tempo_at(sample)
