@@ -79,7 +79,7 @@ def tables(of: Index) -> str:
     for part in of["shared"].values():
         lines += ["", f"### {part['doc']}", "", *_table(part["controls"])]
     for name, entry in of["defs"].items():
-        lines += ["", f"### {name}", "", f"*{entry['kind']}* · {entry['doc']}", ""]
+        lines += ["", f"### {name}", "", *wrap(f"*{entry['kind']}* · {entry['doc']}", 100), ""]
         shared = of["shared"][entry["shared"]]["controls"] if "shared" in entry else {}
         own = {key: value for key, value in entry.get("controls", {}).items() if key not in shared}
         if "like" in entry:
