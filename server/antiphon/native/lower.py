@@ -349,6 +349,10 @@ class _Lowering:
                 return self.b.gep(made[0], [made[1]])
             case "as_u8p":
                 return self.b.bitcast(made[0], TYPES["u8p"])
+            case "bits_f64":
+                return self.b.bitcast(self.numbers.convert(made[0], F64), I64)
+            case "f64_bits":
+                return self.b.bitcast(self.numbers.convert(made[0], I64), F64)
             case "call_c":
                 kind = ir.FunctionType(I64, [m.type for m in made[1:]])
                 return self.b.call(self.b.inttoptr(made[0], kind.as_pointer()), made[1:])
