@@ -32,13 +32,6 @@ def effects_point(a: f32, b: f32, c: f32, d: f32, f: f64) -> f64:
 
 
 @kernel
-def effects_point(a: f32, b: f32, c: f32, d: f32, f: f64) -> f64:
-    """The sound f frames before b, towards c."""
-    s = 0.5 * (f + 1.0) * (f - 2.0) * (f64(b) * (f - 1.0) - f64(c) * f)
-    return s + f * (f - 1.0) * (f64(d) * (f + 1.0) - f64(a) * (f - 2.0)) * (1.0 / 6.0)
-
-
-@kernel
 def effects_read(ring: f32p, mask: i64, at: i64, lag: f64) -> f64:
     """The ring's sound `lag` frames, at least 1, before the one at place `at`."""
     whole = i64(lag)
@@ -75,9 +68,25 @@ def effects_swing(turns: f64) -> f64:
 
 @kernel
 def effects_swept(
-    x: Audio, y: Audio, hertz: f32p, beats: f32p, delay: f32p, depth: f32p, feedback: f32p, mix: f32p, spread: f32p,
-    voices: i64, ring: f32p, mask: i64, state: f64p, scratch: f64p, ages: i64p, beat: f64, step: f64, rate: f64,
-) -> None:  # fmt: skip
+    x: Audio,
+    y: Audio,
+    hertz: f32p,
+    beats: f32p,
+    delay: f32p,
+    depth: f32p,
+    feedback: f32p,
+    mix: f32p,
+    spread: f32p,
+    voices: i64,
+    ring: f32p,
+    mask: i64,
+    state: f64p,
+    scratch: f64p,
+    ages: i64p,
+    beat: f64,
+    step: f64,
+    rate: f64,
+) -> None:
     """y ← x mixed with `voices` readings of its past.
 
     state: the turns, then the length of each voice and channel.  scratch: a block's turns and sums, then its lengths of
@@ -167,10 +176,25 @@ class Swept(Processor):
         step = io.time.beats_per_frame(self._rate)
         feedback = io.curve("feedback") if "feedback" in io.cells else self._none
         return effects_swept.step(
-            io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("delay"), io.curve("depth"),
-            feedback, io.curve("mix"), io.curve("spread"), self.voices, self._ring, self._mask, self._state, self._scratch, self._age,
-            io.time.beat, step, self._rate,
-        )  # fmt: skip
+            io.audio_in[0],
+            io.audio_out[0],
+            io.curve("rate"),
+            io.curve("beats"),
+            io.curve("delay"),
+            io.curve("depth"),
+            feedback,
+            io.curve("mix"),
+            io.curve("spread"),
+            self.voices,
+            self._ring,
+            self._mask,
+            self._state,
+            self._scratch,
+            self._age,
+            io.time.beat,
+            step,
+            self._rate,
+        )
 
 
 def swing(rate: float) -> tuple[Param, ...]:
