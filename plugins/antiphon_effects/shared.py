@@ -77,6 +77,21 @@ def effects_exp(x: f64) -> f64:
 
 
 @kernel
+def effects_sine(turns: f64) -> f64:
+    """The sine of so many turns, within 1e-15; arithmetic alone."""
+    t = turns - math.floor(turns + 0.5)
+    t = 0.5 - t if t > 0.25 else t
+    t = -0.5 - t if t < -0.25 else t
+    x = 2.0 * PI * t
+    z = x * x
+    p = 1.0 / 51090942171709440000.0 * z - 1.0 / 121645100408832000.0
+    p = (p * z + 1.0 / 355687428096000.0) * z - 1.0 / 1307674368000.0
+    p = (p * z + 1.0 / 6227020800.0) * z - 1.0 / 39916800.0
+    p = (p * z + 1.0 / 362880.0) * z - 1.0 / 5040.0
+    return x + (((p * z + 1.0 / 120.0) * z - 1.0 / 6.0) * z) * x
+
+
+@kernel
 def effects_log(x: f64) -> f64:
     """The natural logarithm of a positive x that is not denormal, within 1e-15 of it; arithmetic alone."""
     bits = bits_f64(x)
