@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset, prefetch
 from antiphon_effects.shared import GRID, effects_exp, effects_finite, effects_rest, effects_sine, smooth_param
 
 LINES = 16
@@ -183,7 +183,7 @@ def effects_reverb(
     poles = offset(v, 2 * LINES * GRID)
     levels = offset(v, 3 * LINES * GRID)
     last = offset(v, 3 * LINES * GRID + GRID)
-    span = mask + 1
+    span = mask + 1 + GRID
     gone = age % GRID
     for c in range(y.channels):
         for n in range(count):
@@ -241,7 +241,7 @@ def effects_reverb(
             s = v[row + n] * f32(0.25) + into[side + n] * near + into[other + n] * far
             v[row + n] = f32(0.0) if abs(s) < f32(FAINT) else s
         begin = age & mask
-        if begin + count <= span:
+        if begin + count <= mask + 1:
             for n in range(count):
                 rings[ring + begin + n] = v[row + n]
         else:
@@ -257,6 +257,12 @@ def effects_reverb_block(
 ) -> None:  # fmt: skip
     """y ← the room's answer to x; `age` frames have passed since the reset."""
     age = ages[0]
+    # what the lines will read and write lies far apart: fetched one by one, it would take longer than all else
+    for i in range(LINES):
+        ring = offset(rings, i * (mask + 1 + GRID))
+        for m in range(0, y.frames + GRID, GRID):
+            prefetch(ring, (age - i64(k[_LENGTH + i]) + m) & mask)
+            prefetch(ring, (age + m) & mask)
     n = 0
     while n < y.frames:
         now = age + n
@@ -307,7 +313,7 @@ class Reverb(Processor):
         self._rates = np.geomspace(*RATES, LINES)
         longest = self._base[-1] * SIZES[1] + SWING * spec.rate + 4 * GRID
         self._mask = (1 << math.ceil(math.log2(longest))) - 1
-        self._rings = np.zeros(LINES * (self._mask + 1), np.float32)
+        self._rings = np.zeros(LINES * (self._mask + 1 + GRID), np.float32)
         self._before_mask = (1 << math.ceil(math.log2(PREDELAY * spec.rate + 4 + GRID))) - 1
         self._sides = min(2, spec.channels)
         self._before = np.zeros((self._sides, self._before_mask + 1), np.float32)

@@ -16,6 +16,7 @@ from antiphon.native.intrinsics import (
     f64_bits,
     load_acquire,
     offset,
+    prefetch,
     store_release,
 )
 from antiphon.native.kernel import address

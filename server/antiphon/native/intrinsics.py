@@ -98,6 +98,19 @@ def as_u8p(pointer: Any) -> Any:
     raise TypeError("as_u8p exists in compiled kernels alone")
 
 
+def prefetch(pointer: Any, at: int) -> int:
+    """Fetches memory into the cache, and does not wait for it.
+
+    Args:
+        pointer: A pointer.
+        at: The index of what will be read or written soon; its neighbours within 64 bytes are fetched with it.
+
+    Returns:
+        0.
+    """
+    return 0
+
+
 def bits_f64(value: float) -> int:
     """Reads the bits of a 64-bit float.
 
