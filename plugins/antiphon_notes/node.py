@@ -20,7 +20,7 @@ Made = tuple[int, int, float]
 MOST_SOUNDING, MOST_WAITING = 128, 256
 """Notes that sound at once: the oldest is ended for a further one. Notes to come: further ones are left out."""
 ROOM = 1024 - 3 * MOST_SOUNDING
-"""Events that a block may emit besides ends of notes: `IO.emit` drops what is beyond 1024, and no end may be dropped."""
+"""Events that a block may emit besides ends of notes: `IO.emit` drops what is beyond 1024, which must be no end."""
 OF_A_NOTE = ("pitch", "pressure", "timbre")
 JUMP = 0.05
 """Beats by which the clock differs between two blocks where it was moved."""
