@@ -2,6 +2,7 @@ import { signal, useSignal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { report, show, shown } from "./audio";
+import { Clips } from "./clips/view";
 import { Code } from "./code/view";
 import { Files } from "./files/view";
 import { Header, startOrStop } from "./header";
@@ -55,7 +56,7 @@ function Instrument() {
   );
 }
 
-const VIEWS = { Instrument, Code, Files, Library };
+const VIEWS = { Instrument, Clips, Code, Files, Library };
 
 function App() {
   if (connection.value === "token") return <Token />;

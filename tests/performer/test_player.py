@@ -163,7 +163,8 @@ def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: Stag
     zero = stage.sent[0].beat
     stage.play(zero + 0.5)
     assert stage.player.tracks == [("beat", "", False), ("low", "bass", False), ("l", "", True)]
-    low = [(beat - zero, length, what) for beat, length, name, what in stage.player.coming if name == "low"]
+    low = [(beat - zero, length, what) for beat, length, name, what in stage.player.coming[1] if name == "low"]
+    assert stage.player.coming[0] == zero
     assert low[:4] == [(0.0, 2.0, 36), (2.0, 2.0, 40), (4.0, 2.0, 36), (6.0, 2.0, 43)]
     stage.player.out.muted = frozenset({"beat"})
     stage.play(2.0)

@@ -5,7 +5,7 @@ import { useDrawing, wave } from "../instrument/drawings";
 import { Mixer } from "../instrument/mixer";
 import { send } from "../link";
 import { lanes } from "./lanes";
-import { editor, hear, hits, live, reference, sounds, tryOut } from "./store";
+import { editor, hear, hits, kits, live, reference, tryOut } from "./store";
 import { banks, found, tried } from "./words";
 
 const WIDE = 1000; // pixels from which there is room beside the text
@@ -116,7 +116,7 @@ function Words() {
         {all.slice(0, SHOWN).map((one) => (
           <li key={one.names.join()}>
             <code>{one.names.join(", ")}</code> <small>{one.group}</small>
-            <p>{one.doc}</p>
+            <p>{one.doc.replaceAll("`", "")}</p>
             {one.example && (
               <p class="example">
                 <code>{one.example}</code>
@@ -145,7 +145,7 @@ function Words() {
 }
 
 function Sounds() {
-  const all = Object.entries(sounds.value);
+  const all = Object.entries(kits.value);
   if (!all.length) return <p class="soft">The patch has no sampler: patch("band") and patch("pads") have one.</p>;
   return (
     <>

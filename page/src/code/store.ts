@@ -1,8 +1,8 @@
 // The script in the editor, what the server says of it, and how it is asked: without preact, so that it can be read alone.
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { delay, listening } from "../audio";
 import { ask, forgetToken, lacksToken, parts, sentence, token } from "../link";
-import { beatNow, bpm, graph, type Param, patches, say } from "../model";
+import { beatNow, bpm, graph, type Param, patches, say, value } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor, What } from "./editor";
 import { type Explained, tried, withTried } from "./words";
@@ -288,7 +288,7 @@ async function write(which: string, replace: boolean): Promise<void> {
   await readSets();
 }
 
-async function readSets(): Promise<void> {
+export async function readSets(): Promise<void> {
   sets.value = (await ask<SetName[]>("/api/live/sets")) ?? sets.value;
 }
 
@@ -307,13 +307,46 @@ function ran(version: number): void {
   if (one) one.ran(version, one.part("all", 0));
 }
 
+/** Performs a script that ships or was saved, from the next multiple of so many beats on. */
+export async function performSet(which: string, beats: number): Promise<void> {
+  const found = await fetched(which);
+  if (found === null) return say(`The script ${which} cannot be read.`);
+  const version = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) + 1;
+  mine.value = [...mine.value, version].slice(-KEPT_VERSIONS);
+  const body = { text: found, version, name: plain(which), by: me, quantum: beats };
+  const answer = await asOwner(() => void performSet(which, beats), "POST", "/api/live/eval", body);
+  if (answer) wrong(answer);
+  else say("Scripts need your token once: run one in the room Code.");
+}
+
+/** Reads the names of the sounds of the patch's samplers. */
+export async function readSounds(): Promise<void> {
+  sounds.value = (await ask<Record<string, string[]>>("/api/live/sounds")) ?? sounds.value;
+}
+/** Those whose sounds are struck, not played in pitches: the kits. */
+export const kits = computed(() =>
+  Object.fromEntries(Object.entries(sounds.value).filter(([node]) => value(`/node/${node}/pads`).value !== "pitch")),
+);
+const samplers = computed(() =>
+  (graph.value?.nodes ?? [])
+    .filter((one) => one.type === "sampler")
+    .map((one) => `${one.name} ${value(`/node/${one.name}/library`).value}`)
+    .join(),
+);
+effect(() => {
+  if (samplers.value) void readSounds();
+  else sounds.value = {};
+});
+// a capture is a sound of the samplers whose library is captures
+parts.set("reply", (part) => (part as [string])[0] === "/capture.reply" && void readSounds());
+
 // ---- the room opens
 
 let entered = false;
 
 export async function enterRoom(): Promise<void> {
   live.value = await ask<LiveState>("/api/live");
-  void ask<Record<string, string[]>>("/api/live/sounds").then((found) => found && (sounds.value = found));
+  void readSounds();
   if (entered) return;
   entered = true;
   await readSets();
@@ -402,7 +435,12 @@ function hit(track: string, at: number): void {
 /** What a track will play: the beat, its length, the track, and a sound's name or a note's number. */
 export type Coming = [number, number, string, string | number];
 export const coming: { events: Coming[] } = { events: [] };
-parts.set("coming", (part) => (coming.events = part as Coming[]));
+parts.set("coming", (part) => {
+  const [from, events] = part as [number?, Coming[]?];
+  // what was foreseen before is still to come up to there
+  const before = coming.events.filter(([beat, length]) => beat < (from ?? 0) && beat + length > beatNow() - 2);
+  coming.events = events ? [...before, ...events] : [];
+});
 const SHORTEST_MS = 90; // a step that is lit for less is not seen
 const SHARE = 0.9; // of a step's length, so that two equal ones in a row are two
 const PRINTED = 6;

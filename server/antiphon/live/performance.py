@@ -10,16 +10,15 @@ import heapq
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from typing import TypeAlias
 
 from antiphon.errors import UsageError
 from antiphon.graph.clock import TempoMap
 from antiphon.live.faults import fault
+from antiphon.live.foresight import Foreseen, foreseen
 from antiphon.live.loop_stage import LoopStage
 from antiphon.live.loop_state import LoopState, voice_key
 from antiphon.live.notes import to_commands
 from antiphon.live.patterns.chance import stream_of
-from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
@@ -30,8 +29,6 @@ from antiphon.live.vocabulary import CueWait, StopLoop
 
 MOST_EVENTS = 8192
 """Events of a beat, and notes ahead: the engine holds 65,536 at once."""
-MOST_COMING = 400
-"""Events of tracks that are foreseen at once."""
 MOST_RUNS = 10_000
 """Runs of loops on one beat: loops that cue one another would go on for ever."""
 SHORTEST = Fraction(1, 1024)
@@ -40,8 +37,6 @@ LONGEST = 1_000_000
 """Longest wait of a loop, in beats."""
 _RATE = 48_000
 """Of the tempo map, by which only the lengths of ramps are found: half a sample of it is nothing."""
-Coming: TypeAlias = tuple[float, float, str, str | float]
-"""Beat, length, track, and the sound's name or the note's number."""
 _Item = tuple[Fraction, int, int, LiveEvent | LiveNote]
 """Beat, order on one beat, number, and what is played."""
 
@@ -121,29 +116,13 @@ class Performance:
         self._notes.end(Fraction(2 * LONGEST), events)
         return events
 
-    def coming(self, beats: Fraction, enough: Callable[[], bool]) -> list[Coming]:
-        """What tracks will play if nothing changes; loops are not foreseen.
-
-        `beats`: from the beat up to which events were given; `enough`: ends it; what fails is left out.
-        """
-        end, found = self.beat + beats, list[Coming]()
+    def coming(self, beats: Fraction, enough: Callable[[], bool]) -> list[Foreseen]:
+        """What tracks will play in so many beats if nothing changes, until `enough`; see `foreseen`."""
+        end = self.beat + beats
         at, after = self._next or (end, self.script)
         spans = [(track, self.beat, min(at, end)) for track in self._tracks.values()]
         spans += [(track, at, end) for track in after.tracks.values()]
-        for track, begin, last in spans:
-            while begin < last and not track.sets and not enough():
-                until = min((begin // track.beats + 1) * track.beats, last)
-                seed = self.script.seed ^ stream_of(track.name)
-                try:
-                    for event in track.pattern.query(begin / track.beats, until / track.beats, seed):
-                        if event.begins and event.whole is not None and not {"s", "note"}.isdisjoint(event.value):
-                            what = event.value["s"] if "s" in event.value else note_number(event.value["note"])
-                            span = event.whole.begin * track.beats, event.whole.end * track.beats
-                            found.append((float(span[0]), float(span[1] - span[0]), track.name, what))
-                except Exception:  # it is reported when it is played
-                    break
-                begin = until
-        return found[:MOST_COMING]
+        return foreseen(spans, self.script.seed, enough)
 
     def swap(self, script: LiveScript, beat: Fraction) -> None:
         """Goes on with another version of the script from a beat on.

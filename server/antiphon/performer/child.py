@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 from antiphon.errors import UsageError
 from antiphon.live.faults import fault_in_script
+from antiphon.live.foresight import Foreseen
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
@@ -34,7 +35,7 @@ from antiphon.live.stage import LiveScript
 from antiphon.performer.limits import StepLimits
 from antiphon.runtime.frames import MessageBuffer, pack
 
-COMING, COMING_SECONDS = Fraction(8), 0.02
+COMING, COMING_SECONDS = Fraction(12), 0.02
 """Beats for which tracks are foreseen, and the time that it may take."""
 SLOTS, SLOT = 512, struct.Struct("q")
 """Copies that have a place in `RUNS`, and what stands there."""
@@ -52,6 +53,7 @@ class ScriptChild:
         self._performance: Performance | None = None
         self._events: list[LiveEvent] = []
         self._faults: list[dict[str, Any]] = []
+        self._coming: tuple[float, list[Foreseen]] = 0.0, []
         self._path = ""
         self._over = False
         self._forks = False
@@ -117,6 +119,9 @@ class ScriptChild:
                 assert self._script is not None
                 performance.swap(self._script, Fraction(*asked["beat"]))
             case "until":
+                if asked.get("coming"):
+                    coming = performance.coming(COMING, _within(COMING_SECONDS))
+                    self._coming = float(performance.beat), coming
                 self._events = performance.until(Fraction(*asked["beat"]))
             case "slide":
                 for script in (self._script, performance.script):
@@ -151,7 +156,7 @@ class ScriptChild:
             "awaited": sorted(performance.awaited),
             "sounding": [list(key) for key in performance.sounding],
             "events": [[*_pair(e.beat), e.address, list(e.args), e.line, _lit(e), e.source] for e in self._events],
-            "coming": performance.coming(COMING, _within(COMING_SECONDS)) if asked.get("coming") else None,
+            "coming": self._coming if asked.get("coming") else None,
         }
 
     def _read(self, path: str, text: str, version: int) -> None:

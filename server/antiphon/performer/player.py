@@ -61,7 +61,7 @@ class Player:
         begins: The server's beat at which the last of them begins.
         listens: Nodes that the version that plays answers to, and the lines that say so.
         tracks: Its tracks, then its loops: name, node or "", and whether it is a loop.
-        coming: What its tracks will play, by the server's beat; see `Performance.coming`.
+        coming: A beat of the server, and what its tracks will play from there; see `foreseen`. Empty at first.
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, *, quantum: float = 0.0) -> None:
@@ -214,8 +214,8 @@ class Player:
                     self.out.add(answer, fresh=branch.fresh)
                     branch.fresh = False
                     if answer.get("coming") is not None:
-                        at = float(self.out.offset or 0)
-                        self.coming = [(at + beat, *rest) for beat, *rest in answer["coming"]]
+                        at, (begin, events) = float(self.out.offset or 0), answer["coming"]
+                        self.coming = [at + begin, [(at + beat, *rest) for beat, *rest in events]]
                     self._faults(answer)
                 case "until" if branch is self._follower:
                     self._awaited.update(answer["awaited"])
