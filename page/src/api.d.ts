@@ -272,6 +272,7 @@ export interface Plugin {
 export interface Port {
   name: string;
   kind: "asset" | "audio" | "control" | "events";
+  midi: number;
 }
 
 export interface Quantity {
@@ -344,6 +345,12 @@ export interface Stopped {
   stopped: boolean;
 }
 
+export interface Sung {
+  text: string;
+  word: number;
+  line: number;
+}
+
 export interface Track {
   id: number;
   path: string;
@@ -383,6 +390,7 @@ export interface Get {
   "/api/health": Health;
   "/api/status": Record<string, unknown>;
   "/api/graph": Graph;
+  [path: `/api/nodes/${string}/syllables`]: Sung[];
   "/api/patches": Patch[];
   "/api/plugins": Plugin[];
   [path: `/api/plugins/${string}`]: Plugin;

@@ -11,6 +11,7 @@ import { install } from "./install";
 import { Controls } from "./instrument/controls";
 import { Cues } from "./instrument/cues";
 import { Sound } from "./instrument/drawings";
+import { Lyrics } from "./instrument/lyrics";
 import { capture, Mixer } from "./instrument/mixer";
 import { PatchGraph } from "./instrument/patch";
 import { key, Piano } from "./instrument/piano";
@@ -33,7 +34,9 @@ function Instrument() {
         <PatchGraph />
         <Sound />
         <Controls />
-        <Roll />
+        <Roll>
+          <Lyrics />
+        </Roll>
         <section class="side" data-view="Play" aria-label="Scenes and server">
           <Mixer />
           <Scenes />

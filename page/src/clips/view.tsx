@@ -94,7 +94,7 @@ function Pad({ row, column }: { row: number; column: number }) {
   const waits = state.next?.row === row || (on && state.next !== null);
   return (
     <button
-      class={`clip ${clip.kind}${on ? " on" : ""}${waits ? " waits" : ""}`}
+      class={`clip is-${clip.kind}${on ? " on" : ""}${waits ? " waits" : ""}`}
       aria-pressed={on}
       title={on ? "Stops at the next bar" : "Plays from the next bar on"}
       onClick={() => launch(column, on && !state.next ? -1 : row)}>

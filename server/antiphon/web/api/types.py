@@ -129,7 +129,8 @@ TRACK: Any = str | int
 TRACKS: Any = str | int | list[str | int]
 
 Health = record("Health", health=str)
-Port = record("Port", name=str, kind=Literal["audio", "control", "events", "asset"])
+Port = record("Port", name=str, kind=Literal["audio", "control", "events", "asset"], midi=int)
+Sung = record("Sung", text=str, word=int, line=int)
 Param = record(
     "Param",
     name=str,
