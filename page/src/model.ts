@@ -106,6 +106,8 @@ export const loads = computed(
       (status.value.nodes ?? []).map((one: { name: string; load?: number }) => [one.name, one.load ?? 0]),
     ),
 );
+/** The patch's macros: parameters of the node `macro`, which is in no graph. */
+export const macros = signal<Param[]>([]);
 export const node = computed(() => graph.value?.nodes.find((one) => one.name === selected.value) ?? null);
 export const takesNotes = computed(
   () => graph.value?.nodes.some((one) => one.inputs.some((port) => port.kind === "events")) ?? false,
@@ -123,7 +125,8 @@ export function takeGraph(next: Graph): void {
     for (const one of next.nodes) {
       for (const param of one.params) value(`/node/${one.name}/${param.name}`).value = param.value;
     }
-    graph.value = next;
+    macros.value = next.nodes.find((one) => one.name === "macro")?.params ?? [];
+    graph.value = next = { ...next, nodes: next.nodes.filter((one) => one.name !== "macro") };
     if (!next.nodes.some((one) => one.name === selected.value)) {
       selected.value = (next.nodes.find((one) => one.name !== "in" && one.name !== "out") ?? next.nodes[0])?.name ?? "";
     }
