@@ -23,6 +23,9 @@ type = "sampler"
 [wires]
 "drums" = "filter"
 "filter" = "out"
+
+[macros]
+bright = ["filter.cutoff", 200, 8000]
 """
 SENT = """
 window.sent = [];
@@ -93,7 +96,7 @@ def test_a_finger_on_the_xy_pad_moves_two_parameters_in_all_browsers(server: Ser
     for kind, x, y in (("mousePressed", 0.2, 0.5), ("mouseMoved", 0.8, 0.25), ("mouseReleased", 0.8, 0.25)):
         tab.mouse(kind, box[0] + x * box[2], box[1] + y * box[3])
     names = tab.run("[...document.querySelectorAll('.xy select')].map(s => s.value)")
-    assert names[0] == "filter.cutoff"
+    assert names == ["macro.bright", "filter.cutoff"]
     shown = "document.querySelector('.xy-pad')?.getAttribute('aria-valuenow')"
     assert 78 <= int(tab.run(shown)) <= 82
     other.until(f"Math.abs({shown} - 80) <= 2")
@@ -107,6 +110,7 @@ def test_a_phone_has_pads_for_a_patch_of_pads(server: ServerProcess, chromium: C
     sizes = tab.run("[...document.querySelectorAll('.drum-pads button')].map(b => b.getBoundingClientRect())"
                     ".map(r => Math.min(r.width, r.height))")  # fmt: skip
     assert min(sizes) >= 48
+    assert tab.run("document.querySelector('.side .macros .label').innerText") == "bright", "first of all"
     tab.run(
         "document.querySelector('.drum-pads button').dispatchEvent(new PointerEvent('pointerdown', {bubbles: true}))"
     )
