@@ -138,7 +138,7 @@ function Choice({ place }: { place: number }) {
         <optgroup label="Scenes">
           {(graph.value?.scenes ?? []).map((one) => (
             <option key={one} value={`scene/${one}`}>
-              Scene {one + 1}
+              Scene {one}
             </option>
           ))}
         </optgroup>
