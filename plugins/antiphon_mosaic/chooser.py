@@ -15,9 +15,9 @@ STIR = 1.0
 """Cost of an onset inside a unit, where the input has none."""
 STEP = 0.02
 """Cost of a semitone of transposition."""
-UNPITCHED = 4.0
-"""Cost of a unit without pitch for a note."""
-MOST_STEPS = 12
+UNPITCHED = 2.0
+"""Semitones for which a unit without pitch counts, and one that is further away than it may be moved."""
+MOST_STEPS, MOST_NOTE_STEPS = 12, 36
 
 
 class UnitChooser:
@@ -39,28 +39,36 @@ class UnitChooser:
         self._likeness: F32 = np.zeros((len(corpus.starts), 2 * MOST_STEPS + 1), np.float32)
         self._wanted: F32 = np.zeros((12, 2 * MOST_STEPS + 1), np.float32)
         self._weight: F32 = np.zeros(WIDTH, np.float32)
-        self.steps = 0
+        self.steps = 0.0
         self.continues = False
 
     def weigh(self, timbre: float, loudness: float) -> None:
         """Sets the weights of `follow`."""
         self._weight[TIMBRE], self._weight[LEVEL] = timbre, loudness
 
-    def follow(self, target: F32, pitch: float, transpose: int, *, onset: bool) -> None:
-        """Begins a choice: the costs of units for the features of a sound, transposed by up to some semitones."""
+    def follow(self, target: F32, number: float, pitch: float, transpose: int, *, onset: bool) -> None:
+        """Begins a choice: the costs of units for the features of a sound.
+
+        Args:
+            target: `[WIDTH]`.
+            number: Its pitch as a MIDI number, which units are to have; of 0 they are to have its chroma.
+            pitch: Weight of either.
+            transpose: Semitones by which units may be moved for it.
+            onset: Whether it begins with an onset.
+        """
         cost, part = self._cost, self._part
         np.dot(self._squares, self._weight, out=cost)
         np.dot(self._features, self._weight * target, out=part)
         np.multiply(part, -2.0, out=part)
         np.add(cost, part, out=cost)
-        self._transpose = transpose
-        self._pitch = pitch
-        if pitch > 0.0:
-            count = 2 * transpose + 1
-            for n in range(count):
+        self._number, self._transpose = number, transpose
+        if number > 0.0:
+            self._pitched(number, pitch)
+        else:
+            for n in range(2 * transpose + 1):
                 self._wanted[:, n] = np.roll(target[CHROMA], transpose - n)
-            likeness = self._likeness[:, :count]
-            likeness[:] = self._chroma @ self._wanted[:, :count]
+            likeness = self._likeness[:, : 2 * transpose + 1]
+            likeness[:] = self._chroma @ self._wanted[:, : 2 * transpose + 1]
             likeness *= -2.0 * pitch
             likeness += STEP * np.abs(np.arange(-transpose, transpose + 1, dtype=np.float32))
             np.add(cost, likeness.min(axis=1), out=cost)
@@ -70,14 +78,22 @@ class UnitChooser:
             cost += STIR * self._corpus.stir
 
     def note(self, number: float, pitch: float) -> None:
-        """Begins a choice: the costs of units for a note; below 0 for none."""
-        self._pitch = 0.0
+        """Begins a choice: the costs of units for a note; of 0 for a finger, which moves none."""
         self._cost.fill(0.0)
-        if number >= 0.0:
-            np.subtract(self._corpus.pitch, np.float32(number), out=self._cost)
-            np.abs(self._cost, out=self._cost)
-            self._cost *= np.float32(pitch / 12.0)
-            self._cost[self._corpus.pitch == 0.0] = UNPITCHED
+        self._number, self._transpose = number, MOST_NOTE_STEPS if number > 0.0 else 0
+        self._likeness[:, 0] = 0.0
+        if number > 0.0:
+            self._pitched(number, pitch)
+
+    def _pitched(self, number: float, pitch: float) -> None:
+        """Adds what a pitch costs: how far a unit is to be moved, more than it may be, or that it has none."""
+        away = np.abs(self._corpus.pitch - np.float32(number))
+        np.multiply(away, STEP, out=self._part)
+        away -= self._transpose
+        np.clip(away, 0.0, UNPITCHED, out=away)
+        away[self._corpus.pitch == 0.0] = UNPITCHED
+        self._part += np.float32(pitch) * away
+        self._cost += self._part
 
     def choose(self, x: float, y: float, position: float, cluster: int, last: int, next_sample: float, continuity: float) -> int:
         """Adds the costs of place, cluster and continuity, and returns the unit of the least.
@@ -106,9 +122,9 @@ class UnitChooser:
                     cost[n] -= continuity
         best = int(np.argmin(cost))
         self.continues = last >= 0 and best != last and abs(corpus.starts[best] - next_sample) < self._near
-        if self.continues:
-            return best
-        self.steps = 0
-        if self._pitch > 0.0:
-            self.steps = int(np.argmin(self._likeness[best, : 2 * self._transpose + 1])) - self._transpose
+        unit = float(corpus.pitch[best])
+        if self._number > 0.0:
+            self.steps = min(max(self._number - unit, -self._transpose), self._transpose) if unit > 0.0 else 0.0
+        elif not self.continues:
+            self.steps = float(np.argmin(self._likeness[best, : 2 * self._transpose + 1])) - self._transpose
         return best

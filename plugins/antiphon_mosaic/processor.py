@@ -183,7 +183,8 @@ class Mosaic(Processor):
             return
         chooser = self._chooser
         chooser.weigh(float(io.at("timbre", at)), float(io.at("loudness", at)))
-        chooser.follow(target, float(io.at("pitch", at)), int(io.at("transpose", at)), onset=onset)
+        number = float(self._describer.pitch(self._window, grid.rate)[0])
+        chooser.follow(target, number, float(io.at("pitch", at)), int(io.at("transpose", at)), onset=onset)
         to = 0.0
         if self._last >= 0:
             to = self._from + (begin - self._begun) * self._speed
@@ -224,14 +225,12 @@ class Mosaic(Processor):
     def _stream(self, io: IO, at: int, n: int, stream: Stream, first: int) -> None:
         grid, corpus, chooser = self._grid, self._corpus, self._chooser
         assert corpus is not None
-        number = stream.key[1]
-        chooser.note(number, max(0.1, float(io.at("pitch", at))))
+        chooser.note(max(0.0, float(stream.key[1])), max(0.1, float(io.at("pitch", at))))
         best = chooser.choose(
             float(io.at("x", at)), float(io.at("y", at)), max(1.0, float(io.at("position", at))),
             int(io.at("cluster", at)), stream.last, stream.next, float(io.at("continuity", at)),
         )  # fmt: skip
-        pitch = float(corpus.pitch[best])
-        speed = 2.0 ** ((number - pitch) / 12.0) if number >= 0 and pitch > 0.0 else 1.0
+        speed = 2.0 ** (chooser.steps / 12.0)
         half = grid.size / 2.0
         start = stream.next if chooser.continues else float(corpus.starts[best])
         begun = stream.last >= 0

@@ -70,19 +70,18 @@ def pairs(data: Path, part: str, count: int, seed: int) -> Iterator[Pair]:
         yield Pair(" by ".join(names), *sounds)
 
 
-def play(song: PartSong, programs: tuple[int, int, int], font: Path, drums: bool = True) -> F32:
-    """A song by three programs and the soundfont's drums, at its tempo; mono."""
+def play(song: PartSong, programs: tuple[int, int, int], font: Path, kit: int = 0) -> F32:
+    """A song by three programs and a kit, at its tempo; mono."""
     beat = 60.0 / song.tempo
     events = []
     for part, notes in song.parts.items():
         channel = {"melody": 0, "bass": 1, "drums": 9}.get(part, 2)
-        if channel == 9 and not drums:
-            continue
         for note in notes:
             velocity = max(1, round(127 * note.velocity))
             events.append((note.start * beat, 1, note_on(channel, note.pitch, velocity)))
             events.append((note.end * beat, 0, note_off(channel, note.pitch)))
     ordered = [(max(0, round(when * TICKS)), message) for when, _, message in sorted(events, key=lambda e: e[:2])]
-    score = midi_bytes([*((0, program_change(n, program)) for n, program in enumerate(programs)), *ordered])
+    chosen = [*enumerate(programs), (9, kit)]
+    score = midi_bytes([*((0, program_change(n, program)) for n, program in chosen), *ordered])
     settings = fluidsynth.FluidSettings(gain=0.6, reverb=None, chorus=None, samples="s16")
     return np.asarray(fluidsynth.play(score, font, RATE, settings).mean(axis=1), np.float32)
