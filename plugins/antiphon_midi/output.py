@@ -25,11 +25,12 @@ def send_out(request: OscRequest) -> None:
     Raises:
         RequestError: It is no message of three bytes, or there is no such output.
     """
-    name, status, number, value = request.args
-    if not (0x80 <= int(status) < 0xF0 and 0 <= int(number) < 128 and 0 <= int(value) < 128):
+    name, *numbers = request.args
+    status, number, value = (number for number in numbers if isinstance(number, int))
+    if not (0x80 <= status < 0xF0 and 0 <= number < 128 and 0 <= value < 128):
         raise RequestError("/midi/out takes a status of 128 to 239 and two numbers of 0 to 127")
     for out in _open:
-        if out.server is request.server and out.send(request.when, bytes(map(int, (status, number, value))), str(name)):
+        if out.server is request.server and out.send(request.when, bytes((status, number, value)), str(name)):
             return
     raise RequestError(f"there is no MIDI output {str(name)[:64]!r}; --midi-out opens some")
 

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from antiphon.errors import UsageError
+from antiphon.live.notes import OWN
 from antiphon.live.patterns.arguments import name_value
 from antiphon.live.patterns.controls import mini
 from antiphon.live.patterns.pattern import Pattern
@@ -45,13 +46,13 @@ def osc(to: str, address: str, *values: Any, beats: Number | None = None) -> Non
 
 
 def midi_out(
-    port: str, pattern: str | Pattern, channel: int = 1, cc: int | None = None, beats: Number | None = None
+    port: str, pattern: str | Pattern[Any], channel: int = 1, cc: int | None = None, beats: Number | None = None
 ) -> None:
     """Sends a pattern's notes, or values of a controller, to a MIDI port that `--midi-out` opened.
 
     Args:
         port: A part of its name; "" for every one.
-        pattern: Notes, as `note("c e g")`; with `cc` numbers of 0 to 127.
+        pattern: Notes, as `note("c e g")`, of which the port gets what MIDI has; with `cc` numbers of 0 to 127.
         channel: 1 to 16.
         cc: Number of a controller, 0 to 127.
         beats: Of a cycle of the pattern; without, a bar.
@@ -71,7 +72,7 @@ def midi_out(
     name = free_name(here.script.tracks, f"midi {port} {channel} {'notes' if cc is None else cc}", "tracks")
     length = cycle_beats(here.script, beats)
     if cc is None:
-        notes = sent.map(lambda value: {**value, "channel": channel} if isinstance(value, dict) else value)
+        notes = sent.map(lambda value: {name: value[name] for name in OWN if name in value} | {"channel": channel})
         here.script.tracks[name] = LiveTrack(name, notes, to, length, line=line)
         return
     values = sent.map(lambda value: {"": (cc, _seven_bits(value), channel, to)})
