@@ -28,10 +28,10 @@ def utilities_looper(
     tape: f32p, size: i64, mark: f32p, removed: u8p, tail: f32p, before: f32p, whole: i64p, real: f64p,
     state: i64, fade: i64, first: i64, last: i64,
 ) -> None:  # fmt: skip
-    """Frames `first` to `last`: y ← x and the loop; the tape is written where it is to be.
+    """Computes frames `first` to `last` of `y`, the input and the loop, and records into the tape.
 
-    tape: two sides of `size` frames a channel.  tail: `fade` frames a channel that die away.
-    before: as many, of the input before the recording.
+    `tape` holds two sides of `size` frames a channel; `tail` the last `fade` frames a channel of what is faded out,
+    `before` as many of the input before the recording.
     """
     for n in range(first, last):
         p = whole[POS]
