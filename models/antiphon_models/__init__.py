@@ -44,6 +44,7 @@ _EVALUATIONS = (
     "Families of instruments alone, in duos and mixes, beside MFCC.",
     "listen listen.evaluation:Listening Beats, downbeats, tempo, chords and key of rendered songs.",
     "loops loops.evaluation:Looping Tempo, bars and key of loops of known truth, and pieces made of loops.",
+    "mosaic mosaic.evaluation:Mosaicing Units of one sound in the place of another, beside the plain nearest unit.",
     "next recommend.evaluation:Recommending "
     "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
     "popularity classify.popularity.evaluation:PopularityEvaluation "
