@@ -2,14 +2,16 @@ import { signal, useSignal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { report, show, shown } from "./audio";
+import { Clips } from "./clips/view";
 import { Code } from "./code/view";
 import { Files } from "./files/view";
 import { Header, startOrStop } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { install } from "./install";
-import { Controls } from "./instrument/controls";
+import { Controls, Macros } from "./instrument/controls";
 import { Cues } from "./instrument/cues";
 import { Sound } from "./instrument/drawings";
+import { Lyrics } from "./instrument/lyrics";
 import { capture, Mixer } from "./instrument/mixer";
 import { PatchGraph } from "./instrument/patch";
 import { key, Piano } from "./instrument/piano";
@@ -32,8 +34,11 @@ function Instrument() {
         <PatchGraph />
         <Sound />
         <Controls />
-        <Roll />
+        <Roll>
+          <Lyrics />
+        </Roll>
         <section class="side" data-view="Play" aria-label="Scenes and server">
+          <Macros />
           <Mixer />
           <Scenes />
           <Cues />
@@ -55,7 +60,7 @@ function Instrument() {
   );
 }
 
-const VIEWS = { Instrument, Code, Files, Library };
+const VIEWS = { Instrument, Clips, Code, Files, Library };
 
 function App() {
   if (connection.value === "token") return <Token />;

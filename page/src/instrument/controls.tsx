@@ -2,17 +2,30 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { send, set } from "../link";
-import { type Declared, graph, type Node, node, type Param, selected, type Value, value } from "../model";
+import { type Declared, graph, macros, type Node, node, type Param, selected, type Value, value } from "../model";
 import { Wires } from "./edit";
 import { Learn, Mapped } from "./learn";
 import { fromPlace, toPlace, written } from "./scale";
 
 const HOST = new Set(["bypass", "mute", "wet"]);
 
+/** The patch's macros, where it has some. */
+export function Macros() {
+  if (!macros.value.length) return null;
+  return (
+    <div class="params macros" role="group" aria-label="Macros">
+      {macros.value.map((param) => (
+        <Control key={param.name} node="macro" param={param} />
+      ))}
+    </div>
+  );
+}
+
 export function Controls() {
   const one = node.value;
   return (
     <section class="controls" data-view="Controls" aria-label="Controls">
+      <Macros />
       <div class="chips" role="group" aria-label="Nodes">
         {graph.value?.nodes.map((other) => (
           <button

@@ -2,7 +2,7 @@
 import { signal, useSignal } from "@preact/signals";
 import type { Plugin } from "../api";
 import { ask, send } from "../link";
-import { graph, type Node, node, type Port, say, selected } from "../model";
+import { graph, type Node, node, type Port, say, selected, status } from "../model";
 
 const types = signal<Plugin[]>([]);
 const adding = signal(false);
@@ -60,6 +60,7 @@ export function Tools() {
         <button onClick={() => send("/patch/redo")}>Redo</button>
         <button onClick={save}>Save…</button>
       </span>
+      {status.value.hint && <small class="hint">{String(status.value.hint).replaceAll("`", "")}</small>}
       {adding.value && (
         <div
           class="types"
@@ -99,7 +100,7 @@ function fits(from: Port["kind"], to: Port["kind"]): boolean {
 /** What an output of a node can be wired to: ports of its kind, and parameters where it is a control signal. */
 function targets(source: Node): [string, string][] {
   const all: [string, string][] = [];
-  const outputs: Port[] = source.name === "in" ? [{ name: "in", kind: "audio" }] : source.outputs;
+  const outputs: Port[] = source.name === "in" ? [{ name: "in", kind: "audio", midi: 0 }] : source.outputs;
   for (const output of outputs) {
     const from = source.name === "in" ? "in" : `${source.name}.${output.name}`;
     for (const one of graph.value?.nodes ?? []) {

@@ -144,7 +144,8 @@ class Ports:
         try:
             self._look(changes)
         except EngineError as error:
-            self.trouble = str(error)
+            asked = ", ".join((*self._wanted_in, *self._wanted_out))
+            self.trouble = f"{asked}: {error}" if asked else str(error)
         except OSError:
             self._give_up(changes)
         return changes

@@ -34,6 +34,7 @@ BUILT_IN = (
     "antiphon_models",
     "antiphon_mosaic",
     "antiphon_mqtt",
+    "antiphon_notes",
     "antiphon_pyo",
     "antiphon_sampler",
     "antiphon_sing",

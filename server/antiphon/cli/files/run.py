@@ -84,6 +84,7 @@ def run(
     with endable():
         loaded = load(check=False)
         info = known_type(plugin, loaded.catalog)
+        info.check_writes()
         use = info.on_files
         if stems and not use.stems:
             raise UsageError(f"{plugin} writes no stems; leave --stems out")
@@ -114,9 +115,8 @@ def run(
             [*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend
         )
         if lacking := info.lacking(values):
-            name, what = lacking.name, f"={lacking.allowed}: {lacking.doc}"
-            how = f"name a file with -p {name}=FILE" if lacking.kind == "file" else f"give -p {name}{what}"
-            raise UsageError(f"{plugin} does nothing without a {name}; {how}")
+            how = "FILE" if lacking.kind == "file" else f"{lacking.allowed}: {lacking.doc}"
+            raise UsageError(f"{plugin} does nothing without -p {lacking.name}={how}")
         if out_dir is None:
             # of a name that no file can have this is false as well
             if not os.path.exists(jobs[0].source):
@@ -199,12 +199,13 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) ->
         UsageError: They are not what the plugin takes.
     """
     from antiphon.cli.files.run_file import suffix_of, suffixes
+    from antiphon.contract.file_use import NOTHING
     from antiphon.graph.asset_names import locate_asset
     from antiphon.io.decode import path_text
 
     alone, default_source = bool(info.on_files.job), info.on_files.default_source
     if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
-        paths = [locate_asset(default_source), *paths]
+        paths = [default_source if default_source == NOTHING else locate_asset(default_source), *paths]
     lacking = ""
     if out_dir is None and len(paths) == 1:
         lacking = f"; {'OUT' if os.path.exists(paths[0]) else 'IN'} is missing beside {path_text(paths[0])}"
