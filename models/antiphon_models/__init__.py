@@ -53,6 +53,7 @@ _EVALUATIONS = (
     "summary listen.summary_evaluation:Summarising Phrases and summaries of rendered songs, against two listeners.",
     "tags classify.tags.evaluation:TagsEvaluation "
     "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
+    "third mosaic.third_evaluation:Thirds The notes of one song by the timbre and drums of another, beside transfer.",
     "transfer transfer.evaluation:Transferring Timbre beside copying, equalisers and the exact answer.",
     "vocals sing.vocals:Vocals Recordings of singing, sung again in another voice: pitch and loudness that are kept.",
 )
