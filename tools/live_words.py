@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from antiphon.live.patterns.words.table import NOT_HERE
-from antiphon.live.reference import entries
+from antiphon.live.reference import CHAPTERS, entries
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "live-words.md"
 HEAD = """# The words of live scripts
@@ -17,22 +17,6 @@ change to pass on, `every(4, linger(1/4))`; with the pattern first or last it is
 that Python has taken end in an underscore (`while_`, `as_`). How they are used: [live-coding.md](live-coding.md).
 
 """
-CHAPTERS = {
-    "script": "Scripts",
-    "making": "Patterns of several",
-    "patterns": "Changes",
-    "time": "Time",
-    "rhythm": "Rhythm",
-    "layers": "Layers and cycles",
-    "chance": "Chance",
-    "picking": "Picking",
-    "values": "Values and arithmetic",
-    "harmony": "Notes, chords and scales",
-    "samples": "Parts of sounds",
-    "notes": "Values of a note",
-    "signals": "Signals",
-    "methods": "Others",
-}
 
 
 def page() -> str:

@@ -56,6 +56,7 @@ _EVALUATIONS = (
     "tags classify.tags.evaluation:TagsEvaluation "
     "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
     "transfer transfer.evaluation:Transferring Timbre beside copying, equalisers and the exact answer.",
+    "vocals sing.vocals:Vocals Recordings of singing, sung again in another voice: pitch and loudness that are kept.",
 )
 """Name, place in this package, and a sentence."""
 

@@ -40,6 +40,13 @@ export interface EvaluateBody {
   quantum?: number;
 }
 
+export interface Explained {
+  names: string[];
+  group: string;
+  doc: string;
+  example: string;
+}
+
 export interface Fault {
   line?: number;
   sentence?: string;
@@ -70,6 +77,11 @@ export interface Health {
   health: string;
 }
 
+export interface Heard {
+  muted: string[];
+  soloed: string[];
+}
+
 export interface Job {
   id: string;
   command: "live" | "render" | "run";
@@ -98,6 +110,9 @@ export interface Live {
   name: string;
   by: string;
   fault: Fault | null;
+  tracks: [string, string, boolean][];
+  muted: string[];
+  soloed: string[];
 }
 
 export interface LiveSet {
@@ -257,6 +272,7 @@ export interface Plugin {
 export interface Port {
   name: string;
   kind: "asset" | "audio" | "control" | "events";
+  midi: number;
 }
 
 export interface Quantity {
@@ -319,8 +335,20 @@ export interface Sent {
   sent: string;
 }
 
+export interface SliderBody {
+  version: number;
+  place: number;
+  value: number;
+}
+
 export interface Stopped {
   stopped: boolean;
+}
+
+export interface Sung {
+  text: string;
+  word: number;
+  line: number;
 }
 
 export interface Track {
@@ -332,6 +360,11 @@ export interface Track {
   artist: string | null;
   album: string | null;
   genre: string | null;
+}
+
+export interface TracksBody {
+  muted?: string[];
+  soloed?: string[];
 }
 
 export interface Version {
@@ -350,12 +383,14 @@ export interface Words {
   nodes: Word[];
   scales: string[];
   chords: string[];
+  reference: Explained[];
 }
 
 export interface Get {
   "/api/health": Health;
   "/api/status": Record<string, unknown>;
   "/api/graph": Graph;
+  [path: `/api/nodes/${string}/syllables`]: Sung[];
   "/api/patches": Patch[];
   "/api/plugins": Plugin[];
   [path: `/api/plugins/${string}`]: Plugin;
@@ -395,6 +430,8 @@ export interface Post {
   "/api/library/next": { takes: Next; answers: Matches };
   "/api/live/eval": { takes: EvaluateBody; answers: Version };
   "/api/live/stop": { takes: null; answers: Stopped };
+  "/api/live/slider": { takes: SliderBody; answers: Version };
+  "/api/live/tracks": { takes: TracksBody; answers: Heard };
 }
 
 export interface Put {

@@ -18,6 +18,7 @@ import {
   noteAt,
   noteOff,
   noteOn,
+  partOf,
   passBeat,
   patches,
   playing,
@@ -300,12 +301,17 @@ function answered([address, ...args]: [string, ...Value[]]): void {
 function happened([address, ...args]: [string, ...Value[]]): void {
   switch (address) {
     case "/note/on":
-      if (Number(args[1]) > 0) noteOn(Number(args[0]), Number(args[1]), String(args[3] ?? ""));
-      else noteOff(Number(args[0]), String(args[3] ?? ""));
+    case "/note/off": {
+      const [note, velocity, channel, node] = [
+        Number(args[0]),
+        Number(args[1]),
+        Number(args[2]),
+        String(args[3] ?? ""),
+      ];
+      if (velocity > 0 && address === "/note/on") noteOn(note, velocity, node, false, channel);
+      else noteOff(note, node, false, partOf(node, channel));
       break;
-    case "/note/off":
-      noteOff(Number(args[0]), String(args[3] ?? ""));
-      break;
+    }
     case "/beat":
       clock.beat = Number(args[0]);
       clock.at = performance.now();

@@ -2,6 +2,7 @@ import { signal, useSignal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { report, show, shown } from "./audio";
+import { Clips } from "./clips/view";
 import { Code } from "./code/view";
 import { Files } from "./files/view";
 import { Header, startOrStop } from "./header";
@@ -10,6 +11,7 @@ import { install } from "./install";
 import { Controls } from "./instrument/controls";
 import { Cues } from "./instrument/cues";
 import { Sound } from "./instrument/drawings";
+import { Lyrics } from "./instrument/lyrics";
 import { capture, Mixer } from "./instrument/mixer";
 import { PatchGraph } from "./instrument/patch";
 import { key, Piano } from "./instrument/piano";
@@ -32,7 +34,9 @@ function Instrument() {
         <PatchGraph />
         <Sound />
         <Controls />
-        <Roll />
+        <Roll>
+          <Lyrics />
+        </Roll>
         <section class="side" data-view="Play" aria-label="Scenes and server">
           <Mixer />
           <Scenes />
@@ -55,7 +59,7 @@ function Instrument() {
   );
 }
 
-const VIEWS = { Instrument, Code, Files, Library };
+const VIEWS = { Instrument, Clips, Code, Files, Library };
 
 function App() {
   if (connection.value === "token") return <Token />;

@@ -31,6 +31,8 @@ export interface Note {
   note: number;
   velocity: number;
   node: string;
+  /** The part of the node that it is of, where the node has several. */
+  part: string;
   played: boolean; // asked of the node, not emitted by it
   from: number;
   to: number; // 0 while it sounds
@@ -104,6 +106,8 @@ export const loads = computed(
       (status.value.nodes ?? []).map((one: { name: string; load?: number }) => [one.name, one.load ?? 0]),
     ),
 );
+/** The patch's macros: parameters of the node `macro`, which is in no graph. */
+export const macros = signal<Param[]>([]);
 export const node = computed(() => graph.value?.nodes.find((one) => one.name === selected.value) ?? null);
 export const takesNotes = computed(
   () => graph.value?.nodes.some((one) => one.inputs.some((port) => port.kind === "events")) ?? false,
@@ -121,7 +125,8 @@ export function takeGraph(next: Graph): void {
     for (const one of next.nodes) {
       for (const param of one.params) value(`/node/${one.name}/${param.name}`).value = param.value;
     }
-    graph.value = next;
+    macros.value = next.nodes.find((one) => one.name === "macro")?.params ?? [];
+    graph.value = next = { ...next, nodes: next.nodes.filter((one) => one.name !== "macro") };
     if (!next.nodes.some((one) => one.name === selected.value)) {
       selected.value = (next.nodes.find((one) => one.name !== "in" && one.name !== "out") ?? next.nodes[0])?.name ?? "";
     }
@@ -145,9 +150,16 @@ export const ahead: Ahead[] = [];
 const MAX_AHEAD = 2000;
 const NOW_BEATS = 0.02; // a note this near is not to come
 
-export function noteOn(note: number, velocity: number, node: string, played = false): void {
-  noteOff(note, node, played);
-  notes.push({ note, velocity, node, played, from: performance.now(), to: 0 });
+/** The part of a node by the MIDI channel of what it emits: the output of that channel. */
+export function partOf(node: string, channel: number): string {
+  const ports = graph.peek()?.nodes.find((one) => one.name === node)?.outputs;
+  return ports?.find((port) => port.midi === channel && port.midi > 0)?.name ?? "";
+}
+
+export function noteOn(note: number, velocity: number, node: string, played = false, channel = 1): void {
+  const part = played ? "" : partOf(node, channel);
+  noteOff(note, node, played, part);
+  notes.push({ note, velocity, node, part, played, from: performance.now(), to: 0 });
   if (notes.length > MAX_NOTES) notes.splice(0, notes.length - MAX_NOTES);
 }
 
@@ -171,10 +183,10 @@ export function passBeat(): void {
   while (ahead.length && ahead[0]!.beat <= beat) begin(ahead.shift()!);
 }
 
-export function noteOff(note: number, node: string, played = false): void {
+export function noteOff(note: number, node: string, played = false, part = ""): void {
   for (let place = notes.length - 1; place >= 0; place--) {
     const one = notes[place]!;
-    if (one.note === note && one.node === node && one.played === played && one.to === 0) {
+    if (one.note === note && one.node === node && one.part === part && one.played === played && one.to === 0) {
       one.to = performance.now();
       return;
     }

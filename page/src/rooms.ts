@@ -1,7 +1,7 @@
-// The page's rooms: the instrument, the code editor, files, the library. One is shown at a time, the sound goes on in all.
+// The page's rooms: the instrument, clips, the code editor, files, the library. One is shown at a time, the sound goes on in all.
 import { signal } from "@preact/signals";
 
-export const ROOMS = ["Instrument", "Code", "Files", "Library"] as const;
+export const ROOMS = ["Instrument", "Clips", "Code", "Files", "Library"] as const;
 export type Room = (typeof ROOMS)[number];
 
 function named(): Room {

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import Samples, UsageError, Value
+from antiphon.api import Samples, UsageError
 from antiphon.api.files import AudioWriter, read_midi, read_sound
 from antiphon.api.jobs import FileJob, fade_out
-from antiphon.api.rendering import Loaded, TimedNote, load_plugins, render_notes
+from antiphon.api.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon_accompany.notes import BeatNote
 
 MOST_SECONDS = 1200.0
@@ -30,23 +29,9 @@ def melody_of_sound(job: FileJob, folder: Path) -> Path:
     Raises:
         UsageError: Nothing transcribes it, or no note was found.
     """
-    known = load_plugins(check=False).catalog.get("hum")
-    if known is None or not known.on_files.job:
-        raise UsageError("the notes of a recording are found by the plugin hum, which is not here; give a MIDI file")
-    module, _, function = known.on_files.job.partition(":")
-    transcribe = getattr(importlib.import_module(module), function)
-
-    def notes(name: str, settings: Mapping[str, Value]) -> Path:
-        target = folder / name
-        transcribe(FileJob("hum", job.source, target, settings, complain=lambda sentence: None))
-        return target
-
     # the grid tells the tempo; the notes themselves stay where they were sung
-    tempo = read_midi(notes("grid.mid", {"quantise": "1/8"})).tempo[0][1]
-    found = notes("melody.mid", {"bpm": tempo})
-    if not any(track.notes for track in read_midi(found).tracks):
-        raise UsageError(f"no note was found in {job.source.name}; use a recording of one voice or instrument")
-    return found
+    grid = transcribe(job.source, folder / "grid.mid", {"quantise": "1/8"})
+    return transcribe(job.source, folder / "melody.mid", {"bpm": read_midi(grid).tempo[0][1]})
 
 
 def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> float:

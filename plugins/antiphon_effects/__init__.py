@@ -31,3 +31,6 @@ def antiphon_processors(register: Register) -> None:
     effect("stretch", "Stretch", "Time stretch: slower or faster without changing pitch.")
     effect("freeze", "Freeze", "Spectral freeze: sustains the sound of a moment.")
     effect("vocoder", "Vocoder", "Vocoder: gives a carrier (a synth, a saw) the spectral envelope of a voice.")
+    effect("granular", "Granular", "Granular: grains of the last seconds, at other places, pitches and densities.")
+    effect("stutter", "Stutter", "Stutter (beat repeat): repeats the last part of a beat, cut on the clock.")
+    effect("resonator", "Resonator", "Resonator: a comb filter that rings at a note or a frequency.")

@@ -10,8 +10,14 @@ import math
 import numpy as np
 
 from antiphon.api import IO, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite, hertz, smooth_param
+
+
+@kernel
+def effects_bitcrush_step(v: f32, step: f64) -> f32:
+    """The nearest of the steps."""
+    return f32(math.floor(effects_finite(v) / step + 0.5) * step)
 
 
 @kernel
@@ -20,31 +26,45 @@ def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, ow
 
     state: the way to the next sample that is held, 1 at it and -1 at the start; then that sample of each channel.
     """
-    last = f64(0.0)
-    step = f64(1.0)
     way = state[0]
-    left = state[1]
-    right = state[y.channels]
+    # the outer channels are held in registers: what is stored would be read back in each frame
+    last = y.channels - 1
+    left = f32(state[1])
+    right = f32(state[1 + last])
+    bits_at = f64(0.0)
+    step = f64(1.0)
+    same = 0
     for n in range(y.frames):
-        if f64(bits[n]) != last:
-            last = f64(bits[n])
-            step = math.exp2(1.0 - last)
-        # the first frame is held, at any rate
-        way = 1.0 if way < 0.0 else way + f64(rate[n]) / own
-        if way >= 1.0:
-            way = way - math.floor(way)
-            for c in range(y.channels):
-                state[1 + c] = math.floor(effects_finite(x[c, n]) / step + 0.5) * step
-            left = state[1]
-            right = state[y.channels]
-        if y.channels <= 2:
-            # from registers: what is stored here would be read back each frame
+        same = same + (1 if bits[n] == bits[0] and rate[n] == rate[0] else 0)
+    first = 0
+    while first < y.frames:
+        # where nothing changes, nothing but the way is carried from frame to frame
+        end = y.frames if same == y.frames else first + 1
+        by = f64(rate[first]) / own
+        if way < 0.0:
+            # the first frame is held, at any rate
+            way = 1.0
+            by = 0.0
+            end = first + 1
+        if f64(bits[first]) != bits_at:
+            bits_at = f64(bits[first])
+            step = math.exp2(1.0 - bits_at)
+        for n in range(first, end):
+            way = way + by
+            if way >= 1.0:
+                way = way - math.floor(way)
+                left = effects_bitcrush_step(x[0, n], step)
+                right = effects_bitcrush_step(x[last, n], step)
+                for c in range(1, last):
+                    state[1 + c] = effects_bitcrush_step(x[c, n], step)
             y[0, n] = left
-            y[y.channels - 1, n] = right
-        else:
-            for c in range(y.channels):
+            y[last, n] = right
+            for c in range(1, last):
                 y[c, n] = state[1 + c]
+        first = end
     state[0] = way
+    state[1] = left
+    state[1 + last] = right
 
 
 class Bitcrush(Processor):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
-    effects_decibels,
+    NEPER,
+    effects_detect,
+    effects_exp,
     effects_fall,
     effects_finite,
-    effects_gain,
-    effects_peak,
+    effects_log,
     smooth_param,
     time_constant,
 )
@@ -40,29 +41,27 @@ def effects_compressor(
     release: f32p,
     makeup: f32p,
     state: f64p,
+    gains: f64p,
     rate: f64,
 ) -> None:
-    """y ← x, reduced where the detector's sound is above the threshold (dB)."""
+    """y ← x, reduced where the detector's sound is above the threshold (dB). gains: scratch, a place a frame."""
+    # only the middle one of these loops needs the frame before; the others run in vectors
+    effects_detect(x, side, source, gains)
+    for n in range(y.frames):
+        over = f64(f32(effects_log(f64(f32(max(gains[n], 1e-6)))))) * (1.0 / NEPER) - f64(threshold[n])
+        slope = 1.0 - 1.0 / f64(ratio[n])
+        width = f64(knee[n])
+        bent = slope * (over + 0.5 * width) * (over + 0.5 * width) / (2.0 * width)
+        bent = bent if 2.0 * over > -width and width > 0.0 else 0.0
+        gains[n] = slope * over if 2.0 * over > width else bent
     attack_at = f64(0.0)
     release_at = f64(0.0)
     rise = f64(0.0)
     fall = f64(0.0)
-    ratio_at = f64(0.0)
-    slope = f64(0.0)
     held = state[_HELD]
     now = state[_CUT]
     for n in range(y.frames):
-        top = effects_peak(x, n) if source[n] == 0.0 else effects_peak(side, n)
-        over = effects_decibels(top) - f64(threshold[n])
-        if f64(ratio[n]) != ratio_at:
-            ratio_at = f64(ratio[n])
-            slope = 1.0 - 1.0 / ratio_at
-        width = f64(knee[n])
-        cut = f64(0.0)
-        if 2.0 * over > width:
-            cut = slope * over
-        elif 2.0 * over > -width and width > 0.0:
-            cut = slope * (over + 0.5 * width) * (over + 0.5 * width) / (2.0 * width)
+        cut = gains[n]
         if f64(attack[n]) != attack_at:
             attack_at = f64(attack[n])
             rise = effects_fall(attack_at, rate)
@@ -74,14 +73,14 @@ def effects_compressor(
         held = 0.0 if held < _FAINT else held
         now = held + (now - held) * rise
         now = 0.0 if now < _FAINT else now
-        decibels = f64(makeup[n]) - now
-        g = f64(1.0)
-        if decibels != 0.0:
-            g = effects_gain(decibels)
-        for c in range(y.channels):
-            y[c, n] = effects_finite(x[c, n]) * g
+        gains[n] = f64(makeup[n]) - now
     state[_HELD] = held
     state[_CUT] = now
+    for n in range(y.frames):
+        gains[n] = f64(f32(effects_exp(f64(f32(gains[n] * NEPER)))))
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = effects_finite(x[c, n]) * gains[n]
 
 
 class Compressor(Processor):
@@ -120,6 +119,7 @@ class Compressor(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
         self._state = np.zeros(_SIZE, np.float64)
+        self._gains = np.zeros(spec.block, np.float64)
 
     def reset(self) -> None:
         self._state.fill(0.0)
@@ -138,5 +138,6 @@ class Compressor(Processor):
             io.curve("release"),
             io.curve("makeup"),
             self._state,
+            self._gains,
             self._rate,
         ).reporting(reduction=(self._state, _CUT))

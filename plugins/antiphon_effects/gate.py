@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
 from antiphon_effects.shared import (
     effects_decibels,
+    effects_detect,
     effects_fall,
     effects_finite,
     effects_gain,
-    effects_peak,
     smooth_param,
     time_constant,
 )
@@ -24,10 +24,22 @@ DETECTOR = 0.01
 """Time constant in seconds with which the detected peak decays: above half a period of 50 Hz."""
 CLOSED = -90.0
 """`range` at and below which a closed gate is silence, dB."""
+CLOSE = 1e-5
+"""Relative distance of a level from a threshold within which it is compared in dB."""
 NEAR = 1e-4
 """Difference from its end below which the gain is there: 1e-4 is -80 dB."""
 # places in `state`: the peak, the gain, 1 while open, frames left of the hold
 _LEVEL, _GAIN, _OPEN, _HOLD, _SIZE = 0, 1, 2, 3, 4
+
+
+@kernel
+def effects_gate_above(level: f64, decibels: f64, factor: f64) -> i64:
+    """1 where a level is at least so many dB. factor: about the same as a factor; the logarithm decides near it."""
+    if level > factor * (1.0 + CLOSE):
+        return 1
+    if level < factor * (1.0 - CLOSE):
+        return 0
+    return 1 if effects_decibels(level) >= decibels else 0
 
 
 @kernel
@@ -43,32 +55,51 @@ def effects_gate(
     release: f32p,
     low: f32p,
     state: f64p,
+    gains: f64p,
     detector: f64,
     rate: f64,
 ) -> None:
-    """y ← x while the detector's sound is above the threshold (dB), else x lowered by `low` dB."""
+    """y ← x while the detector's sound is above the threshold (dB), else x lowered by `low` dB.
+
+    gains: scratch, a place a frame.
+    """
+    effects_detect(x, side, source, gains)
     attack_at = f64(0.0)
     release_at = f64(0.0)
     rise = f64(0.0)
     fall = f64(0.0)
     low_at = f64(1.0)
     floor = f64(0.0)
+    opens_at = f64(1.0)
+    closes_at = f64(1.0)
+    opens = f64(0.0)
+    closes = f64(0.0)
+    level = state[_LEVEL]
+    gain = state[_GAIN]
+    open = state[_OPEN]
+    left = state[_HOLD]
     for n in range(y.frames):
-        top = effects_peak(x, n) if source[n] == 0.0 else effects_peak(side, n)
-        held = state[_LEVEL] * detector
-        held = top if top > held else held
-        state[_LEVEL] = 0.0 if held < 1e-9 else held
-        decibels = effects_decibels(state[_LEVEL])
-        if decibels >= f64(threshold[n]):
-            state[_OPEN] = 1.0
-            state[_HOLD] = f64(hold[n]) * rate
-        elif decibels < f64(threshold[n]) - f64(hysteresis[n]):
-            if state[_HOLD] > 0.0:
-                state[_HOLD] = state[_HOLD] - 1.0
+        level = level * detector
+        level = gains[n] if gains[n] > level else level
+        level = 0.0 if level < 1e-9 else level
+        upper = f64(threshold[n])
+        lower = upper - f64(hysteresis[n])
+        if upper != opens_at:
+            opens_at = upper
+            opens = effects_gain(upper)
+        if lower != closes_at:
+            closes_at = lower
+            closes = effects_gain(lower)
+        if effects_gate_above(level, upper, opens) == 1:
+            open = 1.0
+            left = f64(hold[n]) * rate
+        elif effects_gate_above(level, lower, closes) == 0:
+            if left > 0.0:
+                left = left - 1.0
             else:
-                state[_OPEN] = 0.0
-        elif state[_OPEN] == 1.0:
-            state[_HOLD] = f64(hold[n]) * rate
+                open = 0.0
+        elif open == 1.0:
+            left = f64(hold[n]) * rate
         if f64(attack[n]) != attack_at:
             attack_at = f64(attack[n])
             rise = effects_fall(attack_at, rate)
@@ -78,13 +109,18 @@ def effects_gate(
         if f64(low[n]) != low_at:
             low_at = f64(low[n])
             floor = effects_gain(low_at) if low_at > CLOSED else 0.0
-        end = 1.0 if state[_OPEN] == 1.0 else floor
-        gone = rise if state[_OPEN] == 1.0 else fall
-        g = end + (state[_GAIN] - end) * gone
-        g = end if abs(g - end) < NEAR else g
-        state[_GAIN] = g
-        for c in range(y.channels):
-            y[c, n] = effects_finite(x[c, n]) * g
+        end = 1.0 if open == 1.0 else floor
+        gone = rise if open == 1.0 else fall
+        gain = end + (gain - end) * gone
+        gain = end if abs(gain - end) < NEAR else gain
+        gains[n] = gain
+    state[_LEVEL] = level
+    state[_GAIN] = gain
+    state[_OPEN] = open
+    state[_HOLD] = left
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = effects_finite(x[c, n]) * gains[n]
 
 
 class Gate(Processor):
@@ -112,6 +148,7 @@ class Gate(Processor):
         self._rate = float(spec.rate)
         self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
         self._state = np.zeros(_SIZE, np.float64)
+        self._gains = np.zeros(spec.block, np.float64)
 
     def reset(self) -> None:
         self._state.fill(0.0)
@@ -130,6 +167,7 @@ class Gate(Processor):
             io.curve("release"),
             io.curve("range"),
             self._state,
+            self._gains,
             self._detector,
             self._rate,
         ).reporting(open=(self._state, _OPEN))

@@ -15,8 +15,8 @@ import math
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import GRID, effects_finite, effects_rest, smooth_param
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset, prefetch
+from antiphon_effects.shared import GRID, effects_exp, effects_finite, effects_rest, effects_sine, smooth_param
 
 LINES = 16
 SHORTEST, LONGEST = 0.0213, 0.0829
@@ -41,9 +41,9 @@ NEAR, FAR = 0.8, 0.6
 alone the near side decays up to 8 % too fast at first, and the far side too slowly."""
 FAINT = 1e-15
 SCRATCH = 3 * LINES * GRID + GRID + LINES
-TAU = 2.0 * math.pi
-# places in `k` for each line: the filter's state; length, gain and pole now, and the change a frame of each
-_STATE, _LENGTH, _GAIN, _POLE, _STEP, _GAIN_STEP, _POLE_STEP, _LINE = 0, 1, 2, 3, 4, 5, 6, 7
+NEPERS = math.log(10.0)
+# places in `k`, where each has one a line: the filter's state; length, gain and pole now, and the change a frame of each
+_STATE, _LENGTH, _GAIN, _POLE, _STEP, _GAIN_STEP, _POLE_STEP, _PARTS = (LINES * part for part in range(8))
 # places in `slow`: size, decay; predelay and output gain now, and the change a frame of each
 _SIZE, _DECAY, _BEFORE, _LEVEL, _BEFORE_STEP, _LEVEL_STEP, _SLOW = 0, 1, 2, 3, 4, 5, 6
 
@@ -58,9 +58,8 @@ def effects_reverb_grid(
         slow[_SIZE] = size
         slow[_BEFORE] = predelay
         slow[_DECAY] = decay
-    for i in range(LINES):
-        for j in range(i * _LINE + _LENGTH, i * _LINE + _STEP):
-            k[j] = k[j] + k[j + 3] * f64(GRID)
+    for j in range(_LENGTH, _STEP):
+        k[j] = k[j] + k[j + 3 * LINES] * f64(GRID)
     for j in range(_BEFORE, _BEFORE_STEP):
         slow[j] = slow[j] + slow[j + 2] * f64(GRID)
     slow[_SIZE] = slow[_SIZE] + (size - slow[_SIZE]) * glide
@@ -68,29 +67,46 @@ def effects_reverb_grid(
     slow[_BEFORE_STEP] = (predelay - slow[_BEFORE]) * glide / f64(GRID)
     bright = 1.0 - DULLEST * damping
     bend = (1.0 - 1.0 / (bright * bright)) * 0.25
-    power = f64(0.0)
+    scale = slow[_SIZE]
+    frames = slow[_DECAY] * rate
+    gain = offset(k, _GAIN_STEP)
     for i in range(LINES):
-        length = base[i] * slow[_SIZE]
-        to = length + swing * math.sin(TAU * (rates[i] * f64(age) / rate + f64(i) * 0.381966))
-        at = i * _LINE
-        loss = -3.0 * math.log(10.0) * length / (slow[_DECAY] * rate)
-        g = math.exp(loss)
-        power = power + g * g
+        length = base[i] * scale
+        loss = -3.0 * NEPERS * length / frames
+        g = effects_exp(loss)
         pole = loss * bend
         pole = 0.97 if pole > 0.97 else pole
-        if age == 0:
-            k[at + _LENGTH] = to
-            k[at + _GAIN] = g * (1.0 - pole)
-            k[at + _POLE] = pole
-        k[at + _STEP] = (to - k[at + _LENGTH]) / f64(GRID)
-        k[at + _GAIN_STEP] = (g * (1.0 - pole) - k[at + _GAIN]) / f64(GRID)
-        k[at + _POLE_STEP] = (pole - k[at + _POLE]) / f64(GRID)
-        k[at + _STATE] = effects_rest(k[at + _STATE])
+        k[_STEP + i] = length + swing * effects_sine(rates[i] * f64(age) / rate + f64(i) * 0.381966)
+        k[_POLE_STEP + i] = pole
+        gain[i] = g
+    power = f64(0.0)
+    for i in range(LINES):
+        power = power + gain[i] * gain[i]
+    for i in range(LINES):
+        gain[i] = gain[i] * (1.0 - k[_POLE_STEP + i])
+    if age == 0:
+        for j in range(_LENGTH, _STEP):
+            k[j] = k[j + 3 * LINES]
+    for j in range(_LENGTH, _STEP):
+        k[j + 3 * LINES] = (k[j + 3 * LINES] - k[j]) / f64(GRID)
+    for i in range(LINES):
+        k[_STATE + i] = effects_rest(k[_STATE + i])
     # a steady noise comes out as loud as it went in, whatever the decay
     level = math.sqrt(1.0 - power / f64(LINES)) * 0.5
     if age == 0:
         slow[_LEVEL] = level
     slow[_LEVEL_STEP] = (level - slow[_LEVEL]) / f64(GRID)
+
+
+@kernel
+def effects_reverb_allpass(line: f32p, into: f32p, count: i64) -> None:
+    """into `[count]` ← it, through an allpass filter whose line holds as many frames at least."""
+    for n in range(count):
+        old = line[n]
+        v = into[n] - f32(DIFFUSION) * old
+        v = f32(0.0) if abs(v) < f32(FAINT) else v
+        line[n] = v
+        into[n] = old + f32(DIFFUSION) * v
 
 
 @kernel
@@ -101,25 +117,26 @@ def effects_reverb_in(
     """into `[count]` ← one channel of x, delayed and diffused."""
     for n in range(count):
         before[(age + n) & mask] = effects_finite(x[channel, first + n])
-        lag = slow[_BEFORE] + slow[_BEFORE_STEP] * f64(age % GRID + n)
+    begin = slow[_BEFORE]
+    step = slow[_BEFORE_STEP]
+    gone = age % GRID
+    for n in range(count):
+        lag = begin + step * f64(gone + n)
         whole = i64(lag)
         part = f32(lag - f64(whole))
         near = before[(age + n - whole) & mask]
         far = before[(age + n - whole - 1) & mask]
         into[n] = near + (far - near) * part
     for j in range(4):
-        length = lengths[j]
-        at = j * (span + 1)
-        place = age % length
-        for n in range(count):
-            old = allpass[at + place]
-            v = into[n] - f32(DIFFUSION) * old
-            v = f32(0.0) if abs(v) < f32(FAINT) else v
-            allpass[at + place] = v
-            into[n] = old + f32(DIFFUSION) * v
-            place = place + 1
-            if place == length:
-                place = 0
+        line = offset(allpass, j * (span + 1))
+        place = age % lengths[j]
+        # up to the line's end, then from its begin: a line is longer than a stretch
+        done = 0
+        while done < count:
+            some = min(count - done, lengths[j] - place)
+            effects_reverb_allpass(offset(line, place), offset(into, done), some)
+            done = done + some
+            place = 0
 
 
 @kernel
@@ -166,23 +183,22 @@ def effects_reverb(
     poles = offset(v, 2 * LINES * GRID)
     levels = offset(v, 3 * LINES * GRID)
     last = offset(v, 3 * LINES * GRID + GRID)
-    span = mask + 1
+    span = mask + 1 + GRID
     gone = age % GRID
     for c in range(y.channels):
         for n in range(count):
             y[c, first + n] = 0.0
     for i in range(LINES):
-        at = i * _LINE
         row = i * GRID
         effects_reverb_read(
-            offset(rings, i * span), mask, age, gone, count, k[at + _LENGTH], k[at + _STEP], offset(v, row)
+            offset(rings, i * span), mask, age, gone, count, k[_LENGTH + i], k[_STEP + i], offset(v, row)
         )
         for n in range(count):
-            gains[row + n] = f32(k[at + _GAIN] + k[at + _GAIN_STEP] * f64(gone + n))
-            poles[row + n] = f32(k[at + _POLE] + k[at + _POLE_STEP] * f64(gone + n))
+            gains[row + n] = f32(k[_GAIN + i] + k[_GAIN_STEP + i] * f64(gone + n))
+            poles[row + n] = f32(k[_POLE + i] + k[_POLE_STEP + i] * f64(gone + n))
     # frame by frame over all lines: their filters do not depend on each other, so that the processor overlaps them
     for i in range(LINES):
-        last[i] = f32(k[i * _LINE + _STATE])
+        last[i] = f32(k[_STATE + i])
     for n in range(count):
         for i in range(LINES):
             place = i * GRID + n
@@ -192,7 +208,7 @@ def effects_reverb(
         levels[n] = f32(slow[_LEVEL] + slow[_LEVEL_STEP] * f64(gone + n))
     for i in range(LINES):
         row = i * GRID
-        k[i * _LINE + _STATE] = f64(last[i])
+        k[_STATE + i] = f64(last[i])
         # even lines sound left and odd ones right, half of them with the other sign
         side = i & 1
         sign = f32(1.0) if i & 2 == 0 else f32(-1.0)
@@ -225,7 +241,7 @@ def effects_reverb(
             s = v[row + n] * f32(0.25) + into[side + n] * near + into[other + n] * far
             v[row + n] = f32(0.0) if abs(s) < f32(FAINT) else s
         begin = age & mask
-        if begin + count <= span:
+        if begin + count <= mask + 1:
             for n in range(count):
                 rings[ring + begin + n] = v[row + n]
         else:
@@ -241,6 +257,12 @@ def effects_reverb_block(
 ) -> None:  # fmt: skip
     """y ← the room's answer to x; `age` frames have passed since the reset."""
     age = ages[0]
+    # what the lines will read and write lies far apart: fetched one by one, it would take longer than all else
+    for i in range(LINES):
+        ring = offset(rings, i * (mask + 1 + GRID))
+        for m in range(0, y.frames + GRID, GRID):
+            prefetch(ring, (age - i64(k[_LENGTH + i]) + m) & mask)
+            prefetch(ring, (age + m) & mask)
     n = 0
     while n < y.frames:
         now = age + n
@@ -291,8 +313,8 @@ class Reverb(Processor):
         self._rates = np.geomspace(*RATES, LINES)
         longest = self._base[-1] * SIZES[1] + SWING * spec.rate + 4 * GRID
         self._mask = (1 << math.ceil(math.log2(longest))) - 1
-        self._rings = np.zeros(LINES * (self._mask + 1), np.float32)
-        self._before_mask = (1 << math.ceil(math.log2(PREDELAY * spec.rate + 4))) - 1
+        self._rings = np.zeros(LINES * (self._mask + 1 + GRID), np.float32)
+        self._before_mask = (1 << math.ceil(math.log2(PREDELAY * spec.rate + 4 + GRID))) - 1
         self._sides = min(2, spec.channels)
         self._before = np.zeros((self._sides, self._before_mask + 1), np.float32)
         self._span = round(max(DIFFUSERS) * spec.rate) + 1
@@ -304,7 +326,7 @@ class Reverb(Processor):
         ]
         self._into = np.zeros(2 * GRID, np.float32)
         self._v = np.zeros(SCRATCH, np.float32)
-        self._k = np.zeros(LINES * _LINE, np.float64)
+        self._k = np.zeros(_PARTS, np.float64)
         self._slow = np.zeros(_SLOW, np.float64)
         self._glide = 1.0 - math.exp(-GRID / (GLIDE * spec.rate))
         self._age = np.zeros(1, np.int64)

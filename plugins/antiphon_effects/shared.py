@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from antiphon.api import Param
-from antiphon.api.kernels import Audio, f32, f64, i64, kernel
+from antiphon.api.kernels import Audio, bits_f64, f32, f32p, f64, f64_bits, f64p, i64, kernel
 
 GRID = 16
 """Frames between two computations of a filter's coefficients, counted from the reset."""
@@ -16,7 +16,12 @@ REST = 1e-15
 SHORTEST_BEATS = 0.001
 """Beats that a turn takes at least."""
 PI = math.pi
-_NEPER = math.log(10.0) / 20.0
+NEPER = math.log(10.0) / 20.0
+"""Neper of a decibel."""
+_LN2, _ROOT2 = math.log(2.0), math.sqrt(2.0)
+_MANTISSA, _ONE, _BIAS = (1 << 52) - 1, 1023 << 52, 1023
+_WHOLE = 1.5 * 2.0**52
+"""Added to a number below 2 to the power of 51, it leaves the nearest whole number in the low bits."""
 
 
 @kernel
@@ -45,15 +50,75 @@ def effects_rest(v: f64) -> f64:
 
 
 @kernel
+def effects_detect(x: Audio, side: Audio, source: f32p, tops: f64p) -> None:
+    """tops ← the magnitude of the loudest channel at each frame; of `side` where `source` is not 0."""
+    for n in range(x.frames):
+        tops[n] = 0.0
+    for c in range(x.channels):
+        for n in range(x.frames):
+            tops[n] = max(tops[n], abs(effects_finite(x[c, n] if source[n] == 0.0 else side[c, n])))
+
+
+@kernel
+def effects_exp(x: f64) -> f64:
+    """e to the power of x, within 1e-15 of it, for x of -700 to 700.
+
+    Arithmetic alone: a loop with it runs in vectors, one with a call of the C library does not.
+    """
+    whole = x * (1.0 / _LN2) + _WHOLE
+    r = x - (whole - _WHOLE) * _LN2
+    p = 1.0 / 6227020800.0 * r + 1.0 / 479001600.0
+    p = (p * r + 1.0 / 39916800.0) * r + 1.0 / 3628800.0
+    p = (p * r + 1.0 / 362880.0) * r + 1.0 / 40320.0
+    p = (p * r + 1.0 / 5040.0) * r + 1.0 / 720.0
+    p = (p * r + 1.0 / 120.0) * r + 1.0 / 24.0
+    p = (p * r + 1.0 / 6.0) * r + 0.5
+    return ((p * r + 1.0) * r + 1.0) * f64_bits((bits_f64(whole) + _BIAS) << 52)
+
+
+@kernel
+def effects_sine(turns: f64) -> f64:
+    """The sine of so many turns, within 1e-15; arithmetic alone."""
+    t = turns - math.floor(turns + 0.5)
+    t = 0.5 - t if t > 0.25 else t
+    t = -0.5 - t if t < -0.25 else t
+    x = 2.0 * PI * t
+    z = x * x
+    p = 1.0 / 51090942171709440000.0 * z - 1.0 / 121645100408832000.0
+    p = (p * z + 1.0 / 355687428096000.0) * z - 1.0 / 1307674368000.0
+    p = (p * z + 1.0 / 6227020800.0) * z - 1.0 / 39916800.0
+    p = (p * z + 1.0 / 362880.0) * z - 1.0 / 5040.0
+    return x + (((p * z + 1.0 / 120.0) * z - 1.0 / 6.0) * z) * x
+
+
+@kernel
+def effects_log(x: f64) -> f64:
+    """The natural logarithm of a positive x that is not denormal, within 1e-15 of it; arithmetic alone."""
+    bits = bits_f64(x)
+    m = f64_bits((bits & _MANTISSA) | _ONE)
+    e = f64((bits >> 52) - _BIAS)
+    e = e + 1.0 if m > _ROOT2 else e
+    m = 0.5 * m if m > _ROOT2 else m
+    # the series of the area tangent; s is 0.172 at most
+    s = (m - 1.0) / (m + 1.0)
+    z = s * s
+    p = 2.0 / 19.0 * z + 2.0 / 17.0
+    p = (p * z + 2.0 / 15.0) * z + 2.0 / 13.0
+    p = (p * z + 2.0 / 11.0) * z + 2.0 / 9.0
+    p = (p * z + 2.0 / 7.0) * z + 2.0 / 5.0
+    return e * _LN2 + (2.0 * s + (p * z + 2.0 / 3.0) * z * s)
+
+
+@kernel
 def effects_gain(decibels: f64) -> f64:
     """The factor of a level in dB."""
-    return f64(math.exp(f32(decibels * _NEPER)))
+    return f64(math.exp(f32(decibels * NEPER)))
 
 
 @kernel
 def effects_decibels(magnitude: f64) -> f64:
     """The level of a magnitude in dB, at least -120."""
-    return f64(math.log(f32(max(magnitude, 1e-6)))) * (1.0 / _NEPER)
+    return f64(math.log(f32(max(magnitude, 1e-6)))) * (1.0 / NEPER)
 
 
 @kernel

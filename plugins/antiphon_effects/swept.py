@@ -20,20 +20,43 @@ FASTEST = 0.5
 LEAST = 2.0
 """Frames of the shortest line."""
 FAINT = 1e-15
+MOST = 32
+"""Frames that are read at once: within so many a line's length seldom passes a whole frame."""
+
+
+@kernel
+def effects_point(a: f32, b: f32, c: f32, d: f32, f: f64) -> f64:
+    """The sound f frames before b, towards c."""
+    s = 0.5 * (f + 1.0) * (f - 2.0) * (f64(b) * (f - 1.0) - f64(c) * f)
+    return s + f * (f - 1.0) * (f64(d) * (f + 1.0) - f64(a) * (f - 2.0)) * (1.0 / 6.0)
 
 
 @kernel
 def effects_read(ring: f32p, mask: i64, at: i64, lag: f64) -> f64:
     """The ring's sound `lag` frames, at least 1, before the one at place `at`."""
     whole = i64(lag)
-    f = lag - f64(whole)
     p = at - whole
-    a = f64(ring[(p + 1) & mask])
-    b = f64(ring[p & mask])
-    c = f64(ring[(p - 1) & mask])
-    d = f64(ring[(p - 2) & mask])
-    s = 0.5 * (f + 1.0) * (f - 2.0) * (b * (f - 1.0) - c * f)
-    return s + f * (f - 1.0) * (d * (f + 1.0) - a * (f - 2.0)) * (1.0 / 6.0)
+    return effects_point(
+        ring[(p + 1) & mask], ring[p & mask], ring[(p - 1) & mask], ring[(p - 2) & mask], lag - f64(whole)
+    )
+
+
+@kernel
+def effects_add_read(ring: f32p, mask: i64, at: i64, lags: f64p, count: i64, sums: f64p) -> None:
+    """sums `[count]` ← them plus the ring's sound `lags` frames before place `at` and those after it."""
+    whole = i64(lags[0])
+    alike = 0
+    for n in range(count):
+        alike = alike + (1 if i64(lags[n]) == whole else 0)
+    begin = (at - whole - 2) & mask
+    if alike == count and begin + count + 2 <= mask:
+        # the frames read lie side by side, and the loop runs in vectors
+        past = offset(ring, begin)
+        for n in range(count):
+            sums[n] = sums[n] + effects_point(past[n + 3], past[n + 2], past[n + 1], past[n], lags[n] - f64(whole))
+    else:
+        for n in range(count):
+            sums[n] = sums[n] + effects_read(ring, mask, at + n, lags[n])
 
 
 @kernel
@@ -45,38 +68,87 @@ def effects_swing(turns: f64) -> f64:
 
 @kernel
 def effects_swept(
-    x: Audio, y: Audio, hertz: f32p, beats: f32p, delay: f32p, depth: f32p, feedback: f32p, mix: f32p, spread: f32p,
-    voices: i64, ring: f32p, mask: i64, state: f64p, ages: i64p, beat: f64, step: f64, rate: f64,
-) -> None:  # fmt: skip
-    """y ← x mixed with `voices` readings of its past. state: the turns, then the length of each voice and channel."""
+    x: Audio,
+    y: Audio,
+    hertz: f32p,
+    beats: f32p,
+    delay: f32p,
+    depth: f32p,
+    feedback: f32p,
+    mix: f32p,
+    spread: f32p,
+    voices: i64,
+    ring: f32p,
+    mask: i64,
+    state: f64p,
+    scratch: f64p,
+    ages: i64p,
+    beat: f64,
+    step: f64,
+    rate: f64,
+) -> None:
+    """y ← x mixed with `voices` readings of its past.
+
+    state: the turns, then the length of each voice and channel.  scratch: a block's turns and sums, then its lengths of
+    each voice and channel.
+    """
+    frames = y.frames
     age = ages[0]
     span = mask + 1
     share_of = 1.0 / math.sqrt(f64(voices))
     apart = 1.0 / f64(voices)
-    for n in range(y.frames):
+    for n in range(frames):
         state[0] = effects_turns(state[0], f64(hertz[n]), f64(beats[n]), beat + step * f64(n), rate)
-        share = f64(mix[n])
-        least = f64(delay[n]) * rate
-        half = 0.5 * f64(depth[n]) * rate
-        back = f64(feedback[n])
-        for c in range(y.channels):
-            v = effects_finite(x[c, n])
-            turns = state[0] + 0.5 * f64(spread[n]) * f64(c % 2)
-            # written before it is read: the polynomial reads a frame after the place
-            w = f64(0.0)
+        scratch[n] = state[0]
+    sums = offset(scratch, frames)
+    shortest = span
+    for row in range(y.channels * voices):
+        lags = offset(scratch, (2 + row) * frames)
+        side = f64(row // voices % 2)
+        shift = f64(row % voices) * apart
+        old = state[1 + row]
+        for n in range(frames):
+            turns = scratch[n] + 0.5 * f64(spread[n]) * side
+            half = 0.5 * f64(depth[n]) * rate
+            lags[n] = max(f64(delay[n]) * rate + half * (1.0 + effects_swing(turns + shift)), LEAST)
+        slow = 1 if old <= 0.0 or abs(lags[0] - old) <= FASTEST else 0
+        for n in range(1, frames):
+            slow = slow + (1 if abs(lags[n] - lags[n - 1]) <= FASTEST else 0)
+        if slow < frames:
+            old = lags[0] if old <= 0.0 else old
+            for n in range(frames):
+                old = max(old - FASTEST, min(old + FASTEST, lags[n]))
+                lags[n] = old
+        state[1 + row] = lags[frames - 1]
+        for n in range(frames):
+            shortest = min(shortest, i64(lags[n]))
+    # as many frames at once as none reads what another of them writes; one frame never does
+    most = max(1, min(MOST, shortest - 1))
+    for c in range(y.channels):
+        line = offset(ring, c * span)
+        first = 0
+        while first < frames:
+            count = min(most, frames - first)
+            for n in range(first, first + count):
+                sums[n] = 0.0
             for i in range(voices):
-                lag = max(least + half * (1.0 + effects_swing(turns + f64(i) * apart)), LEAST)
-                place = 1 + c * voices + i
-                old = state[place]
-                if old > 0.0:
-                    lag = max(old - FASTEST, min(old + FASTEST, lag))
-                state[place] = lag
-                w = w + effects_read(offset(ring, c * span), mask, age + n, lag)
-            w = w * share_of
-            into = v + back * w
-            ring[c * span + ((age + n) & mask)] = f32(0.0) if abs(into) < FAINT else f32(into)
-            y[c, n] = v + (w - v) * share
-    ages[0] = age + y.frames
+                lags = offset(scratch, (2 + c * voices + i) * frames + first)
+                effects_add_read(line, mask, age + first, lags, count, offset(sums, first))
+            for n in range(first, first + count):
+                v = effects_finite(x[c, n])
+                w = sums[n] * share_of
+                into = v + f64(feedback[n]) * w
+                y[c, n] = v + (w - v) * f64(mix[n])
+                sums[n] = 0.0 if abs(into) < FAINT else into
+            place = (age + first) & mask
+            if place + count <= span:
+                for n in range(count):
+                    line[place + n] = f32(sums[first + n])
+            else:
+                for n in range(count):
+                    line[(place + n) & mask] = f32(sums[first + n])
+            first = first + count
+    ages[0] = age + frames
 
 
 class Swept(Processor):
@@ -91,6 +163,7 @@ class Swept(Processor):
         self._mask = (1 << math.ceil(math.log2(self.longest * spec.rate + 8))) - 1
         self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
         self._state = np.zeros(1 + spec.channels * self.voices, np.float64)
+        self._scratch = np.zeros((2 + spec.channels * self.voices) * spec.block, np.float64)
         self._none = np.zeros(spec.block, np.float32)
         self._age = np.zeros(1, np.int64)
 
@@ -103,10 +176,25 @@ class Swept(Processor):
         step = io.time.beats_per_frame(self._rate)
         feedback = io.curve("feedback") if "feedback" in io.cells else self._none
         return effects_swept.step(
-            io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("delay"), io.curve("depth"),
-            feedback, io.curve("mix"), io.curve("spread"), self.voices, self._ring, self._mask, self._state, self._age,
-            io.time.beat, step, self._rate,
-        )  # fmt: skip
+            io.audio_in[0],
+            io.audio_out[0],
+            io.curve("rate"),
+            io.curve("beats"),
+            io.curve("delay"),
+            io.curve("depth"),
+            feedback,
+            io.curve("mix"),
+            io.curve("spread"),
+            self.voices,
+            self._ring,
+            self._mask,
+            self._state,
+            self._scratch,
+            self._age,
+            io.time.beat,
+            step,
+            self._rate,
+        )
 
 
 def swing(rate: float) -> tuple[Param, ...]:

@@ -1,13 +1,21 @@
-"""The file job `antiphon run sing SCORE.mid OUT.wav`: a score sung, as long as it is."""
+"""The file job `antiphon run sing IN OUT.wav`: a score sung, or a recording in another voice, as long as it is."""
 
 from __future__ import annotations
 
-from antiphon.api import UsageError
-from antiphon.api.files import AudioWriter, printable_path
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from antiphon.api import FileError, Samples, UsageError
+from antiphon.api.files import AudioWriter, printable_path, read_sound
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon.api.lyrics import syllables
-from antiphon.api.rendering import TimedNote, load_plugins, render_parts
-from antiphon_sing.score import XML_SUFFIXES, divide_part, read_score
+from antiphon.api.rendering import TimedNote, load_plugins, render_parts, transcribe
+from antiphon_sing.contour import F32, follow_level, note_pitches
+from antiphon_sing.score import XML_SUFFIXES, ScorePart, SungNote, divide_part, read_score
 
 RATE = 48000
 CHANNELS = 2
@@ -17,29 +25,98 @@ LONGEST = 1000
 """Characters of the lyrics of one node."""
 VOWEL = "la"
 """What is sung where a score has no words."""
+GLIDE = 0.015
+"""Seconds from note to note of a recording, whose own glide is in its pitch."""
+MOST_SECONDS = 1200.0
+"""Length of a recording, at most."""
+BLOCK = 2048
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Sings a MIDI file or MusicXML: each track with notes is a voice.
+    """Sings a MIDI file or MusicXML, of which each track with notes is a voice, or what was sung in a recording.
 
     Args:
         job: `settings` are parameters of the node; lyrics that are given are sung by every track, else those of the
-            file are.
+            file are. A recording keeps its notes, its pitch inside them, its loudness, rate and length.
 
     Raises:
-        UsageError: It is no score, or there is no text.
+        UsageError: It is neither, or there are no notes.
         FileError: A file cannot be read or written.
     """
-    if not is_midi(job.source) and job.source.suffix.lower() not in XML_SUFFIXES:
-        raise UsageError("sing takes a score: IN must end in .mid, .midi, .musicxml, .xml or .mxl")
-    parts, seconds = read_score(job.source)
+    if is_midi(job.source) or job.source.suffix.lower() in XML_SUFFIXES:
+        return _written(job, *_score(job), RATE)
+    try:
+        sound = read_sound(job.source)
+    except FileError as error:
+        raise UsageError(f"sing takes a score (.mid, .midi, .musicxml, .xml, .mxl) or a recording; {error}") from None
+    if sound.samples.shape[1] > MOST_SECONDS * sound.rate:
+        raise UsageError(f"{job.source.name} is longer than {MOST_SECONDS / 60:g} minutes; cut it")
+    with TemporaryDirectory() as folder:
+        notes = transcribe(job.source, Path(folder) / "notes.mid", {})
+        parts, _ = read_score(notes)
+    source = sound.samples.mean(0)
+    settings = {"vibrato": 0.0, "portamento": GLIDE, **job.settings}
+    if settings.get("as"):
+        settings["voice"] = settings["as"]
+    job = replace(job, settings={k: v for k, v in settings.items() if k != "as"})
+    return _written(job, parts, sound.samples.shape[1] / sound.rate, sound.rate, source)
+
+
+def _score(job: FileJob) -> tuple[tuple[ScorePart, ...], float]:
+    if job.settings.get("as"):
+        raise UsageError("as= is for recordings, and IN is a score; say voice=")
+    return read_score(job.source)
+
+
+def _written(
+    job: FileJob, parts: tuple[ScorePart, ...], seconds: float, rate: int, source: F32 | None = None
+) -> tuple[Written, ...]:
+    """Sings parts into `job.target`; source: a recording whose pitch and loudness they take."""
+    voices = []
+    for piece, notes in _texts(job, parts):
+        timed = [
+            TimedNote(round(x.start * rate), round(x.end * rate), x.number, x.velocity, _course(x, source, rate))
+            for x in notes
+        ]
+        voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LEAD, "legato": "next"}, timed))
+    frames = round(seconds * rate)
+    with AudioWriter(job.target, rate, CHANNELS, to=job.rate) as writer:
+        blocks = render_parts(voices, frames, rate, load_plugins(check=False), CHANNELS, job.block)
+        if source is not None:
+            blocks = _leveled(blocks, source, rate)
+        for block in fade_out(blocks, rate, job.fade):
+            writer.write(block)
+            job.progress(writer.frames / max(1, frames))
+    if writer.clipped:
+        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
+    sung = "1 voice" if len(voices) == 1 else f"{len(voices)} voices"
+    return (Written.sound(writer, printable_path(job.source), found=(sung,)),)
+
+
+def _course(note: SungNote, source: F32 | None, rate: int) -> tuple[tuple[int, float], ...]:
+    """The pitch inside a note of a recording; the note's own of a score."""
+    if source is None:
+        return ()
+    found = note_pitches(source, rate, note.start, note.end, note.number)
+    return tuple(
+        (round(at * rate), semitones) for at, semitones in found if round(at * rate) > round(note.start * rate)
+    )
+
+
+def _leveled(blocks: Iterator[Samples], source: F32, rate: int) -> Iterator[Samples]:
+    sound = follow_level(np.concatenate([block.copy() for block in blocks], axis=1), source, rate)
+    for at in range(0, sound.shape[1], BLOCK):
+        yield sound[:, at : at + BLOCK]
+
+
+def _texts(job: FileJob, parts: tuple[ScorePart, ...]) -> Iterator[tuple[str, tuple[SungNote, ...]]]:
+    """Texts that a node can take, and the notes of each."""
     given = str(job.settings.get("lyrics", ""))
     own = [] if given else [part.lyrics() for part in parts]
     bare = not given and not any(own)
     if bare:
         given = VOWEL
         job.complain('there are no lyrics in the score, which is sung on la; give them: -p lyrics="twin-kle twin-kle"')
-    voices = []
     for n, part in enumerate(parts):
         text = given or own[n]
         if not text:
@@ -50,16 +127,4 @@ def run(job: FileJob) -> tuple[Written, ...]:
             whose = f"{part.name or f'track {n + 1}'}: " if len(parts) > 1 else ""
             what = "the text begins again" if count < need else "the rest is not sung"
             job.complain(f"{whose}{count} syllables for {need} notes; {what}")
-        for piece, notes in divide_part(part, text, LONGEST) if count >= need else [(text, part.notes)]:
-            timed = [TimedNote(round(x.start * RATE), round(x.end * RATE), x.number, x.velocity) for x in notes]
-            voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LEAD, "legato": "next"}, timed))
-    frames = round(seconds * RATE)
-    with AudioWriter(job.target, RATE, CHANNELS, to=job.rate) as writer:
-        blocks = render_parts(voices, frames, RATE, load_plugins(check=False), CHANNELS, job.block)
-        for block in fade_out(blocks, RATE, job.fade):
-            writer.write(block)
-            job.progress(writer.frames / max(1, frames))
-    if writer.clipped:
-        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
-    sung = "1 voice" if len(voices) == 1 else f"{len(voices)} voices"
-    return (Written.sound(writer, printable_path(job.source), found=(sung,)),)
+        yield from divide_part(part, text, LONGEST) if count >= need else [(text, part.notes)]

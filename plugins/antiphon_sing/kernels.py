@@ -249,11 +249,28 @@ def sing_voice(
 
 
 @kernel
-def sing_take(ring: f32p, length: i64, place: i64, into: f32p, count: i64) -> None:
-    """Moves samples out of a ring, where zeros stay."""
+def sing_take(ring: f32p, length: i64, place: i64, into: f32p, count: i64, keep: f64, state: f64p) -> None:
+    """Moves samples out of a ring, where zeros stay, through two high-passes: pulses have a mean, sound has none.
+
+    Args:
+        ring: The sum of the voices.
+        length: Its samples.
+        place: Index of the first sample.
+        into: `[count]`.
+        count: Samples.
+        keep: The pole of each high-pass.
+        state: `[4]`, input and output of each.
+    """
     at = place
     for n in range(count):
-        into[n] = ring[at]
+        x = f64(ring[at])
+        y = keep * (state[1] + x - state[0])
+        z = keep * (state[3] + y - state[2])
+        state[0] = x
+        state[1] = y
+        state[2] = y
+        state[3] = z
+        into[n] = z
         ring[at] = 0.0
         at = at + 1
         if at >= length:

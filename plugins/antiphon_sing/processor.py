@@ -36,7 +36,11 @@ SYLLABLE = Param("syllable", "int", 0, 0, 4095, doc="The next note sings this on
 
 
 class _Due(NamedTuple):
-    """What is done later. do: 0 begins a syllable, 1 ends it, in `value` samples, 2 fades, 3 goes to pitch `value`."""
+    """What is done later.
+
+    do: 0 begins a syllable, 1 ends it, in `value` samples, 2 fades, 3 goes to pitch `value`, 4 bends by `value`
+    semitones, 5 has the gain `value` by pressure.
+    """
 
     sample: int
     serial: int
@@ -72,6 +76,7 @@ class Sing(Processor):
         Param("play", "trigger", False, doc="By OSC with values: play syllable 3 note 60 velocity 90."),
         Param("lyrics", "text", "la", doc="Words; - in a word divides it, alone it holds the vowel; / ends a line."),
         Param("voice", "text", "auto", doc="auto, neural, espeak, or a voice of espeak-ng: de, en-us+f3."),
+        Param("as", "text", "", doc="In files: the voice in which a recording is sung, as `voice`."),
         Param("size", default=1.0, low=0.7, high=1.4, doc="Formants; above 1 a smaller singer."),
         Param("breath", default=0.05, low=0.0, high=1.0, doc="Breath in the voice."),
         Param("vibrato", default=0.25, low=0.0, high=2.0, unit="semitones", doc="Depth of the vibrato."),
@@ -210,6 +215,10 @@ class Sing(Processor):
                 voices.fade(due.voice, SLUR)
             case 3:
                 voices.tune(due.voice, due.value, float(io.value("portamento")))
+            case 4:
+                voices.real[due.voice, VoiceRow.BEND] = due.value
+            case 5:
+                voices.real[due.voice, VoiceRow.PRESSURE] = due.value
 
     def _event(self, io: IO, event: Event) -> None:
         channel, key = event.channel, (event.channel, event.number)
@@ -222,15 +231,15 @@ class Sing(Processor):
                 self._bends[channel] = event.value * float(io.at("bend", event.offset))
                 for n, note in enumerate(self._voices.notes):
                     if note is not None and note[0] == channel:
-                        self._voices.real[n, VoiceRow.BEND] = self._bends[channel]
+                        self._bent(event, n, 4, self._bends[channel])
             case "pitch" | "pressure":
                 voice = self._down.get(key, -1)
                 if voice < 0:
                     self._shapes.put(event.kind, event.number, channel, event.value)
                 elif event.kind == "pitch":
-                    self._voices.real[voice, VoiceRow.BEND] = self._bends[channel] + event.value
+                    self._bent(event, voice, 4, self._bends[channel] + event.value)
                 else:
-                    self._voices.real[voice, VoiceRow.PRESSURE] = pressure_gain(event.value)
+                    self._bent(event, voice, 5, pressure_gain(event.value))
             case "control":
                 if event.number == VALUES_BEGIN:
                     self._jumps[channel] = -1
@@ -242,6 +251,13 @@ class Sing(Processor):
                 elif event.number in ALL_OFF:
                     for down in [down for down in self._down if down[0] == channel]:
                         self._off(down, event.offset, event.live)
+
+    def _bent(self, event: Event, voice: int, do: int, value: float) -> None:
+        """Changes a voice where it sounds: a dated change as late as the dated note."""
+        if event.live or not self._lead:
+            self._voices.real[voice, VoiceRow.BEND if do == 4 else VoiceRow.PRESSURE] = value
+        else:
+            self._later(self._now + event.offset + self._lead, do, voice, value)
 
     def _on(self, io: IO, event: Event) -> None:
         song, now, key = self._song, self._now + event.offset, (event.channel, event.number)

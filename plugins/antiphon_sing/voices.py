@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ SOFT, HARD = 0.02, 0.004
 """Seconds in which a voice rises where it begins with a vowel, and with a consonant."""
 JUMP = 0.025
 """Seconds of a fade between two frames."""
+LOWEST = 20.0
+"""Hz of the high-passes: two octaves below the lowest voice, which loses .5 dB."""
 HASTE = 2.0
 """How much faster than spoken consonants are where there is no time."""
 
@@ -71,6 +74,7 @@ class SingingVoices:
         self.shape = np.zeros(SHAPES)
         self._ring = np.zeros(round(4.0 * TAPS * rate) + block, np.float32)
         self._at = 0
+        self._keep, self._high_pass = 1.0 / (1.0 + 2.0 * math.pi * LOWEST / rate), np.zeros(4)
         self.songs: list[Song | None] = [None] * VOICES
         self.places: list[Place | None] = [None] * VOICES
         self.notes: list[tuple[int, int] | None] = [None] * VOICES
@@ -79,6 +83,7 @@ class SingingVoices:
     def reset(self) -> None:
         self.real.fill(0.0)
         self._ring.fill(0.0)
+        self._high_pass.fill(0.0)
         self._at = 0
         for n in range(VOICES):
             self.songs[n] = self.places[n] = self.notes[n] = None
@@ -159,5 +164,5 @@ class SingingVoices:
                     ring, ring.shape[0], self._at, self._flat, n * ROWS, shape, song.responses,
                     song.responses.shape[1], song.noise, song.hop, float(self.rate), count,
                 )  # fmt: skip
-        sing_take(ring, ring.shape[0], self._at, into, count)
+        sing_take(ring, ring.shape[0], self._at, into, count, self._keep, self._high_pass)
         self._at = (self._at + count) % ring.shape[0]

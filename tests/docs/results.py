@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import mido
@@ -61,7 +62,7 @@ def look_at_lengths(line: str, folder: Path) -> None:
             assert made > float(values["--bars"]), line  # a bar lasts at least a second
     elif words[0] == "run" and "--out-dir" not in values:
         info = loader.load(check=False).catalog[words[1]]
-        names = [word for word in words[2:5] if not word.startswith("-")]
+        names = list(takewhile(lambda word: not word.startswith("-"), words[2:]))
         made = length_of(folder / names[-1])
         source = folder / names[0]
         if "bars" in settings and "bpm" in settings:

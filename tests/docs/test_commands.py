@@ -16,6 +16,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -273,7 +274,8 @@ def _writes(line: str, name: str) -> bool:
     words = line.split()
     at = words.index(name) if name in words else 0
     options = ("--out", "--midi-out", "--analysis", "--report", "--picture")
-    return words[at - 1] in options or (words[1] == "run" and at == 4)
+    alone = words[4].startswith("-") if len(words) > 4 else True
+    return words[at - 1] in options or (words[1] == "run" and at == (3 if alone else 4))
 
 
 # ---- the commands
@@ -401,7 +403,7 @@ def _checked(line: str) -> None:
     words = line.split()
     given = [words[n + 1] for n, word in enumerate(words) if word == "-p"]
     read_settings(words[2], given, loader.load(check=False))
-    *sources, out = [word for word in words[3:5] if not word.startswith("-")]
+    *sources, out = takewhile(lambda word: not word.startswith("-"), words[3:])
     assert all(Path(source).exists() for source in sources), line
     assert not Path(out).exists(), f"{line}: OUT is written by a line before it"
 

@@ -27,7 +27,14 @@ class StandIn:
         assert serve is None, "it starts no server"
         self.show, self.source, self.steps, self.dropped = show, source, dict[Any, Any](), 0
         self.player = SimpleNamespace(
-            version=0, tried=0, playing=False, reading=False, begins=0.0, out=SimpleNamespace(silent=False)
+            version=0,
+            tried=0,
+            playing=False,
+            reading=False,
+            begins=0.0,
+            tracks=[],
+            coming=[],
+            out=SimpleNamespace(silent=False),
         )
         self.then: Callable[[], None] = lambda: None
         self.ended = False
@@ -110,6 +117,17 @@ def test_a_version_is_reported_as_it_is_read_plays_and_is_stopped(rig: Rig) -> N
     assert (state["playing"], state["version"], state["name"]) == (False, 0, "")
 
 
+def test_tracks_are_silenced_for_all_versions_and_what_comes_is_reported_once(rig: Rig) -> None:
+    rig.ask(do="tracks", muted=["beat"], soloed=[])
+    rig.run(5)
+    rig.performing.player.tracks, rig.performing.player.coming = [("beat", "drums", False)], [[4.0, 1.0, "beat", "bd"]]
+    state = rig.turn(lambda: rig.performing.taken(12.0))
+    assert (state["tracks"], state["muted"], state["soloed"]) == ([["beat", "drums", False]], ["beat"], [])
+    assert rig.performing.player.out.muted == {"beat"}
+    rig.turn()
+    assert [one["coming"] for one in rig.told if "coming" in one] == [[[4.0, 1.0, "beat", "bd"]]]
+
+
 def test_a_fault_is_that_of_the_version_which_has_it(rig: Rig) -> None:
     rig.run(5)
     rig.turn(lambda: rig.performing.taken(4.0))
@@ -160,7 +178,7 @@ def test_the_notes_of_a_chord_are_one_step_and_too_many_are_counted(monkeypatch:
     for note in (60, 64, 67):
         lighting._send(SentEvent(4.0, "/note/on", (note, 100), 2, (0.5, [[7, 10, 12], [7, 20, 21]])))
     lighting._send(SentEvent(4.5, "/note/off", (60, 0)))
-    assert list(lighting.steps.values()) == [(4.0, 0.5, [7, 10, 12, 7, 20, 21])]
+    assert list(lighting.steps.values()) == [(4.0, 0.5, [7, 10, 12, 7, 20, 21], "")]
     for number in range(2 * MOST_STEPS):
         lighting._send(SentEvent(5.0 + number, "/note/on", (60, 100), 2, (0.5, [[7, 10, 12]])))
     assert (len(lighting.steps), lighting.dropped) == (MOST_STEPS, MOST_STEPS + 1)

@@ -136,6 +136,46 @@ def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_
     assert drums == [(float(k), "bd") for k in range(len(drums))]
 
 
+def test_a_slider_moves_what_plays_without_another_version_and_is_its_value_in_a_file(stage: Stage) -> None:
+    text = IMPORTS + "track('hats', s('hh*16', gain=slider(.25, 0, 1)), beats=4)\n"
+    stage.player.save(text, version=7)
+    stage.until_true(lambda: stage.player.playing, "it plays")
+    zero = stage.sent[0].beat
+    stage.play(zero + 1.0)
+    place = text.index("slider")
+    stage.player.slide(7, place, 0.5)
+    stage.player.slide(7, place, 0.75)
+    stage.player.slide(6, place, 0.1)
+    stage.play(2.0)
+    gains = [e.args[e.args.index("gain") + 1] for e in stage.sent if e.address == "/node/drums/play"]
+    assert gains[:4] == [0.25] * 4
+    assert set(gains) == {0.25, 0.75}
+    assert gains.index(0.75) <= 6, "a beat and a third after the first"
+    assert stage.player.swaps == 1
+    (event, *_) = Performance(read("/sets/set.py", text)).until(F(1))
+    assert event.args[event.args.index("gain") + 1] == 0.25
+
+
+def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: Stage) -> None:
+    text = IMPORTS + BEAT + "track('low', note('c2 <e2 g2>'), on='bass')\n@loop\ndef l():\n    yield 1\n"
+    stage.player.save(text, version=7)
+    stage.until_true(lambda: stage.player.playing, "it plays")
+    zero = stage.sent[0].beat
+    stage.play(zero + 0.5)
+    assert stage.player.tracks == [("beat", "", False), ("low", "bass", False), ("l", "", True)]
+    low = [(beat - zero, length, what) for beat, length, name, what in stage.player.coming[1] if name == "low"]
+    assert stage.player.coming[0] == zero
+    assert low[:4] == [(0.0, 2.0, 36), (2.0, 2.0, 40), (4.0, 2.0, 36), (6.0, 2.0, 43)]
+    stage.player.out.muted = frozenset({"beat"})
+    stage.play(2.0)
+    assert max(beat for beat, _ in stage.on("/node/drums/play", zero)) <= 1.0
+    assert (2.0, 40) in [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
+    stage.player.out.muted, stage.player.out.soloed = frozenset(), frozenset({"beat"})
+    stage.play(2.0)
+    assert stage.on("/note/on", zero)[-1][0] == 2.0
+    assert stage.on("/node/drums/play", zero)[-1][0] >= 4.0
+
+
 def test_a_level_that_rises_is_a_cue_once(stage: Stage) -> None:
     zero = stage.first(BEAT + "@on_level('in', above=-30)\ndef loud():\n    play(40)\n")
     stage.play(zero + 1.0)

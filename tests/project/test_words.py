@@ -76,6 +76,7 @@ TYPES = {
     "accompany": "accompaniment chords",
     "answer": "improvisation notes random seed key",
     "continue": "continuation bars MIDI",
+    "generate": "generation melody random seed",
     "classify": "classif genre instrument",
 }
 """What a musician searches for, by processor: each word is in its description or in one of its parameters'."""

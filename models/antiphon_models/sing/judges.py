@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Sound = NDArray[np.float32]
+F64 = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 EDGE = 0.04
 """Seconds around a change of note in which a pitch may be on its way."""
 STEP = 0.005
@@ -35,17 +37,25 @@ class Tracker:
 
     def in_tune(self, sound: Sound, rate: int, notes: Sequence[Sung]) -> float:
         """Share of voiced frames within 50 cents of the score."""
-        import soxr
-
-        x = soxr.resample(sound / max(1e-6, float(np.abs(sound).max())) * 0.8, rate, 16000).astype(np.float32)
-        found = self._tracker.detect(x, 16000)
-        times, hz, voiced = (np.asarray(part) for part in (found.timestamps, found.pitch_hz, found.confidence > 0.5))
+        times, hz, voiced = self._found(sound, rate)
         cents = [
             1200.0 * np.log2(hz[inside] / (440.0 * 2.0 ** ((note.number - 69) / 12.0)))
             for note in notes
             for inside in [voiced & (times >= note.start + EDGE) & (times < note.end - EDGE)]
         ]
         return float((np.abs(np.concatenate(cents)) < 50.0).mean())
+
+    def pitches(self, sound: Sound, rate: int) -> tuple[F64, Flags]:
+        """Hz every 16 ms, and whether there is surely a voice there."""
+        _, hz, voiced = self._found(sound, rate, 0.9)
+        return hz, voiced
+
+    def _found(self, sound: Sound, rate: int, confidence: float = 0.5) -> tuple[F64, F64, Flags]:
+        import soxr
+
+        x = soxr.resample(sound / max(1e-6, float(np.abs(sound).max())) * 0.8, rate, 16000).astype(np.float32)
+        found = self._tracker.detect(x, 16000)
+        return np.asarray(found.timestamps), np.asarray(found.pitch_hz), np.asarray(found.confidence) > confidence
 
 
 def rises(sound: Sound, rate: int, notes: Sequence[Sung]) -> list[float]:

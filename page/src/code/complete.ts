@@ -87,11 +87,23 @@ function named(names: string[], type: string, detail = ""): Completion[] {
   return names.map((label) => ({ label, type, detail }));
 }
 
+/** What a completion does, in a sentence, below its name. */
+export function sentenceOf(one: Completion): HTMLElement | null {
+  const said = (one as Completion & { doc?: string }).doc ?? (typeof one.info === "string" ? one.info : "");
+  const sentence = /^.*?[.:](?=\s|$)/.exec(said.replace(/\s+/g, " "))?.[0] ?? said;
+  if (!sentence) return null;
+  const dom = document.createElement("span");
+  dom.className = "cm-completion-sentence";
+  dom.textContent = sentence.replace(/:$/, ".");
+  return dom;
+}
+
 function described(words: Word[], type: string): Completion[] {
   return words.map((word) => ({
     label: word.name,
     type: word.signature ? type : "variable",
     detail: word.signature.length < 40 ? word.signature : "(…)",
+    doc: word.doc,
     info: () => card(word.name + word.signature, word.doc),
   }));
 }
@@ -101,6 +113,7 @@ function params(node: Vocabulary["nodes"][number]): Completion[] {
     label: one.name,
     type: "property",
     detail: one.range,
+    doc: one.doc,
     info: () => card(`${node.name}.${one.name}`, [one.range, one.doc].filter(Boolean).join("\n\n")),
   }));
 }
@@ -158,7 +171,7 @@ function inString(context: CompletionContext, string: SyntaxNode, known: Vocabul
       : null;
   const { call, argument, keyword } = place;
   if (keyword === "on" || (!keyword && argument === 0 && ["node", "on_note", "on_level"].includes(call))) {
-    return give(known.nodes.map((one) => ({ label: one.name, type: "variable", detail: one.doc.slice(0, 60) })));
+    return give(known.nodes.map((one) => ({ label: one.name, type: "variable", doc: one.doc })));
   }
   if (call === "patch") return give(named(known.patches, "constant"), /^[\w-]*$/);
   if (call === "scale" && argument === 0) return before.includes(" ") ? give(named(known.scales, "enum")) : null;

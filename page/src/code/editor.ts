@@ -32,9 +32,10 @@ import {
   type ViewUpdate,
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
-import { completing, explaining, isMini, placeOf, type Vocabulary } from "./complete";
+import { completing, explaining, isMini, placeOf, sentenceOf, type Vocabulary } from "./complete";
 import { type Fault, Lights, litField, type Part, type Step } from "./lights";
 import { reach } from "./parts";
+import { sliders, slidersOf } from "./sliders";
 import { constructStyles } from "./styles";
 
 export interface Host {
@@ -44,6 +45,7 @@ export interface Host {
   leave(): void;
   changed(text: string): void;
   vocabulary(): Vocabulary;
+  slid(at: number, value: number): void;
 }
 
 /** What of the script is run: all of it, the paragraph at the cursor, the statement there. */
@@ -58,6 +60,14 @@ export interface Editor {
   /** The text as it is now is that of a version which was run. */
   ran(version: number, part: Part): void;
   knows(version: number): boolean;
+  /** The sliders, with the places that their calls have in a version. */
+  sliders(version: number): { place: number | null; value: number }[];
+  /** The place in a version of one at a place of the text. */
+  origin(version: number, at: number): number | null;
+  /** Puts a word at the cursor: as it is in a text between quotation marks, else as a pattern of it. */
+  insert(word: string, pattern: string): void;
+  /** Replaces the text, and puts the cursor at a place. */
+  write(text: string, at: number): void;
   light(steps: Step[]): void;
   dark(): void;
   fault(version: number, fault: Fault | null): void;
@@ -111,6 +121,22 @@ const theme = EditorView.theme({
   ".cm-tooltip-autocomplete > ul > li": { padding: ".2rem .5rem" },
   ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--warm-soft)", color: "var(--ink)" },
   ".cm-completionDetail": { color: "var(--soft)", fontStyle: "normal", marginLeft: ".8em" },
+  ".cm-completion-sentence": {
+    display: "block",
+    maxWidth: "30rem",
+    overflow: "hidden",
+    textOverflow: "ellipsis",
+    color: "var(--soft)",
+    font: ".78rem/1.25 ui-sans-serif, system-ui, sans-serif",
+  },
+  ".cm-slider": {
+    width: "6.5rem",
+    height: "1rem",
+    margin: "0 .4rem",
+    verticalAlign: "middle",
+    accentColor: "var(--warm)",
+    touchAction: "none",
+  },
   ".cm-completionMatchedText": { textDecoration: "none", color: "var(--warm)" },
   ".cm-tooltip.cm-completionInfo": { padding: "0", maxWidth: "26rem" },
   ".cm-diagnostic-error": { borderLeft: "4px solid var(--bad)" },
@@ -200,11 +226,17 @@ export function mount(text: string, host: Host): Editor {
         python(),
         // the words of live scripts alone: Python's own would hide them
         pythonLanguage.data.of({ autocomplete: [] }),
-        autocompletion({ override: [completing(host.vocabulary)], icons: false, maxRenderedOptions: 60 }),
+        autocompletion({
+          override: [completing(host.vocabulary)],
+          icons: false,
+          maxRenderedOptions: 60,
+          addToOptions: [{ render: sentenceOf, position: 90 }],
+        }),
         hoverTooltip(explaining(host.vocabulary)),
         syntaxHighlighting(colours),
         theme,
         Prec.highest(miniPlugin),
+        sliders(host.slid),
         litField,
         keymap.of([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
         EditorView.contentAttributes.of({ "aria-label": "Live script; Escape leaves the editor", spellcheck: "false" }),
@@ -225,6 +257,29 @@ export function mount(text: string, host: Host): Editor {
     part: (what, version) => lights.part(version, what === "all" ? null : reach(view.state, what)),
     ran: (version, part) => lights.ran(version, part),
     knows: (version) => lights.knows(version),
+    sliders: (version) => slidersOf(view.state).map(({ at, value }) => ({ place: lights.origin(version, at), value })),
+    origin: (version, at) => lights.origin(version, at),
+    insert(word, pattern) {
+      const { from, to } = view.state.selection.main;
+      const node = syntaxTree(view.state).resolveInner(from, -1);
+      const inside = node.name === "String" && from > node.from && from < node.to;
+      const before = view.state.sliceDoc(from - 1, from);
+      const insert = inside ? (/[\w\])>]/.test(before) ? ` ${word}` : word) : pattern;
+      view.dispatch({ changes: { from, to, insert }, selection: { anchor: from + insert.length }, userEvent: "input" });
+    },
+    write(next, at) {
+      const old = view.state.doc.toString();
+      // the part that differs alone, so that what plays stays lit
+      let from = 0;
+      while (from < Math.min(old.length, next.length) && old[from] === next[from]) from++;
+      let same = 0;
+      while (same < Math.min(old.length, next.length) - from && old.at(-1 - same) === next.at(-1 - same)) same++;
+      view.dispatch({
+        changes: { from, to: old.length - same, insert: next.slice(from, next.length - same) },
+        selection: { anchor: at },
+        effects: EditorView.scrollIntoView(at, { y: "center" }),
+      });
+    },
     light: (steps) => lights.add(steps),
     dark: () => lights.dark(),
     fault(version, fault) {

@@ -77,6 +77,14 @@ export class Lights {
     this.versions = [{ number, doc, changes, units }, ...this.versions].slice(0, KEPT);
   }
 
+  /** The character of a version's text, as the server counts, at which a place of the text as it is now stood. */
+  origin(number: number, at: number): number | null {
+    const version = this.versions.find((one) => one.number === number);
+    if (!version) return null;
+    const unit = version.changes.invertedDesc.mapPos(at, 1);
+    return version.units ? version.units.indexOf(unit) : unit;
+  }
+
   knows(number: number): boolean {
     return this.versions.some((one) => one.number === number);
   }

@@ -1,10 +1,11 @@
 // The script in the editor, what the server says of it, and how it is asked: without preact, so that it can be read alone.
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { delay, listening } from "../audio";
 import { ask, forgetToken, lacksToken, parts, sentence, token } from "../link";
-import { beatNow, bpm, graph, type Param, patches, say } from "../model";
+import { beatNow, bpm, graph, type Param, patches, say, value } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor, What } from "./editor";
+import { type Explained, tried, withTried } from "./words";
 
 export interface LiveState {
   on: boolean;
@@ -18,6 +19,10 @@ export interface LiveState {
   name: string;
   by: string;
   fault: { line: number; sentence: string; picture: string; version: number } | null;
+  /** Name, node or "", and whether it is a loop. */
+  tracks: [string, string, boolean][];
+  muted: string[];
+  soloed: string[];
 }
 export interface SetName {
   name: string;
@@ -51,7 +56,9 @@ export const editor = signal<Editor | null>(null);
 export const me = sessionStorage.getItem("code-by") ?? Math.random().toString(36).slice(2, 10);
 sessionStorage.setItem("code-by", me);
 const words = signal<Omit<Vocabulary, "nodes" | "patches" | "sounds"> | null>(null);
-const sounds = signal<Record<string, string[]>>({});
+/** Names of sounds, by the samplers of the patch. */
+export const sounds = signal<Record<string, string[]>>({});
+export const reference = signal<Explained[]>([]);
 
 interface Answer {
   status: number;
@@ -131,7 +138,55 @@ export async function run(what: What): Promise<void> {
   asRun.value = true;
   printed.value = [];
   const answer = await asOwner(() => void run(what), "POST", "/api/live/eval", body);
-  if (answer) wrong(answer);
+  if (!answer || wrong(answer) || what === "all") return;
+  // the part that waits has its sliders where they were when it was run
+  for (const { place, value } of one.sliders(version)) if (place !== null) slide(version, place, value);
+}
+
+const moves = new Map<string, { version: number; place: number; value: number }>();
+let moving = false;
+
+/** Moves a slider of a version; of several moves before the server has answered the last counts. */
+function slide(version: number, place: number, value: number): void {
+  moves.set(`${version} ${place}`, { version, place, value });
+  if (moving || !token()) return;
+  moving = true;
+  void (async () => {
+    for (const [key, body] of moves) {
+      moves.delete(key);
+      await request("POST", "/api/live/slider", body);
+    }
+    moving = false;
+  })();
+}
+
+/** A slider of the text was moved. */
+export function slid(at: number, value: number): void {
+  const [one, now] = [editor.value, live.value];
+  if (!one || !now?.on || !(now.playing || now.reading)) return;
+  for (const version of new Set([now.version, now.tried])) {
+    const place = version ? one.origin(version, at) : null;
+    if (place !== null) slide(version, place, value);
+  }
+}
+
+/** Silences a track or loop, or plays it alone, for all versions until it is said otherwise. */
+export async function hear(which: "muted" | "soloed", track: string): Promise<void> {
+  const now = live.value;
+  if (!now) return;
+  const names = now[which].includes(track) ? now[which].filter((one) => one !== track) : [...now[which], track];
+  const body = { muted: now.muted, soloed: now.soloed, [which]: names };
+  const answer = await asOwner(() => void hear(which, track), "POST", "/api/live/tracks", body);
+  if (answer && !wrong(answer)) live.value = { ...live.value!, [which]: names };
+}
+
+/** Plays an example: as the track `try`, a line at the end of the text, which is run alone. */
+export function tryOut(example: string): void {
+  const [one, line] = [editor.value, tried(example)];
+  if (!one || !line) return;
+  const { text: next, at } = withTried(one.text(), line);
+  one.write(next, at);
+  void run("line");
 }
 
 export async function stop(): Promise<void> {
@@ -233,7 +288,7 @@ async function write(which: string, replace: boolean): Promise<void> {
   await readSets();
 }
 
-async function readSets(): Promise<void> {
+export async function readSets(): Promise<void> {
   sets.value = (await ask<SetName[]>("/api/live/sets")) ?? sets.value;
 }
 
@@ -252,22 +307,54 @@ function ran(version: number): void {
   if (one) one.ran(version, one.part("all", 0));
 }
 
+/** Performs a script that ships or was saved, from the next multiple of so many beats on. */
+export async function performSet(which: string, beats: number): Promise<void> {
+  const found = await fetched(which);
+  if (found === null) return say(`The script ${which} cannot be read.`);
+  const version = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) + 1;
+  mine.value = [...mine.value, version].slice(-KEPT_VERSIONS);
+  const body = { text: found, version, name: plain(which), by: me, quantum: beats };
+  const answer = await asOwner(() => void performSet(which, beats), "POST", "/api/live/eval", body);
+  if (answer) wrong(answer);
+  else say("Scripts need your token once: run one in the room Code.");
+}
+
+/** Reads the names of the sounds of the patch's samplers. */
+export async function readSounds(): Promise<void> {
+  sounds.value = (await ask<Record<string, string[]>>("/api/live/sounds")) ?? sounds.value;
+}
+/** Those whose sounds are struck, not played in pitches: the kits. */
+export const kits = computed(() =>
+  Object.fromEntries(Object.entries(sounds.value).filter(([node]) => value(`/node/${node}/pads`).value !== "pitch")),
+);
+const samplers = computed(() =>
+  (graph.value?.nodes ?? [])
+    .filter((one) => one.type === "sampler")
+    .map((one) => `${one.name} ${value(`/node/${one.name}/library`).value}`)
+    .join(),
+);
+effect(() => {
+  if (samplers.value) void readSounds();
+  else sounds.value = {};
+});
+// a capture is a sound of the samplers whose library is captures
+parts.set("reply", (part) => (part as [string])[0] === "/capture.reply" && void readSounds());
+
 // ---- the room opens
 
 let entered = false;
 
 export async function enterRoom(): Promise<void> {
   live.value = await ask<LiveState>("/api/live");
-  void ask<Record<string, string[]>>("/api/live/sounds").then((found) => found && (sounds.value = found));
+  void readSounds();
   if (entered) return;
   entered = true;
   await readSets();
-  const found = await ask<
-    Omit<Vocabulary, "nodeWords" | "sounds" | "patches" | "nodes"> & { nodes: Vocabulary["nodeWords"] }
-  >("/api/live/words");
+  const found = await ask("/api/live/words");
   if (found) {
     const { words: all, changes, nodes, scales, chords } = found;
     words.value = { words: all, changes, nodeWords: nodes, scales, chords };
+    reference.value = found.reference;
   }
 }
 
@@ -326,11 +413,33 @@ parts.set("steps", (part) => {
   const pace = 60000 / bpm.value;
   const late = listening.value === "off" ? 0 : delay.value * 1000;
   one.light(
-    (part as [number, number, number[]][]).map(([at, length, places]) => {
+    (part as [number, number, number[], string][]).map(([at, length, places, track]) => {
       const from = now + (at - beat) * pace + late;
+      hit(track, from);
       return { from, until: from + Math.max(SHORTEST_MS, length * pace * SHARE), places };
     }),
   );
+});
+/** When tracks and loops have played, or will at once, in milliseconds of the page's clock, by their names. */
+export const hits = new Map<string, number[]>();
+const MOST_HITS = 64;
+const MOST_TRACKS = 512;
+function hit(track: string, at: number): void {
+  const known = hits.get(track) ?? [];
+  if (!known.length && hits.size >= MOST_TRACKS) hits.clear();
+  known.push(at);
+  if (known.length > MOST_HITS) known.shift();
+  hits.set(track, known);
+}
+
+/** What a track will play: the beat, its length, the track, and a sound's name or a note's number. */
+export type Coming = [number, number, string, string | number];
+export const coming: { events: Coming[] } = { events: [] };
+parts.set("coming", (part) => {
+  const [from, events] = part as [number?, Coming[]?];
+  // what was foreseen before is still to come up to there
+  const before = coming.events.filter(([beat, length]) => beat < (from ?? 0) && beat + length > beatNow() - 2);
+  coming.events = events ? [...before, ...events] : [];
 });
 const SHORTEST_MS = 90; // a step that is lit for less is not seen
 const SHARE = 0.9; // of a step's length, so that two equal ones in a row are two

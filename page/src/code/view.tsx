@@ -2,6 +2,7 @@
 import { signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { beatNow } from "../model";
+import { Beside, beside } from "./beside";
 import type { mount } from "./editor";
 import {
   bar,
@@ -25,6 +26,7 @@ import {
   saveAs,
   sets,
   showRunning,
+  slid,
   stop,
   text,
   unsaved,
@@ -46,6 +48,7 @@ async function load(room: HTMLElement): Promise<void> {
     leave: () => document.querySelector<HTMLElement>(".code")?.focus(),
     changed,
     vocabulary,
+    slid,
   });
   room.append(editor.value.dom);
   await recognise();
@@ -69,8 +72,11 @@ export function Code() {
       <Tools />
       {live.value && !live.value.on && <Off />}
       {wanted.value && <Token />}
-      <div class="editor" ref={place}>
-        {failed.value && <p class="bad">{failed.value}</p>}
+      <div class="code-desk">
+        <div class="editor" ref={place}>
+          {failed.value && <p class="bad">{failed.value}</p>}
+        </div>
+        {beside.value && <Beside />}
       </div>
       <Status />
     </main>
@@ -138,6 +144,12 @@ function Tools() {
           <option value="16">on four bars</option>
         </select>
       </span>
+      <button
+        aria-pressed={beside.value}
+        title="Tracks, words and sounds beside the editor"
+        onClick={() => (beside.value = !beside.value)}>
+        Beside
+      </button>
       {unsaved.value && text.value && <small class="draft">not saved, kept in this browser</small>}
     </div>
   );

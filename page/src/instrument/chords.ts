@@ -5,15 +5,15 @@ import { chordName } from "./scale";
 
 const MOST = 64;
 
-/** The first node's; of its parameters in that unit the first is the chord, the second the key. */
+/** The first node's; of its parameters in that unit the first is the chord, the second the key, others come next. */
 export const chordNow = computed(() => {
   for (const node of graph.value?.nodes ?? []) {
     const found = node.params.filter((param) => param.readonly && param.unit === "chord");
     if (!found.length) continue;
-    const [chord, key] = found.map((param) => chordName(value(`/node/${node.name}/${param.name}`).value));
-    return { chord: chord ?? "", key: key ?? "" };
+    const [chord, key, ...next] = found.map((param) => chordName(value(`/node/${node.name}/${param.name}`).value));
+    return { chord: chord ?? "", key: key ?? "", next: next.filter(Boolean) };
   }
-  return { chord: "", key: "" };
+  return { chord: "", key: "", next: [] };
 });
 
 /** Keeps the chords of the last seconds; called with every frame. */

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { send, set } from "../link";
-import { type Declared, graph, type Node, node, type Param, selected, type Value, value } from "../model";
+import { type Declared, graph, macros, type Node, node, type Param, selected, type Value, value } from "../model";
 import { Wires } from "./edit";
 import { Learn, Mapped } from "./learn";
 import { fromPlace, toPlace, written } from "./scale";
@@ -13,6 +13,13 @@ export function Controls() {
   const one = node.value;
   return (
     <section class="controls" data-view="Controls" aria-label="Controls">
+      {macros.value.length > 0 && (
+        <div class="params" role="group" aria-label="Macros">
+          {macros.value.map((param) => (
+            <Control key={param.name} node="macro" param={param} />
+          ))}
+        </div>
+      )}
       <div class="chips" role="group" aria-label="Nodes">
         {graph.value?.nodes.map((other) => (
           <button

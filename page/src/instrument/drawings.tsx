@@ -60,7 +60,7 @@ export function text(
   area.fillText(said, x, y);
 }
 
-const wave: Draw = (area, width, height) => {
+export const wave: Draw = (area, width, height) => {
   const ink = colours();
   area.clearRect(0, 0, width, height);
   area.strokeStyle = ink.line;

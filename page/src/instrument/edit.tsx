@@ -99,7 +99,7 @@ function fits(from: Port["kind"], to: Port["kind"]): boolean {
 /** What an output of a node can be wired to: ports of its kind, and parameters where it is a control signal. */
 function targets(source: Node): [string, string][] {
   const all: [string, string][] = [];
-  const outputs: Port[] = source.name === "in" ? [{ name: "in", kind: "audio" }] : source.outputs;
+  const outputs: Port[] = source.name === "in" ? [{ name: "in", kind: "audio", midi: 0 }] : source.outputs;
   for (const output of outputs) {
     const from = source.name === "in" ? "in" : `${source.name}.${output.name}`;
     for (const one of graph.value?.nodes ?? []) {

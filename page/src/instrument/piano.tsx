@@ -1,6 +1,8 @@
 // A piano for fingers, mouse and the computer's keyboard.
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { Pads } from "../clips/pads";
+import { kits } from "../code/store";
 import { send } from "../link";
 import { graph, takesNotes } from "../model";
 
@@ -12,6 +14,8 @@ const target = signal("");
 const velocity = signal(96);
 const sounding = signal<ReadonlySet<number>>(new Set());
 const keys = new Map<string, number>();
+/** What is shown for a node with pads; null for pads where every node that takes notes has them. */
+const padsWanted = signal<boolean | null>(null);
 
 function play(note: number): void {
   if (note < 0 || note > 127 || sounding.value.has(note)) return;
@@ -88,12 +92,20 @@ export function Piano() {
     event.preventDefault();
   };
   const takers = graph.value?.nodes.filter((one) => one.inputs.some((port) => port.kind === "events")) ?? [];
+  const samplers = takers.filter((one) => kits.value[one.name]?.length).map((one) => one.name);
+  const padded = target.value ? samplers.find((one) => one === target.value) : samplers[0];
+  const pads = padded && (padsWanted.value ?? (Boolean(target.value) || samplers.length === takers.length));
   const first = base.value;
   const all = Array.from({ length: 25 }, (_, n) => first + n).filter((note) => note <= 127);
   const white = all.filter((note) => !SHARP.has(note % 12));
   return (
-    <section class="piano" data-view="Play" aria-label="Piano">
+    <section class={pads ? "piano with-pads" : "piano"} data-view="Play" aria-label={pads ? "Pads" : "Piano"}>
       <span class="piano-side">
+        {padded && (
+          <button class="which" aria-pressed={Boolean(pads)} onClick={() => (padsWanted.value = !pads)}>
+            Pads
+          </button>
+        )}
         <span class="group">
           <button aria-label="An octave down (Z)" onClick={() => (base.value = Math.max(0, base.value - 12))}>
             −
@@ -125,8 +137,10 @@ export function Piano() {
           />
         </label>
       </span>
+      {pads && <Pads node={padded} />}
       <div
         class="keys"
+        hidden={Boolean(pads)}
         ref={box}
         onPointerDown={(event) => touch(event, true)}
         onPointerMove={(event) => touch(event, false)}>

@@ -1,6 +1,7 @@
 // The notes as a piano roll: what sounded, what is to come, bars, chords.
 
-import { ahead, beatNow, bpm, chords, notes, passBeat, playing, status } from "../model";
+import type { ComponentChildren } from "preact";
+import { ahead, beatNow, bpm, chords, graph, notes, passBeat, playing, status, value } from "../model";
 import { colours } from "../theme";
 import { chordNow, noteChords } from "./chords";
 import { type Draw, text, useDrawing } from "./drawings";
@@ -10,10 +11,13 @@ const FUTURE = 2; // right of it
 const FOOT = 16; // pixels for chords
 const TINTS = ["#7b9fe8", "#c08ae0", "#d9a441", "#77b255"]; // of the second node that plays, the third, …
 
+const PLAN = ["next", "beat"]; // a note to come and its beat, as parameters that are read
+
 interface Bar {
   note: number;
   velocity: number;
   node: string;
+  part: string;
   from: number;
   to: number;
   kind: "emitted" | "played" | "ahead";
@@ -31,6 +35,7 @@ function comes(now: number): Bar[] {
         note: one.note,
         velocity: one.velocity,
         node: one.node,
+        part: "",
         from: at(one.beat),
         to: at(one.beat + 0.25),
         kind: "ahead",
@@ -41,6 +46,21 @@ function comes(now: number): Bar[] {
       (bar) => bar.note === one.note && bar.node === one.node && bar.to === bar.from + 0.25 * length,
     );
     if (open) open.to = at(one.beat);
+  }
+  // what a node that improvises is going to play
+  for (const { name, params } of graph.peek()?.nodes ?? []) {
+    if (!PLAN.every((wanted) => params.some((one) => one.readonly && one.name === wanted))) continue;
+    const [note, begins] = PLAN.map((one) => Number(value(`/node/${name}/${one}`).peek()));
+    if (begins! > beat)
+      bars.push({
+        note: note!,
+        velocity: 100,
+        node: name,
+        part: "",
+        from: at(begins!),
+        to: at(begins! + 0.25),
+        kind: "ahead",
+      });
   }
   return bars;
 }
@@ -100,10 +120,11 @@ const roll: Draw = (area, width, height, now) => {
     area.stroke();
     text(area, `C${c / 12 - 1}`, 4, y(c) + row - 3);
   }
-  const names = [...new Set(visible.filter((one) => one.kind === "emitted").map((one) => one.node))].sort();
-  const tint = (one: Pick<Bar, "node" | "kind">) => {
+  const named = (one: Pick<Bar, "node" | "part">) => (one.part ? `${one.node} ${one.part}` : one.node);
+  const names = [...new Set(visible.filter((one) => one.kind === "emitted").map(named))].sort();
+  const tint = (one: Pick<Bar, "node" | "part" | "kind">) => {
     if (one.kind !== "emitted") return ink.warm;
-    const place = names.indexOf(one.node);
+    const place = names.indexOf(named(one));
     return place ? TINTS[(place - 1) % TINTS.length]! : ink.cool;
   };
   for (const one of visible) {
@@ -126,7 +147,7 @@ const roll: Draw = (area, width, height, now) => {
   // whose notes they are, in their colours, right of the chords
   let right = width - 8;
   for (const name of [...(visible.some((one) => one.kind !== "emitted") ? [""] : []), ...names].reverse()) {
-    area.fillStyle = name ? tint({ node: name, kind: "emitted" }) : ink.warm;
+    area.fillStyle = name ? tint({ node: name, part: "", kind: "emitted" }) : ink.warm;
     text(area, name || "played", right, height - 4, "right");
     right -= area.measureText(name || "played").width + 10;
   }
@@ -153,18 +174,20 @@ function drawChords(
   }
 }
 
-export function Roll() {
+export function Roll({ children }: { children?: ComponentChildren }) {
   const canvas = useDrawing(roll);
-  const { chord, key } = chordNow.value;
+  const { chord, key, next } = chordNow.value;
   return (
     <section class="roll" data-view="Play" aria-label="Notes">
       <canvas ref={canvas} role="img" aria-label="Notes of the last seconds and of the next" />
       {chord && (
         <p class="chord">
           {chord}
+          {next.length > 0 && <small>then {next.join(" ")}</small>}
           {key && <small>in {key}</small>}
         </p>
       )}
+      {children}
     </section>
   );
 }

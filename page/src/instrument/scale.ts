@@ -9,6 +9,11 @@ export function chordName(number: unknown): string {
   return place >= 0 && place < 24 ? NAMES[place % 12]! + (place < 12 ? "" : "m") : "";
 }
 
+/** A note's name, 60 is C4. */
+export function noteName(note: number): string {
+  return `${NAMES[note % 12]}${Math.floor(note / 12) - 1}`;
+}
+
 /** A value's place in its range, 0 to 1, by the parameter's warp. */
 export function toPlace(param: Declared, now: number): number {
   const { low, high } = param;

@@ -51,6 +51,12 @@ CASES = {
     ),
     "stretch": ({"factor": 2.0}, [(900, "factor", 0.5), (1500, "now", 1.0), (2000, "buffer", 0.5)]),
     "freeze": ({"hold": True}, [(300, "hold", False), (1500, "hold", True), (2000, "through", 0.2)]),
+    "granular": (
+        {"position": 0.01, "size": 0.01, "density": 100.0, "jitter": 0.005},
+        [(900, "pitch", 7.0), (1500, "freeze", True), (2000, "detune", 3.0), (2500, "density", 20.0)],
+    ),
+    "stutter": ({"beats": 0.03125}, [(1000, "on", True), (2300, "decay", 0.5), (2700, "on", False)]),
+    "resonator": ({}, [(100, "frequency", 880.0), (700, "decay", 0.1), (1500, "damping", 0.9)]),
     "vocoder": ({}, [(100, "frequency", 300.0), (400, "source", "carrier"), (700, "release", 0.2)]),
 }
 # a parameter that jumps over the whole of its range in the middle of a tone, and how much steeper than the tone itself
@@ -81,6 +87,9 @@ JUMPS = {
     "pitch": [("semitones", -12.0, 12.0), ("cents", -100.0, 100.0), ("mix", 0.0, 1.0)],
     "stretch": [("factor", 0.25, 8.0), ("buffer", 0.5, 20.0)],
     "freeze": [("level", 0.0, 1.0), ("through", 0.0, 1.0), ("hold", False, True)],
+    "granular": [("position", 0.05, 0.5), ("pitch", 0.0, 12.0), ("size", 0.1, 0.2), ("freeze", False, True)],
+    "stutter": [("on", False, True), ("mix", 0.0, 1.0), ("beats", 0.1, 0.5)],
+    "resonator": [("frequency", 200.0, 400.0), ("decay", 0.5, 0.05), ("damping", 0.0, 0.5)],
     "vocoder": [
         ("frequency", 20.0, 200.0),
         ("source", "carrier", "saw"),

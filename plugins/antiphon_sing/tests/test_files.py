@@ -8,6 +8,7 @@ import soundfile
 from antiphon.api import UsageError
 from antiphon.api.jobs import FileJob
 from antiphon_sing import processor
+from antiphon_sing.contour import note_pitches
 from antiphon_sing.jobs import run
 from antiphon_sing.score import divide_part, read_score
 from antiphon_sing.tests.singing import RATE, Texts, level
@@ -74,7 +75,7 @@ def test_a_score_without_words_is_sung_on_la_and_that_is_told(tmp_path, monkeypa
 
 def test_without_a_score_it_says_what_to_do(tmp_path):
     (tmp_path / "a.txt").write_text("la")
-    with pytest.raises(UsageError, match=r"must end in \.mid"):
+    with pytest.raises(UsageError, match="takes a score"):
         run(FileJob("sing", tmp_path / "a.txt", tmp_path / "a.wav"))
 
 
@@ -93,3 +94,49 @@ def test_a_long_text_is_divided_between_nodes(tmp_path):
     assert np.concatenate([[note.start for note in notes] for _, notes in pieces]).tolist() == [
         note.start for note in part.notes
     ]
+
+
+def vocal(path, seconds=2.4, rate=44100):
+    """A voice with vibrato that swells on one note: 196 Hz with harmonics, from 0.4 s to 2.0 s."""
+    t = np.arange(round(seconds * rate)) / rate
+    semitones = 0.6 * np.sin(2 * np.pi * 5.0 * t)
+    turns = np.cumsum(196.0 * 2.0 ** (semitones / 12.0)) / rate
+    sound = sum(np.sin(2 * np.pi * k * turns) * 0.12 / k for k in range(1, 12))
+    inside = (t >= 0.4) & (t < 2.0)
+    swell = np.where(inside, 0.3 + 0.7 * (t - 0.4) / 1.6, 0.0)
+    soundfile.write(path, np.stack([sound * swell, sound * swell], 1), rate)
+    return path
+
+
+def test_a_recording_is_sung_by_another_voice_at_its_own_pitch_and_loudness(tmp_path, monkeypatch):
+    source = vocal(tmp_path / "v.wav")
+    monkeypatch.setattr(processor, "texts", Texts)
+    target = tmp_path / "o.wav"
+    run(FileJob("sing", source, target, {"as": "neural", "lyrics": "ah"}, block=256, complain=lambda text: None))
+    (x, rate), (y, own) = soundfile.read(source), soundfile.read(target)
+    assert (own, len(y)) == (rate, len(x))
+    x, y = x[:, 0], y[:, 0]
+    assert np.abs(y).max() < 1.0
+
+    def pitches(sound):
+        """Semitones every 20 ms of the held note."""
+        found = note_pitches(sound.astype(np.float32), rate, 0.7, 1.8, 55)
+        return np.array([value for _, value in found])
+
+    wanted, sung_pitches = pitches(x), pitches(y)
+    n = min(len(wanted), len(sung_pitches))
+    assert n > 150
+    assert np.abs(wanted[:n] - sung_pitches[:n]).mean() < 0.15
+    assert np.ptp(sung_pitches) > 0.9
+
+    def loudness(sound, at):
+        return np.sqrt(np.mean(sound[round(at * rate) : round((at + 0.1) * rate)] ** 2))
+
+    assert loudness(y, 1.8) / loudness(y, 0.6) == pytest.approx(loudness(x, 1.8) / loudness(x, 0.6), rel=0.25)
+    assert loudness(y, 0.1) < 0.01 * loudness(y, 1.8)
+
+
+def test_as_is_for_recordings(tmp_path):
+    score = midi(tmp_path / "a.mid", [[(60, 0.5, "la")]])
+    with pytest.raises(UsageError, match="voice="):
+        run(FileJob("sing", score, tmp_path / "a.wav", {"as": "neural"}, block=256))

@@ -90,3 +90,17 @@ def test_nine_keys_are_eight_voices(monkeypatch):
     sound, reports = sing(monkeypatch, chord, 0.5, lyrics="la")
     assert reports["dropped"] == 1
     assert np.isfinite(sound).all()
+
+
+def test_what_is_sung_has_no_offset(monkeypatch):
+    sound, _ = sing(monkeypatch, line([48, 50]), 2.0, lyrics="la la", vibrato=0.0)
+    power = np.abs(np.fft.rfft(sound)) ** 2
+    assert power[: round(40 * 2.0)].sum() < 0.005 * power.sum()
+
+
+def test_a_dated_change_of_pitch_is_as_late_as_its_note(monkeypatch):
+    events = [*line([60], 1.0), Event("pitch", round(1.0 * RATE), 60, 2.0)]
+    events.sort(key=lambda event: event.offset)
+    sound, _ = sing(monkeypatch, events, 2.2, lyrics="la", lead=300.0, vibrato=0.0)
+    assert abs(cents(sound, 1.12, 60)) < 30
+    assert abs(cents(sound, 1.35, 62)) < 30

@@ -21,6 +21,7 @@ For models, synths, transports, analyses and pages:
 | `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
 | `antiphon.api.console` | lines for the person at the terminal |
 | `antiphon.api.files` | sound files, MIDI files, folders |
+| `antiphon.api.harmony` | scales and chords by name |
 | `antiphon.api.http` | HTTP routes: requests, responses, refusals |
 | `antiphon.api.models` | models in workers, and files of weights |
 | `antiphon.api.networks` | the torch side of a model; imports torch |

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 Change: TypeAlias = Literal["length", "time", "pitch", "level", "channels"]
+
+
+NOTHING = os.devnull
+"""A file without content, which stands for IN where none is named."""
 
 
 @dataclass(frozen=True, slots=True)

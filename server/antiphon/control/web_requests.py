@@ -30,7 +30,7 @@ from antiphon.control.subscribers.approvals import Approvals
 from antiphon.control.subscribers.clients import Access, Surfaces
 from antiphon.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
-from antiphon.graph.io_nodes import END_NODES, declaration
+from antiphon.graph.io_nodes import declaration, own_nodes
 from antiphon.session.session import Session
 from antiphon.wire.web_link import MAX_REQUEST, STARTED, Topic, WebRequest, parts
 
@@ -146,7 +146,7 @@ class WebRequests:
             case Topic.NODES:
                 yield '{"data": ['
                 app.executor.settle()
-                for place, node in enumerate(chain(app.session.state.graph.nodes, END_NODES)):
+                for place, node in enumerate(chain(app.session.state.graph.nodes, own_nodes(app.session.state.graph))):
                     yield ("," if place else "") + json.dumps([node.name, node.type, _values(app, node)])
                 yield "]}"
             case Topic.GRAPH:
@@ -210,7 +210,7 @@ def _graph(app: WebServed) -> Iterator[str]:
     """The patch's nodes with their numbers and states, its wires and its stored scenes, in small pieces."""
     state = app.session.state
     yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
-    for place, spec in enumerate(chain(state.graph.nodes, END_NODES)):
+    for place, spec in enumerate(chain(state.graph.nodes, own_nodes(state.graph))):
         node = state.every.get(spec.name)
         number, said, reason = (node.id, node.state, node.reason) if node is not None else (0, "", "")
         text = {"name": spec.name, "type": spec.type, "number": number, "state": said, "reason": reason}

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,11 +12,10 @@ from typing import Any
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Value, instead_of
 from antiphon.errors import ParamError, PatchError
+from antiphon.graph.macros import Macro, macros_from_json, macros_to_json, without_node
+from antiphon.graph.names import IN as IN, NAME as NAME, OUT as OUT, RESERVED
 from antiphon.runtime.suggestion import instead
 
-IN, OUT = "in", "out"
-RESERVED = frozenset({"add", "remove", "move", "connect", "disconnect", "list", IN, OUT})
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MAX_NODES = 256
 MAX_WIRES = 1024
 
@@ -57,10 +55,11 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The nodes, in the patch's order, and the wires."""
+    """The nodes, in the patch's order, the wires, and the macros, which no plan knows."""
 
     nodes: tuple[NodeSpec, ...] = ()
     wires: tuple[Wire, ...] = ()
+    macros: tuple[Macro, ...] = ()
 
     def node(self, name: str) -> NodeSpec:
         """The node of that name. Raises PatchError, which lists the nodes, when there is none."""
@@ -125,7 +124,8 @@ class Graph:
             fed = [w.dest for w in self.wires if w.source == End(name, out_of.name) and w.dest.node != name]
             bridge = [Wire(a, b) for a in feeding for b in fed]
             wires += [w for w in bridge if w not in wires]
-        return Graph(tuple(n for n in self.nodes if n.name != name), tuple(wires))
+        nodes = tuple(n for n in self.nodes if n.name != name)
+        return Graph(nodes, tuple(wires), without_node(self.macros, name))
 
     def move(self, name: str, after: str, catalog: Catalog) -> Graph:
         """The graph with a node removed and added again after the node `after`, or after `IN`."""
@@ -134,7 +134,7 @@ class Graph:
         node = self.node(name)
         if after != IN:
             self.node(after)
-        return self.remove(name, catalog).add(node, catalog, after)
+        return replace(self.remove(name, catalog).add(node, catalog, after), macros=self.macros)
 
     def connect(self, source: End, dest: End, catalog: Catalog) -> Graph:
         """The graph with a wire added. Raises PatchError when the graph is not valid with it."""
@@ -197,13 +197,15 @@ class Graph:
         return {
             "nodes": [{"name": n.name, "type": n.type, "values": dict(n.values)} for n in self.nodes],
             "wires": [[str(w.source), str(w.dest)] for w in self.wires],
+            **({"macros": macros_to_json(self.macros)} if self.macros else {}),
         }
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Graph:
         """The graph that `to_json` wrote; it is not checked."""
         nodes = tuple(NodeSpec(n["name"], n["type"], n["values"]) for n in data["nodes"])
-        return Graph(nodes, tuple(Wire(_end(a), _end(b)) for a, b in data["wires"]))
+        wires = tuple(Wire(_end(a), _end(b)) for a, b in data["wires"])
+        return Graph(nodes, wires, macros_from_json(data.get("macros", {})))
 
 
 def check_name(name: str) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.graph.graph import IN, OUT, NodeSpec
+from antiphon.graph.graph import IN, OUT, Graph, NodeSpec
+from antiphon.graph.macros import macro_info
+from antiphon.graph.names import MACRO
 
 IN_NUMBER, OUT_NUMBER = -1, -2
 """Node numbers of the two; those of a patch's nodes count from 1."""
@@ -35,6 +37,15 @@ END_NODES = tuple(NodeSpec(name, name) for name in ENDS)
 """The two as nodes of a graph; the type of each is its name."""
 
 
+def own_nodes(graph: Graph) -> tuple[NodeSpec, ...]:
+    """The nodes that are no part of a plan: the macros, if there are any, and the ends."""
+    if not graph.macros:
+        return END_NODES
+    return (NodeSpec(MACRO, macro_info(macro.name for macro in graph.macros).type), *END_NODES)
+
+
 def declaration(node: NodeSpec, catalog: Catalog) -> ProcessorInfo | None:
     """What the catalog says of a node's type, or what is declared here of an end; None for a type that is not known."""
+    if node.name == MACRO:
+        return macro_info(node.type.split()[1:])
     return ENDS[node.name][1] if node.name in ENDS else catalog.get(node.type)

@@ -22,6 +22,7 @@ from antiphon.contract.params import Value
 from antiphon.errors import PatchError
 from antiphon.graph import patch_list
 from antiphon.graph.graph import IN, OUT, End, Graph
+from antiphon.graph.macros import macros_to_json
 from antiphon.graph.patch_reader import PatchReader
 from antiphon.graph.toml_location import guard
 from antiphon.runtime import paths, resources
@@ -165,6 +166,8 @@ def dump(patch: Patch) -> str:
     for wire in patch.graph.wires:
         grouped.setdefault(_end(wire.source), []).append(_end(wire.dest))
     document["wires"] = {source: dests[0] if len(dests) == 1 else dests for source, dests in grouped.items()}
+    if patch.graph.macros:
+        document["macros"] = macros_to_json(patch.graph.macros)
     if patch.scenes:
         document["scenes"] = {str(number): dict(values) for number, values in patch.scenes.items()}
     if patch.midi:

@@ -15,12 +15,14 @@ from antiphon.graph import patch_list
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
 from antiphon.graph.io_nodes import ENDS
+from antiphon.graph.macros import MOST, Macro, macro_info, read_macro
+from antiphon.graph.names import MACRO
 from antiphon.graph.toml_location import line_of
 from antiphon.runtime import paths
 from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead
 
-KEYS = ("format", "name", "hint", "group", "listed", "tempo", "nodes", "wires", "scenes", "midi")
+KEYS = ("format", "name", "hint", "group", "listed", "tempo", "nodes", "wires", "macros", "scenes", "midi")
 DEFAULT_TEMPO = 120.0
 MAX_SCENES = 128
 _LONGEST_REASON = 400
@@ -107,12 +109,27 @@ class PatchReader:
                 wires.append(wire)
                 if len(wires) > MAX_WIRES:
                     self.fail(("wires", source), f"is one wire too many; at most {MAX_WIRES} are allowed")
-        whole = Graph(nodes, tuple(wires))
+        whole = Graph(nodes, tuple(wires), self._macros(data, graph))
         try:
             check(whole, self.catalog)
         except PatchError as error:
             self.fail(("wires",), str(error))
         return whole
+
+    def _macros(self, data: Mapping[str, Any], graph: Graph) -> tuple[Macro, ...]:
+        table = self._table(data, "macros")
+        if len(table) > MOST:
+            self.fail(("macros",), f"holds {len(table)} macros; at most {MOST} are allowed")
+        macros = []
+        for name, body in table.items():
+            here = ("macros", name)
+            try:
+                macros.append(read_macro(name, body, lambda key, here=here: self._param(graph, here, key)))  # type: ignore[misc]
+            except PatchError as error:
+                if str(error).startswith(self.source):
+                    raise
+                self.fail(here, str(error))
+        return tuple(macros)
 
     def scenes(self, data: Mapping[str, Any], graph: Graph) -> dict[int, dict[str, Value]]:
         """Values by "node.param", by the scene's number."""
@@ -201,7 +218,10 @@ class PatchReader:
         if not dot:
             self.fail(path, f"{_shown(target)} names no parameter; takes node.param")
         try:
-            info = ENDS[node][1] if node in ENDS else known_type(graph.node(node).type, self.catalog)
+            if node == MACRO and graph.macros:
+                info = macro_info(macro.name for macro in graph.macros)
+            else:
+                info = ENDS[node][1] if node in ENDS else known_type(graph.node(node).type, self.catalog)
         except PatchError as error:
             self.fail(path, shorten(str(error), _LONGEST_REASON))
         cells = {p.name: p for p in info.cells}

@@ -10,7 +10,6 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.errors import PatchError
 from antiphon.graph import asset_names
-from antiphon.graph.graph import Graph
 from antiphon.graph.patch import Patch, dump, parse
 from antiphon.graph.patch_list import PREVIOUS, SUFFIX
 from antiphon.runtime import paths
@@ -95,7 +94,7 @@ def _by_names(patch: Patch, catalog: Catalog) -> Patch:
     scenes = {
         number: {key: named(key, value) for key, value in scene.items()} for number, scene in patch.scenes.items()
     }
-    return replace(patch, graph=Graph(nodes, patch.graph.wires), scenes=scenes)
+    return replace(patch, graph=replace(patch.graph, nodes=nodes), scenes=scenes)
 
 
 def _name(key: str, text: str) -> str:

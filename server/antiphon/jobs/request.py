@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.file_use import NOTHING
 from antiphon.contract.params import Param, instead_of
 from antiphon.errors import ParamError, WireError
 from antiphon.graph import asset_names, patch_list
@@ -50,7 +51,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     """
     info = known_type(plugin, catalog)
     fields = _fields(body, RUN_KEYS)
-    if info.on_files.default_source:
+    if info.on_files.default_source not in ("", NOTHING):
         raise WireError(f"{plugin} works on a folder, which HTTP does not take; render a patch that plays it instead")
     key, source = _file(fields, path_of)
     _check_source(info, source)

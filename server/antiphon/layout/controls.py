@@ -11,6 +11,8 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param, Value
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.io_nodes import ENDS
+from antiphon.graph.macros import macro_info
+from antiphon.graph.names import MACRO
 from antiphon.graph.patch import Patch
 
 Kind = Literal["fader", "switch", "choice", "button"]
@@ -113,10 +115,12 @@ def _node(page: Page) -> str:
 def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
     """Divides a patch's controls into pages, one at least.
 
-    What is always needed, what the patch's MIDI controllers move, the keyboard, then a page or more for each node.
-    Text, files and what nodes report have no control.
+    What is always needed, the macros, what the patch's MIDI controllers move, the keyboard, then a page or more for
+    each node. Text, files and what nodes report have no control.
     """
     divided = [Page("stage", _stage(patch))]
+    if macros := _macros(patch, catalog):
+        divided.append(Page("macros", macros))
     if chosen := _chosen(patch, catalog):
         divided.append(Page("play", chosen))
     if any(catalog[node.type].first("events", "in") is not None for node in patch.graph.nodes):
@@ -132,6 +136,17 @@ def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
             colour = COLOURS[place % len(COLOURS)]
             divided.append(Page(name, tuple(controls[first:last]), colour=colour))
     return tuple(divided)
+
+
+def _macros(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
+    nodes = {node.name: node for node in patch.graph.nodes}
+    faders = []
+    for macro, param in zip(patch.graph.macros, macro_info(m.name for m in patch.graph.macros).params, strict=True):
+        target = macro.targets[0]
+        declared = next(cell for cell in catalog[nodes[target.node].type].cells if cell.name == target.param)
+        place = target.place(declared, nodes[target.node].values.get(target.param, declared.default))
+        faders.append(Widget("fader", macro.name, f"/node/{MACRO}/{macro.name}", param, place))
+    return tuple(faders)
 
 
 def _chosen(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:

@@ -19,6 +19,7 @@ from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, 
 from antiphon.live.patterns.singing import sing
 from antiphon.live.patterns.words import table as _table
 from antiphon.live.patterns.words.making import SIGNALS as _SIGNALS
+from antiphon.live.sliders import slider
 from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
 from antiphon.live.vocabulary import (
     LiveNode,
@@ -50,8 +51,8 @@ __all__ = [
     "chord", "clutch", "cosine", "cue", "fastcat", "hush", "irand",
     "isaw", "jump", "loop", "maybe", "memory", "meter", "mini", "mute", "n", "node", "note", "on_level",
     "on_note", "once", "osc", "patch", "perlin", "pick", "play", "polymeter", "pure", "rand",
-    "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "sing", "solo", "square", "stack",
-    "stop", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
+    "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "sing", "slider", "solo", "square",
+    "stack", "stop", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
 ]  # fmt: skip
 _MORE = _table.export_words({name: globals()[name] for name in __all__}) | _SIGNALS
 _MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade}

@@ -20,9 +20,27 @@ EXAMPLES = {
     "s": 's("bd sd:1")',
     "scale": 'note(scale("a3 minor", "0 2 4"))',
     "sing": 'sing("row your boat", "c4 d4 e4")',
+    "slider": 's("hh*8", gain=slider(.5, 0, 1))',
     "track": 'track("beat", s("bd*4"))',
 }
 """Examples of the words that are not in the table of words."""
+CHAPTERS = {
+    "script": "Scripts",
+    "making": "Patterns of several",
+    "patterns": "Changes",
+    "time": "Time",
+    "rhythm": "Rhythm",
+    "layers": "Layers and cycles",
+    "chance": "Chance",
+    "picking": "Picking",
+    "values": "Values and arithmetic",
+    "harmony": "Notes, chords and scales",
+    "samples": "Parts of sounds",
+    "notes": "Values of a note",
+    "signals": "Signals",
+    "methods": "Others",
+}
+"""Titles of the groups, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

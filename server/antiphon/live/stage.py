@@ -87,6 +87,7 @@ class LiveScript:
         soloed: The only tracks and loops that play, where there are any.
         hushed: Whether it may play nothing.
         places: Finds where in it events come from; None where that is not asked for.
+        sliders: Values of its sliders, by the version and the first character of the call.
     """
 
     path: str
@@ -103,6 +104,12 @@ class LiveScript:
     soloed: set[str] = field(default_factory=set)
     hushed: bool = False
     places: ScriptPlaces | None = None
+    sliders: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def slide(self, version: int, place: int, value: float) -> None:
+        """Moves a slider of this version of the script; ignored where it has none there."""
+        if (version, place) in self.sliders:
+            self.sliders[version, place] = value
 
 
 class Stage(Protocol):

@@ -5,6 +5,7 @@ Words are 64-bit; `at` counts them. Addresses are whole numbers.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 
@@ -95,6 +96,43 @@ def as_u8p(pointer: Any) -> Any:
         The same address as a pointer to bytes.
     """
     raise TypeError("as_u8p exists in compiled kernels alone")
+
+
+def prefetch(pointer: Any, at: int) -> int:
+    """Fetches memory into the cache, and does not wait for it.
+
+    Args:
+        pointer: A pointer.
+        at: The index of what will be read or written soon; its neighbours within 64 bytes are fetched with it.
+
+    Returns:
+        0.
+    """
+    return 0
+
+
+def bits_f64(value: float) -> int:
+    """Reads the bits of a 64-bit float.
+
+    Args:
+        value: The float.
+
+    Returns:
+        Its IEEE 754 representation as a whole number.
+    """
+    return int(struct.unpack("=q", struct.pack("=d", value))[0])
+
+
+def f64_bits(bits: int) -> float:
+    """Makes a 64-bit float of its bits.
+
+    Args:
+        bits: Its IEEE 754 representation; of a larger number the low 64 bits.
+
+    Returns:
+        The float.
+    """
+    return float(struct.unpack("=d", struct.pack("=Q", bits & 0xFFFFFFFFFFFFFFFF))[0])
 
 
 def call_c(function: int, *args: Any) -> int:

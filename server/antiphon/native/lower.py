@@ -349,6 +349,16 @@ class _Lowering:
                 return self.b.gep(made[0], [made[1]])
             case "as_u8p":
                 return self.b.bitcast(made[0], TYPES["u8p"])
+            case "prefetch":
+                place = self.b.bitcast(self.b.gep(made[0], [made[1]]), TYPES["u8p"])
+                kind = ir.FunctionType(ir.VoidType(), [place.type, ir.IntType(32), ir.IntType(32), ir.IntType(32)])
+                function = self.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
+                self.b.call(function, [place, *(ir.Constant(ir.IntType(32), word) for word in (0, 3, 1))])
+                return ir.Constant(I64, 0)
+            case "bits_f64":
+                return self.b.bitcast(self.numbers.convert(made[0], F64), I64)
+            case "f64_bits":
+                return self.b.bitcast(self.numbers.convert(made[0], I64), F64)
             case "call_c":
                 kind = ir.FunctionType(I64, [m.type for m in made[1:]])
                 return self.b.call(self.b.inttoptr(made[0], kind.as_pointer()), made[1:])

@@ -12,7 +12,7 @@ from antiphon.graph.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 from antiphon.plugins.loader import Loaded
-from antiphon.session.commands import Command, NoteOff, NoteOn, Sample
+from antiphon.session.commands import Command, NoteOff, NoteOn, NotePitch, Sample
 
 NODE = "keys"
 
@@ -26,12 +26,14 @@ class TimedNote:
         end: The frame at which it ends.
         note: 0 to 127.
         velocity: Above 0 to 1.
+        pitches: (frame, semitones from the note) of its pitch while it sounds, after `start` and in order.
     """
 
     start: int
     end: int
     note: int
     velocity: float = 0.8
+    pitches: tuple[tuple[int, float], ...] = ()
 
 
 def sound(
@@ -102,4 +104,6 @@ def _commands(node: str, notes: Iterable[TimedNote], frames: int) -> Iterator[Co
     for note in notes:
         if note.start < frames:
             yield NoteOn(note.note, note.velocity, 1, node, Sample(note.start))
+            for frame, semitones in note.pitches:
+                yield NotePitch(note.note, semitones, 1, node, Sample(frame))
             yield NoteOff(note.note, 1, node, Sample(max(note.start + 1, min(note.end, frames - 1))))

@@ -16,6 +16,7 @@ from antiphon.engine.graph_player import GraphPlayer
 from antiphon.errors import UsageError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
+from antiphon.graph.io_nodes import declaration, own_nodes
 from antiphon.graph.plan import Plan
 from antiphon.offline.event_file import at_beginning
 from antiphon.offline.runner import Make
@@ -176,7 +177,8 @@ def actions_of(
 
 def param_finder(graph: Graph, catalog: Catalog) -> Callable[[str, str], Param]:
     """A function that finds a parameter by the node's and its own name, and raises UsageError when there is none."""
-    nodes = {node.name: {param.name: param for param in catalog[node.type].cells} for node in graph.nodes}
+    infos = [(node.name, declaration(node, catalog)) for node in (*graph.nodes, *own_nodes(graph))]
+    nodes = {name: {param.name: param for param in info.cells} for name, info in infos if info is not None}
 
     def find(node: str, name: str) -> Param:
         if node not in nodes:

@@ -75,10 +75,10 @@ class Branch:
             self._waiting.append(float(values.get("patience", PATIENCE)))
         self._put(pack({"do": do, **values}), [])
 
-    def until(self, beat: Fraction) -> None:
-        """Asks for the events before a beat."""
+    def until(self, beat: Fraction, *, coming: bool = False) -> None:
+        """Asks for the events before a beat. coming: and for what tracks will play after it."""
         self.asked = beat
-        self.ask("until", beat=pair(beat))
+        self.ask("until", beat=pair(beat), **({"coming": True} if coming else {}))
 
     def fork(self) -> Branch:
         """Has it make a copy of itself, once it has done what it was asked before."""

@@ -4,7 +4,7 @@ It answers messages on the socket, and makes copies of itself: a copy goes on fr
 state, so another version of the script is read in a copy, and a copy that fails takes nothing with it. `RUNS` is a
 small file in memory where each copy writes which call of the script's code it makes.
 
-It takes `{"do": …}`: fork (with a descriptor, the copy's socket), read, start, swap, until, cue, strike, quiet.
+It takes `{"do": …}`: fork (with a descriptor, the copy's socket), read, start, swap, until, cue, slide, strike, quiet.
 It answers fork, read and until. What the script prints goes to standard output.
 """
 
@@ -19,11 +19,14 @@ import signal
 import socket
 import struct
 import sys
+import time
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NoReturn
 
 from antiphon.errors import UsageError
 from antiphon.live.faults import fault_in_script
+from antiphon.live.foresight import Foreseen
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
@@ -32,6 +35,8 @@ from antiphon.live.stage import LiveScript
 from antiphon.performer.limits import StepLimits
 from antiphon.runtime.frames import MessageBuffer, pack
 
+COMING, COMING_SECONDS = Fraction(12), 0.02
+"""Beats for which tracks are foreseen, and the time that it may take."""
 SLOTS, SLOT = 512, struct.Struct("q")
 """Copies that have a place in `RUNS`, and what stands there."""
 _CHUNK = 1 << 16
@@ -48,6 +53,7 @@ class ScriptChild:
         self._performance: Performance | None = None
         self._events: list[LiveEvent] = []
         self._faults: list[dict[str, Any]] = []
+        self._coming: tuple[float, list[Foreseen]] = 0.0, []
         self._path = ""
         self._over = False
         self._forks = False
@@ -90,7 +96,7 @@ class ScriptChild:
             self._dead(fault_in_script(self._path, error))
         self._limits.end()
         if asked["do"] in ("until", "read"):
-            self._say(self._said(asked["do"]))
+            self._say(self._said(asked))
 
     def _step(self, asked: dict[str, Any]) -> None:
         performance = self._performance
@@ -113,14 +119,21 @@ class ScriptChild:
                 assert self._script is not None
                 performance.swap(self._script, Fraction(*asked["beat"]))
             case "until":
+                if asked.get("coming"):
+                    coming = performance.coming(COMING, _within(COMING_SECONDS))
+                    self._coming = float(performance.beat), coming
                 self._events = performance.until(Fraction(*asked["beat"]))
+            case "slide":
+                for script in (self._script, performance.script):
+                    if script is not None:
+                        script.slide(asked["version"], asked["place"], asked["value"])
             case "cue":
                 performance.cue(asked["name"], cue_value(asked["name"], asked["value"]))
             case "strike":
                 performance.strike(asked["run"], _error(asked))
 
-    def _said(self, what: str) -> dict[str, Any]:
-        if what == "read":
+    def _said(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["do"] == "read":
             script = self._script
             assert script is not None
             return {
@@ -130,6 +143,8 @@ class ScriptChild:
                 "levels": [list(level) for level in script.levels],
                 "line": script.patch_line,
                 "listens": list(script.listens.items()),
+                "tracks": [(one.name, one.on) for one in script.tracks.values() if not one.sets],
+                "loops": [(one.name, one.on) for one in script.loops.values()],
             }
         performance = self._performance
         assert performance is not None
@@ -140,7 +155,8 @@ class ScriptChild:
             "faults": faults,
             "awaited": sorted(performance.awaited),
             "sounding": [list(key) for key in performance.sounding],
-            "events": [[*_pair(e.beat), e.address, list(e.args), e.line, _lit(e)] for e in self._events],
+            "events": [[*_pair(e.beat), e.address, list(e.args), e.line, _lit(e), e.source] for e in self._events],
+            "coming": self._coming if asked.get("coming") else None,
         }
 
     def _read(self, path: str, text: str, version: int) -> None:
@@ -213,6 +229,12 @@ class ScriptChild:
 def _error(asked: dict[str, Any]) -> Exception:
     fault = asked["fault"]
     return ScriptError(fault, asked["picture"]) if asked["located"] else UsageError(fault)
+
+
+def _within(seconds: float) -> Callable[[], bool]:
+    """Whether this thread has run for so long since."""
+    limit = time.thread_time() + seconds
+    return lambda: time.thread_time() > limit
 
 
 def _lit(event: LiveEvent) -> list[Any] | None:

@@ -12,8 +12,8 @@ Key: TypeAlias = tuple[str, int, int]
 """Of a note: node, channel and number."""
 Lit: TypeAlias = tuple[float, list[list[int]]] | None
 """Length in beats of what an event lights in an editor, and its places; see `antiphon.live.patterns.places`."""
-_Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int, Lit]
-"""Beat of the script, order, address, arguments, line, what it lights."""
+_Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int, Lit, str]
+"""Beat of the script, order, address, arguments, line, what it lights, name of the track or loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class SentEvent:
         args: Its arguments.
         line: Line of the script.
         lit: What it lights.
+        source: Name of the track or loop that it is of.
     """
 
     beat: float
@@ -33,6 +34,7 @@ class SentEvent:
     args: tuple[Any, ...]
     line: int = 0
     lit: Lit = None
+    source: str = ""
 
 
 class Outgoing:
@@ -43,6 +45,8 @@ class Outgoing:
         sent: The script's beat before which all was sent.
         hold: A beat from which on nothing is sent until another leader has answered, or None.
         silent: Whether beginnings of notes are left out.
+        muted: Tracks and loops whose beginnings of notes are left out.
+        soloed: The only ones whose are not, where there are any.
         late: Beginnings of notes that were left out because their beat had passed.
         starved: How often what was to be sent was not known.
     """
@@ -53,6 +57,8 @@ class Outgoing:
         self.sent = Fraction(0)
         self.hold: Fraction | None = None
         self.silent = False
+        self.muted: frozenset[str] = frozenset()
+        self.soloed: frozenset[str] = frozenset()
         self.late = self.starved = 0
         self._covered = self._cut = Fraction(0)
         self._events: list[_Event] = []
@@ -75,9 +81,9 @@ class Outgoing:
     def add(self, answer: dict[str, Any], *, fresh: bool) -> None:
         """What a leader gives. answer: its events, and the beat before which they are all. fresh: its first."""
         events: list[_Event] = []
-        for above, below, address, args, line, lit in answer["events"]:
+        for above, below, address, args, line, lit, source in answer["events"]:
             self._number += 1
-            events.append((Fraction(above, below), self._number, address, tuple(args), line, lit))
+            events.append((Fraction(above, below), self._number, address, tuple(args), line, lit, source))
         if fresh:
             self._events = [event for event in self._events if event[0] < self._cut]
             if self.sent == self._cut:
@@ -98,15 +104,17 @@ class Outgoing:
         due, self._events = self._events[:count], self._events[count:]
         self.sent = limit
         events: list[SentEvent] = []
-        for beat, _, address, args, line, lit in due:
+        for beat, _, address, args, line, lit, source in due:
             begins = address.endswith("/play") or (address == "/note/on" and args[1] > 0)
             if begins and (self.silent or beat < too_late):
                 self.late += not self.silent
                 continue
+            if begins and (source in self.muted or (self.soloed and source not in self.soloed)):
+                continue
             key = _key(address, args)
             if key is not None:
                 (self._sounding.add if begins else self._sounding.discard)(key)
-            events.append(SentEvent(float(beat + self.offset), address, args, line, lit))
+            events.append(SentEvent(float(beat + self.offset), address, args, line, lit, source))
         return events
 
     def ends(self, beat: float | None = None) -> list[SentEvent]:
@@ -129,7 +137,7 @@ class Outgoing:
         """Ends notes of which the new leader knows nothing: a script that plays otherwise each time has begun them."""
         ended = {key for key in (_key(event[2], event[3]) for event in events) if key is not None}
         for key in sorted(self._sounding - sounding - ended):
-            self._events.append((self._cut, 0, "/note/off", _off(key), 0, None))
+            self._events.append((self._cut, 0, "/note/off", _off(key), 0, None, ""))
 
 
 def _key(address: str, args: tuple[Any, ...]) -> Key | None:

@@ -33,12 +33,12 @@ class _Lighting(Performing):
     """A performance that collects what its events light.
 
     Attributes:
-        steps: Of the events that were sent since they were last taken: beat, length in beats, places.
+        steps: Of the events that were sent since they were last taken: beat, length in beats, places, track or loop.
         dropped: Steps over `MOST_STEPS`.
     """
 
     def __init__(self, *given: Any, **options: Any) -> None:
-        self.steps: dict[tuple[float, str], tuple[float, float, list[int]]] = {}
+        self.steps: dict[tuple[float, str], tuple[float, float, list[int], str]] = {}
         self.dropped = 0
         super().__init__(*given, **options)
 
@@ -49,7 +49,7 @@ class _Lighting(Performing):
         length, places = event.lit
         key = event.beat, str(places)  # the notes of a chord are one step
         if key in self.steps or len(self.steps) < MOST_STEPS:
-            self.steps[key] = event.beat, length, [number for place in places for number in place]
+            self.steps[key] = event.beat, length, [number for place in places for number in place], event.source
         else:
             self.dropped += 1
 
@@ -73,6 +73,8 @@ class PagePerformer:
         self._fault: dict[str, Any] | None = None
         self._new: list[dict[str, Any]] = []
         self._told: dict[str, Any] = {}
+        self._foretold: list[Any] = []
+        self._heard: dict[str, frozenset[str]] = {"muted": frozenset(), "soloed": frozenset()}
         self._ended = False
         self.ending = False
 
@@ -94,6 +96,8 @@ class PagePerformer:
         if self._performing is None and self._next is not None:
             self._performing = _Lighting(self._path, self._show, osc_port=self._osc_port, serve=None, source=self)
         if self._performing is not None:
+            out = self._performing.player.out
+            out.muted, out.soloed = self._heard["muted"], self._heard["soloed"]
             self._perform(self._performing)
         self._report()
 
@@ -152,6 +156,11 @@ class PagePerformer:
                 playing = 0 if self._performing is None else self._performing.player.version
                 for old in [number for number in self._runs if number not in (playing, version)][: -MOST_RUNS + 2]:
                     del self._runs[old]
+            case "tracks":
+                self._heard = {one: frozenset(map(str, message[one])) for one in ("muted", "soloed")}
+            case "slide" if self._performing is not None:
+                place = int(message["version"]), int(message["place"])
+                self._performing.player.slide(*place, float(message["value"]))
             case "stop":
                 self._end()
                 self._next = self._fault = None
@@ -171,6 +180,8 @@ class PagePerformer:
             "begins": 0.0 if player is None else player.begins,
             **self._runs.get(version, {"name": "", "by": ""}),
             "fault": self._fault,
+            "tracks": [] if player is None or not version else [list(one) for one in player.tracks],
+            **{name: sorted(names) for name, names in self._heard.items()},
         }
 
     def _report(self) -> None:
@@ -178,6 +189,9 @@ class PagePerformer:
         if state != self._told and self._tell({"state": state}):
             self._told = state
         performing = self._performing
+        coming = [] if performing is None else performing.player.coming
+        if coming != self._foretold and self._tell({"coming": coming}):
+            self._foretold = coming
         if performing is not None and performing.steps:
             steps, performing.steps = list(performing.steps.values()), {}
             dropped, performing.dropped = performing.dropped, 0

@@ -60,6 +60,8 @@ class Player:
         tried: Number of the version that was saved last.
         begins: The server's beat at which the last of them begins.
         listens: Nodes that the version that plays answers to, and the lines that say so.
+        tracks: Its tracks, then its loops: name, node or "", and whether it is a loop.
+        coming: A beat of the server, and what its tracks will play from there; see `foreseen`. Empty at first.
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, *, quantum: float = 0.0) -> None:
@@ -78,13 +80,16 @@ class Player:
         self._now, self._bpm = 0.0, 120.0
         self._first: list[SentEvent] = []
         self._awaited: set[str] = set()
-        self._cues: deque[tuple[str, Any]] = deque()
+        self._cues: deque[tuple[str, dict[str, Any]]] = deque()
+        self._foreseen: tuple[int, int] = 0, 0
         self._shown: deque[str] = deque(maxlen=_SHOWN)
         self._strikes = 0
         self._levels: dict[str, list[float]] = {}
         self._above: dict[tuple[str, float], bool] = {}
         self.patch = self.wanted = ""
         self.listens: list[tuple[str, int]] = []
+        self.tracks: list[tuple[str, str, bool]] = []
+        self.coming: list[Any] = []
         self.swaps, self.begins = 0, 0.0
 
     # ---- from outside
@@ -128,7 +133,19 @@ class Player:
     def cue(self, name: str, value: Any = None) -> None:
         """Wakes the loops that wait for a name, as soon as what was not sent yet allows."""
         if name in self._awaited and self._follower is not None and len(self._cues) < MOST_WAITING_CUES:
-            self._cues.append((name, value))
+            self._cues.append(("cue", {"name": name, "value": value}))
+
+    def slide(self, version: int, place: int, value: float) -> None:
+        """Moves a slider of a version of the script, as soon as what was not sent yet allows."""
+        if self._follower is None:
+            return
+        moved = "slide", {"version": version, "place": place, "value": value}
+        for number, (do, given) in enumerate(self._cues):
+            if do == "slide" and (given["version"], given["place"]) == (version, place):
+                self._cues[number] = moved
+                return
+        if len(self._cues) < MOST_WAITING_CUES:
+            self._cues.append(moved)
 
     def level(self, node: str, decibels: float) -> None:
         """The level of a node is so high now, in dBFS."""
@@ -196,6 +213,9 @@ class Player:
                 case "until" if branch is self._leader:
                     self.out.add(answer, fresh=branch.fresh)
                     branch.fresh = False
+                    if answer.get("coming") is not None:
+                        at, (begin, events) = float(self.out.offset or 0), answer["coming"]
+                        self.coming = [at + begin, [(at + beat, *rest) for beat, *rest in events]]
                     self._faults(answer)
                 case "until" if branch is self._follower:
                     self._awaited.update(answer["awaited"])
@@ -299,7 +319,9 @@ class Player:
             self._advance()
         leader, target = self._leader, self._here(AHEAD)
         if leader is not None and leader.idle and leader.asked < target:
-            leader.until((leader.asked // _CHUNK + 1) * _CHUNK)
+            seen = self.version, int(leader.asked // self._bar)
+            leader.until((leader.asked // _CHUNK + 1) * _CHUNK, coming=bool(self.version) and seen != self._foreseen)
+            self._foreseen = seen
 
     def _give_cues(self) -> None:
         """Gives the follower the cues that came, once the leader of the last ones has answered."""
@@ -309,13 +331,13 @@ class Player:
         self._lead(at)
         assert self._leader is not None
         for count in range(min(len(self._cues), MOST_CUES)):
-            name, value = self._cues.popleft()
+            do, values = self._cues.popleft()
             beat = at + Fraction(count, GRID)  # two cues on one beat would be one
             if count:
                 self._follow_until(beat)
                 self._leader.until(beat)
-            self._follow("cue", name=name, value=value)
-            self._leader.ask("cue", name=name, value=value)
+            self._follow(do, **values)
+            self._leader.ask(do, **values)
         self.out.hold = at
 
     # ---- versions
@@ -333,6 +355,7 @@ class Player:
         for node, above in header["levels"]:
             self._levels.setdefault(node, []).append(above)
         self.listens = [(node, line) for node, line in header["listens"]]
+        self.tracks = [(*one, kind == "loops") for kind in ("tracks", "loops") for one in header[kind]]
         self._texts.append((self._text, self.tried))
         self.version = self.tried
         del self._texts[1:-2]

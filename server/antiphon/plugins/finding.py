@@ -33,6 +33,7 @@ BUILT_IN = (
     "antiphon_model",
     "antiphon_models",
     "antiphon_mqtt",
+    "antiphon_notes",
     "antiphon_pyo",
     "antiphon_sampler",
     "antiphon_sing",

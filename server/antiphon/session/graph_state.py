@@ -142,12 +142,21 @@ class GraphState(NodeTable):
                 if spec.name in retained and self.value_at(node, cell) != value:
                     changed.append(Changed(node.name, param, value))
                 self._edit_value(node, cell, value)
+        self._place_macros()
         self.name, self.path = name, path
         if tempo is not None and tempo != self.tempo:
             self._overwritten(0)
             self.numbers[0] = self._plan_tempo = tempo
             changed.append(TempoChanged(tempo))
         return [*self._ask(fade), *changed]
+
+    def _place_macros(self) -> None:
+        """Puts each macro where its first target is."""
+        for node in self.panel.values():
+            for cell, macro in enumerate(self.graph.macros):
+                there, target = self.param(macro.targets[0].node, macro.targets[0].param), macro.targets[0]
+                param = there[0].cells[there[1]]
+                self._edit_number(node, cell, target.place(param, self.value_at(*there)))
 
     def renew(self, catalog: Catalog, quantum: float) -> list[Effect]:
         """Takes another catalog, in which a plugin has another version, and requests a plan with it.

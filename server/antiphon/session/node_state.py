@@ -11,12 +11,13 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.errors import PatchError
 from antiphon.graph.graph import Graph
+from antiphon.graph.macros import MOST
 
 SLOTS = 65536
 """Floats in a session's array: the tempo at 0, then every node's cells, and at the end what `RESERVED` counts."""
-RESERVED = 3
-SWING, STEP, BAR_AT = SLOTS - 3, SLOTS - 2, SLOTS - 1
-"""Places of the swing, of its step and of the beats of a bar; 0 where none was set."""
+RESERVED = 3 + MOST
+SWING, STEP, BAR_AT, MACROS_AT = SLOTS - 3, SLOTS - 2, SLOTS - 1, SLOTS - RESERVED
+"""Places of the swing, of its step and of the beats of a bar, 0 where none was set; and of the first macro."""
 
 
 class Numbers(Protocol):

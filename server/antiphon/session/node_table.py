@@ -12,9 +12,11 @@ from antiphon.errors import ParamError, RequestError
 from antiphon.graph.clock import BAR, EIGHTH, MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
+from antiphon.graph.macros import MACRO_NUMBER, macro_info
+from antiphon.graph.names import MACRO
 from antiphon.runtime.suggestion import instead
 from antiphon.session.effects import Changed
-from antiphon.session.node_state import BAR_AT, STEP, SWING, Node, Numbers, agree, allocate, fits
+from antiphon.session.node_state import BAR_AT, MACROS_AT, STEP, SWING, Node, Numbers, agree, allocate, fits
 
 
 class NodeTable:
@@ -26,6 +28,7 @@ class NodeTable:
         graph: As last requested.
         nodes: Its nodes, by name.
         ends: The graph's input and output as nodes, by name.
+        panel: The macros as the parameters of a node, by its name; empty where there are none.
         by_id: All nodes and ends, by number.
         next_id: Number of the next new node.
     """
@@ -39,6 +42,7 @@ class NodeTable:
         self.ends: dict[str, Node] = {}
         for name, (number, info) in ENDS.items():
             self.ends[name] = Node(number, name, info, 1 + len(info.cells) * len(self.ends))
+        self.panel: dict[str, Node] = {}
         self.by_id: dict[int, Node] = {}
         self.next_id = 1
         self.index()
@@ -74,12 +78,12 @@ class NodeTable:
 
     @property
     def every(self) -> dict[str, Node]:
-        """The nodes and the graph's ends, by name: all that have OSC addresses."""
-        return {**self.nodes, **self.ends}
+        """The nodes, the graph's ends and the macros, by name: all that have OSC addresses."""
+        return {**self.nodes, **self.ends, **self.panel}
 
     def node(self, name: str) -> Node:
         """The node, or end of the graph, of that name; `RequestError` where there is none."""
-        state = self.nodes.get(name) or self.ends.get(name)
+        state = self.nodes.get(name) or self.ends.get(name) or self.panel.get(name)
         if state is None:
             raise RequestError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
         return state
@@ -176,7 +180,10 @@ class NodeTable:
         return new
 
     def index(self) -> None:
-        """Brings `by_id` up to date with `nodes`."""
+        """Brings `panel` and `by_id` up to date with the graph and its nodes."""
+        names = [macro.name for macro in self.graph.macros]
+        if [param.name for node in self.panel.values() for param in node.cells] != names:
+            self.panel = {MACRO: Node(MACRO_NUMBER, MACRO, macro_info(names), MACROS_AT)} if names else {}
         self.by_id = {n.id: n for n in self.every.values()}
 
     def put_first(self, node: Node, cell: int, value: Value) -> None:

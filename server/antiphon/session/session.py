@@ -15,6 +15,7 @@ from antiphon.contract.params import Param, Value
 from antiphon.errors import PatchError, RequestError
 from antiphon.graph import asset_names
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, unswung
+from antiphon.graph.macros import MACRO_NUMBER
 from antiphon.session.actions import ACTIONS, Action, NodeReset, NodeSet
 from antiphon.session.commands import (
     NOW,
@@ -185,6 +186,8 @@ class Session:
     ) -> list[Effect]:
         """Applies or schedules a command that `_checked` has passed."""
         param, when = node.cells[cell], command.when
+        if node.id == MACRO_NUMBER:
+            return self._macro(command, node, cell, float(value), now, source)
         if param.kind == "trigger":
             return self._timed(NodeSet(node.id, cell, 1.0, 0.0, when), now, source) if value else []
         if param.restart or param.kind in ("text", "file"):
@@ -200,6 +203,25 @@ class Session:
         if self.state.put(node, cell, number):
             self.state.resend(node, cell, now.sample + command.ramp * self.rate)
         return [effect, Changed(node.name, param, value, source)]
+
+    def _macro(
+        self, command: SetParam, panel: Node, cell: int, place: float, now: Moment, source: object
+    ) -> list[Effect]:
+        """Moves a macro: its targets are set at the same time, and each with its own smoothing or the same ramp."""
+        effects: list[Effect] = []
+        if self.schedule.future(command.when, now):
+            self.schedule.add(command.when, (NodeSet(panel.id, cell, place, 0.0, command.when), source))
+        else:
+            self.state.put(panel, cell, place)
+            effects.append(Changed(panel.name, panel.cells[cell], place, source))
+        for target in self.state.graph.macros[cell].targets:
+            node, number = self.state.param(target.node, target.param)
+            value = target.value(node.cells[number], place)
+            ramp = command.ramp if node.cells[number].kind == "float" else 0.0
+            moved = SetParam(target.node, target.param, value, ramp, command.when)
+            # the source shows the macro and not the targets: they are changed for it too
+            effects += self._apply(moved, node, number, value, now, None)
+        return effects
 
     def _reset_param(self, node: Node, cell: int, value: Value, source: object) -> list[Effect]:
         """Sets a parameter that changes only with a new plan: `restart`, text or file."""
@@ -246,7 +268,8 @@ class Session:
 
     def resend(self) -> list[Action]:
         """The scheduled actions that a new engine has to be sent again."""
-        return [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
+        pending = [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
+        return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
 
 
 def near(param: Param, value: object) -> object:

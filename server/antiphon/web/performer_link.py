@@ -24,6 +24,9 @@ IDLE: dict[str, Any] = {
     "name": "",
     "by": "",
     "fault": None,
+    "tracks": [],
+    "muted": [],
+    "soloed": [],
 }
 """The state of a performer that has performed nothing."""
 
@@ -91,6 +94,14 @@ class PerformerLink:
         """Ends the script that plays; raises `Refusal` as `run` does."""
         self._send({"do": "stop"})
 
+    def slide(self, version: int, place: int, value: float) -> None:
+        """Moves a slider of the script that plays, by the first character of its call; raises `Refusal` as `run`."""
+        self._send({"do": "slide", "version": version, "place": place, "value": value})
+
+    def hear(self, muted: list[str], soloed: list[str]) -> None:
+        """Silences tracks and loops, or all but some; raises `Refusal` as `run` does."""
+        self._send({"do": "tracks", "muted": muted, "soloed": soloed})
+
     def _send(self, message: dict[str, Any]) -> None:
         if self._sock is None:
             raise Refusal(403, START)
@@ -118,5 +129,7 @@ class PerformerLink:
             self._feed.put("live", self.state)
         if isinstance(message.get("steps"), list):
             self.dropped += self._feed.add("steps", message["steps"]) + int(message.get("dropped", 0))
+        if isinstance(message.get("coming"), list):
+            self._feed.put("coming", message["coming"])
         if isinstance(message.get("said"), str):
             self.dropped += self._feed.add("said", [message["said"]])

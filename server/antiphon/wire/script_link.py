@@ -1,8 +1,9 @@
 """The messages between the web process and the performer, over a socket that preserves message boundaries.
 
-Each is one JSON object. Web sends `{"do": "run", "version", "name", "by", "text", "quantum"}`, `{"do": "stop"}` and
-`{"do": "state"}`. The performer sends `{"state": …}` when something of it changed and when it is asked, `{"steps": …,
-"dropped": …}` for what is played next, and `{"said": …}` for what a script prints.
+Each is one JSON object. Web sends `{"do": "run", "version", "name", "by", "text", "quantum"}`, `{"do": "stop"}`,
+`{"do": "slide", "version", "place", "value"}`, `{"do": "tracks", "muted", "soloed"}` and `{"do": "state"}`. The
+performer sends `{"state": …}` when something of it changed and when it is asked, `{"steps": …, "dropped": …}` for what
+is played next, `{"coming": …}` for what tracks will play, and `{"said": …}` for what a script prints.
 """
 
 from __future__ import annotations

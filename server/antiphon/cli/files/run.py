@@ -224,12 +224,13 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) ->
         UsageError: They are not what the plugin takes.
     """
     from antiphon.cli.files.run_file import suffix_of, suffixes
+    from antiphon.contract.file_use import NOTHING
     from antiphon.graph.asset_names import locate_asset
     from antiphon.io.decode import path_text
 
     alone, default_source = bool(info.on_files.job), info.on_files.default_source
     if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
-        paths = [locate_asset(default_source), *paths]
+        paths = [default_source if default_source == NOTHING else locate_asset(default_source), *paths]
     lacking = ""
     if out_dir is None and len(paths) == 1:
         lacking = f"; {'OUT' if os.path.exists(paths[0]) else 'IN'} is missing beside {path_text(paths[0])}"

@@ -8,10 +8,11 @@ from antiphon.control.osc.addresses import ADDRESSES, OscServer
 from antiphon.control.osc.handlers.graph import node_routes
 from antiphon.control.osc.handlers.live import CODE
 from antiphon.control.osc.route import AddressRoute
+from antiphon.graph.names import MACRO
 from antiphon.session.graph_state import GraphState
 from antiphon.session.router import Router
 
-OWN_ROOTS = frozenset({"node", *(item.path.split("/")[1] for item in ADDRESSES)})
+OWN_ROOTS = frozenset({"node", MACRO, *(item.path.split("/")[1] for item in ADDRESSES)})
 """The first parts of Antiphon's own addresses."""
 
 
@@ -39,8 +40,10 @@ class Directory:
         """Adds the addresses of new nodes and removes those of removed ones."""
         nodes = state.every
         for name, number in list(self._routed.items()):
-            if name not in nodes or nodes[name].id != number:
+            if name not in nodes or nodes[name].id != number or name == MACRO:
                 self.router.drop(f"/node/{name}".encode())
+                if name == MACRO:
+                    self.router.drop(f"/{MACRO}".encode())
                 del self._routed[name]
         for name, node in nodes.items():
             if name not in self._routed:

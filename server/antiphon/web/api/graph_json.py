@@ -43,8 +43,8 @@ def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> d
 def _declared(info: ProcessorInfo) -> dict[str, Any]:
     return {
         "doc": info.doc,
-        "inputs": [{"name": port.name, "kind": port.kind} for port in info.inputs],
-        "outputs": [{"name": port.name, "kind": port.kind} for port in info.outputs],
+        "inputs": [{"name": port.name, "kind": port.kind, "midi": port.midi} for port in info.inputs],
+        "outputs": [{"name": port.name, "kind": port.kind, "midi": port.midi} for port in info.outputs],
         "params": [_param(param) for param in info.cells],
     }
 

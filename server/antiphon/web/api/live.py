@@ -98,6 +98,24 @@ class LiveRoutes:
         self._performer.stop()
         return answer({"stopped": True})
 
+    @operation(
+        "POST",
+        "/api/live/slider",
+        types.Version,
+        body=types.SliderBody,
+        example={"body": {"version": 1, "place": 30, "value": 0.5}},
+    )
+    async def slider(self, request: HttpRequest, body: types.SliderBody) -> Response:
+        """Move a slider of the script that plays: `slider(.5, 0, 1)` in its text."""
+        self._performer.slide(body.version, body.place, body.value)
+        return answer({"version": body.version})
+
+    @operation("POST", "/api/live/tracks", types.Heard, body=types.TracksBody, example={"body": {"muted": ["beat"]}})
+    async def tracks(self, request: HttpRequest, body: types.TracksBody) -> Response:
+        """Silence tracks and loops of the scripts that play, by name, or all but some."""
+        self._performer.hear(body.muted, body.soloed)
+        return answer({"muted": body.muted, "soloed": body.soloed})
+
     @operation("GET", "/api/live/sets", types.list_of(types.LiveSet))
     async def sets(self, request: HttpRequest) -> Response:
         """The live scripts that ship, and those of the performer."""

@@ -22,10 +22,12 @@ def words() -> dict[str, Any]:
     """The words, as JSON holds them: each with its name, signature and docstring.
 
     Returns:
-        `words`, the methods of patterns (`changes`) and of nodes (`nodes`), and the names of `scales` and `chords`.
+        `words`, the methods of patterns (`changes`) and of nodes (`nodes`), the names of `scales` and `chords`, and
+        all words by chapter with an example (`reference`, as docs/live-words.md).
     """
     from antiphon import live  # when an editor asks first: a web process without one needs none of it
     from antiphon.live.patterns.tables import CHORDS, SCALES
+    from antiphon.live.reference import CHAPTERS, entries
 
     patterns, nodes = (
         [_word(name, value) for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")]
@@ -37,6 +39,12 @@ def words() -> dict[str, Any]:
         "nodes": nodes,
         "scales": sorted(SCALES),
         "chords": sorted(CHORDS),
+        "reference": [
+            {"names": list(one.names), "group": CHAPTERS[one.group], "doc": one.doc, "example": one.example}
+            for group in CHAPTERS
+            for one in entries()
+            if one.group == group
+        ],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import asdict
 from typing import Any
 
 import segno
@@ -11,6 +12,7 @@ import segno
 from antiphon.contract.catalog import Catalog
 from antiphon.graph import patch_list
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.signal.lyrics import syllables
 from antiphon.web import openapi
 from antiphon.web.api import types
 from antiphon.web.api.graph_json import graph_object, known_plugin, plugin_json
@@ -69,6 +71,14 @@ class ServerRoutes:
         """The patch: nodes with their parameters and values, wires, scenes."""
         plan, nodes = await self._control.graph(), await self._control.nodes()
         return answer(graph_object(plan, {item.node.name: item.values for item in nodes}, self._catalog))
+
+    @operation("GET", "/api/nodes/{name}/syllables", types.list_of(types.Sung), example={"name": "cantor"})
+    async def syllables(self, request: HttpRequest, name: str) -> Response:
+        """The syllables of a node's `lyrics`, one for each note: with the numbers of their word and line, from 0."""
+        for item in await self._control.nodes():
+            if item.node.name == name and "lyrics" in item.values:
+                return answer([asdict(one) for one in syllables(str(item.values["lyrics"]))])
+        raise Refusal(404, f"there is no node {name} with lyrics in the patch")
 
     @operation("GET", "/api/patches", types.list_of(types.Patch))
     async def patches(self, request: HttpRequest) -> Response:

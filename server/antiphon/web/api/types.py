@@ -9,13 +9,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from antiphon.io.decode_child import MAX_RATE, MIN_RATE
 from antiphon.jobs.request import FORMAT_NAMES, MOST_BARS, MOST_SECONDS
-from antiphon.wire.script_link import MAX_VERSION, MOST_QUANTUM
+from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_QUANTUM
 
 LONGEST_NAME = 80
 NAME = f"At most {LONGEST_NAME} printable characters of ASCII."
 VERSION = f"A whole number from 1 to {MAX_VERSION}, another for each run."
 
 Name: TypeAlias = Annotated[str, Meta(max_length=LONGEST_NAME, pattern=r"^[ -~]*\Z", description=NAME)]
+TrackNames: TypeAlias = Annotated[
+    list[Annotated[str, Meta(max_length=64)]], Meta(max_length=256, description="Names of tracks and loops.")
+]
 ScriptText: TypeAlias = Annotated[str, Meta(description="The whole script.")]
 
 
@@ -66,6 +69,21 @@ class EvaluateBody(Asked):
     ] = 1.0
 
 
+class SliderBody(Asked):
+    """A slider of the script that plays, and its value."""
+
+    version: Annotated[int, Meta(ge=1, le=MAX_VERSION, description=VERSION)]
+    place: Annotated[int, Meta(ge=0, le=LONGEST_SCRIPT, description="First character of `slider(…)`, from 0.")]
+    value: Annotated[float, Meta(ge=-1e9, le=1e9)]
+
+
+class TracksBody(Asked):
+    """Which tracks and loops of a script are silent, and which alone are not."""
+
+    muted: TrackNames = []
+    soloed: TrackNames = []
+
+
 class CaptureBody(Asked):
     """What of the last bars is written."""
 
@@ -111,7 +129,8 @@ TRACK: Any = str | int
 TRACKS: Any = str | int | list[str | int]
 
 Health = record("Health", health=str)
-Port = record("Port", name=str, kind=Literal["audio", "control", "events", "asset"])
+Port = record("Port", name=str, kind=Literal["audio", "control", "events", "asset"], midi=int)
+Sung = record("Sung", text=str, word=int, line=int)
 Param = record(
     "Param",
     name=str,
@@ -205,11 +224,15 @@ Matches = record("Matches", matches=list_of(Track))
 Fault = record("Fault", line=maybe(int), sentence=maybe(str), picture=maybe(str), version=maybe(int))
 SWITCHES: Any = dict.fromkeys(("playing", "reading", "silent"), bool)
 NUMBERS: Any = {"version": int, "tried": int, "begins": float}
-Live = record("Live", on=bool, start=str, **SWITCHES, **NUMBERS, name=str, by=str, fault=Fault | None)
+HEARD: Any = dict.fromkeys(("muted", "soloed"), list[str])
+PLAYED: Any = {"tracks": list[tuple[str, str, bool]], **HEARD}
+Live = record("Live", on=bool, start=str, **SWITCHES, **NUMBERS, name=str, by=str, fault=Fault | None, **PLAYED)
+Heard = record("Heard", **HEARD)
 Script = record("Script", name=str, text=str, version=int, by=str)
 Word = record("Word", name=str, signature=str, doc=str)
 WORDS: Any = dict.fromkeys(("words", "changes", "nodes"), list_of(Word))
-Words = record("Words", **WORDS, scales=list[str], chords=list[str])
+Explained = record("Explained", names=list[str], group=str, doc=str, example=str)
+Words = record("Words", **WORDS, scales=list[str], chords=list[str], reference=list_of(Explained))
 Version = record("Version", version=int)
 Stopped = record("Stopped", stopped=bool)
 LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)

@@ -21,6 +21,7 @@ from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import PatchError, RequestError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN, known_type
+from antiphon.graph.names import MACRO
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.session import play
 from antiphon.session.commands import ResetNode, SetParam, When
@@ -149,8 +150,11 @@ def node_disconnect(server: GraphServer, peer: Peer, args: Args, _when: When) ->
 
 
 def node_routes(server: GraphServer, node: Node) -> list[AddressRoute]:
-    """Every address of one node."""
-    routes = [AddressRoute(f"/node/{node.name}/reset", _reset(server, node.name), Level.SURFACE, timed=True)]
+    """Every address of one node; the macros have short ones too."""
+    short = f"/{MACRO}" if node.name == MACRO else ""
+    routes: list[AddressRoute] = []
+    if not short:
+        routes.append(AddressRoute(f"/node/{node.name}/reset", _reset(server, node.name), Level.SURFACE, timed=True))
     for param in node.cells:
         address = f"/node/{node.name}/{param.name}"
         low, high = _span(param)
@@ -159,6 +163,10 @@ def node_routes(server: GraphServer, node: Node) -> list[AddressRoute]:
         if param.kind not in ("text", "file", "trigger"):
             handler = _norm(server, node.name, param, f"{address}/norm")
             routes.append(AddressRoute(f"{address}/norm", handler, Level.SURFACE, True, asks=True))
+        if short:
+            address = f"{short}/{param.name}"
+            handler = _param(server, node.name, param, address)
+            routes.append(AddressRoute(address, handler, Level.SURFACE, True, low, high, node.name, param.name, asks))
     return routes
 
 

@@ -1,0 +1,106 @@
+"""Recordings of singing, sung again in another voice: how much of their pitch and loudness is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import UsageError
+from antiphon.api.files import read_sound
+from antiphon.api.jobs import FileJob
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    Example,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
+from antiphon_models.sing.judges import Sound, Tracker
+
+FOLDER = "singing"
+LINE = "row row row your boat gen-tly down the stream"
+AROUND = 0.05
+"""Seconds over which a level is taken."""
+SOUNDING = -40.0
+"""dB beside the loudest from which on a level is compared."""
+F64 = NDArray[np.float64]
+
+
+class Vocals(Evaluation):
+    """Pitch by swift-f0 in the recording and in what was made of it."""
+
+    systems = systems_of(ours="neural; espeak")
+    measures = measures_of("in tune; off [cents] ↓; sung; loudness")
+    note = "In tune: within 50 cents of the recording where both are voiced; sung: voiced where the recording is."
+    folders = (FOLDER,)
+    card = "antiphon_sing"
+    road = "antiphon run sing SUNG.ogg OUT.wav -p as=… -p lyrics=…"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        if find_spec("swift_f0") is None:
+            raise UsageError("swift-f0, a judge, is not installed; pip install antiphon[bench]")
+        tracker = Tracker()
+        for path in _sources(ask):
+            source = read_sound(path)
+            pitch, voiced = tracker.pitches(source.samples.mean(0), source.rate)
+            for system in self.systems:
+                if not ask.wants(system.name):
+                    continue
+                sound, rate = _made(path, system.name, ask.work)
+                own, sung = tracker.pitches(sound, rate)
+                n = min(len(pitch), len(own))
+                both = voiced[:n] & sung[:n]
+                cents = np.abs(1200.0 * np.log2(own[:n][both] / pitch[:n][both]))
+                yield from scored(
+                    system.name,
+                    path.stem,
+                    {
+                        "in tune": float((cents < 50.0).mean()),
+                        "off": float(np.median(cents)),
+                        "sung": float(both.sum() / max(1, voiced.sum())),
+                        "loudness": _alike(source.samples.mean(0), source.rate, sound, rate),
+                    },
+                )
+
+    def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
+        for path in _sources(ask):
+            for system in self.systems:
+                if ask.wants(system.name):
+                    yield Example(path.stem, system.name, *_made(path, system.name, ask.work))
+
+
+def _sources(ask: EvaluationRequest) -> list[Path]:
+    found = sorted((ask.data / FOLDER).glob("*.ogg"))
+    order = np.random.default_rng(ask.seed).permutation(len(found))
+    return [found[n] for n in order[: ask.limit]]
+
+
+def _made(source: Path, voice: str, work: Path) -> tuple[Sound, int]:
+    from antiphon_sing.jobs import run
+
+    work.mkdir(parents=True, exist_ok=True)
+    target = work / f"vocals-{voice}.wav"
+    run(FileJob("sing", source, target, {"as": voice, "lyrics": LINE}, block=2048, complain=lambda text: None))
+    sound = read_sound(target)
+    return sound.samples[0], sound.rate
+
+
+def _alike(one: Sound, rate: int, two: Sound, other: int) -> float:
+    """Correlation of levels in dB where both sound."""
+    a, b = _levels(one, rate), _levels(two, other)
+    n = min(len(a), len(b))
+    a, b = a[:n], b[:n]
+    both = (a > SOUNDING + a.max()) & (b > SOUNDING + b.max())
+    return float(np.corrcoef(a[both], b[both])[0, 1])
+
+
+def _levels(sound: Sound, rate: int) -> F64:
+    hop = round(AROUND * rate)
+    frames = sound[: len(sound) // hop * hop].reshape(-1, hop).astype(np.float64)
+    return np.asarray(10.0 * np.log10((frames**2).mean(1) + 1e-10))

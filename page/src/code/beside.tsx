@@ -1,0 +1,176 @@
+// Beside the editor: the tracks that play, the reference, the sounds; below them what comes, and the sound.
+import { effect, signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { useDrawing, wave } from "../instrument/drawings";
+import { Mixer } from "../instrument/mixer";
+import { send } from "../link";
+import { lanes } from "./lanes";
+import { editor, hear, hits, kits, live, reference, tryOut } from "./store";
+import { banks, found, tried } from "./words";
+
+const WIDE = 1000; // pixels from which there is room beside the text
+const TABS = ["Tracks", "Words", "Sounds"] as const;
+const tab = signal<(typeof TABS)[number]>("Tracks");
+export const beside = signal((localStorage.getItem("code-beside") ?? String(innerWidth >= WIDE)) === "true");
+effect(() => localStorage.setItem("code-beside", String(beside.value)));
+const search = signal("");
+const SHOWN = 80; // words at a time
+const LIT_MS = 350; // in which a track's meter falls
+
+export function Beside() {
+  const roll = useDrawing(lanes);
+  const scope = useDrawing(wave);
+  return (
+    <aside class="beside" aria-label="Beside the editor">
+      <nav class="beside-tabs">
+        {TABS.map((name) => (
+          <button key={name} aria-pressed={tab.value === name} onClick={() => (tab.value = name)}>
+            {name}
+          </button>
+        ))}
+      </nav>
+      <div class="beside-body">
+        {tab.value === "Tracks" && <Tracks />}
+        {tab.value === "Words" && <Words />}
+        {tab.value === "Sounds" && <Sounds />}
+      </div>
+      <div class="beside-roll">
+        <canvas ref={roll} role="img" aria-label="What the tracks play in the next bars" />
+      </div>
+      <div class="beside-scope">
+        <canvas ref={scope} role="img" aria-label="Waveform" />
+      </div>
+    </aside>
+  );
+}
+
+function Tracks() {
+  const box = useRef<HTMLUListElement>(null);
+  useEffect(() => {
+    let frame = 0;
+    const draw = (now: number) => {
+      for (const bar of box.current?.querySelectorAll<HTMLElement>(".level") ?? []) {
+        const last = hits.get(bar.dataset.track!)?.reduce((best, at) => (at <= now ? at : best), -1e9) ?? -1e9;
+        const level = Math.max(0, 1 - (now - last) / LIT_MS);
+        (bar.firstChild as HTMLElement).style.transform = `scaleX(${level.toFixed(2)})`;
+      }
+      frame = requestAnimationFrame(draw);
+    };
+    frame = requestAnimationFrame(draw);
+    return () => cancelAnimationFrame(frame);
+  }, []);
+  const { tracks, muted, soloed } = { tracks: [], muted: [], soloed: [], ...live.value };
+  return (
+    <>
+      {tracks.length ? (
+        <ul class="tracks" ref={box}>
+          {tracks.map(([name, on, loop]) => (
+            <li key={name} class={muted.includes(name) || (soloed.length && !soloed.includes(name)) ? "mute" : ""}>
+              <button
+                class="name"
+                title="Goes to its line"
+                onClick={() => {
+                  const lines = editor.value?.text().split("\n") ?? [];
+                  const line = lines.findIndex((one) => one.includes(`"${name}"`) || one.includes(`def ${name}(`));
+                  editor.value?.focus(line + 1);
+                }}>
+                {name} <small>{on || (loop ? "loop" : "")}</small>
+              </button>
+              <button
+                aria-label={`Mute ${name}`}
+                aria-pressed={muted.includes(name)}
+                onClick={() => void hear("muted", name)}>
+                M
+              </button>
+              <button
+                aria-label={`${name} alone`}
+                aria-pressed={soloed.includes(name)}
+                onClick={() => void hear("soloed", name)}>
+                S
+              </button>
+              <span class="level" data-track={name} aria-hidden="true">
+                <i />
+              </span>
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p class="soft">Run a script: its tracks and loops stand here, each with mute and solo.</p>
+      )}
+      <Mixer />
+    </>
+  );
+}
+
+function Words() {
+  const all = found(reference.value, search.value);
+  return (
+    <>
+      <input
+        aria-label="Search the words"
+        placeholder={`Search ${reference.value.length} words`}
+        value={search.value}
+        onInput={(event) => (search.value = event.currentTarget.value)}
+      />
+      <ul class="words">
+        {all.slice(0, SHOWN).map((one) => (
+          <li key={one.names.join()}>
+            <code>{one.names.join(", ")}</code> <small>{one.group}</small>
+            <p>{one.doc.replaceAll("`", "")}</p>
+            {one.example && (
+              <p class="example">
+                <code>{one.example}</code>
+                {tried(one.example) && (
+                  <button
+                    disabled={!live.value?.on}
+                    title="Plays it as the track try, a line at the end of the text"
+                    onClick={() => tryOut(one.example)}>
+                    Try
+                  </button>
+                )}
+                <button
+                  aria-label={`Insert the example of ${one.names[0]}`}
+                  onClick={() => editor.value?.insert(one.example, one.example)}>
+                  Insert
+                </button>
+              </p>
+            )}
+          </li>
+        ))}
+      </ul>
+      {all.length > SHOWN && <p class="soft">{all.length - SHOWN} more: search for them.</p>}
+      {!all.length && <p class="soft">No word of that name; docs/live-words.md says which are not here.</p>}
+    </>
+  );
+}
+
+function Sounds() {
+  const all = Object.entries(kits.value);
+  if (!all.length) return <p class="soft">The patch has no sampler: patch("band") and patch("pads") have one.</p>;
+  return (
+    <>
+      {all.map(([node, names]) => (
+        <div key={node} class="kit">
+          {banks(names).map(([bank, some]) => (
+            <div key={bank}>
+              <h2>
+                {node} {bank && <small>bank("{bank}")</small>}
+              </h2>
+              {some.map((name) => (
+                <button
+                  key={name}
+                  title="Plays it, and puts it at the cursor; with Shift it only plays"
+                  onClick={(event) => {
+                    send(`/node/${node}/play`, "s", name);
+                    if (!event.shiftKey) editor.value?.insert(name, `s("${name}")`);
+                  }}>
+                  {bank ? name.slice(bank.length + 1) : name}
+                </button>
+              ))}
+            </div>
+          ))}
+        </div>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,122 @@
+"""The file job `antiphon run generate OUT.mid`: a piece for a band, or one part for a file that lacks it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import mido
+import numpy as np
+
+from antiphon.api import FileUse, Param, UsageError, Value
+from antiphon.api.files import MIDI_SUFFIXES, MidiNote, MidiTrack, open_midi, printable_path, write_midi
+from antiphon.api.jobs import NOTHING, FileJob, Written, is_midi
+from antiphon.api.rendering import run_job
+from antiphon_accompany.chords import KEYS
+from antiphon_accompany.jobs import run as accompany
+from antiphon_accompany.parameters import PARAMS
+from antiphon_accompany.processor import Accompany
+from antiphon_accompany.styles import PARTS
+
+PHRASE = 4
+"""Bars of the first phrase, which the rest of the melody remembers."""
+MOST_BARS = 256
+LOWEST_TONIC = 64
+"""A melody begins at its tonic from here up, above the band."""
+_FIRST = ((0, 4), (0, 7), (7, 4), (4, 0), (0, 2), (7, 9))
+"""Semitones above the tonic of the two notes that a melody begins with; of a minor key the third is one less."""
+_TIMES = (0.5, 1.0, 1.0, 1.5, 2.0)
+"""Beats from the first to the second."""
+_REPLACED = {
+    "parts": Param("parts", "text", "piano,bass,drums", doc=f"Parts beside the melody: {', '.join(PARTS)}."),
+    "fill": Param("fill", "choice", "none", choices=("none", *PARTS), doc="In files: the one part that IN lacks."),
+}
+
+
+class Generate(Accompany):
+    """`accompany` by the name of the file job that needs no melody: `antiphon run generate OUT.mid -p bars=32`."""
+
+    on_files = FileUse(
+        "antiphon_accompany.generation:run",
+        default_source=NOTHING,
+        beside=("report", "chords-out"),
+        changes=("length",),
+    )
+    params = (
+        Param("bars", "int", 32, PHRASE, MOST_BARS, doc="In files: the length."),
+        Param("tempo", default=100.0, low=40.0, high=240.0, unit="bpm", doc="In files: the tempo."),
+        Param("corpus", "file", "", doc="In files: a folder of MIDI files whose melodies it has learnt."),
+        *(_REPLACED.get(param.name, param) for param in PARAMS),
+    )
+
+
+def run(job: FileJob) -> tuple[Written, ...]:
+    """Writes a melody of its own with a band, or a file with one part more.
+
+    Args:
+        job: `source` is `NOTHING`, or with `fill` the MIDI file that lacks a part: a track of that name is left out.
+
+    Raises:
+        UsageError: The files or parameters do not go together.
+        FileError: A file cannot be read or written.
+    """
+    if not is_midi(job.target):
+        raise UsageError(f"generate writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}")
+    settings = {
+        param.name: job.settings.get(param.name, param.default) for param in Generate.params if not param.readonly
+    }
+    own, fill = str(job.source) == NOTHING, str(settings["fill"])
+    if own != (fill == "none"):
+        raise UsageError(
+            "fill= is for a file that lacks the part; name it: antiphon run generate IN.mid OUT.mid -p fill=bass"
+            if own
+            else "generate makes a piece from no file; say which part IN lacks, as -p fill=bass, or leave IN out"
+        )
+    band = {name: value for name, value in job.settings.items() if name not in ("bars", "tempo", "corpus", "fill")}
+    band["parts"] = settings["parts"] if own else fill
+    with tempfile.TemporaryDirectory() as folder:
+        source = melody(settings, Path(folder)) if own else without(job.source, fill, Path(folder) / "in.mid")
+        made = accompany(replace(job, source=source, settings=band))
+    told = f"seed {settings['seed']}" if own else printable_path(job.source)
+    return tuple(replace(written, source=told) if written.path == job.target else written for written in made)
+
+
+def melody(settings: Mapping[str, Value], folder: Path) -> Path:
+    """Writes a melody as a MIDI file: two notes by the seed, a phrase on them, and what the phrase leads to."""
+    seed, bars, meter = (int(str(settings[name])) for name in ("seed", "bars", "meter"))
+    random = np.random.default_rng(seed)
+    key = str(settings["key"])
+    number = int(random.integers(24)) if key == "auto" else KEYS.index(key)
+    tonic, minor = number % 12, number >= 12
+    low = LOWEST_TONIC + (tonic - LOWEST_TONIC) % 12
+    two = _FIRST[int(random.integers(len(_FIRST)))]
+    pitches = [low + step - (minor and step in (4, 9)) for step in two]
+    second = float(random.choice(_TIMES))
+    notes = (MidiNote(0.0, second, pitches[0], 0.8), MidiNote(second, meter - second, pitches[1], 0.75))
+    first = folder / "first.mid"
+    write_midi(first, [MidiTrack("melody", notes, 73)], float(str(settings["tempo"])))
+    _set_meter(first, meter)
+    wishes: dict[str, Value] = {"seed": seed, "key": KEYS[number], "corpus": settings["corpus"], "meter": meter}
+    wishes = {name: value for name, value in wishes.items() if value}
+    phrase = run_job("continue", first, folder / "phrase.mid", {**wishes, "bars": PHRASE - 1})
+    return (
+        run_job("continue", phrase, folder / "melody.mid", {**wishes, "bars": bars - PHRASE})
+        if bars > PHRASE
+        else phrase
+    )
+
+
+def without(source: Path, part: str, target: Path) -> Path:
+    """Writes a MIDI file without the tracks of one name."""
+    file = open_midi(source)
+    file.tracks[:] = [track for track in file.tracks if track.name.lower() != part]
+    file.save(target)
+    return target
+
+
+def _set_meter(path: Path, meter: int) -> None:
+    file = mido.MidiFile(path)
+    file.tracks[0].insert(0, mido.MetaMessage("time_signature", numerator=meter, denominator=4))
+    file.save(path)

@@ -1,0 +1,78 @@
+"""`antiphon run generate`: a piece from nothing, and the part that a file lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mido
+import pytest
+
+from antiphon.api import UsageError
+from antiphon.api.jobs import NOTHING, FileJob
+from antiphon_accompany.chords import KEYS
+from antiphon_accompany.generation import run
+from antiphon_models.learning.user_commands import command
+
+SCALE = {0, 2, 4, 5, 7, 9, 11}
+
+
+def made(path: Path, source: str | Path = NOTHING, **settings: object) -> mido.MidiFile:
+    run(FileJob("generate", Path(source), path, settings))  # type: ignore[arg-type]
+    return mido.MidiFile(path)
+
+
+def notes(midi: mido.MidiFile, name: str) -> list[tuple[int, int]]:
+    """(tick, pitch) of a track."""
+    (track,) = (track for track in midi.tracks if track.name == name)
+    at, found = 0, []
+    for message in track:
+        at += message.time
+        if message.type == "note_on" and message.velocity:
+            found.append((at, message.note))
+    return found
+
+
+def test_a_piece_as_a_user_asks_for_it(tmp_path: Path) -> None:
+    command(
+        "run", "generate", tmp_path / "a.mid", "-p", "bars=8", "-p", "style=bossa", "-p", "parts=bass,drums",
+        "-p", "tempo=120", "-p", "key=D",
+    )  # fmt: skip
+    midi = mido.MidiFile(tmp_path / "a.mid")
+    assert [track.name for track in midi.tracks if track.name] == ["melody", "bass", "drums"]
+    assert midi.length == pytest.approx(16.0, abs=0.6)
+    bar = 4 * midi.ticks_per_beat
+    tune = notes(midi, "melody")
+    for part in ("melody", "bass", "drums"):
+        assert {at // bar for at, _ in notes(midi, part)} >= set(range(1, 7)), part
+    assert sum((pitch - KEYS.index("D")) % 12 in SCALE for _, pitch in tune) > 0.9 * len(tune)
+
+
+def test_the_seed_is_the_piece(tmp_path: Path) -> None:
+    one, again, other = (made(tmp_path / f"{n}.mid", bars=8, seed=seed) for n, seed in enumerate((5, 5, 6)))
+    assert notes(one, "melody") == notes(again, "melody")
+    assert notes(one, "bass") == notes(again, "bass")
+    assert notes(one, "melody") != notes(other, "melody")
+
+
+def test_a_part_is_made_for_a_file_that_lacks_it(tmp_path: Path) -> None:
+    whole = made(tmp_path / "a.mid", bars=8, parts="bass,drums", key="C")
+    filled = made(tmp_path / "b.mid", tmp_path / "a.mid", fill="bass", style="swing")
+    assert [track.name for track in filled.tracks if track.name] == ["melody", "drums", "bass"]
+    for part in ("melody", "drums"):
+        assert notes(filled, part) == notes(whole, part)
+    assert len(notes(filled, "bass")) > 8
+    assert notes(filled, "bass") != notes(whole, "bass")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "fill", "part"),
+    [
+        (NOTHING, "a.mid", "bass", "IN.mid"),
+        ("in.mid", "a.mid", "none", "leave IN out"),
+        (NOTHING, "a.wav", "none", ".mid"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(tmp_path: Path, source: str, target: str, fill: str, part: str) -> None:
+    with pytest.raises(UsageError, match=part):
+        made(tmp_path / target, source, fill=fill)
+    assert not (tmp_path / target).exists()

@@ -1,0 +1,143 @@
+"""Resonator: a comb filter tuned to a note or a frequency, which rings for a given time.
+
+Smith, Physical Audio Signal Processing (2010), feedback comb filters. The delay is shortened by what the filter in the
+loop adds to it, so that it stays in tune.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import AUDIO_IN, EVENTS_IN, IO, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
+from antiphon_effects.shared import GRID, PI, effects_finite, effects_rest, hertz, smooth_param
+
+LOWEST = 20.0
+"""Hz: the longest delay."""
+GLIDE = 0.004
+"""Seconds in which the pitch goes to a third of its distance."""
+NOTES = 64
+"""Notes of one block; further ones are left out."""
+_DROP = math.log(0.001)
+# places in `state`: write position, delay in frames, frequency of the last note (0: none), frames to the grid, target
+# delay, feedback and its target
+_AT, _DELAY, _NOTE, _GRID, _TARGET, _BACK, _GAIN, _SIZE = 0, 1, 2, 3, 4, 5, 6, 7
+
+
+@kernel
+def effects_atan(t: f64) -> f64:
+    """The angle of a tangent from 0 to 3, to 1e-7: of a quarter of it, by its series."""
+    t = t / (1.0 + math.sqrt(1.0 + t * t))
+    t = t / (1.0 + math.sqrt(1.0 + t * t))
+    q = t * t
+    return 4.0 * t * (1.0 - q * (1.0 / 3.0 - q * (0.2 - q * (1.0 / 7.0 - q / 9.0))))
+
+
+@kernel
+def effects_resonator(
+    x: Audio,
+    y: Audio,
+    frequency: f32p,
+    decay: f32p,
+    damping: f32p,
+    by_note: f32p,
+    ring: Audio,
+    low: f64p,
+    state: f64p,
+    notes: f64p,
+    rate: f64,
+) -> None:
+    """y ← the comb's sound.
+
+    notes: how many, then the frame and frequency of each.  low: of each channel the filter's state, the input's mean.
+    """
+    size = f64(ring.frames)
+    follow = math.exp(-1.0 / (GLIDE * rate))
+    still = 2.0 * PI * 10.0 / rate
+    k = 0
+    for n in range(y.frames):
+        while k < i64(notes[0]) and notes[1 + 2 * k] <= f64(n):
+            state[_NOTE] = notes[2 + 2 * k]
+            state[_GRID] = 0.0
+            k += 1
+        a = 0.9 * f64(damping[n])
+        if state[_GRID] <= 0.0:
+            state[_GRID] = f64(GRID)
+            pitch = state[_NOTE] if by_note[n] >= 0.5 and state[_NOTE] > 0.0 else f64(frequency[n])
+            pitch = max(LOWEST, min(pitch, 0.4 * rate))
+            w = 2.0 * PI * pitch / rate
+            # the phase delay of the filter in the loop: the angle of 1 - a e^-jw, by its tangent
+            t = a * math.sin(w) / (1.0 - a * math.cos(w))
+            lag = effects_atan(t) / w
+            state[_TARGET] = rate / pitch - lag
+            # what the filter takes away at the fundamental is given back, as far as the loop stays stable
+            loss = (1.0 - a) / math.sqrt(1.0 - 2.0 * a * math.cos(w) + a * a)
+            state[_GAIN] = min(0.9995, math.exp(_DROP / (f64(decay[n]) * pitch)) / max(loss, 0.05))
+            if state[_DELAY] == 0.0:
+                state[_DELAY] = state[_TARGET]
+                state[_BACK] = state[_GAIN]
+        state[_GRID] -= 1.0
+        state[_DELAY] = state[_TARGET] + (state[_DELAY] - state[_TARGET]) * follow
+        state[_BACK] = state[_GAIN] + (state[_BACK] - state[_GAIN]) * follow
+        delay = max(1.0, min(state[_DELAY], size - 3.0))
+        at = i64(state[_AT])
+        place = f64(at) - delay
+        place = place + size if place < 0.0 else place
+        first = i64(place)
+        part = place - f64(first)
+        second = 0 if first + 1 >= ring.frames else first + 1
+        back = state[_BACK]
+        into = math.sqrt(1.0 - back * back)
+        for c in range(y.channels):
+            v = f64(ring[c, first]) * (1.0 - part) + f64(ring[c, second]) * part
+            low[2 * c] = effects_rest(v * (1.0 - a) + low[2 * c] * a)
+            # without what is constant, at which a comb rings too
+            v = effects_finite(x[c, n])
+            low[2 * c + 1] = effects_rest(low[2 * c + 1] + (v - low[2 * c + 1]) * still)
+            out = into * (v - low[2 * c + 1]) + back * low[2 * c]
+            ring[c, at] = f32(out)
+            y[c, n] = f32(out)
+        state[_AT] = 0.0 if at + 1 >= ring.frames else f64(at + 1)
+
+
+class Resonator(Processor):
+    """Rings at `frequency`, or at the last note that came in."""
+
+    inputs = (AUDIO_IN, EVENTS_IN)
+    on_files = FileUse(tail=True, changes=("level",))
+    params = (
+        hertz("frequency", 220.0, LOWEST, 8000.0, "Its pitch."),
+        Param("decay", default=1.5, low=0.01, high=20.0, unit="s", warp="log", doc="Seconds to -60 dB."),
+        smooth_param("damping", 0.2, 0.0, 1.0, "How much sooner high partials are gone."),
+        Param("follow", "switch", True, doc="Takes its pitch from notes, once one came in."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._ring = np.zeros((spec.channels, round(spec.rate / LOWEST) + 4), np.float32)
+        self._low = np.zeros(2 * spec.channels, np.float64)
+        self._state = np.zeros(_SIZE, np.float64)
+        self._notes = np.zeros(1 + 2 * NOTES, np.float64)
+
+    def reset(self) -> None:
+        for state in (self._ring, self._low, self._state, self._notes):
+            state.fill(0.0)
+
+    def process(self, io: IO) -> None:
+        count = 0
+        for event in io.events_in:
+            if event.kind == "on" and event.value > 0.0 and count < NOTES:
+                self._notes[1 + 2 * count] = event.offset
+                self._notes[2 + 2 * count] = 440.0 * 2.0 ** ((event.number - 69) / 12.0)
+                count += 1
+        self._notes[0] = count
+        self.step(io).run()
+        self._notes[0] = 0.0
+
+    def step(self, io: IO) -> Step:
+        curves = [io.curve(name) for name in ("frequency", "decay", "damping", "follow")]
+        return effects_resonator.step(
+            io.audio_in[0], io.audio_out[0], *curves, self._ring, self._low, self._state, self._notes, self._rate
+        )

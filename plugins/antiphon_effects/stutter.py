@@ -1,0 +1,132 @@
+"""Stutter, or beat repeat: while it is on, the last part of a beat again and again, cut on the clock."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
+from antiphon_effects.shared import effects_finite, smooth_param
+
+LONGEST = 8.0
+"""Seconds that a repeat lasts at most."""
+FADE = 0.003
+"""Seconds of each crossfade."""
+_NEAR = 1e-6
+# places in `state`: the write position, where the slice ends; 1 while it is repeated; its length in frames, the next
+# one's, what rounding left over; the frame in the slice; its gain; its share in the output; frames kept
+_AT, _ON, _LENGTH, _NEXT, _OVER, _POS, _GAIN, _SHARE, _KEPT, _SIZE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+
+
+@kernel
+def effects_stutter_length(beats: f64, beat: f64, most: f64, fade: f64, state: f64p) -> f64:
+    """The length of the next repeat in frames, so that several are as long as their beats. beat: frames."""
+    want = beats * beat + state[_OVER]
+    frames = math.floor(want)
+    state[_OVER] = want - frames
+    return max(3.0 * fade, min(frames, most))
+
+
+@kernel
+def effects_stutter_read(ring: Audio, c: i64, place: f64) -> f64:
+    """The sample at a place, which may be before the ring's begin."""
+    p = i64(place)
+    p = p + ring.frames if p < 0 else p
+    return f64(ring[c, p])
+
+
+@kernel
+def effects_stutter(
+    x: Audio,
+    y: Audio,
+    on: f32p,
+    beats: f32p,
+    decay: f32p,
+    mix: f32p,
+    ring: Audio,
+    state: f64p,
+    beat: f64,
+    step: f64,
+    frames_per_beat: f64,
+    fade: f64,
+) -> None:
+    """y ← x, or the slice. beat: of the first frame; step: beats a frame, 0 while the clock stands."""
+    size = f64(ring.frames)
+    for n in range(y.frames):
+        part = f64(beats[n])
+        most = min(0.5 * size, state[_KEPT] - fade)
+        place = (beat + step * f64(n)) / part + _NEAR
+        before = (beat + step * (f64(n) - 1.0)) / part + _NEAR
+        edge = step == 0.0 or math.floor(place) != math.floor(before)
+        if on[n] >= 0.5 and state[_ON] == 0.0 and edge and most >= min(part * frames_per_beat, 0.5 * size):
+            state[_ON] = 1.0
+            state[_OVER] = 0.0
+            state[_LENGTH] = effects_stutter_length(part, frames_per_beat, most, fade, state)
+            state[_NEXT] = state[_LENGTH]
+            state[_POS] = 0.0
+            state[_GAIN] = 1.0
+        repeats = on[n] >= 0.5 and state[_ON] == 1.0
+        share = state[_SHARE] + (1.0 if repeats else -1.0) / fade
+        share = max(0.0, min(1.0, share))
+        state[_SHARE] = share
+        if share == 0.0:
+            state[_ON] = 0.0
+        if state[_ON] == 1.0:
+            pos = state[_POS]
+            seam = pos - (state[_LENGTH] - fade)
+            if seam == 0.0:
+                state[_NEXT] = effects_stutter_length(part, frames_per_beat, most, fade, state)
+            # what was heard before the slice leads into its next begin
+            lead = max(0.0, seam) / fade
+            begin = state[_AT] - state[_LENGTH]
+            after = state[_AT] - state[_NEXT] - state[_LENGTH]
+            softer = state[_GAIN] * (1.0 - f64(decay[n]))
+            for c in range(y.channels):
+                dry = effects_finite(x[c, n])
+                v = effects_stutter_read(ring, c, begin + pos) * state[_GAIN] * (1.0 - lead)
+                if lead > 0.0:
+                    v = v + effects_stutter_read(ring, c, after + pos) * softer * lead
+                y[c, n] = f32(dry + (v - dry) * share * f64(mix[n]))
+            state[_POS] = pos + 1.0
+            if state[_POS] >= state[_LENGTH]:
+                state[_POS] = 0.0
+                state[_LENGTH] = state[_NEXT]
+                state[_GAIN] = softer
+        else:
+            at = i64(state[_AT])
+            for c in range(y.channels):
+                v = effects_finite(x[c, n])
+                ring[c, at] = f32(v)
+                y[c, n] = f32(v)
+            state[_AT] = 0.0 if at + 1 >= ring.frames else f64(at + 1)
+            state[_KEPT] = min(state[_KEPT] + 1.0, size)
+
+
+class Stutter(Processor):
+    """Repeats the last `beats` while `on`, from the next multiple of `beats`."""
+
+    params = (
+        Param("on", "switch", False, doc="Repeats what was last heard, from the next multiple of `beats` on."),
+        Param("beats", default=0.25, low=0.03125, high=4.0, unit="beats", doc="Length of a repeat."),
+        Param("decay", default=0.0, low=0.0, high=1.0, doc="How much softer each repeat is."),
+        smooth_param("mix", 1.0, 0.0, 1.0, "Share of the repeats in the output."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._ring = np.zeros((spec.channels, round(2.0 * LONGEST * spec.rate)), np.float32)
+        self._state = np.zeros(_SIZE, np.float64)
+        self._fade = float(round(FADE * spec.rate))
+
+    def reset(self) -> None:
+        # the ring may keep what it has: nothing is read that was not written since
+        self._state.fill(0.0)
+
+    def step(self, io: IO) -> Step:
+        curves = [io.curve(name) for name in ("on", "beats", "decay", "mix")]
+        time = (io.time.beat, io.time.beats_per_frame(self._rate), io.time.frames_per_beat(self._rate))
+        return effects_stutter.step(
+            io.audio_in[0], io.audio_out[0], *curves, self._ring, self._state, *time, self._fade
+        )

@@ -1,0 +1,156 @@
+"""Nodes that play notes later by beats: echoes, strummed chords, deviations. Each is as long as its key is down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from antiphon.api import IO, Event, Param
+from antiphon_notes.dice import dice
+from antiphon_notes.mapping import SEED
+from antiphon_notes.node import LEFT_OUT, ClockNode, Key, Made
+
+DIRECTIONS = ("up", "down", "alternate")
+WINDOW = 0.05
+"""Beats within which notes are one chord."""
+SHORTEST = 1e-4
+"""Beats that a note lasts at least, so that its end follows its begin."""
+
+
+class Delaying(ClockNode):
+    """Plays `delayed` of each note. While the clock stands, all that would come later is left out or comes at once."""
+
+    def forget(self) -> None:
+        super().forget()
+        # delay, begin and note of what was made later of a key that is down
+        self._delays: dict[Key, list[tuple[float, float, Key]]] = {}
+
+    def delayed(self, io: IO, event: Event, beat: float) -> Iterable[tuple[float, Made]]:
+        """Pairs of a delay in beats and a note."""
+        raise NotImplementedError
+
+    def made(self, io: IO, event: Event) -> Iterable[Made]:
+        beat, key = self.beat(event.offset), (event.channel, event.number)
+        for delay, made in self.delayed(io, event, beat):
+            if delay <= 0.0:
+                yield made
+            elif self.later(beat + delay, made[:2], made[2]):
+                self._delays.setdefault(key, []).append((delay, beat + delay, made[:2]))
+
+    def up(self, io: IO, event: Event, key: Key) -> None:
+        super().up(io, event, key)
+        for delay, begin, note in self._delays.pop(key, ()):
+            self.ends(max(begin + SHORTEST, self.beat(event.offset) + delay), note)
+
+    def expressed(self, key: Key) -> Iterable[Key]:
+        return (*super().expressed(key), *(note for _, _, note in self._delays.get(key, ())))
+
+    def stopped(self, io: IO) -> None:
+        super().stopped(io)
+        self._delays.clear()
+
+
+class Echo(Delaying):
+    """Repeats each note every `beats`, softer by `feedback` each time."""
+
+    params = (
+        Param("beats", default=0.75, low=0.03125, high=16.0, unit="beats", doc="From one repeat to the next."),
+        Param("repeats", "int", 3, 0, 16, doc="How often each note is repeated."),
+        Param("feedback", default=0.6, low=0.0, high=1.0, doc="Velocity of each repeat, as a share of the one before."),
+        Param("transpose", "int", 0, -24, 24, unit="semitones", doc="Transposes each repeat against the one before."),
+        Param("through", "switch", True, doc="Plays the notes themselves too."),
+        LEFT_OUT,
+    )
+
+    def delayed(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
+        frame = event.offset
+        if io.at("through", frame):
+            yield 0.0, (event.channel, event.number, event.value)
+        if not io.time.playing:
+            return
+        feedback, by = float(io.at("feedback", frame)), int(io.at("transpose", frame))
+        for n in range(1, int(io.at("repeats", frame)) + 1):
+            velocity = event.value * feedback**n
+            if velocity < 1.0 / 127.0:
+                return
+            yield n * float(io.at("beats", frame)), (event.channel, event.number + n * by, velocity)
+
+
+class Strum(Delaying):
+    """Spreads the notes of a chord: each begins `beats` after the one before. Played ones keep their order."""
+
+    params = (
+        Param("beats", default=0.04, low=0.0, high=1.0, unit="beats", doc="From one note to the next."),
+        Param("direction", "choice", "up", choices=DIRECTIONS, doc="Order of notes that come at one frame."),
+        Param(
+            "tilt", default=0.0, low=-1.0, high=1.0, doc="Velocity from the first note to the eighth: softer, louder."
+        ),
+        LEFT_OUT,
+    )
+
+    def forget(self) -> None:
+        super().forget()
+        self._chord, self._chords = -math.inf, 0
+        self._places: list[tuple[int, float]] = []
+        self._place = 0
+
+    def process(self, io: IO) -> None:
+        self._places.clear()
+        beat, per_frame = io.time.beat, io.time.beats_per_frame(self._rate)
+        events, at = io.events_in, 0
+        while at < len(events):
+            offset, end = events[at].offset, at
+            while end < len(events) and events[end].offset == offset and _begins(events[end]):
+                end += 1
+            if end > at:
+                self._arrange(io, events, at, end, beat + per_frame * offset)
+            at = max(end, at + 1)
+        super().process(io)
+
+    def _arrange(self, io: IO, events: list[Event], first: int, end: int, beat: float) -> None:
+        """Sorts notes of one frame, and gives each its place in its chord."""
+        if not 0.0 <= beat - self._chord <= WINDOW:
+            self._chord, self._place = beat, 0
+            self._chords += 1
+        direction = str(io.at("direction", events[first].offset))
+        falling = direction == "down" or (direction == "alternate" and self._chords % 2 == 0)
+        events[first:end] = sorted(events[first:end], key=_number, reverse=falling)
+        for _ in range(first, end):
+            self._places.append((self._place, beat - self._chord))
+            self._place += 1
+
+    def delayed(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
+        place, since = self._places.pop(0) if self._places else (0, 0.0)
+        velocity = event.value * (1.0 + float(io.at("tilt", event.offset)) * (min(place, 7) / 7.0 - 0.5))
+        delay = place * float(io.at("beats", event.offset)) - since if io.time.playing else 0.0
+        yield delay, (event.channel, event.number, velocity)
+
+
+class Humanise(Delaying):
+    """Delays each note by up to `beats`, and changes its velocity by up to `velocity`."""
+
+    params = (
+        Param("beats", default=0.04, low=0.0, high=0.5, unit="beats", doc="The longest delay."),
+        Param("velocity", default=0.2, low=0.0, high=1.0, doc="The largest change of velocity, as a share of it."),
+        SEED,
+        LEFT_OUT,
+    )
+
+    def forget(self) -> None:
+        super().forget()
+        self._count = 0
+
+    def delayed(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
+        frame, seed = event.offset, int(io.at("seed", event.offset))
+        self._count += 2
+        by = float(io.at("velocity", frame)) * (2.0 * dice(seed, self._count) - 1.0)
+        late = float(io.at("beats", frame)) * dice(seed, self._count + 1) if io.time.playing else 0.0
+        yield late, (event.channel, event.number, max(1.0 / 127.0, event.value * (1.0 + by)))
+
+
+def _begins(event: Event) -> bool:
+    return event.kind == "on" and event.value > 0.0
+
+
+def _number(event: Event) -> int:
+    return event.number

@@ -1,0 +1,293 @@
+"""What note nodes have in common: every note that is begun is ended, and what belongs to a note follows it.
+
+A note that comes in is known by its channel and number until its key is up, with the notes that were made of it; so a
+change of a parameter in between leaves none behind. `NoteNode` maps notes at once, `ClockNode` also later, in beats.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, Param, Processor, StreamSpec
+
+Key = tuple[int, int]
+"""A note's channel and number."""
+Made = tuple[int, int, float]
+"""Channel, number and velocity of a note to play."""
+MOST_SOUNDING, MOST_WAITING = 128, 256
+"""Notes that sound at once: the oldest is ended for a further one. Notes to come: further ones are left out."""
+ROOM = 1024 - 3 * MOST_SOUNDING
+"""Events that a block may emit besides ends of notes: `IO.emit` drops what is beyond 1024, which must be no end."""
+OF_A_NOTE = ("pitch", "pressure", "timbre")
+JUMP = 0.05
+"""Beats by which the clock differs between two blocks where it was moved."""
+NEVER = 1 << 60
+_EARLY = 1e-6
+"""Frames of tolerance for the rounding of a beat's frame."""
+
+
+class NoteNode(Processor):
+    """Plays `made` of each note, and ends it with its key. Everything else passes; expression follows its note.
+
+    `bypass` passes the notes themselves, `mute` none; both end what sounds.
+    """
+
+    inputs = (EVENTS_IN,)
+    outputs = (EVENTS_OUT,)
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = spec.rate
+        self._sounding: dict[Key, int] = {}
+        self._down: dict[Key, tuple[Key, ...]] = {}
+        self._before: dict[Key, dict[str, float]] = {}
+        self._switched = (False, False)
+        self._ending = False
+        self.forget()
+
+    def reset(self) -> None:
+        # what sounds is ended with the next block, which has a way out for it
+        self._ending = True
+        self._down.clear()
+        self._before.clear()
+        self.forget()
+
+    def forget(self) -> None:
+        """Restores the state of a node's own after `prepare`, and after a reset."""
+
+    def made(self, io: IO, event: Event) -> Iterable[Made]:
+        """The notes to play at once for a note that begins."""
+        return ((event.channel, event.number, event.value),)
+
+    def process(self, io: IO) -> None:
+        switched = self._switch(io)
+        self.clocked(io)
+        for event in io.events_in:
+            self.take(io, event, switched)
+
+    def clocked(self, io: IO) -> None:
+        """Begins a block. For nodes on the clock."""
+
+    def _switch(self, io: IO) -> tuple[bool, bool]:
+        """Whether the node is bypassed, and muted; a change ends what sounds."""
+        bypass, mute = io.cells.get("bypass"), io.cells.get("mute")
+        now = bypass is not None and bypass.target > 0.5, mute is not None and mute.target > 0.5
+        if now != self._switched:
+            self._switched = now
+            self._down.clear()
+            self.forget()
+            self._ending = True
+        if self._ending:
+            self._ending = False
+            self.end_all(io)
+        return now
+
+    def take(self, io: IO, event: Event, switched: tuple[bool, bool]) -> None:
+        """Plays what follows from one event."""
+        key = event.channel, event.number
+        bypassed, muted = switched
+        if event.kind == "on" and event.value > 0.0:
+            self.up(io, event, key)
+            if muted:
+                return
+            made = ((*key, event.value),) if bypassed else self.made(io, event)
+            self._down[key] = self.begin(io, event, made)
+            self.follow(io, event, key)
+        elif event.kind in ("on", "off"):
+            self.up(io, event, key)
+        elif event.kind in OF_A_NOTE:
+            self.express(io, event, key)
+        elif not muted:
+            self.send(io, event)
+
+    def send(self, io: IO, event: Event) -> None:
+        """Emits what is no end of a note, if there is room."""
+        if len(io.events_out) < ROOM:
+            io.emit(event)
+
+    def begin(self, io: IO, event: Event, made: Iterable[Made]) -> tuple[Key, ...]:
+        """Begins notes where `event` is; returns them."""
+        keys = []
+        for channel, number, velocity in made:
+            if 0 <= number <= 127 and velocity > 0.0:
+                keys.append((channel, number))
+                self.on(io, event.offset, keys[-1], min(1.0, velocity), event)
+        return tuple(keys)
+
+    def up(self, io: IO, event: Event, key: Key) -> None:
+        """Ends the notes of a key that goes up."""
+        for note in self._down.pop(key, ()):
+            self.off(io, event.offset, note)
+
+    def follow(self, io: IO, event: Event, key: Key) -> None:
+        """Plays the expression of a note that came before the note."""
+        for kind, value in self._before.pop(key, {}).items():
+            self.express(io, Event(kind, event.offset, event.number, value, event.channel), key)
+
+    def express(self, io: IO, event: Event, key: Key) -> None:
+        """Plays the expression of a note, now or with the note."""
+        if key in self._down:
+            for channel, number in self.expressed(key):
+                self.send(io, Event(event.kind, event.offset, number, event.value, channel))
+        elif key in self._before or len(self._before) < MOST_SOUNDING:
+            self._before.setdefault(key, {})[event.kind] = event.value
+
+    def expressed(self, key: Key) -> Iterable[Key]:
+        """The notes that the expression of a held key is for."""
+        return self._down[key]
+
+    def on(self, io: IO, frame: int, note: Key, velocity: float, event: Event | None = None) -> None:
+        """Begins a note, if there is room; where it sounds already, anew."""
+        if len(io.events_out) >= ROOM:
+            return
+        count = self._sounding.pop(note, 0)
+        if count:
+            io.emit(Event("off", frame, note[1], 0.0, note[0]))
+        elif len(self._sounding) >= MOST_SOUNDING:
+            oldest = next(iter(self._sounding))
+            del self._sounding[oldest]
+            io.emit(Event("off", frame, oldest[1], 0.0, oldest[0]))
+        self._sounding[note] = count + 1
+        age, live = (0, False) if event is None else (event.age, event.live)
+        io.emit(Event("on", frame, note[1], velocity, note[0], age, live))
+
+    def off(self, io: IO, frame: int, note: Key) -> None:
+        """Ends a note, or one of several that are the same."""
+        count = self._sounding.get(note, 0)
+        if count > 1:
+            self._sounding[note] = count - 1
+        elif count:
+            del self._sounding[note]
+            io.emit(Event("off", frame, note[1], 0.0, note[0]))
+
+    def end_all(self, io: IO) -> None:
+        """Ends what sounds."""
+        for channel, number in self._sounding:
+            io.emit(Event("off", 0, number, 0.0, channel))
+        self._sounding.clear()
+
+
+class Waiting(NamedTuple):
+    """A note to begin or to end. beat: when.  order: of equal beats.  note: which.  velocity: 0 ends it."""
+
+    beat: float
+    order: int
+    note: Key
+    velocity: float
+
+
+LEFT_OUT = Param(
+    "left_out", "int", 0, 0, 1 << 20, unit="notes", readonly=True, doc="Notes for which there was no room."
+)
+"""Counted by each `ClockNode`."""
+
+
+class ClockNode(NoteNode):
+    """A note node that also plays later, on the clock. Where that stops or is moved, what was to come is dropped."""
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._waiting: list[Waiting] = []
+        self._late: dict[Key, int] = {}
+        self._expected: float | None = None
+        self._open = self._order = self.left_out = 0
+        self._now = self._per_frame = 0.0
+        super().prepare(spec)
+
+    def forget(self) -> None:
+        self._waiting.clear()
+        self._late.clear()
+        self._expected = None
+        self._open = 0
+
+    def beat(self, frame: int) -> float:
+        """The beat at a frame of this block."""
+        return self._now + self._per_frame * frame
+
+    def frame(self, beat: float) -> int:
+        """The first frame from `beat` on; `NEVER` while the clock stands."""
+        if self._per_frame <= 0.0 or beat == math.inf:
+            return NEVER
+        return max(0, math.ceil((beat - self._now) / self._per_frame - _EARLY))
+
+    def clocked(self, io: IO) -> None:
+        time = io.time
+        self._now, self._per_frame = time.beat, time.beats_per_frame(self._rate)
+        moved = self._expected is not None and abs(time.beat - self._expected) > JUMP
+        if moved or (not time.playing and self._expected is not None):
+            self.stopped(io)
+        self._expected = time.beat + self._per_frame * io.frames if time.playing else None
+
+    def stopped(self, io: IO) -> None:
+        """The clock stopped, or was moved: drops what was to come, and ends what came of it."""
+        for note, count in self._late.items():
+            for _ in range(count):
+                self.off(io, 0, note)
+        self._waiting.clear()
+        self._late.clear()
+        self._open = 0
+
+    def next_tick(self) -> float:
+        """The beat at which `tick` is due."""
+        return math.inf
+
+    def tick(self, io: IO, frame: int, beat: float) -> None:
+        """Plays what is due by the clock itself; `next_tick` is later afterwards."""
+
+    def process(self, io: IO) -> None:
+        switched = self._switch(io)
+        self.clocked(io)
+        events, at = io.events_in, 0
+        while True:
+            # order at one frame: ends, the player's, beginnings
+            offset = events[at].offset if at < len(events) else NEVER
+            first = self._waiting[0] if self._waiting else None
+            due = NEVER if first is None else self.frame(first.beat)
+            beat = self.next_tick()
+            tick = NEVER if switched[0] or switched[1] else self.frame(beat)
+            now = min(offset, due, tick)
+            if now >= io.frames:
+                break
+            if due == now and first is not None and (first.velocity == 0.0 or offset > now):
+                del self._waiting[0]
+                self._play(io, now, first)
+            elif offset == now:
+                self.take(io, events[at], switched)
+                at += 1
+            else:
+                self.tick(io, now, beat)
+        if self.left_out:
+            io.report("left_out", float(self.left_out))
+
+    def later(self, beat: float, note: Key, velocity: float) -> bool:
+        """Has a note begun at a beat; False where there is no room. `ends` ends it, and has to be called for it."""
+        if self._open >= MOST_WAITING or not 0 <= note[1] <= 127:
+            self.left_out += self._open >= MOST_WAITING
+            return False
+        self._open += 1
+        self._put(beat, note, min(1.0, max(velocity, 1.0 / 127.0)))
+        return True
+
+    def ends(self, beat: float, note: Key) -> None:
+        """Has a note of `later` ended at a beat."""
+        self._put(beat, note, 0.0)
+
+    def _put(self, beat: float, note: Key, velocity: float) -> None:
+        self._order += 1
+        # ends first, so that a note may follow upon its like
+        order = self._order if velocity else self._order - NEVER
+        insort(self._waiting, Waiting(beat, order, note, velocity))
+
+    def _play(self, io: IO, frame: int, waiting: Waiting) -> None:
+        note = waiting.note
+        if waiting.velocity:
+            self._late[note] = self._late.get(note, 0) + 1
+            self.on(io, frame, note, waiting.velocity)
+            return
+        self._open -= 1
+        if self._late.get(note, 0):
+            self._late[note] -= 1
+            if not self._late[note]:
+                del self._late[note]
+            self.off(io, frame, note)

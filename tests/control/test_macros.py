@@ -1,0 +1,178 @@
+"""Macros: a patch's controls by OSC, in scenes, with ramps and times, through undo, a save and a new control process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.control.rig import CATALOG, Rig, rig
+
+from antiphon.errors import PatchError
+from antiphon.graph import patch as patches
+from antiphon.graph.graph import Graph
+from antiphon.graph.macros import MacroTarget
+from antiphon.layout.controls import pages
+from antiphon.offline.rendering import actions_of, param_finder
+from antiphon.runtime import paths
+from antiphon.session.actions import NodeSet
+from antiphon.session.commands import Beat, SetParam
+from antiphon.session.graph_state import GraphState
+
+TEXT = """format = 1
+name = "Mine"
+[nodes.a]
+type = "gain"
+[nodes.b]
+type = "gain"
+cutoff = 200.0
+[wires]
+in = "a"
+a = "b"
+b = "out"
+[macros]
+loud = ["a.gain", 0.0, 2.0, 2.0]
+bright = [["b.cutoff", 20, 2000], ["a.trim", 0.1, -0.1], ["b.steps", 0, 8]]
+dark = {target = "b.cutoff", low = 2000, high = 20}
+[scenes.1]
+"macro.bright" = 1.0
+[midi]
+"cc 21" = "macro.loud"
+"""
+
+
+def parsed(text: str = TEXT) -> patches.Patch:
+    return patches.parse(text, CATALOG)
+
+
+async def load(live: Rig, folder: Path) -> None:
+    path = folder / "mine.toml"
+    path.write_text(TEXT)
+    live.app.plans.load(patches.load(path, CATALOG, trusted=True), 0.0, None, "", ())
+    await live.settle(2)
+
+
+def test_a_patch_keeps_them_through_a_save_and_json() -> None:
+    patch = parsed()
+    assert patches.parse(patches.dump(patch), CATALOG).graph == patch.graph
+    assert Graph.from_json(json.loads(json.dumps(patch.graph.to_json()))) == patch.graph
+    left = patch.graph.remove("b", CATALOG)
+    assert {m.name: [t.key for t in m.targets] for m in left.macros} == {"loud": ["a.gain"], "bright": ["a.trim"]}
+    assert patch.graph.move("a", "b", CATALOG).macros == patch.graph.macros
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('x = ["c.gain", 0, 1]', "there is no node 'c'"),
+        ('x = ["a.gian", 0, 1]', "gain"),
+        ('x = ["a.gain", 0, 3]', "0 to 2"),
+        ('x = ["a.mode", 0, 1]', "numbers and switches"),
+        ('x = ["a.size", 64, 128]', "numbers and switches"),
+        ('x = ["a.gain", 0, 1, 99]', "a curve of 0.1 to 10"),
+        ("x = 3", "takes"),
+        ("x = []", "takes"),
+        ('x = {target = "a.gain", lo = 0}', "target, low, high, curve"),
+        ('"a b" = ["a.gain", 0, 1]', "is not a name"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_line(line: str, words: str) -> None:
+    with pytest.raises(PatchError, match=r"line \d+, '?macros") as caught:
+        parsed(TEXT.replace("dark =", f"{line}\ndark ="))
+    assert words in str(caught.value)
+
+
+def test_at_most_eight_and_no_node_has_their_name() -> None:
+    with pytest.raises(PatchError, match="at most 8"):
+        parsed(TEXT.replace("dark =", "\n".join(f'm{n} = ["a.gain", 0, 1]' for n in range(6)) + "\ndark ="))
+    with pytest.raises(PatchError, match="reserved"):
+        parsed(TEXT + '[nodes.macro]\ntype = "gain"\n')
+
+
+async def test_one_message_moves_all_targets_in_their_own_scales(live: Rig, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    client = live.client()
+    # it begins where its first target is: 200 Hz of 20 to 2000 by octaves
+    ((_, (place,)),) = await client.ask("/macro/bright")
+    assert place == pytest.approx(0.5, abs=1e-6)
+    for address in ("/macro/bright", "/node/macro/bright", "/node/macro/bright/norm"):
+        client.send(address, 0.25)
+        await live.settle()
+        assert await client.ask(address) == [(address, (0.25,))]
+        ((_, (cutoff,)),) = await client.ask("/node/b/cutoff")
+        assert cutoff == pytest.approx(20 * 100**0.25, rel=1e-5)
+        ((_, (trim,)),) = await client.ask("/node/a/trim")
+        assert trim == pytest.approx(0.05)
+        assert await client.ask("/node/b/steps") == [("/node/b/steps", (2,))]
+        client.send("/macro/bright", 1.0)
+        await live.settle()
+    client.send("/macro/loud", 0.5)
+    await live.settle()
+    assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.5,))], "a quarter of the way, by its curve"
+    assert live.engine.values[live.app.session.state.node("a").id, 3] == 0.5
+    ((address, args),) = await client.ask("/macro/bright", 1.5)
+    assert (address, args[0]) == ("/fail", "/macro/bright")
+    assert "0 to 1" in args[1]
+
+
+async def test_it_is_in_scenes_and_a_targets_own_value_wins(live: Rig, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    client = live.client()
+    client.send("/macro/bright", 0.25)
+    client.send("/node/a/trim", 0.0)
+    await client.ask("/scene/store", 3)
+    client.send("/macro/bright", 0.75)
+    client.send("/scene/recall", 1)
+    await live.settle()
+    assert await client.ask("/node/b/cutoff") == [("/node/b/cutoff", (2000.0,))]
+    client.send("/scene/recall", 3)
+    await live.settle()
+    assert await client.ask("/macro/bright") == [("/macro/bright", (0.25,))]
+    assert await client.ask("/node/a/trim") == [("/node/a/trim", (0.0,))]
+
+
+async def test_it_goes_with_its_patch_and_comes_back_by_undo(live: Rig, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    client = live.client()
+    await client.ask("/patch/save", "kept")
+    assert "[macros]" in (paths.patches() / "kept.toml").read_text()
+    await client.ask("/node/remove", "a")
+    assert (await client.ask("/macro/loud"))[0][0] == "/fail"
+    await client.ask("/patch/undo")
+    assert (await client.ask("/macro/loud"))[0][0] == "/macro/loud"
+
+
+async def test_a_new_control_process_has_its_place(home: Path, tmp_path: Path) -> None:
+    async with rig(tmp_path / "state") as live:
+        await load(live, tmp_path)
+        client = live.client()
+        client.send("/macro/bright", 0.25)
+        await live.settle()
+        state = live.app.session.state
+        again = GraphState(CATALOG, list(state.numbers), 48000)  # type: ignore[call-overload]
+        again.restore(json.loads(json.dumps(state.to_json())))
+        assert again.value("macro", "bright") == 0.25
+
+
+def test_offline_it_is_the_targets_that_are_played_at_the_same_beat() -> None:
+    graph = parsed().graph
+    ids, actions = actions_of(graph, CATALOG, 48000, [SetParam("macro", "bright", 1.0, 2.0, Beat(3.0))])
+    assert [(a.node, a.number, a.ramp) for a in actions if isinstance(a, NodeSet)] == [
+        (ids["b"], 2000.0, 2.0), (ids["a"], pytest.approx(-0.1), 2.0), (ids["b"], 8.0, 0.0),
+    ]  # fmt: skip
+    assert all(action.when == Beat(3.0) for action in actions)
+    assert param_finder(graph, CATALOG)("macro", "loud").high == 1.0
+
+
+def test_a_surface_has_a_page_of_them() -> None:
+    page = next(page for page in pages(parsed(), CATALOG) if page.name == "macros")
+    assert [(w.label, w.address) for w in page.controls] == [
+        ("loud", "/node/macro/loud"), ("bright", "/node/macro/bright"), ("dark", "/node/macro/dark"),
+    ]  # fmt: skip
+
+
+def test_places_and_values_are_inverse() -> None:
+    param = CATALOG["gain"].cells[-1]
+    target = MacroTarget("a", "cutoff", 1500.0, 50.0, 3.0)
+    for place in (0.0, 0.2, 1.0):
+        assert target.place(param, target.value(param, place)) == pytest.approx(place, abs=1e-4)
