@@ -42,10 +42,10 @@ def utilities_looper(
     first: i64,
     last: i64,
 ) -> None:
-    """Frames `first` to `last`: y ← x and the loop; the tape is written where it is to be.
+    """Computes frames `first` to `last` of `y`, the input and the loop, and records into the tape.
 
-    tape: two sides of `size` frames a channel.  tail: `fade` frames a channel that die away.
-    before: as many, of the input before the recording.
+    `tape` holds two sides of `size` frames a channel; `tail` the last `fade` frames a channel of what is faded out,
+    `before` as many of the input before the recording.
     """
     for n in range(first, last):
         p = whole[POS]
