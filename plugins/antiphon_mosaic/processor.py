@@ -259,3 +259,13 @@ class Mosaic(Processor):
                 for stream in self._streams[:NOTES]:
                     if stream.key[0] == event.channel:
                         stream.stop()
+
+
+class Third(Mosaic):
+    """`mosaic` by the name of its file job: `antiphon run third A OUT -p reference=B`."""
+
+    on_files = FileUse(job="antiphon_mosaic.third:run", needs=("reference",))
+    params = (
+        *Mosaic.params,
+        Param("tempo", default=0.0, low=0.0, high=300.0, unit="bpm", doc="On files: the tempo of OUT; 0: that of IN."),
+    )

@@ -1,4 +1,4 @@
-"""Macros: a patch's controls by OSC, in scenes, with ramps and times, through undo, a save and a new control process."""
+"""Macros: a patch's controls by OSC, in scenes, with ramps and times, through undo, a save and another process."""
 
 from __future__ import annotations
 

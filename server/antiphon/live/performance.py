@@ -281,7 +281,7 @@ class Performance:
                 continue
             self._now = at
             for name, value in event.value.items():
-                args = (value, self.seconds(length)) if track.glide else (value,)
+                args = (value, self.seconds(length)) if track.glide else value if isinstance(value, tuple) else (value,)
                 lit = mark(event.places, length)
                 to = f"/node/{track.on}/{name}" if name else track.on  # without a name it is sent outside
                 yield LiveEvent(at, to, args, track.name, track.line, lit)
