@@ -47,7 +47,7 @@ def test_it_has_the_notes_and_beats_of_one_and_the_timbre_of_the_other(files):
     assert len(c) == len(a)
     assert chroma_likeness(c, a) > 0.95 > chroma_likeness(b, a)
     assert onset_likeness(c, a) > 0.8
-    assert timbre_distance(c, b) < 0.6 * timbre_distance(a, b)
+    assert timbre_distance(c, b) < 0.7 * timbre_distance(a, b)
     assert np.sqrt((c**2).mean()) == pytest.approx(np.sqrt((a**2).mean()), rel=0.02)
 
 
