@@ -28,6 +28,8 @@ _TRAININGS = (
     "instruments-head classify.instruments.head:InstrumentsHeadRecipe "
     "Of the weights of instruments, the last two layers anew.",
     "genre classify.genre.recipe:GenreRecipe The classifier of genres.",
+    "stems stems.recipe:StemsRecipe The masks of stems in files.",
+    "stems-live stems.recipe:LiveStemsRecipe The masks of stems while they play.",
 )
 _EVALUATIONS = (
     "accompany accompany.evaluation:Accompanying Chords and notes beside a harmoniser and the songs' pianists.",
@@ -50,6 +52,7 @@ _EVALUATIONS = (
     "popularity classify.popularity.evaluation:PopularityEvaluation "
     "What can be foreseen of a computed audience's votes, and how wide honest intervals are.",
     "sing sing.evaluation:Singing Pitch, time and words of 12 sung lines, beside espeak-ng with WORLD.",
+    "stems stems.evaluation:Separating Drums, bass, voice and the rest of mixes with real singers, beside medians.",
     "summary listen.summary_evaluation:Summarising Phrases and summaries of rendered songs, against two listeners.",
     "tags classify.tags.evaluation:TagsEvaluation "
     "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
