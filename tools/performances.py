@@ -333,6 +333,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     ),
     "pads": Performance(notes=BEAT),
     "pump": Performance(notes=HELD, node="pad", seconds=8.0 * 60.0 / 112.0, before=0.2),
+    "quilt": Performance("voice"),
     "radio": Performance("rough voice"),
     "rain": Performance(notes=ARP),
     "remix": Performance("song"),

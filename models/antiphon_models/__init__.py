@@ -46,6 +46,7 @@ _EVALUATIONS = (
     "Families of instruments alone, in duos and mixes, beside MFCC.",
     "listen listen.evaluation:Listening Beats, downbeats, tempo, chords and key of rendered songs.",
     "loops loops.evaluation:Looping Tempo, bars and key of loops of known truth, and pieces made of loops.",
+    "mosaic mosaic.evaluation:Mosaicing Units of one sound in the place of another, beside the plain nearest unit.",
     "next recommend.evaluation:Recommending "
     "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
     "popularity classify.popularity.evaluation:PopularityEvaluation "
@@ -55,6 +56,7 @@ _EVALUATIONS = (
     "summary listen.summary_evaluation:Summarising Phrases and summaries of rendered songs, against two listeners.",
     "tags classify.tags.evaluation:TagsEvaluation "
     "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
+    "third mosaic.third_evaluation:Thirds The notes of one song by the timbre and drums of another, beside transfer.",
     "transfer transfer.evaluation:Transferring Timbre beside copying, equalisers and the exact answer.",
     "vocals sing.vocals:Vocals Recordings of singing, sung again in another voice: pitch and loudness that are kept.",
 )

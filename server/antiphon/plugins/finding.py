@@ -32,6 +32,7 @@ BUILT_IN = (
     "antiphon_midi",
     "antiphon_model",
     "antiphon_models",
+    "antiphon_mosaic",
     "antiphon_mqtt",
     "antiphon_notes",
     "antiphon_pyo",

@@ -88,6 +88,7 @@ def run(
     with endable():
         loaded = load(check=False)
         info = known_type(plugin, loaded.catalog)
+        info.check_writes()
         use = info.on_files
         if stems and not use.stems:
             raise UsageError(f"{plugin} writes no stems; leave --stems out")
@@ -123,9 +124,8 @@ def run(
             [*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend
         )
         if lacking := info.lacking(values):
-            name, what = lacking.name, f"={lacking.allowed}: {lacking.doc}"
-            how = f"name a file with -p {name}=FILE" if lacking.kind == "file" else f"give -p {name}{what}"
-            raise UsageError(f"{plugin} does nothing without a {name}; {how}")
+            how = "FILE" if lacking.kind == "file" else f"{lacking.allowed}: {lacking.doc}"
+            raise UsageError(f"{plugin} does nothing without -p {lacking.name}={how}")
         if out_dir is None or use.job:
             # of a name that no file can have this is false as well
             if not os.path.exists(jobs[0].source):
