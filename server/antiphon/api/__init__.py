@@ -29,6 +29,7 @@ For models, synths, transports, analyses and pages:
 | `antiphon.api.osc` | OSC packets as bytes |
 | `antiphon.api.processes` | processes that help a plugin |
 | `antiphon.api.rendering` | notes to sound without a server; loading plugins |
+| `antiphon.api.spectra` | short-time spectra hop by hop, with little delay |
 | `antiphon.api.synths` | backends that play notes |
 | `antiphon.api.transports` | what carries commands into the server and values out of it |
 | `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
