@@ -36,7 +36,7 @@ _EVALUATIONS = (
     "character classify.tags.character_evaluation:CharacterEvaluation "
     "Energy, danceability and mood on pairs of pieces that differ in one thing.",
     "denoise denoise.evaluation:Denoising Beside gates, a Wiener filter, noisereduce, an oracle.",
-    "fits loops.fit_evaluation:Fitting Which loops go together: parts of unseen songs, and copies with one thing broken.",
+    "fits loops.fit_evaluation:Fitting Which loops go together: parts of unseen songs and copies with one thing wrong.",
     "genre classify.genre.evaluation:GenreEvaluation "
     "Genres of composed songs beside MFCC, what is unknown, calibration; or GTZAN and FMA.",
     "hum hum.evaluation:Hearing Notes heard in singing, winds and hums; false notes; lateness.",

@@ -1,4 +1,4 @@
-"""`antiphon evaluate fits`: finds the other part of the same four bars among 50 loops, and tells it from broken copies."""
+"""`antiphon evaluate fits`: the other part of the same four bars is to be found among 50 loops and beside its foils."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from antiphon_models.loops.midifile import UNSEEN, why_not
 SONGS = {"pop909": 40, "jsb": 8, "freedoom": 0, "openttd-openmsx": 0}
 AMONG, NEAR = 50, 0.04
 """Loops among which the true partner is looked for; tempos that count as one, as a ratio."""
-_SEED = 57
+_SEED, _FEWEST = 57, 24
+"""Windows that have 50 loops for certain."""
 F64 = NDArray[np.float64]
 Pair = Callable[["_Item", "_Item"], float]
 
@@ -75,11 +76,12 @@ class Fitting(Evaluation):
             raise UsageError(f"loops are rendered by FluidSynth: {missing}; sudo apt-get install {packages}")
         rng = np.random.default_rng(_SEED * ask.seed)
         drawn = list(windows(ask.data, "test", SONGS, 1, rng))
-        drawn = [drawn[n] for n in rng.permutation(len(drawn))]
+        most = max(_FEWEST, ask.limit) if ask.limit else len(drawn)
+        drawn = [drawn[n] for n in rng.permutation(len(drawn))[:most]]
         pairs = [rng.permutation(len(loops))[:2].tolist() for loops in drawn]
-        folder = make_folder(ask.work / f"loops-{ask.seed}")
+        folder = make_folder(ask.work / f"loops-{ask.seed}-{most}")
         items = _items(drawn, pairs, folder, rng)
-        roads = {name: _Road(ask.work / name, folder, only) for name, only in _ROADS.items() if ask.wants(name)}
+        roads = {name: _Road(ask.work / name, folder, only) for name, only in ask.wanted(_ROADS).items()}
         for n, (loops, (one, other)) in enumerate(zip(drawn, pairs, strict=True)):
             if ask.limit is not None and n >= ask.limit:
                 break
@@ -89,27 +91,26 @@ class Fitting(Evaluation):
             broken = {kind: items[foil(partner.loop, kind).name] for kind in FOILS}
             if "drums" in (query.loop.part, partner.loop.part):
                 broken.pop(FOILS[0])  # drums have no key to be wrong in
+            values: dict[str, Mapping[Path, float]] = {name: road.fits(query.file) for name, road in roads.items()}
             for name, pair in ask.wanted(_CLASSICAL).items():
-                row = _row(partner, among, broken, lambda item, pair=pair: pair(query, item))
-                yield from scored(name, query.file.stem, row)
-            for name, road in roads.items():
-                found = road.fits(query.file)
-                yield from scored(
-                    name, query.file.stem, _row(partner, among, broken, lambda x: found.get(x.file, -1.0))
-                )
+                values[name] = {x.file: pair(query, x) for x in (partner, *among, *broken.values())}
+            for name, found in values.items():
+                yield from scored(name, query.file.stem, _row(partner, among, broken, found))
 
 
 def _row(
-    partner: _Item, among: Sequence[_Item], broken: Mapping[str, _Item], score: Callable[[_Item], float]
+    partner: _Item, among: Sequence[_Item], broken: Mapping[str, _Item], scores: Mapping[Path, float]
 ) -> Iterator[tuple[str, float]]:
-    right, others = score(partner), np.array([score(item) for item in among])
+    # what is taken for no loop has no score
+    right, *beside = (scores.get(item.file, -1.0) for item in (partner, *among))
+    others = np.array(beside)
     # of equals each may be the first
     better, equal = int((others > right).sum()), int((others == right).sum())
     for name, count in (("first of 50", 1), ("first five", 5)):
         yield name, min(1.0, max(0, count - better) / (1 + equal))
     for kind, measure in zip(FOILS, ("semitone", "half a beat", "8 % quicker"), strict=True):
         if kind in broken:
-            wrong = score(broken[kind])
+            wrong = scores.get(broken[kind].file, -1.0)
             yield measure, 0.5 if right == wrong else float(right > wrong)
 
 
@@ -172,11 +173,12 @@ def _items(
             for window, pair in zip(drawn[font_number :: len(fonts)], pairs[font_number :: len(fonts)], strict=True)
             for kind in FOILS
         ]
-        for number, (loop, sound) in enumerate(zip(loops, rendered(loops, font, rng, RATE), strict=True)):
-            file = folder / f"{font}-{number:03}.flac"
-            sound = 0.5 * sound / max(1e-6, float(np.abs(sound).max()))
-            soundfile.write(file, sound, RATE)
-            items[loop.name] = _item(loop, file, sound)
+        files = [folder / f"{font}-{number:03}.flac" for number in range(len(loops))]
+        if not all(file.is_file() for file in files):
+            for file, sound in zip(files, rendered(loops, font, rng, RATE), strict=True):
+                soundfile.write(file, 0.5 * sound / max(1e-6, float(np.abs(sound).max())), RATE)
+        for loop, file in zip(loops, files, strict=True):
+            items[loop.name] = _item(loop, file, soundfile.read(file, dtype="float32")[0])
     return items
 
 

@@ -223,8 +223,9 @@ def _material(job: TrainingJob, split: str, font: str, seed: int, limits: dict[s
             job.say(f"{name}: {first} of {len(loops)} loops")
             sounds = rendered(part, font, np.random.default_rng([seed, first]), RATE)
             grids = [grid(picture(s / max(1e-9, float(np.abs(s).max())), len(s) / RATE), BARS) for s in sounds]
-            fields = {"song": [x.song for x in part], "place": [x.place for x in part], "part": [x.part for x in part]}
             whole = path.with_suffix(".part.npz")
-            np.savez(whole, g=np.array(grids, np.float16), **fields)
+            names = ([x.song for x in part], [x.place for x in part], [x.part for x in part])
+            song, place, kind = (np.array(each) for each in names)
+            np.savez(whole, g=np.array(grids, np.float16), song=song, place=place, part=kind)
             whole.replace(path)
         yield path
