@@ -29,6 +29,8 @@ _TRAININGS = (
     "Of the weights of instruments, the last two layers anew.",
     "fit loops.fit_training:FitRecipe The towers by which loops go together.",
     "genre classify.genre.recipe:GenreRecipe The classifier of genres.",
+    "stems stems.recipe:StemsRecipe The masks of stems in files.",
+    "stems-live stems.recipe:LiveStemsRecipe The masks of stems while they play.",
 )
 _EVALUATIONS = (
     "accompany accompany.evaluation:Accompanying Chords and notes beside a harmoniser and the songs' pianists.",
@@ -46,14 +48,17 @@ _EVALUATIONS = (
     "Families of instruments alone, in duos and mixes, beside MFCC.",
     "listen listen.evaluation:Listening Beats, downbeats, tempo, chords and key of rendered songs.",
     "loops loops.evaluation:Looping Tempo, bars and key of loops of known truth, and pieces made of loops.",
+    "mosaic mosaic.evaluation:Mosaicing Units of one sound in the place of another, beside the plain nearest unit.",
     "next recommend.evaluation:Recommending "
     "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
     "popularity classify.popularity.evaluation:PopularityEvaluation "
     "What can be foreseen of a computed audience's votes, and how wide honest intervals are.",
     "sing sing.evaluation:Singing Pitch, time and words of 12 sung lines, beside espeak-ng with WORLD.",
+    "stems stems.evaluation:Separating Drums, bass, voice and the rest of mixes with real singers, beside medians.",
     "summary listen.summary_evaluation:Summarising Phrases and summaries of rendered songs, against two listeners.",
     "tags classify.tags.evaluation:TagsEvaluation "
     "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
+    "third mosaic.third_evaluation:Thirds The notes of one song by the timbre and drums of another, beside transfer.",
     "transfer transfer.evaluation:Transferring Timbre beside copying, equalisers and the exact answer.",
     "vocals sing.vocals:Vocals Recordings of singing, sung again in another voice: pitch and loudness that are kept.",
 )

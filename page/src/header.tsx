@@ -131,7 +131,8 @@ function Listen() {
             value={volume.value}
             onInput={(event) => setVolume(Number(event.currentTarget.value))}
           />
-          <small title="From the engine to this loudspeaker, as far as the browser knows; the part of the buffer below.">
+          <small
+            title={`From the engine to this loudspeaker, as far as the browser knows; ${now?.gaps ?? 0} gaps, ${missing.value} lost.`}>
             {now ? `${(delay.value * 1000).toFixed(0)} ms` : "…"}
             <em>
               buffer {now ? (now.target * 1000).toFixed(0) : "…"} ms{now?.gaps ? `, ${now.gaps} gaps` : ""}

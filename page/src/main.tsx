@@ -8,7 +8,7 @@ import { Files } from "./files/view";
 import { Header, startOrStop } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { install } from "./install";
-import { Controls } from "./instrument/controls";
+import { Controls, Macros } from "./instrument/controls";
 import { Cues } from "./instrument/cues";
 import { Sound } from "./instrument/drawings";
 import { Lyrics } from "./instrument/lyrics";
@@ -38,6 +38,7 @@ function Instrument() {
           <Lyrics />
         </Roll>
         <section class="side" data-view="Play" aria-label="Scenes and server">
+          <Macros />
           <Mixer />
           <Scenes />
           <Cues />

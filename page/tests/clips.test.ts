@@ -53,6 +53,6 @@ test("a clip is kept as a text, and another text is none", () => {
   ])
     assert.equal(read(text), null, String(text));
   assert.equal(title(read("steps/2")!), "Pattern C");
-  assert.equal(title(read("scene/0")!), "Scene 1");
+  assert.equal(title(read("scene/3")!), "Scene 3");
   assert.equal(title(read("sound/4/drums/bd")!), "bd");
 });

@@ -137,7 +137,9 @@ class Resonator(Processor):
         self._notes[0] = 0.0
 
     def step(self, io: IO) -> Step:
-        curves = [io.curve(name) for name in ("frequency", "decay", "damping", "follow")]
+        x, y, low, state = io.audio_in[0], io.audio_out[0], self._low, self._state
+        frequency, decay, damping = io.curve("frequency"), io.curve("decay"), io.curve("damping")
+        follow = io.curve("follow")
         return effects_resonator.step(
-            io.audio_in[0], io.audio_out[0], *curves, self._ring, self._low, self._state, self._notes, self._rate
+            x, y, frequency, decay, damping, follow, self._ring, low, state, self._notes, self._rate
         )

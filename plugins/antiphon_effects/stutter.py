@@ -26,7 +26,7 @@ def effects_stutter_length(beats: f64, beat: f64, most: f64, fade: f64, state: f
     want = beats * beat + state[_OVER]
     frames = math.floor(want)
     state[_OVER] = want - frames
-    return max(3.0 * fade, min(frames, most))
+    return f64(max(3.0 * fade, min(frames, most)))
 
 
 @kernel
@@ -125,8 +125,9 @@ class Stutter(Processor):
         self._state.fill(0.0)
 
     def step(self, io: IO) -> Step:
-        curves = [io.curve(name) for name in ("on", "beats", "decay", "mix")]
-        time = (io.time.beat, io.time.beats_per_frame(self._rate), io.time.frames_per_beat(self._rate))
+        x, y, time, rate = io.audio_in[0], io.audio_out[0], io.time, self._rate
+        on, beats, decay, mix = io.curve("on"), io.curve("beats"), io.curve("decay"), io.curve("mix")
+        step, length = time.beats_per_frame(rate), time.frames_per_beat(rate)
         return effects_stutter.step(
-            io.audio_in[0], io.audio_out[0], *curves, self._ring, self._state, *time, self._fade
+            x, y, on, beats, decay, mix, self._ring, self._state, time.beat, step, length, self._fade
         )

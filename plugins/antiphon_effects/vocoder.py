@@ -135,7 +135,7 @@ class Vocoder(Processor):
             "choice",
             "saw",
             choices=("carrier", "saw"),
-            doc="The input `carrier`, which a patch wires, or a saw of its own.",
+            doc="The input `carrier`, which only a patch wires, or a saw of its own.",
         ),
         hertz("frequency", 110.0, 20.0, 2000.0, "Frequency of the saw."),
         smooth_param("breath", 0.05, 0.0, 1.0, "Noise in the carrier, for consonants."),

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import weakref
 
-from antiphon.api.commands import ClearSchedule, Now, Panic
-from antiphon.api.transports import NODE_EVENTS, EmittedEvent, EngineEffect, NodeEvent, TransportServer
+from antiphon.api import RequestError
+from antiphon.api.commands import ClearSchedule, Now, Panic, When
+from antiphon.api.transports import NODE_EVENTS, EmittedEvent, EngineEffect, NodeEvent, OscRequest, TransportServer
 from antiphon_midi import messages as midi
 from antiphon_midi.devices.ports import Ports
 
 MOST = 65536
 """Most messages in the queue."""
-_Waiting = tuple[float, int, bytes, str]
+_Waiting = tuple[float, int, bytes, str, str]
+"""Sample, order, message, the port that does not get it, a text of the names of those that do."""
+_open: weakref.WeakSet[MidiOut] = weakref.WeakSet()
+
+
+def send_out(request: OscRequest) -> None:
+    """`/midi/out`: sends a message to the outputs whose names contain a text, at its time.
+
+    Raises:
+        RequestError: It is no message of three bytes, or there is no such output.
+    """
+    name, *numbers = request.args
+    status, number, value = (number for number in numbers if isinstance(number, int))
+    if not (0x80 <= status < 0xF0 and 0 <= number < 128 and 0 <= value < 128):
+        raise RequestError("/midi/out takes a status of 128 to 239 and two numbers of 0 to 127")
+    for out in _open:
+        if out.server is request.server and out.send(request.when, bytes((status, number, value)), str(name)):
+            return
+    raise RequestError(f"there is no MIDI output {str(name)[:64]!r}; --midi-out opens some")
 
 
 class MidiOut:
@@ -23,7 +43,9 @@ class MidiOut:
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
-        self._server, self._ports = server, ports
+        self.server = self._server = server
+        self._ports = ports
+        _open.add(self)
         self._waiting: list[_Waiting] = []
         self._serial = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -46,6 +68,13 @@ class MidiOut:
             self._play(
                 self._sample(effect), midi.encode(effect.kind, effect.number, effect.value, effect.channel), self.source
             )
+
+    def send(self, when: When, message: bytes, name: str) -> bool:
+        """Sends a message at a time to the outputs whose names contain a text; whether there are any."""
+        if not any(name.lower() in port.lower() for port in self._ports.outputs):
+            return False
+        self._play(0.0 if isinstance(when, Now) else self._server.due(when), message, "", name)
+        return True
 
     def played(self, event: EmittedEvent) -> None:
         """The named node emitted an event."""
@@ -90,22 +119,23 @@ class MidiOut:
     def _sample(self, effect: NodeEvent) -> float:
         return 0.0 if isinstance(effect.when, Now) else self._server.due(effect.when)
 
-    def _play(self, sample: float, message: bytes, but: str) -> None:
+    def _play(self, sample: float, message: bytes, but: str, name: str = "") -> None:
         if not message:
             return
         if len(self._waiting) >= MOST:
             self.dropped += 1
             return
         self._serial += 1
-        heapq.heappush(self._waiting, (sample, self._serial, message, but))
+        heapq.heappush(self._waiting, (sample, self._serial, message, but, name))
         self._due()
 
     def _due(self) -> None:
         """Sends what is due; sets the timer for what is next."""
         now = self._server.moment().sample
         while self._waiting and self._waiting[0][0] <= now + 1:
-            _, _, message, but = heapq.heappop(self._waiting)
-            self._ports.send(message, but)
+            _, _, message, but, name = heapq.heappop(self._waiting)
+            for port in [port for port in self._ports.outputs if name.lower() in port.lower()] if name else ("",):
+                self._ports.send(message, but, only=port)
             self._on_bytes(message)
         if self._timer is not None:
             self._timer.cancel()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, Param, Processor, StreamSpec
+from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, Param, Port, Processor, StreamSpec
 
 Key = tuple[int, int]
 """A note's channel and number."""
@@ -36,7 +36,7 @@ class NoteNode(Processor):
     """
 
     inputs = (EVENTS_IN,)
-    outputs = (EVENTS_OUT,)
+    outputs: ClassVar[tuple[Port, ...]] = (EVENTS_OUT,)
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate

@@ -24,6 +24,10 @@ HAT_GROUP = -1
 """Their cut group, which no performer can set."""
 
 
+BANKS = {"tr808_": ("RolandTR808_", "808"), "tr909_": ("RolandTR909_", "909")}
+"""What other programs write before a drum of a bank: Strudel, and Dirt-Samples."""
+
+
 def drum_rows(names: tuple[str, ...]) -> tuple[int, ...]:
     """The row of `names` that each of the 128 notes plays, -1 for none."""
     places = {name.lower(): place for place, name in reversed(list(enumerate(names)))}
@@ -31,16 +35,20 @@ def drum_rows(names: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def named_rows(names: tuple[str, ...]) -> dict[str, int]:
-    """The row of `names` by every name it answers to: its own, and the other names of the same drum.
+    """The row of `names` by every name it answers to: its own, and the other names of the same drum,
+    also within a bank: the words before a "_".
 
     A name that a folder has is that folder's; another one is the first folder there is of those in a row of `DRUMS`.
     """
     rows = {name: row for row, name in enumerate(names)}
     others = dict[str, int]()
-    for drum in DRUMS.values():
-        row = next((rows[name] for name in drum if name in rows), None)
-        if row is not None:
-            others |= {name: row for name in drum if name not in others}
+    banks = {"", *(name.partition("_")[0] + "_" for name in names if "_" in name)}
+    for bank in sorted(banks):
+        for drum in DRUMS.values():
+            row = next((rows[bank + name] for name in drum if bank + name in rows), None)
+            if row is not None:
+                said = [form + name for form in (bank, *BANKS.get(bank, ())) for name in drum]
+                others |= {name: row for name in said if name not in others}
     return {**others, **rows}
 
 

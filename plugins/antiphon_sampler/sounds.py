@@ -63,6 +63,8 @@ class Sounds:
         self._requests: deque[int] = deque(maxlen=1024)
         self._lock = threading.Lock()
         self._next = 0
+        # the shortest first: drums are there at once, pads later
+        self._order = sorted(range(len(paths)), key=lambda n: _size(paths[n])) if len(paths) <= EAGER else []
         self._decoder = SampleDecoder(rate, LONGEST)
         self._decoding = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -172,10 +174,10 @@ class Sounds:
                 place = self._requests.popleft()
                 if not self._tried[place]:
                     return place
-            while self._next < len(self._paths) <= EAGER:
+            while self._next < len(self._order):
                 self._next += 1
-                if not self._tried[self._next - 1]:
-                    return self._next - 1
+                if not self._tried[self._order[self._next - 1]]:
+                    return self._order[self._next - 1]
         return -1
 
     def _refuse(self, problem: str) -> None:
@@ -184,6 +186,13 @@ class Sounds:
             self.problems.append(problem)
         if self._refused <= 8:
             say(problem)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # decoding it says why
 
 
 def in_memory(sound: Samples, rate: int) -> DecodedSample:

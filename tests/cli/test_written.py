@@ -109,14 +109,16 @@ def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiph
         "antiphon: out/a.wav is there already; give --out-dir another name, or --force to write over it",
         "antiphon: 1 of 2 files could not be processed",
     ]
-    assert done.out == "wrote out/b.wav: 0:00.0, 48 kHz, mono, from b.wav\n"
+    assert done.out == "wrote out/b.wav: 0:00.0, 48 kHz, mono, from b.wav, which gain left as it is\n"
     assert (sources / "out" / "a.wav").read_text() == "the old one"
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("run gain in.wav new.flac", "wrote new.flac: 0:00.2, 48 kHz, mono, from in.wav"),
+        ("run gain in.wav new.flac -p gain=.5", "wrote new.flac: 0:00.2, 48 kHz, mono, from in.wav"),
+        ("run tuner in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, which tuner left as it is"),
+        ("run click in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, silent"),
         (
             "render through --in in.wav --out n.wav",
             "wrote n.wav: 0:00.2, 48 kHz, stereo, from the patch Through and in.wav",
@@ -167,7 +169,15 @@ def test_a_file_without_sound_is_refused(antiphon: Command, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("run transfer in.wav o.wav", "transfer does nothing without a reference; name a file with -p reference=FILE"),
+        (
+            "run lfo in.wav o.mid",
+            "lfo gives neither sound nor notes, so that there is nothing to write; use it in a patch",
+        ),
+        (
+            "render demo --events in.wav --out o.wav",
+            "in.wav is a sound; --events takes a file of events (.jsonl) or notes (.mid)",
+        ),
+        ("run transfer in.wav o.wav", "transfer does nothing without -p reference=FILE"),
         ("run gain loops c3", "loops is a folder; write --out-dir c3 to do all that is in it"),
         (
             "run gain in.wav /proc/o.wav",

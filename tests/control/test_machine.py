@@ -75,4 +75,4 @@ def test_missed_blocks_are_said_once_and_stalls_once_a_minute(caplog: pytest.Log
     link.engine = replace(ENGINE, restarts=1)
     assert look(missed_blocks=900, stalls=0) == []
     clock.now += STALL_LOG_SECONDS
-    assert "(3 times so far)" in look(stalls=3)[0]
+    assert "(stalls so far: 3)" in look(stalls=3)[0]

@@ -43,6 +43,12 @@ AROUND: dict[str, tuple[str, str]] = {
         wires = {"keys" = "out", "low" = "out", "kit" = "out"}""",
         "melody.mid",
     ),
+    "[nodes.fingers]": ("", "melody.mid"),
+    "[macros]": (
+        """nodes = {tone = {type = "filter"}, echo = {type = "delay"}}
+        wires = {"in" = "tone", "tone" = "echo", "echo" = "out"}""",
+        "voice.wav",
+    ),
     "[nodes.hum]": ("", "voice.wav"),
     'library = "kit"       # FOLDER/NAME/*.wav; without it the kit that ships with Antiphon': (
         'wires = {"drums" = "out"}',

@@ -122,7 +122,8 @@ BAD = [
         "nodse = 1",
         2,
         "nodse",
-        "did you mean nodes? the keys are: format, name, hint, group, listed, tempo, nodes, wires, macros, scenes, midi",
+        "did you mean nodes? the keys are: format, name, hint, group, listed, tempo, nodes, wires, macros, scenes, "
+        "midi",
     ),
     (TOP, "name = 3", 2, "name", "one line of text"),
     (TOP, "hint = 3", 2, "hint", "takes one line of text, at most 400 characters"),

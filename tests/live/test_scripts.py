@@ -13,6 +13,8 @@ from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.live.stage import LiveScript
+from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.outside import to_midi
 
 IMPORTS = "from antiphon.live import *\n"
 
@@ -339,6 +341,20 @@ def test_osc_goes_to_other_programs_at_its_beats() -> None:
         (0, "@127.0.0.1:9000/light/1", (1,)), (0, "@127.0.0.1:9001/go", (2, "x")),
         (2, "@127.0.0.1:9000/light/1", (0.5,)), (2, "@127.0.0.1:9001/go", (2, "x")),
     ]  # fmt: skip
+
+
+def test_a_pattern_goes_to_a_midi_port_with_its_channel_and_controllers() -> None:
+    events = performed(
+        'midi_out("synth", note("c4 e4", velocity=100, legato=0.5), channel=3)\n'
+        'midi_out("synth", "0 127", channel=3, cc=74)\n'
+    )
+    assert sorted((event.beat, event.address, event.args) for event in events) == [
+        (0, "@/cc", (74, 0.0, 3, "@/synth")), (0, "@/note/on", (60, 100.0, 3, "@/synth")),
+        (1, "@/note/off", (60, 0, 3, "@/synth")), (2, "@/cc", (74, 127.0, 3, "@/synth")),
+        (2, "@/note/on", (64, 100.0, 3, "@/synth")), (3, "@/note/off", (64, 0, 3, "@/synth")),
+    ]  # fmt: skip
+    sent = [to_midi(SentEvent(0.0, event.address, event.args)).args for event in events if event.beat == 0]
+    assert sorted(sent) == [("synth", 0x92, 60, 100), ("synth", 0xB2, 74, 0)]
 
 
 # ---- refusals

@@ -118,7 +118,9 @@ def test_a_poison_that_comes_again_and_again_is_played_again(tmp_path: Path) -> 
         play_on(server, 1.0)
         untouched(server, "past")
     _, said, lines = kept(place / "set")
-    assert [kind for kind, _ in marks(lines)["nan"]].count("fresh") >= 3
+    # a worker that begins at the hop of a reset needs no mark "fresh", so each death is counted by what was missed
+    for word in ("nan", "exit"):
+        assert [kind for kind, _ in marks(lines)[word]].count("absent") >= 3
     try:
         played = again(place / "set", place)
     except subprocess.CalledProcessError as error:

@@ -233,6 +233,59 @@ def test_a_block_runs_alone_and_an_error_is_gone_with_the_next_character(
     stop(server, token)
 
 
+BESIDE = """from antiphon.live import *
+
+tempo(240)
+track("kick", s("bd*4", gain=slider(.8, 0, 1)))
+"""
+VERSION = "fetch('/api/live').then(a => a.json()).then(now => now.version)"
+
+
+def test_beside_the_editor_tracks_are_silenced_sliders_moved_words_tried(
+    server: ServerProcess, browser: Chromium, token: str
+) -> None:
+    stop(server, token)
+    tab = opened(browser, server)
+    write(tab, BESIDE)
+    press(tab, "Enter", "Enter", ctrl=True)
+    give(tab, token)
+    tab.until("antiphon.level('drums') > 0.01")
+    tab.until("document.querySelector('.tracks .name')?.innerText.trim() === 'kick'")
+    version = tab.run(VERSION)
+    # a slider moves what plays, and its number in the text
+    slide = (
+        "(() => {{ const s = document.querySelector('.cm-slider'); s.value = {};"
+        " s.dispatchEvent(new Event('input')) }})()"
+    )
+    tab.run(slide.format(0))
+    tab.until("document.querySelector('.cm-content').innerText.includes('slider(0, 0, 1)')")
+    tab.until("antiphon.level('drums') < 0.001")
+    tab.run(slide.format(0.6))
+    tab.until("antiphon.level('drums') > 0.01")
+    # a track is silenced for all versions
+    mute = "document.querySelector('[aria-label=\"Mute kick\"]')"
+    tab.run(f"{mute}.click()")
+    tab.until("antiphon.level('drums') < 0.001")
+    assert tab.run(VERSION) == version, "nothing was run again"
+    tab.run(f"{mute}.click()")
+    tab.until(f"antiphon.level('drums') > 0.01 && {mute}.getAttribute('aria-pressed') === 'false'")
+    # an example is tried as a line of the text, and the slider stays where it is
+    beside = "[...document.querySelectorAll('.beside-tabs button')].find(b => b.innerText === '{}').click()"
+    tab.run(beside.format("Words"))
+    tab.until("document.querySelectorAll('.words li').length > 20")
+    tab.run("(() => { const f = document.querySelector('.beside-body input'); f.value = 'degrade'; "
+            "f.dispatchEvent(new Event('input', {bubbles: true})) })()")  # fmt: skip
+    tab.until("document.querySelector('.words code').innerText.startsWith('degrade')")
+    tab.run("document.querySelector('.words .example button').click()")
+    tab.until("[...document.querySelectorAll('.cm-lit')].some(e => e.textContent === 'hh')")
+    text = json.loads(asked(server, "/api/live/script", token))["text"]
+    assert text.endswith('track("try", s("hh*8").degrade())\n')
+    tab.run(beside.format("Sounds"))
+    tab.run("[...document.querySelectorAll('.kit button')].find(b => b.innerText === 'cp').click()")
+    tab.until("document.querySelector('.cm-content').innerText.includes('s(\"cp\")')")
+    stop(server, token)
+
+
 def test_the_owners_browser_needs_no_token(browser: Chromium, tmp_path: Path) -> None:
     (tmp_path / "page.toml").write_text(PATCH)
     options = ("--audio", "headless", "--patch", str(tmp_path / "page.toml"), "--live")

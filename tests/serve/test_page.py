@@ -397,5 +397,13 @@ def test_no_error_whichever_room_is_left_and_however_fast(server: ServerProcess,
         f"(async () => {{ for (let n = 0; n < 40; n++) {{ {ROOMS}[n % {len(names)}].click();"
         f" if (n % 3) await {TWO_FRAMES}; }} }})()"
     )
+    tab.size(390, 844, phone=True)
+    for name in names:
+        tab.run(f"{ROOMS}.find(button => button.innerText === '{name}').click()")
+        tab.run(
+            f"(async () => {{ for (const b of document.querySelectorAll('.tabs button, .beside-tabs button, .xy-pad,"
+            f" .clips-grid h2 button, .clips-steps h2 button, .code-tools [aria-pressed]')) "
+            f"{{ b.click?.(); await {TWO_FRAMES}; }} }})()"
+        )
     tab.run(f"{TWO_FRAMES}.then(() => 0)")
     assert tab.run("faults") == []

@@ -46,7 +46,8 @@ class SamplerControl(Control):
     """A patch with a sampler."""
 
     async def nodes(self) -> list[Any]:
-        return [NodeValues(NodeSpec("drums", "sampler"), {"library": ""}), NodeValues(NodeSpec("send", "gain"), {})]
+        return [NodeValues(NodeSpec("drums", "sampler"), {"library": ""}), NodeValues(NodeSpec("send", "gain"), {}),
+                NodeValues(NodeSpec("cantor", "sing"), {"lyrics": "twin-kle star / how"})]  # fmt: skip
 
 
 @dataclass
@@ -125,6 +126,33 @@ async def test_a_script_reaches_the_performer_by_the_token_alone() -> None:
         assert told == [{"do": "run", **SCRIPT, "quantum": 1.0}, {"do": "stop"}]
         assert TOKEN not in json.dumps(told)
         assert await rig.ask("GET", "/api/live/script") == (200, SCRIPT)
+
+
+async def test_sliders_and_silent_tracks_reach_the_performer_by_the_token_alone() -> None:
+    moved, silent = {"version": 7, "place": 30, "value": 0.25}, {"muted": ["beat", "ümlaut"], "soloed": []}
+    async with serving() as rig:
+        rig.told()
+        for path, data in (("slider", moved), ("tracks", silent)):
+            assert (await rig.ask("POST", f"/api/live/{path}", data, token=""))[0] == 401
+            assert (await rig.ask("POST", f"/api/live/{path}", {**data, "more": 1}))[0] == 400
+        assert (await rig.ask("POST", "/api/live/tracks", {"muted": ["x" * 65]}))[0] == 400
+        assert (await rig.ask("POST", "/api/live/slider", {**moved, "value": 1e300}))[0] == 400
+        assert rig.told() == []
+        assert (await rig.ask("POST", "/api/live/slider", moved))[0] == 200
+        assert await rig.ask("POST", "/api/live/tracks", silent) == (200, silent)
+        assert rig.told() == [{"do": "slide", **moved}, {"do": "tracks", **silent}]
+    async with serving(live=False) as rig:
+        assert (await rig.ask("POST", "/api/live/slider", moved))[0] == 403
+
+
+async def test_a_text_is_divided_as_its_node_sings_it() -> None:
+    async with serving() as rig:
+        assert await rig.ask("GET", "/api/nodes/cantor/syllables", token="") == (200, [
+            {"text": "twin", "word": 0, "line": 0}, {"text": "kle", "word": 0, "line": 0},
+            {"text": "star", "word": 1, "line": 0}, {"text": "how", "word": 2, "line": 1},
+        ])  # fmt: skip
+        for name in ("send", "nobody"):
+            assert (await rig.ask("GET", f"/api/nodes/{name}/syllables", token=""))[0] == 404
 
 
 async def test_without_live_nothing_is_evaluated_and_it_says_how() -> None:
@@ -245,6 +273,8 @@ async def test_pages_are_sent_what_plays_and_what_failed() -> None:
         rig.performer.send(b"no JSON")
         rig.performer.send(b"[1]")
         assert await said(client, "steps") == steps
+        rig.performer.send(pack({"coming": [4.0, [[4.0, 1.0, "beat", "bd"]]]}))
+        assert await said(client, "coming") == [4.0, [[4.0, 1.0, "beat", "bd"]]]
         assert rig.feed.add("steps", [1] * (EVENTS + 5)) == 5, "an object holds so many"
         await comes(lambda: rig.server.status()["live_dropped"] == 3, "three are dropped")
         assert (await rig.ask("GET", "/api/live"))[0] == 200

@@ -69,6 +69,6 @@ export function read(text: unknown): Cell {
 /** What a clip is called on its pad. */
 export function title(clip: Clip): string {
   if (clip.kind === "steps") return `Pattern ${"ABCD"[clip.slot]}`;
-  if (clip.kind === "scene") return `Scene ${clip.number + 1}`;
+  if (clip.kind === "scene") return `Scene ${clip.number}`;
   return clip.kind === "script" ? clip.name : clip.sound;
 }

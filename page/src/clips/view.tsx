@@ -2,6 +2,7 @@
 import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { kits, readSets, sets } from "../code/store";
+import { Macros } from "../instrument/controls";
 import { noteName } from "../instrument/scale";
 import { beatNow, graph, playing } from "../model";
 import { A_BEAT, COLUMNS, ROWS, read, SLOTS, title, written } from "./model";
@@ -22,7 +23,8 @@ export function Clips() {
       <section class="clips-grid" aria-label="Grid of clips">
         <Grid />
       </section>
-      <section class="clips-xy" aria-label="Two parameters">
+      <section class="clips-xy" aria-label="Macros and two parameters">
+        <Macros />
         <h2>XY</h2>
         <XY />
       </section>
@@ -136,7 +138,7 @@ function Choice({ place }: { place: number }) {
         <optgroup label="Scenes">
           {(graph.value?.scenes ?? []).map((one) => (
             <option key={one} value={`scene/${one}`}>
-              Scene {one + 1}
+              Scene {one}
             </option>
           ))}
         </optgroup>

@@ -3,7 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { fromPlace, toPlace, written } from "../instrument/scale";
 import { set } from "../link";
-import { graph, type Param, value } from "../model";
+import { graph, macros, type Param, value } from "../model";
 
 const STEP = 0.02; // of the range, by an arrow key
 const KEY = "xy";
@@ -12,6 +12,7 @@ const NONE = new Set(["bypass", "mute"]);
 /** The parameters that a pad can move, by `node.param`. */
 export const movable = computed(() => {
   const all = new Map<string, { address: string; param: Param }>();
+  for (const param of macros.value) all.set(`macro.${param.name}`, { address: `/node/macro/${param.name}`, param });
   for (const node of graph.value?.nodes ?? [])
     for (const param of node.params)
       if (param.kind === "float" && !param.readonly && !param.restart && !NONE.has(param.name))
@@ -29,10 +30,14 @@ effect(() => localStorage.setItem(KEY, JSON.stringify(chosen.value)));
 
 const LIKELY = ["cutoff", "brightness", "tone", "feedback", "mix", "depth", "size", "gain", "level"];
 
-/** The two parameters: those that were chosen where the patch has them, else two that change the sound. */
+/** The two parameters: those that were chosen where the patch has them, else macros, else two that change the sound. */
 function axes(): [string, string] {
   const names = [...movable.value.keys()];
-  const likely = [...LIKELY.flatMap((end) => names.filter((one) => one.endsWith(`.${end}`))), ...names];
+  const likely = [
+    ...names.filter((one) => one.startsWith("macro.")),
+    ...LIKELY.flatMap((end) => names.filter((one) => one.endsWith(`.${end}`))),
+    ...names,
+  ];
   const first = movable.value.has(chosen.value[0]) ? chosen.value[0] : (likely[0] ?? "");
   const second = movable.value.has(chosen.value[1]) ? chosen.value[1] : (likely.find((one) => one !== first) ?? "");
   return [first, second];

@@ -9,17 +9,23 @@ import { fromPlace, toPlace, written } from "./scale";
 
 const HOST = new Set(["bypass", "mute", "wet"]);
 
+/** The patch's macros, where it has some. */
+export function Macros() {
+  if (!macros.value.length) return null;
+  return (
+    <div class="params macros" role="group" aria-label="Macros">
+      {macros.value.map((param) => (
+        <Control key={param.name} node="macro" param={param} />
+      ))}
+    </div>
+  );
+}
+
 export function Controls() {
   const one = node.value;
   return (
     <section class="controls" data-view="Controls" aria-label="Controls">
-      {macros.value.length > 0 && (
-        <div class="params" role="group" aria-label="Macros">
-          {macros.value.map((param) => (
-            <Control key={param.name} node="macro" param={param} />
-          ))}
-        </div>
-      )}
+      <Macros />
       <div class="chips" role="group" aria-label="Nodes">
         {graph.value?.nodes.map((other) => (
           <button

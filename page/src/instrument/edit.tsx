@@ -2,7 +2,7 @@
 import { signal, useSignal } from "@preact/signals";
 import type { Plugin } from "../api";
 import { ask, send } from "../link";
-import { graph, type Node, node, type Port, say, selected } from "../model";
+import { graph, type Node, node, type Port, say, selected, status } from "../model";
 
 const types = signal<Plugin[]>([]);
 const adding = signal(false);
@@ -60,6 +60,7 @@ export function Tools() {
         <button onClick={() => send("/patch/redo")}>Redo</button>
         <button onClick={save}>Save…</button>
       </span>
+      {status.value.hint && <small class="hint">{String(status.value.hint).replaceAll("`", "")}</small>}
       {adding.value && (
         <div
           class="types"

@@ -10,23 +10,25 @@ const beats = signal(0);
 
 export function Scenes() {
   const stored = new Set(graph.value?.scenes ?? []);
-  const count = Math.max(SCENES, ...[...stored].map((number) => number + 1));
+  // the numbers are those of /scene/recall; 0 is shown where it is stored
+  const first = stored.has(0) ? 0 : 1;
+  const count = Math.max(SCENES, ...[...stored].map((number) => number + 1 - first));
   return (
     <div class="scenes">
       <h2>Scenes</h2>
       <div class="pads">
-        {Array.from({ length: Math.min(32, count) }, (_, number) => (
+        {Array.from({ length: Math.min(32, count) }, (_, place) => place + first).map((number) => (
           <button
             key={number}
             class={stored.has(number) ? "stored" : ""}
             disabled={!storing.value && !stored.has(number)}
-            aria-label={`${storing.value ? "Store" : "Recall"} scene ${number + 1}`}
+            aria-label={`${storing.value ? "Store" : "Recall"} scene ${number}`}
             onClick={() => {
               if (storing.value) send("/scene/store", number);
               else send("/scene/recall", number, beats.value);
               storing.value = false;
             }}>
-            {number + 1}
+            {number}
           </button>
         ))}
       </div>

@@ -6,10 +6,14 @@ import pytest
 from tests.control.rig import CATALOG
 from tests.control.test_notes import HEARS, PLAYS
 
+from antiphon.api import RequestError
+from antiphon.api.commands import NOW, Sample, When
 from antiphon.api.osc import encode
+from antiphon.api.transports import OscRequest
 from antiphon.contract.catalog import Catalog
 from antiphon.engine.link import PlayedNote
 from antiphon.graph.patch import parse
+from antiphon_midi.output import send_out
 from antiphon_midi.tests.fake_midi import FakeMidi
 from antiphon_midi.tests.midi_rig import H, MidiStage, with_midi
 
@@ -51,6 +55,26 @@ async def test_a_note_with_a_time_goes_out_at_its_time(live: MidiStage, gear: Fa
     await live.move(0.6)
     live.midi.out._due()
     assert len(gear.sent) == 1
+
+
+async def test_a_message_goes_to_the_ports_of_its_name_at_its_time(live: MidiStage, gear: FakeMidi) -> None:
+    def send(when: When, *words: object) -> None:
+        send_out(OscRequest(live.midi._server, words, "", when, print))  # type: ignore[arg-type]
+
+    now = live.midi._server.moment().sample
+    send(Sample(int(now) + 24000), "GEAR", 0xB2, 74, 99)
+    await live.settle()
+    assert gear.sent == []
+    await live.move(0.6)
+    live.midi.out._due()
+    assert gear.sent == [("gear in", bytes((0xB2, 74, 99)))]
+    for words, reason in (
+        (("other", 0x90, 60, 1), "there is no MIDI output 'other'"),
+        (("gear", 0xF0, 60, 1), "a status of 128 to 239"),
+        (("gear", 0x90, 200, 1), "two numbers of 0 to 127"),
+    ):
+        with pytest.raises(RequestError, match=reason):
+            send(NOW, *words)
 
 
 async def test_what_the_named_node_emits_goes_out(live: MidiStage, gear: FakeMidi) -> None:

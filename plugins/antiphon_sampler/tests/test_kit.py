@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,12 @@ import pytest
 import soundfile
 
 from antiphon.api.files import built_in_folder
+from antiphon_sampler.pads import named_rows
 
 LIBRARY = built_in_folder("library")
-KIT = sorted((LIBRARY / "kit").glob("*/*.flac"))
+TABLE = re.findall(r"^\| `(\S+)` \| (.+?) \| (\S+) \| (\S+) \| (\S+) \|$", (LIBRARY / "SOUNDS.md").read_text(), re.M)
+PALETTE = {name: tags for name, tags, *_ in TABLE}
+KIT = sorted(p for p in (LIBRARY / "kit").glob("*/*") if f"{p.parent.name}/{p.stem}" not in PALETTE)
 LOOPS = sorted((LIBRARY / "loops").glob("*.flac"))
 PEAK = 10.0 ** (-1.0 / 20.0)
 # seconds in which the level of 10 ms pieces has fallen by 20 dB
@@ -35,6 +40,46 @@ def test_a_sample_is_loud_dry_and_does_not_click(path):
     low, high = DECAYS[path.parent.name]
     below = np.flatnonzero(level[loudest:] < 0.1 * level.max())
     assert low <= (below[0] if len(below) else len(level)) / 100 <= high
+
+
+def test_the_palette_is_what_its_table_says_and_as_loud_as_its_rule():
+    there = {f"{p.parent.name}/{p.stem}": p for p in (LIBRARY / "kit").glob("*/*") if p not in KIT}
+    assert set(there) == set(PALETTE)
+    assert len(there) >= 150
+    assert sum(path.stat().st_size for path in there.values()) < 4_000_000
+    kinds = Counter(tags.split()[0] for tags in PALETTE.values())
+    assert {"drums", "percussion", "bass", "pluck", "keys", "pad", "break", "texture", "voice"} <= set(kinds)
+    for name, _, seconds, loud, peak in TABLE:
+        x, rate = soundfile.read(there[name])
+        assert x.ndim == 1
+        assert len(x) / rate == pytest.approx(float(seconds), abs=0.01), name
+        assert np.isfinite(x).all()
+        # a coder adds a little
+        assert float(peak) - 1.5 < 20 * np.log10(np.abs(x).max()) < float(peak) + 4.0, name
+        assert float(loud) <= -13.9
+        assert float(loud) > -14.1 or float(peak) > -1.1, name
+        if not PALETTE[name].startswith("break"):
+            assert abs(x[0]) < 0.05, name
+            assert np.abs(x[-20:]).max() < 0.05, name
+
+
+def test_the_names_that_tidal_and_strudel_users_type_are_there():
+    words = {path.name for path in (LIBRARY / "kit").iterdir()}
+    basic = ["bd", "sd", "hh", "oh", "cp", "rs", "lt", "mt", "ht", "cr", "rd", "cb"]
+    assert {*basic, "sh", "tb", "perc", "breaks", "voice", "pad", "noise"} <= words
+    for bank in ("tr808", "tr909", "lofi"):
+        assert len({word for word in words if word.startswith(f"{bank}_")}) >= 11
+        assert {f"{bank}_{name}" for name in ("bd", "sd", "hh", "oh", "cp", "rs", "lt", "mt", "ht", "cr")} <= words
+
+
+def test_a_drum_of_a_bank_has_the_names_that_others_write():
+    names = tuple(sorted(path.name for path in (LIBRARY / "kit").iterdir()))
+    rows = named_rows(names)
+    for said, folder in (
+        ("sn", "sd"), ("rim", "rs"), ("tr909_sn", "tr909_sd"), ("tr808_rim", "tr808_rs"),
+        ("RolandTR909_bd", "tr909_bd"), ("808bd", "tr808_bd"), ("808oh", "tr808_oh"), ("lofi_kick", "lofi_bd"),
+    ):  # fmt: skip
+        assert names[rows[said]] == folder, said
 
 
 @pytest.mark.parametrize("path", LOOPS, ids=lambda p: p.stem)

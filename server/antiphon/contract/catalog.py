@@ -41,6 +41,13 @@ class ProcessorInfo:
         """
         return HOST_PARAMS + self.params
 
+    def check_writes(self) -> None:
+        """Raises `PluginError` where nothing of it can be written to a file: neither sound nor notes come out."""
+        if self.first("audio", "out") is None and self.first("events", "out") is None:
+            raise PluginError(
+                f"{self.type} gives neither sound nor notes, so that there is nothing to write; use it in a patch"
+            )
+
     def lacking(self, values: Mapping[str, Value]) -> Param | None:
         """The first parameter that files need and that `values` does not give, or None."""
         return next((p for p in self.params if p.name in self.on_files.needs and not values.get(p.name)), None)

@@ -56,7 +56,7 @@ class MachineWatch:
                 self._logged = self._clock()
                 log.warning(
                     "the machine stood still for %.1f s, which is no fault of a node: it was suspended, or is too busy "
-                    "(%d times so far)",
+                    "(stalls so far: %d)",
                     now.stalled_ns / 1e9,
                     now.stalls,
                 )

@@ -13,7 +13,7 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Value, instead_of
 from antiphon.errors import ParamError, PatchError
 from antiphon.graph.macros import Macro, macros_from_json, macros_to_json, without_node
-from antiphon.graph.names import IN as IN, NAME as NAME, OUT as OUT, RESERVED
+from antiphon.graph.names import IN as IN, NAME as NAME, OUT as OUT, RESERVED as RESERVED
 from antiphon.runtime.suggestion import instead
 
 MAX_NODES = 256

@@ -82,6 +82,7 @@ class AudioWriter:
         channels: Channels.
         clipped: Samples beyond full scale, which formats of whole numbers cut to it.
         peak: The greatest magnitude of those; 1 where there are none.
+        silent: Whether every sample so far is 0.
         format: The format.
         subtype: libsndfile's word for how samples are kept.
 
@@ -94,6 +95,7 @@ class AudioWriter:
         self.frames = 0
         self.clipped = 0
         self.peak = 1.0
+        self.silent = True
         self.format = format_of(path)
         self.subtype = subtype_for(self.format, like)
         self.rate, self.channels, self._source_rate = to or self.format.nearest(rate), channels, rate
@@ -150,6 +152,7 @@ class AudioWriter:
 
     def _put(self, samples: Samples) -> None:
         at, n = 0, samples.shape[1]
+        self.silent = self.silent and not samples.any()
         while at < n:
             part = min(n - at, CHUNK - self._filled)
             self._chunk[self._filled : self._filled + part] = samples[:, at : at + part].T

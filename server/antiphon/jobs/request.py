@@ -50,6 +50,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
         AntiphonError: Something of it is not allowed; the message says what is.
     """
     info = known_type(plugin, catalog)
+    info.check_writes()
     fields = _fields(body, RUN_KEYS)
     if info.on_files.default_source not in ("", NOTHING):
         raise WireError(f"{plugin} works on a folder, which HTTP does not take; render a patch that plays it instead")
@@ -65,9 +66,8 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
             raise ParamError(f"{plugin} has no parameter {shorten(name)!r}{instead_of(name, cells.values())}")
         arguments += ["-p", f"{name}={_typed(cells[name], value, path_of)}"]
     if lacking := info.lacking(params):
-        how = '{"file": ID}' if lacking.kind == "file" else f'"…", {lacking.allowed}'
-        name = lacking.name
-        raise ParamError(f'{plugin} does nothing without a {name}: "params": {{"{name}": {how}}}')
+        how, what = ('{"file": ID}', "") if lacking.kind == "file" else ("…", f", which is {lacking.allowed}")
+        raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}{what}')
     if "tail" in fields:
         if info.on_files.job:
             raise WireError(f'{plugin} sets the length of its result itself; leave "tail" out')

@@ -115,14 +115,12 @@ def _node(page: Page) -> str:
 def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
     """Divides a patch's controls into pages, one at least.
 
-    What is always needed, the macros, what the patch's MIDI controllers move, the keyboard, then a page or more for
+    What is always needed, the macros and what the patch's MIDI controllers move, the keyboard, then a page or more for
     each node. Text, files and what nodes report have no control.
     """
     divided = [Page("stage", _stage(patch))]
-    if macros := _macros(patch, catalog):
-        divided.append(Page("macros", macros))
-    if chosen := _chosen(patch, catalog):
-        divided.append(Page("play", chosen))
+    if chosen := (*_macros(patch, catalog), *_chosen(patch, catalog)):
+        divided.append(Page("play", chosen[:MAX_CONTROLS]))
     if any(catalog[node.type].first("events", "in") is not None for node in patch.graph.nodes):
         divided.append(Page("keyboard", keys=tuple(KEYS)))
     for place, node in enumerate(patch.graph.nodes):

@@ -1,4 +1,4 @@
-"""What kind of sound a file is, its tempo and its key, by what the analyses `music`, `loop` and `tags` state of it."""
+"""What kind of sound a file is, its tempo and its key, by the analyses `music`, `loop`, `tags` and `instruments`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ QUANTITIES = (
     "loop_ending",
     "no_loop",
     "tags",
+    "instruments",
 )
 SPEECH = ("speech", "female voice", "male voice")
-LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
-"""Confidence from which something is so: a tempo or speech, a loop, a song's key. docs/library.md has the figures."""
+LIKELY, LIKELY_LOOP, LIKELY_KEY, LIKELY_VOICE = 0.5, 0.3, 0.25, 0.9
+"""Confidence from which something is so: a tempo or speech, a loop, a song's key, a voice by `instruments`. The card of
+the plugin `listen` has the figures."""
 SHORTEST_LOOP, LONGEST_SHOT, SHORTEST_SONG = 1.0, 12.0, 20.0
 """Seconds."""
 DECAYED, NO_LOOP = -12.0, -20.0
@@ -61,6 +63,7 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
         return "one-shot", round(1.0 - loop, 4)
     if duration >= SHORTEST_SONG and (tempo >= LIKELY or key >= LIKELY_KEY):
         return "song", max(tempo, key)
-    if speech >= LIKELY:
-        return "speech", speech
+    voice = max((p for label, p in values.get("instruments") or () if label == "voice"), default=0.0)
+    if speech >= LIKELY or voice >= LIKELY_VOICE:
+        return "speech", max(speech, voice)
     return "ambience", round(1.0 - max(loop, speech, tempo, key), 4)

@@ -11,7 +11,7 @@ def bass():
 """
 
 from antiphon.live.listening import NodeNote, on_level, on_note
-from antiphon.live.outside import osc
+from antiphon.live.outside import midi_out, osc
 from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
@@ -47,12 +47,68 @@ from antiphon.live.vocabulary import (
 )
 
 __all__ = [
-    "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "beat", "between", "cat", "choose",
-    "chord", "clutch", "cosine", "cue", "fastcat", "hush", "irand",
-    "isaw", "jump", "loop", "maybe", "memory", "meter", "mini", "mute", "n", "node", "note", "on_level",
-    "on_note", "once", "osc", "patch", "perlin", "pick", "play", "polymeter", "pure", "rand",
-    "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "sing", "slider", "solo", "square",
-    "stack", "stop", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
+    "ControlPattern",
+    "LiveNode",
+    "NodeNote",
+    "Pattern",
+    "Scale",
+    "beat",
+    "between",
+    "cat",
+    "choose",
+    "chord",
+    "clutch",
+    "cosine",
+    "cue",
+    "fastcat",
+    "hush",
+    "irand",
+    "isaw",
+    "jump",
+    "loop",
+    "maybe",
+    "memory",
+    "meter",
+    "midi_out",
+    "mini",
+    "mute",
+    "n",
+    "node",
+    "note",
+    "on_level",
+    "on_note",
+    "once",
+    "osc",
+    "patch",
+    "perlin",
+    "pick",
+    "play",
+    "polymeter",
+    "pure",
+    "rand",
+    "randcat",
+    "run",
+    "s",
+    "sample",
+    "saw",
+    "scale",
+    "seed",
+    "silence",
+    "sine",
+    "sing",
+    "slider",
+    "solo",
+    "square",
+    "stack",
+    "stop",
+    "swing",
+    "sync",
+    "tempo",
+    "timecat",
+    "track",
+    "tri",
+    "turn",
+    "xfade",
 ]  # fmt: skip
 _MORE = _table.export_words({name: globals()[name] for name in __all__}) | _SIGNALS
 _MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade}

@@ -1,4 +1,4 @@
-"""A word that sends OSC to other programs: `osc("127.0.0.1:9000", "/light", 1)`."""
+"""Words that send to other programs and instruments: OSC over UDP, and MIDI."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 from typing import Any
 
 from antiphon.errors import UsageError
+from antiphon.live.notes import OWN
 from antiphon.live.patterns.arguments import name_value
 from antiphon.live.patterns.controls import mini
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.spans import Number
-from antiphon.live.records import OUTSIDE, PLAY, LiveEvent, line_of
+from antiphon.live.records import MIDI, OUTSIDE, PLAY, LiveEvent, line_of
 from antiphon.live.stage import LiveTrack, stage
 from antiphon.live.vocabulary import cycle_beats, free_name
 
@@ -42,6 +43,46 @@ def osc(to: str, address: str, *values: Any, beats: Number | None = None) -> Non
     line = line_of(here.script.path)
     sent = pattern.map(lambda value: {"": value})
     here.script.tracks[name] = LiveTrack(name, sent, where, cycle_beats(here.script, beats), sets=True, line=line)
+
+
+def midi_out(
+    port: str, pattern: str | Pattern[Any], channel: int = 1, cc: int | None = None, beats: Number | None = None
+) -> None:
+    """Sends a pattern's notes, or values of a controller, to a MIDI port that `--midi-out` opened.
+
+    Args:
+        port: A part of its name; "" for every one.
+        pattern: Notes, as `note("c e g")`, of which the port gets what MIDI has; with `cc` numbers of 0 to 127.
+        channel: 1 to 16.
+        cc: Number of a controller, 0 to 127.
+        beats: Of a cycle of the pattern; without, a bar.
+    """
+    here = stage()
+    if here.source:
+        raise UsageError("midi_out stands in the script itself, not in a loop")
+    if not isinstance(port, str) or len(port) > 64 or not port.isprintable():
+        raise UsageError(f"midi_out takes a part of a port's name, not {name_value(port)}")
+    for number, low, high, what in ((channel, 1, 16, "channel"), (0 if cc is None else cc, 0, 127, "cc")):
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+            raise UsageError(f"{what} of midi_out takes {low} to {high}, not {name_value(number)}")
+    sent = mini(pattern) if isinstance(pattern, str) and cc is not None else pattern
+    if not isinstance(sent, Pattern):
+        raise UsageError('midi_out takes a pattern, as in midi_out("synth", note("c e g")), or numbers with cc')
+    to, line = f"{MIDI}{port}", line_of(here.script.path)
+    name = free_name(here.script.tracks, f"midi {port} {channel} {'notes' if cc is None else cc}", "tracks")
+    length = cycle_beats(here.script, beats)
+    if cc is None:
+        notes = sent.map(lambda value: {name: value[name] for name in OWN if name in value} | {"channel": channel})
+        here.script.tracks[name] = LiveTrack(name, notes, to, length, line=line)
+        return
+    values = sent.map(lambda value: {"": (cc, _seven_bits(value), channel, to)})
+    here.script.tracks[name] = LiveTrack(name, values, f"{OUTSIDE}/cc", length, sets=True, line=line)
+
+
+def _seven_bits(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 127:
+        raise UsageError(f"a controller takes 0 to 127, not {name_value(value)}")
+    return float(value)
 
 
 def _target(to: Any) -> str:

@@ -135,7 +135,7 @@ class Performance:
         self._next = max(beat, self.beat), script
 
     def cue(self, name: str, value: object = None) -> None:
-        """Wakes the loops that wait for a name, at the beat it is now."""
+        """Wakes the loops that wait for the cue `name`, at the current beat."""
         self._count += 1
         self._cues[name] = self._now, self._count, value
         woken = set[str]()
@@ -281,7 +281,7 @@ class Performance:
                 continue
             self._now = at
             for name, value in event.value.items():
-                args = (value, self.seconds(length)) if track.glide else (value,)
+                args = (value, self.seconds(length)) if track.glide else value if isinstance(value, tuple) else (value,)
                 lit = mark(event.places, length)
                 to = f"/node/{track.on}/{name}" if name else track.on  # without a name it is sent outside
                 yield LiveEvent(at, to, args, track.name, track.line, lit)

@@ -14,6 +14,8 @@ from antiphon.live.patterns.places import Mark
 Argument: TypeAlias = float | int | str | bool
 OUTSIDE = "@"
 """Begins the address of a message to another program: `@127.0.0.1:9000/light`."""
+MIDI = OUTSIDE + "/"
+"""Begins the address of what goes to a MIDI port, and of a note there its node: `@/note/on`, `@/Synth`."""
 TEMPO, SET, PLAY = range(3)
 """Order of what happens on one beat, after the ends of notes: the tempo, settings, beginnings of notes."""
 
@@ -70,15 +72,20 @@ class LiveNote:
         """Identity of a note: node, channel and number, which end together."""
         return self.on, self.channel, self.note
 
+    @property
+    def way(self) -> str:
+        """What its messages' addresses begin with: `OUTSIDE` where it goes to a MIDI port."""
+        return OUTSIDE if self.on.startswith(OUTSIDE) else ""
+
     def begun(self) -> LiveEvent:
         """The message that begins it."""
         args = (self.note, self.velocity, self.channel, *((self.on,) if self.on else ()))
-        return LiveEvent(self.beat, "/note/on", args, self.source, self.line, self.mark)
+        return LiveEvent(self.beat, f"{self.way}/note/on", args, self.source, self.line, self.mark)
 
     def ended(self, beat: Fraction) -> LiveEvent:
         """The message that ends it at a beat."""
         args = (self.note, 0, self.channel, *((self.on,) if self.on else ()))
-        return LiveEvent(beat, "/note/off", args, self.source, self.line)
+        return LiveEvent(beat, f"{self.way}/note/off", args, self.source, self.line)
 
 
 class ScriptError(UsageError):

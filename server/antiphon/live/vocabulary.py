@@ -65,7 +65,7 @@ def patch(name: str) -> None:
 def seed(number: int) -> None:
     """Chooses another chance: all random choices of the script follow from it."""
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
-        raise UsageError(f"seed takes a whole number from 0, not {str(number)[:40]!r}")
+        raise UsageError(f"seed takes a whole number from 0, not {repr(number)[:40]}")
     reading("seed").seed = number
 
 
@@ -82,7 +82,7 @@ def tempo(bpm: float, over: Number = 0) -> None:
         over: Beats over which it gets there; 0 for at once.
     """
     if isinstance(bpm, bool) or not isinstance(bpm, int | float) or not 10 <= bpm <= 999:
-        raise UsageError(f"tempo takes 10 to 999, not {str(bpm)[:40]!r}")
+        raise UsageError(f"tempo takes 10 to 999, not {repr(bpm)[:40]}")
     _send("/tempo", (bpm, *((float(_beats(over, "over")),) if over else ())), TEMPO)
 
 
@@ -94,7 +94,7 @@ def swing(amount: float, step: Number = 0.5) -> None:
         step: In beats, 1/16 to 4: 1/2 swings eighths, 1/4 sixteenths.
     """
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MAX_SWING:
-        raise UsageError(f"swing takes 0 to {MAX_SWING:g}, not {str(amount)[:40]!r}")
+        raise UsageError(f"swing takes 0 to {MAX_SWING:g}, not {repr(amount)[:40]}")
     length = float(_beats(step, "step"))
     if not MIN_STEP <= length <= MAX_STEP:
         raise UsageError(f"a step of swing takes {MIN_STEP:g} to {MAX_STEP:g} beats, not {length:g}")

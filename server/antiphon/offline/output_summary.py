@@ -51,9 +51,9 @@ class Written:
             parts: Names of what it was put together from.
 
         Returns:
-            With the writer's path, length, rate, channels, and how it fitted the sound to the format.
+            With the writer's path, length, rate, channels, how it fitted the sound to the format, "silent" if it is.
         """
-        found = (*writer.fitted, *found)
+        found = (*writer.fitted, *(("silent",) if writer.silent else ()), *found)
         return cls(writer.path, source, writer.seconds, writer.rate, writer.channels, found=found, parts=parts)
 
     def __str__(self) -> str:

@@ -156,11 +156,8 @@ class PlanRunner:
         """
         self.spec, self.type = spec, type
         info = catalog[type]
+        info.check_writes()
         out, into = info.first("audio", "out"), info.first("audio", "in")
-        if out is None and info.first("events", "out") is None:
-            raise PluginError(
-                f"{type} gives neither sound nor notes, so that there is nothing to write; use it in a patch"
-            )
         wires = [Wire(End(type, out.name), End(OUT, OUT))] if out is not None else []
         if into is not None:
             wires.append(Wire(End(IN, IN), End(type, into.name)))

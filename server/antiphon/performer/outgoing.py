@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from antiphon.live.records import OUTSIDE
+
 Key: TypeAlias = tuple[str, int, int]
 """Of a note: node, channel and number."""
 Lit: TypeAlias = tuple[float, list[list[int]]] | None
@@ -105,7 +107,7 @@ class Outgoing:
         self.sent = limit
         events: list[SentEvent] = []
         for beat, _, address, args, line, lit, source in due:
-            begins = address.endswith("/play") or (address == "/note/on" and args[1] > 0)
+            begins = address.endswith("/play") or (address.endswith("/note/on") and args[1] > 0)
             if begins and (self.silent or beat < too_late):
                 self.late += not self.silent
                 continue
@@ -120,7 +122,7 @@ class Outgoing:
     def ends(self, beat: float | None = None) -> list[SentEvent]:
         """The ends of the notes that sound: at a beat of the server, or the first for which nothing was sent."""
         at = float(self.sent + (self.offset or 0)) if beat is None else beat
-        events = [SentEvent(at, "/note/off", _off(key)) for key in sorted(self._sounding)]
+        events = [SentEvent(at, _ending(key), _off(key)) for key in sorted(self._sounding)]
         self._sounding.clear()
         return events
 
@@ -137,14 +139,18 @@ class Outgoing:
         """Ends notes of which the new leader knows nothing: a script that plays otherwise each time has begun them."""
         ended = {key for key in (_key(event[2], event[3]) for event in events) if key is not None}
         for key in sorted(self._sounding - sounding - ended):
-            self._events.append((self._cut, 0, "/note/off", _off(key), 0, None, ""))
+            self._events.append((self._cut, 0, _ending(key), _off(key), 0, None, ""))
 
 
 def _key(address: str, args: tuple[Any, ...]) -> Key | None:
     """The note that a message begins or ends."""
-    if address not in ("/note/on", "/note/off"):
+    if address.removeprefix(OUTSIDE) not in ("/note/on", "/note/off"):
         return None
     return str(args[3]) if len(args) > 3 else "", int(args[2]), int(args[0])
+
+
+def _ending(key: Key) -> str:
+    return f"{OUTSIDE if key[0].startswith(OUTSIDE) else ''}/note/off"
 
 
 def _off(key: Key) -> tuple[Any, ...]:

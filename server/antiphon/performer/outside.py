@@ -5,13 +5,25 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from dataclasses import replace
 from typing import Any
 
-from antiphon.live.records import OUTSIDE
+from antiphon.live.records import MIDI, OUTSIDE
+from antiphon.performer.outgoing import SentEvent
 from antiphon.wire.osc import encode, encode_bundle
 
 _EPOCH = 2_208_988_800
 """Seconds from 1900, where OSC's time begins, to 1970."""
+
+
+_STATUS = {"@/note/on": 0x90, "@/note/off": 0x80, "@/cc": 0xB0}
+
+
+def to_midi(event: SentEvent) -> SentEvent:
+    """The message `/midi/out` for an event that goes to a MIDI port."""
+    number, value, channel, port = event.args
+    status = _STATUS[event.address] + int(channel) - 1
+    return replace(event, address="/midi/out", args=(str(port).removeprefix(MIDI), status, int(number), round(value)))
 
 
 class OutsidePrograms:

@@ -15,11 +15,11 @@ from typing import Any
 from antiphon.errors import AntiphonError, EngineError
 from antiphon.graph.patch import find as find_patch
 from antiphon.live.listening import missing
-from antiphon.live.records import OUTSIDE
+from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.handover import Handover
 from antiphon.performer.outgoing import SentEvent
-from antiphon.performer.outside import OutsidePrograms
+from antiphon.performer.outside import OutsidePrograms, to_midi
 from antiphon.performer.player import LEAD, Display, Player
 from antiphon.performer.scripts import ScriptFile, ScriptSource
 from antiphon.performer.server import OwnServer
@@ -287,6 +287,9 @@ class Performing:
         if len(self._lines) > 4096:
             self._lines.clear()
         self._lines[event.address] = event.line
+        if event.address.startswith(MIDI):
+            self.wire.play(to_midi(event))
+            return
         if event.address.startswith(OUTSIDE):
             beats = event.beat - self._clock.now(time.monotonic())
             self._outside.send(event.address, event.args, 60.0 * beats / (self._clock.bpm() or 120.0))

@@ -79,6 +79,7 @@ def render(
     from antiphon.offline.script_run import is_script
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
+    from antiphon.runtime.sound_formats import READ_SUFFIXES
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
@@ -103,6 +104,8 @@ def render(
     for option, value in (("--bars", bars), ("--stems", stems), ("--midi", midi)):
         if value is not None:
             raise UsageError(f"{option} is for a live script: antiphon render set.py --bars 8 --out set.wav")
+    if events is not None and events.lower().endswith(READ_SUFFIXES):
+        raise UsageError(f"{path_text(events)} is a sound; --events takes a file of events (.jsonl) or notes (.mid)")
     if not sources and seconds is None and not (events is not None and note_file.is_midi(events)):
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
     jobs = _jobs(sources, out, out_dir, events)

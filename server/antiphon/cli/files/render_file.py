@@ -23,7 +23,6 @@ from antiphon.offline.file_job import FADE
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.rendering import param_finder
 from antiphon.plugins.loader import Loaded
-from antiphon.runtime.sound_formats import READ_SUFFIXES
 from antiphon.session.commands import Command
 from antiphon.session.notes import Players
 
@@ -129,8 +128,6 @@ def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Comman
     try:
         if not Path(path).is_file():
             raise FileError(f"cannot read {name}: there is no such file, or it is not an ordinary one")
-        if path.lower().endswith(READ_SUFFIXES):
-            raise FileError(f"{name} is a sound; --events takes a file of events (.jsonl) or notes (.mid)")
         if Path(path).stat().st_size > MAX_EVENT_BYTES:
             raise FileError(f"cannot read {name}: it is larger than {MAX_EVENT_BYTES >> 20} MiB; split it")
         text = Path(path).read_text("utf-8")

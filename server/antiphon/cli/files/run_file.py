@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from zlib import crc32
 
 from antiphon.cli.files.file_tasks import FileTask, sound_suffix
 from antiphon.cli.files.run_settings import RunSettings
@@ -70,10 +71,9 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
             with stream(job.source) as (_, beginning):
                 runner.preroll(beginning)
         tail = tail_of(settings.tail, info.on_files.tail and not writes)
-        done = 0
-        for samples in fade_end(
-            process_stream(blocks, runner, length if plays else None, progress.update, tail), rate, settings.fade
-        ):
+        done, sums = 0, {"in": 0, "out": 0}
+        played = process_stream(_summed(blocks, sums, "in"), runner, length if plays else None, progress.update, tail)
+        for samples in fade_end(_summed(played, sums, "out"), rate, settings.fade):
             done += samples.shape[1]
             if writer is not None:
                 writer.write(samples)
@@ -83,7 +83,16 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
                 f"{late.param} would fire at {late.sample / rate:g} s, after the end of {path_text(job.source)} "
                 f"({done / rate:g} s)"
             )
-    return _notes_written(job, runner, score, done) if writer is None else _sound_written(job, info, writer)
+    if writer is None:
+        return _notes_written(job, runner, score, done)
+    return _sound_written(job, info, writer, unchanged=not writer.silent and sums["in"] == sums["out"])
+
+
+def _summed(blocks: Iterable[Samples], sums: dict[str, int], side: str) -> Iterator[Samples]:
+    """Yields the blocks, and keeps the checksum of all their frames, however they are cut, in `sums[side]`."""
+    for samples in blocks:
+        sums[side] = crc32(samples.T.tobytes(), sums[side])
+        yield samples
 
 
 def _takes_notes_alone(info: ProcessorInfo) -> bool:
@@ -131,11 +140,11 @@ def _notes_written(job: FileTask, runner: PlanRunner, score: Score | None, frame
     return Written(job.target, path_text(job.source), frames / rate, notes=count)
 
 
-def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> Written:
+def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter, *, unchanged: bool) -> Written:
     if writer.clipped:
         advice = _softer(job, info, writer)
         complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it; {advice}")
-    return Written.sound(writer, path_text(job.source))
+    return Written.sound(writer, path_text(job.source), (f"which {info.type} left as it is",) if unchanged else ())
 
 
 def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:

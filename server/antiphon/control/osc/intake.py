@@ -20,7 +20,7 @@ from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer
-from antiphon.runtime.suggestion import list_names, meant
+from antiphon.runtime.suggestion import list_names, suggest
 from antiphon.session.commands import NOW, Beat, Sample, When
 from antiphon.session.router import Router
 from antiphon.session.schedule import Moment, ScheduleFull
@@ -302,8 +302,11 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
     every = (address_text(one) for one in known)
     # nodes have many addresses: compare only those of the node that is meant
     near = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
-    word = address.strip("/")
+    word, last = address.strip("/"), f"/{parts[-1]}"
     like = [name for name in near if len(word) > _SHORT and (word in name or name.strip("/") in word)]
-    found = meant(address, near) or (f"did you mean {' or '.join(like[:2])}? " if like else "")
+    like = [last] if last in near else like
+    found = ("" if last in near else suggest(address, near)) or (
+        f"did you mean {' or '.join(like[:2])}? " if like else ""
+    )
     fixed = sorted(name for name in near if not name.startswith("/node/"))
     return f"there is no such address; {found or f'there are {list_names(fixed)}; '}/node/list lists the nodes"

@@ -1,0 +1,132 @@
+"""Chooses units: the least sum of weighted distances."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon_mosaic.corpus import Corpus
+from antiphon_mosaic.features import CHROMA, F32, LEVEL, TIMBRE, WIDTH, Grid
+
+AGAIN = 0.6
+"""Cost of the unit that was played before."""
+ONSET = 0.5
+"""Cost where one unit begins with an onset and the other does not, for the beginnings of notes."""
+STIR = 1.0
+"""Cost of an onset inside a unit, where the input has none."""
+STEP = 0.02
+"""Cost of a semitone of transposition."""
+UNPITCHED = 2.0
+"""Semitones for which a unit without pitch counts, and one that is further away than it may be moved."""
+MOST_STEPS, MOST_NOTE_STEPS = 12, 36
+
+
+class UnitChooser:
+    """Chooses units of a corpus; all buffers are allocated once.
+
+    Attributes:
+        steps: Semitones by which the unit chosen last is to be transposed.
+        continues: Whether it goes on where the one before is.
+    """
+
+    def __init__(self, corpus: Corpus, grid: Grid) -> None:
+        self._corpus = corpus
+        self._near = grid.size // 8 + 1
+        self._features = corpus.features
+        self._begins = (ONSET * ~corpus.onset).astype(np.float32)
+        self._stir = (STIR * corpus.stir).astype(np.float32)
+        self._squares = corpus.features**2
+        self._chroma = np.ascontiguousarray(corpus.features[:, CHROMA].T)
+        self._cost: F32 = np.zeros(len(corpus.starts), np.float32)
+        self._part: F32 = np.zeros(len(corpus.starts), np.float32)
+        self._likeness: F32 = np.zeros((2 * MOST_STEPS + 1, len(corpus.starts)), np.float32)
+        self._wanted: F32 = np.zeros((2 * MOST_STEPS + 1, 12), np.float32)
+        self._weight: F32 = np.zeros(WIDTH, np.float32)
+        self.steps = 0.0
+        self.continues = False
+
+    def weigh(self, timbre: float, loudness: float) -> None:
+        """Sets the weights of `follow`."""
+        self._weight[TIMBRE], self._weight[LEVEL] = timbre, loudness
+
+    def follow(self, target: F32, number: float, pitch: float, transpose: int, *, onset: bool) -> None:
+        """Begins a choice: the costs of units for the features of a sound.
+
+        Args:
+            target: `[WIDTH]`.
+            number: Its pitch as a MIDI number, which units are to have; of 0 they are to have its chroma.
+            pitch: Weight of either.
+            transpose: Semitones by which units may be moved for it.
+            onset: Whether it begins with an onset.
+        """
+        cost, part = self._cost, self._part
+        np.dot(self._squares, self._weight, out=cost)
+        np.dot(self._features, self._weight * target, out=part)
+        np.multiply(part, -2.0, out=part)
+        np.add(cost, part, out=cost)
+        self._number, self._transpose = number, transpose
+        if number > 0.0:
+            self._pitched(number, pitch)
+        else:
+            for n in range(2 * transpose + 1):
+                self._wanted[n] = np.roll(target[CHROMA], transpose - n) * np.float32(-2.0 * pitch)
+            likeness = self._likeness[: 2 * transpose + 1]
+            np.matmul(self._wanted[: 2 * transpose + 1], self._chroma, out=likeness)
+            likeness += np.float32(STEP) * np.abs(np.arange(-transpose, transpose + 1, dtype=np.float32))[:, None]
+            np.min(likeness, axis=0, out=part)
+            np.add(cost, part, out=cost)
+        if onset:
+            np.add(cost, self._begins, out=cost)
+        else:
+            np.add(cost, self._stir, out=cost)
+
+    def note(self, number: float, pitch: float) -> None:
+        """Begins a choice: the costs of units for a note; of 0 for a finger, which moves none."""
+        self._cost.fill(0.0)
+        self._number, self._transpose = number, MOST_NOTE_STEPS if number > 0.0 else 0
+        self._likeness[0] = 0.0
+        if number > 0.0:
+            self._pitched(number, pitch)
+
+    def _pitched(self, number: float, pitch: float) -> None:
+        """Adds what a pitch costs: how far a unit is to be moved, more than it may be, or that it has none."""
+        away = np.abs(self._corpus.pitch - np.float32(number))
+        np.multiply(away, STEP, out=self._part)
+        away -= self._transpose
+        np.clip(away, 0.0, UNPITCHED, out=away)
+        away[self._corpus.pitch == 0.0] = UNPITCHED
+        self._part += np.float32(pitch) * away
+        self._cost += self._part
+
+    def choose(self, x: float, y: float, position: float, cluster: int, last: int, next_sample: float, continuity: float) -> int:
+        """Adds the costs of place, cluster and continuity, and returns the unit of the least.
+
+        Args:
+            x: Place on the map.
+            y: Likewise.
+            position: Weight of the place.
+            cluster: 0 for all.
+            last: The unit played before; below 0 none.
+            next_sample: Sample of the corpus to which it has come.
+            continuity: What a unit that continues it costs less.
+        """
+        corpus, cost = self._corpus, self._cost
+        if position > 0.0:
+            away = corpus.place - np.array([x, y], np.float32)
+            np.multiply(away, away, out=away)
+            cost += np.float32(8.0 * position) * away.sum(axis=1)
+        if cluster > 0:
+            cost += np.float32(1e3) * (corpus.cluster != cluster)
+        if last >= 0:
+            cost[last] += AGAIN
+            after = int(np.searchsorted(corpus.starts, next_sample))
+            for n in (after - 1, after):
+                if 0 <= n < len(cost) and n != last and abs(corpus.starts[n] - next_sample) < self._near:
+                    cost[n] -= continuity
+        best = int(np.argmin(cost))
+        self.continues = last >= 0 and best != last and abs(corpus.starts[best] - next_sample) < self._near
+        unit = float(corpus.pitch[best])
+        if self._number > 0.0:
+            self.steps = min(max(self._number - unit, -self._transpose), self._transpose) if unit > 0.0 else 0.0
+        elif not self.continues:
+            self.steps = float(np.argmin(self._likeness[: 2 * self._transpose + 1, best])) - self._transpose
+        return best

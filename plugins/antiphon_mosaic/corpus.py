@@ -1,0 +1,147 @@
+"""The corpus of a mosaic: units of a file or folder, their features, clusters, and places on a map."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import FileError
+from antiphon.api.files import SOUND_FORMATS, printable_path, read_sound
+from antiphon_mosaic.features import CHROMA, F32, LEVEL, LEVEL_SPREAD, Describer, Grid, OnsetFinder
+
+SECONDS = 120.0
+"""Of sound that a corpus holds; of more each file gives an equal part, its loudest."""
+MOST_FILES = 200
+MOST_UNITS = 8192
+CLUSTERS = 8
+RANGE = 50.0
+"""dB below the loudest unit at which units are left out."""
+MOST_RISE = 6.0
+"""dB of rise of the bands that counts as a whole onset."""
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Units, in the order in which they lie in the sound.
+
+    Attributes:
+        sound: `[samples]`, mono, with silence after the last unit.
+        starts: `[n]` first samples.
+        features: `[n, WIDTH]`, of `Describer`.
+        pitch: `[n]` MIDI numbers, 0 for none.
+        onset: `[n]` whether one begins with an onset.
+        stir: `[n]` 0 to 1, the greatest rise inside a unit.
+        place: `[n, 2]` 0 to 1: the first two principal components by rank; x rises with brightness, y with level.
+        cluster: `[n]` 1 to `CLUSTERS`, by rising brightness.
+    """
+
+    sound: F32
+    starts: NDArray[np.int64]
+    features: F32
+    pitch: F32
+    onset: NDArray[np.bool_]
+    stir: F32
+    place: F32
+    cluster: NDArray[np.int64]
+
+
+def read(path: str, rate: int) -> list[F32]:
+    """Mono sounds of a file, or of all sound files in a folder and below it, `SECONDS` at most together.
+
+    Raises:
+        FileError: One cannot be read, there is none, or all are silent.
+    """
+    files = [Path(path)]
+    if os.path.isdir(path):
+        inside = sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in SOUND_FORMATS and p.is_file())
+        files = [inside[n * len(inside) // MOST_FILES] for n in range(MOST_FILES)] if len(inside) > MOST_FILES else inside
+        if not files:
+            raise FileError(f"the reference {printable_path(path)} holds no sound files; give a file or another folder")
+    share = max(1, round(SECONDS * rate / len(files)))
+    sounds = []
+    for file in files:
+        mono = np.clip(read_sound(file, rate=rate).samples.mean(axis=0), -16.0, 16.0)
+        if len(mono) > share:
+            energy = np.concatenate([[0.0], np.cumsum(np.square(mono, dtype=np.float64))])
+            first = int(np.argmax(energy[share:] - energy[:-share]))
+            mono = mono[first : first + share]
+        sounds.append(np.asarray(mono, np.float32))
+    if max(float(np.abs(sound).max(initial=0.0)) for sound in sounds) < 1e-5:
+        raise FileError(f"the reference {printable_path(path)} is silent; give one that sounds")
+    return sounds
+
+
+def corpus(sounds: list[F32], grid: Grid) -> Corpus:
+    """Cuts sounds into units on a grid of a quarter of their size, and at onsets; describes and maps them."""
+    gap = np.zeros(grid.size, np.float32)
+    whole = np.concatenate([part for sound in sounds for part in (sound, gap)])
+    step = max(grid.size // 4, len(whole) // (MOST_UNITS * 3 // 4))
+    starts, first = [], 0
+    for sound in sounds:
+        starts += range(first, first + max(1, len(sound) - grid.size // 2), step)
+        first += len(sound) + grid.size
+    onsets, rises = _onsets(whole, grid)
+    order = np.unique(np.concatenate([np.array(starts, np.int64), onsets]))
+    onset = np.isin(order, onsets)
+    inner = -(-grid.size // grid.hop)
+    tops = np.lib.stride_tricks.sliding_window_view(np.pad(rises, (0, inner + 1)), inner).max(axis=1)
+    stir = np.minimum(tops[np.minimum(order // grid.hop + 1, len(rises))] / MOST_RISE, 1.0)
+    describer = Describer(grid)
+    length = 2 * grid.window
+    before = length - grid.ahead
+    padded = np.pad(whole, (before, length))
+    views = np.lib.stride_tricks.sliding_window_view(padded, length)
+    parts, pitches = [], []
+    for at in range(0, len(order), _AT_ONCE):
+        windows = views[order[at : at + _AT_ONCE]]
+        parts.append(describer.describe(windows))
+        pitches.append(describer.pitch(windows, grid.rate))
+    features, pitch = np.concatenate(parts), np.concatenate(pitches)
+    heard = features[:, LEVEL] > features[:, LEVEL].max() - RANGE / LEVEL_SPREAD
+    chosen = np.flatnonzero(heard)
+    if len(chosen) > MOST_UNITS:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, MOST_UNITS).astype(int)]
+    features = np.ascontiguousarray(features[chosen])
+    place, cluster = _mapped(features)
+    sound = np.pad(whole, (0, 4 * grid.size))
+    return Corpus(sound, order[chosen], features, pitch[chosen], onset[chosen], stir[chosen], place, cluster)
+
+
+def _onsets(sound: F32, grid: Grid) -> tuple[NDArray[np.int64], F32]:
+    """Onsets in samples, and the rise of each hop in dB."""
+    finder = OnsetFinder(grid)
+    padded = np.pad(sound, (grid.hop, 2 * grid.hop))
+    found, rises = [], []
+    for n in range(len(sound) // grid.hop):
+        if finder.push(padded[n * grid.hop : (n + 2) * grid.hop]):
+            found.append(max(0, n - finder.after) * grid.hop)
+        rises.append(finder.rise)
+    return np.array(found, np.int64), np.array(rises, np.float32)
+
+
+def _mapped(features: F32) -> tuple[F32, NDArray[np.int64]]:
+    """Places `[n, 2]` by principal components, and clusters `[n]` by k-means, of timbre and level."""
+    points = features.astype(np.float64)
+    points[:, CHROMA] = 0.0
+    points -= points.mean(axis=0)
+    axes = np.linalg.svd(points.T @ points)[0][:, :2]
+    flat = points @ axes
+    for axis, sign in ((0, -points[:, 0]), (1, points[:, LEVEL])):
+        if flat[:, axis] @ sign < 0.0:
+            flat[:, axis] *= -1.0
+    ranks = flat.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+    place = (ranks / max(1, len(points) - 1)).astype(np.float32)
+    centres = points[flat[:, 0].argsort(kind="stable")[np.linspace(0, len(points) - 1, CLUSTERS).astype(int)]]
+    nearest = np.zeros(len(points), np.int64)
+    for _ in range(20):
+        nearest = np.argmin((centres**2).sum(axis=1) - 2.0 * points @ centres.T, axis=1)
+        for n in range(CLUSTERS):
+            if (nearest == n).any():
+                centres[n] = points[nearest == n].mean(axis=0)
+    order = np.argsort(np.argsort(-centres[:, 0], kind="stable"), kind="stable")
+    return place, order[nearest] + 1

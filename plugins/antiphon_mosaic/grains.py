@@ -1,0 +1,40 @@
+"""A pool of grains of one corpus, a row each in the memory of `mosaic_grains`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon_mosaic.features import F32
+from antiphon_mosaic.kernels import GRAINS, Grain, mosaic_grains
+
+
+class GrainPool:
+    """Begins, fades and mixes grains; where none is free the oldest is replaced."""
+
+    def __init__(self, sound: F32) -> None:
+        self._sound = sound
+        self._rows = np.zeros((GRAINS, Grain.NUMBERS))
+        self._owner = np.full(GRAINS, -1)
+        self._mix = mosaic_grains.caller()
+
+    def reset(self) -> None:
+        """Ends all at once."""
+        self._rows.fill(0.0)
+
+    def begin(
+        self, at: float, wait: int, attack: float, length: float, release: float, *,
+        gain: float = 1.0, speed: float = 1.0, owner: int = -1,
+    ) -> None:  # fmt: skip
+        """Begins a grain in `wait` samples, of the first frame of `mix`; the others are in `Grain`."""
+        row = int(np.argmin(np.where(self._rows[:, Grain.LENGTH] > 0.0, 1e9 - self._rows[:, Grain.AGE], 0.0)))
+        self._rows[row] = (at, speed, -wait, attack, length, release, gain, 0.0, 1.0)
+        self._owner[row] = owner
+
+    def fade(self, samples: float, owner: int = -1) -> None:
+        """Fades out the grains of an owner."""
+        own = self._owner == owner
+        self._rows[own, Grain.FADE] = 1.0 / samples
+
+    def mix(self, out: F32) -> None:
+        """Adds all grains to contiguous `[n]`."""
+        self._mix(self._sound, len(self._sound), self._rows, out, len(out))

@@ -1,0 +1,75 @@
+"""Units as sound: windowed stretches of the corpus, at any speed, added up."""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+
+from antiphon.api.kernels import f32, f32p, f64, f64p, i64, kernel
+
+GRAINS = 24
+PI = math.pi
+
+
+class Grain(IntEnum):
+    """Numbers of a grain."""
+
+    AT = 0
+    """Sample of the corpus, a fraction."""
+    SPEED = 1
+    """Samples of the corpus in a sample."""
+    AGE = 2
+    """Samples since it began; below 0 it waits."""
+    ATTACK = 3
+    """Samples of its rise."""
+    LENGTH = 4
+    """Samples in all; 0: it is free."""
+    RELEASE = 5
+    """Samples of its fall."""
+    GAIN = 6
+    FADE = 7
+    """Fall of `LEVEL` a sample."""
+    LEVEL = 8
+    NUMBERS = 9
+
+
+@kernel
+def mosaic_grains(sound: f32p, frames: i64, rows: f64p, out: f32p, count: i64) -> None:
+    """Adds `count` samples of all grains to `out`.
+
+    Args:
+        sound: The corpus, `frames` samples.
+        frames: See sound.
+        rows: Grains, a row each.
+        out: `[count]`.
+        count: Samples.
+    """
+    for v in range(GRAINS):
+        r = v * Grain.NUMBERS
+        length = rows[r + Grain.LENGTH]
+        if length > 0.0:
+            at = rows[r + Grain.AT]
+            age = rows[r + Grain.AGE]
+            level = rows[r + Grain.LEVEL]
+            attack = rows[r + Grain.ATTACK]
+            release = rows[r + Grain.RELEASE]
+            for n in range(count):
+                if age >= 0.0 and length > 0.0:
+                    i = i64(at)
+                    if age >= length or i + 1 >= frames or level <= 0.0:
+                        length = 0.0
+                    else:
+                        f = at - f64(i)
+                        g = rows[r + Grain.GAIN] * level
+                        if age < attack:
+                            g = g * (0.5 - 0.5 * math.cos(PI * age / attack))
+                        if length - age < release:
+                            g = g * (0.5 - 0.5 * math.cos(PI * (length - age) / release))
+                        out[n] = f32(f64(out[n]) + g * (f64(sound[i]) * (1.0 - f) + f64(sound[i + 1]) * f))
+                        at = at + rows[r + Grain.SPEED]
+                        level = level - rows[r + Grain.FADE]
+                age = age + 1.0
+            rows[r + Grain.AT] = at
+            rows[r + Grain.AGE] = age
+            rows[r + Grain.LENGTH] = length
+            rows[r + Grain.LEVEL] = level

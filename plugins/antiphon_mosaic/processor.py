@@ -1,0 +1,271 @@
+"""The processor `mosaic`: units of a reference follow a sound, notes and a finger."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, StreamSpec
+from antiphon_mosaic.chooser import MOST_STEPS, UnitChooser
+from antiphon_mosaic.corpus import CLUSTERS, MOST_UNITS, corpus, read
+from antiphon_mosaic.features import LEVEL, LEVEL_SPREAD, SILENT, Describer, Grid, OnsetFinder
+from antiphon_mosaic.grains import GrainPool
+from antiphon_mosaic.level import BandFitter, LevelMatcher
+
+NOTES = 8
+"""Notes at once; the finger is one more stream."""
+FINGER = NOTES
+ATTACK, CUT = 0.002, 0.006
+"""Seconds of the rise of a unit on an onset, and of the fall of those before it."""
+ALL_OFF = (120, 123)
+
+
+class Stream:
+    """Units one after another for a note or the finger."""
+
+    def __init__(self) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Frees it."""
+        self.key = (-1, -1)
+        self.gain = 0.0
+        self.due = -1
+        self.last = -1
+        self.next = 0.0
+
+
+class Mosaic(Processor):
+    """Follows the input by units of the reference. Hops are counted from the last `reset`, any blocks give the same.
+
+    A sound is described with `grid.ahead` samples to come, so that a unit is chosen by what it will be heard with.
+    Notes and the finger need none of that: what is played live comes a hop later, what has a date with the latency.
+    """
+
+    inputs = (AUDIO_IN, EVENTS_IN)
+    outputs = (AUDIO_OUT,)
+    on_files = FileUse(needs=("reference",), changes=("pitch", "time"))
+    params = (
+        Param("reference", "file", "", doc="A sound file, or a folder of them; without one there is silence."),
+        Param("size", default=50.0, low=20.0, high=80.0, unit="ms", restart=True, doc="Length of a unit."),
+        Param("pitch", default=1.0, low=0.0, high=4.0, doc="Weight of pitch: chroma, of notes their number."),
+        Param("timbre", default=1.0, low=0.0, high=4.0, doc="Weight of timbre: MFCC."),
+        Param("loudness", default=0.1, low=0.0, high=4.0, doc="Weight of the level that a unit has of its own."),
+        Param("position", default=0.0, low=0.0, high=4.0, doc="Weight of the place x, y on the map."),
+        Param("continuity", default=0.3, low=0.0, high=4.0, doc="What a unit that continues the last one gains."),
+        Param("x", default=0.5, low=0.0, high=1.0, doc="Place on the map: dark to bright, mostly."),
+        Param("y", default=0.5, low=0.0, high=1.0, doc="Place on the map: soft to loud, mostly."),
+        Param("touch", default=0.0, low=0.0, high=1.0, doc="Level of a finger that plays the units at x, y."),
+        Param("cluster", "int", 0, 0, CLUSTERS, doc="Plays one cluster of units alone, 1 dark to 8 bright; 0 all."),
+        Param("transpose", "int", 6, 0, MOST_STEPS, unit="semitones", doc="How far units are moved to fit the chroma."),
+        Param("fit", default=0.5, low=0.0, high=1.0, doc="How far units get the input's levels in 14 bands."),
+        Param("follow", default=1.0, low=0.0, high=1.0, doc="1: at the input's level; 0: units at their own."),
+        Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", doc="Output level."),
+        Param("units", "int", 0, 0, MOST_UNITS, readonly=True, doc="Units of the reference."),
+        Param("unit_x", default=0.0, low=0.0, high=1.0, readonly=True, doc="Place of the unit played last."),
+        Param("unit_y", default=0.0, low=0.0, high=1.0, readonly=True, doc="Likewise."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Reads the reference and cuts it into units.
+
+        Raises:
+            FileError: The reference cannot be read, is silent, or is an empty folder.
+        """
+        grid = Grid(spec.rate, round(float(self.settings["size"]) * spec.rate / 1000.0))
+        self._grid, hop = grid, grid.hop
+        self.latency = grid.latency
+        path = str(self.settings["reference"])
+        self._corpus = corpus(read(path, spec.rate), grid) if path else None
+        self._keep = 2 * grid.window + grid.latency
+        self._past = np.zeros((spec.channels, self._keep + hop), np.float32)
+        self._mono = np.zeros(self._keep + hop, np.float32)
+        self._made = np.zeros(3 * hop, np.float32)
+        self._out = np.zeros((spec.channels, hop), np.float32)
+        self._played = np.zeros(hop, np.float32)
+        self._window = np.zeros((1, 2 * grid.window), np.float32)
+        self._describer, self._onsets, self._level = Describer(grid), OnsetFinder(grid), LevelMatcher(hop)
+        self._fitter, self._raw = BandFitter(grid), np.zeros(2 * hop, np.float32)
+        self._streams = [Stream() for _ in range(NOTES + 1)]
+        self._events: list[tuple[int, Event]] = []
+        self._due: list[int] = []
+        if self._corpus is not None:
+            self._chooser = UnitChooser(self._corpus, grid)
+            self._following, self._playing = GrainPool(self._corpus.sound), GrainPool(self._corpus.sound)
+        self.reset()
+
+    def reset(self) -> None:
+        """Clears the input and all that sounds; the reference stays."""
+        for buffer in (self._past, self._mono, self._made, self._out, self._raw):
+            buffer.fill(0.0)
+        self._onsets.reset()
+        self._fitter.reset()
+        if self._corpus is not None:
+            self._following.reset()
+            self._playing.reset()
+        for stream in self._streams:
+            stream.stop()
+        self._events.clear()
+        self._due.clear()
+        self._filled = self._hops = 0
+        self._next = 0
+        self._last = -1
+        self._begun = 0
+        self._shown = (0.0, 0.0)
+
+    def process(self, io: IO) -> None:
+        sound, out = io.audio_in[0], io.audio_out[0]
+        hop, at = self._grid.hop, 0
+        first = self._hops * hop + self._filled
+        for event in io.events_in:
+            self._events.append((first + event.offset + (hop if event.live else self.latency), event))
+        while at < io.frames:
+            end = at + min(io.frames - at, hop - self._filled)
+            out[:, at:end] = self._out[:, self._filled : self._filled + end - at]
+            place = self._keep + self._filled
+            self._past[:, place : place + end - at] = sound[:, at:end]
+            self._filled += end - at
+            at = end
+            if self._filled == hop:
+                self._filled = 0
+                self._hop(io, end - 1)
+        corpus = self._corpus
+        io.report("units", 0 if corpus is None else len(corpus.starts))
+        io.report("unit_x", self._shown[0])
+        io.report("unit_y", self._shown[1])
+
+    def _hop(self, io: IO, at: int) -> None:
+        """Makes the next hop of output, from the values at frame `at` of the block."""
+        hop, grid = self._grid.hop, self._grid
+        np.mean(self._past[:, self._keep :], axis=0, out=self._mono[self._keep :])
+        self._hops += 1
+        self._out.fill(0.0)
+        if self._corpus is not None:
+            self._made[: 2 * hop] = self._made[hop:]
+            self._raw[:hop] = self._raw[hop:]
+            self._raw[hop:] = 0.0
+            self._follow(io, at)
+            end = self._keep + hop - grid.ahead
+            fit = float(io.at("fit", at))
+            self._fitter.apply(self._mono[end - 2 * hop : end], self._raw, fit, self._made[2 * hop :])
+            end -= hop
+            self._level.apply(self._past[:, end - 3 * hop : end], self._made, float(io.at("follow", at)), self._out)
+            self._played.fill(0.0)
+            self._play(io, at)
+            np.add(self._out, self._played, out=self._out)
+            self._out *= np.float32(10.0 ** (float(io.at("level", at)) / 20.0))
+        for past in (self._past, self._mono[None]):
+            past[:, :-hop] = past[:, hop:]
+
+    def _follow(self, io: IO, at: int) -> None:
+        """Begins the units of a hop that follow the input, and mixes them. Samples count from the first of the input."""
+        grid, hop = self._grid, self._grid.hop
+        if self._onsets.push(self._mono[-2 * hop :]):
+            self._due.append((self._hops - 1 - self._onsets.after) * hop)
+        last = self._hops * hop - grid.ahead
+        first = last - hop
+        while True:
+            onset = bool(self._due) and self._due[0] < last and self._due[0] <= self._next
+            begin = self._due.pop(0) if onset else self._next
+            if begin >= last:
+                break
+            self._unit(io, at, max(begin, first), first, onset=onset)
+            self._next = max(begin, first) + grid.size // 2
+        self._following.mix(self._raw[hop:])
+
+    def _unit(self, io: IO, at: int, begin: int, first: int, *, onset: bool) -> None:
+        grid, corpus = self._grid, self._corpus
+        assert corpus is not None
+        end = self._keep + grid.hop - (self._hops * grid.hop - (begin + grid.ahead))
+        self._window[0] = self._mono[end - 2 * grid.window : end]
+        target = self._describer.describe(self._window)[0]
+        if target[LEVEL] * LEVEL_SPREAD < SILENT:
+            self._last = -1
+            return
+        chooser = self._chooser
+        chooser.weigh(float(io.at("timbre", at)), float(io.at("loudness", at)))
+        number = float(self._describer.pitch(self._window, grid.rate)[0])
+        chooser.follow(target, number, float(io.at("pitch", at)), int(io.at("transpose", at)), onset=onset)
+        to = 0.0
+        if self._last >= 0:
+            to = self._from + (begin - self._begun) * self._speed
+        best = chooser.choose(
+            float(io.at("x", at)), float(io.at("y", at)), float(io.at("position", at)), int(io.at("cluster", at)),
+            self._last, to, 0.0 if onset else float(io.at("continuity", at)),
+        )  # fmt: skip
+        half = grid.size / 2.0
+        if onset:
+            self._following.fade(CUT * grid.rate)
+        # to the sample, so that both sound as one
+        self._from = to if chooser.continues and not onset else float(corpus.starts[best])
+        self._last, self._begun = best, begin
+        self._speed = 2.0 ** (chooser.steps / 12.0)
+        self._following.begin(
+            self._from, begin - first, ATTACK * grid.rate if onset else half, grid.size, half, speed=self._speed
+        )
+        self._shown = float(corpus.place[best, 0]), float(corpus.place[best, 1])
+
+    def _play(self, io: IO, at: int) -> None:
+        """Plays a hop of notes and finger."""
+        first = self._hops * self._grid.hop
+        last = first + self._grid.hop
+        while self._events and self._events[0][0] < last:
+            sample, event = self._events.pop(0)
+            self._event(event, sample)
+        finger, touch = self._streams[FINGER], float(io.at("touch", at))
+        if touch > 0.0 and finger.due < 0:
+            finger.due = first
+        elif touch == 0.0 and finger.due >= 0:
+            finger.stop()
+        finger.gain = touch
+        for n, stream in enumerate(self._streams):
+            while 0 <= stream.due < last:
+                self._stream(io, at, n, stream, first)
+        self._playing.mix(self._played)
+
+    def _stream(self, io: IO, at: int, n: int, stream: Stream, first: int) -> None:
+        grid, corpus, chooser = self._grid, self._corpus, self._chooser
+        assert corpus is not None
+        chooser.note(max(0.0, float(stream.key[1])), max(0.1, float(io.at("pitch", at))))
+        best = chooser.choose(
+            float(io.at("x", at)), float(io.at("y", at)), max(1.0, float(io.at("position", at))),
+            int(io.at("cluster", at)), stream.last, stream.next, float(io.at("continuity", at)),
+        )  # fmt: skip
+        speed = 2.0 ** (chooser.steps / 12.0)
+        half = grid.size / 2.0
+        start = stream.next if chooser.continues else float(corpus.starts[best])
+        begun = stream.last >= 0
+        self._playing.begin(
+            start, stream.due - first, half if begun else ATTACK * grid.rate, grid.size, half,
+            gain=stream.gain, speed=speed, owner=n,
+        )  # fmt: skip
+        stream.last, stream.next = best, start + half * speed
+        stream.due += grid.size // 2
+        self._shown = float(corpus.place[best, 0]), float(corpus.place[best, 1])
+
+    def _event(self, event: Event, sample: int) -> None:
+        key = (event.channel, event.number)
+        match event.kind:
+            case "on":
+                stream = next((s for s in self._streams[:NOTES] if s.key == key), None)
+                if stream is None:
+                    stream = min(self._streams[:NOTES], key=lambda s: s.due)
+                stream.stop()
+                stream.key, stream.gain, stream.due = key, event.value**2, sample
+            case "off":
+                for stream in self._streams[:NOTES]:
+                    if stream.key == key:
+                        stream.stop()
+            case "control" if event.number in ALL_OFF:
+                for stream in self._streams[:NOTES]:
+                    if stream.key[0] == event.channel:
+                        stream.stop()
+
+
+class Third(Mosaic):
+    """`mosaic` by the name of its file job: `antiphon run third A OUT -p reference=B`."""
+
+    on_files = FileUse(job="antiphon_mosaic.third:run", needs=("reference",))
+    params = (
+        *Mosaic.params,
+        Param("tempo", default=0.0, low=0.0, high=300.0, unit="bpm", doc="On files: the tempo of OUT; 0: that of IN."),
+    )
