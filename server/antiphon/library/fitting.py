@@ -151,7 +151,7 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dic
         UsageError: It is no loop, or none in the catalogue has been analysed.
         FileError: It cannot be read.
     """
-    rows = {row.path: row for row in catalogue.rows(only=QUANTITIES) if not (row.missing or row.problem)}
+    rows = {row.path: row for row in catalogue.rows(only=(*QUANTITIES, *SUMMARY)) if not (row.missing or row.problem)}
     own = rows.pop(path, None)
     values = own.values if own is not None else {}
     if own is not None and (own.duration or 0.0) > LONGEST:
@@ -168,5 +168,4 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dic
         raise UsageError(
             f"the library {catalogue.path} has no other analysed loop; `antiphon library analyse` finds them"
         )
-    summaries = {where: next(iter(catalogue.rows(path=where, only=SUMMARY))).summary() for where, _, _ in found}
-    return [{**summaries[where], "score": round(score, 4), "why": why} for where, score, why in found]
+    return [{**rows[where].summary(), "score": round(score, 4), "why": why} for where, score, why in found]
