@@ -27,7 +27,7 @@ class Transpose(NoteNode):
         return ((event.channel, event.number + by, event.value),)
 
 
-class Chord(NoteNode):
+class ChordNode(NoteNode):
     """Plays a chord on each note."""
 
     params = (
@@ -50,7 +50,7 @@ class Chord(NoteNode):
             yield event.channel, event.number + step, event.value * (level if step else 1.0)
 
 
-class Scale(NoteNode):
+class ScaleNode(NoteNode):
     """Plays only notes of a scale."""
 
     params = (
@@ -65,11 +65,11 @@ class Scale(NoteNode):
         frame = event.offset
         root, steps = KEYS.index(str(io.at("key", frame))), SCALES[str(io.at("scale", frame))]
         inside = {(root + step) % 12 for step in steps}
-        to = moved(event.number, inside, str(io.at("outside", frame)))
+        to = note_in_scale(event.number, inside, str(io.at("outside", frame)))
         return () if to is None else ((event.channel, to, event.value),)
 
 
-def moved(number: int, inside: set[int], outside: str) -> int | None:
+def note_in_scale(number: int, inside: set[int], outside: str) -> int | None:
     """The note of the scale for a note; None for one that is dropped. Of two equally near it is the lower."""
     for by in range(12):
         tries = {"nearest": (-by, by), "down": (-by,), "up": (by,), "drop": (0,)}[outside]
@@ -96,7 +96,7 @@ class Probability(NoteNode):
             yield event.channel, event.number, event.value
 
 
-class Split(NoteNode):
+class SplitNode(NoteNode):
     """Plays notes below `at` at the output `low`, on channel 1, the others at `high`, on channel 2."""
 
     outputs = (EVENTS_OUT, Port("low", "events", midi=1), Port("high", "events", midi=2))
