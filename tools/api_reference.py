@@ -45,20 +45,20 @@ def modules() -> list[str]:
 
 
 @cache
-def parsed(module: str) -> ast.Module:
+def parse_module(module: str) -> ast.Module:
     """The syntax tree of a module or package below `server/`."""
     path = SERVER.joinpath(*module.split("."))
     return ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text("utf-8"))
 
 
-def exported(module: str) -> list[str]:
+def exported_names(module: str) -> list[str]:
     """What a module of the API offers: all that it imports of Antiphon, type checkers' imports included."""
     return sorted({name for name, source, _ in imports(module) if source.startswith("antiphon.")})
 
 
 def imports(module: str) -> Iterator[tuple[str, str, str]]:
     """(name, module it is from, name there) of a module's imports, those for type checkers included."""
-    tree = parsed(module)
+    tree = parse_module(module)
     for node in [*tree.body, *(inner for block in tree.body if isinstance(block, ast.If) for inner in block.body)]:
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from ((alias.asname or alias.name, node.module, alias.name) for alias in node.names)
@@ -66,11 +66,11 @@ def imports(module: str) -> Iterator[tuple[str, str, str]]:
 
 def definition(module: str, name: str) -> Definition:
     """The definition that a name of a module leads to, by way of other modules' imports."""
-    body = parsed(module).body
+    body = parse_module(module).body
     found: Definition | None = None
     for node, after in zip(body, [*body[1:], None], strict=True):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            found = Definition(name, module, node, documented(node))
+            found = Definition(name, module, node, docstring_of(node))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if ast.unparse(target) == name:
@@ -83,7 +83,7 @@ def definition(module: str, name: str) -> Definition:
     raise SystemExit(f"{module}.{name} is defined nowhere below server/")
 
 
-def documented(node: ast.ClassDef | ast.FunctionDef) -> str:
+def docstring_of(node: ast.ClassDef | ast.FunctionDef) -> str:
     """The docstring; of a class with the sections of its `__init__` at the end."""
     doc = ast.get_docstring(node) or ""
     made = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
@@ -229,9 +229,9 @@ def page(part: str) -> str:
     """A whole page, one of `parts`."""
     text = [HEAD.format(part=part)]
     for module in parts()[part]:
-        names = sorted(exported(module), key=str.lower)
+        names = sorted(exported_names(module), key=str.lower)
         listed = ", ".join(f"`{name}`" for name in names)
-        text.append(f"## {module}\n\n{markdown(ast.get_docstring(parsed(module)) or '')}\n\n{listed}\n")
+        text.append(f"## {module}\n\n{markdown(ast.get_docstring(parse_module(module)) or '')}\n\n{listed}\n")
         text += [entry(name, definition(module, name)) + "\n" for name in names]
     return "\n".join(text)
 

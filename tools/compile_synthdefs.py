@@ -110,7 +110,7 @@ def _table(rows: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def written(text: str, of: Index) -> str:
+def with_tables(text: str, of: Index) -> str:
     """README.md with its tables put in. Raises ValueError where it has lost the marks around them."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
@@ -142,7 +142,7 @@ def main() -> int:
             return 1
         if check:
             found = differences(fresh)
-            if written(text, of) != text:
+            if with_tables(text, of) != text:
                 found.append("README.md does not say what synthdefs.toml says")
             print("\n".join(found) or f"{len(names)} SynthDefs are what their sources give")
             return 1 if found else 0
@@ -152,7 +152,7 @@ def main() -> int:
                 path.unlink()
         for each in names:
             shutil.copyfile(fresh / each, COMPILED / each)
-    README.write_text(written(text, of), encoding="utf-8")
+    README.write_text(with_tables(text, of), encoding="utf-8")
     print(f"{len(names)} SynthDefs compiled")
     return 0
 

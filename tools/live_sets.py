@@ -287,7 +287,7 @@ def digest(performed: Performed) -> str:
     return hashlib.sha256(json.dumps([patch, played], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def known() -> dict[str, Figures]:
+def accepted_figures() -> dict[str, Figures]:
     """The figures that were accepted last, by the set's name."""
     if not FIGURES.is_file():
         return {}
@@ -364,7 +364,7 @@ def main(words: Sequence[str]) -> int:
     chosen = [word for word in words if not word.startswith("--")] or names()
     if unknown := set(chosen) - set(names()):
         raise SystemExit(f"there is no set {', '.join(sorted(unknown))}; there are {', '.join(names())}")
-    loaded, figures, changed = load(check=False), known(), 0
+    loaded, figures, changed = load(check=False), accepted_figures(), 0
     for name in [] if text else chosen:
         performed = perform(name, loaded)
         sound = render(performed, loaded)

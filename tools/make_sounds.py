@@ -234,7 +234,7 @@ def circle(beats: float) -> F64:
     return np.zeros(round(beats * BEAT * RATE))
 
 
-def put(into: F64, x: F64, beat: float, level: float) -> None:
+def add_at(into: F64, x: F64, beat: float, level: float) -> None:
     """Adds a sound at a beat; what goes beyond the end goes on at the beginning."""
     np.add.at(into, (round(beat * BEAT * RATE) + np.arange(len(x))) % len(into), level * x)
 
@@ -243,16 +243,16 @@ def drums() -> F64:
     made = circle(8)
     made_of = {name: level(KIT[name]()) for name in ("bd/0", "sd/0", "hh/0", "hh/1", "oh/0", "rs/0")}
     for beat in (0, 2.5, 4, 5.75, 6.5):
-        put(made, made_of["bd/0"], beat, 1.0 if beat in (0, 4) else 0.8)
+        add_at(made, made_of["bd/0"], beat, 1.0 if beat in (0, 4) else 0.8)
     for beat in (1, 3, 5, 7):
-        put(made, made_of["sd/0"], beat, 0.8)
+        add_at(made, made_of["sd/0"], beat, 0.8)
     for step in range(16):
         open_ = step == 15
-        put(made, made_of["oh/0" if open_ else "hh/0"], step / 2, (0.34, 0.24)[step % 2])
+        add_at(made, made_of["oh/0" if open_ else "hh/0"], step / 2, (0.34, 0.24)[step % 2])
     for beat in (1.75, 4.75, 6.25):
-        put(made, made_of["hh/1"], beat, 0.13)
+        add_at(made, made_of["hh/1"], beat, 0.13)
     for beat in (2.75, 7.75):
-        put(made, made_of["rs/0"], beat, 0.16)
+        add_at(made, made_of["rs/0"], beat, 0.16)
     return np.tanh(1.1 * made)
 
 
@@ -269,7 +269,7 @@ def bass_line() -> F64:
         (7, 31, 0.8),
     )
     for beat, note, beats in line:
-        put(made, bass(key(note), beats * BEAT), beat, 1.0)
+        add_at(made, bass(key(note), beats * BEAT), beat, 1.0)
     return made
 
 
@@ -277,9 +277,9 @@ def chords() -> F64:
     made = circle(8)
     for beat, notes in ((0, (57, 60, 64, 67)), (4, (53, 57, 60, 64))):
         hertz = tuple(key(n) for n in notes)
-        put(made, chord(hertz, 3.9 * BEAT, 900.0, 0.09, 6.0), beat, 1.0)
+        add_at(made, chord(hertz, 3.9 * BEAT, 900.0, 0.09, 6.0), beat, 1.0)
         for off in (1.5, 3.5):
-            put(made, chord(hertz, 0.3 * BEAT, 2200.0, 0.004, 0.3), beat + off, 0.5)
+            add_at(made, chord(hertz, 0.3 * BEAT, 2200.0, 0.004, 0.3), beat + off, 0.5)
     return made
 
 
@@ -287,8 +287,8 @@ def melody() -> F64:
     made = circle(8)
     line = ((0, 76), (0.75, 72), (1.5, 69), (2.5, 74), (3, 72), (4, 77), (4.75, 72), (5.5, 69), (6.5, 67), (7, 64))
     for beat, note in line:
-        put(made, pluck(key(note - 12), 1.2), beat, 1.0)
-        put(made, bell(key(note), 0.9), beat, 0.12)
+        add_at(made, pluck(key(note - 12), 1.2), beat, 1.0)
+        add_at(made, bell(key(note), 0.9), beat, 0.12)
     return made
 
 

@@ -17,7 +17,7 @@ HEAD = "// The types of the HTTP API. tools/page_types.py makes them of its Open
 PLAIN = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"}
 
 
-def typed(schema: dict[str, Any]) -> str:
+def typescript_type(schema: dict[str, Any]) -> str:
     """A JSON schema as a TypeScript type.
 
     Args:
@@ -32,16 +32,16 @@ def typed(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "anyOf" in schema:
-        return " | ".join(map(typed, schema["anyOf"]))
+        return " | ".join(map(typescript_type, schema["anyOf"]))
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])
     kinds = schema.get("type", [])
     if isinstance(kinds, list):
-        return " | ".join(typed({**schema, "type": kind}) for kind in kinds) or "unknown"
+        return " | ".join(typescript_type({**schema, "type": kind}) for kind in kinds) or "unknown"
     if kinds == "array" and "prefixItems" in schema:
-        return f"[{', '.join(map(typed, schema['prefixItems']))}]"
+        return f"[{', '.join(map(typescript_type, schema['prefixItems']))}]"
     if kinds == "array":
-        of = typed(schema["items"])
+        of = typescript_type(schema["items"])
         return f"({of})[]" if " | " in of else f"{of}[]"
     if kinds == "object":
         if "properties" not in schema:
@@ -74,13 +74,15 @@ def _row(operation: Operation) -> str:
 
 
 def _named(kind: Any) -> str:
-    return "null" if kind is None else typed(openapi.schema_of(kind))
+    return "null" if kind is None else typescript_type(openapi.schema_of(kind))
 
 
 def _parts(schema: dict[str, Any]) -> list[str]:
     """The properties of an object: name and type."""
     needed = schema.get("required", [])
-    return [f"{name}{'' if name in needed else '?'}: {typed(of)}" for name, of in schema["properties"].items()]
+    return [
+        f"{name}{'' if name in needed else '?'}: {typescript_type(of)}" for name, of in schema["properties"].items()
+    ]
 
 
 def main() -> None:

@@ -126,12 +126,12 @@ def _png(cells: NDArray[np.uint8]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in parts)
 
 
-def shipped() -> list[PatchEntry]:
+def shipped_patches() -> list[PatchEntry]:
     """The listed patches that ship."""
     return [entry for entry in entries() if entry.listed and not entry.own]
 
 
-def known() -> dict[str, Figures]:
+def written_figures() -> dict[str, Figures]:
     """The figures that were written last, by the patch's name."""
     if not FIGURES.is_file():
         return {}
@@ -194,8 +194,8 @@ def main(names: Sequence[str]) -> None:
     from antiphon.plugins.loader import load
 
     FOLDER.mkdir(exist_ok=True)
-    loaded, listed = load(check=False), shipped()
-    figures = {name: found for name, found in known().items() if name in PERFORMANCES}
+    loaded, listed = load(check=False), shipped_patches()
+    figures = {name: found for name, found in written_figures().items() if name in PERFORMANCES}
     for name in [] if names == ["--text"] else names or sorted(PERFORMANCES):
         rendered = render(name, loaded)
         if rendered.failures:

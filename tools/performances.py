@@ -262,7 +262,21 @@ def band() -> F32:
     return _levelled(_faded(melody_loop.loop()[:, : 8 * melody_loop.BEAT].astype(np.float64)))
 
 
-SOUNDS: Mapping[str, Callable[[], F32]] = {"voice": voice, "rough voice": rough_voice, "guitar": guitar, "band": band}
+@cache
+def song() -> F32:
+    """The band and the voice together."""
+    length = max(band().shape[1], voice().shape[1])
+    both = [np.tile(x, -(-length // x.shape[1]))[:, :length].astype(np.float64) for x in (band(), voice())]
+    return _levelled(both[0] + both[1])
+
+
+SOUNDS: Mapping[str, Callable[[], F32]] = {
+    "voice": voice,
+    "rough voice": rough_voice,
+    "guitar": guitar,
+    "band": band,
+    "song": song,
+}
 
 
 # ---- what is played
@@ -312,14 +326,17 @@ PERFORMANCES: Mapping[str, Performance] = {
     "dub": Performance("voice"),
     "duo": Performance(notes=TUNE, before=3.0),
     "garden": Performance(seconds=4.0 * 60.0 / 84.0, before=8.0 * 60.0 / 84.0),
+    "karaoke": Performance("song"),
     "keys": Performance(notes=CHORDS),
     "layers": Performance(
         "band", seconds=2.4, turns=((0.0, "loop", "pedal", True), (2.5, "loop", "pedal", True)), before=4.85, rests=True
     ),
     "pads": Performance(notes=BEAT),
     "pump": Performance(notes=HELD, node="pad", seconds=8.0 * 60.0 / 112.0, before=0.2),
+    "quilt": Performance("voice"),
     "radio": Performance("rough voice"),
     "rain": Performance(notes=ARP),
+    "remix": Performance("song"),
     "shadow": Performance("band", seconds=6.0 * 60.0 / 90.0, before=8.0),
     "soundcheck": Performance(),
     "squelch": Performance(notes=BASS),

@@ -116,7 +116,7 @@ def page() -> str:
     return HEAD + "\n".join(rows) + "\n" + NATIVE
 
 
-def listed(text: str) -> list[str]:
+def named_packages(text: str) -> list[str]:
     """The packages a page names."""
     return re.findall(r"^\| (\S+) \|", text.partition("## Native")[0], re.MULTILINE)[1:]
 
@@ -127,8 +127,11 @@ def main() -> None:
         PAGE.write_text(made)
         return
     there = PAGE.read_text() if PAGE.is_file() else ""
-    if listed(there) != listed(made):
-        gone, new = set(listed(there)) - set(listed(made)), set(listed(made)) - set(listed(there))
+    if named_packages(there) != named_packages(made):
+        gone, new = (
+            set(named_packages(there)) - set(named_packages(made)),
+            set(named_packages(made)) - set(named_packages(there)),
+        )
         sys.exit(f"THIRD_PARTY.md lists {sorted(gone)} and lacks {sorted(new)}; run make third-party")
     if there != made:
         # a package's new release may word its licence or summary anew: no reason to stop anybody's work

@@ -78,7 +78,7 @@ def bench(
         chosen = made
     extras.require(f"bench {name}", chosen.needs)
     asked = BenchOptions(seconds, Path(data or os.environ.get("ANTIPHON_DATA", DATA)), seed, limit, hours, Path(out))
-    typer.echo(announced(name, chosen.seconds(asked)), err=True)
+    typer.echo(announcement(name, chosen.seconds(asked)), err=True)
     # as an exception the signal runs the bench's clean-up, which ends its servers
     with endable():
         chosen.run(asked)
@@ -92,7 +92,7 @@ def _of_plugins() -> dict[str, Bench | Registration]:
     return {name: found[name] for name in sorted(found) if name not in OWN}
 
 
-def announced(name: str, seconds: float | None) -> str:
+def announcement(name: str, seconds: float | None) -> str:
     """The expected duration, as a sentence. seconds: None if it depends on the number of items."""
     if seconds is None:
         return f"bench {name} processes every item, which may take hours; --limit N processes at most N"

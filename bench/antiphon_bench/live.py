@@ -57,8 +57,8 @@ DENSE_BEATS = 16
 
 def main(swaps: int, seed: int, seconds: float) -> None:
     """Runs the bench. swaps: versions saved. seed: of their moments. seconds: of the run without any."""
-    runs = [performed(f"{seconds:g} s, idle", 0, 0, seconds, seed), performed(f"{seconds:g} s", 0, 1, seconds, seed)]
-    runs.append(performed(f"{swaps} versions", swaps, 1, 0.0, seed))
+    runs = [perform(f"{seconds:g} s, idle", 0, 0, seconds, seed), perform(f"{seconds:g} s", 0, 1, seconds, seed)]
+    runs.append(perform(f"{swaps} versions", swaps, 1, 0.0, seed))
     table(
         f"{LOOPS} loops at {BPM:g} bpm, headless at 256: clicks in the recording",
         ("run", "busy processes", "clicks", "missing", "others", "largest error", "late", "missed blocks", "load"),
@@ -72,7 +72,7 @@ def main(swaps: int, seed: int, seconds: float) -> None:
             ("", "p50", "p99", "max"),
             [("from the save", *saved["wait_ms"].values()), ("from the bar line after it", *saved["over_ms"].values())],
         )
-    rates = [alone(), played()]
+    rates = [alone(), play_performance()]
     table(
         "events a second of one script",
         ("", "events", "seconds", "events/s"),
@@ -87,7 +87,7 @@ def main(swaps: int, seed: int, seconds: float) -> None:
     finish("live", {"seed": seed, "runs": runs, "rates": rates, "sustained": beside})
 
 
-def performed(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:
+def perform(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:
     """Performs the script at a server, and finds the clicks in its recording.
 
     Args:
@@ -180,7 +180,7 @@ def alone() -> dict[str, Any]:
     return {"by": "in virtual time", "events": events, "seconds": time.monotonic() - begun}
 
 
-def played() -> dict[str, Any]:
+def play_performance() -> dict[str, Any]:
     """The same through the processes of a performance, to what is sent: as fast as they give it."""
     processes = BranchProcesses()
     player = Player("dense.py", processes, _silent)

@@ -27,7 +27,7 @@ HANDLERS = 50
 def main(seconds: float) -> None:
     rows: list[dict[str, Any]] = []
     with ServerProcess("--audio", "headless", "--patch", PATCH) as server:
-        rows += [paced(server, rate, seconds) for rate in RATES]
+        rows += [send_paced(server, rate, seconds) for rate in RATES]
         rows += [burst(server, count) for count in BURSTS]
     peers = [peer for peer in (python_osc(), scsynth()) if peer]
     table(
@@ -66,7 +66,7 @@ def addresses(server: ServerProcess) -> dict[str, tuple[float, float]]:
     return result
 
 
-def paced(server: ServerProcess, rate: int, seconds: float) -> dict[str, Any]:
+def send_paced(server: ServerProcess, rate: int, seconds: float) -> dict[str, Any]:
     """Sends a flood at a constant rate, and pings from another socket."""
     before = server.status()
     pings: list[float] = []
@@ -140,7 +140,7 @@ def ping_for(port: int, pings: list[float], ending: threading.Event) -> None:
                 pings.append((time.perf_counter() - begun) * 1e3)
 
 
-def pinged(port: int, seconds: float) -> list[float]:
+def ping_server(port: int, seconds: float) -> list[float]:
     """Pings from a thread of its own.
 
     Args:

@@ -151,7 +151,7 @@ def _written(folder: Path, kind: str, seconds: float, suffix: str, count: int, s
 
 def _beam_start(folder: Path, seed: int) -> dict[str, float]:
     """Seconds of a run with next to nothing to do, by workers; nothing where Beam is not installed."""
-    if not runners.installed("direct"):
+    if not runners.is_installed("direct"):
         return {}
     (task,) = _written(folder, "one", 1.0, "wav", 1, seed)
     found = {}

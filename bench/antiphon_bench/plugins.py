@@ -64,11 +64,11 @@ def main(data: Path, seed: int, limit: int) -> None:
     for row in rows:
         if "failed" in row:
             print(f"{row['type']}: {row['failed']}")
-    quality = {name: evaluated(name, data, seed, limit) for name in sorted(loaded.factories["evaluations"])}
+    quality = {name: evaluate(name, data, seed, limit) for name in sorted(loaded.factories["evaluations"])}
     finish("plugins", {"seed": seed, "limit": limit, "cost": rows, "quality": quality})
 
 
-def evaluated(name: str, data: Path, seed: int, limit: int) -> Any:
+def evaluate(name: str, data: Path, seed: int, limit: int) -> Any:
     """Figures of `antiphon evaluate NAME`, which runs in a process of its own; None if it fails."""
     print(f"\n== {name}", flush=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon_bench.osc import pinged
+from antiphon_bench.osc import ping_server
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess
 
@@ -44,7 +44,7 @@ def main(seconds: float) -> None:
             for name in CONDITIONS:
                 with _condition(name, server, answered, seconds):
                     at = _processor_seconds(before["control"]["pid"])
-                    pings[name].append(pinged(server.osc, seconds))
+                    pings[name].append(ping_server(server.osc, seconds))
                     used[name].append((_processor_seconds(before["control"]["pid"]) - at) / seconds)
         after = server.status()
         memory = {name: _memory(after[name]["pid"]) for name in ("web", "control", "engine")}

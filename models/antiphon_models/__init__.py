@@ -27,7 +27,10 @@ _TRAININGS = (
     "instruments classify.instruments.recipe:InstrumentsRecipe Which of sixteen families of instruments sound.",
     "instruments-head classify.instruments.head:InstrumentsHeadRecipe "
     "Of the weights of instruments, the last two layers anew.",
+    "fit loops.fit_training:FitRecipe The towers by which loops go together.",
     "genre classify.genre.recipe:GenreRecipe The classifier of genres.",
+    "stems stems.recipe:StemsRecipe The masks of stems in files.",
+    "stems-live stems.recipe:LiveStemsRecipe The masks of stems while they play.",
 )
 _EVALUATIONS = (
     "accompany accompany.evaluation:Accompanying Chords and notes beside a harmoniser and the songs' pianists.",
@@ -35,6 +38,7 @@ _EVALUATIONS = (
     "character classify.tags.character_evaluation:CharacterEvaluation "
     "Energy, danceability and mood on pairs of pieces that differ in one thing.",
     "denoise denoise.evaluation:Denoising Beside gates, a Wiener filter, noisereduce, an oracle.",
+    "fits loops.fit_evaluation:Fitting Which loops go together: parts of unseen songs and copies with one thing wrong.",
     "genre classify.genre.evaluation:GenreEvaluation "
     "Genres of composed songs beside MFCC, what is unknown, calibration; or GTZAN and FMA.",
     "hum hum.evaluation:Hearing Notes heard in singing, winds and hums; false notes; lateness.",
@@ -50,9 +54,11 @@ _EVALUATIONS = (
     "popularity classify.popularity.evaluation:PopularityEvaluation "
     "What can be foreseen of a computed audience's votes, and how wide honest intervals are.",
     "sing sing.evaluation:Singing Pitch, time and words of 12 sung lines, beside espeak-ng with WORLD.",
+    "stems stems.evaluation:Separating Drums, bass, voice and the rest of mixes with real singers, beside medians.",
     "summary listen.summary_evaluation:Summarising Phrases and summaries of rendered songs, against two listeners.",
     "tags classify.tags.evaluation:TagsEvaluation "
     "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
+    "third mosaic.third_evaluation:Thirds The notes of one song by the timbre and drums of another, beside transfer.",
     "transfer transfer.evaluation:Transferring Timbre beside copying, equalisers and the exact answer.",
     "vocals sing.vocals:Vocals Recordings of singing, sung again in another voice: pitch and loudness that are kept.",
 )

@@ -127,7 +127,7 @@ def bass_of(chord: Chord, before: int, centre: int) -> int:
 
 
 def left_hand(chord: Chord, bass: int, lane: str) -> int:
-    """The key of a lane of the left hand: above the bass its fifth, octave or tenth."""
+    """The MIDI note of a part of the left hand: the "fifth", "third", "octave" or "tenth" above the bass."""
     above = {(tone - chord.bass) % 12 for tone in chord.tones}
     third, fifth = KINDS[chord.kind].tones[1], KINDS[chord.kind].tones[2]
     match lane:

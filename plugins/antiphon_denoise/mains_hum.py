@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
-from antiphon_denoise.spectrum import F32, SpectrumSizes
+from antiphon.api.spectra import F32, SpectrumSizes
 
 C128 = NDArray[np.complex128]
 F64 = NDArray[np.float64]

@@ -10,6 +10,7 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, StreamSpec, WorkerError
 from antiphon.api.models import say_instead, usable
+from antiphon.api.spectra import F32, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.gate.estimate import Estimator, denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate
@@ -19,7 +20,6 @@ from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
 from antiphon_denoise.learned.spec import AUTOENCODER, HOP, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
-from antiphon_denoise.spectrum import F32, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.wavelet import Shrinker
 
 log = logging.getLogger("antiphon.denoise")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel, wavelet_join, wavelet_split
-from antiphon_denoise.spectrum import SpectrumSizes
+from antiphon.api.spectra import SpectrumSizes
 
 F32 = NDArray[np.float32]
 WAVELET = "sym16"

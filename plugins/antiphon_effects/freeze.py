@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.shared import effects_finite, smooth_param
 
 SECONDS = 0.085
@@ -28,10 +28,23 @@ _GAIN = 0
 
 @kernel
 def effects_freeze(
-    x: Audio, y: Audio, first: i64, count: i64, held: Audio, at: i64, past: Audio, mask: i64, age: i64, to: f64,
-    through: f32p, level: f32p, state: f64p, step: f64,
-) -> None:  # fmt: skip
+    x: Audio,
+    y: Audio,
+    first: i64,
+    count: i64,
+    held: Audio,
+    at: i64,
+    past: Audio,
+    mask: i64,
+    ages: i64p,
+    to: f64,
+    through: f32p,
+    level: f32p,
+    state: f64p,
+    step: f64,
+) -> None:
     """Frames of y ← x and what is held; x is written to `past`, a ring of `mask` + 1 frames. to: the gain's end."""
+    age = ages[0] - first
     for n in range(first, first + count):
         g = state[_GAIN]
         g = min(to, g + step) if to > g else max(to, g - step)
@@ -40,6 +53,7 @@ def effects_freeze(
             v = effects_finite(x[c, n])
             past[c, (age + n) & mask] = v
             y[c, n] = v * f64(through[n]) + f64(held[c, at + n - first]) * g * f64(level[n])
+    ages[0] = ages[0] + count
 
 
 class Freeze(Processor):
@@ -73,16 +87,39 @@ class Freeze(Processor):
         self._wave = np.zeros((channels, bins), np.float64)
         self._sum = np.zeros((channels, size), np.float32)
         self._held = np.zeros((channels, self._hop), np.float32)
+        self._nothing = np.zeros((channels, spec.block), np.float32)
         self._gain = np.zeros(1, np.float64)
+        self._age = np.zeros(1, np.int64)
         self._step = 1.0 / (FADE * spec.rate)
         self.reset()
 
     def reset(self) -> None:
         for state in (self._past, self._sum, self._held, self._gain, self._loud, self._phase, self._turn):
             state.fill(0.0)
-        self._age = 0
+        self._age.fill(0)
         self._at = 0
         self._on = False
+
+    def step(self, io: IO) -> Step | None:
+        """While nothing is held, and what was held has faded out."""
+        if io.at("hold", 0) or self._gain[_GAIN]:
+            return None
+        return effects_freeze.step(
+            io.audio_in[0],
+            io.audio_out[0],
+            0,
+            io.frames,
+            self._nothing,
+            0,
+            self._past,
+            self._mask,
+            self._age,
+            0.0,
+            io.curve("through"),
+            io.curve("level"),
+            self._gain,
+            self._step,
+        )
 
     def process(self, io: IO) -> None:
         x, y = io.audio_in[0], io.audio_out[0]
@@ -95,15 +132,26 @@ class Freeze(Processor):
         while first < io.frames:
             count = min(io.frames - first, self._hop - self._at)
             self._run(
-                x, y, first, count, self._held, self._at, self._past, self._mask, self._age, 1.0 if on else 0.0,
-                through, level, self._gain, self._step,
-            )  # fmt: skip
+                x,
+                y,
+                first,
+                count,
+                self._held,
+                self._at,
+                self._past,
+                self._mask,
+                self._age,
+                1.0 if on else 0.0,
+                through,
+                level,
+                self._gain,
+                self._step,
+            )
             first += count
             self._at += count
             if self._at == self._hop:
                 self._at = 0
                 self._next()
-        self._age += io.frames
 
     def _spectrum(self, end: int) -> None:
         """_bins ← the spectrum of the frames before `end`."""
@@ -116,9 +164,9 @@ class Freeze(Processor):
 
     def _capture(self) -> None:
         """Takes the spectrum of now, and fills the overlapping windows from it."""
-        self._spectrum(self._age - self._hop)
+        self._spectrum(int(self._age[0]) - self._hop)
         self._before[:] = self._bins
-        self._spectrum(self._age)
+        self._spectrum(int(self._age[0]))
         np.abs(self._bins, out=self._loud)
         np.arctan2(self._bins.imag, self._bins.real, out=self._phase)
         np.arctan2(self._before.imag, self._before.real, out=self._wave)

@@ -87,10 +87,9 @@ def effects_swept(
     step: f64,
     rate: f64,
 ) -> None:
-    """y ← x mixed with `voices` readings of its past.
+    """Chorus and flanger: writes `x` mixed with `voices` modulated delays of it into `y`.
 
-    state: the turns, then the length of each voice and channel.  scratch: a block's turns and sums, then its lengths of
-    each voice and channel.
+    `state` holds the LFO phases, then the delay of each voice and channel; `scratch` those of a block, and its sums.
     """
     frames = y.frames
     age = ages[0]

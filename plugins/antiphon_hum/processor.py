@@ -262,7 +262,7 @@ class Hum(Processor):
         self._unsnapped = min(127, max(0, round(pitch)))
         if scale == "off":
             return self._unsnapped
-        tonic, scale = self._keys.found(str(io.at("key", last)), scale)
+        tonic, scale = self._keys.resolve(str(io.at("key", last)), scale)
         return self._unsnapped if scale == "off" else in_scale(pitch, tonic, SCALES[scale])
 
     def _begin(self, now: int, number: int, value: float) -> None:

@@ -71,7 +71,7 @@ class KeyFinder:
         self.count += 1
         np.dot(self._profiles, self._durations, out=self._fit)
 
-    def found(self, key: str, scale: str) -> tuple[int, str]:
+    def resolve(self, key: str, scale: str) -> tuple[int, str]:
         """Resolves "auto" to a tonic 0 to 11 and a scale, which is "off" until `ENOUGH` notes have been added."""
         if "auto" not in (key, scale):
             return KEYS.index(key) - 1, scale

@@ -122,7 +122,7 @@ class MaterialSource(ProcessorPart):
     def retry(self) -> None:
         """Restarts the process after it failed."""
         if self._preparer is not None and self._preparer.problem:
-            self._preparer.again()
+            self._preparer.restart()
             self._requested = None
 
     def recall(self, kind: str, number: int) -> None:

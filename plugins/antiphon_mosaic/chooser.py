@@ -32,12 +32,14 @@ class UnitChooser:
         self._corpus = corpus
         self._near = grid.size // 8 + 1
         self._features = corpus.features
+        self._begins = (ONSET * ~corpus.onset).astype(np.float32)
+        self._stir = (STIR * corpus.stir).astype(np.float32)
         self._squares = corpus.features**2
-        self._chroma = np.ascontiguousarray(corpus.features[:, CHROMA])
+        self._chroma = np.ascontiguousarray(corpus.features[:, CHROMA].T)
         self._cost: F32 = np.zeros(len(corpus.starts), np.float32)
         self._part: F32 = np.zeros(len(corpus.starts), np.float32)
-        self._likeness: F32 = np.zeros((len(corpus.starts), 2 * MOST_STEPS + 1), np.float32)
-        self._wanted: F32 = np.zeros((12, 2 * MOST_STEPS + 1), np.float32)
+        self._likeness: F32 = np.zeros((2 * MOST_STEPS + 1, len(corpus.starts)), np.float32)
+        self._wanted: F32 = np.zeros((2 * MOST_STEPS + 1, 12), np.float32)
         self._weight: F32 = np.zeros(WIDTH, np.float32)
         self.steps = 0.0
         self.continues = False
@@ -66,22 +68,22 @@ class UnitChooser:
             self._pitched(number, pitch)
         else:
             for n in range(2 * transpose + 1):
-                self._wanted[:, n] = np.roll(target[CHROMA], transpose - n)
-            likeness = self._likeness[:, : 2 * transpose + 1]
-            likeness[:] = self._chroma @ self._wanted[:, : 2 * transpose + 1]
-            likeness *= -2.0 * pitch
-            likeness += STEP * np.abs(np.arange(-transpose, transpose + 1, dtype=np.float32))
-            np.add(cost, likeness.min(axis=1), out=cost)
+                self._wanted[n] = np.roll(target[CHROMA], transpose - n) * np.float32(-2.0 * pitch)
+            likeness = self._likeness[: 2 * transpose + 1]
+            np.matmul(self._wanted[: 2 * transpose + 1], self._chroma, out=likeness)
+            likeness += np.float32(STEP) * np.abs(np.arange(-transpose, transpose + 1, dtype=np.float32))[:, None]
+            np.min(likeness, axis=0, out=part)
+            np.add(cost, part, out=cost)
         if onset:
-            cost += ONSET * ~self._corpus.onset
+            np.add(cost, self._begins, out=cost)
         else:
-            cost += STIR * self._corpus.stir
+            np.add(cost, self._stir, out=cost)
 
     def note(self, number: float, pitch: float) -> None:
         """Begins a choice: the costs of units for a note; of 0 for a finger, which moves none."""
         self._cost.fill(0.0)
         self._number, self._transpose = number, MOST_NOTE_STEPS if number > 0.0 else 0
-        self._likeness[:, 0] = 0.0
+        self._likeness[0] = 0.0
         if number > 0.0:
             self._pitched(number, pitch)
 
@@ -95,7 +97,9 @@ class UnitChooser:
         self._part += np.float32(pitch) * away
         self._cost += self._part
 
-    def choose(self, x: float, y: float, position: float, cluster: int, last: int, next_sample: float, continuity: float) -> int:
+    def choose(
+        self, x: float, y: float, position: float, cluster: int, last: int, next_sample: float, continuity: float
+    ) -> int:
         """Adds the costs of place, cluster and continuity, and returns the unit of the least.
 
         Args:
@@ -126,5 +130,5 @@ class UnitChooser:
         if self._number > 0.0:
             self.steps = min(max(self._number - unit, -self._transpose), self._transpose) if unit > 0.0 else 0.0
         elif not self.continues:
-            self.steps = float(np.argmin(self._likeness[best, : 2 * self._transpose + 1])) - self._transpose
+            self.steps = float(np.argmin(self._likeness[: 2 * self._transpose + 1, best])) - self._transpose
         return best

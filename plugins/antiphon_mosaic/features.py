@@ -71,6 +71,8 @@ class Describer:
         settings = MelSettings(grid.rate, size, grid.hop, BANDS, 40.0, min(11000.0, 0.45 * grid.rate))
         self._size = size
         self._short, self._long = (_hann(n) for n in (size, 2 * size))
+        decay = np.fft.irfft(np.abs(np.fft.rfft(self._long, 4 * size)) ** 2)
+        self._decay = (decay / decay[0]).astype(np.float32)
         self._bank = np.ascontiguousarray(mel_bank(settings).T)
         place = np.arange(1, CEPSTRA + 1)[:, None] * (np.arange(BANDS) + 0.5)
         self._cosines = (np.cos(np.pi / BANDS * place) * math.sqrt(2.0 / BANDS) / SPREAD).T.astype(np.float32)
@@ -96,10 +98,9 @@ class Describer:
         """`[n]` MIDI numbers by autocorrelation; 0 where there is no pitch."""
         count = windows.shape[1]
         spectrum = np.fft.rfft(windows * self._long, 2 * count, axis=1)
-        decay = np.fft.irfft(np.abs(np.fft.rfft(self._long, 2 * count)) ** 2)
         first, last = int(rate / HIGHEST), int(rate / LOWEST)
         found = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, axis=1)[:, : last + 2]
-        found = found / (found[:, :1] + 1e-9) / (decay[: last + 2] / decay[0])
+        found = found / (found[:, :1] + 1e-9) / self._decay[: last + 2]
         inner = found[:, first : last + 1]
         peaks = (inner >= found[:, first - 1 : last]) & (inner > found[:, first + 1 : last + 2])
         # the first peak near the highest: later ones are its multiples

@@ -65,11 +65,11 @@ class ScaleNode(NoteNode):
         frame = event.offset
         root, steps = KEYS.index(str(io.at("key", frame))), SCALES[str(io.at("scale", frame))]
         inside = {(root + step) % 12 for step in steps}
-        to = note_in_scale(event.number, inside, str(io.at("outside", frame)))
+        to = map_to_scale(event.number, inside, str(io.at("outside", frame)))
         return () if to is None else ((event.channel, to, event.value),)
 
 
-def note_in_scale(number: int, inside: set[int], outside: str) -> int | None:
+def map_to_scale(number: int, inside: set[int], outside: str) -> int | None:
     """The note of the scale for a note; None for one that is dropped. Of two equally near it is the lower."""
     for by in range(12):
         tries = {"nearest": (-by, by), "down": (-by,), "up": (by,), "drop": (0,)}[outside]

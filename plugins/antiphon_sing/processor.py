@@ -15,7 +15,7 @@ from antiphon.api.workers import ProcessorPart, current_pool
 from antiphon_sing.kernels import TICK, Shape, VoiceRow
 from antiphon_sing.song import Song
 from antiphon_sing.texts import Key, texts
-from antiphon_sing.voices import VOICES, Begun, SingingVoices
+from antiphon_sing.voices import VOICES, NewNote, SingingVoices
 
 POLYPHONY = 8
 TOGETHER = 0.03
@@ -117,7 +117,7 @@ class Sing(Processor):
         self._serving = [0] * VOICES
         self._vowels = [0] * VOICES
         self._aims = [0.0] * VOICES
-        self._begun: list[Begun | None] = [None] * VOICES
+        self._begun: list[NewNote | None] = [None] * VOICES
         self._song: Song | None = None
         pool = current_pool()
         self._unready = Unready()
@@ -307,7 +307,7 @@ class Sing(Processor):
             # consonants before the beat are sung at the pitch before it
             pitch = self._aims[newest]
         bend = self._bends[event.channel] + shape.pitch
-        self._begun[voice] = Begun(
+        self._begun[voice] = NewNote(
             song, place, level, start, samples, pace, legato, pitch, bend, pressure_gain(shape.pressure)
         )
         self._vowels[voice] = start + samples

@@ -23,8 +23,8 @@ HASTE = 2.0
 """How much faster than spoken consonants are where there is no time."""
 
 
-class Begun(NamedTuple):
-    """A note.
+class NewNote(NamedTuple):
+    """A note that begins.
 
     Attributes:
         song: What is sung.
@@ -103,7 +103,7 @@ class SingingVoices:
                 best, score = n, rank
         return best
 
-    def begin(self, voice: int, begun: Begun) -> None:
+    def begin(self, voice: int, begun: NewNote) -> None:
         """Begins a syllable; of its consonants what has no time is left out."""
         row, song, place = self.real[voice], begun.song, begun.place
         row.fill(0.0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon_utilities.beats import EARLY, JUMP, frame_of, next_multiple, per_frame
 from antiphon_utilities.looptape import (
     EMPTY,
@@ -28,6 +29,7 @@ from antiphon_utilities.looptape import (
     utilities_looper,
     utilities_looper_cut,
     utilities_looper_pass,
+    utilities_looper_report,
     utilities_looper_seam,
 )
 
@@ -50,7 +52,9 @@ class Looper(Processor):
 
     params = (
         Param(
-            "pedal", "trigger", False,
+            "pedal",
+            "trigger",
+            False,
             doc="All by one foot: records, then plays, then overdubs, then plays, and so on; stopped, it plays.",
         ),
         Param("record", "trigger", False, doc="Records a new loop over the old one; again ends it, and it plays."),
@@ -59,32 +63,50 @@ class Looper(Processor):
         Param("stop", "trigger", False, doc="Stops; a recording is ended and kept."),
         Param("clear", "trigger", False, doc="Erases the loop."),
         Param(
-            "undo", "trigger", False,
+            "undo",
+            "trigger",
+            False,
             doc="Undoes the last overdub; again restores it. Discards a recording.",
         ),
         Param("level", default=1.0, low=0.0, high=1.0, smooth=0.01, doc="The loop's level."),
         Param("through", default=1.0, low=0.0, high=1.0, smooth=0.01, doc="The input's level in the output."),
         Param(
-            "feedback", default=1.0, low=0.0, high=1.0, smooth=0.01,
+            "feedback",
+            default=1.0,
+            low=0.0,
+            high=1.0,
+            smooth=0.01,
             doc="Share of the loop that an overdub leaves; 0 replaces it.",
         ),
         Param(
-            "sync", "switch", False,
+            "sync",
+            "switch",
+            False,
             doc="Recordings, play and stop wait for a multiple of `beats`, so that loops are that long to the frame.",
         ),
         Param("beats", "int", 4, low=1, high=64, unit="beats", doc="The multiple that `sync` waits for."),
         Param(
-            "maximum", default=60.0, low=1.0, high=120.0, unit="s", restart=True,
+            "maximum",
+            default=60.0,
+            low=1.0,
+            high=120.0,
+            unit="s",
+            restart=True,
             doc="The longest loop; a recording that reaches it is ended, and plays.",
         ),
         Param(
-            "state", "int", 0, low=0, high=4, readonly=True,
+            "state",
+            "int",
+            0,
+            low=0,
+            high=4,
+            readonly=True,
             doc="0 empty, 1 recording, 2 playing, 3 overdubbing, 4 stopped.",
         ),
         Param("waiting", "switch", False, readonly=True, doc="On while an order waits for its beat."),
         Param("length", default=0.0, low=0.0, high=121.0, unit="s", readonly=True, doc="Of the loop, or so far."),
         Param("position", default=0.0, low=0.0, high=121.0, unit="s", readonly=True, doc="Where in the loop it is."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate, self._channels = spec.rate, spec.channels
@@ -97,6 +119,7 @@ class Looper(Processor):
         self._before = np.zeros((spec.channels, self._fade), np.float32)
         self._whole = np.zeros(WHOLE, np.int64)
         self._real = np.zeros(REAL, np.float64)
+        self._seconds = np.zeros(2, np.float64)
         self.reset()
 
     def reset(self) -> None:
@@ -110,18 +133,25 @@ class Looper(Processor):
         self._quantum = 1.0
         self._clocked = False
 
+    def step(self, io: IO) -> Step | None:
+        """Between two orders, but for a recording: where that ends is looked for in each block."""
+        if self._state == RECORDING or self._pending or self._closing:
+            return None
+        run = utilities_looper.step(*self._arguments(io, 0, io.frames))
+        report = utilities_looper_report.step(self._whole, self._state, self._rate, self._seconds)
+        return run.then(report).reporting(length=(self._seconds, 0), position=(self._seconds, 1))
+
     def process(self, io: IO) -> None:
         at = 0
         for frame, order in self._orders(io):
             at = self._until(io, at, frame)
             self._order(io, frame, order)
         self._until(io, at, io.frames)
-        whole = self._whole
-        recording = self._state == RECORDING
+        utilities_looper_report(self._whole, self._state, self._rate, self._seconds)
         io.report("state", float(self._state))
         io.report("waiting", float(bool(self._pending)))
-        io.report("length", float(whole[POS] if recording else whole[LENGTH]) / self._rate)
-        io.report("position", 0.0 if self._state == STOPPED else float(whole[POS]) / self._rate)
+        io.report("length", float(self._seconds[0]))
+        io.report("position", float(self._seconds[1]))
 
     def _orders(self, io: IO) -> list[tuple[int, str]]:
         """The commands of this block, in order of time."""
@@ -256,11 +286,27 @@ class Looper(Processor):
             self._state = PLAYING if self._state == OVERDUBBING else self._state
 
     def _run(self, io: IO, first: int, last: int) -> None:
-        if last <= first:
-            return
-        x, y = io.audio_in[0], io.audio_out[0]
-        utilities_looper(
-            x, y, io.curve("level"), io.curve("through"), io.curve("feedback"),
-            self._tape, self._size, self._mark, self._gone, self._tail, self._before, self._whole, self._real,
-            self._state, self._fade, first, last,
-        )  # fmt: skip
+        if last > first:
+            utilities_looper(*self._arguments(io, first, last))
+
+    def _arguments(self, io: IO, first: int, last: int) -> tuple[Any, ...]:
+        """Those of the kernel for some frames of the block."""
+        return (
+            io.audio_in[0],
+            io.audio_out[0],
+            io.curve("level"),
+            io.curve("through"),
+            io.curve("feedback"),
+            self._tape,
+            self._size,
+            self._mark,
+            self._gone,
+            self._tail,
+            self._before,
+            self._whole,
+            self._real,
+            self._state,
+            self._fade,
+            first,
+            last,
+        )

@@ -24,14 +24,28 @@ EXACT, LATE, REAL = 0, 1, 2
 
 @kernel
 def utilities_looper(
-    x: Audio, y: Audio, level: f32p, through: f32p, feedback: f32p,
-    tape: f32p, size: i64, mark: f32p, removed: u8p, tail: f32p, before: f32p, whole: i64p, real: f64p,
-    state: i64, fade: i64, first: i64, last: i64,
-) -> None:  # fmt: skip
-    """Frames `first` to `last`: y ← x and the loop; the tape is written where it is to be.
+    x: Audio,
+    y: Audio,
+    level: f32p,
+    through: f32p,
+    feedback: f32p,
+    tape: f32p,
+    size: i64,
+    mark: f32p,
+    removed: u8p,
+    tail: f32p,
+    before: f32p,
+    whole: i64p,
+    real: f64p,
+    state: i64,
+    fade: i64,
+    first: i64,
+    last: i64,
+) -> None:
+    """Computes frames `first` to `last` of `y`, the input and the loop, and records into the tape.
 
-    tape: two sides of `size` frames a channel.  tail: `fade` frames a channel that die away.
-    before: as many, of the input before the recording.
+    `tape` holds two sides of `size` frames a channel; `tail` the last `fade` frames a channel of what is faded out,
+    `before` as many of the input before the recording.
     """
     for n in range(first, last):
         p = whole[POS]
@@ -132,3 +146,10 @@ def utilities_looper_seam(tape: f32p, size: i64, before: f32p, whole: i64p, fade
         for c in range(channels):
             v = tape[c * size + at]
             tape[c * size + at] = v + (before[c * fade + was] - v) * r
+
+
+@kernel
+def utilities_looper_report(whole: i64p, state: i64, rate: f64, seconds: f64p) -> None:
+    """seconds ← the loop's length, or that of the recording so far, and the place in it."""
+    seconds[0] = f64(whole[POS] if state == RECORDING else whole[LENGTH]) / rate
+    seconds[1] = 0.0 if state == STOPPED else f64(whole[POS]) / rate

@@ -11,10 +11,10 @@ from antiphon_bench import plugins
 
 def test_figures_of_an_evaluation(tmp_path: Path) -> None:
     pytest.importorskip("mir_eval")
-    figures = plugins.evaluated("accompany", tmp_path, 1, 1)
+    figures = plugins.evaluate("accompany", tmp_path, 1, 1)
     assert figures["synthetic"]
     assert {"held tonic", "file"} <= {figure["system"] for figure in figures["figures"]}
 
 
 def test_an_evaluation_that_fails_has_none(tmp_path: Path) -> None:
-    assert plugins.evaluated("nothing-of-this-name", tmp_path, 1, 1) is None
+    assert plugins.evaluate("nothing-of-this-name", tmp_path, 1, 1) is None

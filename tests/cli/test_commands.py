@@ -452,12 +452,12 @@ def test_every_bench_says_how_long_it_takes() -> None:
     every = {**OWN, **OF_PLUGINS}
     assert {"osc", "synth", "supercollider"} <= every.keys()
     for name, found in every.items():
-        said = command.announced(name, found.seconds(asked))
+        said = command.announcement(name, found.seconds(asked))
         assert re.search(r"takes about \d+ (s|minutes) on two idle cores$|; --limit N processes at most N$", said)
     osc = every["osc"]
-    assert command.announced("osc", osc.seconds(asked)).startswith("bench osc takes about 2 minutes")
+    assert command.announcement("osc", osc.seconds(asked)).startswith("bench osc takes about 2 minutes")
     short = osc.seconds(BenchOptions(5.0, Path(), 1, 0, 2.0, Path()))
-    assert command.announced("osc", short).startswith("bench osc takes about 20 s")
+    assert command.announcement("osc", short).startswith("bench osc takes about 20 s")
 
 
 def test_an_installation_says_that_benches_run_from_a_clone(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:

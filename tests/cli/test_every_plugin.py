@@ -67,6 +67,7 @@ INFOS = tuple(loaded().catalog.types.values())
 THROUGH = [i for i in INFOS if i.first("audio", "in") and i.first("audio", "out")]
 FROM_NOTES = [i for i in INFOS if not i.first("audio", "in") and i.first("events", "in")]
 TO_NOTES = [i for i in INFOS if i.first("audio", "in") and not i.first("audio", "out") and i.first("events", "out")]
+SPLITTING = [i for i in INFOS if i.on_files.splits]
 SILENT = [i for i in INFOS if not i.first("audio", "out") and not i.first("events", "out")]
 
 
@@ -154,6 +155,22 @@ def test_sound_keeps_what_the_plugin_does_not_change(
     done = antiphon("run", info.type, source.name, f"out.{kind.suffix}", *needs(info, tmp_path))
     assert done.code == 0, done.err
     same(info, kind, source, tmp_path / f"out.{kind.suffix}")
+
+
+@pytest.mark.parametrize(("info", "kind"), by_place(SPLITTING), ids=named)
+def test_parts_have_the_length_of_a_sound_and_add_up_to_it(
+    antiphon: Command, tmp_path: Path, info: ProcessorInfo, kind: Kind
+) -> None:
+    source = audio.write(tmp_path / f"in.{kind.suffix}", probe(kind.rate, kind.channels), kind.rate)
+    done = antiphon("run", info.type, source.name, "--out-dir", "parts")
+    assert done.code == 0, done.err
+    x, _ = audio.read(source)
+    total = np.zeros_like(x)
+    for part in info.on_files.splits:
+        y, rate = audio.read(tmp_path / "parts" / f"{part}.wav")
+        assert (rate, y.shape) == (kind.rate, x.shape), part
+        total += y
+    assert np.abs(total - x).max() < 1e-3
 
 
 def song(path: Path) -> Path:

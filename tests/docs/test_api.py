@@ -14,7 +14,7 @@ import pytest
 from tools import api_reference as reference
 
 ROOT = Path(__file__).parents[2]
-NAMES = [(module, name) for module in reference.modules() for name in reference.exported(module)]
+NAMES = [(module, name) for module in reference.modules() for name in reference.exported_names(module)]
 TORCH = {"antiphon.api.networks", "antiphon.api.training"} & set(reference.modules())
 TEMPLATES = ROOT / "server" / "antiphon" / "newplugin" / "templates"
 SOURCES = [
@@ -40,13 +40,13 @@ def test_a_name_stands_in_one_module() -> None:
 @pytest.mark.parametrize("module", reference.modules())
 def test_a_module_has_the_names_it_offers(module: str) -> None:
     if module not in TORCH:
-        assert all(hasattr(importlib.import_module(module), name) for name in reference.exported(module))
+        assert all(hasattr(importlib.import_module(module), name) for name in reference.exported_names(module))
 
 
 @pytest.mark.parametrize("module", sorted(TORCH))
 def test_names_of_torch_are_there(module: str) -> None:
     pytest.importorskip("torch")
-    assert all(hasattr(importlib.import_module(module), name) for name in reference.exported(module))
+    assert all(hasattr(importlib.import_module(module), name) for name in reference.exported_names(module))
 
 
 def lacking(doc: str, node: ast.FunctionDef | ast.ClassDef) -> set[str]:
@@ -70,7 +70,7 @@ def arguments(node: ast.FunctionDef) -> set[str]:
 def overridden(node: ast.ClassDef, module: str) -> set[str]:
     """Methods that the bases of a class document, with the arguments of what overrides them."""
     known = {name for name, source, _ in reference.imports(module) if source.startswith("antiphon.")}
-    known |= {item.name for item in reference.parsed(module).body if isinstance(item, ast.ClassDef)}
+    known |= {item.name for item in reference.parse_module(module).body if isinstance(item, ast.ClassDef)}
     names: set[str] = set()
     for base in {ast.unparse(base).partition("[")[0] for base in node.bases} & known:
         found = reference.definition(module, base)
@@ -99,7 +99,7 @@ def test_every_name_is_documented_with_its_arguments(module: str, name: str) -> 
     for node in parts:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef):
             continue
-        doc = reference.documented(node)
+        doc = reference.docstring_of(node)
         assert doc, f"{found.module}.{found.name}.{node.name} has no docstring"
         if isinstance(found.node, ast.ClassDef) and node.name in overridden(found.node, found.module):
             continue
@@ -114,7 +114,7 @@ def test_every_name_is_documented_with_its_arguments(module: str, name: str) -> 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_plugin_imports_names_of_the_api_alone(path: Path) -> None:
-    offered = {module: set(reference.exported(module)) for module in reference.modules()}
+    offered = {module: set(reference.exported_names(module)) for module in reference.modules()}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "antiphon":
             assert node.module in offered, f"line {node.lineno}: {node.module}"
@@ -145,7 +145,7 @@ def test_hooks_and_errors_come_without_numpy() -> None:
 
 def test_names_that_are_imported_late_are_those_for_type_checkers() -> None:
     api = importlib.import_module("antiphon.api")
-    (block,) = [node for node in reference.parsed("antiphon.api").body if isinstance(node, ast.If)]
+    (block,) = [node for node in reference.parse_module("antiphon.api").body if isinstance(node, ast.If)]
     declared = {
         (node.module, alias.name) for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }

@@ -16,7 +16,7 @@ PICTURES = sorted(path.stem for path in pages.FOLDER.glob("*.png"))
 
 
 def test_the_figures_are_of_the_patches_as_they_are() -> None:
-    figures = pages.known()
+    figures = pages.written_figures()
     assert set(figures) == set(PERFORMANCES), f"renew them: {RENEW}"
     changed = [name for name, found in figures.items() if found.digest != pages.digest(name)]
     assert not changed, f"renew their figures: {RENEW} {' '.join(changed)}"
@@ -24,7 +24,7 @@ def test_the_figures_are_of_the_patches_as_they_are() -> None:
 
 def test_the_page_is_made_of_the_figures_and_the_patches() -> None:
     text = pages.PAGE.read_text(encoding="utf-8")
-    assert text == pages.page(pages.shipped(), pages.known()), f"write it again: {RENEW} --text"
+    assert text == pages.page(pages.shipped_patches(), pages.written_figures()), f"write it again: {RENEW} --text"
     assert PICTURES
     assert set(re.findall(r"\(patches/(\w+)\.png\)", text)) == set(PICTURES)
 

@@ -143,6 +143,31 @@ def test_every_processor_with_a_step_gives_the_samples_of_the_interpreter(loaded
         np.testing.assert_array_equal(native[kind], reference, err_msg=kind)
 
 
+ORDERS = {
+    "looper": ((4, "record", 1.0), (14, "play", 1.0), (24, "overdub", 1.0), (34, "undo", 1.0), (44, "stop", 1.0)),
+    "freeze": ((5, "hold", 1.0), (12, "hold", 0.0)),
+}
+
+
+@pytest.mark.parametrize("kind", list(ORDERS))
+def test_orders_are_the_interpreters_and_what_follows_them_machine_codes(loaded, interpreted, kind):
+    asked: list[bool] = []
+
+    def order(plan: Plan, block: int) -> None:
+        cells = [cell.param.name for cell in plan.hosts[1].cells]
+        for at, name, value in ORDERS[kind]:
+            if block == at:
+                plan.hosts[1].post(cells.index(name), 20, value, 0.0)
+        asked.append(plan.native.native(0))
+
+    native = play(compile_graph(loaded, chain(loaded.catalog, kind)), order)
+    assert asked[2]
+    assert not asked[8]  # it records, or holds
+    assert asked[-1]
+    interpreted()
+    np.testing.assert_array_equal(native, play(compile_graph(loaded, chain(loaded.catalog, kind)), order))
+
+
 @pytest.mark.parametrize(("kind", "param"), [("gain", "gain"), ("filter", "cutoff"), ("gain", "wet")])
 def test_a_modulated_parameter_is_played_by_machine_code_too(loaded, interpreted, kind, param):
     graph = chain(loaded.catalog, kind, "pan", modulated=param)

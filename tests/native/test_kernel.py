@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from enum import IntEnum
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from antiphon.native import Audio, Kernel, compiling, dsp, f32, f32p, f64, f64p, i64, i64p, kernel, loading, resample
+from antiphon.native.intrinsics import bits_f64, f64_bits, prefetch
 from antiphon.native.limit import limit, release_fall
 from antiphon.native.loading import fingerprint
 
@@ -32,6 +34,22 @@ def broken(a: f64, b: f64) -> f64:
     between = low <= 1.0 or high != 2.0
     c = low if between else high
     return c / (1.0 + abs(a * b)) + math.sqrt(high * high) + math.floor(low) + HALF
+
+
+@kernel
+def bits_of_kernel(value: f64) -> i64:
+    return bits_f64(value)
+
+
+@kernel
+def float_of_kernel(bits: i64) -> f64:
+    return f64_bits(bits)
+
+
+@kernel
+def fetched_kernel(x: f32p, at: i64) -> f32:
+    prefetch(x, at)
+    return x[at]
 
 
 @kernel
@@ -244,6 +262,17 @@ def test_the_limiter_is_its_python():
     a, b, one, other = both(limit, [x, np.zeros(1)], "x", 200, "state", release_fall(48000), 2, 200)
     assert a == b
     np.testing.assert_allclose(one[0], other[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [1.0, -0.1, 5e-324, 1e300, math.inf])
+def test_the_bits_of_a_float_are_those_of_ieee_754(value):
+    assert bits_of_kernel(value) == bits_of_kernel.python(value) == struct.unpack("=q", struct.pack("=d", value))[0]
+    assert float_of_kernel(bits_of_kernel(value)) == float_of_kernel.python(bits_of_kernel(value)) == value
+
+
+def test_fetching_memory_changes_nothing():
+    x = np.arange(8, dtype=np.float32)
+    assert fetched_kernel(x, 5) == fetched_kernel.python(x, 5) == 5.0
 
 
 def test_a_kernel_takes_arrays_by_position_only():

@@ -20,7 +20,7 @@ from antiphon.plugins.loader import load
 from antiphon.runtime import resources
 from antiphon_loops.analysis.loudness import integrated_loudness
 
-LISTED = {entry.name: entry for entry in pages.shipped()}
+LISTED = {entry.name: entry for entry in pages.shipped_patches()}
 INSTRUMENTS = sorted(name for name, entry in LISTED.items() if entry.group != TOOLS)
 SPREAD = 3.0
 """LU between the loudest instrument and the softest, as they begin."""
@@ -39,7 +39,7 @@ def loaded():
 
 @pytest.fixture(scope="module")
 def figures():
-    return pages.known()
+    return pages.written_figures()
 
 
 @pytest.mark.parametrize("name", sorted(PERFORMANCES))

@@ -32,7 +32,7 @@ def loaded() -> Loaded:
 
 @pytest.fixture(scope="module")
 def figures() -> Mapping[str, sets.Figures]:
-    return sets.known()
+    return sets.accepted_figures()
 
 
 class _Performances(dict[str, Performed]):

@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.errors import FileError
 from antiphon.runtime.paths import temporary_beside, write_atomic
-from antiphon_models.pipeline.place import claimed, remove_others
+from antiphon_models.pipeline.place import claim_folder, remove_others
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,13 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_second_run_is_refused_while_the_first_has_the_folder(tmp_path: Path) -> None:
-    with claimed(tmp_path / "out"), pytest.raises(FileError, match="another run writes to"), claimed(tmp_path / "out"):
+    with (
+        claim_folder(tmp_path / "out"),
+        pytest.raises(FileError, match="another run writes to"),
+        claim_folder(tmp_path / "out"),
+    ):
         pass
-    with claimed(tmp_path / "out"):
+    with claim_folder(tmp_path / "out"):
         pass
 
 
@@ -42,7 +46,7 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path: Path) -> N
         write_atomic(tmp_path / name, b"x")
     for name in ("items.jsonl", "shards/00001.parquet", "training/frames.npy", "training/torch/checkpoint"):
         temporary_beside(tmp_path / name).write_bytes(b"half")
-    with claimed(tmp_path):
+    with claim_folder(tmp_path):
         assert names(tmp_path) == sorted([*kept, ".lock"])
 
 
@@ -60,5 +64,5 @@ def test_only_shards_of_another_number_of_shards_are_removed_with_their_lists(tm
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(FileError, match="cannot make the folder"), claimed(tmp_path / "out"):
+    with pytest.raises(FileError, match="cannot make the folder"), claim_folder(tmp_path / "out"):
         pass

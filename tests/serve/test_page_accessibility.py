@@ -35,7 +35,7 @@ name = "Page"
 "sampler" = "mix.b"
 "mix" = "out"
 """
-READY = "document.querySelectorAll('.node').length > 3 && !!document.querySelector('.piano')"
+READY = "document.querySelectorAll('.node').length > 3 && !!document.querySelector('.piano .which')"
 RUN = """axe.run(document, {resultTypes: ['violations'], runOnly: RULES || undefined}).then(found =>
   found.violations.map(one => [one.id, one.help, one.nodes.slice(0, 4).map(node =>
     [node.target.join(' '), node.any[0]?.message || ''])]))"""

@@ -116,10 +116,10 @@ def test_the_types_of_the_page_are_those_of_the_api() -> None:
     made = page_types.text()
     assert (SOURCES / "src/api.d.ts").read_text() == made, "run: make page"
     assert "  [path: `/api/jobs/${string}`]: Job;" in made
-    assert page_types.typed({"type": ["number", "null"]}) == "number | null"
-    assert page_types.typed({"type": "array", "items": {"enum": ["a", "b"]}}) == '("a" | "b")[]'
+    assert page_types.typescript_type({"type": ["number", "null"]}) == "number | null"
+    assert page_types.typescript_type({"type": "array", "items": {"enum": ["a", "b"]}}) == '("a" | "b")[]'
     with pytest.raises(ValueError, match="no type for"):
-        page_types.typed({"type": "tuple"})
+        page_types.typescript_type({"type": "tuple"})
 
 
 def test_the_page_sets_text_only_as_text_and_loads_nothing() -> None:

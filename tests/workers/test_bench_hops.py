@@ -74,8 +74,8 @@ def test_without_a_card_the_bench_says_so_in_a_line() -> None:
 
 def test_the_bench_of_the_card_counts_what_came_late() -> None:
     made = cuda.stepper("eager", 2, 1, "cpu")
-    row = cuda.timed("eager", made, 2, 20, 1)
-    row["paced"] = cuda.paced(made, 2, 0.1, 1)
+    row = cuda.time_hops("eager", made, 2, 20, 1)
+    row["paced"] = cuda.run_paced(made, 2, 0.1, 1)
     assert row["paced"]["hops"] == 10
     assert 0.0 < row["p50"] <= row["max"]
     assert len(cuda.cells([row])[0]) == len(cuda.HEAD)
@@ -91,4 +91,4 @@ def test_the_bench_of_the_card_counts_what_came_late() -> None:
             while cuda.time.perf_counter() < until:
                 pass
 
-    assert cuda.paced(Slow(), 2, 0.05, 1)["missed"] == 5
+    assert cuda.run_paced(Slow(), 2, 0.05, 1)["missed"] == 5

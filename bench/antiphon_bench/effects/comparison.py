@@ -75,7 +75,7 @@ def main(seed: int, limit: int) -> None:
         for block in BLOCKS:
             x = rng.normal(0.0, 0.2, (2, block)).astype(np.float32)
             for name, (other, board, settings) in peers(pedalboard, impulse).items():
-                ours, theirs = paired(made(name), board, x, settings, limit or COUNT)
+                ours, theirs = compare_times(made(name), board, x, settings, limit or COUNT)
                 rows.append({"block": block, "type": name, "peer": other, "ours": ours, "theirs": theirs})
     table(
         f"µs a block of stereo at {RATE} Hz, {limit or COUNT} blocks of each in turn",
@@ -111,7 +111,7 @@ def main(seed: int, limit: int) -> None:
     )
 
 
-def paired(
+def compare_times(
     processor: Any, board: Any, x: NDArray[np.float32], settings: Mapping[str, Value], count: int
 ) -> tuple[dict[str, float], dict[str, float]]:
     """µs a block of ours and of pedalboard's, called in turn."""

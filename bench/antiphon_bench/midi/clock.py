@@ -49,7 +49,7 @@ def main(seconds: float, seed: int) -> None:
         seconds: Seconds of each run.
         seed: Random seed of the jitter.
     """
-    runs = [followed(seconds, jitter, seed) for jitter in (0.0, 0.001, 0.002)]
+    runs = [follow_clock(seconds, jitter, seed) for jitter in (0.0, 0.001, 0.002)]
     table(
         f"followed at {BPM:g} bpm, {seconds:g} s each: ms from beat to click, and the tempo's error in %, after "
         f"{SETTLED} beats",
@@ -57,7 +57,7 @@ def main(seconds: float, seed: int) -> None:
         [(r["jitter"] * 1000, r["beats"], *r["click"].values(), r["tempo"]["p50"], r["tempo"]["max"],
           r["intervals"]["p50"], r["intervals"]["max"], r["missed"]) for r in runs],
     )  # fmt: skip
-    lead = led(seconds)
+    lead = lead_clock(seconds)
     table(
         f"led at {BPM:g} bpm, {seconds:g} s: frames from the line",
         ("ticks", "p50", "p99", "max", "bpm", "late", "missed"),
@@ -68,14 +68,14 @@ def main(seconds: float, seed: int) -> None:
     finish("clock", {"seconds": seconds, "seed": seed, "load": load, "followed": runs, "led": lead})
 
 
-def followed(seconds: float, jitter: float, seed: int) -> dict[str, Any]:
+def follow_clock(seconds: float, jitter: float, seed: int) -> dict[str, Any]:
     """Follows a clock whose ticks are up to `jitter` seconds off either way."""
     draw, period = random.Random(seed), RATE * 60.0 / (BPM * PPQN)
     exact = [n * period for n in range(round(seconds * RATE / period))]
     off = [draw.uniform(-jitter, jitter) * RATE for _ in exact]
     with tempfile.TemporaryDirectory() as folder, jackd.dummy(RATE, BLOCK) as env, found_by(env):
         options = ("--midi-in", "bench-gear", "--midi-clock", "follow", "--record", f"{folder}/out.wav")
-        with Gear("bench-gear") as gear, served(folder, env, *options) as server:
+        with Gear("bench-gear") as gear, serve_metronome(folder, env, *options) as server:
             wait_for(server, "ports")
             begin = gear.now + RATE // 2
             gear.send([(begin - 10, bytes((midi.START,)))])
@@ -101,11 +101,11 @@ def followed(seconds: float, jitter: float, seed: int) -> dict[str, Any]:
     }
 
 
-def led(seconds: float) -> dict[str, Any]:
+def lead_clock(seconds: float) -> dict[str, Any]:
     """Records the clock that the server sends."""
     with tempfile.TemporaryDirectory() as folder, jackd.dummy(RATE, BLOCK) as env, found_by(env):
         options = ("--midi-out", "bench-gear", "--midi-clock", "lead")
-        with Gear("bench-gear") as gear, served(folder, env, *options) as server:
+        with Gear("bench-gear") as gear, serve_metronome(folder, env, *options) as server:
             wait_for(server, "outputs")
             server.send("/tempo", BPM)
             time.sleep(2.0)
@@ -138,7 +138,7 @@ def found_by(env: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def served(folder: str, env: dict[str, str], *options: str) -> ServerProcess:
+def serve_metronome(folder: str, env: dict[str, str], *options: str) -> ServerProcess:
     """A server on JACK with a metronome and nothing else."""
     patch = Path(folder) / "click.toml"
     patch.write_text(PATCH, encoding="utf-8")

@@ -53,7 +53,7 @@ LEVEL = 0.667
 INTERACTIVE = "performance.getEntriesByType('navigation')[0].domInteractive"
 
 
-def opened(browser: Chromium, port: int, node: str) -> BrowserTab:
+def open_page(browser: Chromium, port: int, node: str) -> BrowserTab:
     """A tab with the page, watched from its first script on, its output `node` unheard as yet."""
     tab = browser.tab()
     tab.size(1440, 900)
@@ -71,11 +71,11 @@ def listen(tab: BrowserTab) -> None:
     tab.until("!!probe.analyser")
 
 
-def loaded(browser: Chromium, port: int, count: int) -> list[dict[str, float]]:
+def load_times(browser: Chromium, port: int, count: int) -> list[dict[str, float]]:
     """Milliseconds from the start of the navigation, of `count` tabs without and with the kept files."""
     rows = []
     for _ in range(count):
-        tab = opened(browser, port, "out")
+        tab = open_page(browser, port, "out")
         for kept in (False, True):
             tab.until("window.probe && probe.ready > 0")
             times = {"interactive": tab.run(INTERACTIVE), "patch": tab.run("probe.ready"), "kept": float(kept)}

@@ -19,7 +19,7 @@ from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon_bench.chromium import BINARY, BrowserTab, Chromium
-from antiphon_bench.osc import pinged
+from antiphon_bench.osc import ping_server
 from antiphon_bench.page import browser, clients
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, burner, free_port
@@ -62,7 +62,7 @@ def main(seconds: float, seed: int) -> None:
         with ServerProcess("--audio", "headless", "--patch", str(patch), wait=60.0) as server:
             rises, script = _rises(server, chromium, random.Random(seed))
             costs = _costs(server, chromium, seconds)
-            loads = browser.loaded(chromium, server.http, LOADS)
+            loads = browser.load_times(chromium, server.http, LOADS)
         plays = [_play(chromium, Path(folder)) for _ in range(PLAYS)]
     sizes = _sizes()
     rows = _delays(rises)
@@ -96,7 +96,7 @@ def main(seconds: float, seed: int) -> None:
 
 def _rises(server: ServerProcess, chromium: Chromium, rng: random.Random) -> tuple[list[dict[str, float]], float]:
     """The times of each tone, by the page and by a client without a browser; and p95 of a drawing's script, ms."""
-    tab = browser.opened(chromium, server.http, "out")
+    tab = browser.open_page(chromium, server.http, "out")
     witness = clients.Witness(server.http, "out")
     found = []
     try:
@@ -150,7 +150,7 @@ def _costs(server: ServerProcess, chromium: Chromium, seconds: float) -> list[di
             with _condition(name, server, chromium):
                 time.sleep(1.0)  # what the condition's beginning costs is not its load
                 before = server.status()
-                pings[name] += pinged(server.osc, seconds)
+                pings[name] += ping_server(server.osc, seconds)
                 after = server.status()
             missed[name] += after["missed_blocks"] - before["missed_blocks"]
             blocks[name] += after["blocks"] - before["blocks"]
@@ -166,7 +166,7 @@ def _condition(name: str, server: ServerProcess, chromium: Chromium) -> Iterator
     elif name == "without":
         yield
     else:
-        tab = browser.opened(chromium, server.http, "out")
+        tab = browser.open_page(chromium, server.http, "out")
         try:
             browser.listen(tab)
             with clients.load(server.http, "tone") as closed:
@@ -203,7 +203,7 @@ def _play(chromium: Chromium, home: Path) -> dict[str, float]:
                 raise RuntimeError("antiphon play did not answer within a minute")
             time.sleep(0.02)
         answers = time.time() - begun
-        tab = browser.opened(chromium, port, "out")
+        tab = browser.open_page(chromium, port, "out")
         return {"HTTP answers": answers, "first sound in the page": _first(tab) - begun}
     finally:
         process.terminate()

@@ -90,7 +90,7 @@ class Killer:
         """Kills due processes, and checks whether killed ones have been restarted; returns events."""
         if not self._wanted and not self._away:
             return []
-        roles = processes.roles(self._supervisor, processes.named(self._home))
+        roles = processes.roles(self._supervisor, processes.process_names(self._home))
         events = [self._kill(role, roles[role], now) for role in self._wanted if roles.get(role)]
         self._wanted = [role for role in self._wanted if not roles.get(role)]
         for one in list(self._away):

@@ -60,7 +60,7 @@ def read(supervisor: int, home: Path) -> ProcessReading:
     before = list(
         of_home(home)
     )  # a process found here that is not a descendant below is a stray, not one that just started
-    pids = roles(supervisor, named(home))
+    pids = roles(supervisor, process_names(home))
     held: dict[str, ResourceUse] = {}
     memories: set[str] = set()
     for role, members in pids.items():
@@ -75,7 +75,7 @@ def read(supervisor: int, home: Path) -> ProcessReading:
     return ProcessReading(held, pids, len(memories), tuple(p for p in before if p not in ours and start_time(p)))
 
 
-def named(home: Path) -> dict[int, str]:
+def process_names(home: Path) -> dict[int, str]:
     """pid → name, of the list a server keeps of its processes; empty before there is one."""
     for path in (home / "run").glob("*/processes.json"):
         try:

@@ -156,7 +156,7 @@ class Soak:
                         _line(events, {"t": round(now, 2), "reset": node})
                 if last and now >= due["line"]:
                     due["line"] += pace.line
-                    print(said(last), flush=True)
+                    print(progress_line(last), flush=True)
                     (self._out / "serve.err").write_text(server.standard_error())
                 time.sleep(_TICK)
         return "its time was over"
@@ -175,7 +175,7 @@ class Soak:
         }
 
 
-def said(sample: dict[str, Any]) -> str:
+def progress_line(sample: dict[str, Any]) -> str:
     """The progress line of a minute."""
     held, counts = sample["held"].values(), sample["counts"]
     return (

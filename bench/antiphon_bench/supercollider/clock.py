@@ -96,7 +96,7 @@ def ends(playing: Clocked, count: int, seed: int, note: int = 36) -> dict[str, i
     return {"notes": len(away), "exact": exact, "unheard": unheard, "largest": largest}
 
 
-def ended(block: int, seed: int, count: int) -> dict[str, int]:
+def kill_times(block: int, seed: int, count: int) -> dict[str, int]:
     playing = Clocked(RATE, block, "bass", spare=False)
     try:
         result = ends(playing, count, seed)
@@ -105,7 +105,7 @@ def ended(block: int, seed: int, count: int) -> dict[str, int]:
         playing.backend.shut()
 
 
-def killed(block: int, kills: int, number: int = signal.SIGKILL) -> dict[str, Any]:
+def kill_scsynth(block: int, kills: int, number: int = signal.SIGKILL) -> dict[str, Any]:
     """Strings held while scsynth is killed (or stopped). back: until another is put to work, ms.
 
     gap: samples.  held: how long JACK's clock stood still, ms.

@@ -21,10 +21,10 @@ from antiphon.api.transports import ServeSettings
 from antiphon.supervisor import jack_server
 from antiphon_bench.report import finish, table
 from antiphon_bench.rig import ServerProcess
-from antiphon_bench.supercollider.clock import ENDS, ended, killed
-from antiphon_bench.supercollider.onsets import onsets_of, onsets_of_bare, sequenced
+from antiphon_bench.supercollider.clock import ENDS, kill_scsynth, kill_times
+from antiphon_bench.supercollider.onsets import onsets_of, onsets_of_bare, play_sequence
 from antiphon_bench.supercollider.pattern import patterns
-from antiphon_bench.supercollider.played import answered, burst, burst_bare
+from antiphon_bench.supercollider.played import answer_times, burst, burst_bare
 from antiphon_supercollider.info import SUPERCOLLIDER
 from antiphon_supercollider.scsynth.jack_bridge import ECHO, Wires
 from antiphon_supercollider.scsynth.scsynth_supervisor import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
@@ -147,9 +147,9 @@ def run(block: int, seed: int, notes: int, kills: int, ends: int, seconds: float
             return {
                 "block": block,
                 **_short(block, Path(name), seed, notes),
-                "ends": ended(block, seed, ends),
-                "kill -9": killed(block, kills),
-                "stopped": killed(block, kills, signal.SIGSTOP),
+                "ends": kill_times(block, seed, ends),
+                "kill -9": kill_scsynth(block, kills),
+                "stopped": kill_scsynth(block, kills, signal.SIGSTOP),
             }
     finally:
         if jackd:
@@ -160,8 +160,8 @@ def run(block: int, seed: int, notes: int, kills: int, ends: int, seconds: float
 def _short(block: int, home: Path, seed: int, notes: int) -> dict[str, Any]:
     with _bare(block) as (bare, wires):
         with _antiphon(block, home) as server:
-            counted = sequenced(server, seed, notes)
-            played = answered(server, bare, seed)
+            counted = play_sequence(server, seed, notes)
+            played = answer_times(server, bare, seed)
             at_once = {"antiphon": burst(server)}
         onsets = {"antiphon": {**onsets_of(home / "set", notes), "counted": counted}}
         onsets["bare, timetags"] = onsets_of_bare(bare, wires, seed, notes)

@@ -32,7 +32,7 @@ def _offsets(seed: int, count: int) -> list[int]:
     return (np.arange(count) * APART + rng.integers(0, APART // 8, count)).tolist()  # type: ignore[no-any-return]
 
 
-def sequenced(server: ServerProcess, seed: int, notes: int) -> dict[str, int]:
+def play_sequence(server: ServerProcess, seed: int, notes: int) -> dict[str, int]:
     """Timetagged 200 ms ahead and more; what the server then counts."""
     began, offsets = time.time() + 0.5, _offsets(seed, notes)
     for offset in offsets:

@@ -23,7 +23,7 @@ from antiphon_supercollider.scsynth.server import Scsynth
 PLAYED, AT_ONCE = 400, 5000
 
 
-def answered(server: ServerProcess, bare: Scsynth, seed: int) -> dict[str, dict[str, Any]]:
+def answer_times(server: ServerProcess, bare: Scsynth, seed: int) -> dict[str, dict[str, Any]]:
     """A note to Antiphon and one to the bare scsynth in turn: from sending it until `/n_go`, ms.
 
     The bench listens to Antiphon's scsynth as well.

@@ -24,10 +24,10 @@ def measure(streams: int = 64, minutes: float = 9.0, hops: int = 3000, seed: int
     lacking = lacks()
     if lacking:
         return f"cuda: not run on a GPU ({lacking})"
-    rows = [timed(way, stepper(way, streams, seed), streams, hops, seed) for way in WAYS[:-1]]
+    rows = [time_hops(way, stepper(way, streams, seed), streams, hops, seed) for way in WAYS[:-1]]
     graph = stepper("graph", streams, seed)
-    row = timed("graph", graph, streams, hops, seed)
-    row["paced"] = paced(graph, streams, minutes * 60.0, seed)
+    row = time_hops("graph", graph, streams, hops, seed)
+    row["paced"] = run_paced(graph, streams, minutes * 60.0, seed)
     row["counts"] = graph.counts
     return [*rows, row]
 
@@ -72,7 +72,7 @@ def stepper(way: str, streams: int, seed: int, device: str = "cuda") -> Any:
     return cuda.GraphStepper(network, streams, graphs if way == "graph" else cuda.Eager())
 
 
-def timed(way: str, prepared: Any, streams: int, hops: int, seed: int) -> dict[str, Any]:
+def time_hops(way: str, prepared: Any, streams: int, hops: int, seed: int) -> dict[str, Any]:
     """Warms the stepper and runs hops one after the other."""
     began = time.perf_counter()
     prepared.warm()
@@ -86,7 +86,7 @@ def timed(way: str, prepared: Any, streams: int, hops: int, seed: int) -> dict[s
     return {"way": way, "streams": streams, "hops": hops, "warm_s": warm, **percentiles(took)}
 
 
-def paced(prepared: Any, streams: int, seconds: float, seed: int) -> dict[str, Any]:
+def run_paced(prepared: Any, streams: int, seconds: float, seed: int) -> dict[str, Any]:
     """Runs a hop every 10 ms for that time. missed: answers later than 10 ms after their hop."""
     once = _hop(prepared, streams, seed)
     took = []

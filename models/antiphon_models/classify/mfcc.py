@@ -53,7 +53,7 @@ class LogisticLabels:
         return np.asarray(even @ self.weights[:-1] + self.weights[-1], np.float32)
 
 
-def fitted(features: F32, targets: F32, decay: float = DECAY) -> LogisticLabels:
+def fit_logistic(features: F32, targets: F32, decay: float = DECAY) -> LogisticLabels:
     """Fits `[items, features]` to `[items, labels]`, 0 or 1, NaN where unknown, by L-BFGS with weight decay."""
     from scipy.optimize import minimize
 

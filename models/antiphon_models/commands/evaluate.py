@@ -57,7 +57,7 @@ def evaluate(
         return
     if name not in factories:
         raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(factories))}")
-    with needs.explained(name):
+    with needs.explain_missing(name):
         evaluation = factories[name]()
     for path in files or ():
         if not path.is_file():
@@ -78,7 +78,7 @@ def evaluate(
         cards.check(name, evaluation, ask)
     if not (files or limit):
         say(f"{name} is measured on all its items, which takes minutes to hours; --limit 5 takes five of them")
-    with needs.explained(name):
+    with needs.explain_missing(name):
         if examples is not None:
             _write(evaluation.examples(ask), examples)
             return

@@ -59,7 +59,7 @@ def train(
     target = make_folder(out or place / name / "weights") if out is not None or shorter else models_folder()
     if not os.access(target, os.W_OK):
         raise UsageError(f"{target} cannot be written to; name another folder with --out")
-    with needs.explained(name):
+    with needs.explain_missing(name):
         from antiphon_models.learning.making import TrainOptions, make
 
         wish = TrainOptions(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Value
+from antiphon.api.spectra import SpectrumSizes, windows
 from antiphon_denoise.learned.spec import HOP
-from antiphon_denoise.spectrum import SpectrumSizes, windows
 from antiphon_models.learning.user_commands import run_on_sound
 
 if TYPE_CHECKING:

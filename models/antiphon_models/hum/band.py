@@ -35,7 +35,7 @@ def band(notes: Sequence[ScoreNote], frames: int, rate: int, font: Path, seed: i
     finder = KeyFinder(fade=1.0)
     for note in notes:
         finder.add(note.pitch, note.end - note.start)
-    tonic, mode = finder.found("auto", "auto")
+    tonic, mode = finder.resolve("auto", "auto")
     events: list[tuple[int, bytes]] = [(0, program_change(PIANO, 0)), (0, program_change(BASS, FINGERED_BASS))]
 
     def strike(channel: int, number: int, beat: float, beats: float, loud: int) -> None:

@@ -22,7 +22,7 @@ LAYERS = ((3, 5, 1), (3, 5, 2), (3, 5, 4), (3, 5, 2), (3, 5, 1))
 FLOOR = 1e-4
 
 
-def compressed(magnitude: Tensor) -> Tensor:
+def compress(magnitude: Tensor) -> Tensor:
     """Magnitudes as the network takes and gives them: logarithms, from 0 for what is below `FLOOR`."""
     return torch.log1p(magnitude / FLOOR) * 0.2
 
@@ -63,7 +63,7 @@ class Painter(StreamingModel):
         """`[rows, hops * HOP]` → compressed spectra `[rows, hops, BINS]`."""
         padded = functional.pad(sound, (FRAME - self.hop, 0))
         frames = padded.unfold(1, FRAME, self.hop) * self.window
-        return compressed(torch.fft.rfft(frames).abs()[..., : spec.BINS])
+        return compress(torch.fft.rfft(frames).abs()[..., : spec.BINS])
 
     def paint(self, spectra: Tensor) -> Tensor:
         """`[rows, hops, BINS]` → the piano's, `PLAIN_LATE` hops late."""
@@ -88,7 +88,7 @@ class Painter(StreamingModel):
         """Hops at once: `[slots, hops * HOP]` → how like each note what is painted is `[slots, hops, SEMITONES]`."""
         padded = torch.cat([state[0], sound], 1)
         frames = padded.unfold(1, FRAME, self.hop) * self.window
-        now = compressed(torch.fft.rfft(frames).abs()[..., : spec.BINS])[:, None]
+        now = compress(torch.fft.rfft(frames).abs()[..., : spec.BINS])[:, None]
         after = [padded[:, -(FRAME - self.hop) :]]
         for n, (layer, past) in enumerate(zip(self.layers, state[1:], strict=True)):
             whole = torch.cat([past, now], 2)

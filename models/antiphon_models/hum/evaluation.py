@@ -95,7 +95,7 @@ class Hearing(Evaluation):
         needs.folders(ask.data, testset.DATA, testset.OWN)
         noises = testset.noises(ask.data)
         ask.say("making what is measured, where it is not there yet")
-        for n, (kind, clip) in enumerate(testset.noted(ask.data, ask.work, ask.seed, ask.limit)):
+        for n, (kind, clip) in enumerate(testset.annotated_clips(ask.data, ask.work, ask.seed, ask.limit)):
             heard = _heard(kind, clip, noises, n)
             if kind == "sung" and n // 3 < testset.BANDS:
                 over = testset.with_bands(ask.work, clip, n // 3)
@@ -148,7 +148,9 @@ class Hearing(Evaluation):
             clips = iter([testset.own(path) for path in ask.files])
         else:
             needs.folders(ask.data, testset.DATA, testset.OWN)
-            clips = (clip for _, clip in testset.noted(ask.data, ask.work, ask.seed, -(-(ask.limit or _FEW) // 3)))
+            clips = (
+                clip for _, clip in testset.annotated_clips(ask.data, ask.work, ask.seed, -(-(ask.limit or _FEW) // 3))
+            )
         for clip in islice(clips, ask.limit or _FEW):
             yield Example(clip.name, "sound", clip.sound, RATE)
             yield played(clip, "its notes", [(float(a), float(b), float(n)) for a, b, n in clip.notes])

@@ -56,7 +56,7 @@ def melody(path: Path, seconds: float = 18.0) -> tuple[ScoreNote, ...]:
     )
 
 
-def transposed(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, ...]:
+def transpose(notes: Sequence[ScoreNote], low: int, high: int) -> tuple[ScoreNote, ...]:
     """The notes moved by whole octaves so that most lie between `low` and `high`, and single notes as well."""
     middle = float(np.median([n.pitch for n in notes]))
     by = 12 * round(((low + high) / 2 - middle) / 12)

@@ -84,7 +84,7 @@ def nothing(_sound: F32, _rate: int) -> Found:
     return []
 
 
-def held(sound: F32, rate: int) -> Found:
+def single_note(sound: F32, rate: int) -> Found:
     """One note."""
     return [(0.0, len(sound) / rate, 60.0)]
 
@@ -142,7 +142,7 @@ def basic_pitch(sound: F32, rate: int) -> Found:
 
 PEERS: dict[str, Callable[[F32, int], Found]] = {
     "nothing": nothing,
-    "one note": held,
+    "one note": single_note,
     "librosa yin": yin,
     "librosa pyin": pyin,
     "Basic Pitch": basic_pitch,

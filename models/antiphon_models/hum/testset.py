@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from antiphon.api import UsageError, frequency
 from antiphon_models.hum.band import band
-from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, real, speech, transposed, wind
+from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, real, speech, transpose, wind
 from antiphon_models.hum.training import corpus
-from antiphon_models.hum.training.humming import hummed
+from antiphon_models.hum.training.humming import hum_notes
 from antiphon_models.material.singing import PERIOD, RATE as MADE, SYLLABLES, ScoreNote, singing as sing
 from antiphon_models.material.sounds import kept, mono, resampled
 from antiphon_models.material.styles import manner
@@ -68,7 +68,7 @@ Make = Callable[[], tuple[F32, F64, F64]]
 _NOTHING: tuple[F64, F64] = (np.zeros((0, 3)), np.zeros(0))
 
 
-def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
+def annotated_clips(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
     """("sung", "wind" and "hum", clip) of each song, at most `limit` songs."""
     done = 0
     for place, folder in enumerate(corpus.songs(data, "test")):
@@ -80,9 +80,9 @@ def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
         voice, name = corpus.TEST_VOICES[done % len(corpus.TEST_VOICES)], NAMES[done % len(NAMES)]
         low, high = (55, 78) if voice.endswith(corpus.HIGH) else (43, 66)
         for kind, who, made in (
-            ("sung", voice, _sung(transposed(notes, low, high), voice, seed, place)),
-            ("wind", name, _wind(transposed(notes, *RANGES[name]), name)),
-            ("hum", "hum", _hummed(transposed(notes, *((43, 66) if done % 2 else (53, 76))), seed, place)),
+            ("sung", voice, _sung(transpose(notes, low, high), voice, seed, place)),
+            ("wind", name, _wind(transpose(notes, *RANGES[name]), name)),
+            ("hum", "hum", _hummed(transpose(notes, *((43, 66) if done % 2 else (53, 76))), seed, place)),
         ):
             yield kind, _cached(work, f"{seed}-{kind}-{folder.name}-{who}", made)
         done += 1
@@ -111,7 +111,7 @@ def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:
             score.append(ScoreNote(at, at + length * float(rng.uniform(0.75, 1.0)), round(pitch), 0.7))
             at += length + (0.4 if rng.random() < 0.1 else 0.0)
             pitch = float(np.clip(pitch + rng.choice([-5, -4, -2, -1, 0, 1, 2, 3, 5]), 45, 74))
-        sound, hertz = hummed(score, manner(rng), rng, RATE)
+        sound, hertz = hum_notes(score, manner(rng), rng, RATE)
         yield Clip(f"hum {n}", sound, _rows(tuple(score)), hertz)
 
 
@@ -127,7 +127,7 @@ def _sung(notes: tuple[ScoreNote, ...], voice: str, seed: int, place: int) -> Ma
 def _hummed(notes: tuple[ScoreNote, ...], seed: int, place: int) -> Make:
     def make() -> tuple[F32, F64, F64]:
         rng = np.random.default_rng((seed, 12, place))
-        sound, hertz = hummed(notes, manner(rng), rng, MADE)
+        sound, hertz = hum_notes(notes, manner(rng), rng, MADE)
         return resampled(sound, MADE, RATE), _rows(notes), hertz
 
     return make

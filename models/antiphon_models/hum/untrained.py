@@ -86,7 +86,9 @@ def sung_notes(notes: Sequence[ScoreNote], hertz: F64) -> F32:
     return np.array(rows, np.float32)
 
 
-def untrained(notes: Sequence[ScoreNote], voice: str, seed: int, rate: int, warp: float = 1.0) -> tuple[F32, F32, F64]:
+def sing_untrained(
+    notes: Sequence[ScoreNote], voice: str, seed: int, rate: int, warp: float = 1.0
+) -> tuple[F32, F32, F64]:
     """An untrained singer's recording `[frames]`, notes as sung `[n, 3]`, Hz of each WORLD frame (0 unvoiced).
 
     Formants are `warp` times as high; `voice` is one of espeak-ng.

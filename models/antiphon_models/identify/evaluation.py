@@ -56,7 +56,7 @@ class Identifying(Evaluation):
     def _scores(self, ask: EvaluationRequest, folder: Path) -> Iterator[MetricValue]:
         plans = tracks.catalogue(ask.data)[: ask.limit]
         systems: dict[str, Callable[[Sound], _Answer]] = {}
-        paths = [tracks.rendered(plan, ask.data, ask.work) for plan in plans]
+        paths = [tracks.render_track(plan, ask.data, ask.work) for plan in plans]
         sounds = [tracks.sound_of(path) for path in paths]
         seconds = sum(map(len, sounds)) / RATE
         names = [plan.name for plan in plans]
@@ -84,7 +84,7 @@ class Identifying(Evaluation):
         count = UNKNOWN if ask.limit is None else min(UNKNOWN, known)
         for turn in range(count):
             plan: TrackPlan = others[turn % len(others)]
-            sound = tracks.sound_of(tracks.rendered(plan, ask.data, ask.work))
+            sound = tracks.sound_of(tracks.render_track(plan, ask.data, ask.work))
             rng = np.random.default_rng((ask.seed, 10_000 + turn))
             excerpt, _ = _excerpt(sound, _UNKNOWN_THROUGH[turn % 4], rng, ask.data, turn)
             for name, run in systems.items():

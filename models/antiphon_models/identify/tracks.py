@@ -73,7 +73,7 @@ def asked_for(plan: TrackPlan) -> bool:
     return plan.song.endswith("8") or plan.song.startswith("valid")
 
 
-def rendered(plan: TrackPlan, data: Path, work: Path) -> Path:
+def render_track(plan: TrackPlan, data: Path, work: Path) -> Path:
     """The file of a track, 16-bit FLAC, mono, made where there is none."""
 
     def make() -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
+def explain_missing(name: str) -> Iterator[None]:
     """`UsageError` for a module or a program that is missing while `name` is trained or evaluated."""
     try:
         yield

@@ -49,7 +49,7 @@ def read_song(folder: Path, work: Path, soundfont: str) -> ListenedSong:
     chords, key, keys = read_harmony(folder)
     return ListenedSong(
         f"{folder.name} {soundfont}",
-        rendered(folder, work, soundfont),
+        render_song(folder, work, soundfont),
         table[:, 0],
         table[table[:, 2] == 1, 0],
         chords,
@@ -66,7 +66,7 @@ def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], st
     return tuple((float(start), float(end), label) for start, end, label in chords), _key(longest[2]), len(keys)
 
 
-def rendered(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:
+def render_song(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:
     """A song's sound, rendered once: mono, its peak at half of full scale."""
 
     def make() -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ from antiphon_models.learning.evaluation import (
     systems_of,
 )
 from antiphon_models.learning.user_commands import command
-from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, rendered
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, render_song
 from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
 from antiphon_models.material.sounds import kept, resampled, songs
 
@@ -97,7 +97,7 @@ class Summarising(Evaluation):
             labels = read_labels(folder)
             if labels is None:
                 continue
-            path = encoded(folder, ask.work, list(SOUNDFONTS)[n % 2])
+            path = encode_mp3(folder, ask.work, list(SOUNDFONTS)[n % 2])
             found = song_analysis(path)
             systems = {name: partial(run, found, labels) for name, run in _SYSTEMS.items()}
             for name, run in ask.wanted({**systems, OURS: partial(by_command, found, path)}).items():
@@ -106,10 +106,10 @@ class Summarising(Evaluation):
                 yield from _second(labels)
 
 
-def encoded(folder: Path, work: Path, soundfont: str) -> Path:
+def encode_mp3(folder: Path, work: Path, soundfont: str) -> Path:
     """A song's render as an MP3 file in `work`, made if it is not there."""
     path = work / f"{folder.name}-{soundfont}-{FILE_RATE}.mp3"
-    return kept(path, FILE_RATE, lambda: resampled(rendered(folder, work, soundfont), RATE, FILE_RATE), "MP3")
+    return kept(path, FILE_RATE, lambda: resampled(render_song(folder, work, soundfont), RATE, FILE_RATE), "MP3")
 
 
 def song_analysis(path: Path) -> SongAnalysis:

@@ -91,7 +91,7 @@ def _coded(sound: Sound, rate: int, format: str, subtype: str, level: float | No
     return np.asarray(soundfile.read(file, dtype="float32")[0])
 
 
-def degraded(sound: Sound, rng: Rng, rate: int) -> Sound:
+def degrade(sound: Sound, rng: Rng, rate: int) -> Sound:
     """A chain drawn at random: a third of sounds pass as they are, the others have one to four of what is here.
 
     A telephone, which leaves least, has one in twelve.

@@ -10,7 +10,7 @@ import functools
 import importlib.metadata
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +71,13 @@ class Syllable:
 @functools.lru_cache(maxsize=512)
 def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
     """A spoken syllable taken apart."""
+    return taken_apart(said(text, voice, rate=rate), rate)
+
+
+def taken_apart(sound: F32, rate: int) -> Syllable:
+    """A piece of speech, mono at `rate`, taken apart."""
     pyworld = world()
-    x = said(text, voice, rate=rate).astype(np.float64)
+    x = sound.astype(np.float64)
     loud = np.flatnonzero(np.abs(x) > 0.02 * np.abs(x).max())
     x = x[max(0, loud[0] - 200) : loud[-1] + 200]
     f0, times = pyworld.harvest(x, rate, frame_period=PERIOD)
@@ -93,14 +98,16 @@ def singing(
     syllables: Sequence[str] = SYLLABLES,
     warp: float = 1.0,
     intonation: F64 | None = None,
+    take: Callable[[str, str, int], Syllable] = syllable,
 ) -> tuple[F32, F64]:
     """The notes sung: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. What is slurred goes on with the
     syllable before. warp: formants are so many times as high. intonation: semitones to add to each frame's pitch.
+    take: gives syllables by text, voice and rate.
     """
     pyworld = world()
     rng = np.random.default_rng(seed)
     frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)
-    bins = syllable("la", voice, rate).envelope.shape[1]
+    bins = take(syllables[0], voice, rate).envelope.shape[1]
     envelope, noise = np.full((frames, bins), 1e-16), np.ones((frames, bins))
     pitch = pitch_line(notes, how, frames, rng)
     if intonation is not None:
@@ -111,7 +118,7 @@ def singing(
         begin, end = round(note.start * 1000 / PERIOD), round(note.end * 1000 / PERIOD)
         close = n > 0 and note.start - notes[n - 1].end < 0.03
         slurred = close and before is not None and note.pitch != notes[n - 1].pitch and rng.random() < how.slurs
-        made = before if slurred and before is not None else syllable(str(rng.choice(syllables)), voice, rate)
+        made = before if slurred and before is not None else take(str(rng.choice(syllables)), voice, rate)
         before = made
         first, last = made.vowel
         lead = min(first, 20) if not slurred else 0

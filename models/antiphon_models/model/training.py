@@ -19,7 +19,7 @@ from antiphon_models.model.network import HIDDEN, Reference
 SEED = 20
 
 
-def drawn(seed: int = SEED) -> dict[str, NDArray[np.float32]]:
+def draw_weights(seed: int = SEED) -> dict[str, NDArray[np.float32]]:
     """Weights by name, even within ±1/√HIDDEN, in the order the network names them."""
     rng, most = np.random.default_rng(seed), HIDDEN**-0.5
     return {
@@ -30,7 +30,7 @@ def drawn(seed: int = SEED) -> dict[str, NDArray[np.float32]]:
 
 def write(folder: Path, seed: int = SEED) -> None:
     """Puts weights and their manifest entry into the folder; what else the manifest names stays."""
-    arrays = drawn(seed)
+    arrays = draw_weights(seed)
     said = {
         "plugin": REFERENCE.plugin,
         "licence": "MIT",

@@ -1,4 +1,4 @@
-"""What `mosaic` is measured by: pairs of a target and a reference, by a detector that is not ours.
+"""What `mosaic` and `third` are measured by: pairs of a target and a reference, songs with an exact third.
 
-May import `antiphon_mosaic`, `material` and `learning`, and no other model.
+May import `antiphon_mosaic`, `material`, `learning` and the measures of `transfer`.
 """

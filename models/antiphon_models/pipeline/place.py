@@ -17,7 +17,7 @@ _SHARD = re.compile(r"\d{5}\.(parquet|jsonl)")
 
 
 @contextlib.contextmanager
-def claimed(out: Path) -> Iterator[None]:
+def claim_folder(out: Path) -> Iterator[None]:
     """Has the folder for this run alone, within a context; it is made where there is none.
 
     Raises:

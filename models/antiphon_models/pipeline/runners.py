@@ -33,7 +33,7 @@ def check_runner(runner: str) -> None:
     extras.require("the pipeline", _modules(runner))
 
 
-def installed(runner: str) -> bool:
+def is_installed(runner: str) -> bool:
     """Whether the packages of a runner are there."""
     return not extras.missing(_modules(runner))
 

@@ -16,7 +16,7 @@ from antiphon.runtime.paths import write_atomic
 from antiphon_models.pipeline import runners
 from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds
 from antiphon_models.pipeline.gathering import SourceItem, gather, read_items, shard_of
-from antiphon_models.pipeline.place import claimed, remove_others
+from antiphon_models.pipeline.place import claim_folder, remove_others
 from antiphon_models.pipeline.settings import PipelineSettings
 from antiphon_models.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done
 from antiphon_models.pipeline.training.steps import TRAINING_STEPS, Progress, TrainingReport, check_steps, run_steps
@@ -72,7 +72,7 @@ def run(
     if {"preprocess", "analyse", "predict"} & set(steps):
         runners.check_runner(runner)
     check_steps(settings, steps)
-    with claimed(settings.out):
+    with claim_folder(settings.out):
         return _run(settings, steps, runner, workers, options, progress, begins)
 
 

@@ -13,7 +13,7 @@ from antiphon.errors import FileError, UsageError
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.paths import why
 from antiphon.runtime.shortening import short_repr, shorten
-from antiphon.runtime.suggestion import instead, meant
+from antiphon.runtime.suggestion import instead, suggest
 from antiphon.signal.mel import MelSettings
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.pipeline.frameworks import FRAMEWORKS
@@ -269,7 +269,7 @@ def _train(path: Path, found: Mapping[str, Any], preprocess: PreprocessSettings)
     if not isinstance(names, list) or not set(map(str, names)) <= set(FRAMEWORKS) or len(set(names)) != len(names):
         known = ", ".join(f'"{name}"' for name in FRAMEWORKS)
         others = [name for name in map(str, names) if name not in FRAMEWORKS] if isinstance(names, list) else []
-        near = meant(others[0], FRAMEWORKS) if others else ""
+        near = suggest(others[0], FRAMEWORKS) if others else ""
         raise FileError(
             f"{path}: train.frameworks is {short_repr(names)}; {near}it is a list of some of {known}, each once"
         )
@@ -316,7 +316,7 @@ def chosen_steps(text: str) -> tuple[str, ...]:
     names = {name.strip() for name in text.split(",") if name.strip()}
     if not names or (others := names - set(STEPS)):
         unknown = f"there is no step {short_repr(sorted(others)[0])}" if names else "no step is named"
-        near = meant(sorted(others)[0], STEPS) if names else ""
+        near = suggest(sorted(others)[0], STEPS) if names else ""
         raise UsageError(f"{unknown}; {near}the steps are {', '.join(STEPS)}, separated by commas")
     return tuple(step for step in STEPS if step in names)
 

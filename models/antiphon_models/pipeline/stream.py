@@ -208,5 +208,5 @@ async def _cancel(*tasks: asyncio.Future[Any]) -> None:
 
 
 def arrival_of(found: Arrival, begun: float, answer: Callable[[dict[str, Any]], None]) -> WaitingSound:
-    """A file of the folder that a client has named."""
+    """The waiting sound of a file that was found in the folder; `answer` gets its result."""
     return WaitingSound(found.name, found.path, found.size, found.mtime, begun, answer)

@@ -66,7 +66,7 @@ class Recommending(Evaluation):
         plain = of_world(folder / "plain", world)
         table = track_table(world)
         for judge, simulator in simulators.items():
-            yield from questioned(simulator, plain, table, measured, f"asked, judged by {judge}", ask)
+            yield from count_liked(simulator, plain, table, measured, f"asked, judged by {judge}", ask)
         for source, people in logs.items():
             known = [[track for track in plays if not world.cold[track]] for plays in people[:PEOPLE]]
             ours = {"sound and tags": plain, "next": of_world(folder / source, world, known)}
@@ -76,7 +76,7 @@ class Recommending(Evaluation):
             for judge, simulator in simulators.items():
                 group = f"learned from {source}, judged by {judge}"
                 yield from found_again(world.cold, logs[judge][PEOPLE:], found, group)
-                yield from skipped(world, simulator, found, measured, group, ask.seed + 4)
+                yield from count_skips(world, simulator, found, measured, group, ask.seed + 4)
 
 
 def _has_logs(folder: Path) -> bool:
@@ -146,7 +146,7 @@ def ndcg(scores: F64, wanted: set[int], at: int = AT) -> float:
     return gain / ideal
 
 
-def skipped(
+def count_skips(
     world: World,
     simulator: SimulatedListeners,
     found: Mapping[str, RecommendMethod],
@@ -197,7 +197,7 @@ class Course:
         return track
 
 
-def questioned(
+def count_liked(
     simulator: SimulatedListeners, ours: NextCommand, table: TrackTable, people: int, group: str, ask: EvaluationRequest
 ) -> Iterator[MetricValue]:
     """How many of the ten best tracks are liked after `QUESTIONS`, by the command, or drawn at random."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_denoise.spectrum import SpectrumSizes
+from antiphon.api.spectra import SpectrumSizes
 
 F32 = NDArray[np.float32]
 SECONDS = 0.5

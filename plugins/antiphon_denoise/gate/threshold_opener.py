@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from antiphon.api.spectra import F32
 from antiphon_denoise.bands import BINS, COUNT, places
-from antiphon_denoise.spectrum import F32
 
 OVER = 6.0 * math.log(10.0) / 10.0
 """Natural log of power, 6 dB: a band this far above the threshold has gain 1; below that the gain rises linearly."""

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
+from antiphon.api.spectra import F32
 from antiphon_denoise.band_means import BandMeans
 from antiphon_denoise.bands import BINS, COUNT
-from antiphon_denoise.spectrum import F32
 
 FEATURES, GLOBALS = 9, 7
 """Numbers of each band, and of the whole frame."""

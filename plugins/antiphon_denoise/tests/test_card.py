@@ -9,9 +9,9 @@ import pytest
 
 from antiphon.api import StreamSpec
 from antiphon.api.models import manifest_entry
+from antiphon.api.spectra import grid
 from antiphon.api.testing import without_workers
 from antiphon_denoise.processor import MODELS, Denoise
-from antiphon_denoise.spectrum import grid
 from antiphon_models.denoise.evaluation import Denoising
 
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antiphon.api.spectra import grid
 from antiphon_denoise.mains_hum import MainsHumRemover
-from antiphon_denoise.spectrum import grid
 
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
 assert _spec is not None

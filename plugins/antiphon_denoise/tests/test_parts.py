@@ -7,11 +7,11 @@ import pytest
 import pywt
 
 from antiphon.api.kernels import wavelet_split
+from antiphon.api.spectra import grid
 from antiphon_denoise.band_means import BandMeans
 from antiphon_denoise.bands import BINS, COUNT, centres, places
 from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights
 from antiphon_denoise.gate.profile import RecentSpectra
-from antiphon_denoise.spectrum import grid
 from antiphon_denoise.wavelet import WAVELET, Shrinker
 
 

@@ -1,12 +1,22 @@
 """Compressor and gate: the static curve, the times, the side input."""
 
+import math
+
 import numpy as np
 import pytest
 
 from antiphon.api.testing import render, run_processor
 from antiphon_effects.compressor import Compressor
 from antiphon_effects.gate import Gate
+from antiphon_effects.shared import effects_exp, effects_log, effects_sine
 from antiphon_effects.tests.measure import RATE, SPEC, db, noise, sine
+
+
+def test_arithmetic_for_vectors_is_that_of_the_library():
+    for x in np.geomspace(1e-6, 1e6, 500):
+        assert effects_log(x) == pytest.approx(math.log(x), rel=1e-15, abs=1e-15)
+        assert effects_exp(math.log(x)) == pytest.approx(x, rel=1e-14)
+        assert effects_sine(x % 8.0) == pytest.approx(math.sin(2.0 * math.pi * (x % 8.0 % 1.0)), abs=2e-15)
 
 
 class TestCompressor:

@@ -120,7 +120,7 @@ def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
     finder = KeyFinder(fade=1.0)
     for note in notes:
         finder.add(note.number, (note.end - note.start) / rate)
-    tonic, scale = finder.found(str(hum.settings["key"]), str(hum.settings["scale"]))
+    tonic, scale = finder.resolve(str(hum.settings["key"]), str(hum.settings["scale"]))
     return None if scale == "off" else (tonic, scale)
 
 

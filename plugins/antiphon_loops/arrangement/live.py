@@ -57,7 +57,7 @@ class Preparer:
         done, self._done = self._done, None
         return done
 
-    def again(self) -> None:
+    def restart(self) -> None:
         """Restarts the process after it failed."""
         self.problem, self._again = "", True
 

@@ -152,7 +152,7 @@ def test_live_a_library_without_a_loop_is_told_and_tried_again(analysed: tuple[P
         assert "there is no loop" in str(until(preparer, "problem"))
         assert not preparer.busy
         shutil.copy(analysed[0] / "a.wav", tmp_path / "y.wav")
-        preparer.again()
+        preparer.restart()
         preparer.ask(4, LoopRequest(110.0, bars=2))
         place, material = until(preparer, "material")  # type: ignore[misc]
         assert place == 4

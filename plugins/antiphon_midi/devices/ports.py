@@ -100,7 +100,7 @@ def make_backend(client: str, bell: int, virtual: str) -> Backend:
 
 @dataclass(slots=True)
 class PortChanges:
-    """What a look at the ports found. Names are stable ones; a port that was away in between is in both."""
+    """Ports that opened and closed since the last look, by stable names; one that was away in between is in both."""
 
     opened: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)

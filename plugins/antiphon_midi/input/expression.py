@@ -33,7 +33,7 @@ class LastValues:
                 self._put(port, zones.bend(channel, bend_of(message.a, message.b), when))
 
     def shade(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
-        """Takes the timbre of a member channel."""
+        """Sets the timbre of a member channel, by controller 74."""
         self._put(port, voice.zones.shade(message.channel, message.b / 127, when))
 
     def take(self, voices: Mapping[str, PortVoice]) -> Iterator[tuple[Expression, str]]:

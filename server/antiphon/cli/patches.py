@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def register(cli: typer.Typer) -> None:
-    """Adds both commands."""
+    """Adds the commands `patches` and `sets`."""
 
     @cli.command("patches")
     def patches(

@@ -118,6 +118,8 @@ def ports(info: ProcessorInfo) -> str:
 
 def operands(info: ProcessorInfo) -> str:
     """The operands of `antiphon run` after the name: IN.wav OUT.wav, or notes where it has no sound on that side."""
+    if info.on_files.splits:
+        return "IN OUT, or IN --out-dir FOLDER"
     if info.on_files.job:
         return "IN OUT"
     source = "IN.mid" if info.first("events", "in") and not info.first("audio", "in") else "IN.wav"

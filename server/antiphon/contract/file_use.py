@@ -24,6 +24,9 @@ class FileUse:
         default_source: With `job`, the folder of the library that is IN where only OUT is named: the performer's, else
             the one that ships; "" where IN has to be named.
         stems: Names of parts that the job also writes alone, with `antiphon run --stems`.
+        splits: Names of parts into which the job takes a sound apart: `antiphon run PLUGIN IN --out-dir D` writes
+            `D/PART.wav` for each, with IN's rate, channels and length, and they add up to IN; OUT is their sum, or what
+            --only PART and --without PART choose.
         beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json), "picture" (.png),
             "midi-out" (.mid, the notes of a sound), "analysis" (.json) and "chords-out" (.txt, .lab, .musicxml); with
             the last --chords is taken as well.
@@ -40,6 +43,7 @@ class FileUse:
     job: str = ""
     default_source: str = ""
     stems: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     tail: bool = False

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from antiphon.errors import ParamError
 from antiphon.runtime.shortening import short_repr
-from antiphon.runtime.suggestion import instead, meant
+from antiphon.runtime.suggestion import instead, suggest
 
 ParamKind = Literal["float", "int", "switch", "choice", "text", "file", "trigger"]
 """The kinds of values: a number, a whole number, on or off, one of some words, text, a file name, an impulse.
@@ -289,7 +289,7 @@ class Param:
                 return value
         elif isinstance(value, int | float) and value in range(len(self.choices)):
             return self.choices[int(value)]
-        hint = meant(value, self.choices) if isinstance(value, str) else ""
+        hint = suggest(value, self.choices) if isinstance(value, str) else ""
         raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}{hint and f'; {hint.rstrip()}'}")
 
     def _text(self, value: object) -> str:

@@ -33,7 +33,7 @@ class Rotation:
             self._lanes.append(lane)
 
     def now(self) -> list[tuple[Lane, int]]:
-        """The lanes that wait and how many packets each was given: what came before this moment."""
+        """A snapshot: the waiting lanes, each with the number of packets put into it so far."""
         return [(lane, lane.came) for lane in self._lanes]
 
     def next(self, turn: int) -> tuple[Lane, int]:

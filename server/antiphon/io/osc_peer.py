@@ -26,8 +26,12 @@ class Room:
 class Lane:
     """Packets of one sender or connection, in order of arrival.
 
-    queue: as they came.  rest: messages of a bundle that was opened, with their times.  listed: it is in the rotation.
-    room: what its packets count towards.  came: packets put in so far.
+    Attributes:
+        queue: Packets and their senders.
+        rest: Remaining messages of a bundle that was opened, with their times.
+        listed: Whether it is in the rotation.
+        room: What its packets count towards.
+        came: Packets put in so far.
     """
 
     __slots__ = ("came", "listed", "queue", "rest", "room")

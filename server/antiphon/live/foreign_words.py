@@ -13,7 +13,7 @@ from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.words.table import NOT_HERE, WORDS, TableWord
 from antiphon.live.vocabulary import LiveNode
-from antiphon.runtime.suggestion import list_names, meant
+from antiphon.runtime.suggestion import list_names, suggest
 
 _TIDAL_TRACK = re.compile(r"d1?\d")
 _TRACK = 'track("beat", s("bd*4"))'
@@ -122,7 +122,7 @@ def _suggested(name: str, known: Iterable[str]) -> str:
         return NOT_HERE[name]
     words = tuple(known)
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return f"did you mean {plain}?" if plain in words else meant(plain, words).strip()
+    return f"did you mean {plain}?" if plain in words else suggest(plain, words).strip()
 
 
 def _after(suggestion: str) -> str:

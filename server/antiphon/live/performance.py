@@ -135,7 +135,7 @@ class Performance:
         self._next = max(beat, self.beat), script
 
     def cue(self, name: str, value: object = None) -> None:
-        """Wakes the loops that wait for a name, at the beat it is now."""
+        """Wakes the loops that wait for the cue `name`, at the current beat."""
         self._count += 1
         self._cues[name] = self._now, self._count, value
         woken = set[str]()

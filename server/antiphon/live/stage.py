@@ -140,7 +140,7 @@ class Stage(Protocol):
         ...
 
     def cue(self, name: str, value: object) -> None:
-        """Wakes what waits for a name."""
+        """Wakes the loops that wait for the cue `name`, with its value."""
         ...
 
     def seconds(self, beats: Fraction) -> float:

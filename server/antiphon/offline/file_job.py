@@ -35,9 +35,10 @@ class FileJob:
         block: Frames of a block.
         midi_out: A further MIDI file that was asked for, or None.
         analysis: A further file with an analysis that was asked for, or None.
-        stems: Further sound files that were asked for, by the names in `FileUse.stems`.
+        stems: Further sound files that were asked for, by the names in `FileUse.stems`; or, instead of the target, all
+            those in `FileUse.splits`.
         beside: Further files that were asked for, by the names in `FileUse.beside`.
-        given: Texts, or names of files, that were given by options of their own: "chords".
+        given: Texts, or names of files, that were given by options of their own: "chords", "only", "without".
         fade: Seconds in which a sound that has not ended is faded out.
         rate: Hz of the sounds to be written, `AudioWriter`'s `to`; 0 where none was asked for.
         progress: Takes the part that is done, 0 to 1.

@@ -273,5 +273,5 @@ class BranchProcesses:
 
 
 def pair(value: Fraction) -> list[int]:
-    """A fraction as JSON has it."""
+    """A fraction for JSON: [numerator, denominator]."""
     return [value.numerator, value.denominator]

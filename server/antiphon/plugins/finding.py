@@ -38,6 +38,7 @@ BUILT_IN = (
     "antiphon_pyo",
     "antiphon_sampler",
     "antiphon_sing",
+    "antiphon_stems",
     "antiphon_supercollider",
     "antiphon_synth",
     "antiphon_transfer",

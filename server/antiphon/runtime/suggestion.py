@@ -47,10 +47,10 @@ def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapp
         The text, to follow the refusal without a space.
     """
     every = tuple(known)
-    return f"; {meant(name, every) or _described(name, docs or {})}{lead}: {list_names(every)}"
+    return f"; {suggest(name, every) or _described(name, docs or {})}{lead}: {list_names(every)}"
 
 
-def meant(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """Suggests near names: "did you mean gain? ", or "" if none is near."""
     matches = near(name, known)
     return f"did you mean {' or '.join(matches)}? " if matches else ""

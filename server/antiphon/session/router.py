@@ -19,7 +19,7 @@ class _Branch(Generic[T]):
 
 
 class Router(Generic[T]):
-    """`exact[address]` costs the same however many addresses there are; `match` walks the tree."""
+    """Routes by OSC address: exact ones by `exact`, in constant time; patterns by `match`, which walks a tree."""
 
     def __init__(self) -> None:
         self.exact: dict[bytes, T] = {}

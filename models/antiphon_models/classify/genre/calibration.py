@@ -76,7 +76,7 @@ def best_temperature(logits: F32, targets: NDArray[np.integer]) -> float:
     return float(options[int(np.argmin(losses))])
 
 
-def calibrated(known: F32, targets: NDArray[np.integer], strange: F32, other: int) -> Calibration:
+def calibrate(known: F32, targets: NDArray[np.integer], strange: F32, other: int) -> Calibration:
     """Chooses temperature and threshold, which keeps `KEPT` of the known songs, by float32 `[clips, labels]`.
 
     Clips of the label `other`, what is no song, do not count for the threshold.

@@ -20,14 +20,22 @@ from antiphon_models.classify.genre import field
 from antiphon_models.classify.genre.calibration import (
     BINS,
     JoinedCalibration,
-    calibrated,
+    calibrate,
     calibration_error,
     joined_calibration,
     softmax,
 )
-from antiphon_models.classify.genre.material import LABELS, ClipPlan, PlayedSong, material, plans, played, played_clips
+from antiphon_models.classify.genre.material import (
+    LABELS,
+    ClipPlan,
+    PlayedSong,
+    material,
+    plans,
+    play_plan,
+    played_clips,
+)
 from antiphon_models.classify.genre.sources import SPLITS, missing
-from antiphon_models.classify.mfcc import fitted, mfcc
+from antiphon_models.classify.mfcc import fit_logistic, mfcc
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import analysis_of
 
@@ -87,7 +95,7 @@ class GenreEvaluation(Evaluation):
         every = plans("measure")
         most = None if ask.limit is None else -(-ask.limit // len(every))
         for plan in every:
-            for song in played(plan, ask.seed, most):
+            for song in play_plan(plan, ask.seed, most):
                 for answer, tally in tallies.values():
                     yield from tally.values(plan, song, answer)
         for _, tally in tallies.values():
@@ -122,7 +130,7 @@ def mfcc_regression(ask: EvaluationRequest) -> Answer:
     most = FITTED if ask.limit is None else FITTED // 2
     fit = played_clips(folder, plans("fit"), ask.seed, ask.say, most=most)
     choose = material(folder, "choose", ask.seed, ask.say, most)
-    lines = fitted(mfcc(fit.mel[:, :FRAMES]), np.eye(len(LABELS), dtype=np.float32)[fit.targets.astype(int)])
+    lines = fit_logistic(mfcc(fit.mel[:, :FRAMES]), np.eye(len(LABELS), dtype=np.float32)[fit.targets.astype(int)])
 
     def logits(mel: NDArray[np.floating]) -> F32:
         return excerpt_logits(lambda excerpts: lines.logits(mfcc(excerpts)), mel)
@@ -130,7 +138,7 @@ def mfcc_regression(ask: EvaluationRequest) -> Answer:
     known, strange, whole = (
         np.stack([logits(mel) for mel in part.mel]) for part in (choose.known, choose.strange, choose.known_whole)
     )
-    first = calibrated(known[:, 0], choose.known.targets.astype(int), strange[:, 0], OTHER)
+    first = calibrate(known[:, 0], choose.known.targets.astype(int), strange[:, 0], OTHER)
     chosen = joined_calibration(first, whole, choose.known_whole.targets.astype(int), OTHER)
     return lambda sound: joined_answer(logits(spectrogram(sound)), chosen)
 

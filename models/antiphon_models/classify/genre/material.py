@@ -23,13 +23,13 @@ from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.genre.notes import NoteBank, bank
 from antiphon_models.classify.genre.others import other_sounds, sketched_others
-from antiphon_models.classify.genre.sketches import sketched
-from antiphon_models.classify.genre.sources import SPLITS, rendered
+from antiphon_models.classify.genre.sketches import sketch_excerpts
+from antiphon_models.classify.genre.sources import SPLITS, render_songs
 from antiphon_models.material.composer.genres import GENRES, STRANGERS
 from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import compose
 from antiphon_models.material.composer.strangers import INVENTED
-from antiphon_models.material.degradation import degraded
+from antiphon_models.material.degradation import degrade
 
 F32 = NDArray[np.float32]
 Say = Callable[[str], None]
@@ -100,7 +100,7 @@ def songs(plan: ClipPlan, seed: int, most: int | None = None) -> Iterator[tuple[
     if plan.rules is None:
         found = other_sounds(range(count), plan.source, plan.split, lasts, rngs)
     else:
-        found = rendered([compose(plan.rules, number, lasts) for number in numbers], plan.source, MEL.rate)
+        found = render_songs([compose(plan.rules, number, lasts) for number in numbers], plan.source, MEL.rate)
     length = round(lasts * MEL.rate)
     for sound, number, rng in zip(found, numbers, rngs, strict=True):
         whole = sound[:length]
@@ -155,7 +155,7 @@ def played_clips(
     for wait in (False, True):
         for plan in every:
             make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed, most=most), say, wait=wait)
-    return joined([clips.read(folder / f"{plan.name}{kind}.npz") for plan in every])
+    return join_clips([clips.read(folder / f"{plan.name}{kind}.npz") for plan in every])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +173,11 @@ class PlayedSong:
     cuts: tuple[F32, ...]
 
 
-def played(plan: ClipPlan, seed: int, most: int | None = None) -> Iterator[PlayedSong]:
+def play_plan(plan: ClipPlan, seed: int, most: int | None = None) -> Iterator[PlayedSong]:
     """The songs of a plan, as `songs` draws them."""
     for whole, number, rng in songs(plan, seed, most):
-        long = degraded(whole, rng, MEL.rate)
-        short = tuple(degraded(cut, rng, MEL.rate) for cut in cuts(whole, CUTS[plan.split]))
+        long = degrade(whole, rng, MEL.rate)
+        short = tuple(degrade(cut, rng, MEL.rate) for cut in cuts(whole, CUTS[plan.split]))
         yield PlayedSong(number, long, short)
 
 
@@ -185,7 +185,7 @@ def _play(plan: ClipPlan, path: Path, *, seed: int, most: int | None) -> None:
     """Writes the clips of a plan, and beside them those of whole songs."""
     short: list[tuple[F32, object, int]] = []
     long: list[tuple[F32, object, int]] = []
-    for song in played(plan, seed, most):
+    for song in play_plan(plan, seed, most):
         long.append((clips.spectrogram(song.whole), plan.target, song.number))
         short += [(clips.spectrogram(cut), plan.target, song.number) for cut in song.cuts]
     clips.write(path.with_name(f"{path.stem}-whole.npz"), long)
@@ -234,7 +234,7 @@ def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
 
 def _play_to_fit(plan: ClipPlan, path: Path, *, seed: int) -> None:
     mel = [
-        clips.spectrogram(degraded(cut, rng, MEL.rate))[:FRAMES]
+        clips.spectrogram(degrade(cut, rng, MEL.rate))[:FRAMES]
         for whole, _, rng in songs(plan, seed)
         for cut in cuts(whole, CUTS["fit"])
     ]
@@ -246,7 +246,7 @@ def _sketch(path: Path, *, place: int, chunk: int, banks: list[NoteBank]) -> Non
     if place == len(GENRES):
         mel = sketched_others(numbers, banks)
     else:
-        mel = sketched(GENRES[place] if place < len(GENRES) else None, place, numbers, banks)
+        mel = sketch_excerpts(GENRES[place] if place < len(GENRES) else None, place, numbers, banks)
     _write(path, mel)
 
 
@@ -271,7 +271,7 @@ def make(path: Path, write: Callable[[Path], None], say: Say, *, wait: bool) -> 
             say(f"{path.name} is complete")
 
 
-def joined(parts: list[LabeledClips]) -> LabeledClips:
+def join_clips(parts: list[LabeledClips]) -> LabeledClips:
     """Clips one after the other."""
     return LabeledClips(
         np.concatenate([part.mel for part in parts]),

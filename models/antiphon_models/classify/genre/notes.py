@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
-from antiphon_models.classify.genre.sources import FREEPATS, nearest, played
+from antiphon_models.classify.genre.sources import FREEPATS, nearest, render_midi
 from antiphon_models.material import timidity
 from antiphon_models.material.composer.song import DRUMS
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
@@ -112,7 +112,7 @@ def _tick(frame: int) -> int:
 
 
 def _frames(events: list[tuple[int, bytes]], source: str, count: int) -> NDArray[np.float16]:
-    mel = spectrogram(played(midi_bytes(events), source, MEL.rate))
+    mel = spectrogram(render_midi(midi_bytes(events), source, MEL.rate))
     mel = mel[:count]
     mel = np.pad(mel, ((0, count - len(mel)), (0, 0)), constant_values=-100.0)
     return np.asarray(np.maximum(mel, -100.0), np.float16)

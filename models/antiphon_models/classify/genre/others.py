@@ -13,7 +13,7 @@ from antiphon_classify.rhythm import FRAMES
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.genre.notes import NoteBank
 from antiphon_models.classify.genre.sketches import EXCERPTS, degraded_sketch, sketch
-from antiphon_models.classify.genre.sources import rendered
+from antiphon_models.classify.genre.sources import render_songs
 from antiphon_models.material import espeak
 from antiphon_models.material.composer.genres import GENRES, LEADS, NONE
 from antiphon_models.material.composer.rules import PartRules
@@ -44,7 +44,7 @@ def other_sounds(places: Sequence[int], source: str, split: str, seconds: float,
     `places` says which in turn each is.
     """
     alone = {place: _alone(rng, seconds) for place, rng in zip(places, rngs, strict=True) if place % 4 > 1}
-    played = rendered(list(alone.values()), source, MEL.rate, places[0]) if alone else iter(())
+    played = render_songs(list(alone.values()), source, MEL.rate, places[0]) if alone else iter(())
     for place, rng in zip(places, rngs, strict=True):
         if place in alone:
             yield next(played)

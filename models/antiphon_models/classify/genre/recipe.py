@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from antiphon_classify.rhythm import FRAMES, features
 from antiphon_models.classify.clips import LabeledClips
-from antiphon_models.classify.genre.calibration import Calibration, JoinedCalibration, calibrated, joined_calibration
+from antiphon_models.classify.genre.calibration import Calibration, JoinedCalibration, calibrate, joined_calibration
 from antiphon_models.classify.genre.material import LABELS, fitting, material
 from antiphon_models.classify.genre.network import TrainedRhythmNetwork
 from antiphon_models.classify.recipe import SMOOTHING
@@ -64,7 +64,7 @@ class GenreRecipe(Recipe):
         )
         every = torch.from_numpy(self._whole.reshape(-1, self._whole.shape[-1])).to(self._job.device)
         whole = network(every).cpu().numpy().reshape(*self._whole.shape[:2], -1)
-        self._calibration = calibrated(known, self._chosen, strange, len(LABELS) - 1)
+        self._calibration = calibrate(known, self._chosen, strange, len(LABELS) - 1)
         self._joined = joined_calibration(self._calibration, whole, self._songs, len(LABELS) - 1)
         return {
             "accuracy": float((known.argmax(axis=1) == self._chosen).mean()),

@@ -18,7 +18,7 @@ from antiphon_models.classify.genre.notes import BEFORE, HELD, VELOCITY, NoteBan
 from antiphon_models.material.composer.computed import DrumKit, PartTimbre, timbre
 from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import ComposedNote, ComposedSong, compose
-from antiphon_models.material.composer.strangers import invented
+from antiphon_models.material.composer.strangers import invent_genre
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -186,7 +186,7 @@ def degraded_sketch(mel: F32, rng: Rng) -> F32:
     return np.asarray(10.0 * np.log10(power + floor), np.float32)
 
 
-def sketched(rules: GenreRules | None, key: int, numbers: Sequence[int], banks: Sequence[NoteBank]) -> F32:
+def sketch_excerpts(rules: GenreRules | None, key: int, numbers: Sequence[int], banks: Sequence[NoteBank]) -> F32:
     """Excerpts `[EXCERPTS * numbers, FRAMES, bands]` in dB of sketched songs of a genre, degraded.
 
     `rules` None stands for songs that are each of a genre of its own that is invented. `banks` play every other song;
@@ -196,7 +196,7 @@ def sketched(rules: GenreRules | None, key: int, numbers: Sequence[int], banks: 
     for number in numbers:
         rng = np.random.default_rng([1, key, number])
         played = banks if number % 2 else ()
-        whole = sketch(compose(rules or invented(rng), FIRST_SEED + number, _SECONDS), rng, played)
+        whole = sketch(compose(rules or invent_genre(rng), FIRST_SEED + number, _SECONDS), rng, played)
         for _ in range(EXCERPTS):
             start = int(rng.integers(0, max(1, len(whole) - FRAMES - 20)))
             found.append(degraded_sketch(whole[start : start + FRAMES], rng))

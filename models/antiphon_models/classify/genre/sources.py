@@ -40,7 +40,7 @@ def missing(split: str) -> list[str]:
     return fluidsynth.missing(fonts) + (timidity.missing() if FREEPATS in SPLITS[split] else [])
 
 
-def rendered(songs: Sequence[ComposedSong], source: str, rate: int, seed: int = 0) -> Iterator[NDArray[np.float32]]:
+def render_songs(songs: Sequence[ComposedSong], source: str, rate: int, seed: int = 0) -> Iterator[NDArray[np.float32]]:
     """The sound of songs by one source, one after the other: mono float32 `[frames]` each.
 
     A soundfont plays all of them as one MIDI file: reading it takes longer than playing a song.
@@ -49,13 +49,13 @@ def rendered(songs: Sequence[ComposedSong], source: str, rate: int, seed: int = 
         known = timidity.programs()
         songs = [_with_programs(song, known) for song in songs]
     score, starts = medley(songs)
-    whole = played(score, source, rate, reverb=bool(seed % 2))
+    whole = render_midi(score, source, rate, reverb=bool(seed % 2))
     for song, start in zip(songs, starts, strict=True):
         last = start + max(note.end for note in song.notes) + 0.5
         yield np.asarray(whole[round(start * rate) : round(last * rate)])
 
 
-def played(score: bytes, source: str, rate: int, *, reverb: bool = False) -> NDArray[np.float32]:
+def render_midi(score: bytes, source: str, rate: int, *, reverb: bool = False) -> NDArray[np.float32]:
     """The sound of a MIDI file by a soundfont or FreePats, which has no reverberation: mono float32 `[frames]`."""
     if source == FREEPATS:
         return np.asarray(timidity.play(score, rate, "--preserve-silence").mean(axis=1))

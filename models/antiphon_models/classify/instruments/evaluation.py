@@ -19,7 +19,7 @@ from antiphon_models.classify.instruments import material, testset, thresholds
 from antiphon_models.classify.instruments.families import LABELS
 from antiphon_models.classify.instruments.recording import RATE
 from antiphon_models.classify.instruments.testset import TestSound
-from antiphon_models.classify.mfcc import fitted, mfcc
+from antiphon_models.classify.mfcc import fit_logistic, mfcc
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.learning.user_commands import analysis_of
@@ -56,7 +56,7 @@ class FindingInstruments(Evaluation):
         else:
             material.require([name for player in testset.players() for name in player.missing()])
             alone, mixes = (ask.limit or ALONE, ask.limit or MIXES)
-            sounds = itertools.chain(testset.made(alone, mixes, ask.seed), testset.recordings(ask.data))
+            sounds = itertools.chain(testset.make_items(alone, mixes, ask.seed), testset.recordings(ask.data))
         systems = self._systems(ask)
         for group, members in itertools.groupby(sounds, key=lambda sound: sound.group):
             yield from of_group(group, list(members), systems)
@@ -103,7 +103,7 @@ class CepstrumSystem(SoundClassifier):
         solos, mixes, chosen = (clips.read(*paths) for paths in material.make(job))
         rows = [mfcc(one.mel) for one in (solos, mixes, chosen)]
         truth = np.concatenate([solos.targets, mixes.targets]) > 0.5
-        self._lines = fitted(np.concatenate(rows[:2]), truth.astype(np.float32))
+        self._lines = fit_logistic(np.concatenate(rows[:2]), truth.astype(np.float32))
         self._details = thresholds.choose(self._lines.logits(rows[2]), np.asarray(chosen.targets, np.float32) > 0.5)
         self.thresholds = np.array(self._details["thresholds"])
 
@@ -143,13 +143,13 @@ def of_group(group: str, sounds: list[TestSound], systems: Mapping[str, SoundCla
                 own = bool(truth[number, VOICE])
                 right = bool(present[number, VOICE]) == own
                 voices[own].append(MetricValue(name, "voice", sound.name, float(right), group))
-        yield from balanced(voices)
+        yield from balance(voices)
         if all(sound.asked == "all" for sound in sounds):
             for label, f1 in zip(LABELS, thresholds.f1_of(present, truth), strict=True):
                 yield MetricValue(name, "macro-F1", f"{label}, {len(sounds)} sounds", float(f1), group)
 
 
-def balanced(voices: Mapping[bool, list[MetricValue]]) -> Iterator[MetricValue]:
+def balance(voices: Mapping[bool, list[MetricValue]]) -> Iterator[MetricValue]:
     """As many sounds with a voice as without, the first of each; all where there is but one kind."""
     count = min((len(found) for found in voices.values()), default=0)
     for found in voices.values():

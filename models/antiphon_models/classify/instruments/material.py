@@ -17,15 +17,15 @@ from antiphon.api import UsageError
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.instruments.families import LABELS, targets
-from antiphon_models.classify.instruments.mixing import NONE, draw_families, mixed
-from antiphon_models.classify.instruments.recording import RATE, equalised, recorded
+from antiphon_models.classify.instruments.mixing import NONE, draw_families, mix_families
+from antiphon_models.classify.instruments.recording import RATE, equalise, simulate_recording
 from antiphon_models.classify.instruments.sounds import (
     TRAIN_VOICES,
     TRAINED_PLAYERS,
     VALID_VOICES,
     TakePlayer,
     drums_of_recordings,
-    played,
+    play_takes,
     programs,
     voice,
 )
@@ -101,7 +101,7 @@ def sounds_of(player: TakePlayer, count: int, which: str, group: int, rng: Rng) 
     for family in LABELS:
         chosen = programs(player, family, which) or programs(player, family, "trained")
         wanted += [(family, chosen[n % len(chosen)]) for n in range(count) if chosen]
-    return [FamilySound(family, sound, group + program) for family, program, sound in played(player, wanted, rng)]
+    return [FamilySound(family, sound, group + program) for family, program, sound in play_takes(player, wanted, rng)]
 
 
 def driven(sound: F32, rng: Rng) -> F32:
@@ -133,16 +133,16 @@ def mix_clips(sounds: Sequence[FamilySound], count: int, rng: Rng) -> Iterator[C
         parts = []
         for label in draw_families(size, rng):
             sound = by[label][rng.integers(len(by[label]))].sound
-            parts.append((label, equalised(sound, rng) if rng.random() < 0.5 else sound))
-        mix, present = mixed(parts, rng)
-        yield spectrogram(recorded(mix, rng)), np.array(targets(present), np.float32), size
+            parts.append((label, equalise(sound, rng) if rng.random() < 0.5 else sound))
+        mix, present = mix_families(parts, rng)
+        yield spectrogram(simulate_recording(mix, rng)), np.array(targets(present), np.float32), size
 
 
 def solo_clips(sounds: Sequence[FamilySound], rng: Rng, strength: float = 1.0) -> Iterator[Clip]:
     """Each sound as it may be recorded; strength: as `recorded` has it."""
     for one in sounds:
         truth = np.array(targets([one.family]), np.float32)
-        yield spectrogram(recorded(one.sound, rng, strength)), truth, one.group
+        yield spectrogram(simulate_recording(one.sound, rng, strength)), truth, one.group
 
 
 def require(absent: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ def gains(count: int, rng: Rng) -> NDArray[np.float64]:
     return np.asarray(10.0 ** ((levels - levels.max()) / 10.0))
 
 
-def mixed(parts: Sequence[tuple[str, F32]], rng: Rng) -> tuple[F32, list[str]]:
+def mix_families(parts: Sequence[tuple[str, F32]], rng: Rng) -> tuple[F32, list[str]]:
     """A mix of families' (label, sound) at random levels, and the labels at `COUNTS_ABOVE` or more in it."""
     levels = gains(len(parts), rng)
     scaled = {

@@ -70,7 +70,7 @@ class InstrumentsRecipe(ClassifierRecipe):
             else:
                 count = 1 if kind < ALONE else int(rng.choice([2, 3, 4, 5], p=[0.34, 0.26, 0.22, 0.18]))
                 mel, truth = self._mixed(count, frames, rng)
-            excerpts.append(covered(level_free(coloured(mel, rng)), rng))
+            excerpts.append(mask(level_free(colour(mel, rng)), rng))
             truths.append(truth)
         device = self.job.device
         return torch.from_numpy(np.stack(excerpts)).to(device), torch.tensor(truths, dtype=torch.float32).to(device)
@@ -84,7 +84,7 @@ class InstrumentsRecipe(ClassifierRecipe):
         for label, gain in zip(labels, gains(len(labels), rng), strict=True):
             rows = self._rows[label]
             mel = _excerpt(self.train, int(rows[rng.integers(len(rows))]), frames, rng)
-            mel = coloured(mel, rng, noise=False) if count > 1 else mel
+            mel = colour(mel, rng, noise=False) if count > 1 else mel
             energy = 10.0 ** (mel / 10.0)
             power = float(energy.mean()) + 1e-12
             total += np.float32(gain / power) * energy
@@ -132,7 +132,7 @@ def _excerpt(sounds: LabeledClips, row: int, frames: int, rng: np.random.Generat
     return sounds.mel[row, start : start + frames].astype(np.float32)
 
 
-def coloured(mel: F32, rng: np.random.Generator, *, noise: bool = True) -> F32:
+def colour(mel: F32, rng: np.random.Generator, *, noise: bool = True) -> F32:
     """An excerpt in a room, through an equaliser, its bands moved by up to two; with noise, at times without treble."""
     bands = mel.shape[1]
     if rng.random() < 0.4:
@@ -162,7 +162,7 @@ def in_room(mel: F32, rng: np.random.Generator) -> F32:
     return np.asarray(10.0 * np.log10(energy + tail.astype(np.float32) @ energy + 1e-10), np.float32)
 
 
-def covered(excerpt: F32, rng: np.random.Generator) -> F32:
+def mask(excerpt: F32, rng: np.random.Generator) -> F32:
     """Without some frames and some bands (SpecAugment, Park et al. 2019)."""
     for axis, most in enumerate(COVERED):
         width = int(rng.integers(0, min(most, excerpt.shape[axis] // 4) + 1))

@@ -14,12 +14,12 @@ RATE = MEL.rate
 PEAK = 0.7
 
 
-def recorded(sound: F32, rng: Rng, strength: float = 1.0) -> F32:
+def simulate_recording(sound: F32, rng: Rng, strength: float = 1.0) -> F32:
     """A sound `[frames]` at `RATE` as it may be recorded, its peak at most `PEAK`; `strength` 0 leaves it as it is."""
     if rng.random() < 0.3 * strength:
         sound = _faster(sound, float(rng.uniform(0.96, 1.04)))
     if rng.random() < 0.6 * strength:
-        sound = equalised(sound, rng)
+        sound = equalise(sound, rng)
     if rng.random() < 0.25 * strength:
         sound = _limited(sound, float(rng.uniform(0.7, 3.0)))
     if rng.random() < 0.5 * strength:
@@ -47,7 +47,7 @@ def _of_length(sound: NDArray[np.floating], length: int) -> F32:
     return np.asarray(np.pad(sound[:length], (0, max(0, length - len(sound)))), np.float32)
 
 
-def equalised(sound: F32, rng: Rng) -> F32:
+def equalise(sound: F32, rng: Rng) -> F32:
     """A smooth random curve over the octaves, 5 dB of deviation at six points."""
     size = len(sound)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1.0 / RATE), 30.0) / 30.0)

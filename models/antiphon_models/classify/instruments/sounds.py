@@ -142,7 +142,9 @@ def _of_length(sound: NDArray[np.floating]) -> F32:
     return np.asarray(np.pad(sound[:length], (0, max(0, length - len(sound)))), np.float32)
 
 
-def played(player: TakePlayer, wanted: Sequence[tuple[str, int | None]], rng: Rng) -> Iterator[tuple[str, int, F32]]:
+def play_takes(
+    player: TakePlayer, wanted: Sequence[tuple[str, int | None]], rng: Rng
+) -> Iterator[tuple[str, int, F32]]:
     """Takes of these families and programs: label, program (128 for drums), sound; silent ones are left out."""
     for first in range(0, len(wanted), TOGETHER):
         takes = [draw_take(family, program, rng) for family, program in wanted[first : first + TOGETHER]]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from antiphon.errors import AntiphonError
 from antiphon_models.classify.instruments.families import LABELS
 from antiphon_models.classify.instruments.material import FamilySound, sounds_of
-from antiphon_models.classify.instruments.mixing import draw_families, mixed
-from antiphon_models.classify.instruments.recording import RATE, recorded
+from antiphon_models.classify.instruments.mixing import draw_families, mix_families
+from antiphon_models.classify.instruments.recording import RATE, simulate_recording
 from antiphon_models.classify.instruments.sounds import (
     HELD_PLAYER,
     TEST_VOICES,
@@ -75,7 +75,7 @@ class TestSound:
     group: str
 
 
-def made(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
+def make_items(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
     """Items of the trained players and of the one held out: families alone, duos, mixes of three to five.
 
     `count` sounds of each family by either; `mixes` duos, and mixes, of each.
@@ -90,13 +90,15 @@ def made(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
         alone = [one for one in sounds if one.family != "voice"] + sung
         for n, one in enumerate(alone):
             name = f"{one.family} {n}, program {one.group % 1000}"
-            yield TestSound(name, recorded(one.sound, rng), (one.family,), "one", f"one family, {title}")
+            yield TestSound(name, simulate_recording(one.sound, rng), (one.family,), "one", f"one family, {title}")
         by = {label: [one.sound for one in alone if one.family == label] for label in LABELS}
         for kind, sizes in (("duos", (2,)), ("mixes of 3 to 5", (3, 4, 5))):
             for n in range(mixes):
                 families = [label for label in draw_families(int(rng.choice(sizes)), rng) if by[label]]
-                mix, present = mixed([(label, by[label][rng.integers(len(by[label]))]) for label in families], rng)
-                yield TestSound(f"{kind} {n}", recorded(mix, rng), tuple(present), "all", f"{kind}, {title}")
+                mix, present = mix_families(
+                    [(label, by[label][rng.integers(len(by[label]))]) for label in families], rng
+                )
+                yield TestSound(f"{kind} {n}", simulate_recording(mix, rng), tuple(present), "all", f"{kind}, {title}")
 
 
 def players() -> tuple[TakePlayer, ...]:

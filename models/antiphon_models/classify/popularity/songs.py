@@ -36,7 +36,7 @@ class MadeSongs:
         segments: float32 `[songs, segments, statistics]`.
         attributes: float32 `[songs, ATTRIBUTES]`, each about 0 to 1.
         artists: int64 `[songs]`.
-        votes: What they got.
+        votes: The votes that they got.
     """
 
     segments: F32
@@ -57,11 +57,11 @@ def songs(
     """The songs of a split and their spectrograms; the arguments are those of `material.material`."""
     clips = material.material(folder, split, seed, say, artists)
     attributes, numbers = material.attributes(split, seed, artists)
-    segments = [segmented(clips.mel[n : n + _SONGS_A_TIME]) for n in range(0, len(clips), _SONGS_A_TIME)]
+    segments = [segment_statistics(clips.mel[n : n + _SONGS_A_TIME]) for n in range(0, len(clips), _SONGS_A_TIME)]
     heard = heard_songs(clips.mel)
     made = MadeSongs(
         np.concatenate(segments),
-        stated(attributes, heard),
+        encode_attributes(attributes, heard),
         np.asarray(numbers, np.int64),
         vote(liking(attributes, heard), numbers, seed),
     )
@@ -73,14 +73,14 @@ def heard_songs(mel: NDArray[np.float16]) -> list[HeardSong]:
     return [HeardSong.of(one.astype(np.float32), MEL.rate / MEL.hop) for one in mel]
 
 
-def segmented(mel: NDArray[np.float16]) -> F32:
+def segment_statistics(mel: NDArray[np.float16]) -> F32:
     """Statistics of clips `[clips, frames, bands]`: float32 `[clips, segments, SIZE]`, a segment every `HOP` frames."""
     starts = range(0, mel.shape[1] - FRAMES + 1, HOP)
     rows = [statistics(mel[:, start : start + FRAMES].astype(np.float32)) for start in starts]
     return np.stack(rows, axis=1)
 
 
-def stated(attributes: list[SongAttributes], heard: list[HeardSong]) -> F32:
+def encode_attributes(attributes: list[SongAttributes], heard: list[HeardSong]) -> F32:
     """Attributes as numbers to be learned; tempo as a smooth histogram, so that any function of it can be."""
     plain = [[a.energy, min(a.density, DENSEST) / DENSEST, float(a.drums), (a.swing - 0.5) / 0.17] for a in attributes]
     tempo = np.array([[a.tempo] for a in attributes])

@@ -35,7 +35,7 @@ class TagCalibration:
         return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * logits.astype(np.float64) + self.offsets))))
 
 
-def calibrated(logits: F32, targets: F32) -> TagCalibration:
+def calibrate(logits: F32, targets: F32) -> TagCalibration:
     """Fits slope and offsets by likelihood (Platt 1999; one slope for all labels), then the thresholds.
 
     Both are `[clips, labels]`, targets 0 or 1, NaN where unknown.

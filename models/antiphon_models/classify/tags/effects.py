@@ -14,14 +14,14 @@ _LINE = (300.0, 3400.0)
 """Hz that a telephone transmits (ITU-T G.712)."""
 
 
-def leveled(sound: F32) -> F32:
+def normalise(sound: F32) -> F32:
     """With an RMS of .1; silence stays."""
     return np.asarray(sound * np.float32(0.1 / (float(np.sqrt((sound**2).mean())) + 1e-9)), np.float32)
 
 
-def distorted(sound: F32, rng: np.random.Generator) -> F32:
+def distort(sound: F32, rng: np.random.Generator) -> F32:
     """Through a saturation that cuts most of it."""
-    return leveled(np.tanh(leveled(sound) * np.float32(rng.uniform(20.0, 80.0))).astype(np.float32))
+    return normalise(np.tanh(normalise(sound) * np.float32(rng.uniform(20.0, 80.0))).astype(np.float32))
 
 
 def reverberant(sound: F32, rng: np.random.Generator) -> F32:
@@ -31,11 +31,11 @@ def reverberant(sound: F32, rng: np.random.Generator) -> F32:
     echo = rng.normal(size=len(time)) * 10.0 ** (-3.0 * time / seconds)
     # a room's highs decay sooner
     echo = np.convolve(echo, np.hanning(7)[1:-1], "same")
-    late = leveled(fftconvolve(sound, echo)[: len(sound)].astype(np.float32))
-    return leveled((leveled(sound) + np.float32(rng.uniform(0.9, 2.0)) * late).astype(np.float32))
+    late = normalise(fftconvolve(sound, echo)[: len(sound)].astype(np.float32))
+    return normalise((normalise(sound) + np.float32(rng.uniform(0.9, 2.0)) * late).astype(np.float32))
 
 
-def narrowed(sound: F32, rng: np.random.Generator) -> F32:
+def narrow(sound: F32, rng: np.random.Generator) -> F32:
     """As over a telephone, in steps of eight bits or less."""
     spectrum = np.fft.rfft(sound)
     hertz = np.fft.rfftfreq(len(sound), 1.0 / RATE)
@@ -44,16 +44,16 @@ def narrowed(sound: F32, rng: np.random.Generator) -> F32:
     line = np.fft.irfft(spectrum, len(sound)).astype(np.float32)
     steps = 2.0 ** rng.integers(5, 8)
     peak = float(np.abs(line).max()) + 1e-9
-    return leveled((np.round(line / peak * steps) / steps).astype(np.float32))
+    return normalise((np.round(line / peak * steps) / steps).astype(np.float32))
 
 
 def noisy(sound: F32, rng: np.random.Generator) -> F32:
     """With noise whose spectrum falls by 0 to 6 dB an octave, 12 dB below it to as loud."""
-    return leveled(leveled(sound) + np.float32(10.0 ** (rng.uniform(-12.0, 0.0) / 20.0)) * noise(len(sound), rng))
+    return normalise(normalise(sound) + np.float32(10.0 ** (rng.uniform(-12.0, 0.0) / 20.0)) * noise(len(sound), rng))
 
 
 def noise(frames: int, rng: np.random.Generator) -> F32:
     """Noise alone."""
     hertz = np.maximum(np.fft.rfftfreq(frames, 1.0 / RATE), 30.0)
     spectrum = (rng.normal(size=len(hertz)) + 1j * rng.normal(size=len(hertz))) * hertz ** -rng.uniform(0.0, 1.0)
-    return leveled(np.fft.irfft(spectrum, frames).astype(np.float32))
+    return normalise(np.fft.irfft(spectrum, frames).astype(np.float32))

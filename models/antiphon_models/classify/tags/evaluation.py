@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from antiphon.api.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
-from antiphon_models.classify.mfcc import fitted, mfcc
+from antiphon_models.classify.mfcc import fit_logistic, mfcc
 from antiphon_models.classify.tags import magnatagatune, neighbours
-from antiphon_models.classify.tags.calibration import calibrated
+from antiphon_models.classify.tags.calibration import calibrate
 from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.magnatagatune import QUANTITIES
-from antiphon_models.classify.tags.material import SceneFolders, made, measured
+from antiphon_models.classify.tags.material import SceneFolders, make_clips, measure_scenes
 from antiphon_models.classify.tags.measures import f1, neighbour_recall, roc_auc
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.measures import average_precision
@@ -57,7 +57,7 @@ class TagsEvaluation(Evaluation):
 
     def _labels(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         where = SceneFolders(ask.data, make_folder(ask.work / f"material-{ask.seed}"), ask.seed, ask.say)
-        sounds = measured(where, ask.limit)
+        sounds = measure_scenes(where, ask.limit)
         stating = {name: make(where, ask) for name, make in ask.wanted(_SYSTEMS).items()}
         rows: dict[str, list[F64]] = {name: [] for name in stating}
         truths = []
@@ -106,10 +106,10 @@ def _shares(where: SceneFolders, ask: EvaluationRequest) -> TagSystem:
 
 def _mfcc(where: SceneFolders, ask: EvaluationRequest) -> TagSystem:
     """Thresholds are those of the best F1 on the choose-set, as the network's are."""
-    fit = made(where, "train", FITTED if ask.limit is None else min(FITTED, 4 * ask.limit))
-    line = fitted(mfcc(fit.mel), np.asarray(fit.targets, np.float32))
-    chosen = made(where, "choose", ask.limit)
-    read = calibrated(line.logits(mfcc(chosen.mel)), np.asarray(chosen.targets, np.float32))
+    fit = make_clips(where, "train", FITTED if ask.limit is None else min(FITTED, 4 * ask.limit))
+    line = fit_logistic(mfcc(fit.mel), np.asarray(fit.targets, np.float32))
+    chosen = make_clips(where, "choose", ask.limit)
+    read = calibrate(line.logits(mfcc(chosen.mel)), np.asarray(chosen.targets, np.float32))
 
     def stated(sound: F32) -> F64:
         odds = read.probabilities(line.logits(mfcc(spectrogram(sound)[None])))[0]

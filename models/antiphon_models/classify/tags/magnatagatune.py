@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError, UsageError
-from antiphon_models.classify.mfcc import fitted
+from antiphon_models.classify.mfcc import fit_logistic
 from antiphon_models.classify.tags.measures import roc_auc
 from antiphon_models.datasets.layouts.tagged import magnatagatune
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, Item
@@ -62,7 +62,7 @@ def scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
 
 def _regression(parts: dict[str, tuple[dict[str, F32], F32]], system: str) -> F32:
     """Of the decays the one whose average precision on the choose-set is best."""
-    lines = [fitted(parts[TRAIN][0][system], parts[TRAIN][1], decay) for decay in DECAYS]
+    lines = [fit_logistic(parts[TRAIN][0][system], parts[TRAIN][1], decay) for decay in DECAYS]
     truth = parts[VALID][1] > 0.5
     means = [
         np.mean([average_precision(line.logits(parts[VALID][0][system])[:, n], row) for n, row in enumerate(truth.T)])

@@ -67,7 +67,7 @@ class SceneFolders:
     say: Callable[[str], None]
 
 
-def made(where: SceneFolders, split: Split, count: int | None = None) -> LabeledClips:
+def make_clips(where: SceneFolders, split: Split, count: int | None = None) -> LabeledClips:
     """The clips of a split, "train", "choose" or "measure", of which missing ones are made.
 
     Their groups are 0 for FluidSynth's first soundfont of the split, 1 for its second.
@@ -98,7 +98,7 @@ def require(where: SceneFolders, split: Split) -> None:
         raise UsageError(f"{absent[0]} is missing; {INSTALL}")
 
 
-def measured(where: SceneFolders, count: int | None = None) -> Iterator[tuple[F32, NDArray[np.float32]]]:
+def measure_scenes(where: SceneFolders, count: int | None = None) -> Iterator[tuple[F32, NDArray[np.float32]]]:
     """The scenes of the split "measure" as sound, with their tags; count: None for `COUNT`. Raises as `require`."""
     count = count or COUNT["measure"]
     require(where, "measure")
@@ -129,7 +129,7 @@ def sounds(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32
     kinds = [scenes.drawn_kind(rng) for _ in range(_SHARD)]
     # a song serves four scenes: its file takes longer to read than a piece takes to play
     written = [pieces.read_song(written_songs[place]) for place in rng.integers(len(written_songs), size=_SHARD // 4)]
-    played = {n: pieces.arranged(written[n % len(written)], rng) for n, kind in enumerate(kinds) if "music" in kind}
+    played = {n: pieces.arrange(written[n % len(written)], rng) for n, kind in enumerate(kinds) if "music" in kind}
     font = number % len(FONTS[split])
     wave = play(pieces.score(list(played.values())), FONTS[split][font], RATE, FluidSettings(0.4)).mean(axis=1)
     place = {n: at for at, n in enumerate(played)}

@@ -10,7 +10,7 @@ import numpy as np
 
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.tags import pieces
-from antiphon_models.classify.tags.effects import F32, leveled
+from antiphon_models.classify.tags.effects import F32, normalise
 from antiphon_models.classify.tags.labels import FAMILIES
 from antiphon_models.classify.tags.material import DIGITS, FOLDS, FONTS
 from antiphon_models.material.composer.genres import GENRES
@@ -42,7 +42,7 @@ def instruments(data: Path, seed: int, of_each: int) -> KnownSounds:
         wave = play(pieces.score(made), FONTS["measure"][0], RATE, FluidSettings(0.4)).mean(axis=1)
         for n in range(of_each):
             at = round(n * (pieces.SECONDS + pieces.GAP) * RATE)
-            yield leveled(wave[at : at + round(pieces.SECONDS * RATE)]), label
+            yield normalise(wave[at : at + round(pieces.SECONDS * RATE)]), label
 
 
 def genres(data: Path, seed: int, of_each: int) -> KnownSounds:
@@ -51,7 +51,7 @@ def genres(data: Path, seed: int, of_each: int) -> KnownSounds:
         for n in range(of_each):
             song = compose(replace(rules), seed * 1000 + 500 + n, SECONDS)
             wave = play(song.midi(), FONTS["measure"][0], RATE, FluidSettings(0.4)).mean(axis=1)
-            yield leveled(wave[: round(SECONDS * RATE)]), label
+            yield normalise(wave[: round(SECONDS * RATE)]), label
 
 
 def recordings(data: Path, seed: int, of_each: int) -> KnownSounds:

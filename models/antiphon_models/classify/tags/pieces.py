@@ -81,7 +81,7 @@ def read_song(folder: Path) -> WrittenSong:
     return WrittenSong(parts, table[:, 0], (np.arange(len(table)) - first) % 4)
 
 
-def arranged(song: WrittenSong, rng: np.random.Generator) -> ArrangedClip:
+def arrange(song: WrittenSong, rng: np.random.Generator) -> ArrangedClip:
     """An arrangement of a part of a song, drawn at random."""
     beat = float(np.median(np.diff(song.beats)))
     tempo = float(np.exp(rng.uniform(*np.log(_TEMPI))))

@@ -18,7 +18,7 @@ from antiphon_classify.tempo import TempoWords, replace
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.recipe import ClassifierRecipe
 from antiphon_models.classify.tags import material, tempo
-from antiphon_models.classify.tags.calibration import TagCalibration, calibrated
+from antiphon_models.classify.tags.calibration import TagCalibration, calibrate
 from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.playing import tempo_logits
 from antiphon_models.learning.measures import average_precision
@@ -37,11 +37,11 @@ class TagsRecipe(ClassifierRecipe):
 
     def material(self, job: TrainingJob) -> tuple[LabeledClips, LabeledClips]:
         where = material.SceneFolders(job.data, job.material, job.seed, job.say)
-        return material.made(where, "train"), material.made(where, "choose")
+        return material.make_clips(where, "train"), material.make_clips(where, "choose")
 
     def prepare(self, job: TrainingJob) -> None:
         super().prepare(job)
-        self._tempo = tempo.fitted(self.train, self.valid)
+        self._tempo = tempo.fit_arrays(self.train, self.valid)
 
     def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, float | Tensor]]:
         excerpts, targets = batch
@@ -53,7 +53,7 @@ class TagsRecipe(ClassifierRecipe):
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
         words = tempo_logits(TempoWords(self._tempo, self.weights), self.valid)
         logits, targets = replace(self.answers(network, self.valid), words, LABELS), np.asarray(self.valid.targets)
-        self._calibration: TagCalibration = calibrated(logits, targets.astype(np.float32))
+        self._calibration: TagCalibration = calibrate(logits, targets.astype(np.float32))
         found = []
         for n in range(len(LABELS)):
             known = np.isfinite(targets[:, n])

@@ -67,7 +67,7 @@ def scene(
         tags |= {"solo": np.nan, "fast": np.nan, "slow": np.nan}
     else:
         assert piece is not None
-        sound = effects.leveled(music)
+        sound = effects.normalise(music)
         tags |= piece.tags
     if kind.startswith("speech"):
         voice, female = sources.voices[int(rng.integers(len(sources.voices)))]
@@ -92,7 +92,7 @@ def _treated(sound: F32, tags: dict[str, float], rng: np.random.Generator) -> F3
     if tags["noise"] == 1.0:
         return sound
     if "distorted" in drawn and not np.isnan(tags["noise"]):
-        sound, tags["distorted"] = effects.distorted(sound, rng), 1.0
+        sound, tags["distorted"] = effects.distort(sound, rng), 1.0
     if np.isnan(tags["noise"]):
         # how far a recording is from its microphone is not known
         tags["reverberant"] = np.nan
@@ -101,17 +101,17 @@ def _treated(sound: F32, tags: dict[str, float], rng: np.random.Generator) -> F3
     if "noise" in drawn:
         sound, tags["noise"] = effects.noisy(sound, rng), 1.0
     if "lo-fi" in drawn:
-        sound, tags["lo-fi"] = effects.narrowed(sound, rng), 1.0
+        sound, tags["lo-fi"] = effects.narrow(sound, rng), 1.0
     return sound
 
 
 def _over(sound: F32, music: F32 | None, tags: dict[str, float], rng: np.random.Generator) -> F32:
     if music is None:
-        return effects.leveled(sound)
+        return effects.normalise(sound)
     above = rng.uniform(-4.0, 10.0)
     if above > _UNDER:
         tags |= dict.fromkeys(MUSICAL, np.nan)
-    return effects.leveled(music + np.float32(10.0 ** (above / 20.0)) * effects.leveled(sound))
+    return effects.normalise(music + np.float32(10.0 ** (above / 20.0)) * effects.normalise(sound))
 
 
 def _speech(voice: str, rng: np.random.Generator) -> F32:

@@ -11,7 +11,7 @@ from antiphon_classify.rhythm import FRAMES
 from antiphon_classify.tempo import BIAS, WEIGHT, WORDS, repeats
 from antiphon_models.classify import mfcc
 from antiphon_models.classify.clips import LabeledClips
-from antiphon_models.classify.tags.calibration import calibrated
+from antiphon_models.classify.tags.calibration import calibrate
 from antiphon_models.classify.tags.labels import LABELS
 
 COLUMNS = [LABELS.index(word) for word in WORDS]
@@ -20,11 +20,11 @@ DECAY = 1.0
 slow: .749 and .806, .798 and .841, .839 and .866, .841 and .862, .839 and .852)."""
 
 
-def fitted(train: LabeledClips, choose: LabeledClips) -> dict[str, NDArray[Any]]:
+def fit_arrays(train: LabeledClips, choose: LabeledClips) -> dict[str, NDArray[Any]]:
     """The arrays of `TempoWords`, fitted to `train` and its slope calibrated by `choose`; targets NaN where unknown."""
-    line = mfcc.fitted(*_known(train), DECAY)
+    line = mfcc.fit_logistic(*_known(train), DECAY)
     rows, targets = _known(choose)
-    slope = calibrated(line.logits(rows), targets).slope
+    slope = calibrate(line.logits(rows), targets).slope
     # the standardisation of the columns goes into the weights
     weight = slope * line.weights[:-1] / line.deviation[:, None]
     bias = slope * line.weights[-1] - line.mean @ weight

@@ -16,10 +16,10 @@ from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.instruments import material, thresholds
 from antiphon_models.classify.instruments.families import FAMILIES, LABELS, TUNED_DRUMS
 from antiphon_models.classify.instruments.material import FamilySound, driven
-from antiphon_models.classify.instruments.mixing import audible, draw_families, mixed
+from antiphon_models.classify.instruments.mixing import audible, draw_families, mix_families
 from antiphon_models.classify.instruments.recipe import InstrumentsRecipe
-from antiphon_models.classify.instruments.recording import RATE, recorded
-from antiphon_models.classify.instruments.sounds import HELD_PLAYER, TRAINED_PLAYERS, played
+from antiphon_models.classify.instruments.recording import RATE, simulate_recording
+from antiphon_models.classify.instruments.sounds import HELD_PLAYER, TRAINED_PLAYERS, play_takes
 from antiphon_models.classify.instruments.takes import SECONDS, SPACE, cut, draw_take
 from antiphon_models.classify.network import TrainedClassifier
 from antiphon_models.learning.recipe import TrainingJob
@@ -61,7 +61,7 @@ def test_what_was_rendered_together_is_cut_apart() -> None:
 
 @pytest.mark.skipif(bool(HELD_PLAYER.missing()), reason=f"not here: {', '.join(HELD_PLAYER.missing())}")
 def test_a_soundfont_plays_bass_below_flute() -> None:
-    found = list(played(HELD_PLAYER, [("bass", 33), ("flute", 73), ("drums", None)], np.random.default_rng(2)))
+    found = list(play_takes(HELD_PLAYER, [("bass", 33), ("flute", 73), ("drums", None)], np.random.default_rng(2)))
     assert [label for label, *_ in found] == ["bass", "flute", "drums"]
     middles = []
     for _, _, sound in found:
@@ -83,7 +83,7 @@ def test_a_family_twenty_decibels_below_a_mix_does_not_count() -> None:
 def test_a_mix_is_the_sum_of_its_parts_at_their_levels() -> None:
     parts = [("bass", tone(100.0)), ("flute", tone(2000.0))]
     for seed in range(4):
-        mix, present = mixed(parts, np.random.default_rng(seed))
+        mix, present = mix_families(parts, np.random.default_rng(seed))
         spectrum = np.abs(np.fft.rfft(mix)) ** 2
         bins = [round(hertz * len(mix) / RATE) for hertz in (100.0, 2000.0)]
         shares = spectrum[bins] / spectrum[bins].sum()
@@ -99,11 +99,11 @@ def test_families_of_a_mix_are_different_ones() -> None:
 def test_recordings_keep_length_and_peak() -> None:
     rng = np.random.default_rng(4)
     for _ in range(6):
-        sound = recorded(tone(440.0, 1.5), rng)
+        sound = simulate_recording(tone(440.0, 1.5), rng)
         assert len(sound) == round(1.5 * RATE)
         assert 0.05 < np.abs(sound).max() < 1.3
-    assert np.array_equal(recorded(tone(440.0, 1.5), np.random.default_rng(5)),
-                          recorded(tone(440.0, 1.5), np.random.default_rng(5)))  # fmt: skip
+    assert np.array_equal(simulate_recording(tone(440.0, 1.5), np.random.default_rng(5)),
+                          simulate_recording(tone(440.0, 1.5), np.random.default_rng(5)))  # fmt: skip
 
 
 def test_a_guitar_driven_hard_has_more_harmonics() -> None:

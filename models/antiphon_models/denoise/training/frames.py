@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from antiphon.api.spectra import SpectrumSizes, windows
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.spec import HOP, UNITS, unit_of_bin
-from antiphon_denoise.spectrum import SpectrumSizes, windows
 
 QUIET = 1e-10
 

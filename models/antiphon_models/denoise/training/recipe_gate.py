@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from antiphon.api.spectra import grid
 from antiphon_denoise.gate.network import MODEL
-from antiphon_denoise.spectrum import grid
 from antiphon_models.denoise.training.frames import Frames
 from antiphon_models.denoise.training.gate import GateNetwork as Network
 from antiphon_models.denoise.training.recipe import MaskRecipe

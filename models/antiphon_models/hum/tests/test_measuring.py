@@ -12,7 +12,7 @@ from antiphon.api import UsageError
 from antiphon_hum.transcription.notes import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
 from antiphon_models.hum.evaluation import f1, lateness, octaves
-from antiphon_models.hum.peers import cut, held, nothing
+from antiphon_models.hum.peers import cut, nothing, single_note
 from antiphon_models.hum.systems import Result
 from antiphon_models.hum.testset import RATE, Clip, own
 
@@ -28,7 +28,7 @@ def test_notes_count_where_beginning_and_pitch_are_right_and_ends_only_when_aske
     assert f1(CLIP, [(a + 0.06, b, p) for a, b, p in RIGHT]) == 0.0
     assert f1(CLIP, [*RIGHT[:2], *[(a, b, p + 1) for a, b, p in RIGHT[2:]]]) == 0.5
     assert f1(CLIP, nothing(CLIP.sound, RATE)) == 0.0
-    assert f1(CLIP, held(CLIP.sound, RATE)) == 0.0
+    assert f1(CLIP, single_note(CLIP.sound, RATE)) == 0.0
 
 
 def test_octave_errors_are_of_notes_that_are_heard():

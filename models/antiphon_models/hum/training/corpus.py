@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from antiphon.api.files import read_midi
 from antiphon_hum.learned.spec import LOWEST, SEMITONES
-from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transposed, wind
-from antiphon_models.hum.training.humming import hummed, whistled
-from antiphon_models.hum.untrained import untrained
+from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, wind
+from antiphon_models.hum.training.humming import hum_notes, whistle_notes
+from antiphon_models.hum.untrained import sing_untrained
 from antiphon_models.learning import needs
 from antiphon_models.material.singing import F32, F64, ScoreNote, said, singing
 from antiphon_models.material.sounds import mono
@@ -170,24 +170,24 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
         voices = TRAIN_VOICES if part == "train" else VALID_VOICES
         voice = voices[k % len(voices)]
         low, high = (55, 78) if voice.endswith(HIGH) else (43, 66)
-        notes = transposed(notes, low, high)
+        notes = transpose(notes, low, high)
         warp = float(rng.uniform(0.88, 1.15))
         if kind == "untrained":
-            sound, rows, f0 = untrained(notes, voice, int(rng.integers(1 << 30)), RATE, warp)
+            sound, rows, f0 = sing_untrained(notes, voice, int(rng.integers(1 << 30)), RATE, warp)
             return TrainingClip(kind, sound, rows, _cents(f0))
         sound, f0 = singing(notes, voice, how, int(rng.integers(1 << 30)), RATE, SYLLABLES, warp)
     elif kind == "hummed":
-        notes = transposed(notes, *((43, 66) if k % 2 else (53, 76)))
-        sound, f0 = hummed(notes, how, rng, RATE)
+        notes = transpose(notes, *((43, 66) if k % 2 else (53, 76)))
+        sound, f0 = hum_notes(notes, how, rng, RATE)
     else:
-        notes = transposed(notes, 74, 95)
-        sound, f0 = whistled(notes, how, rng, RATE)
+        notes = transpose(notes, 74, 95)
+        sound, f0 = whistle_notes(notes, how, rng, RATE)
     return TrainingClip(kind, sound, _rows(notes), _cents(f0))
 
 
 def _wind(notes: Sequence[ScoreNote], k: int, rng: np.random.Generator) -> TrainingClip:
     name = tuple(PROGRAMS)[k % len(PROGRAMS)]
-    notes = transposed(notes, *_RANGES[name])
+    notes = transpose(notes, *_RANGES[name])
     sound = wind(name, notes, PROGRAMS[name], TUNED_FONT, RATE).sound
     sound = sound[: round((notes[-1].end + 0.6) * RATE)]
     pitch = np.zeros(int(len(sound) / RATE / STEP), np.int16)

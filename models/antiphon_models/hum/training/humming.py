@@ -11,7 +11,7 @@ from antiphon_models.material.singing import F32, F64, PERIOD, ScoreNote, pitch_
 from antiphon_models.material.styles import SingingStyle
 
 
-def hummed(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
+def hum_notes(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
     """A closed mouth: few harmonics, a nasal resonance, breath. Sound, and Hz every `PERIOD` ms, 0 unvoiced."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
@@ -28,8 +28,10 @@ def hummed(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generat
     return _finish(sound, loud, breath, how, rng), voiced
 
 
-def whistled(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
-    """A sine, a little of its octave, and air. As `hummed`."""
+def whistle_notes(
+    notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int
+) -> tuple[F32, F64]:
+    """A sine, a little of its octave, and air. As `hum_notes`."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
     sound = np.sin(phase) + rng.uniform(0.0, 0.1) * np.sin(2 * phase) * (hertz < 0.22 * rate)

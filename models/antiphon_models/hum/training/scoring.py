@@ -11,7 +11,10 @@ ONSET, PITCH = 0.05, 0.5
 
 
 def f1(notes: NDArray[np.float32], found: Sequence[tuple[float, float, float]]) -> float:
-    """notes `[n, 3]`, found: seconds from and to, MIDI number. One for one, in order, as near as may be."""
+    """F1 of found notes against `notes` `[n, 3]`, each row start and end in s and MIDI number.
+
+    A note is matched once, to the nearest onset within `ONSET` s whose pitch is less than `PITCH` semitones away.
+    """
     if not len(found):
         return 0.0
     taken: set[int] = set()

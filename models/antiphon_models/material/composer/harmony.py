@@ -53,7 +53,7 @@ def parse(text: str) -> ScaleChord:
     return ScaleChord((DEGREES[degree.upper()] - bool(flat)) % 12, kind)
 
 
-def voiced(tones: Sequence[int], low: int, high: int, near: float) -> list[int]:
+def voice_chord(tones: Sequence[int], low: int, high: int, near: float) -> list[int]:
     """The tones of a chord as MIDI notes within a register, the inversion whose mean is nearest to `near`.
 
     The register is an octave at least.

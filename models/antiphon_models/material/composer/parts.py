@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon_models.material.composer.harmony import KINDS, ScaleChord, voiced
+from antiphon_models.material.composer.harmony import KINDS, ScaleChord, voice_chord
 from antiphon_models.material.composer.rules import Groove, Row
 
 Rng = np.random.Generator
@@ -129,7 +129,7 @@ def chord_bar(
         if not plays(character, bar, rng):
             continue
         chord = bar.chord(start / bar.beats)
-        notes = voiced([tone + bar.tonic for tone in chord.tones], low, high, near)
+        notes = voice_chord([tone + bar.tonic for tone in chord.tones], low, high, near)
         if chord.kind == "5":  # a power chord has its root below
             root = low + (chord.root + bar.tonic - low) % 12
             notes = [root, root + 7, root + 12]

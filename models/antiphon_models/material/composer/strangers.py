@@ -17,7 +17,7 @@ _PITCHED = 104
 """Programs of General MIDI below are pitched instruments; above are percussion and effects, with some of the world."""
 
 
-def invented(rng: np.random.Generator) -> GenreRules:
+def invent_genre(rng: np.random.Generator) -> GenreRules:
     """A genre that there is not: rhythms, instruments, tempo drawn at random; progressions are those of some genre.
 
     A classifier is trained to put them in a class of its own, so that not all of its inputs are of genres that it has.

@@ -10,7 +10,7 @@ from antiphon_models.material.degradation import (
     codec,
     coloured_noise,
     compress,
-    degraded,
+    degrade,
     equalise,
     phone,
     room,
@@ -76,7 +76,7 @@ def test_equaliser_and_compressor() -> None:
 
 def test_chains_are_drawn_by_seed() -> None:
     sound = tone(0.5)
-    once, again = ([degraded(sound, np.random.default_rng(n), RATE) for n in range(24)] for _ in range(2))
+    once, again = ([degrade(sound, np.random.default_rng(n), RATE) for n in range(24)] for _ in range(2))
     for first, second in zip(once, again, strict=True):
         assert np.array_equal(first, second)
         assert np.isfinite(first).all()

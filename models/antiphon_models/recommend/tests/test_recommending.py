@@ -13,7 +13,7 @@ from antiphon.api import UsageError
 from antiphon_models.learning.evaluation import EvaluationRequest, cells
 from antiphon_models.recommend import evaluation
 from antiphon_models.recommend.commands import of_world
-from antiphon_models.recommend.evaluation import Recommending, found_again, ndcg, skipped
+from antiphon_models.recommend.evaluation import Recommending, count_skips, found_again, ndcg
 from antiphon_models.recommend.listeners import SimulatedListeners, TasteListeners, WanderingListeners
 from antiphon_models.recommend.methods import Ease, LeastSquares, RandomOrder, methods, table_of
 from antiphon_models.recommend.world import make_world
@@ -67,8 +67,8 @@ def test_fewer_are_skipped_than_of_tracks_by_chance(tmp_path: Path) -> None:
     world = make_world(3, TRACKS)
     simulator = TasteListeners(world, 4)
     played = lists(WanderingListeners(world, 5), 100, world.cold)
-    by_chance = skipped(world, simulator, {"random": RandomOrder(TRACKS, 1)}, 25, "", 9)
-    ours = skipped(world, simulator, {"next": of_world(tmp_path / "next", world, played)}, 5, "", 9)
+    by_chance = count_skips(world, simulator, {"random": RandomOrder(TRACKS, 1)}, 25, "", 9)
+    ours = count_skips(world, simulator, {"next": of_world(tmp_path / "next", world, played)}, 5, "", 9)
     assert np.mean([one.value for one in ours]) < 0.9 * np.mean([one.value for one in by_chance])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +21,7 @@ from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
 
 if TYPE_CHECKING:
     from antiphon.contract.catalog import ProcessorInfo
+    from antiphon.contract.file_use import FileUse
     from antiphon.contract.params import Value
     from antiphon.plugins.loader import Loaded
 
@@ -59,6 +60,8 @@ def run(
     stems: Annotated[
         bool, typer.Option("--stems", help="Also a file for each part, OUT-PART; OUT is their sum.")
     ] = False,
+    only: Annotated[str, typer.Option("--only", metavar="PART", help="OUT is this part of IN, as voice.")] = "",
+    without: Annotated[str, typer.Option("--without", metavar="PART", help="OUT is IN without this part.")] = "",
     tail: Annotated[
         float | None,
         typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
@@ -77,6 +80,7 @@ def run(
     from antiphon.offline.note_file import is_midi
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
+    from antiphon.runtime.paths import make_folder
 
     if not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
@@ -100,6 +104,8 @@ def run(
         for what in (what for what, path in asked.items() if path):
             if what not in use.beside:
                 raise UsageError(f"{plugin} writes no {'MIDI' if what == 'midi-out' else what}; leave --{what} out")
+        parted = {name: part for name, part in (("only", only), ("without", without)) if part}
+        _check_parted(plugin, use, parted, out_dir)
         drawn = {what: asked[what] for what in ("report", "picture", "chords-out") if asked[what]}
         jobs = plan_jobs(paths, out_dir, info)
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
@@ -110,6 +116,9 @@ def run(
         beside += [(f"--{what}", path) for what, path in drawn.items()]
         parts = {part: _beside(jobs[0].target, part) for part in use.stems} if stems else {}
         beside += [("--stems", str(path)) for path in parts.values()]
+        if use.splits and out_dir is not None:
+            parts = {part: Path(out_dir) / f"{part}.wav" for part in use.splits}
+            beside += [("--out-dir", str(path)) for path in parts.values()]
         mend = "" if out_dir is None else "name another folder with --out-dir"
         check_distinct(
             [*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend
@@ -117,14 +126,14 @@ def run(
         if lacking := info.lacking(values):
             how = "FILE" if lacking.kind == "file" else f"{lacking.allowed}: {lacking.doc}"
             raise UsageError(f"{plugin} does nothing without -p {lacking.name}={how}")
-        if out_dir is None:
+        if out_dir is None or use.job:
             # of a name that no file can have this is false as well
             if not os.path.exists(jobs[0].source):
                 what = "file or folder" if use.job else "file"
                 raise FileError(f"cannot read {path_text(jobs[0].source)}: there is no such {what}")
             if rate and is_midi(jobs[0].target):
                 raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
-            outs: list[Named] = [("OUT", job.target) for job in jobs]
+            outs: list[Named] = [("OUT", job.target) for job in jobs] if out_dir is None else []
             free([*outs, *beside], force=force)
         # after all that costs nothing: a check starts a process, and the first one compiles kernels
         loaded.check(plugin)
@@ -141,12 +150,14 @@ def run(
                 _path(analysis),
                 parts,
                 {what: Path(path) for what, path in drawn.items()},
-                {"chords": chords} if chords else {},
+                {"chords": chords} if chords else parted,
                 fade,
                 rate,
                 complain=complain,
                 ask=ask,
             )
+            if out_dir is not None:
+                make_folder(Path(out_dir))
             _by_itself(use.job, job)
             return
         from antiphon.cli.files.run_file import one
@@ -155,6 +166,19 @@ def run(
             report(one(plugin, jobs[0], settings, loaded))
         elif _each(plugin, jobs, settings, loaded, Path(out_dir), force=force):
             raise typer.Exit(1)
+
+
+def _check_parted(plugin: str, use: FileUse, parted: Mapping[str, str], out_dir: str | None) -> None:
+    """Checks --only and --without. Raises UsageError where they do not go together, or with this plugin."""
+    for name, part in parted.items():
+        if not use.splits:
+            raise UsageError(f"{plugin} takes no sound apart; leave --{name} out")
+        if part not in use.splits:
+            raise UsageError(f"--{name} takes {', '.join(use.splits[:-1])} or {use.splits[-1]}, not {part!r}")
+        if out_dir is not None:
+            raise UsageError(f"--{name} is for one file OUT; leave it out, or name OUT instead of --out-dir")
+    if len(parted) > 1:
+        raise UsageError("--only and --without exclude each other; give one of them")
 
 
 def _beside(target: Path, part: str) -> Path:
@@ -177,7 +201,8 @@ def _by_itself(own: str, job: FileJob) -> None:
     from antiphon.runtime.importing import import_object
 
     beside = [(f"--{what}", path) for what, path in job.beside.items()]
-    for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis), *beside):
+    target = None if job.target.is_dir() else job.target
+    for what, written in (("", target), ("--midi-out", job.midi_out), ("--analysis", job.analysis), *beside):
         if written is None:
             continue
         ending = _ENDINGS.get(what, "")
@@ -209,6 +234,10 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) ->
     lacking = ""
     if out_dir is None and len(paths) == 1:
         lacking = f"; {'OUT' if os.path.exists(paths[0]) else 'IN'} is missing beside {path_text(paths[0])}"
+    if info.on_files.splits and out_dir is not None:
+        if len(paths) != 1:
+            raise UsageError(f"{info.type} takes one IN apart at a time, not {len(paths)}; run it once for each")
+        return [FileTask(Path(paths[0]), Path(out_dir))]
     if alone and (out_dir is not None or len(paths) != 2):
         raise UsageError(f"{info.type} takes one IN and one OUT{lacking}")
     if out_dir is None:

@@ -91,7 +91,7 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
 def _summed(blocks: Iterable[Samples], sums: dict[str, int], side: str) -> Iterator[Samples]:
     """Yields the blocks, and keeps the checksum of all their frames, however they are cut, in `sums[side]`."""
     for samples in blocks:
-        sums[side] = crc32(samples.T.copy(), sums[side])
+        sums[side] = crc32(samples.T.tobytes(), sums[side])
         yield samples
 
 

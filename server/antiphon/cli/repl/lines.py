@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.cli.repl.declarations import Declaration
 from antiphon.errors import UsageError
-from antiphon.runtime.suggestion import instead, list_names, meant
+from antiphon.runtime.suggestion import instead, list_names, suggest
 
 HELP = """\
 echo feedback 0.4           sets a parameter of a node; without a value, shows it
@@ -119,7 +119,7 @@ def _command(words: list[str], declared: Mapping[str, Declaration]) -> Send:
     if below:
         raise UsageError(f"{' '.join(words[:2])!r} is no command; these begin so: {list_names(below)}")
     meant_too = [command for command in every if command.endswith(f" {first}")]
-    near = f"did you mean {' or '.join(meant_too)}? " if meant_too else meant(first, [*nodes, *every, *OWN])
+    near = f"did you mean {' or '.join(meant_too)}? " if meant_too else suggest(first, [*nodes, *every, *OWN])
     raise UsageError(f"there is no node and no command {first!r}; {near}the nodes are: {list_names(nodes)}; type help")
 
 
@@ -154,7 +154,7 @@ def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
         below = [each for each in below if is_of_node(each.address)]
     if not below and not own:
         last = {address.rpartition("/")[2] for address in declared}
-        near = meant(topic, [*node_names(declared), *commands(declared), *sorted(last)])
+        near = suggest(topic, [*node_names(declared), *commands(declared), *sorted(last)])
         raise UsageError(f"nothing is called {topic!r}; {near}help lists what there is")
     return own + [_line(each) for each in below]
 

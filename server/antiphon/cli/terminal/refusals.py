@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import typer
 
-from antiphon.runtime.suggestion import list_names, meant
+from antiphon.runtime.suggestion import list_names, suggest
 
 _EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)")
 _COMMAND = re.compile(r"No such command '(.*?)'")
@@ -60,7 +60,7 @@ def _command(context: Any, word: str) -> str:
     """A command that does not exist, with the one that was probably meant."""
     known = context.command.list_commands(context)
     other = _SYNONYMS.get(word, "")
-    hint = f"did you mean {other}? " if other in known else meant(word, known)
+    hint = f"did you mean {other}? " if other in known else suggest(word, known)
     return f"there is no command {word!r}; {hint}there are: {list_names(known)}"
 
 

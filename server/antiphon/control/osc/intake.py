@@ -20,7 +20,7 @@ from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer
-from antiphon.runtime.suggestion import list_names, meant
+from antiphon.runtime.suggestion import list_names, suggest
 from antiphon.session.commands import NOW, Beat, Sample, When
 from antiphon.session.router import Router
 from antiphon.session.schedule import Moment, ScheduleFull
@@ -305,7 +305,7 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
     word, last = address.strip("/"), f"/{parts[-1]}"
     like = [name for name in near if len(word) > _SHORT and (word in name or name.strip("/") in word)]
     like = [last] if last in near else like
-    found = ("" if last in near else meant(address, near)) or (
+    found = ("" if last in near else suggest(address, near)) or (
         f"did you mean {' or '.join(like[:2])}? " if like else ""
     )
     fixed = sorted(name for name in near if not name.startswith("/node/"))

@@ -81,7 +81,7 @@ class TrackKernel:
         return found
 
     def likeness(self, one: int, other: int) -> dict[str, float]:
-        """How much each reason counts in how alike two tracks are: sound, artist, genre, together."""
+        """The similarity of two tracks by its parts: "sound", "artist", "genre" and "together" (played together)."""
         away = float(((self.points[one] - self.points[other]) ** 2).sum())
         found = {"sound": 0.0 if np.isnan(away) else float(np.exp(-away / self.points.shape[1]))}
         for name, labels, weight in (("artist", self.artist, ARTIST), ("genre", self.genre, GENRE)):

@@ -115,7 +115,7 @@ _current: ContextVar[ScriptPlaces | None] = ContextVar("places", default=None)
 
 @contextmanager
 def seeking(places: ScriptPlaces | None) -> Iterator[None]:
-    """Has places looked up within this context."""
+    """Records the places of patterns in the script's text, within this context; None records none."""
     token = _current.set(places)
     try:
         yield

@@ -7,7 +7,7 @@ import pytest
 
 from antiphon_models.classify.genre.calibration import (
     best_temperature,
-    calibrated,
+    calibrate,
     calibration_error,
     joined_calibration,
     softmax,
@@ -27,7 +27,7 @@ def drawn(count: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
 def test_the_temperature_undoes_what_was_too_sure(factor: float) -> None:
     logits, targets = drawn(4000, factor)
     assert best_temperature(logits, targets) == pytest.approx(factor, rel=0.1)
-    found = calibrated(logits, targets, logits[:0], 3)
+    found = calibrate(logits, targets, logits[:0], 3)
     assert found.error < 0.03
     sure = softmax(logits)
     before = calibration_error(sure.max(axis=1), sure.argmax(axis=1) == targets)
@@ -45,7 +45,7 @@ def test_the_threshold_keeps_most_songs_and_refuses_the_flat() -> None:
     targets = rng.integers(0, 3, 400)
     known = (np.eye(4)[targets] * 6.0 + rng.normal(0, 0.5, (400, 4))).astype(np.float32)
     flat = rng.normal(0, 0.2, (50, 4)).astype(np.float32)
-    found = calibrated(known, targets, flat, 3)
+    found = calibrate(known, targets, flat, 3)
     assert (softmax(known, found.temperature).max(axis=1) >= found.threshold).mean() == pytest.approx(0.95, abs=0.01)
     assert found.refused == 1.0
 
@@ -67,7 +67,7 @@ def noisy_songs(count: int, shared: float) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("shared", "exponent"), [(0.0, 1.0), (1.0, 0.0), (0.4, 0.4)])
 def test_the_temperature_falls_as_far_as_excerpts_are_independent(shared: float, exponent: float) -> None:
     seen, targets = noisy_songs(3000, shared)
-    first = calibrated(seen[:, 0], targets, seen[:0, 0], 4)
+    first = calibrate(seen[:, 0], targets, seen[:0, 0], 4)
     found = joined_calibration(first, seen, targets, 4)
     assert found.temperatures[0] == first.temperature
     assert found.thresholds[0] == first.threshold

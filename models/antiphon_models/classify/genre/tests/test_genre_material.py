@@ -39,7 +39,7 @@ from antiphon_models.classify.genre.sources import SPLITS, medley
 from antiphon_models.material.composer.computed import sound_of_song
 from antiphon_models.material.composer.genres import BY_NAME
 from antiphon_models.material.composer.song import ComposedNote, ComposedSong, compose
-from antiphon_models.material.composer.strangers import invented
+from antiphon_models.material.composer.strangers import invent_genre
 
 
 def test_a_sketch_is_like_the_sound() -> None:
@@ -83,7 +83,7 @@ def test_splits_share_no_source_and_no_song(monkeypatch: pytest.MonkeyPatch) -> 
         composed.extend(hash(song.notes) for song in songs)
         return (np.full(21 * rate, 0.1, np.float32) for _ in songs)
 
-    monkeypatch.setattr(material, "rendered", silent)
+    monkeypatch.setattr(material, "render_songs", silent)
     monkeypatch.setattr(material, "LASTS", dict.fromkeys(SPLITS, 7.0))
     sources = [source for split in SPLITS.values() for source in split]
     assert len(set(sources)) == len(sources)
@@ -129,10 +129,10 @@ def test_two_processes_share_the_files(tmp_path: Path) -> None:
 
 def test_invented_genres_are_songs_and_each_another() -> None:
     rngs = [np.random.default_rng(n) for n in range(12)]
-    found = [compose(invented(rng), 5, 8.0) for rng in rngs]
+    found = [compose(invent_genre(rng), 5, 8.0) for rng in rngs]
     assert all(song.notes for song in found)
     assert len({song.notes for song in found}) == len(found)
-    assert compose(invented(np.random.default_rng(3)), 5, 8.0) == found[3]
+    assert compose(invent_genre(np.random.default_rng(3)), 5, 8.0) == found[3]
 
 
 def answer(place: int, *, unknown: bool = False) -> GenreAnswer:

@@ -12,7 +12,7 @@ from antiphon_classify.statistics import SIZE
 from antiphon_models.classify.popularity import material, taste
 from antiphon_models.classify.popularity.audience import CENTRES, SPREADS, HeardSong, liking, vote
 from antiphon_models.classify.popularity.recipe import PartedNetwork, PopularityRecipe, r2
-from antiphon_models.classify.popularity.songs import ATTRIBUTES, stated
+from antiphon_models.classify.popularity.songs import ATTRIBUTES, encode_attributes
 from antiphon_models.material.composer.song import SongAttributes
 
 SEED = 3
@@ -71,7 +71,7 @@ def test_no_artist_is_in_two_splits() -> None:
 
 def test_a_taste_is_learned_from_votes_over_attributes(songs: Songs) -> None:
     attributes, heard, artists = songs
-    liked, rows = liking(attributes, heard), with_squares(stated(attributes, heard))
+    liked, rows = liking(attributes, heard), with_squares(encode_attributes(attributes, heard))
     assert rows.shape[1] == 2 * ATTRIBUTES
     half = len(rows) // 2
     votes = [vote(liked[:half], artists[:half], seed).popularity for seed in range(30)]

@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from antiphon_models.classify.mfcc import fitted, mfcc
-from antiphon_models.classify.tags.calibration import calibrated
+from antiphon_models.classify.mfcc import fit_logistic, mfcc
+from antiphon_models.classify.tags.calibration import calibrate
 from antiphon_models.classify.tags.measures import f1, neighbour_recall, roc_auc
 from antiphon_models.learning.measures import average_precision
 
@@ -45,7 +45,7 @@ def test_calibration_undoes_a_slope_and_a_shift() -> None:
     logits = rng.normal(0.0, 2.0, (4000, 3))
     truth = (rng.random(logits.shape) < 1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
     truth[::7, 1] = np.nan
-    read = calibrated((logits / 0.5 + [1.0, -2.0, 0.0]).astype(np.float32), truth)
+    read = calibrate((logits / 0.5 + [1.0, -2.0, 0.0]).astype(np.float32), truth)
     assert read.slope == pytest.approx(0.5, abs=0.04)
     assert read.offsets == pytest.approx([-0.5, 1.0, 0.0], abs=0.15)
     assert (read.thresholds > 0.2).all()
@@ -53,7 +53,7 @@ def test_calibration_undoes_a_slope_and_a_shift() -> None:
 
 
 def test_a_label_without_examples_is_not_stated_by_chance() -> None:
-    read = calibrated(np.zeros((50, 1), np.float32), np.zeros((50, 1), np.float32))
+    read = calibrate(np.zeros((50, 1), np.float32), np.zeros((50, 1), np.float32))
     assert read.thresholds.tolist() == [0.5]
     assert read.probabilities(np.zeros((1, 1), np.float32))[0, 0] < 0.1
 
@@ -64,7 +64,7 @@ def test_the_regression_finds_a_plane_where_half_is_unknown() -> None:
     truth = (features @ np.array([[1.0, 0.0], [-1.0, 1.0], [0, 0], [0, 0], [0, 1.0]]) > 3.0).astype(np.float32)
     unknown = truth.copy()
     unknown[::2, 0] = np.nan
-    line = fitted(features[:400], unknown[:400])
+    line = fit_logistic(features[:400], unknown[:400])
     assert ((line.logits(features[400:]) > 0.0) == (truth[400:] > 0.5)).mean() > 0.93
 
 

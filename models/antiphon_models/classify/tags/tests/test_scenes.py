@@ -13,7 +13,7 @@ from antiphon_models.classify.tags import effects, pieces, scenes
 from antiphon_models.classify.tags.effects import RATE
 from antiphon_models.classify.tags.labels import FAMILIES, LABELS, MUSICAL, SOUNDS
 from antiphon_models.classify.tags.material import DIGITS, FOLDS, FONTS, VOICES
-from antiphon_models.classify.tags.pieces import DRUMS, SECONDS, WrittenSong, arranged, score
+from antiphon_models.classify.tags.pieces import DRUMS, SECONDS, WrittenSong, arrange, score
 
 NONE = scenes.SceneSources([], [])
 
@@ -31,7 +31,7 @@ def song(beat: float = 0.5) -> WrittenSong:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_piece_plays_what_its_tags_state(seed: int) -> None:
-    piece = arranged(song(), np.random.default_rng(seed))
+    piece = arrange(song(), np.random.default_rng(seed))
     notes = piece.notes
     assert notes[:, 0].min() >= 0.0
     assert notes[:, 1].max() <= SECONDS + 1e-9
@@ -57,7 +57,7 @@ def test_a_piece_plays_what_its_tags_state(seed: int) -> None:
 def test_a_file_of_pieces_has_each_at_its_place(tmp_path: Path) -> None:
     from antiphon.io import midifile
 
-    drawn = [arranged(song(), np.random.default_rng(n)) for n in range(3)]
+    drawn = [arrange(song(), np.random.default_rng(n)) for n in range(3)]
     (tmp_path / "a.mid").write_bytes(score(drawn))
     read = midifile.read(tmp_path / "a.mid")
     starts = np.sort([read.seconds(note.start) for track in read.tracks for note in track.notes])
@@ -71,7 +71,7 @@ def test_a_file_of_pieces_has_each_at_its_place(tmp_path: Path) -> None:
 
 def tone(hertz: float = 440.0) -> np.ndarray:
     time = np.arange(scenes.FRAMES) / RATE
-    return effects.leveled((np.sin(2 * np.pi * hertz * time) * (time % 1.0 < 0.2)).astype(np.float32))
+    return effects.normalise((np.sin(2 * np.pi * hertz * time) * (time % 1.0 < 0.2)).astype(np.float32))
 
 
 def test_effects_do_what_their_tag_says() -> None:
@@ -82,15 +82,15 @@ def test_effects_do_what_their_tag_says() -> None:
         hertz = np.fft.rfftfreq(len(sound), 1.0 / RATE)
         return float(power[(hertz > low) & (hertz < high)].sum() / power.sum())
 
-    assert share(effects.distorted(plain, rng), 1200.0, 11000.0) > 0.05 > 10 * share(plain, 1200.0, 11000.0)
+    assert share(effects.distort(plain, rng), 1200.0, 11000.0) > 0.05 > 10 * share(plain, 1200.0, 11000.0)
     silent = (np.arange(len(plain)) / RATE) % 1.0 > 0.4
     assert plain[silent].std() < 1e-6
     assert effects.reverberant(plain, rng)[silent].std() > 0.03
-    white = effects.leveled(rng.normal(size=scenes.FRAMES).astype(np.float32))
-    assert share(effects.narrowed(white, rng), 4500.0, 11000.0) < 0.02
-    assert share(effects.narrowed(white, rng), 0.0, 120.0) < 0.02
+    white = effects.normalise(rng.normal(size=scenes.FRAMES).astype(np.float32))
+    assert share(effects.narrow(white, rng), 4500.0, 11000.0) < 0.02
+    assert share(effects.narrow(white, rng), 0.0, 120.0) < 0.02
     assert 0.2 < effects.noisy(plain, rng)[silent].std() / effects.noisy(plain, rng).std() < 1.0
-    for sound in (effects.distorted(plain, rng), effects.noisy(plain, rng), effects.noise(scenes.FRAMES, rng)):
+    for sound in (effects.distort(plain, rng), effects.noisy(plain, rng), effects.noise(scenes.FRAMES, rng)):
         assert abs(float(np.sqrt((sound**2).mean())) - 0.1) < 1e-3
 
 
@@ -102,7 +102,7 @@ def test_a_scene_of_noise_and_one_of_music() -> None:
     assert {name for name, value in tags.items() if value == 1.0} == {"noise"}
     assert np.isnan(tags["fast"])
     assert len(sound) == scenes.FRAMES
-    piece = arranged(song(), np.random.default_rng(3))
+    piece = arrange(song(), np.random.default_rng(3))
     tags = scenes.tags_of(scenes.scene("music", tone(), piece, NONE, rng)[1])
     same = [tags[name] == piece.tags[name] or np.isnan(piece.tags[name]) for name in MUSICAL]
     assert all(same)
@@ -114,7 +114,7 @@ def test_a_recording_loud_over_music_leaves_the_musics_tags_open(tmp_path: Path)
 
     soundfile.write(tmp_path / "1-1-A.wav", np.random.default_rng(4).normal(0.0, 0.1, 44100), 44100)
     sources = scenes.SceneSources([], [(tmp_path / "1-1-A.wav", "rain")])
-    piece = arranged(song(), np.random.default_rng(3))
+    piece = arrange(song(), np.random.default_rng(3))
     rows = [
         scenes.tags_of(scenes.scene("sound over music", tone(), piece, sources, np.random.default_rng(n))[1])
         for n in range(12)

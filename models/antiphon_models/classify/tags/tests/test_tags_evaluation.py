@@ -60,6 +60,6 @@ def test_a_missing_soundfont_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / name).mkdir()
     monkeypatch.setitem(material.FONTS, "measure", (tmp_path / "absent.sf2",))
     with pytest.raises(UsageError, match=r"(absent\.sf2|fluidsynth) is missing; sudo apt-get install"):
-        material.made(material.SceneFolders(tmp_path, tmp_path, 1, print), "measure", 40)
+        material.make_clips(material.SceneFolders(tmp_path, tmp_path, 1, print), "measure", 40)
     with pytest.raises(UsageError, match="holds no pop909/"):
-        material.made(material.SceneFolders(tmp_path / "none", tmp_path, 1, print), "measure", 40)
+        material.make_clips(material.SceneFolders(tmp_path / "none", tmp_path, 1, print), "measure", 40)

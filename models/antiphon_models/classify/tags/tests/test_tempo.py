@@ -33,7 +33,7 @@ def made(seed: int, count: int) -> LabeledClips:
 
 
 def test_words_of_tempo_are_learned_from_beats() -> None:
-    words = TempoWords(tempo.fitted(made(1, 240), made(2, 60)), "a test's")
+    words = TempoWords(tempo.fit_arrays(made(1, 240), made(2, 60)), "a test's")
     clips = made(3, 90)
     known = np.isfinite(np.asarray(clips.targets)[:, tempo.COLUMNS[0]])
     logits = tempo_logits(words, clips)[known]

@@ -13,7 +13,7 @@ import pytest
 from antiphon.api.files import read_midi
 from antiphon_models.material.composer.computed import sound_of_song
 from antiphon_models.material.composer.genres import BY_NAME, DRUM_NOTES, GENRES, STRANGERS
-from antiphon_models.material.composer.harmony import SCALES, parse, voiced
+from antiphon_models.material.composer.harmony import SCALES, parse, voice_chord
 from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import CHANNELS, DRUMS, ComposedSong, compose, swung
 
@@ -98,7 +98,7 @@ def test_chords_are_of_the_key() -> None:
     assert parse("v").kind == "m"
     with pytest.raises(ValueError, match="no chord"):
         parse("H7")
-    assert [note % 12 for note in voiced((0, 4, 7), 48, 72, 60.0)] in ([0, 4, 7], [4, 7, 0], [7, 0, 4])
+    assert [note % 12 for note in voice_chord((0, 4, 7), 48, 72, 60.0)] in ([0, 4, 7], [4, 7, 0], [7, 0, 4])
     for seed in range(8):
         song = compose(BY_NAME["classical"], seed)
         said = song.attributes

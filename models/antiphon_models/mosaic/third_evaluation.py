@@ -1,0 +1,101 @@
+"""`antiphon evaluate third`: songs with drums, each in the timbre of another, beside transfer and the exact answer."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import UsageError
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    Example,
+    MetricValue,
+    measures_of,
+    systems_of,
+)
+from antiphon_models.learning.user_commands import command, run_on_sound
+from antiphon_models.mosaic.pairs import RATE
+from antiphon_models.mosaic.thirds import Third, thirds
+from antiphon_models.transfer.measures import chroma_likeness, log_spectral, normalised, onset_likeness, timbre_distance
+
+F32 = NDArray[np.float32]
+COUNT = 10
+_COPY = "copy A"
+SAME = 0.04
+"""Part by which a tempo may be off."""
+
+
+class Thirds(Evaluation):
+    """Songs of POP909 with drums: the notes of A, and B's programs and kit."""
+
+    systems = systems_of(trivial=f"{_COPY}; copy B", classical="transfer", ours="third", oracle="exact")
+    measures = measures_of("lsd ↓; timbre ↓; onsets; chroma; tempo")
+    note: ClassVar[str] = (
+        "lsd: log-spectral distance to A's notes by B's programs and kit; timbre: distance of MFCC statistics to B, "
+        "both as a part of the mean of copy A. onsets, chroma: agreement with A; tempo: the share within 4 % of A's."
+    )
+    folders: ClassVar[tuple[str, ...]] = ("pop909",)
+    card: ClassVar[str] = "antiphon_mosaic"
+    road: ClassVar[str] = "`antiphon run third A OUT -p reference=B`"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        if find_spec("librosa") is None:
+            raise UsageError("librosa, which measures, is not installed; pip install antiphon[bench]")
+        distances: dict[tuple[str, str], list[tuple[str, float]]] = {}
+        for n, item in enumerate(thirds(ask.data, "report", ask.limit or COUNT, ask.seed), 1):
+            name_of_item = f"{n}: {item.name}"
+            for system in self.systems:
+                if not ask.wants(system.name) and system.name != _COPY:
+                    continue
+                out, first, second, exact = (
+                    normalised(x, RATE) for x in (made(system.name, item), item.first, item.second, item.exact)
+                )
+                for key, value in (("lsd", log_spectral(out, exact)), ("timbre", timbre_distance(out, second))):
+                    distances.setdefault((system.name, key), []).append((name_of_item, value))
+                if ask.wants(system.name):
+                    same = abs(tempo(out) / tempo(first) - 1.0) < SAME
+                    rest = {"onsets": onset_likeness(out, first), "chroma": chroma_likeness(out, first), "tempo": same}
+                    for key, value in rest.items():
+                        yield MetricValue(system.name, key, name_of_item, float(value))
+        for (name, key), values in distances.items():
+            base = float(np.mean([value for _, value in distances[_COPY, key]]))
+            if ask.wants(name):
+                yield from (MetricValue(name, key, item_name, value / base) for item_name, value in values)
+
+    def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
+        for item in thirds(ask.data, "report", ask.limit or COUNT, ask.seed):
+            for system in self.systems:
+                if ask.wants(system.name):
+                    yield Example(item.name, system.name, made(system.name, item), RATE)
+
+
+def made(system: str, item: Third) -> F32:
+    """What a system makes of a pair; ours and transfer by their commands."""
+    ready = {_COPY: item.first, "copy B": item.second, "exact": item.exact}
+    if system in ready:
+        return ready[system]
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "reference.wav"
+        soundfile.write(path, item.second, RATE, "FLOAT")
+        if system == "transfer":
+            return run_on_sound(system, item.first, RATE, {"reference": path})
+        source, target = path.with_name("first.wav"), path.with_name("out.wav")
+        soundfile.write(source, item.first, RATE, "FLOAT")
+        command("run", system, source, target, "-p", f"reference={path}")
+        return np.asarray(soundfile.read(target, dtype="float32")[0], np.float32)
+
+
+def tempo(sound: F32) -> float:
+    """Beats a minute by librosa, of sound at 22.05 kHz."""
+    import librosa
+
+    return float(librosa.feature.tempo(y=sound, sr=22050)[0])

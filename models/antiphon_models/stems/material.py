@@ -1,0 +1,384 @@
+"""Scenes: ten seconds of music as four aligned stems, made once into a folder.
+
+Songs in parts (POP909, the bands of freedoom and openttd-openmsx, songs composed by rules) by soundfonts and drawn
+synthesisers, melodies sung by espeak-ng through WORLD, real drum loops and one-shots. Splits are by song, loop, voice
+and soundfont. Needs FluidSynth, espeak-ng and pyworld to make.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import oaconvolve
+
+from antiphon_models.denoise.training import sounds, splits, voices
+from antiphon_models.material import espeak, fluidsynth
+from antiphon_models.material.composer.genres import GENRES
+from antiphon_models.material.composer.song import compose
+from antiphon_models.material.fluidsynth import FluidSettings
+from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.part_songs import PartSong, songs
+from antiphon_models.material.singing import ScoreNote, Syllable, singing, syllable, taken_apart
+from antiphon_models.material.sounds import mono, resampled
+from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
+
+F32 = NDArray[np.float32]
+RATE, SECONDS = 44100, 10.0
+FRAMES = int(RATE * SECONDS)
+STEMS = ("drums", "bass", "voice", "other")
+COUNTS = {"train": 105, "valid": 24}
+VOICES = {"train": 71, "valid": 12}
+_SF2 = Path("/usr/share/sounds/sf2")
+FONTS: dict[splits.Part, tuple[Path, ...]] = {
+    "train": (
+        _SF2 / "FluidR3_GM.sf2",
+        _SF2 / "FluidR3_GM.sf2",
+        _SF2.with_name("sf3") / "MuseScore_General_Lite.sf3",
+        _SF2 / "OPL-3_FM_128M.sf2",
+    ),
+    "valid": (_SF2 / "sf_GMbank.sf2",),
+    "test": (_SF2 / "TimGM6mb.sf2",),
+}
+LOOPS: dict[splits.Part, tuple[str, ...]] = {
+    "train": (
+        *("loop_breakbeat", "loop_compus", "loop_electric", "loop_mehackit1", "loop_mehackit2", "loop_mika"),
+        *("loop_perc1", "loop_safari"),
+    ),
+    "valid": ("loop_perc2", "loop_industrial"),
+    "test": ("loop_amen", "loop_amen_full", "loop_tabla", *(f"arovane_beat_{n}" for n in "abcde")),
+}
+_TESTED_SHOTS = ("drum_", "bd_haus", "sn_dub", "hat_zild", "hat_raw")
+_KICKS = ("bd_", "drum_heavy_kick", "elec_hollow_kick")
+_SNARES = ("sn_", "drum_snare", "elec_snare")
+_HATS = ("hat_", "drum_cymbal_closed", "elec_tick")
+_WORDS = sounds.WORDS
+_LEADS = (*range(32), *range(40, 52), *range(56, 88), *range(104, 112))
+_BACKS = (*range(32), *range(40, 52), *range(55, 72), *range(88, 104))
+_VOWELS = ("la", "na", "da", "doo", "ma", "yeah", "no", "bee", "ru", "go", "ta", "sea", "ko", "high", "you", "feel",
+           "star", "wish", "love", "cry", "down", "free", "lie", "moon", "oh", "ah")  # fmt: skip
+Score = dict[str, list[ScoreNote]]
+
+
+def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], counts: dict[str, int] = COUNTS) -> None:
+    """Makes the scenes that are missing: `PART-NNNN.npy`, int16 `[4, FRAMES]`, stems in the order of `STEMS`; and
+    voices alone, `voice-PART-NNNN.npy`, `[1, FRAMES]`."""
+    todo = [(f"{part}-{n:04d}", part) for part, count in counts.items() for n in range(count)]
+    todo += [(f"voice-{part}-{n:04d}", part) for part, count in VOICES.items() for n in range(count)]
+    missing = sorted((name[-4:], name, part) for name, part in todo if not (folder / f"{name}.npy").is_file())
+    if not missing:
+        return
+    say(f"making {len(missing)} scenes in {folder}")
+    with ProcessPoolExecutor(2) as pool:
+        for n, _ in enumerate(pool.map(partial(_make, data, folder, seed), missing)):
+            if n % 25 == 24:
+                say(f"{n + 1} of {len(missing)} scenes")
+
+
+def _make(data: Path, folder: Path, seed: int, item: tuple[str, str, splits.Part]) -> None:
+    _, name, part = item
+    rnd = random.Random(f"{seed}-{part}-{int(name[-4:])}")
+    made = voice(data, part, rnd)[None] if name.startswith("voice") else scene(data, part, rnd)
+    temporary = folder / f"{name}.part"
+    with temporary.open("wb") as file:
+        np.save(file, np.round(np.clip(made, -1.0, 1.0) * 32767).astype(np.int16))
+    temporary.replace(folder / f"{name}.npy")
+
+
+def scene(
+    data: Path, part: splits.Part, rnd: random.Random, sings: Callable[[random.Random], F32] | None = None
+) -> F32:
+    """One scene: float32 `[4, FRAMES]`; each stem that is not absent has a peak of 0.9.
+
+    With `sings`, which gives sound of `FRAMES`, every scene has that voice, and none is of the bands' songs.
+    """
+    kinds = (_composed, _composed, _band, _pop) if sings is None else (_composed, _pop)
+    score = rnd.choice(kinds)(data, part, rnd)
+    font = rnd.choice(FONTS[part])
+    sung = np.zeros(FRAMES, np.float32)
+    if sings is not None:
+        sung = sings(rnd)
+    elif score.get("melody") and rnd.random() < (0.85 if "pop" in score else 0.55):
+        sung = _sung(score.pop("melody"), part, rnd)
+    elif rnd.random() < 0.3:
+        sung = _spoken(part, rnd)
+    other = np.zeros(FRAMES, np.float32)
+    for name, programs in (("melody", _LEADS), ("chords", _BACKS), ("pad", _BACKS)):
+        if score.get(name):
+            level = 10 ** rnd.uniform(-0.4, 0.0)
+            other += level * _even(_instrument(score[name], rnd.choice(programs), font, rnd, synth=0.25))
+    bass = _instrument(score.get("bass", []), rnd.choice(range(32, 40)), font, rnd, synth=0.35)
+    drums = _drums(data, part, score.get("drums", []), font, rnd)
+    stems = [_room(_driven(s, rnd, often), rnd, wet) for s, often, wet in (
+        (drums, 0.4, 0.3), (bass, 0.3, 0.1), (sung, 0.15, 0.6), (other, 0.1, 0.4),
+    )]  # fmt: skip
+    return np.stack([0.9 * _peak(s) for s in stems])
+
+
+def _peak(x: F32) -> F32:
+    top = float(np.abs(x).max(initial=0.0))
+    return np.asarray(x / top if top > 1e-4 else np.zeros_like(x), np.float32)
+
+
+def _even(x: F32) -> F32:
+    own = float(np.sqrt(np.mean(x**2)))
+    return np.asarray(0.1 * x / own if own > 1e-4 else x, np.float32)
+
+
+def _cut(notes: Sequence[ScoreNote], start: float) -> list[ScoreNote]:
+    """The notes that begin in ten seconds, or are held into them."""
+    inside = [n for n in notes if n.end > start + 0.05 and n.start < start + SECONDS]
+    return [ScoreNote(max(0.0, n.start - start), n.end - start, n.pitch, n.velocity) for n in inside]
+
+
+@cache
+def _songs(data: Path, part: splits.Part, sources: tuple[str, ...]) -> list[PartSong]:
+    return list(songs(data, part, sources, 60))
+
+
+def _part_song(song: PartSong, rnd: random.Random) -> Score:
+    beat = 60.0 / song.tempo
+    ends = max(n.end for notes in song.parts.values() for n in notes) * beat
+    start = rnd.uniform(0.0, max(0.0, ends - SECONDS))
+    return {
+        name: _cut([ScoreNote(n.start * beat, n.end * beat, n.pitch, n.velocity) for n in notes], start)
+        for name, notes in song.parts.items()
+    }
+
+
+def _band(data: Path, part: splits.Part, rnd: random.Random) -> Score:
+    return _part_song(rnd.choice(_songs(data, part, ("freedoom", "openttd-openmsx"))), rnd)
+
+
+def _pop(data: Path, part: splits.Part, rnd: random.Random) -> Score:
+    """A song of POP909; its drums and its bass are a composed song's."""
+    score = _part_song(rnd.choice(_songs(data, part, ("pop909",))), rnd)
+    other = _composed(data, part, rnd)
+    return {**score, "pop": [], "bass": other.get("bass", []), "drums": other.get("drums", [])}
+
+
+def _composed(data: Path, part: splits.Part, rnd: random.Random) -> Score:
+    first = {"train": 0, "valid": 10**6, "test": 2 * 10**6}[part]
+    song = compose(rnd.choice(GENRES), first + rnd.randrange(10**6), 24.0)
+    names = {"lead": "melody"}
+    start, score = rnd.uniform(0.0, 12.0), Score()
+    for note in song.notes:
+        notes = score.setdefault(names.get(note.part, note.part), [])
+        notes.append(ScoreNote(note.start, note.end, note.pitch, note.velocity / 127))
+    return {name: _cut(notes, start) for name, notes in score.items()}
+
+
+def _font(notes: Sequence[ScoreNote], program: int, font: Path, channel: int = 0) -> F32:
+    if not notes:
+        return np.zeros(FRAMES, np.float32)
+    events = [(0, 0, program_change(channel, program))]
+    for n in notes:
+        at, end = round(n.start * TICKS), round(min(n.end, SECONDS) * TICKS)
+        events.append((at, 2, note_on(channel, n.pitch, max(1, min(127, round(127 * n.velocity))))))
+        events.append((max(at + 1, end), 1, note_off(channel, n.pitch)))
+    score = midi_bytes((at, message) for at, _, message in sorted(events))
+    return _length(fluidsynth.play(score, font, RATE, FluidSettings(0.5)).mean(axis=1))
+
+
+def _length(x: NDArray[np.floating]) -> F32:
+    return np.pad(np.asarray(x[:FRAMES], np.float32), (0, max(0, FRAMES - len(x))))
+
+
+def _instrument(notes: list[ScoreNote], program: int, font: Path, rnd: random.Random, synth: float) -> F32:
+    if not notes or rnd.random() >= synth:
+        return _font(notes, program, font)
+    # the synthesisers are made for 48 kHz
+    up = 12 * np.log2(sounds.RATE / RATE)
+    played = [voices.VoiceNote(n.start, max(0.05, n.end - n.start), n.pitch + up, n.velocity) for n in notes[:120]]
+    stretched = [voices.VoiceNote(v.begin * RATE / sounds.RATE, v.length * RATE / sounds.RATE, v.pitch, v.level)
+                 for v in played]  # fmt: skip
+    return _length(voices.played(stretched, SECONDS, rnd))
+
+
+def _singer(part: splits.Part, rnd: random.Random) -> str:
+    """A language and a variant: few together, so that syllables are taken apart once."""
+    pairs = [(language, variant) for language in splits.LANGUAGES[part] for variant in splits.VARIANTS[part]]
+    pairs = [(a, b) for a, b in pairs if "whisper" not in b]
+    return "".join(random.Random(4).sample(pairs, min(24, len(pairs)))[rnd.randrange(min(24, len(pairs)))])
+
+
+def _sung(
+    notes: list[ScoreNote], part: splits.Part, rnd: random.Random, take: Callable[[str, str, int], Syllable] = syllable
+) -> F32:
+    line: list[ScoreNote] = []
+    for n in sorted(notes, key=lambda n: (n.start, -n.pitch)):
+        if line and n.start - line[-1].start < 0.08:
+            continue
+        if line and line[-1].end > n.start:
+            line[-1] = ScoreNote(line[-1].start, n.start, line[-1].pitch, line[-1].velocity)
+        line.append(n)
+    line = [ScoreNote(n.start, min(n.end, SECONDS), n.pitch, n.velocity) for n in line if n.start < SECONDS - 0.2]
+    if not line:
+        return np.zeros(FRAMES, np.float32)
+    middle, wanted = float(np.median([n.pitch for n in line])), rnd.uniform(48, 74)
+    by = 12 * round((wanted - middle) / 12)
+    sound = np.zeros(FRAMES, np.float32)
+    for k in range(1 + (rnd.random() < 0.25)):
+        shift = by + (rnd.choice((0, 0, 4, 7, -5, 12)) if k else 0)
+        moved = [ScoreNote(n.start, n.end, min(84, max(38, n.pitch + shift)), n.velocity) for n in line]
+        style = manner(np.random.default_rng(rnd.getrandbits(32)), rnd.choice((TRAINED, UNTRAINED)))
+        x, _ = singing(moved, _singer(part, rnd), style, rnd.getrandbits(31), RATE,
+                       rnd.sample(_VOWELS, 8), rnd.uniform(0.8, 1.3), take=take)  # fmt: skip
+        sound += _length(x) * (1.0 if k == 0 else rnd.uniform(0.3, 0.9))
+    return sound
+
+
+def voice(data: Path, part: splits.Part, rnd: random.Random) -> F32:
+    """A voice alone, `[FRAMES]`: of speech that WORLD makes sing, or of people on their phones to choose by."""
+    if part == "valid":
+        return _peak(singer(data, part, rnd))
+    how = rnd.random()
+    if how < 0.15:
+        x, start = _speech(data, rnd), rnd.uniform(0.0, 1.0)
+        x = resampled(x, round(RATE * rnd.uniform(0.75, 1.25)), RATE)
+        x = _length(np.roll(x, int(start * len(x))))
+    else:
+        score: Score = {}
+        while not score.get("melody"):
+            score = (_pop if rnd.random() < 0.7 else _composed)(data, part, rnd)
+        x = _sung(score["melody"], part, rnd, syllable if how < 0.35 else partial(_piece, _speech(data, rnd)))
+    return _peak(_room(_microphone(x, rnd), rnd, 0.6))
+
+
+def singer(data: Path, part: splits.Part, rnd: random.Random) -> F32:
+    """Ten seconds of one of the people who sang on their phones: every second one is for tests."""
+    paths = sorted((data / "singing").glob("*.ogg"))[part == "test" :: 2]
+    sound = mono(rnd.choice(paths), RATE)
+    start = rnd.randrange(max(1, len(sound) - FRAMES))
+    return _length(sound[start:])
+
+
+@cache
+def _speakers(data: Path) -> tuple[F32, ...]:
+    """Speech at `RATE`: the first part of a real recording, and a neural voice where it is installed."""
+    found = []
+    for path, first, last in splits.tracks(data, "train"):
+        if path.stem == "speech_librispeech":
+            x = mono(path, RATE)
+            found.append(x[int(first * len(x)) : int(last * len(x))])
+    if find_spec("hibari") is not None:
+        import hibari
+
+        said, own = hibari.Hibari(), random.Random(5)
+        for speed in (0.75, 1.0):
+            words = (" ".join(own.sample(_WORDS, 12)) + "." for _ in range(4))
+            found.append(resampled(np.concatenate([said(text, speed=speed, seed=1) for text in words]), 24000, RATE))
+    return tuple(found)
+
+
+def _speech(data: Path, rnd: random.Random) -> F32:
+    return rnd.choice(_speakers(data))
+
+
+@cache
+def _pieces(speech: bytes, number: int) -> Syllable:
+    x = np.frombuffer(speech, np.float32)
+    length = int(0.35 * RATE)
+    rnd = random.Random(number)
+    while True:
+        start = rnd.randrange(len(x) - length)
+        piece = x[start : start + length]
+        if float(np.sqrt(np.mean(piece**2))) > 0.7 * float(np.sqrt(np.mean(x**2))):
+            return taken_apart(piece, RATE)
+
+
+def _piece(speech: F32, text: str, voice: str, rate: int) -> Syllable:
+    """A third of a second of speech in place of a syllable, always the same of a text and a voice."""
+    return _pieces(speech.tobytes(), zlib.crc32(f"{text}{voice}".encode()) % 24)
+
+
+def _microphone(x: F32, rnd: random.Random) -> F32:
+    """Cheap microphones: a narrow band, a tilt, some noise, a limiter."""
+    spectrum, hertz = np.fft.rfft(x), np.maximum(np.fft.rfftfreq(len(x), 1.0 / RATE), 1.0)
+    gain = (hertz / 1000.0) ** rnd.uniform(-0.6, 0.4)
+    gain /= 1.0 + (rnd.uniform(40.0, 250.0) / hertz) ** 4
+    if rnd.random() < 0.5:
+        gain /= 1.0 + (hertz / rnd.uniform(3000.0, 12000.0)) ** rnd.choice((4, 8, 16))
+    for _ in range(3):
+        middle = 10 ** rnd.uniform(2.2, 3.8)
+        gain *= 10 ** (rnd.gauss(0.0, 5.0) / 20 * np.exp(-((np.log(hertz / middle) / rnd.uniform(0.2, 0.7)) ** 2)))
+    y = _peak(np.asarray(np.fft.irfft(spectrum * gain, len(x)), np.float32))
+    if rnd.random() < 0.4:
+        y = np.tanh(rnd.uniform(1.0, 4.0) * y).astype(np.float32)
+    noise = np.random.default_rng(rnd.getrandbits(32)).standard_normal(len(x))
+    return np.asarray(y + 10 ** rnd.uniform(-4.0, -2.0) * noise, np.float32)
+
+
+def _spoken(part: splits.Part, rnd: random.Random) -> F32:
+    text = " ".join(rnd.sample((*_VOWELS, "river", "letters", "music", "silver", "before", "question"), 24))
+    x, rate = espeak.speech(text, _singer(part, rnd), rnd.randint(130, 260), rnd.randint(20, 80))
+    return _length(resampled(x, rate, RATE))
+
+
+@cache
+def _sample(path: Path) -> F32:
+    return mono(path, RATE)
+
+
+def _drums(data: Path, part: splits.Part, notes: list[ScoreNote], font: Path, rnd: random.Random) -> F32:
+    how = rnd.random()
+    folder = data / "sonicpi"
+    if how < 0.3:
+        x = _sample(folder / f"{rnd.choice(LOOPS[part])}.flac")
+        x = resampled(x, RATE, round(RATE * rnd.uniform(0.8, 1.25)))
+        return _length(np.tile(np.roll(x, rnd.randrange(len(x))), FRAMES // len(x) + 1))
+    if how < 0.55:
+        return _pattern(folder, part, rnd)
+    return (
+        _font(notes, rnd.choice((0, 0, 8, 16, 24, 25, 32, 40)), font, channel=9)
+        if notes
+        else _pattern(folder, part, rnd)
+    )
+
+
+def _pattern(folder: Path, part: splits.Part, rnd: random.Random) -> F32:
+    """A bar of one-shots over and over."""
+    names = [p for p in sorted(folder.glob("*.flac")) if p.stem.startswith(_TESTED_SHOTS) == (part == "test")]
+    out, step = np.zeros(FRAMES + 8 * RATE, np.float32), 15.0 / rnd.uniform(80, 150)
+    swing = rnd.choice((0.0, 0.0, rnd.uniform(0.0, 0.33)))
+    speed = rnd.uniform(0.85, 1.2)
+    for kinds, places, often, level in (
+        (_KICKS, (0, 8), 0.15, 1.0), (_SNARES, (4, 12), 0.08, 0.8), (_HATS, (0, 2, 4, 6, 8, 10, 12, 14), 0.35, 0.45),
+        (("perc_", "drum_tom", "drum_cymbal", "elec_", "tabla_"), (), 0.12, 0.5),
+    ):  # fmt: skip
+        found = [p for p in names if p.stem.startswith(kinds)]
+        if not found or rnd.random() < 0.1:
+            continue
+        x = resampled(_sample(rnd.choice(found))[: 2 * RATE], RATE, round(RATE * speed))
+        row = [n in places or rnd.random() < often for n in range(16)]
+        for n in range(int(SECONDS / step)):
+            if row[n % 16] and rnd.random() < 0.95:
+                at = int((n + swing * (n % 2)) * step * RATE)
+                out[at : at + len(x)] += x * np.float32(level * rnd.uniform(0.5, 1.0))
+    return out[:FRAMES]
+
+
+def _driven(x: F32, rnd: random.Random, often: float) -> F32:
+    """Soft clipping, as compression and amplifiers do."""
+    if rnd.random() >= often:
+        return x
+    return np.asarray(np.tanh(rnd.uniform(1.0, 4.0) * _peak(x)), np.float32)
+
+
+def _room(x: F32, rnd: random.Random, often: float) -> F32:
+    if rnd.random() >= often:
+        return x
+    length = rnd.uniform(0.2, 1.6)
+    t = np.arange(int(length * RATE)) / RATE
+    noise = np.random.default_rng(rnd.getrandbits(32)).standard_normal(len(t))
+    tail = np.cumsum(noise * 10 ** (-3 * t / length)) if rnd.random() < 0.2 else noise * 10 ** (-3 * t / length)
+    tail *= 10 ** rnd.uniform(-0.9, -0.2) / np.sqrt(np.sum(tail**2))
+    tail[0] += 1.0
+    return np.asarray(oaconvolve(x, tail)[:FRAMES], np.float32)

@@ -1,0 +1,48 @@
+"""The networks of masks: layers over bands give every unit's context, one small layer the shares of four stems.
+
+Nothing recurs: what came before and comes after is in the features, as averages over several spans. So frames are
+trained in any order, many mixes to a step. Masks on few bands: Valin, A hybrid DSP/deep learning approach to real-time
+full-band speech enhancement (RNNoise), 2018.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from antiphon_stems.features import DETAILS, KEEPS, REACHES, ROWS
+from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
+from antiphon_stems.network import BENT, SLOPE, WIDTH
+
+
+class StemNetwork(torch.nn.Module):
+    """Features of frames to four stems' shares in each unit."""
+
+    def __init__(self, grid: UnitGrid, around: int) -> None:
+        super().__init__()
+        self.grid = grid
+        self.enter = torch.nn.Linear((ROWS + around) * grid.bands, WIDTH)
+        self.middle = torch.nn.Linear(WIDTH, WIDTH)
+        self.say = torch.nn.Linear(WIDTH, (BENT + len(STEMS)) * grid.bands)
+        self.bend = torch.nn.Linear(DETAILS + around, BENT, bias=False)
+        self.last = torch.nn.Linear(BENT, len(STEMS), bias=False)
+        self.register_buffer("wide", torch.from_numpy(grid.wide), persistent=False)
+
+    def forward(self, bands: torch.Tensor, details: torch.Tensor) -> torch.Tensor:
+        """Bands `[N, rows * bands]`, details `[N, details, units]` to shares `[N, 4, units]`."""
+        x = functional.silu(self.enter(bands))
+        x = x + functional.silu(self.middle(x))
+        context = self.say(x).view(len(x), BENT + len(STEMS), self.grid.bands) @ self.wide
+        seen = torch.matmul(self.bend.weight, details) + context[:, :BENT]
+        logits = torch.matmul(self.last.weight, functional.leaky_relu(seen, SLOPE)) + context[:, BENT:]
+        return torch.softmax(logits, 1)
+
+
+def file_network() -> StemNetwork:
+    """Of files: looks ahead."""
+    return StemNetwork(FILE, len(REACHES) + 2)
+
+
+def live_network() -> StemNetwork:
+    """Of the node: looks back."""
+    return StemNetwork(LIVE, len(KEEPS) + 1)

@@ -1,0 +1,19 @@
+"""Stems: sound taken apart into drums, bass, voice and the rest, live and in files."""
+
+from __future__ import annotations
+
+from antiphon.api import Register, hookimpl
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    """Registers `stems`."""
+    register(
+        "stems", "antiphon_stems.processor:Stems", "Stems: a sound taken apart into drums, bass, voice and the rest."
+    )
+
+
+@hookimpl
+def antiphon_models(register: Register) -> None:
+    """Registers the network of the node."""
+    register("stems-live", "antiphon_stems.spec:live", "Shares of drums, bass and voice in a hop, for `stems`.")

@@ -1,0 +1,283 @@
+"""The processor `stems`: a sound taken apart hop by hop."""
+
+from __future__ import annotations
+
+import logging
+from typing import ClassVar
+
+import numpy as np
+
+from antiphon.api import IO, FileUse, Param, Port, Processor, StreamSpec, WorkerError
+from antiphon.api.kernels import Audio, f32, f32p, i64, i64p, kernel
+from antiphon.api.models import ModelClient, say_instead, usable
+from antiphon.api.spectra import C64, F32, LOW_FADE, SampleHistory, Spectra, grid
+from antiphon_stems.grids import LIVE, STEMS
+from antiphon_stems.hpss import Medians
+from antiphon_stems.spec import LIVE_MODEL
+
+log = logging.getLogger("antiphon.stems")
+MASKS = len(STEMS) - 1
+FLOOR = 60.0
+"""dB below full scale at which a level is 0."""
+RELEASE = 0.15
+"""Seconds in which a level falls by 20 dB."""
+SOLO = 0.005
+"""Seconds in which a stem comes and goes by `solo`."""
+BY_MEDIANS = "It works by medians and a low band instead, which know nothing of voices"
+"""The end of a warning."""
+
+
+@kernel
+def stems_units(
+    spectrum: f32p, channels: i64, bins: i64, used: i64, first: i64p, units: i64, unit: f32, out: f32p
+) -> None:
+    """out `[2, units]` ← mean power of the channels in each unit, and of the difference of the first two.
+
+    Args:
+        spectrum: Complex `[channels, bins]`.
+        channels: Number of channels.
+        bins: Bins of the spectrum.
+        used: Bins that units have.
+        first: `[units]`, the first bin of each.
+        units: Number of units.
+        unit: Factor from squared magnitude to power.
+        out: Result.
+    """
+    for u in range(units):
+        last = used
+        if u + 1 < units:
+            last = first[u + 1]
+        total = f32(0.0)
+        apart = f32(0.0)
+        for k in range(first[u], last):
+            for c in range(channels):
+                re = spectrum[2 * (c * bins + k)]
+                im = spectrum[2 * (c * bins + k) + 1]
+                total = total + re * re + im * im
+            if channels > 1:
+                re = spectrum[2 * k] - spectrum[2 * (bins + k)]
+                im = spectrum[2 * k + 1] - spectrum[2 * (bins + k) + 1]
+                apart = apart + re * re + im * im
+        width = f32(last - first[u])
+        out[u] = total * unit / (width * f32(channels))
+        out[units + u] = apart * unit / (width * f32(2.0))
+
+
+@kernel
+def stems_spread(shares: f32p, unit: i64p, bins: i64, gain: f32p) -> None:
+    """gain `[bins]` ← the share of each bin's unit."""
+    for k in range(bins):
+        gain[k] = shares[unit[k]]
+
+
+@kernel
+def stems_play(
+    ready: f32p,
+    rows: i64,
+    hop: i64,
+    place: i64,
+    at: i64,
+    frames: i64,
+    gain: f32p,
+    to: f32,
+    step: f32,
+    state: f32p,
+    y: Audio,
+) -> None:
+    """y[at : at + frames] ← one stem from place on, times its gain and what `solo` leaves of it.
+
+    Args:
+        ready: `[channels, hop]`, rows of it `rows` apart.
+        rows: Values from one channel to the next.
+        hop: Frames of a hop.
+        place: Frame of the hop to begin with.
+        at: Frame of the block to begin with.
+        frames: How many.
+        gain: Of each frame of the block.
+        to: What `solo` is to leave, 0 or 1.
+        step: By how much that changes in a frame.
+        state: `[1]` what it leaves now.
+        y: The output.
+    """
+    now = state[0]
+    for n in range(frames):
+        now = min(max(to, now - step), now + step)
+        for c in range(y.channels):
+            y[c, at + n] = ready[c * rows + place + n] * gain[at + n] * now
+    state[0] = now
+
+
+class Stems(Processor):
+    """Drums, bass, voice and the rest, each at an output of its own; with all gains 1 they add up to the input.
+
+    Shares of a spectrum's power that add up to 1, by a network that looks back only, or by medians. One share serves
+    all channels. Hops are counted by the clock: any split into blocks gives the same samples.
+    """
+
+    outputs = (*(Port(name) for name in STEMS), *(Port(f"{name}_level", "control") for name in STEMS))
+    on_files = FileUse("antiphon_stems.jobs:run", splits=STEMS)
+    params: ClassVar[tuple[Param, ...]] = (
+        *(
+            Param(name, default=1.0, low=0.0, high=2.0, smooth=0.004, doc=f"Factor of {what}.")
+            for name, what in zip(STEMS, ("the drums", "the bass", "the voice", "the rest"), strict=True)
+        ),
+        Param("solo", "choice", "none", choices=("none", *STEMS), doc="The one stem that sounds."),
+        Param(
+            "mode", "choice", "learned", choices=("learned", "hpss"), restart=True,
+            doc="A network, or medians and a low band.",
+        ),
+        Param(
+            "latency", "choice", "normal", choices=("normal", "low"), restart=True,
+            doc="low: at most 10 ms, with shares that lag the sound where a worker computes them.",
+        ),
+        *(
+            Param(f"{name}_level", default=0.0, low=0.0, high=1.0, readonly=True,
+                  doc="Level before its factor: 0 at -60 dB, 1 at full scale.")
+            for name in STEMS
+        ),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Allocates every buffer and opens the worker's stream; without weights mode `learned` becomes `hpss`."""
+        learned = self.settings["mode"] == "learned"
+        if learned and (reason := usable(LIVE_MODEL)):
+            say_instead(log, f"stems has no mode learned here: {reason}. {BY_MEDIANS}")
+            learned = False
+        low = self.settings["latency"] == "low"
+        self._grid = grid(spec.rate, LIVE.hop, LOW_FADE if low else 0)
+        hop, bins, channels = self._grid.hop, self._grid.bins, spec.channels
+        self._client: ModelClient | None = None
+        if learned:
+            try:
+                self._client = ModelClient(LIVE_MODEL, 1, hop, spec.block, self.node)
+                self.parts = self._client.parts
+            except WorkerError as error:
+                log.warning("stems has no mode learned here: %s. %s", error, BY_MEDIANS)
+        self._lead = self._client.lead if self._client is not None else 0
+        self._delay = max(0, self._lead - 1) if low else self._lead
+        self.latency = self._grid.lag + self._delay * hop
+        self._medians = Medians(LIVE)
+        self._history = SampleHistory(self._grid, channels)
+        self._spectra = Spectra(self._grid, channels)
+        self._ring: C64 = np.zeros((self._delay + 1, channels, bins), np.complex64)
+        self._unit = np.minimum(np.arange(bins), LIVE.bins - 1)
+        self._unit = LIVE.unit_of_bin[self._unit].astype(np.int64)
+        self._sent: F32 = np.zeros((1, 2, LIVE.units), np.float32)
+        self._shares: F32 = np.zeros((MASKS, LIVE.units), np.float32)
+        self._gain: F32 = np.zeros(bins, np.float32)
+        self._frame: F32 = np.zeros((channels, self._grid.lag), np.float32)
+        self._tails: F32 = np.zeros((MASKS, channels, self._grid.fade), np.float32)
+        self._ready: F32 = np.zeros((len(STEMS), channels, hop), np.float32)
+        self._past: F32 = np.zeros((channels, self.latency), np.float32)
+        self._open: F32 = np.ones((len(STEMS), 1), np.float32)
+        self._levels: F32 = np.zeros((len(STEMS), 2), np.float32)
+        self._ramp: F32 = np.linspace(0.0, 1.0, hop + 1, dtype=np.float32)[1:]
+        self._fall = np.float32(20.0 / FLOOR * hop / spec.rate / RELEASE)
+        self._measure = stems_units.bind(
+            self._spectra.bins, channels, bins, LIVE.bins, LIVE.first, LIVE.units,
+            self._spectra.unit * channels, self._sent,
+        )  # fmt: skip
+        self._step = 1.0 / (SOLO * spec.rate)
+        self._number = -1
+        self.reset()
+
+    def reset(self) -> None:
+        """Clears the sound and what the network remembers."""
+        self._history.clear()
+        self._medians.start()
+        for array in (self._ring, self._shares, self._tails, self._ready, self._past, self._levels):
+            array.fill(0.0)
+        self._filled = 0
+        if self._client is not None:
+            self._client.reset()
+            self._client.begin(max(0, self._number))
+
+    def process(self, io: IO) -> None:
+        sound, hop = io.audio_in[0], self._grid.hop
+        if self._number < 0:
+            # hops are numbered by the clock, so that those of a replayed session have the same numbers
+            self._number = io.time.sample // hop
+            if self._client is not None:
+                self._client.begin(self._number)
+        done = 0
+        while done < io.frames:
+            count = min(io.frames - done, hop - self._filled)
+            end = self._filled + count
+            self._history.fresh()[:, self._filled : end] = sound[:, done : done + count]
+            self._play(io, done, count)
+            done += count
+            self._filled = end
+            if end == hop:
+                self._hop(io)
+                self._history.turn()
+                self._filled = 0
+
+    def _play(self, io: IO, at: int, count: int) -> None:
+        """Writes frames of the hop that is ready, and of the levels."""
+        solo, place, hop = io.at("solo", at), self._filled, self._grid.hop
+        for n, name in enumerate(STEMS):
+            to = 1.0 if solo in ("none", name) else 0.0
+            stems_play(
+                self._ready[n],
+                hop,
+                hop,
+                place,
+                at,
+                count,
+                io.curve(name),
+                to,
+                self._step,
+                self._open[n],
+                io.audio_out[n],
+            )
+            level = io.audio_out[len(STEMS) + n][0, at : at + count]
+            before, now = self._levels[n]
+            np.multiply(self._ramp[place : place + count], now - before, out=level)
+            np.add(level, before, out=level)
+
+    def _hop(self, io: IO) -> None:
+        """Takes the newest hop apart, and makes the one whose time it is ready."""
+        spectra, hop, fade = self._spectra, self._grid.hop, self._grid.fade
+        fresh = self._history.fresh()
+        self._past[:, :-hop] = self._past[:, hop:]
+        self._past[:, -hop:] = fresh
+        spectra.forward(self._history.frame(self._grid.size))
+        self._measure()
+        self._ring[self._number % len(self._ring)] = spectra.sound
+        spectra.sound[...] = self._ring[(self._number - self._delay) % len(self._ring)]
+        self._divide(io)
+        rest = self._ready[MASKS]
+        rest[...] = self._past[:, :hop]
+        for n in range(MASKS):
+            stems_spread(self._shares[n], self._unit, self._grid.bins, self._gain)
+            spectra.inverse(self._gain, self._frame)
+            ready = self._ready[n]
+            ready[...] = self._frame[:, :hop]
+            np.add(ready[:, :fade], self._tails[n], out=ready[:, :fade])
+            self._tails[n] = self._frame[:, hop:]
+            np.subtract(rest, ready, out=rest)
+        self._follow(io)
+        self._number += 1
+
+    def _divide(self, io: IO) -> None:
+        """Writes the shares of the hop whose time it is; those of the hop before where an answer is missing."""
+        if self._client is None:
+            self._medians.step(self._sent[0], self._shares)
+            return
+        self._client.send(self._number, self._sent, io)
+        due = self._number - self._lead
+        answer = self._client.take(due, io) if due >= self._client.first else None
+        if answer is not None:
+            self._shares[...] = answer[0]
+            np.clip(self._shares, 0.0, 1.0, out=self._shares)
+
+    def _follow(self, io: IO) -> None:
+        """Advances the levels to those of the hop that is ready, and reports them."""
+        for n, name in enumerate(STEMS):
+            ready = self._ready[n]
+            power = float(np.vdot(ready, ready)) / ready.size
+            level = 1.0 + 10.0 * np.log10(power + 1e-12) / FLOOR
+            before = self._levels[n, 1]
+            now = min(max(level, before - self._fall, 0.0), 1.0)
+            self._levels[n, 0], self._levels[n, 1] = before, now
+            io.report(f"{name}_level", float(now))

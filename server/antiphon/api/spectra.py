@@ -1,0 +1,5 @@
+"""Short-time spectra hop by hop, with little delay, for processors that scale them."""
+
+from __future__ import annotations
+
+from antiphon.signal.hop_spectrum import C64, F32, LOW_FADE, SampleHistory, Spectra, SpectrumSizes, grid, windows
