@@ -9,12 +9,12 @@ from antiphon.api import Register, hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers ten nodes."""
     register("transpose", "antiphon_notes.mapping:Transpose", "Transpose: moves notes by semitones and octaves.")
-    register("chord", "antiphon_notes.mapping:Chord", "Chord: plays a chord for each note.")
-    register("scale", "antiphon_notes.mapping:Scale", "Scale: moves notes into a scale, or drops those outside it.")
+    register("chord", "antiphon_notes.mapping:ChordNode", "Chord: plays a chord for each note.")
+    register("scale", "antiphon_notes.mapping:ScaleNode", "Scale: moves notes into a scale, or drops those outside it.")
     register("probability", "antiphon_notes.mapping:Probability", "Probability: passes each note by chance.")
-    register("split", "antiphon_notes.mapping:Split", "Split: low notes to one output, high notes to another.")
+    register("split", "antiphon_notes.mapping:SplitNode", "Split: low notes to one output, high notes to another.")
     register("hold", "antiphon_notes.holding:Hold", "Hold: sustains notes after their keys are up.")
     register("arpeggiator", "antiphon_notes.arpeggiator:Arpeggiator", "Arpeggiator: held notes in turn, on the clock.")
-    register("echo", "antiphon_notes.delaying:Echo", "Note echo: repeats notes, in time with the beat.")
+    register("echo", "antiphon_notes.delaying:EchoNode", "Note echo: repeats notes, in time with the beat.")
     register("strum", "antiphon_notes.delaying:Strum", "Strum: spreads the notes of a chord in time.")
     register("humanise", "antiphon_notes.delaying:Humanise", "Humanise: small deviations of time and velocity.")

@@ -50,7 +50,7 @@ class Delaying(ClockNode):
         self._delays.clear()
 
 
-class Echo(Delaying):
+class EchoNode(Delaying):
     """Repeats each note every `beats`, softer by `feedback` each time."""
 
     params = (

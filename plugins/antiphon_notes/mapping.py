@@ -27,7 +27,7 @@ class Transpose(NoteNode):
         return ((event.channel, event.number + by, event.value),)
 
 
-class Chord(NoteNode):
+class ChordNode(NoteNode):
     """Plays a chord on each note."""
 
     params = (
@@ -50,7 +50,7 @@ class Chord(NoteNode):
             yield event.channel, event.number + step, event.value * (level if step else 1.0)
 
 
-class Scale(NoteNode):
+class ScaleNode(NoteNode):
     """Plays only notes of a scale."""
 
     params = (
@@ -96,7 +96,7 @@ class Probability(NoteNode):
             yield event.channel, event.number, event.value
 
 
-class Split(NoteNode):
+class SplitNode(NoteNode):
     """Plays notes below `at` at the output `low`, on channel 1, the others at `high`, on channel 2."""
 
     outputs = (EVENTS_OUT, Port("low", "events", midi=1), Port("high", "events", midi=2))

@@ -169,7 +169,7 @@ class NoteNode(Processor):
         self._sounding.clear()
 
 
-class Waiting(NamedTuple):
+class LaterNote(NamedTuple):
     """A note to begin or to end. beat: when.  order: of equal beats.  note: which.  velocity: 0 ends it."""
 
     beat: float
@@ -188,7 +188,7 @@ class ClockNode(NoteNode):
     """A note node that also plays later, on the clock. Where that stops or is moved, what was to come is dropped."""
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._waiting: list[Waiting] = []
+        self._waiting: list[LaterNote] = []
         self._late: dict[Key, int] = {}
         self._expected: float | None = None
         self._open = self._order = self.left_out = 0
@@ -277,9 +277,9 @@ class ClockNode(NoteNode):
         self._order += 1
         # ends first, so that a note may follow upon its like
         order = self._order if velocity else self._order - NEVER
-        insort(self._waiting, Waiting(beat, order, note, velocity))
+        insort(self._waiting, LaterNote(beat, order, note, velocity))
 
-    def _play(self, io: IO, frame: int, waiting: Waiting) -> None:
+    def _play(self, io: IO, frame: int, waiting: LaterNote) -> None:
         note = waiting.note
         if waiting.velocity:
             self._late[note] = self._late.get(note, 0) + 1
