@@ -15,7 +15,7 @@ Foreseen: TypeAlias = tuple[float, float, str, str | float]
 MOST = 400
 
 
-def foreseen(
+def events_ahead(
     spans: Iterable[tuple[LiveTrack, Fraction, Fraction]], seed: int, enough: Callable[[], bool]
 ) -> list[Foreseen]:
     """The first `MOST` events of tracks, each between two beats.

@@ -14,7 +14,7 @@ from fractions import Fraction
 from antiphon.errors import UsageError
 from antiphon.graph.clock import TempoMap
 from antiphon.live.faults import fault
-from antiphon.live.foresight import Foreseen, foreseen
+from antiphon.live.foresight import Foreseen, events_ahead
 from antiphon.live.loop_stage import LoopStage
 from antiphon.live.loop_state import LoopState, voice_key
 from antiphon.live.notes import to_commands
@@ -117,12 +117,12 @@ class Performance:
         return events
 
     def coming(self, beats: Fraction, enough: Callable[[], bool]) -> list[Foreseen]:
-        """What tracks will play in so many beats if nothing changes, until `enough`; see `foreseen`."""
+        """What tracks will play in so many beats if nothing changes, until `enough`; see `events_ahead`."""
         end = self.beat + beats
         at, after = self._next or (end, self.script)
         spans = [(track, self.beat, min(at, end)) for track in self._tracks.values()]
         spans += [(track, at, end) for track in after.tracks.values()]
-        return foreseen(spans, self.script.seed, enough)
+        return events_ahead(spans, self.script.seed, enough)
 
     def swap(self, script: LiveScript, beat: Fraction) -> None:
         """Goes on with another version of the script from a beat on.

@@ -61,7 +61,7 @@ class Player:
         begins: The server's beat at which the last of them begins.
         listens: Nodes that the version that plays answers to, and the lines that say so.
         tracks: Its tracks, then its loops: name, node or "", and whether it is a loop.
-        coming: A beat of the server, and what its tracks will play from there; see `foreseen`. Empty at first.
+        coming: A beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at first.
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, *, quantum: float = 0.0) -> None:
