@@ -45,7 +45,7 @@ class Mosaic(Processor):
 
     inputs = (AUDIO_IN, EVENTS_IN)
     outputs = (AUDIO_OUT,)
-    on_files = FileUse(needs=("reference",), changes=("pitch", "time"))
+    on_files = FileUse(needs=("reference",), changes=("pitch", "time", "level", "channels"))
     params: ClassVar[tuple[Param, ...]] = (
         Param("reference", "file", "", doc="A sound file, or a folder of them; without one there is silence."),
         Param("size", default=50.0, low=20.0, high=80.0, unit="ms", restart=True, doc="Length of a unit."),
@@ -266,7 +266,9 @@ class Mosaic(Processor):
 class Third(Mosaic):
     """`mosaic` by the name of its file job: `antiphon run third A OUT -p reference=B`."""
 
-    on_files = FileUse(job="antiphon_mosaic.third:run", needs=("reference",))
+    on_files = FileUse(
+        job="antiphon_mosaic.third:run", needs=("reference",), changes=("pitch", "time", "level", "channels")
+    )
     params: ClassVar[tuple[Param, ...]] = (
         *Mosaic.params,
         Param("tempo", default=0.0, low=0.0, high=300.0, unit="bpm", doc="On files: the tempo of OUT; 0: that of IN."),
