@@ -27,6 +27,7 @@ _TRAININGS = (
     "instruments classify.instruments.recipe:InstrumentsRecipe Which of sixteen families of instruments sound.",
     "instruments-head classify.instruments.head:InstrumentsHeadRecipe "
     "Of the weights of instruments, the last two layers anew.",
+    "fit loops.fit_training:FitRecipe The towers by which loops go together.",
     "genre classify.genre.recipe:GenreRecipe The classifier of genres.",
     "stems stems.recipe:StemsRecipe The masks of stems in files.",
     "stems-live stems.recipe:LiveStemsRecipe The masks of stems while they play.",
@@ -37,6 +38,7 @@ _EVALUATIONS = (
     "character classify.tags.character_evaluation:CharacterEvaluation "
     "Energy, danceability and mood on pairs of pieces that differ in one thing.",
     "denoise denoise.evaluation:Denoising Beside gates, a Wiener filter, noisereduce, an oracle.",
+    "fits loops.fit_evaluation:Fitting Which loops go together: parts of unseen songs and copies with one thing wrong.",
     "genre classify.genre.evaluation:GenreEvaluation "
     "Genres of composed songs beside MFCC, what is unknown, calibration; or GTZAN and FMA.",
     "hum hum.evaluation:Hearing Notes heard in singing, winds and hums; false notes; lateness.",

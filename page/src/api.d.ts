@@ -61,6 +61,26 @@ export interface File {
   created: number;
 }
 
+export interface FitMatches {
+  matches: FitTrack[];
+}
+
+export interface FitTrack {
+  path: string;
+  duration: number | null;
+  score: number;
+  why: string[];
+  title: string | null;
+  artist: string | null;
+  album: string | null;
+  genre: string | null;
+}
+
+export interface Fits {
+  file: string | number;
+  count?: number;
+}
+
 export interface Forgot {
   forgot: string;
   kept: boolean;
@@ -428,6 +448,7 @@ export interface Post {
   "/api/library/map": { takes: null; answers: Placing };
   "/api/library/analyse": { takes: null; answers: Placing };
   "/api/library/next": { takes: Next; answers: Matches };
+  "/api/library/fits": { takes: Fits; answers: FitMatches };
   "/api/live/eval": { takes: EvaluateBody; answers: Version };
   "/api/live/stop": { takes: null; answers: Stopped };
   "/api/live/slider": { takes: SliderBody; answers: Version };

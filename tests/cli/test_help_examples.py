@@ -36,6 +36,7 @@ ELSEWHERE = {
     "antiphon bench engine --seconds 10": "tests/bench",
     "antiphon library personality": "asks; tests/cli/test_library.py",
     "antiphon qr": "needs --lan; tests/serve/test_lan.py",
+    "antiphon library fits bass.wav -n 5": "needs loops; plugins/antiphon_loops/tests/test_fit.py",
     "antiphon library map --png map.png": "needs more tracks; tests/cli/test_library.py",
     "antiphon library learn playlists": "needs playlists; tests/cli/test_library.py",
     "antiphon approve 192.0.2.7": "needs --lan; tests/serve/test_lan.py",

@@ -89,6 +89,7 @@ PARSED = {
     "antiphon osc /node/add leveller leveller in": "the same",
     "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon serve --patch mine": "a server that these tests share is started so, with another patch",
+    "antiphon library fits bass.wav --json": "plugins/antiphon_loops/tests/test_fit.py has loops",
     "antiphon doctor": "tests/doctor/test_doctor.py; what it finds is the machine's",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
 }

@@ -59,6 +59,26 @@ async def asked(server: Any, method: str, path: str, data: Any = None, token: st
     return await asyncio.to_thread(blocking)
 
 
+async def test_loops_that_fit_come_first_and_say_why(tmp_path: Path, library: Path) -> None:
+    with Catalogue(paths.library()) as catalogue:
+        for n, (digest, *_) in enumerate(catalogue.sounds()):
+            chroma = [float((place - n) % 12 in (0, 4, 7)) - 0.01 * n for place in range(12)]
+            loop = {"loop_bpm": 100.0 + 20.0 * (n > 3), "loop_chroma": chroma, "loop_pattern": [1.0, 0.0] * 8}
+            catalogue.put_results(digest, {"loop": (4, loop, "")})
+    async with serving(tmp_path, jobs=tmp_path / "jobs") as server:
+        token = (tmp_path / "token").read_text().strip()
+        path = "/api/library/fits"
+        assert (await asked(server, "POST", path, {"file": 1}))[0] == 401
+        status, body = await asked(server, "POST", path, {"file": str(library / "0.wav"), "count": 3}, token)
+        assert status == 200
+        assert {Path(match["path"]).name for match in body["matches"]} == {"1.wav", "2.wav", "3.wav"}
+        why = {Path(match["path"]).name: match["why"] for match in body["matches"]}
+        assert why["1.wav"] == ["same tempo", "key a semitone too high", "groove fits"]
+        assert all(0.0 < match["score"] < 1.0 for match in body["matches"])
+        for wrong in ({"file": "/etc/passwd"}, {"file": 99}, {"file": 1, "count": 0}, {}):
+            assert (await asked(server, "POST", path, wrong, token))[0] == 400
+
+
 async def test_the_map_excerpts_and_what_comes_next(tmp_path: Path, library: Path) -> None:
     async with serving(tmp_path, jobs=tmp_path / "jobs") as server:
         token = (tmp_path / "token").read_text().strip()

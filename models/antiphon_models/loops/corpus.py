@@ -71,8 +71,10 @@ def rendered(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ())
         yield from together(scores, soundfont, rng)
 
 
-def together(scores: Sequence[LoopScore], soundfont: str, rng: np.random.Generator) -> Iterator[Known]:
-    """Scores rendered one after the other in one go, unevenly by some ms."""
+def together(
+    scores: Sequence[LoopScore], soundfont: str, rng: np.random.Generator, rate: int = RATE
+) -> Iterator[Known]:
+    """Scores rendered one after the other in one go at `rate` Hz, unevenly by some ms."""
     reverb = bool(rng.random() < 0.6)
     notes: list[TimedMidiNote] = []
     programs: list[Program] = []
@@ -89,9 +91,9 @@ def together(scores: Sequence[LoopScore], soundfont: str, rng: np.random.Generat
             if length > 0:
                 notes.append(TimedMidiNote(at + start, length, n.pitch, min(127, n.velocity), channel))
         at += score.bars * 4 * beat + _GAP
-    sound = play(midi(notes, programs), soundfont, RATE, reverb)
+    sound = play(midi(notes, programs), soundfont, rate, reverb)
     for score, start in zip(scores, starts, strict=True):
-        from_, frames = round(start * RATE), round(score.bars * 240.0 / score.bpm * RATE)
+        from_, frames = round(start * rate), round(score.bars * 240.0 / score.bpm * rate)
         piece = sound[:, from_ : from_ + frames]
         if piece.shape[1] < frames:
             piece = np.pad(piece, ((0, 0), (0, frames - piece.shape[1])))

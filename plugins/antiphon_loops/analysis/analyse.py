@@ -12,7 +12,7 @@ from antiphon_loops.analysis import certainty, tables, tempo
 from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel, label_of, number_in
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.analysis.reading import LONGEST, SHORTEST, NoLoop, sound_of
-from antiphon_loops.analysis.region import read_region
+from antiphon_loops.analysis.region import LoopReading, read_region
 from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, Picture
 from antiphon_loops.record import MOODS, Loop
 from antiphon_loops.rules import Rules
@@ -38,8 +38,8 @@ def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop
     return loop
 
 
-def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL) -> Loop:
-    """The analysis of float32 `[channels, frames]`.
+def read(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL) -> LoopReading:
+    """Which part of float32 `[channels, frames]` is the loop, and its bars.
 
     Raises:
         NoLoop: The sound is no loop.
@@ -55,7 +55,16 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: Temp
         mono = samples[0]
     if float(mono.std()) < 1e-3 * top:
         raise NoLoop(name, "it is a constant, which is no sound")
-    reading = read_region(samples, mono / np.float32(top), rate, label)
+    return read_region(samples, mono / np.float32(top), rate, label)
+
+
+def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL) -> Loop:
+    """The analysis of float32 `[channels, frames]`.
+
+    Raises:
+        NoLoop: The sound is no loop.
+    """
+    reading = read(samples, rate, name, label)
     seen, role, bars = reading.seen, reading.role, reading.count.bars
     samples, seconds = samples[:, reading.first : reading.last], (reading.last - reading.first) / rate
     key, key_sure = (None, 0.0) if role == "drums" else tables.load().key_of(seen, role)

@@ -70,10 +70,10 @@ class LoopAnalysis(Analysis):
 
 
 class LoopRun(AnalysisRun):
-    """Holds the samples of a loop, and of what is longer none."""
+    """Holds the samples of a loop, and of what is longer none. `rate`: of the sound, Hz."""
 
     def __init__(self, rate: int, channels: int) -> None:
-        self._rate, self._most = rate, most_frames(rate, channels)
+        self.rate, self._most = rate, most_frames(rate, channels)
         self._pieces: list[Samples] = []
         self._frames = 0
 
@@ -84,18 +84,26 @@ class LoopRun(AnalysisRun):
         else:
             self._pieces.append(np.array(block[:2]))
 
+    def samples(self) -> Samples:
+        """All that was fed, float32 `[1 or 2, frames]`.
+
+        Raises:
+            NoLoop: It is nothing, or too long.
+        """
+        if not self._frames:
+            raise NoLoop("it", "there is nothing in it")
+        if self._frames > self._most:
+            raise too_long("it", self._frames / self.rate, self._most / self.rate)
+        return np.ascontiguousarray(np.concatenate(self._pieces, axis=1))
+
     def result(self) -> Mapping[str, Any]:
         from antiphon_loops.analysis.analyse import analyse
 
         ending: float | None = None
         try:
-            if not self._frames:
-                raise NoLoop("it", "there is nothing in it")
-            if self._frames > self._most:
-                raise too_long("it", self._frames / self._rate, self._most / self._rate)
-            samples = np.ascontiguousarray(np.concatenate(self._pieces, axis=1))
+            samples = self.samples()
             ending = _ending(samples)
-            return {**quantities_of(analyse(samples, self._rate)), ENDING: ending}
+            return {**quantities_of(analyse(samples, self.rate)), ENDING: ending}
         except NoLoop as error:
             return {**reason_values(error.reason), ENDING: ending}
 

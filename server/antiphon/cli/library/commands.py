@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -41,7 +42,7 @@ SENTENCE = "Catalogue sound files: what they are called, what is in them, which 
 def application() -> typer.Typer:
     """The group of commands."""
     app = command_group("library", SENTENCE, _library)
-    for command in (add, listing, show, analyse, search, similar, identify, forget):
+    for command in (add, listing, show, analyse, search, similar, fits, identify, forget):
         app.command("list" if command is listing else command.__name__)(command)
     for name, recommending_command in recommending.COMMANDS.items():
         app.command(name)(recommending_command)
@@ -255,6 +256,20 @@ def similar(
         for path, score in found:
             summary = row_of(catalogue, path).summary()
             matches.append({**summary, "score": round(score, 4), "why": shared_traits(own, summary)})
+    print_rows({"matches": matches}, "matches", as_json)
+
+
+def fits(
+    context: typer.Context,
+    file: Path,
+    count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """List the loops that go best with one, 1 surely, 0 not at all; and why: tempo, key, groove, density, register."""
+    from antiphon.library.fitting import fitting_summaries
+
+    with open_catalogue(context) as catalogue:
+        matches = fitting_summaries(catalogue, os.fsencode(file.absolute()), count)
     print_rows({"matches": matches}, "matches", as_json)
 
 

@@ -90,14 +90,15 @@ def request_of(catalogue: Catalogue, data: object) -> NextRequest:
     signals: list[tuple[bytes, str]] = []
     for kind in ("like", "skip", "dislike"):
         files = data.get(kind, [])
-        signals += [(_file(catalogue, file), kind) for file in (files if isinstance(files, list) else [files])]
+        signals += [(file_of(catalogue, file), kind) for file in (files if isinstance(files, list) else [files])]
         if len(signals) > MOST_FILES:
             raise UsageError(f"a request has at most {MOST_FILES} files")
     after = data.get("after")
-    return NextRequest(int(count), None if after is None else _file(catalogue, after), tuple(signals))
+    return NextRequest(int(count), None if after is None else file_of(catalogue, after), tuple(signals))
 
 
-def _file(catalogue: Catalogue, given: object) -> bytes:
+def file_of(catalogue: Catalogue, given: object) -> bytes:
+    """The path of a file, from a path or a track's number; `UsageError` for anything else."""
     if isinstance(given, str) and "\0" not in given:
         try:
             return os.fsencode(given)

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from antiphon.errors import UsageError
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.runtime import paths
@@ -132,6 +134,21 @@ class LibraryRoutes:
             from antiphon.library.taste.choosing_request import next_summaries, request_of
 
             return next_summaries(catalogue, request_of(catalogue, body), self._tracks(catalogue))
+
+        return answer({"matches": await self._in_thread(self._with_catalogue, work)})
+
+    @operation("POST", "/api/library/fits", types.FitMatches, body=types.Fits, example={"body": {"file": 1}})
+    async def fits(self, request: HttpRequest, body: Any) -> Response:
+        """The library's loops that go best with one of its files: a path or an `id`."""
+        count = 10 if body.count is msgspec.UNSET else body.count
+
+        def work(catalogue: Catalogue) -> list[dict[str, Any]]:
+            from antiphon.library.fitting import fitting_summaries
+            from antiphon.library.taste.choosing_request import catalogue_id, file_of
+
+            path = file_of(catalogue, body.file)
+            catalogue_id(catalogue, path)  # nothing outside the catalogue is opened
+            return fitting_summaries(catalogue, path, count)
 
         return answer({"matches": await self._in_thread(self._with_catalogue, work)})
 

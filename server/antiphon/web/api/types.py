@@ -220,6 +220,9 @@ Next = record(
 NAMES: Any = dict.fromkeys(("title", "artist", "album", "genre"), str | None)
 Track = record("Track", id=int, path=str, duration=float | None, score=float, **NAMES)
 Matches = record("Matches", matches=list_of(Track))
+Fits = record("Fits", Asked, file=TRACK, count=maybe(Annotated[int, Meta(ge=1, le=500)]))
+FitTrack = record("FitTrack", path=str, duration=float | None, score=float, why=list[str], **NAMES)
+FitMatches = record("FitMatches", matches=list_of(FitTrack))
 
 Fault = record("Fault", line=maybe(int), sentence=maybe(str), picture=maybe(str), version=maybe(int))
 SWITCHES: Any = dict.fromkeys(("playing", "reading", "silent"), bool)

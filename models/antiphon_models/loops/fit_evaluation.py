@@ -1,0 +1,192 @@
+"""`antiphon evaluate fits`: the other part of the same four bars is to be found among 50 loops and beside its foils."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import UsageError
+from antiphon.api.files import make_folder
+from antiphon_loops.analysis.grid import BANDS, CLASSES, grid
+from antiphon_loops.analysis.spectrum import RATE, picture
+from antiphon_models.learning import needs
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
+from antiphon_models.learning.user_commands import command
+from antiphon_models.loops.fit_material import BARS, FOILS, FitLoop, foil, rendered, windows
+from antiphon_models.loops.midifile import UNSEEN, why_not
+
+SONGS = {"pop909": 40, "jsb": 8, "freedoom": 0, "openttd-openmsx": 0}
+AMONG, NEAR = 50, 0.04
+"""Loops among which the true partner is looked for; tempos that count as one, as a ratio."""
+_SEED, _FEWEST = 57, 24
+"""Windows that have 50 loops for certain."""
+F64 = NDArray[np.float64]
+Pair = Callable[["_Item", "_Item"], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A loop with its truth. file: its sound.  key: of its song.  chroma, onsets: of each beat, and of half 16ths."""
+
+    loop: FitLoop
+    file: Path
+    chroma: F64
+    onsets: F64
+
+
+class Fitting(Evaluation):
+    """Parts of songs that nothing was trained on, rendered with soundfonts that nothing was trained on."""
+
+    folders: ClassVar[tuple[str, ...]] = ("pop909",)
+    card: ClassVar[str] = "antiphon_loops"
+    road: ClassVar[str] = (
+        "`antiphon library fits FILE --json`; `fits by rule` in a catalogue without the analysis `fit`"
+    )
+    systems = systems_of(
+        classical="true key and tempo; chroma; chroma, tempo; chroma, onsets, tempo", ours="fits by rule; fits"
+    )
+    measures = measures_of("first of 50; first five; semitone; half a beat; 8 % quicker")
+    note: ClassVar[str] = (
+        "first of 50, first five: where the true partner is among loops of other songs. The others: share of the pairs "
+        "where the partner scores higher than its broken copy, .5 for a tie. Baselines have the true tempo, ours finds "
+        "it. Renders: not to be compared with published figures."
+    )
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        """Figures of each window's pair.
+
+        Raises:
+            UsageError: FluidSynth or a soundfont is missing.
+        """
+        if missing := why_not():
+            packages = f"{needs.PACKAGES['fluidsynth']} opl3-soundfont csound-soundfont"
+            raise UsageError(f"loops are rendered by FluidSynth: {missing}; sudo apt-get install {packages}")
+        rng = np.random.default_rng(_SEED * ask.seed)
+        drawn = list(windows(ask.data, "test", SONGS, 1, rng))
+        most = max(_FEWEST, ask.limit) if ask.limit else len(drawn)
+        drawn = [drawn[n] for n in rng.permutation(len(drawn))[:most]]
+        pairs = [rng.permutation(len(loops))[:2].tolist() for loops in drawn]
+        folder = make_folder(ask.work / f"loops-{ask.seed}-{most}")
+        items = _items(drawn, pairs, folder, rng)
+        roads = {name: _Road(ask.work / name, folder, only) for name, only in ask.wanted(_ROADS).items()}
+        for n, (loops, (one, other)) in enumerate(zip(drawn, pairs, strict=True)):
+            if ask.limit is not None and n >= ask.limit:
+                break
+            query, partner = items[loops[one].name], items[loops[other].name]
+            others = [x for x in items.values() if x.loop.song != query.loop.song and not x.loop.foil]
+            among = [others[k] for k in rng.permutation(len(others))[: AMONG - 1]]
+            broken = {kind: items[foil(partner.loop, kind).name] for kind in FOILS}
+            if "drums" in (query.loop.part, partner.loop.part):
+                broken.pop(FOILS[0])  # drums have no key to be wrong in
+            values: dict[str, Mapping[Path, float]] = {name: road.fits(query.file) for name, road in roads.items()}
+            for name, pair in ask.wanted(_CLASSICAL).items():
+                values[name] = {x.file: pair(query, x) for x in (partner, *among, *broken.values())}
+            for name, found in values.items():
+                yield from scored(name, query.file.stem, _row(partner, among, broken, found))
+
+
+def _row(
+    partner: _Item, among: Sequence[_Item], broken: Mapping[str, _Item], scores: Mapping[Path, float]
+) -> Iterator[tuple[str, float]]:
+    # what is taken for no loop has no score
+    right, *beside = (scores.get(item.file, -1.0) for item in (partner, *among))
+    others = np.array(beside)
+    # of equals each may be the first
+    better, equal = int((others > right).sum()), int((others == right).sum())
+    for name, count in (("first of 50", 1), ("first five", 5)):
+        yield name, min(1.0, max(0, count - better) / (1 + equal))
+    for kind, measure in zip(FOILS, ("semitone", "half a beat", "8 % quicker"), strict=True):
+        if kind in broken:
+            wrong = scores.get(broken[kind].file, -1.0)
+            yield measure, 0.5 if right == wrong else float(right > wrong)
+
+
+def _key_and_tempo(one: _Item, other: _Item) -> float:
+    keys = one.loop.score.key == other.loop.score.key or "drums" in (one.loop.part, other.loop.part)
+    return float(keys) + float(_off(one, other) <= np.log2(1.0 + NEAR))
+
+
+def _off(one: _Item, other: _Item) -> float:
+    octaves = abs(float(np.log2(one.loop.score.bpm / other.loop.score.bpm)))
+    return abs(octaves - round(octaves))
+
+
+def _chroma(one: _Item, other: _Item) -> float:
+    return float((one.chroma * other.chroma).sum())
+
+
+def _chroma_tempo(one: _Item, other: _Item) -> float:
+    return _chroma(one, other) - 10.0 * max(0.0, _off(one, other) - float(np.log2(1.0 + NEAR)))
+
+
+def _chroma_onsets_tempo(one: _Item, other: _Item) -> float:
+    return _chroma_tempo(one, other) + 0.5 * float((one.onsets * other.onsets).sum())
+
+
+_CLASSICAL: dict[str, Pair] = {
+    "true key and tempo": _key_and_tempo,
+    "chroma": _chroma,
+    "chroma, tempo": _chroma_tempo,
+    "chroma, onsets, tempo": _chroma_onsets_tempo,
+}
+_ROADS = {"fits by rule": ("loop",), "fits": ("loop", "fit")}
+
+
+class _Road:
+    """A catalogue of the loops, analysed."""
+
+    def __init__(self, root: Path, folder: Path, only: Sequence[str]) -> None:
+        self._root = make_folder(root)
+        words = (word for name in only for word in ("--only", name))
+        command("library", "--root", self._root, "analyse", folder, *words)
+
+    def fits(self, file: Path) -> dict[Path, float]:
+        """Scores by file."""
+        answer = json.loads(command("library", "--root", self._root, "fits", file, "-n", "100000", "--json"))
+        return {Path(row["path"]): row["score"] for row in answer["matches"]}
+
+
+def _items(
+    drawn: Sequence[Sequence[FitLoop]], pairs: Sequence[Sequence[int]], folder: Path, rng: np.random.Generator
+) -> dict[tuple[int, str, str], _Item]:
+    """All parts and the partners' foils, each window with one of the soundfonts."""
+    import soundfile
+
+    fonts, items = list(UNSEEN), {}
+    for font_number, font in enumerate(fonts):
+        loops = [loop for window in drawn[font_number :: len(fonts)] for loop in window]
+        loops += [
+            foil(window[pair[1]], kind)
+            for window, pair in zip(drawn[font_number :: len(fonts)], pairs[font_number :: len(fonts)], strict=True)
+            for kind in FOILS
+        ]
+        files = [folder / f"{font}-{number:03}.flac" for number in range(len(loops))]
+        if not all(file.is_file() for file in files):
+            for file, sound in zip(files, rendered(loops, font, rng, RATE), strict=True):
+                soundfile.write(file, 0.5 * sound / max(1e-6, float(np.abs(sound).max())), RATE)
+        for loop, file in zip(loops, files, strict=True):
+            items[loop.name] = _item(loop, file, soundfile.read(file, dtype="float32")[0])
+    return items
+
+
+def _item(loop: FitLoop, file: Path, sound: NDArray[np.float32]) -> _Item:
+    seen = grid(picture(sound, len(sound) / RATE), BARS).astype(np.float64)
+    chroma = seen[BANDS : BANDS + CLASSES].reshape(CLASSES, 16, -1).mean(axis=2)
+    level = chroma.sum(axis=0)
+    chroma = chroma / (level + 0.15 * level.max() + 1e-9)
+    chroma = (chroma - chroma.mean(axis=0)) * (loop.part != "drums")
+    onsets = seen[BANDS + CLASSES :] - seen[BANDS + CLASSES :].mean(axis=1, keepdims=True)
+    return _Item(loop, file, *(x / (np.linalg.norm(x) + 1e-9) for x in (chroma, onsets)))

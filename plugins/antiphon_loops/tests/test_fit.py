@@ -1,0 +1,69 @@
+"""`antiphon library fits`: what goes with a loop comes first, and what does not says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon_loops.tests.conftest import RATE, bass, chords, drums
+from antiphon_models.learning.user_commands import command
+
+Fits = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("fits")
+    sounds = {
+        "bass": bass(100.0, 4, 0),
+        "right": chords(100.0, 4, 0),
+        "semitone": chords(100.0, 4, 1),
+        "quicker": chords(108.0, 4, 0),
+        "drums": drums(100.0, 4, 1),
+        "hiss": 0.1 * np.random.default_rng(1).standard_normal(RATE // 2),
+    }
+    for name, sound in sounds.items():
+        soundfile.write(place / f"{name}.wav", sound / np.abs(sound).max() / 2, RATE)
+    return place
+
+
+@pytest.fixture(scope="module", params=["fit", "loop"])
+def root(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a catalogue with this analysis."""
+    place = tmp_path_factory.mktemp("catalogue")
+    command("library", "--root", place, "analyse", folder, "--only", request.param)
+    return place
+
+
+def matches(root: Path, file: Path, *words: str) -> dict[str, Any]:
+    found = json.loads(command("library", "--root", root, "fits", file, *words, "--json"))["matches"]
+    assert [set(row) >= {"path", "score", "why"} for row in found]
+    assert [row["score"] for row in found] == sorted((row["score"] for row in found), reverse=True)
+    return {Path(row["path"]).stem: row for row in found}
+
+
+def test_the_part_of_the_same_music_is_first_and_the_others_say_what_is_wrong(root: Path, folder: Path) -> None:
+    found = matches(root, folder / "bass.wav")
+    assert "bass" not in found
+    assert "hiss" not in found
+    assert next(name for name in found if name != "drums") == "right"
+    assert {"same tempo", "key fits"} <= set(found["right"]["why"])
+    assert "key a semitone too high" in found["semitone"]["why"]
+    assert "tempo 8 % quicker" in found["quicker"]["why"]
+    assert not any(word.startswith("key") for word in found["drums"]["why"])
+    assert found["right"]["score"] > max(found["semitone"]["score"], found["quicker"]["score"])
+    assert list(matches(root, folder / "bass.wav", "-n", "1")) == list(found)[:1]
+
+
+def test_a_file_outside_the_library_is_analysed_and_not_added(root: Path, folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.wav"
+    file.write_bytes((folder / "bass.wav").read_bytes())
+    found = matches(root, file)
+    assert next(name for name in found if name not in ("drums", "bass")) == "right"
+    assert "mine" not in command("library", "--root", root, "list")

@@ -1,0 +1,171 @@
+"""How well two loops go together (compatibility, mashability), and why: by the analysis `fit`, else by one rule.
+
+The tempo counts with a tolerance in which one can mix, octaves as one tempo; harmony and rhythm by vectors.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.errors import UsageError
+from antiphon.io.decode import path_text
+from antiphon.library.analyses import analyse_file, analyses
+from antiphon.library.catalogue import Catalogue
+from antiphon.library.records import SUMMARY
+from antiphon.library.searching import NEAR_TEMPO
+from antiphon.runtime.shortening import shorten
+
+F64 = NDArray[np.float64]
+QUANTITIES = (
+    *("fit", "fit_bpm", "fit_density", "fit_register"),
+    *("loop_bpm", "loop_chroma", "loop_pattern", "loop_pitch"),
+)
+"""What is compared."""
+CLASSES, BEATS = 12, 16
+HARMONY = CLASSES * BEATS
+"""Numbers of `fit` before those of rhythm."""
+TEMPO, LEARNT, RULE = 40.0, (0.6, -2.7), (3.6, 1.3, -2.4)
+"""Against an octave of tempo; of products of vectors, and their offset; of chroma, onsets, and their offset.
+
+Logistic regression on validation songs, a partner against 49 others and its broken copies."""
+LONGEST = 60.0
+"""Seconds of a loop."""
+_APART, _DENSER = 7.0, 2.0
+"""Semitones between registers, and ratio of densities, from which they are named."""
+_INTERVALS = ("", "a semitone", "a tone", "a minor third", "a major third", "a fourth", "a tritone")
+
+
+class FitProfile:
+    """What is compared of a sound.
+
+    Attributes:
+        bpm: Its tempo.
+        density: Onsets a beat, or None.
+        register: A MIDI number, or None.
+        harmony: `[beats, 12]` or `[1, 12]`, in all of length 1 times a weight; zeros for drums.
+        rhythm: Likewise.
+        learnt: Whether they are of `fit`.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Takes the values of a sound by quantity. Raises `KeyError` where it is no analysed loop."""
+        vector = values.get("fit")
+        self.learnt = vector is not None and len(vector) > HARMONY
+        self.bpm = float(_value(values, "fit_bpm" if self.learnt else "loop_bpm"))
+        self.density, self.register = values.get("fit_density"), values.get("fit_register", values.get("loop_pitch"))
+        if vector is not None and self.learnt:
+            self.harmony = np.asarray(vector[:HARMONY], np.float64).reshape(CLASSES, BEATS).T
+            self.rhythm = np.asarray(vector[HARMONY:], np.float64)
+        else:
+            self.harmony = _unit(np.asarray(values.get("loop_chroma") or [0.0] * CLASSES))[None]
+            self.rhythm = _unit(np.asarray(_value(values, "loop_pattern")))
+
+    def score(self, other: FitProfile) -> float:
+        """How well they go together, 0 to 1. Both are to be learnt, or neither."""
+        chroma, onsets = float((self.harmony * other.harmony).sum()), float(self.rhythm @ other.rhythm)
+        if self.learnt:
+            logit = LEARNT[0] * (chroma + onsets) + LEARNT[1]
+        else:
+            logit = RULE[0] * chroma + RULE[1] * onsets + RULE[2]
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit - TEMPO * tempo_off(self.bpm, other.bpm)))))
+
+    def why(self, other: FitProfile) -> list[str]:
+        """What goes together and what does not, in words, of the other sound."""
+        octaves = math.log2(other.bpm / self.bpm)
+        off = 2.0 ** (octaves - round(octaves)) - 1.0
+        near = abs(off) <= NEAR_TEMPO
+        found = ["same tempo" if near else f"tempo {100 * abs(off):.0f} % {'quicker' if off > 0 else 'slower'}"]
+        turns = [float((self.harmony * np.roll(other.harmony, -n, axis=1)).sum()) for n in range(CLASSES)]
+        if any(turns):
+            best = int(np.argmax(turns))
+            up = best if best <= CLASSES // 2 else best - CLASSES
+            found.append("key fits" if up == 0 else f"key {_INTERVALS[abs(up)]} too {'high' if up > 0 else 'low'}")
+        spread = float(np.linalg.norm(self.rhythm) * np.linalg.norm(other.rhythm)) + 1e-9
+        found.append("groove fits" if float(self.rhythm @ other.rhythm) / spread > 0.0 else "groove differs")
+        if self.density and other.density and not 1 / _DENSER < other.density / self.density < _DENSER:
+            found.append("denser" if other.density > self.density else "sparser")
+        if self.register is not None and other.register is not None:
+            apart = other.register - self.register
+            found += ["higher register" if apart > 0 else "lower register"] if abs(apart) >= _APART else []
+        return found
+
+
+def tempo_off(one: float, other: float) -> float:
+    """Octaves by which two tempos are apart beyond `NEAR_TEMPO`; half and double tempo are the same."""
+    octaves = abs(math.log2(other / one))
+    return max(0.0, abs(octaves - round(octaves)) - math.log2(1.0 + NEAR_TEMPO))
+
+
+def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -> list[tuple[bytes, float, list[str]]]:
+    """Sounds by path with score and reasons, the one that goes best with a sound first, by what each has as quantities.
+
+    Raises:
+        UsageError: The sound is no loop, or has not been analysed.
+    """
+    found = []
+    rule = {name: value for name, value in values.items() if not name.startswith("fit")}
+    profiles: dict[bool, FitProfile] = {}
+    for given in (values, rule):
+        try:
+            profile = FitProfile(given)
+        except KeyError:
+            continue
+        profiles[profile.learnt] = profile
+    if not profiles:
+        raise UsageError("it is no loop of 1 to 60 s; what goes together is known of loops alone")
+    for path, given in others.items():
+        try:
+            other = FitProfile(given)
+            if other.learnt and True not in profiles:
+                other = FitProfile({name: value for name, value in given.items() if not name.startswith("fit")})
+            own = profiles[other.learnt]
+        except KeyError:
+            continue
+        found.append((path, own.score(other), own.why(other)))
+    return sorted(found, key=lambda row: (-row[1], row[0]))
+
+
+def _value(values: Mapping[str, Any], name: str) -> Any:
+    if values.get(name) is None:
+        raise KeyError(name)
+    return values[name]
+
+
+def _unit(vector: F64) -> F64:
+    out: F64 = vector - vector.mean()
+    return np.asarray(out / (np.linalg.norm(out) + 1e-9))
+
+
+def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dict[str, Any]]:
+    """The loops of a catalogue that go best with a file: of each its summary, its `score` and `why`, the best first.
+
+    A file that the catalogue lacks, or has no analysis of, is analysed now; nothing of it is stored.
+
+    Raises:
+        UsageError: It is no loop, or none in the catalogue has been analysed.
+        FileError: It cannot be read.
+    """
+    rows = {row.path: row for row in catalogue.rows(only=(*QUANTITIES, *SUMMARY)) if not (row.missing or row.problem)}
+    own = rows.pop(path, None)
+    values = own.values if own is not None else {}
+    if own is not None and (own.duration or 0.0) > LONGEST:
+        values = {}  # a minute of a song may fit, which minute is not known
+    elif values.get("fit") is None and values.get("loop_bpm") is None:
+        results = analyse_file(path, [name for name in ("fit", "loop") if name in analyses()])
+        values = {name: value for _, found, _ in results.values() for name, value in (found or {}).items()}
+    others = {where: row.values for where, row in rows.items()}
+    try:
+        found = rank(values, others)[:count]
+    except UsageError as error:
+        raise UsageError(f"{shorten(path_text(os.fsdecode(os.path.basename(path))), 120)}: {error}") from None
+    if not found:
+        raise UsageError(
+            f"the library {catalogue.path} has no other analysed loop; `antiphon library analyse` finds them"
+        )
+    return [{**rows[where].summary(), "score": round(score, 4), "why": why} for where, score, why in found]
