@@ -43,7 +43,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"{printable_path(job.source)} is longer than {LONGEST / 60:g} minutes; give a shorter part")
     if first.samples.shape[1] < 2 * SIZE:
         raise FileError(f"{printable_path(job.source)} is too short; give at least {2 * SIZE} samples")
-    sound, rate = first.samples[:2], first.rate
+    sound, rate = first.samples, first.rate
     found: tuple[str, ...] = ()
     if wanted := float(job.settings.get("tempo", 0.0)):
         own = tempo_of(sound.mean(axis=0), rate)
@@ -67,6 +67,8 @@ def third(first: F32, second: F32, rate: int, progress: Callable[[float], None] 
     """
     held, struck = separated(first)
     their_held, their_struck = separated(second)
+    if _level(their_held) < 0.02 * _level(second):
+        their_held = second
     progress(0.3)
     held = node("transfer", equalised(held, their_held), their_held, rate, {"amount": CHANGE})
     out = _at(_level(their_held), held)
