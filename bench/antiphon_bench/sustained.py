@@ -43,7 +43,7 @@ _NTP = 2_208_988_800  # seconds from 1900, where time tags begin, to 1970
 
 
 def rates() -> list[dict[str, Any]]:
-    """A row for each server: its name, the highest rate in notes a second that it sustained, and the first it did not."""
+    """A row for each server: name, the highest rate (notes a second) that it sustained, and the first it did not."""
     rows = [_row("Antiphon, one script", antiphon_events)]
     if importlib.util.find_spec(PEER) is None:
         print(f"the peer is left out: {PEER} is not installed (pip install renardo-lib)")

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nextBar, read, repeats, type Steps, stepsDue, title, written } from "../src/clips/model";
+import { drumsFirst, nextBar, read, repeats, type Steps, stepsDue, title, written } from "../src/clips/model";
 
 const BEAT: Steps = {
   node: "drums",
@@ -36,6 +36,10 @@ test("what is launched begins on a bar line, at once on one", () => {
   assert.equal(nextBar(7.2, 4), 8);
   assert.equal(nextBar(8, 4), 8);
   assert.equal(nextBar(8.1, 3), 9);
+});
+
+test("the drums of a kit stand before its other sounds", () => {
+  assert.deepEqual(drumsFirst(["acid", "bd", "cp", "lofi_bd", "sd"]), ["bd", "sd", "cp", "acid", "lofi_bd"]);
 });
 
 test("a clip is kept as a text, and another text is none", () => {

@@ -97,7 +97,9 @@ class UnitChooser:
         self._part += np.float32(pitch) * away
         self._cost += self._part
 
-    def choose(self, x: float, y: float, position: float, cluster: int, last: int, next_sample: float, continuity: float) -> int:
+    def choose(
+        self, x: float, y: float, position: float, cluster: int, last: int, next_sample: float, continuity: float
+    ) -> int:
         """Adds the costs of place, cluster and continuity, and returns the unit of the least.
 
         Args:

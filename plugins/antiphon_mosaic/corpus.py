@@ -59,7 +59,9 @@ def read(path: str, rate: int) -> list[F32]:
     files = [Path(path)]
     if os.path.isdir(path):
         inside = sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in SOUND_FORMATS and p.is_file())
-        files = [inside[n * len(inside) // MOST_FILES] for n in range(MOST_FILES)] if len(inside) > MOST_FILES else inside
+        files = (
+            [inside[n * len(inside) // MOST_FILES] for n in range(MOST_FILES)] if len(inside) > MOST_FILES else inside
+        )
         if not files:
             raise FileError(f"the reference {printable_path(path)} holds no sound files; give a file or another folder")
     share = max(1, round(SECONDS * rate / len(files)))
@@ -81,7 +83,8 @@ def corpus(sounds: list[F32], grid: Grid) -> Corpus:
     gap = np.zeros(grid.size, np.float32)
     whole = np.concatenate([part for sound in sounds for part in (sound, gap)])
     step = max(grid.size // 4, len(whole) // (MOST_UNITS * 3 // 4))
-    starts, first = [], 0
+    starts: list[int] = []
+    first = 0
     for sound in sounds:
         starts += range(first, first + max(1, len(sound) - grid.size // 2), step)
         first += len(sound) + grid.size

@@ -1,4 +1,4 @@
-"""Gives a mosaic the level of the sound it follows, channel by channel, 1.3 ms by 1.3 ms, and keeps it from clipping."""
+"""Gives a mosaic the levels of the sound it follows, over time and in bands, and keeps it from clipping."""
 
 from __future__ import annotations
 

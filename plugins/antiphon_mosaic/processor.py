@@ -44,7 +44,7 @@ class Mosaic(Processor):
     inputs = (AUDIO_IN, EVENTS_IN)
     outputs = (AUDIO_OUT,)
     on_files = FileUse(needs=("reference",), changes=("pitch", "time"))
-    params = (
+    params: tuple[Param, ...] = (
         Param("reference", "file", "", doc="A sound file, or a folder of them; without one there is silence."),
         Param("size", default=50.0, low=20.0, high=80.0, unit="ms", restart=True, doc="Length of a unit."),
         Param("pitch", default=1.0, low=0.0, high=4.0, doc="Weight of pitch: chroma, of notes their number."),
@@ -109,7 +109,7 @@ class Mosaic(Processor):
         self._filled = self._hops = 0
         self._next = 0
         self._last = -1
-        self._begun = 0
+        self._begun, self._from, self._speed = 0, 0.0, 1.0
         self._shown = (0.0, 0.0)
 
     def process(self, io: IO) -> None:
@@ -157,7 +157,7 @@ class Mosaic(Processor):
             past[:, :-hop] = past[:, hop:]
 
     def _follow(self, io: IO, at: int) -> None:
-        """Begins the units of a hop that follow the input, and mixes them. Samples count from the first of the input."""
+        """Begins the units of a hop that follow the input, and mixes them. Samples count from the input's first."""
         grid, hop = self._grid, self._grid.hop
         if self._onsets.push(self._mono[-2 * hop :]):
             self._due.append((self._hops - 1 - self._onsets.after) * hop)
@@ -265,7 +265,7 @@ class Third(Mosaic):
     """`mosaic` by the name of its file job: `antiphon run third A OUT -p reference=B`."""
 
     on_files = FileUse(job="antiphon_mosaic.third:run", needs=("reference",))
-    params = (
+    params: tuple[Param, ...] = (
         *Mosaic.params,
         Param("tempo", default=0.0, low=0.0, high=300.0, unit="bpm", doc="On files: the tempo of OUT; 0: that of IN."),
     )

@@ -43,7 +43,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"{printable_path(job.source)} is longer than {LONGEST / 60:g} minutes; give a shorter part")
     if first.samples.shape[1] < 2 * SIZE:
         raise FileError(f"{printable_path(job.source)} is too short; give at least {2 * SIZE} samples")
-    sound, rate, found = first.samples[:2], first.rate, ()
+    sound, rate = first.samples[:2], first.rate
+    found: tuple[str, ...] = ()
     if wanted := float(job.settings.get("tempo", 0.0)):
         own = tempo_of(sound.mean(axis=0), rate)
         sound = stretched(sound, rate, own / wanted)

@@ -33,7 +33,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     Raises:
         FileError: A file cannot be read or written.
     """
-    gains = np.array([float(job.settings.get(name, 1.0)) for name in STEMS], np.float32)  # type: ignore[arg-type]
+    gains = np.array([float(job.settings.get(name, 1.0)) for name in STEMS], np.float32)
     solo = str(job.settings.get("solo", "none"))
     if solo != "none":
         gains *= np.array([name == solo for name in STEMS], np.float32)
@@ -76,7 +76,7 @@ def _part(job: FileJob) -> str:
 
 def _chosen(stems: Samples, part: str) -> Samples:
     if part in STEMS:
-        return stems[STEMS.index(part)]
+        return np.asarray(stems[STEMS.index(part)], np.float32)
     left = [n for n, name in enumerate(STEMS) if part != f"without {name}"]
     return np.asarray(stems[left].sum(axis=0), np.float32)
 

@@ -84,6 +84,7 @@ class LiveNetwork:
         self._details: Samples = np.zeros((DETAILS + around, units), np.float32)
         self._bands: Samples = np.zeros((ROWS + around, bands), np.float32)
         self._flat = self._bands.reshape(-1)
+        self._powers: Samples = np.zeros((2, units), np.float32)
         self._log, self._unit = np.zeros((2, units), np.float32)
         self._band, self._row = np.zeros((2, bands), np.float32)
         self._hidden: Samples = np.zeros(WIDTH, np.float32)
@@ -101,7 +102,9 @@ class LiveNetwork:
 
     def step(self, x: Samples, y: Samples) -> None:
         """Computes one hop of float32 `[2, units]` into `[3, units]`."""
-        power, side = x
+        # of noise, which networks are tried with, the size
+        np.abs(x, out=self._powers)
+        power, side = self._powers
         np.add(power, np.float32(QUIET), out=self._log)
         np.log(self._log, out=self._log)
         if not self._begun:

@@ -40,7 +40,7 @@ class Sink:
 @asynccontextmanager
 async def serving(sink: Sink, limits: Limits = LIMITS) -> AsyncIterator[HttpServer]:
     server = HttpServer(limits=limits)
-    server.add_stream("/sink", sink, MOST)
+    server.routes.add("POST", "/sink", application.Endpoint(sink, True, MOST))
     await server.start("127.0.0.1", 0)
     try:
         yield server
@@ -246,6 +246,6 @@ async def test_a_client_that_does_not_read_a_file_is_disconnected(
 
 def test_a_stream_route_is_a_post_like_any_other() -> None:
     server = HttpServer()
-    server.add_stream("/sink", Sink(), 10)
+    server.routes.add("POST", "/sink", application.Endpoint(Sink(), True, 10))
     with pytest.raises(PluginError, match="taken"):
         server.add("POST", "/sink", lambda request: answer(1))

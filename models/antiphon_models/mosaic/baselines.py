@@ -22,7 +22,8 @@ def nearest_unit(target: F32, reference: F32, rate: int) -> F32:
     """The nearest units by MFCC 1 to 13, of which the first is the level."""
 
     def choose(wanted: NDArray[np.float64], units: NDArray[np.float64]) -> NDArray[np.int64]:
-        return np.argmin((units**2).sum(axis=1) - 2.0 * wanted @ units.T, axis=1)
+        found: NDArray[np.int64] = np.argmin((units**2).sum(axis=1) - 2.0 * wanted @ units.T, axis=1)
+        return found
 
     return _mosaic(target, reference, rate, choose)
 

@@ -38,8 +38,8 @@ class Mosaicing(Evaluation):
     systems = systems_of(trivial=_RANDOM, classical="nearest unit", ours="mosaic; mosaic fit=0")
     measures = measures_of("onsets; rises; loudness; chroma; MFCC ↓")
     note: ClassVar[str] = (
-        "onsets: F1 within 50 ms by librosa's detector; rises: the same of level alone; loudness: correlation of levels; chroma: cosine; MFCC: distance "
-        "to the target's, as a part of the mean of random grains."
+        "onsets: F1 within 50 ms by librosa's detector; rises: the same of level alone; loudness: its correlation; "
+        "chroma: cosine; MFCC: distance to the target's, as a part of the mean of random grains."
     )
     folders: ClassVar[tuple[str, ...]] = ("tracks", "sonicpi", "singing", "pop909")
     card: ClassVar[str] = "antiphon_mosaic"

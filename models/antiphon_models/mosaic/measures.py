@@ -19,7 +19,7 @@ DEPTH = 50.0
 
 
 def measure(output: F32, target: F32, rate: int) -> dict[str, float]:
-    """Onsets and rises of level (F1), loudness (correlation), chroma (cosine), and the distance of MFCC in dB, of sounds of one length."""
+    """Onsets, rises of level (F1), loudness (correlation), chroma (cosine), and the distance of MFCC in dB."""
     import librosa
     import mir_eval
 

@@ -38,8 +38,8 @@ class Thirds(Evaluation):
     systems = systems_of(trivial=f"{_COPY}; copy B", classical="transfer", ours="third", oracle="exact")
     measures = measures_of("lsd ↓; timbre ↓; onsets; chroma; tempo")
     note: ClassVar[str] = (
-        "lsd: log-spectral distance to A's notes by B's programs and kit; timbre: distance of MFCC statistics to B; both "
-        "as a part of the mean of copy A. onsets, chroma: agreement with A; tempo: the share within 4 % of A's by librosa."
+        "lsd: log-spectral distance to A's notes by B's programs and kit; timbre: distance of MFCC statistics to B, "
+        "both as a part of the mean of copy A. onsets, chroma: agreement with A; tempo: the share within 4 % of A's."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     card: ClassVar[str] = "antiphon_mosaic"

@@ -21,13 +21,12 @@ KITS = (0, 25, 40, 16)
 
 @dataclass(frozen=True, slots=True)
 class Third:
-    """Mono sounds at `RATE`; tempo: of the first, beats a minute."""
+    """Mono sounds at `RATE`, of one length."""
 
     name: str
     first: F32
     second: F32
     exact: F32
-    tempo: float
 
 
 def thirds(data: Path, part: str, count: int, seed: int) -> Iterator[Third]:
@@ -41,12 +40,11 @@ def thirds(data: Path, part: str, count: int, seed: int) -> Iterator[Third]:
         first, second = (PROGRAMS[int(k)] for k in rng.permutation(len(PROGRAMS))[:2])
         kits = [KITS[int(k)] for k in rng.permutation(len(KITS))[:2]]
         begin, end = round(4 * RATE), round((4 + SECONDS) * RATE)
-        sounds = [
-            play(song, programs, font, kit)[begin:end]
-            for song, programs, kit in ((a, first, kits[0]), (b, second, kits[1]), (a, second, kits[1]))
-        ]
+        played = ((a, first, kits[0]), (b, second, kits[1]), (a, second, kits[1]))
+        sounds = [play(song, programs, font, kit)[begin:end] for song, programs, kit in played]
         length = min(map(len, sounds))
-        yield Third(f"{a.name} by {b.name}", *(sound[:length] for sound in sounds), a.tempo)
+        own, other, exact = (sound[:length] for sound in sounds)
+        yield Third(f"{a.name} by {b.name}", own, other, exact)
 
 
 def with_drums(song: PartSong, rng: np.random.Generator) -> PartSong:

@@ -38,7 +38,7 @@ _QUIET = 1e-5
 class Separating(Evaluation):
     """Mixes of ten seconds, each stem known."""
 
-    systems = systems_of(classical="hpss; hpss live", ours="files; live; live low", oracle="ideal mask")
+    systems = systems_of(classical="hpss", ours="files; live", oracle="ideal mask")
     measures = measures_of("drums [dB]; bass [dB]; voice [dB]; other [dB]; absent [dB]; real time [x] ↓")
     note: ClassVar[str] = (
         "Gains in SI-SDR over the mix; absent: how far below the mix a stem is that is not in it; real time: the whole "
@@ -85,10 +85,8 @@ def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
     """Everything that is measured, from a mix to its stems `[4, channels, frames]`."""
     return {
         "hpss": lambda item: by_command(item.mix, work, "hpss"),
-        "hpss live": lambda item: by_node(item.mix, mode="hpss"),
         "files": lambda item: by_command(item.mix, work),
         "live": lambda item: by_node(item.mix),
-        "live low": lambda item: by_node(item.mix, latency="low"),
         "ideal mask": ideal,
     }
 

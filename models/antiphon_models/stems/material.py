@@ -72,14 +72,14 @@ def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], counts
     voices alone, `voice-PART-NNNN.npy`, `[1, FRAMES]`."""
     todo = [(f"{part}-{n:04d}", part) for part, count in counts.items() for n in range(count)]
     todo += [(f"voice-{part}-{n:04d}", part) for part, count in VOICES.items() for n in range(count)]
-    todo = sorted((name[-4:], name, part) for name, part in todo if not (folder / f"{name}.npy").is_file())
-    if not todo:
+    missing = sorted((name[-4:], name, part) for name, part in todo if not (folder / f"{name}.npy").is_file())
+    if not missing:
         return
-    say(f"making {len(todo)} scenes in {folder}")
+    say(f"making {len(missing)} scenes in {folder}")
     with ProcessPoolExecutor(2) as pool:
-        for n, _ in enumerate(pool.map(partial(_make, data, folder, seed), todo)):
+        for n, _ in enumerate(pool.map(partial(_make, data, folder, seed), missing)):
             if n % 25 == 24:
-                say(f"{n + 1} of {len(todo)} scenes")
+                say(f"{n + 1} of {len(missing)} scenes")
 
 
 def _make(data: Path, folder: Path, seed: int, item: tuple[str, str, splits.Part]) -> None:
@@ -195,9 +195,9 @@ def _instrument(notes: list[ScoreNote], program: int, font: Path, rnd: random.Ra
     if not notes or rnd.random() >= synth:
         return _font(notes, program, font)
     # the synthesisers are made for 48 kHz
-    up = 12 * np.log2(voices.RATE / RATE)
+    up = 12 * np.log2(sounds.RATE / RATE)
     played = [voices.VoiceNote(n.start, max(0.05, n.end - n.start), n.pitch + up, n.velocity) for n in notes[:120]]
-    stretched = [voices.VoiceNote(v.begin * RATE / voices.RATE, v.length * RATE / voices.RATE, v.pitch, v.level)
+    stretched = [voices.VoiceNote(v.begin * RATE / sounds.RATE, v.length * RATE / sounds.RATE, v.pitch, v.level)
                  for v in played]  # fmt: skip
     return _length(voices.played(stretched, SECONDS, rnd))
 
@@ -369,7 +369,7 @@ def _driven(x: F32, rnd: random.Random, often: float) -> F32:
     """Soft clipping, as compression and amplifiers do."""
     if rnd.random() >= often:
         return x
-    return np.tanh(rnd.uniform(1.0, 4.0) * _peak(x)).astype(np.float32)
+    return np.asarray(np.tanh(rnd.uniform(1.0, 4.0) * _peak(x)), np.float32)
 
 
 def _room(x: F32, rnd: random.Random, often: float) -> F32:

@@ -42,7 +42,8 @@ SAID = {
     "licence": "MIT",
     "trained_on": (
         "POP909, freedoom, openttd-openmsx and composed songs by FluidR3, MuseScore_General and OPL-3 soundfonts and "
-        "drawn synthesisers; espeak-ng voices sung by WORLD; Sonic Pi drum loops and one-shots"
+        "drawn synthesisers; espeak-ng voices, LibriSpeech (CC BY) and hibari-tts speech sung by WORLD; Sonic Pi drum "
+        "loops and one-shots"
     ),
     "card": "plugins/antiphon_stems/README.md",
 }

@@ -47,6 +47,13 @@ export function nextBar(beat: number, bar: number): number {
   return Math.ceil(beat / bar - 1e-9) * bar;
 }
 
+const DRUMS = ["bd", "sd", "cp", "rs", "hh", "oh", "lt", "mt", "ht", "cb", "rd", "cr"];
+
+/** Names of sounds, the drums of a kit first. */
+export function drumsFirst(names: string[]): string[] {
+  return [...DRUMS.filter((one) => names.includes(one)), ...names.filter((one) => !DRUMS.includes(one))];
+}
+
 /** A clip as a choice's value, and back; null for what is none. */
 export function written(clip: Cell): string {
   if (!clip) return "";

@@ -2,13 +2,18 @@
 import { useSignal } from "@preact/signals";
 import { kits } from "../code/store";
 import { send } from "../link";
+import { drumsFirst } from "./model";
 
-const MOST = 32;
+const PAGE = 16; // pads at a time
 const LIT_MS = 120;
 
 /** The pads of a node; where it is struck nearer to a pad's top, it sounds louder. */
 export function Pads({ node }: { node: string }) {
   const lit = useSignal("");
+  const page = useSignal(0);
+  const all = drumsFirst(kits.value[node] ?? []);
+  const pages = Math.ceil(all.length / PAGE);
+  const now = Math.min(page.value, Math.max(0, pages - 1));
   const strike = (name: string, gain: number) => {
     send(`/node/${node}/play`, "s", name, "velocity", Math.round(40 + 87 * gain));
     lit.value = name;
@@ -16,7 +21,7 @@ export function Pads({ node }: { node: string }) {
   };
   return (
     <div class="drum-pads">
-      {(kits.value[node] ?? []).slice(0, MOST).map((name) => (
+      {all.slice(now * PAGE, (now + 1) * PAGE).map((name) => (
         <button
           key={name}
           class={lit.value === name ? "lit" : ""}
@@ -29,6 +34,11 @@ export function Pads({ node }: { node: string }) {
           {name}
         </button>
       ))}
+      {pages > 1 && (
+        <button class="more" title="The next pads" onClick={() => (page.value = (now + 1) % pages)}>
+          {now + 1} of {pages} ›
+        </button>
+      )}
     </div>
   );
 }

@@ -8,6 +8,7 @@ import {
   type Cell,
   type Clip,
   COLUMNS,
+  drumsFirst,
   MOST_ROWS,
   MOST_STEPS,
   nextBar,
@@ -159,12 +160,7 @@ const SCALE = [0, 3, 5, 7, 10, 12, 15, 17];
 /** The rows that a node's pattern begins with: its sounds, else notes of a pentatonic scale from C3 up. */
 export function rowsFor(node: string): Steps["rows"] {
   const names = kits.value[node];
-  const order = ["bd", "sd", "cp", "hh", "oh", "rs", "lt", "ht"];
-  const known = names && [
-    ...order.filter((one) => names.includes(one)),
-    ...names.filter((one) => !order.includes(one)),
-  ];
-  const rows = known?.length ? known : SCALE.map((step) => 48 + step).reverse();
+  const rows = names?.length ? drumsFirst(names) : SCALE.map((step) => 48 + step).reverse();
   return rows.slice(0, MOST_ROWS).map((what) => ({ what, on: [] }));
 }
 

@@ -5,7 +5,7 @@ import { useDrawing, wave } from "../instrument/drawings";
 import { Mixer } from "../instrument/mixer";
 import { send } from "../link";
 import { lanes } from "./lanes";
-import { editor, hear, hits, kits, live, reference, tryOut } from "./store";
+import { editor, hear, hits, kits, live, reference, samplers, tryOut } from "./store";
 import { banks, found, tried } from "./words";
 
 const WIDE = 1000; // pixels from which there is room beside the text
@@ -146,7 +146,14 @@ function Words() {
 
 function Sounds() {
   const all = Object.entries(kits.value);
-  if (!all.length) return <p class="soft">The patch has no sampler: patch("band") and patch("pads") have one.</p>;
+  if (!all.length)
+    return (
+      <p class="soft">
+        {samplers.value
+          ? "The sounds are read…"
+          : 'The patch has no sampler: patch("band") and patch("pads") have one.'}
+      </p>
+    );
   return (
     <>
       {all.map(([node, names]) => (

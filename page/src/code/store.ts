@@ -327,7 +327,8 @@ export async function readSounds(): Promise<void> {
 export const kits = computed(() =>
   Object.fromEntries(Object.entries(sounds.value).filter(([node]) => value(`/node/${node}/pads`).value !== "pitch")),
 );
-const samplers = computed(() =>
+/** The samplers of the patch and their libraries, as a text. */
+export const samplers = computed(() =>
   (graph.value?.nodes ?? [])
     .filter((one) => one.type === "sampler")
     .map((one) => `${one.name} ${value(`/node/${one.name}/library`).value}`)

@@ -101,19 +101,23 @@ export function Piano() {
   return (
     <section class={pads ? "piano with-pads" : "piano"} data-view="Play" aria-label={pads ? "Pads" : "Piano"}>
       <span class="piano-side">
-        {padded && (
-          <button class="which" aria-pressed={Boolean(pads)} onClick={() => (padsWanted.value = !pads)}>
-            Pads
-          </button>
-        )}
         <span class="group">
-          <button aria-label="An octave down (Z)" onClick={() => (base.value = Math.max(0, base.value - 12))}>
-            −
-          </button>
-          <small>C{first / 12 - 1}</small>
-          <button aria-label="An octave up (X)" onClick={() => (base.value = Math.min(108, base.value + 12))}>
-            +
-          </button>
+          {!pads && (
+            <>
+              <button aria-label="An octave down (Z)" onClick={() => (base.value = Math.max(0, base.value - 12))}>
+                −
+              </button>
+              <small>C{first / 12 - 1}</small>
+              <button aria-label="An octave up (X)" onClick={() => (base.value = Math.min(108, base.value + 12))}>
+                +
+              </button>
+            </>
+          )}
+          {padded && (
+            <button class="which" aria-pressed={Boolean(pads)} onClick={() => (padsWanted.value = !pads)}>
+              Pads
+            </button>
+          )}
         </span>
         <select
           aria-label="Which node plays"

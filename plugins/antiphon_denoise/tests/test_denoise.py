@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api import StreamSpec
 from antiphon_denoise.processor import Denoise
-from antiphon_models.denoise.harness import run
+from antiphon_denoise.tests.running import run
 from antiphon_models.denoise.sdr import si_sdr
 
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))

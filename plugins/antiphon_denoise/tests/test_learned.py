@@ -16,7 +16,7 @@ from antiphon.runtime import resources
 from antiphon.workers import model_client, pool
 from antiphon_denoise.gate import network
 from antiphon_denoise.processor import MODELS, Denoise
-from antiphon_models.denoise.harness import run
+from antiphon_denoise.tests.running import run
 from antiphon_models.denoise.sdr import si_sdr
 
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))

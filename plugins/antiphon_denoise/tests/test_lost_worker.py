@@ -19,7 +19,7 @@ from antiphon.api import StreamSpec
 from antiphon.api.testing import use_pool
 from antiphon.workers.zygote import spawn
 from antiphon_denoise.processor import MODELS, Denoise
-from antiphon_models.denoise.harness import run
+from antiphon_denoise.tests.running import run
 
 pytest.importorskip("torch")
 RATE, BLOCK = 48000, 256

@@ -94,7 +94,9 @@ def test_silence_stays_silent_and_without_a_reference_there_is_silence(reference
 
 def test_loud_and_odd_input_is_finite_and_does_not_clip(reference):
     rng = np.random.default_rng(3)
-    out = follow(np.concatenate([np.ones(4000), rng.standard_normal(8000), np.zeros(4000)]).astype(np.float32), reference)
+    out = follow(
+        np.concatenate([np.ones(4000), rng.standard_normal(8000), np.zeros(4000)]).astype(np.float32), reference
+    )
     assert np.isfinite(out).all()
     assert np.abs(out).max() <= 0.98 + 1e-4
 

@@ -43,6 +43,11 @@ def test_the_stems_add_up_to_the_input_after_the_latency(mode: str, latency: str
     assert not total[:, :lag].any()
 
 
+def test_the_network_plays_and_not_what_replaces_it() -> None:
+    learned, medians = (played(music(), mode=mode)[1].audio for mode in ("learned", "hpss"))
+    assert np.abs(learned[0] - medians[0]).max() > 0.01
+
+
 def test_each_sound_is_loudest_in_its_stem() -> None:
     """By medians; what the network gives of such tones is not stated, the card measures music."""
     _, made = played(music(1.2), mode="hpss")
@@ -68,7 +73,7 @@ def test_gains_and_solo_act_on_their_stem() -> None:
 def test_levels_are_reported_and_modulate() -> None:
     """Of a full-scale low tone the bass is at the top, the drums are far below; a gain of 0 changes neither."""
     tone = np.sin(2 * np.pi * 60 * np.arange(RATE) / RATE)[None].astype(np.float32)
-    _, made = played(tone, bass=0.0)
+    _, made = played(tone, mode="hpss", bass=0.0)
     assert made.reports["bass_level"] == pytest.approx(0.95, abs=0.02)
     assert made.reports["drums_level"] < made.reports["bass_level"] - 0.3
     levels = dict(zip(STEMS, made.audio[4:], strict=True))

@@ -23,11 +23,13 @@ For models, synths, transports, analyses and pages:
 | `antiphon.api.files` | sound files, MIDI files, folders |
 | `antiphon.api.harmony` | scales and chords by name |
 | `antiphon.api.http` | HTTP routes: requests, responses, refusals |
+| `antiphon.api.intrinsics` | the bits of a float and memory fetched ahead, in kernels |
 | `antiphon.api.models` | models in workers, and files of weights |
 | `antiphon.api.networks` | the torch side of a model; imports torch |
 | `antiphon.api.osc` | OSC packets as bytes |
 | `antiphon.api.processes` | processes that help a plugin |
 | `antiphon.api.rendering` | notes to sound without a server; loading plugins |
+| `antiphon.api.spectra` | short-time spectra hop by hop, with little delay |
 | `antiphon.api.synths` | backends that play notes |
 | `antiphon.api.transports` | what carries commands into the server and values out of it |
 | `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |

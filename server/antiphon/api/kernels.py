@@ -8,16 +8,6 @@ from __future__ import annotations
 
 from antiphon.native import Audio, Kernel, compile_all, f32, f32p, f64, f64p, i64, i64p, kernel, u8p
 from antiphon.native.dsp import copy_sound, fill_sound
-from antiphon.native.intrinsics import (
-    address_f32,
-    as_u8p,
-    bits_f64,
-    call_c,
-    f64_bits,
-    load_acquire,
-    offset,
-    prefetch,
-    store_release,
-)
+from antiphon.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.native.kernel import address
 from antiphon.native.wavelet import wavelet_join, wavelet_split

@@ -116,10 +116,6 @@ Authorise: TypeAlias = Callable[[HttpRequest, bool], None]
 """Raises `Refusal` unless the request may pass; the flag says that its route needs the token."""
 
 
-StreamHandler: TypeAlias = Callable[[HttpRequest, AsyncIterator[bytes]], Awaitable[Response]]
-"""Called with a request without its body, and the body's pieces as they come in."""
-
-
 def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """Makes a response of JSON; numbers that JSON cannot hold (NaN, infinities) become null.
 

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from antiphon.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, StreamHandler, answer, text
+from antiphon.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
 from antiphon.web.access import with_offered_token
 from antiphon.web.control_link import ControlLink
 from antiphon.web.operations import TokenLevel, operations_of
@@ -95,20 +95,6 @@ class HttpServer:
             PluginError: The path is reserved, taken or malformed, or there is no such method.
         """
         self.routes.add(method.upper(), path, Endpoint(handler, token or method.upper() != "GET"))
-
-    def add_stream(self, path: str, handler: StreamHandler, most: int, *, live: bool = False) -> None:
-        """Adds a route for POST whose handler reads the body in pieces.
-
-        Args:
-            path: As in `add`.
-            handler: Called with the request and its body's pieces.
-            most: Bytes of a body, at most.
-            live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
-
-        Raises:
-            PluginError: As `add`.
-        """
-        self.routes.add("POST", path, Endpoint(handler, True, most, live))
 
     def serve(self, owner: object) -> None:
         """Adds the operations that an object's class declares."""

@@ -1,4 +1,4 @@
-"""Runs a processor without a host: for tests, benches and the evaluation."""
+"""Runs a prepared processor block by block, without a host and without preparing it again."""
 
 from __future__ import annotations
 

@@ -1,0 +1,76 @@
+"""`antiphon run third`: rendered and measured, on songs made here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.api import UsageError
+from antiphon_models.learning.user_commands import command
+from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
+from antiphon_mosaic.third import separated, tempo_of
+
+RATE = 22050
+
+
+def song(seed: int, bpm: float, brightness: float, seconds: float = 6.0) -> np.ndarray:
+    """Chords of two beats with a click of noise on each beat."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros(round(seconds * RATE))
+    beat = 60.0 / bpm
+    t = np.arange(round(2 * beat * RATE)) / RATE
+    noise = rng.standard_normal(round(0.06 * RATE)) * np.exp(-np.arange(round(0.06 * RATE)) / 200.0)
+    for n in range(int(seconds / beat)):
+        at = round(n * beat * RATE)
+        if n % 2 == 0:
+            root = int(rng.integers(48, 60))
+            for number in (root, root + 4, root + 7):
+                hertz = 440.0 * 2.0 ** ((number - 69) / 12.0)
+                note = sum(np.sin(2 * np.pi * hertz * h * t) / h**brightness for h in range(1, 10)) * np.exp(-t)
+                out[at : at + len(note)] += 0.06 * note[: len(out) - at]
+        out[at : at + len(noise)] += 0.25 * noise[: len(out) - at]
+    return out.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("third")
+    for name, sound in (("a", song(1, 100.0, 2.5)), ("b", song(2, 130.0, 0.7))):
+        soundfile.write(folder / f"{name}.wav", sound, RATE, "FLOAT")
+    return folder
+
+
+def test_it_has_the_notes_and_beats_of_one_and_the_timbre_of_the_other(files):
+    command("run", "third", files / "a.wav", files / "c.wav", "-p", f"reference={files / 'b.wav'}")
+    a, b, c = (soundfile.read(files / f"{name}.wav", dtype="float32")[0] for name in "abc")
+    assert len(c) == len(a)
+    assert chroma_likeness(c, a) > 0.95 > chroma_likeness(b, a)
+    assert onset_likeness(c, a) > 0.8
+    assert timbre_distance(c, b) < 0.7 * timbre_distance(a, b)
+    assert np.sqrt((c**2).mean()) == pytest.approx(np.sqrt((a**2).mean()), rel=0.02)
+
+
+def test_another_tempo_makes_it_longer(files):
+    out = command(
+        "run", "third", files / "a.wav", files / "slow.wav", "-p", f"reference={files / 'b.wav'}", "-p", "tempo=80"
+    )
+    slow = soundfile.read(files / "slow.wav", dtype="float32")[0]
+    assert "bpm played at 80" in out
+    assert tempo_of(slow, RATE) == pytest.approx(80.0, rel=0.03)
+    assert len(slow) == pytest.approx(6.0 * RATE * 100.0 / 80.0, rel=0.03)
+
+
+def test_a_parameter_of_the_live_node_is_refused(files):
+    with pytest.raises(UsageError, match="takes reference and tempo alone"):
+        command("run", "third", files / "a.wav", files / "d.wav", "-p", f"reference={files / 'b.wav'}", "-p", "x=0.2")
+
+
+def test_a_click_is_struck_and_a_tone_is_held():
+    tone = np.sin(2 * np.pi * 440.0 * np.arange(RATE) / RATE)[None].astype(np.float32)
+    click = np.zeros_like(tone)
+    click[0, RATE // 2] = 5.0
+    held, struck = separated(tone + click)
+    inner = slice(4096, -4096)
+    assert np.abs(held - tone)[:, inner].std() < 0.15
+    assert np.abs(struck[0]).argmax() == RATE // 2
