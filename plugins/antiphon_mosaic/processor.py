@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, StreamSpec
@@ -44,7 +46,7 @@ class Mosaic(Processor):
     inputs = (AUDIO_IN, EVENTS_IN)
     outputs = (AUDIO_OUT,)
     on_files = FileUse(needs=("reference",), changes=("pitch", "time"))
-    params: tuple[Param, ...] = (
+    params: ClassVar[tuple[Param, ...]] = (
         Param("reference", "file", "", doc="A sound file, or a folder of them; without one there is silence."),
         Param("size", default=50.0, low=20.0, high=80.0, unit="ms", restart=True, doc="Length of a unit."),
         Param("pitch", default=1.0, low=0.0, high=4.0, doc="Weight of pitch: chroma, of notes their number."),
@@ -265,7 +267,7 @@ class Third(Mosaic):
     """`mosaic` by the name of its file job: `antiphon run third A OUT -p reference=B`."""
 
     on_files = FileUse(job="antiphon_mosaic.third:run", needs=("reference",))
-    params: tuple[Param, ...] = (
+    params: ClassVar[tuple[Param, ...]] = (
         *Mosaic.params,
         Param("tempo", default=0.0, low=0.0, high=300.0, unit="bpm", doc="On files: the tempo of OUT; 0: that of IN."),
     )
