@@ -25,7 +25,7 @@ from antiphon_models.learning.evaluation import (
     systems_of,
 )
 from antiphon_models.learning.user_commands import command
-from antiphon_models.loops.fit_material import BARS, FOILS, FitLoop, foil, rendered, windows
+from antiphon_models.loops.fit_material import BARS, FOILS, FitLoop, foil, sounds_of, windows
 from antiphon_models.loops.midifile import UNSEEN, why_not
 
 SONGS = {"pop909": 40, "jsb": 8, "freedoom": 0, "openttd-openmsx": 0}
@@ -175,7 +175,7 @@ def _items(
         ]
         files = [folder / f"{font}-{number:03}.flac" for number in range(len(loops))]
         if not all(file.is_file() for file in files):
-            for file, sound in zip(files, rendered(loops, font, rng, RATE), strict=True):
+            for file, sound in zip(files, sounds_of(loops, font, rng, RATE), strict=True):
                 soundfile.write(file, 0.5 * sound / max(1e-6, float(np.abs(sound).max())), RATE)
         for loop, file in zip(loops, files, strict=True):
             items[loop.name] = _item(loop, file, soundfile.read(file, dtype="float32")[0])

@@ -99,7 +99,7 @@ def foil(loop: FitLoop, kind: str) -> FitLoop:
     return replace(loop, score=score, foil=kind)
 
 
-def rendered(
+def sounds_of(
     loops: Sequence[FitLoop], soundfont: str, rng: np.random.Generator, rate: int = RATE
 ) -> Iterator[NDArray[np.float32]]:
     """The sound of each, float32 `[frames]`, exactly four bars."""

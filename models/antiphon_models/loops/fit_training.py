@@ -15,7 +15,7 @@ from torch.nn import functional
 from antiphon_loops.analysis.grid import BANDS, CLASSES, ROWS, STEPS, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
-from antiphon_models.loops.fit_material import BARS, rendered, windows
+from antiphon_models.loops.fit_material import BARS, sounds_of, windows
 
 PITCHED = slice(BANDS, BANDS + CLASSES)
 _BANDS_ALL = {"freedoom": 0, "openttd-openmsx": 0}
@@ -221,7 +221,7 @@ def _material(job: TrainingJob, split: str, font: str, seed: int, limits: dict[s
         path, part = job.material / f"{name}-{first:05}.npz", loops[first : first + _CHUNK]
         if not path.exists():
             job.say(f"{name}: {first} of {len(loops)} loops")
-            sounds = rendered(part, font, np.random.default_rng([seed, first]), RATE)
+            sounds = sounds_of(part, font, np.random.default_rng([seed, first]), RATE)
             grids = [grid(picture(s / max(1e-9, float(np.abs(s).max())), len(s) / RATE), BARS) for s in sounds]
             whole = path.with_suffix(".part.npz")
             names = ([x.song for x in part], [x.place for x in part], [x.part for x in part])
