@@ -51,19 +51,9 @@ _SIZE, _DECAY, _BEFORE, _LEVEL, _BEFORE_STEP, _LEVEL_STEP, _SLOW = 0, 1, 2, 3, 4
 
 @kernel
 def effects_reverb_grid(
-    base: f64p,
-    rates: f64p,
-    size: f64,
-    decay: f64,
-    damping: f64,
-    swing: f64,
-    predelay: f64,
-    k: f64p,
-    slow: f64p,
-    age: i64,
-    glide: f64,
-    rate: f64,
-) -> None:
+    base: f64p, rates: f64p, size: f64, decay: f64, damping: f64, swing: f64, predelay: f64, k: f64p, slow: f64p,
+    age: i64, glide: f64, rate: f64,
+) -> None:  # fmt: skip
     """Computes what the lines do in the next 16 frames. base: length of each line in frames at size 1."""
     if age == 0:
         slow[_SIZE] = size
@@ -122,19 +112,9 @@ def effects_reverb_allpass(line: f32p, into: f32p, count: i64) -> None:
 
 @kernel
 def effects_reverb_in(
-    x: Audio,
-    channel: i64,
-    first: i64,
-    count: i64,
-    before: f32p,
-    mask: i64,
-    allpass: f32p,
-    lengths: i64p,
-    span: i64,
-    slow: f64p,
-    age: i64,
-    into: f32p,
-) -> None:
+    x: Audio, channel: i64, first: i64, count: i64, before: f32p, mask: i64, allpass: f32p, lengths: i64p, span: i64,
+    slow: f64p, age: i64, into: f32p,
+) -> None:  # fmt: skip
     """into `[count]` ← one channel of x, delayed and diffused."""
     for n in range(count):
         before[(age + n) & mask] = effects_finite(x[channel, first + n])
@@ -193,18 +173,9 @@ def effects_reverb_read(ring: f32p, mask: i64, age: i64, gone: i64, count: i64, 
 
 @kernel
 def effects_reverb(
-    y: Audio,
-    first: i64,
-    count: i64,
-    into: f32p,
-    rings: f32p,
-    mask: i64,
-    v: f32p,
-    k: f64p,
-    slow: f64p,
-    age: i64,
+    y: Audio, first: i64, count: i64, into: f32p, rings: f32p, mask: i64, v: f32p, k: f64p, slow: f64p, age: i64,
     sides: i64,
-) -> None:
+) -> None:  # fmt: skip
     """Frames `first` to `first` + `count` of y ← the network's sound.
 
     into: `GRID` frames of each side.  rings: `mask` + 1 frames a line.  v: scratch, `SCRATCH` frames.
@@ -281,32 +252,10 @@ def effects_reverb(
 
 @kernel
 def effects_reverb_block(
-    x: Audio,
-    y: Audio,
-    size: f32p,
-    decay: f32p,
-    damping: f32p,
-    modulation: f32p,
-    predelay: f32p,
-    base: f64p,
-    rates: f64p,
-    before: f32p,
-    before_mask: i64,
-    allpass: f32p,
-    left: i64p,
-    right: i64p,
-    span: i64,
-    into: f32p,
-    rings: f32p,
-    mask: i64,
-    v: f32p,
-    k: f64p,
-    slow: f64p,
-    ages: i64p,
-    glide: f64,
-    sides: i64,
-    rate: f64,
-) -> None:
+    x: Audio, y: Audio, size: f32p, decay: f32p, damping: f32p, modulation: f32p, predelay: f32p, base: f64p,
+    rates: f64p, before: f32p, before_mask: i64, allpass: f32p, left: i64p, right: i64p, span: i64, into: f32p,
+    rings: f32p, mask: i64, v: f32p, k: f64p, slow: f64p, ages: i64p, glide: f64, sides: i64, rate: f64,
+) -> None:  # fmt: skip
     """y ← the room's answer to x; `age` frames have passed since the reset."""
     age = ages[0]
     # what the lines will read and write lies far apart: fetched one by one, it would take longer than all else
@@ -320,36 +269,16 @@ def effects_reverb_block(
         now = age + n
         if now % GRID == 0:
             effects_reverb_grid(
-                base,
-                rates,
-                f64(size[n]),
-                f64(decay[n]),
-                f64(damping[n]),
-                f64(modulation[n]) * SWING * rate,
-                f64(predelay[n]) * rate,
-                k,
-                slow,
-                now,
-                glide,
-                rate,
-            )
+                base, rates, f64(size[n]), f64(decay[n]), f64(damping[n]), f64(modulation[n]) * SWING * rate,
+                f64(predelay[n]) * rate, k, slow, now, glide, rate,
+            )  # fmt: skip
         count = min(GRID - now % GRID, y.frames - n)
         effects_reverb_in(x, 0, n, count, before, before_mask, allpass, left, span, slow, now, into)
         if sides == 2:
             effects_reverb_in(
-                x,
-                1,
-                n,
-                count,
-                offset(before, before_mask + 1),
-                before_mask,
-                offset(allpass, 4 * (span + 1)),
-                right,
-                span,
-                slow,
-                now,
-                offset(into, GRID),
-            )
+                x, 1, n, count, offset(before, before_mask + 1), before_mask, offset(allpass, 4 * (span + 1)), right,
+                span, slow, now, offset(into, GRID),
+            )  # fmt: skip
         effects_reverb(y, n, count, into, rings, mask, v, k, slow, now, sides)
         n = n + count
     ages[0] = age + y.frames
@@ -410,32 +339,11 @@ class Reverb(Processor):
 
     def step(self, io: IO) -> Step:
         return effects_reverb_block.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            io.curve("size"),
-            io.curve("decay"),
-            io.curve("damping"),
-            io.curve("modulation"),
-            io.curve("predelay"),
-            self._base,
-            self._rates,
-            self._before,
-            self._before_mask,
-            self._allpass,
-            self._diffusers[0],
-            self._diffusers[-1],
-            self._span,
-            self._into,
-            self._rings,
-            self._mask,
-            self._v,
-            self._k,
-            self._slow,
-            self._age,
-            self._glide,
-            self._sides,
-            self._rate,
-        )
+            io.audio_in[0], io.audio_out[0], io.curve("size"), io.curve("decay"), io.curve("damping"),
+            io.curve("modulation"), io.curve("predelay"), self._base, self._rates, self._before, self._before_mask,
+            self._allpass, self._diffusers[0], self._diffusers[-1], self._span, self._into, self._rings, self._mask,
+            self._v, self._k, self._slow, self._age, self._glide, self._sides, self._rate,
+        )  # fmt: skip
 
 
 def lengths(rate: int) -> np.ndarray:
