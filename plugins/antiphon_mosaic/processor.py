@@ -21,7 +21,7 @@ ATTACK, CUT = 0.002, 0.006
 ALL_OFF = (120, 123)
 
 
-class Stream:
+class UnitStream:
     """Units one after another for a note or the finger."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Mosaic(Processor):
 
     inputs = (AUDIO_IN, EVENTS_IN)
     outputs = (AUDIO_OUT,)
-    on_files = FileUse(needs=("reference",), changes=("pitch", "time"))
+    on_files = FileUse(needs=("reference",), changes=("pitch", "time", "level", "channels"))
     params: ClassVar[tuple[Param, ...]] = (
         Param("reference", "file", "", doc="A sound file, or a folder of them; without one there is silence."),
         Param("size", default=50.0, low=20.0, high=80.0, unit="ms", restart=True, doc="Length of a unit."),
@@ -87,7 +87,7 @@ class Mosaic(Processor):
         self._window = np.zeros((1, 2 * grid.window), np.float32)
         self._describer, self._onsets, self._level = Describer(grid), OnsetFinder(grid), LevelMatcher(hop)
         self._fitter, self._raw = BandFitter(grid), np.zeros(2 * hop, np.float32)
-        self._streams = [Stream() for _ in range(NOTES + 1)]
+        self._streams = [UnitStream() for _ in range(NOTES + 1)]
         self._events: list[tuple[int, Event]] = []
         self._due: list[int] = []
         if self._corpus is not None:
@@ -224,7 +224,7 @@ class Mosaic(Processor):
                 self._stream(io, at, n, stream, first)
         self._playing.mix(self._played)
 
-    def _stream(self, io: IO, at: int, n: int, stream: Stream, first: int) -> None:
+    def _stream(self, io: IO, at: int, n: int, stream: UnitStream, first: int) -> None:
         grid, corpus, chooser = self._grid, self._corpus, self._chooser
         assert corpus is not None
         chooser.note(max(0.0, float(stream.key[1])), max(0.1, float(io.at("pitch", at))))
@@ -266,7 +266,9 @@ class Mosaic(Processor):
 class Third(Mosaic):
     """`mosaic` by the name of its file job: `antiphon run third A OUT -p reference=B`."""
 
-    on_files = FileUse(job="antiphon_mosaic.third:run", needs=("reference",))
+    on_files = FileUse(
+        job="antiphon_mosaic.third:run", needs=("reference",), changes=("pitch", "time", "level", "channels")
+    )
     params: ClassVar[tuple[Param, ...]] = (
         *Mosaic.params,
         Param("tempo", default=0.0, low=0.0, high=300.0, unit="bpm", doc="On files: the tempo of OUT; 0: that of IN."),

@@ -47,7 +47,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     found: tuple[str, ...] = ()
     if wanted := float(job.settings.get("tempo", 0.0)):
         own = tempo_of(sound.mean(axis=0), rate)
-        sound = stretched(sound, rate, own / wanted)
+        sound = stretch_to(sound, rate, own / wanted)
         found = (f"{own:.1f} bpm played at {wanted:g}",)
     job.progress(0.1)
     reference = np.concatenate(read(str(job.settings["reference"]), rate))[None]
@@ -65,16 +65,16 @@ def third(first: F32, second: F32, rate: int, progress: Callable[[float], None] 
     What is held gets B's long-term spectrum and then `transfer`. What is struck is half A's own with B's spectrum, half
     units of what B strikes; both have their share in B. The result has A's level.
     """
-    held, struck = separated(first)
-    their_held, their_struck = separated(second)
+    held, struck = separate(first)
+    their_held, their_struck = separate(second)
     if _level(their_held) < 0.02 * _level(second):
         their_held = second
     progress(0.3)
-    held = node("transfer", equalised(held, their_held), their_held, rate, {"amount": CHANGE})
+    held = node("transfer", equalise(held, their_held), their_held, rate, {"amount": CHANGE})
     out = _at(_level(their_held), held)
     progress(0.6)
     if _level(their_struck) > 0.02 * _level(second) and _level(struck) > 1e-5:
-        own = equalised(struck, their_struck)
+        own = equalise(struck, their_struck)
         units = node("mosaic", struck, their_struck, rate, {"size": 80.0, "pitch": 0.0, "transpose": 0, "fit": 0.0})
         out += STRUCK * (_at(_level(their_struck), own) + _at(_level(their_struck), units))
     progress(0.9)
@@ -95,7 +95,7 @@ def node(kind: str, sound: F32, reference: F32, rate: int, values: dict[str, Val
     return out[:, processor.latency : processor.latency + sound.shape[1]]
 
 
-def filtered(sound: F32, gains: Callable[[F32], tuple[F32, ...]], count: int) -> tuple[F32, ...]:
+def apply_filter(sound: F32, gains: Callable[[F32], tuple[F32, ...]], count: int) -> tuple[F32, ...]:
     """Sounds by gains of the spectra of `[channels, n]`; `gains` gives `count` arrays for magnitudes `[frames, bins]`.
 
     The magnitudes have `MEDIAN // 2` frames more on either side than the gains.
@@ -120,7 +120,7 @@ def filtered(sound: F32, gains: Callable[[F32], tuple[F32, ...]], count: int) ->
     return outs
 
 
-def separated(sound: F32) -> tuple[F32, F32]:
+def separate(sound: F32) -> tuple[F32, F32]:
     """What is held and what is struck, by medians over time and frequency (Fitzgerald, DAFx 2010)."""
     half = MEDIAN // 2
 
@@ -132,14 +132,15 @@ def separated(sound: F32) -> tuple[F32, F32]:
         share = (held / (held + struck + 1e-12)).astype(np.float32)
         return share, 1.0 - share
 
-    held, struck = filtered(sound, masks, 2)
+    held, struck = apply_filter(sound, masks, 2)
     return held, struck
 
 
-def equalised(sound: F32, reference: F32) -> F32:
+def equalise(sound: F32, reference: F32) -> F32:
     """The sound with the reference's long-term spectrum, smoothed over thirds of an octave."""
     gain = np.minimum(np.sqrt(long_term(reference) / long_term(sound)), 1000.0).astype(np.float32)
-    (out,) = filtered(sound, lambda levels: (np.broadcast_to(gain, (len(levels) - 2 * (MEDIAN // 2), len(gain))),), 1)
+    edges = 2 * (MEDIAN // 2)
+    (out,) = apply_filter(sound, lambda levels: (np.broadcast_to(gain, (len(levels) - edges, len(gain))),), 1)
     return out
 
 
@@ -174,7 +175,7 @@ def tempo_of(mono: F32, rate: int) -> float:
     return float(bpm[np.argmax(score * np.exp(-0.5 * (np.log2(bpm / 110.0) / 0.7) ** 2))])
 
 
-def stretched(sound: F32, rate: int, factor: float) -> F32:
+def stretch_to(sound: F32, rate: int, factor: float) -> F32:
     """The sound `factor` times as long at its pitch (Signalsmith Stretch)."""
     from python_stretch.Signalsmith import Stretch
 

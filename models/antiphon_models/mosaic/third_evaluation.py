@@ -22,7 +22,7 @@ from antiphon_models.learning.evaluation import (
 )
 from antiphon_models.learning.user_commands import command, run_on_sound
 from antiphon_models.mosaic.pairs import RATE
-from antiphon_models.mosaic.thirds import Third, thirds
+from antiphon_models.mosaic.thirds import ThirdPair, thirds
 from antiphon_models.transfer.measures import chroma_likeness, log_spectral, normalised, onset_likeness, timbre_distance
 
 F32 = NDArray[np.float32]
@@ -55,7 +55,7 @@ class Thirds(Evaluation):
                 if not ask.wants(system.name) and system.name != _COPY:
                     continue
                 out, first, second, exact = (
-                    normalised(x, RATE) for x in (made(system.name, item), item.first, item.second, item.exact)
+                    normalised(x, RATE) for x in (make_third(system.name, item), item.first, item.second, item.exact)
                 )
                 for key, value in (("lsd", log_spectral(out, exact)), ("timbre", timbre_distance(out, second))):
                     distances.setdefault((system.name, key), []).append((name_of_item, value))
@@ -73,10 +73,10 @@ class Thirds(Evaluation):
         for item in thirds(ask.data, "report", ask.limit or COUNT, ask.seed):
             for system in self.systems:
                 if ask.wants(system.name):
-                    yield Example(item.name, system.name, made(system.name, item), RATE)
+                    yield Example(item.name, system.name, make_third(system.name, item), RATE)
 
 
-def made(system: str, item: Third) -> F32:
+def make_third(system: str, item: ThirdPair) -> F32:
     """What a system makes of a pair; ours and transfer by their commands."""
     ready = {_COPY: item.first, "copy B": item.second, "exact": item.exact}
     if system in ready:

@@ -20,7 +20,7 @@ KITS = (0, 25, 40, 16)
 
 
 @dataclass(frozen=True, slots=True)
-class Third:
+class ThirdPair:
     """Mono sounds at `RATE`, of one length."""
 
     name: str
@@ -29,7 +29,7 @@ class Third:
     exact: F32
 
 
-def thirds(data: Path, part: str, count: int, seed: int) -> Iterator[Third]:
+def thirds(data: Path, part: str, count: int, seed: int) -> Iterator[ThirdPair]:
     """Pairs of songs of POP909 with a beat and a bass drawn by seed; "tune" and "report" share no song and no font."""
     odd = part == "report"
     rng = np.random.default_rng([seed, 3, odd])
@@ -44,7 +44,7 @@ def thirds(data: Path, part: str, count: int, seed: int) -> Iterator[Third]:
         sounds = [play(song, programs, font, kit)[begin:end] for song, programs, kit in played]
         length = min(map(len, sounds))
         own, other, exact = (sound[:length] for sound in sounds)
-        yield Third(f"{a.name} by {b.name}", own, other, exact)
+        yield ThirdPair(f"{a.name} by {b.name}", own, other, exact)
 
 
 def with_drums(song: PartSong, rng: np.random.Generator) -> PartSong:

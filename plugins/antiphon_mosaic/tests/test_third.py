@@ -9,7 +9,7 @@ import soundfile
 from antiphon.api import UsageError
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
-from antiphon_mosaic.third import separated, tempo_of
+from antiphon_mosaic.third import separate, tempo_of
 
 RATE = 22050
 
@@ -70,7 +70,7 @@ def test_a_click_is_struck_and_a_tone_is_held():
     tone = np.sin(2 * np.pi * 440.0 * np.arange(RATE) / RATE)[None].astype(np.float32)
     click = np.zeros_like(tone)
     click[0, RATE // 2] = 5.0
-    held, struck = separated(tone + click)
+    held, struck = separate(tone + click)
     inner = slice(4096, -4096)
     assert np.abs(held - tone)[:, inner].std() < 0.15
     assert np.abs(struck[0]).argmax() == RATE // 2
