@@ -34,7 +34,7 @@ def shapes(grid: UnitGrid, around: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def found(weights: Weights, grid: UnitGrid, around: int) -> dict[str, Samples]:
+def check_arrays(weights: Weights, grid: UnitGrid, around: int) -> dict[str, Samples]:
     """The arrays of a network, checked; `ModelError` where they do not fit."""
     return {name: find_array(weights, name, *shape) for name, shape in shapes(grid, around).items()}
 
@@ -44,7 +44,7 @@ class FileNetwork:
 
     def __init__(self, weights: Weights) -> None:
         """Checks the weights; `ModelError` where they do not fit."""
-        self._w = found(weights, FILE, len(REACHES) + 2)
+        self._w = check_arrays(weights, FILE, len(REACHES) + 2)
 
     def shares(self, power: Samples, side: Samples) -> Samples:
         """Power and side `[frames, units]` to shares `[4, frames, units]`, whose sum is 1."""
@@ -70,7 +70,7 @@ class LiveNetwork:
     def __init__(self, weights: Weights) -> None:
         """Makes the buffers; `ModelError` where the weights do not fit."""
         around, units, bands = len(KEEPS) + 1, LIVE.units, LIVE.bands
-        w = found(weights, LIVE, around)
+        w = check_arrays(weights, LIVE, around)
         self._enter = SiluLinear(w["enter.weight"], w["enter.bias"])
         self._middle = SiluLinear(w["middle.weight"], w["middle.bias"])
         self._say = Linear(w["say.weight"], w["say.bias"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from antiphon.api import Samples
 from antiphon_stems.features import LEVEL_REACH
 from antiphon_stems.grids import FILE, NOMINAL, STEMS
-from antiphon_stems.wiener import refined
+from antiphon_stems.wiener import refine
 
 C64 = NDArray[np.complex64]
 Shares = Callable[[Samples, Samples], Samples]
@@ -101,7 +101,7 @@ class Splitter:
         apart = np.abs(spectra[0] - spectra[1]) ** 2 / 2 if self._channels > 1 else np.zeros_like(power)
         shares = self._shares(self._units(power), self._units(apart))[:, first : first + frames]
         inside = spectra[:, first : first + frames]
-        masked = refined(inside, shares[:, :, self._unit])
+        masked = refine(inside, shares[:, :, self._unit])
         hop, lead = self._hop, self._size - self._hop
         out = np.zeros((len(STEMS), self._channels, frames * hop + lead), np.float32)
         out[:, :, :lead] = self._tail

@@ -14,7 +14,7 @@ NEAR = 1e-4
 """Of each stem's power, taken to come from everywhere: so a covariance has an inverse."""
 
 
-def refined(spectra: C64, shares: Samples) -> C64:
+def refine(spectra: C64, shares: Samples) -> C64:
     """Spectra of stems, of those of a mix and each stem's share.
 
     Of two channels, every stem's covariance in each bin is estimated over the stretch, and the stems are filtered by

@@ -71,10 +71,10 @@ class Syllable:
 @functools.lru_cache(maxsize=512)
 def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
     """A spoken syllable taken apart."""
-    return taken_apart(said(text, voice, rate=rate), rate)
+    return take_apart(said(text, voice, rate=rate), rate)
 
 
-def taken_apart(sound: F32, rate: int) -> Syllable:
+def take_apart(sound: F32, rate: int) -> Syllable:
     """A piece of speech, mono at `rate`, taken apart."""
     pyworld = world()
     x = sound.astype(np.float64)

@@ -26,7 +26,7 @@ from antiphon_models.material.composer.song import compose
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartSong, songs
-from antiphon_models.material.singing import ScoreNote, Syllable, singing, syllable, taken_apart
+from antiphon_models.material.singing import ScoreNote, Syllable, singing, syllable, take_apart
 from antiphon_models.material.sounds import mono, resampled
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 
@@ -291,7 +291,7 @@ def _pieces(speech: bytes, number: int) -> Syllable:
         start = rnd.randrange(len(x) - length)
         piece = x[start : start + length]
         if float(np.sqrt(np.mean(piece**2))) > 0.7 * float(np.sqrt(np.mean(x**2))):
-            return taken_apart(piece, RATE)
+            return take_apart(piece, RATE)
 
 
 def _piece(speech: F32, text: str, voice: str, rate: int) -> Syllable:

@@ -89,7 +89,7 @@ def tones(rng: np.random.Generator, grid: UnitGrid) -> F32:
     return (10 ** (np.stack(curves) / 20)).astype(np.float32)
 
 
-def measured(grid: UnitGrid, stems: F32, gains: F32, tone: F32) -> tuple[F32, F32, F32, F32]:
+def measure(grid: UnitGrid, stems: F32, gains: F32, tone: F32) -> tuple[F32, F32, F32, F32]:
     """What a mix is to the network and its loss.
 
     Args:
@@ -172,7 +172,7 @@ class StemsRecipe(Recipe):
 
     def _one(self, mixes: Mixes, rng: np.random.Generator) -> tuple[F32, ...]:
         stems, gains = mixes.draw(rng, int(LENGTH * material.RATE))
-        power, side, shared, own = measured(self.grid, stems, gains, tones(rng, self.grid))
+        power, side, shared, own = measure(self.grid, stems, gains, tones(rng, self.grid))
         # what is quiet is described as well
         loud = np.float32(10 ** rng.uniform(-3.0, 0.5))
         bands, details = self.describe(power * loud, side * loud)

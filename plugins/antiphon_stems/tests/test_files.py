@@ -12,7 +12,7 @@ from antiphon.api import UsageError
 from antiphon_models.learning.user_commands import command
 from antiphon_stems.grids import FILE, STEMS
 from antiphon_stems.splitting import CORE, Splitter
-from antiphon_stems.wiener import refined
+from antiphon_stems.wiener import refine
 
 RATE = 22050
 RNG = np.random.default_rng(4)
@@ -132,7 +132,7 @@ def test_places_in_the_stereo_image_help() -> None:
     def error(made: np.ndarray) -> float:
         return float(np.sum(np.abs(made - stems) ** 2))
 
-    made = refined(mix, shares)
+    made = refine(mix, shares)
     assert error(made) < 0.2 * error(shares[:, None] * mix)
     np.testing.assert_allclose(made.sum(axis=0), mix, atol=1e-3)
-    np.testing.assert_allclose(refined(mix[:1], shares), shares[:, None] * mix[:1])
+    np.testing.assert_allclose(refine(mix[:1], shares), shares[:, None] * mix[:1])
