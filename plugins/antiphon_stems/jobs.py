@@ -22,6 +22,10 @@ from antiphon_stems.splitting import Shares, Splitter
 log = logging.getLogger("antiphon.stems")
 _AT_ONCE = 1 << 16
 
+QUIET = 1e-5
+"""Share of the energy of IN below which a part is said to be silent: -50 dB."""
+ABSENT = "silent: below -50 dB of IN"
+
 
 def run(job: FileJob) -> tuple[Written, ...]:
     """Takes a sound file apart.
@@ -44,16 +48,28 @@ def run(job: FileJob) -> tuple[Written, ...]:
             stack.enter_context(AudioWriter(path, sound.rate, sound.channels, sound.subtype, job.rate))
             for path in paths.values()
         ]
-        done = 0
+        done, whole, energies = 0, 0.0, [0.0] * len(writers)
         for stems in splitter.split(_whole(blocks)):
+            whole += _energy(stems.sum(axis=0))
             stems *= gains[:, None, None]
-            for part, writer in zip(paths, writers, strict=True):
-                writer.write(_chosen(stems, part))
+            for n, (part, writer) in enumerate(zip(paths, writers, strict=True)):
+                chosen = _chosen(stems, part)
+                energies[n] += _energy(chosen)
+                writer.write(chosen)
             done += stems.shape[2]
             if sound.frames:
                 job.progress(done / sound.frames)
     name = printable_path(job.source.name)
-    return tuple(Written.sound(writer, f"{name}, {part}") for part, writer in zip(paths, writers, strict=True))
+    return tuple(
+        Written.sound(
+            writer, f"{name}, {part}", found=(ABSENT,) if energy < QUIET * whole and not writer.silent else ()
+        )
+        for part, writer, energy in zip(paths, writers, energies, strict=True)
+    )
+
+
+def _energy(samples: Samples) -> float:
+    return float(np.square(samples, dtype=np.float64).sum())
 
 
 def shares_of(mode: str) -> Shares:

@@ -240,6 +240,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
         sound,
     ),
     "strings.wav": lambda path: sound(path, 330.0),
+    "other.wav": lambda path: sound(path, 330.0),
     "takes/one.wav": sound,
     "more/two.flac": sound,
     "my-loops/drums.wav": lambda path: loop(path, 90.0),
@@ -276,7 +277,8 @@ def _writes(line: str, name: str) -> bool:
     at = words.index(name) if name in words else 0
     options = ("--out", "--midi-out", "--analysis", "--report", "--picture")
     alone = words[4].startswith("-") if len(words) > 4 else True
-    return words[at - 1] in options or (words[1] == "run" and at == (3 if alone else 4))
+    out = words[1] == "run" and "--out-dir" not in words
+    return words[at - 1] in options or (out and at == (3 if alone else 4))
 
 
 # ---- the commands

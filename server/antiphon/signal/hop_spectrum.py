@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
+"""Samples, magnitudes and gains."""
 C64 = NDArray[np.complex64]
+"""Spectra."""
 LOW_FADE = 56
 """Samples at 44.1 and 48 kHz: with hops of 384 the lag is 10.0 and 9.2 ms."""
 
@@ -54,16 +56,29 @@ class SpectrumSizes:
 
 
 def grid(rate: int, hop: int = 640, overlap: int = 0) -> SpectrumSizes:
-    """The frame sizes at `rate` Hz; `hop` and `overlap` are frames at 48 kHz, overlap 0 for a hop.
+    """Computes the frame sizes at a rate: with a hop of 640 the lag is 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz.
 
-    With a hop of 640 the lag is 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz.
+    Args:
+        rate: Hz.
+        hop: Samples between two frames, at 48 kHz.
+        overlap: Samples that synthesis frames overlap by, at 48 kHz; 0 for a hop.
+
+    Returns:
+        The sizes in samples at `rate`.
     """
     scale = max(1, round(rate / 48000))
     return SpectrumSizes(2048 * scale, hop * scale, scale, overlap * scale)
 
 
 def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
-    """The analysis window `[size]` and the synthesis window `[lag]`."""
+    """Computes the windows whose product, overlapped, is 1.
+
+    Args:
+        grid: Frame sizes.
+
+    Returns:
+        The analysis window `[size]` and the synthesis window `[lag]`.
+    """
     fade, rise = grid.fade, grid.size - grid.fade
     up = np.sin(np.pi / 2 * (np.arange(rise) + 0.5) / rise)
     down = np.cos(np.pi / 2 * (np.arange(fade) + 0.5) / fade)
@@ -75,7 +90,12 @@ def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
 
 
 class SampleHistory:
-    """The newest `grid.size` samples of each channel; they are moved only once in `size / hop` hops."""
+    """The newest `grid.size` samples of each channel; they are moved only once in `size / hop` hops.
+
+    Args:
+        grid: Frame sizes.
+        channels: Of the sound.
+    """
 
     def __init__(self, grid: SpectrumSizes, channels: int) -> None:
         self._grid = grid
@@ -97,16 +117,31 @@ class SampleHistory:
         self._end += self._grid.hop
 
     def fresh(self) -> F32:
-        """The hop that is being filled, a view `[channels, hop]`."""
+        """Gives the hop that is being filled.
+
+        Returns:
+            A view `[channels, hop]`.
+        """
         return self._buffer[:, self._end - self._grid.hop : self._end]
 
     def frame(self, length: int) -> F32:
-        """The newest `length` samples, a view `[channels, length]`."""
+        """Gives the newest samples.
+
+        Args:
+            length: Samples.
+
+        Returns:
+            A view `[channels, length]`.
+        """
         return self._buffer[:, self._end - length : self._end]
 
 
 class Spectra:
     """Forward and inverse transform of one frame of every channel, in buffers allocated once.
+
+    Args:
+        grid: Frame sizes.
+        channels: Of the sound.
 
     Attributes:
         bins: complex64 `[channels, bins]`, the newest spectrum, of which gains are estimated.
@@ -128,7 +163,11 @@ class Spectra:
         self.unit = 1.0 / (float(np.sum(self._analysis.astype(np.float64) ** 2)) * grid.scale * channels)
 
     def forward(self, frame: F32) -> None:
-        """bins, sound ← the spectra of `frame` `[channels, size]`."""
+        """Computes `bins` and `sound`.
+
+        Args:
+            frame: `[channels, size]`.
+        """
         np.multiply(frame, self._analysis, out=self._framed)
         np.fft.rfft(self._framed, axis=1, out=self.bins)  # type: ignore[arg-type]  # single precision is right at run time
         if self.sound is not self.bins:
@@ -136,7 +175,12 @@ class Spectra:
             np.fft.rfft(self._framed, axis=1, out=self.sound)  # type: ignore[arg-type]
 
     def inverse(self, gain: F32, out: F32) -> None:
-        """out `[channels, lag]` ← the windowed end of the frame `sound` whose bins are scaled by gain `[bins]`."""
+        """Computes the windowed end of the frame `sound`, scaled.
+
+        Args:
+            gain: `[bins]`, the factor of each.
+            out: `[channels, lag]`, what is written.
+        """
         np.multiply(self.sound, gain, out=self._shaped)
         np.fft.irfft(self._shaped, self._framed.shape[1], axis=1, out=self._framed)  # type: ignore[arg-type]
         np.multiply(self._framed[:, -self._lag :], self._synthesis, out=out)

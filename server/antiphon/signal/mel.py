@@ -104,7 +104,14 @@ class LogMelStream:
 
 
 def mel_bank(settings: MelSettings) -> F32:
-    """The bands: float32 `[bands, window / 2 + 1]`, each of area one."""
+    """Computes the triangular mel bands.
+
+    Args:
+        settings: Rate, window and bands.
+
+    Returns:
+        float32 `[bands, window / 2 + 1]`, each of area one.
+    """
     edges = _hertz(np.linspace(_mel(settings.low), _mel(settings.high), settings.bands + 2))
     frequencies = np.fft.rfftfreq(settings.window, 1 / settings.rate)
     widths = np.diff(edges)
