@@ -22,9 +22,9 @@ from antiphon_stems.splitting import Shares, Splitter
 log = logging.getLogger("antiphon.stems")
 _AT_ONCE = 1 << 16
 
-QUIET = 1e-5
-"""Share of the energy of IN below which a part is said to be silent: -50 dB."""
-ABSENT = "silent: below -50 dB of IN"
+QUIET = 1e-4
+"""Share of the energy of IN below which a part is said to be silent: -40 dB."""
+ABSENT = "silent: below -40 dB of IN"
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
