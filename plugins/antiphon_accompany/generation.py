@@ -42,7 +42,7 @@ class Generate(Accompany):
         "antiphon_accompany.generation:run",
         default_source=NOTHING,
         beside=("report", "chords-out"),
-        changes=("length",),
+        changes=("length", "time"),
     )
     params = (
         Param("bars", "int", 32, PHRASE, MOST_BARS, doc="In files: the length."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from antiphon.api import IO, Event, Param
+from antiphon.api import IO, Event, FileUse, Param
 from antiphon_notes.dice import dice
 from antiphon_notes.mapping import SEED
 from antiphon_notes.node import LEFT_OUT, ClockNode, Key, Made
@@ -129,6 +129,7 @@ class Strum(Delaying):
 class Humanise(Delaying):
     """Delays each note by up to `beats`, and changes its velocity by up to `velocity`."""
 
+    on_files = FileUse(changes=("time",))
     params = (
         Param("beats", default=0.04, low=0.0, high=0.5, unit="beats", doc="The longest delay."),
         Param("velocity", default=0.2, low=0.0, high=1.0, doc="The largest change of velocity, as a share of it."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from antiphon.api import EVENTS_OUT, IO, Event, Param, Port
+from antiphon.api import EVENTS_OUT, IO, Event, FileUse, Param, Port
 from antiphon.api.harmony import CHORDS, SCALES
 from antiphon_notes.dice import dice
 from antiphon_notes.node import Made, NoteNode
@@ -82,6 +82,7 @@ def map_to_scale(number: int, inside: set[int], outside: str) -> int | None:
 class Probability(NoteNode):
     """Passes each note with a probability. The n-th note's fate depends on the seed alone."""
 
+    on_files = FileUse(changes=("time",))
     params = (
         Param("chance", default=0.5, low=0.0, high=1.0, doc="The probability of each note."),
         SEED,

@@ -40,32 +40,32 @@ def latency(server: ServerProcess) -> int:
 
 @undisturbed
 def test_a_killed_and_a_stopped_worker_leave_no_bend_and_are_back(tmp_path: Path) -> None:
-    place = home(tmp_path, sound(4.0), "echo", "raise")
+    place = home(tmp_path, sound(4.0), "mirror", "raise")
     with served(place, "--session", str(place / "set")) as server:
         late, heard = latency(server), Heard(server)
         assert late == 2 * LATENCY
-        before, other = worker(server, "echo"), worker(server, "raise")
-        assert (before["restarts"], before["misses"], before["model"]) == (0, 0, "echo")
+        before, other = worker(server, "mirror"), worker(server, "raise")
+        assert (before["restarts"], before["misses"], before["model"]) == (0, 0, "mirror")
         kill(before["pid"])
-        back(server, "echo", 1)
-        assert heard.states("echo", ["restarting", "running"])[0] == "its worker was killed by SIGKILL"
+        back(server, "mirror", 1)
+        assert heard.states("mirror", ["restarting", "running"])[0] == "its worker was killed by SIGKILL"
         # a worker that runs again has yet to give its first hop
         play_on(server)
-        stop(worker(server, "echo")["pid"])
-        back(server, "echo", 2)
-        assert "gave no answer for 0.1" in heard.states("echo", ["restarting", "running"])[0]
+        stop(worker(server, "mirror")["pid"])
+        back(server, "mirror", 2)
+        assert "gave no answer for 0.1" in heard.states("mirror", ["restarting", "running"])[0]
         status = server.status()
         assert worker(server, "raise")["pid"] == other["pid"]
-        assert worker(server, "echo")["misses"] >= 2
+        assert worker(server, "mirror")["misses"] >= 2
         untouched(server, "raise")
         assert status["engine"]["restarts"] == 0
         heard.close()
         play_on(server)
     came, said, lines = kept(place / "set")
     told = marks(lines)
-    if len(told["echo"]) > 6 or "raise" in told:
+    if len(told["mirror"]) > 6 or "raise" in told:
         raise StalledError(f"it was late again once it was back: {told}")
-    kinds = [kind for kind, _ in told["echo"]]
+    kinds = [kind for kind, _ in told["mirror"]]
     # a worker may be back, and begin anew, before the hop that it died with is missed
     assert sorted(kinds[:3]) == sorted(kinds[3:]) == ["absent", "back", "fresh"]
     assert kinds[2] == kinds[5] == "back"
@@ -97,30 +97,30 @@ def test_a_model_with_a_past_is_played_again_as_it_forgot_it(tmp_path: Path) -> 
 
 @undisturbed
 def test_three_failures_are_enough_until_the_node_is_reset(tmp_path: Path) -> None:
-    place = home(tmp_path, sound(4.0), "echo", "exit")
+    place = home(tmp_path, sound(4.0), "mirror", "exit")
     with served(place, "--session", str(place / "set")) as server:
         late, heard, other = latency(server), Heard(server), worker(server, "exit")
         for n in (1, 2):
-            kill(worker(server, "echo")["pid"])
-            back(server, "echo", n)
-        kill(worker(server, "echo")["pid"])
-        until(lambda: state(server, "echo")[0] == "failed", 2.0, "it is given up")
-        reason = state(server, "echo")[1]
+            kill(worker(server, "mirror")["pid"])
+            back(server, "mirror", n)
+        kill(worker(server, "mirror")["pid"])
+        until(lambda: state(server, "mirror")[0] == "failed", 2.0, "it is given up")
+        reason = state(server, "mirror")[1]
         assert "failed three times within a minute" in reason
         assert "/node/NAME/reset tries again" in reason
-        assert heard.states("echo", ["failed"]) == [reason]
-        assert (worker(server, "echo")["state"], worker(server, "echo")["pid"]) == ("failed", 0)
+        assert heard.states("mirror", ["failed"]) == [reason]
+        assert (worker(server, "mirror")["state"], worker(server, "mirror")["pid"]) == ("failed", 0)
         play_on(server)
         asked = round(seconds(server) * RATE)
-        server.send("/node/echo/reset")
-        back(server, "echo", 3)
-        assert heard.states("echo", ["running"]) == [""]
+        server.send("/node/mirror/reset")
+        back(server, "mirror", 3)
+        assert heard.states("mirror", ["running"]) == [""]
         assert worker(server, "exit")["pid"] == other["pid"]
         untouched(server, "exit")
         play_on(server)
         heard.close()
     came, said, lines = kept(place / "set")
-    if len(marks(lines)["echo"]) > 9:
+    if len(marks(lines)["mirror"]) > 9:
         raise StalledError(f"it was late again once it was back: {marks(lines)}")
     unheard(came[:asked], said[:asked], late)
     same(said, again(place / "set", place))

@@ -34,9 +34,12 @@ found = (TransportInfo("midi", "", "antiphon_midi", ("midi", "midi-in", "midi-ou
 asked = ServeSettings(**eval(sys.argv[1]))
 started = []
 def host(name, settings, *, fresh):
+    if name.startswith("antiphon_"):
+        return None  # of a plugin's OSC addresses
     started.append(name)
     raise SystemExit(0) if name in sys.argv[2:] else AssertionError(name)
-app = SimpleNamespace(transports=SimpleNamespace(host=host), events=SimpleNamespace(listeners=[]))
+app = SimpleNamespace(transports=SimpleNamespace(host=host), events=SimpleNamespace(listeners=[]),
+                      plugin_addresses=SimpleNamespace(add=lambda *_: None))
 try:
     asyncio.run(ServerHooks(Catalog({}, (), hooks, found), asked, fresh=True).start(app))
 except SystemExit:

@@ -278,7 +278,7 @@ def _writes(line: str, name: str) -> bool:
     options = ("--out", "--midi-out", "--analysis", "--report", "--picture")
     alone = words[4].startswith("-") if len(words) > 4 else True
     out = words[1] == "run" and "--out-dir" not in words
-    return words[at - 1] in options or (out and at == (3 if alone else 4))
+    return at > 0 and (words[at - 1] in options or (out and at == (3 if alone else 4)))
 
 
 # ---- the commands

@@ -375,7 +375,7 @@ BEAT = 'track("t", "bd")\n'
         ('track("a/b", "bd")', 2, "no slash"),
         ("tempo(5)", 2, "tempo takes 10 to 999"),
         ("meter(0)", 2, "above 0"),
-        ("swing(1)", 2, "swing takes 0 to 0.75, not '1'"),
+        ("swing(1)", 2, "swing takes 0 to 0.75, not 1"),
         ("swing(0.5, step=8)", 2, "a step of swing takes 0.0625 to 4 beats, not 8"),
         ("seed(-1)", 2, "seed takes a whole number"),
         ("patch(3)", 2, "patch takes a name"),

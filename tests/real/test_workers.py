@@ -49,11 +49,11 @@ DEADLY = [word for word in CODES if word != "sleep"]
 def test_no_poison_is_heard_or_harms_anybody_else(tmp_path: Path) -> None:
     codes = {BEGIN + EVERY * n: word for n, word in enumerate(CODES)}
     last = BEGIN + EVERY * len(codes)
-    place = home(tmp_path, sound(last + 8.0, codes), *CODES, "echo")
+    place = home(tmp_path, sound(last + 8.0, codes), *CODES, "mirror")
     with served(place, "--session", str(place / "set")) as server:
         late, heard = int(server.status()["latency"]["graph"]), Heard(server)
         assert late == LATENCY * (len(CODES) + 1)
-        pids = {word: worker(server, word)["pid"] for word in (*CODES, "echo")}
+        pids = {word: worker(server, word)["pid"] for word in (*CODES, "mirror")}
         assert len(set(pids.values())) == len(pids)
         reasons = {}
         for word in CODES:
@@ -64,10 +64,10 @@ def test_no_poison_is_heard_or_harms_anybody_else(tmp_path: Path) -> None:
         assert {w["node"]: w["restarts"] for w in status["workers"]} == {w: int(w in DEADLY) for w in pids}
         assert all(w["state"] == "running" for w in status["workers"])
         assert all(n["state"] == "running" for n in status["nodes"])
-        assert (worker(server, "sleep")["pid"], worker(server, "echo")["pid"]) == (pids["sleep"], pids["echo"])
+        assert (worker(server, "sleep")["pid"], worker(server, "mirror")["pid"]) == (pids["sleep"], pids["mirror"])
         assert all(gone(pids[word]) for word in DEADLY)
         assert (status["engine"]["restarts"], status["nan_blocks"]) == (0, 0)
-        untouched(server, "echo")
+        untouched(server, "mirror")
         heard.close()
     assert "gave no answer for 0.1" in reasons.pop("hang")
     assert reasons == {
@@ -131,9 +131,9 @@ def test_a_poison_that_comes_again_and_again_is_played_again(tmp_path: Path) -> 
 
 @undisturbed
 def test_an_engine_that_dies_leaves_the_workers_as_they_are(tmp_path: Path) -> None:
-    place = home(tmp_path, sound(4.0), "echo", "past")
+    place = home(tmp_path, sound(4.0), "mirror", "past")
     with served(place, "--session", str(place / "set")) as server:
-        before = {word: worker(server, word)["pid"] for word in ("echo", "past")}
+        before = {word: worker(server, word)["pid"] for word in ("mirror", "past")}
         for turn in range(1, 4):
             play_on(server, 0.12)
             kill(server.pids()["engine"])
@@ -156,20 +156,20 @@ def longest_silence(said: np.ndarray) -> float:
 
 @undisturbed
 def test_a_control_that_dies_is_nothing_to_the_workers(tmp_path: Path) -> None:
-    place = home(tmp_path, sound(4.0), "echo")
+    place = home(tmp_path, sound(4.0), "mirror")
     with served(place, "--session", str(place / "set")) as server:
         late, before, control = (
             int(server.status()["latency"]["graph"]),
-            worker(server, "echo"),
+            worker(server, "mirror"),
             server.pids()["control"],
         )
         kill(control)
         until(lambda: answers(server) and server.pids()["control"] != control, 5.0, "another control")
-        after = worker(server, "echo")
+        after = worker(server, "mirror")
         assert after["pid"] == before["pid"]
-        assert state(server, "echo")[0] == "running"
+        assert state(server, "mirror")[0] == "running"
         play_on(server)
-        untouched(server, "echo")
+        untouched(server, "mirror")
     came, said, lines = kept(place / "set")
     unheard(came, said, late)
     assert marks(lines) == {}
@@ -185,10 +185,10 @@ def answers(server: ServerProcess) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 @undisturbed
 def test_a_zygote_that_dies_is_back_with_its_workers(tmp_path: Path, number: int) -> None:
-    place = home(tmp_path, sound(4.0), "echo", "past")
+    place = home(tmp_path, sound(4.0), "mirror", "past")
     with served(place, "--session", str(place / "set")) as server:
-        before = {word: worker(server, word)["pid"] for word in ("echo", "past")}
-        zygote = parent(before["echo"])
+        before = {word: worker(server, word)["pid"] for word in ("mirror", "past")}
+        zygote = parent(before["mirror"])
         assert zygote == parent(before["past"])
         os.kill(zygote, number)
         if number == signal.SIGSTOP:
@@ -199,7 +199,7 @@ def test_a_zygote_that_dies_is_back_with_its_workers(tmp_path: Path, number: int
         for word in before:
             back(server, word, 1, within=2 * BACK)  # the zygote is a new process, that imports first
         assert not set(before.values()) & {w["pid"] for w in server.status()["workers"]}
-        assert parent(worker(server, "echo")["pid"]) != zygote
+        assert parent(worker(server, "mirror")["pid"]) != zygote
         play_on(server)
     until(lambda: all(map(gone, [zygote, *before.values()])), 3.0, "nothing is left")
     _, said, lines = kept(place / "set")
@@ -215,7 +215,7 @@ def parent(pid: int) -> int:
 
 @undisturbed
 def test_a_server_that_ends_leaves_no_worker_though_one_is_stopped_and_one_given_up(tmp_path: Path) -> None:
-    place = home(tmp_path, sound(4.0), "echo", "past", "exit")
+    place = home(tmp_path, sound(4.0), "mirror", "past", "exit")
     with served(place) as server:
         pids = [w["pid"] for w in server.status()["workers"]]
         zygote = parent(pids[0])
@@ -228,16 +228,19 @@ def test_a_server_that_ends_leaves_no_worker_though_one_is_stopped_and_one_given
 def test_a_restart_takes_over_from_a_killed_supervisor_and_its_workers(tmp_path: Path) -> None:
     from antiphon_bench.rig import free_port
 
-    place, ports = home(tmp_path, sound(4.0), "echo"), ["--osc-port", str(free_port()), "--http-port", str(free_port())]
+    place, ports = (
+        home(tmp_path, sound(4.0), "mirror"),
+        ["--osc-port", str(free_port()), "--http-port", str(free_port())],
+    )
     options = ["--audio", "headless", "--block", str(BLOCK), "--patch", str(place / "faulty.toml"), *ports]
     first = ServerProcess(*options, home=place).start()
-    until(lambda: worker(first, "echo")["state"] == "running", 10.0, "the worker runs")
-    pid = worker(first, "echo")["pid"]
+    until(lambda: worker(first, "mirror")["state"] == "running", 10.0, "the worker runs")
+    pid = worker(first, "mirror")["pid"]
     zygote = parent(pid)
     first.stop(signal.SIGKILL)
     with ServerProcess(*options, home=place) as second:
-        until(lambda: worker(second, "echo")["state"] == "running", 10.0, "the worker runs")
-        assert worker(second, "echo")["pid"] != pid
+        until(lambda: worker(second, "mirror")["state"] == "running", 10.0, "the worker runs")
+        assert worker(second, "mirror")["pid"] != pid
     until(lambda: gone(pid) and gone(zygote), 3.0, "nothing is left of the first")
 
 
@@ -272,8 +275,8 @@ class TestBegunMidway:
     @pytest.mark.parametrize("begin", ["at work", "away", "after a restart"])
     @undisturbed
     def test_the_same_but_for_what_was_on_its_way(self, tmp_path: Path, begin: str) -> None:
-        place = home(tmp_path, sound(4.0), "echo", "exit")
-        heard, played = self.kept(place, begin, ("echo", "exit"))
+        place = home(tmp_path, sound(4.0), "mirror", "exit")
+        heard, played = self.kept(place, begin, ("mirror", "exit"))
         late = 2 * LATENCY
         assert len(heard) == len(played) > RATE // 2
         # hops and dry sound that were on their way when it began are not in a log

@@ -1,7 +1,7 @@
 """A plugin for real servers: models whose workers pass the sound, and do what a code in it tells them to.
 
 Copied into a server's folder of plugins under the name `faulty`, where the engine and the workers import it.
-Node types: `echo`, `past` (its answers hang on all it has heard), and one a word of `CODES`, each of which
+Node types: `mirror`, `past` (its answers hang on all it has heard), and one a word of `CODES`, each of which
 heeds its own code alone.
 """
 
@@ -108,7 +108,7 @@ def node(name: str, stepper: str = "Echo") -> type[ModelProcessor]:
 
 @hookimpl
 def antiphon_processors(register):
-    for word in ("echo", *CODES):
+    for word in ("mirror", *CODES):
         register(word, node(word), "Passes its sound through a worker.")
     register("lost", node("lost", "Nowhere"), "Has a worker that does not start.")
     register("past", node("past", "Past"), "Takes a slow mean from its sound, in a worker.")
