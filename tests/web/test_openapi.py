@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.web.test_lan import serving as serving_web
 from tools import http_table
 
-from antiphon.web import openapi
+from antiphon.web import control_link, openapi, osc_refusals
 from antiphon.web.api.table import OPERATIONS
 
 EXAMPLES = 8
@@ -67,7 +67,10 @@ def test_the_document_is_openapi() -> None:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    with server_thread(tmp_path_factory.mktemp("config")) as found:
+    with pytest.MonkeyPatch.context() as patch, server_thread(tmp_path_factory.mktemp("config")) as found:
+        # there is no control process: what asks it is answered by 503, and need not wait for that as long as users do
+        patch.setattr(control_link, "PATIENCE", 0.2)
+        patch.setattr(osc_refusals, "DONE_SECONDS", 0.2)
         yield found
 
 
