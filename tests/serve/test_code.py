@@ -161,7 +161,7 @@ def test_a_script_is_run_heard_lit_and_plays_on_behind_an_error(
     press(tab, "Enter", "Enter", ctrl=True)
     tab.until(f"{STATUS}.includes('Line 4: the [ is not closed')")
     tab.until(f"{STATUS}.includes('The last good version plays on.')")
-    tab.until("document.querySelector('.cm-lintRange-error')")  # drawn in a frame of its own
+    tab.until("!!document.querySelector('.cm-lintRange-error')")  # drawn in a frame of its own
     assert shown(tab, ".cm-lintRange-error") == ["["]
     line = "document.querySelector('.cm-lintRange-error').closest('.cm-line').textContent"
     assert tab.run(line).startswith("track(")
