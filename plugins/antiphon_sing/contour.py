@@ -10,6 +10,7 @@ from antiphon.api import Samples
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+Places = NDArray[np.int_]
 HOP = 0.005
 """Seconds between pitches and between levels: short beside a turn of vibrato."""
 REACH = 2.5
@@ -18,6 +19,8 @@ PERIODIC = 0.5
 """Correlation of a period with the next above which there is a pitch."""
 PERIODS = 2.5
 """Periods that are compared."""
+_AT_ONCE = 128
+"""Hops that are computed together: a note may be as long as the recording, and memory is bounded."""
 SMOOTH = 5
 """Hops of the median over pitches."""
 LOUD = 0.05
@@ -49,7 +52,22 @@ def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -
     inside = (at >= 0) & (at + window + high < len(sound))
     if not inside.any():
         return []
-    x = np.stack([sound[n : n + window + high] for n in at[inside]]).astype(np.float64)
+    places = at[inside]
+    parts = [_peaks(sound, places[n : n + _AT_ONCE], window, low, high) for n in range(0, len(places), _AT_ONCE)]
+    lags, peak = (np.concatenate(values) for values in zip(*parts, strict=True))
+    semitones = 12.0 * np.log2(period / lags)
+    periodic = peak > PERIODIC
+    if periodic.sum() < SMOOTH:
+        return []
+    held = semitones[periodic]
+    padded = np.pad(held, SMOOTH // 2, mode="edge")
+    smooth = np.median(sliding_window_view(padded, SMOOTH), axis=1)
+    return list(zip(times[inside][periodic].tolist(), smooth.tolist(), strict=True))
+
+
+def _peaks(sound: F32, at: Places, window: int, low: int, high: int) -> tuple[F64, F64]:
+    """The lag in samples, a fraction, and the height of the highest peak from `low` to `high`, for each place."""
+    x = np.stack([sound[n : n + window + high] for n in at]).astype(np.float64)
     lagged = sliding_window_view(x, window, axis=1)[:, low - 1 : high + 1]
     product = np.einsum("nw,nlw->nl", x[:, :window], lagged)
     own = np.sqrt((x[:, None, :window] ** 2).sum(-1) * np.einsum("nlw,nlw->nl", lagged, lagged))
@@ -59,14 +77,7 @@ def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -
     before, peak, after = found[rows, best - 1], found[rows, best], found[rows, best + 1]
     curve = before - 2.0 * peak + after
     shift = np.where(curve < -1e-12, 0.5 * (before - after) / np.minimum(curve, -1e-12), 0.0)
-    semitones = 12.0 * np.log2(period / (best + low - 1 + np.clip(shift, -0.5, 0.5)))
-    periodic = peak > PERIODIC
-    if periodic.sum() < SMOOTH:
-        return []
-    held = semitones[periodic]
-    padded = np.pad(held, SMOOTH // 2, mode="edge")
-    smooth = np.median(sliding_window_view(padded, SMOOTH), axis=1)
-    return list(zip(times[inside][periodic].tolist(), smooth.tolist(), strict=True))
+    return best + low - 1 + np.clip(shift, -0.5, 0.5), peak
 
 
 def follow_level(sound: Samples, source: F32, rate: int) -> Samples:

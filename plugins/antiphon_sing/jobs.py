@@ -116,7 +116,8 @@ def _texts(job: FileJob, parts: tuple[ScorePart, ...]) -> Iterator[tuple[str, tu
     bare = not given and not any(own)
     if bare:
         given = VOWEL
-        job.complain('there are no lyrics in the score, which is sung on la; give them: -p lyrics="twin-kle twin-kle"')
+        name = printable_path(job.source.name)
+        job.complain(f'there are no lyrics in {name}, which is sung on la; give them: -p lyrics="twin-kle twin-kle"')
     for n, part in enumerate(parts):
         text = given or own[n]
         if not text:

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import ClassVar
 
-from antiphon.api import UsageError
 from antiphon.runtime import extras
-from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import (
     Evaluation,
     EvaluationRequest,
@@ -19,7 +17,7 @@ from antiphon_models.learning.evaluation import (
 )
 from antiphon_models.loops import corpus, songs
 from antiphon_models.loops.corpus import Known
-from antiphon_models.loops.midifile import UNSEEN, why_not
+from antiphon_models.loops.midifile import UNSEEN, check_fonts
 from antiphon_models.loops.pieces import measured_pieces
 from antiphon_models.loops.systems import PEERS, Guesser, guess_by_length, marks, ours
 
@@ -61,10 +59,7 @@ class Looping(Evaluation):
         Raises:
             UsageError: FluidSynth or a soundfont is missing.
         """
-        missing = why_not()
-        if missing:
-            packages = f"{needs.PACKAGES['fluidsynth']} opl3-soundfont csound-soundfont"
-            raise UsageError(f"loops are rendered by FluidSynth: {missing}; sudo apt-get install {packages}")
+        check_fonts()
         count = max(6, ask.limit) if ask.limit else LOOPS
         systems = _systems(ask)
         for font in UNSEEN:

@@ -11,11 +11,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import UsageError
 from antiphon.api.files import make_folder
 from antiphon_loops.analysis.grid import BANDS, CLASSES, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
-from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import (
     Evaluation,
     EvaluationRequest,
@@ -26,7 +24,7 @@ from antiphon_models.learning.evaluation import (
 )
 from antiphon_models.learning.user_commands import command
 from antiphon_models.loops.fit_material import BARS, FOILS, FitLoop, foil, sounds_of, windows
-from antiphon_models.loops.midifile import UNSEEN, why_not
+from antiphon_models.loops.midifile import UNSEEN, check_fonts
 
 SONGS = {"pop909": 40, "jsb": 8, "freedoom": 0, "openttd-openmsx": 0}
 AMONG, NEAR = 50, 0.04
@@ -71,9 +69,7 @@ class Fitting(Evaluation):
         Raises:
             UsageError: FluidSynth or a soundfont is missing.
         """
-        if missing := why_not():
-            packages = f"{needs.PACKAGES['fluidsynth']} opl3-soundfont csound-soundfont"
-            raise UsageError(f"loops are rendered by FluidSynth: {missing}; sudo apt-get install {packages}")
+        check_fonts()
         rng = np.random.default_rng(_SEED * ask.seed)
         drawn = list(windows(ask.data, "test", SONGS, 1, rng))
         most = max(_FEWEST, ask.limit) if ask.limit else len(drawn)

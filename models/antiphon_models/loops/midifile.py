@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import UsageError
+from antiphon_models.learning import needs
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import midi_bytes, note_off, note_on, program_change
@@ -57,6 +59,17 @@ def why_not() -> str:
     if not missing:
         return ""
     return f"{missing[0]} is not installed"
+
+
+def check_fonts() -> None:
+    """Checks that loops can be rendered here.
+
+    Raises:
+        UsageError: FluidSynth or a soundfont is missing.
+    """
+    if missing := why_not():
+        packages = f"{needs.PACKAGES['fluidsynth']} opl3-soundfont csound-soundfont"
+        raise UsageError(f"loops are rendered by FluidSynth: {missing}; sudo apt-get install {packages}")
 
 
 def play(data: bytes, soundfont: str, rate: int, reverb: bool = True) -> NDArray[np.float32]:
