@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
+import re
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +25,9 @@ pytest_plugins = ["tests.retries"]
 # the processor time of one thread as soon as there are fewer cores than threads.
 for _library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+# Without bytecode each process that a test starts compiles every module again, at twice the cost of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How long an example takes says how busy the machine is, so nothing here depends on it. Fixtures made once per test
 # hold no state that an example leaves to the next one. The checks of a submission use the same examples each time.
@@ -43,6 +50,8 @@ LIVE = (
 """Folders whose tests start real servers, which keep time: marked `live`, they may be tried again (`tests/retries.py`).
 Of these no more than two run at once where the suite runs in several processes (`-n`)."""
 _LIVE = tuple(f"{folder}/" for folder in LIVE)
+REAL_SECONDS = 600
+"""The limit of a test that starts real servers or devices; pyproject.toml has that of the others."""
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 NO_NPM = "npm is not installed"
 """What a skipped test says that may be skipped in any run: users and CI need no Node."""
@@ -50,6 +59,7 @@ SECONDS, USUAL = "antiphon/seconds", 0.1
 """Where the cache keeps what each file took; seconds of a test that is not known."""
 BEHIND = 5
 _took: dict[str, float] = {}
+_numbers = itertools.count()
 _given = pytest.StashKey[str | None]()
 _held = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
@@ -59,6 +69,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_given] = os.environ.get(HOME)
     config.stash[_held] = tempfile.TemporaryDirectory(prefix="antiphon-tests-")
     os.environ[HOME] = config.stash[_held].name
+    # a shell's background job ignores SIGINT, and what it starts does so too until it installs a handler
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,16 +80,27 @@ def pool_of_the_module() -> Iterator[None]:
     folder and the paths of the test that needed them first."""
     yield
     pool = sys.modules.get("antiphon.workers.pool")
-    current = getattr(pool, "_current", None)
-    if pool is not None and isinstance(current, pool.Lockstep):
-        current.shut()
+    if pool is not None and isinstance(pool._context.pool, pool.Lockstep):
+        pool._context.pool.shut()
         pool.use(None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.nodeid.startswith(_LIVE):
+        live = item.nodeid.startswith(_LIVE)
+        if live:
             item.add_marker(pytest.mark.live)
+        if live or item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.timeout(REAL_SECONDS))
+
+
+def pytest_sessionstart() -> None:
+    gc.disable()  # what is collected stays until the end: to look through it again and again takes seconds
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -130,11 +154,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_held].cleanup()
 
 
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As pytest's own, which lists the folders of all tests before for each new one."""
+    return _numbered(tmp_path_factory, re.sub(r"\W", "_", request.node.name)[:30])
+
+
 @pytest.fixture(autouse=True)
 def antiphon_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that holds a test's settings, patches and recordings: nobody's own, and nobody else's."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = _numbered(tmp_path_factory, "home")
     monkeypatch.setenv(HOME, str(folder))
+    return folder
+
+
+def _numbered(factory: pytest.TempPathFactory, name: str) -> Path:
+    folder = factory.getbasetemp() / f"{name}-{next(_numbers)}"
+    folder.mkdir(mode=0o700)
     return folder
 
 

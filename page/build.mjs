@@ -19,7 +19,17 @@ const licences = (names) =>
     .replaceAll("*/", "* /");
 const PREACT = ["preact", "@preact/signals", "@preact/signals-core"];
 // all of one author and one text, so the text stands once; the others have their own
-const EDITOR = ["@codemirror/view", "@lezer/common", "style-mod", "w3c-keyname", "crelt", "@marijn/find-cluster-break"];
+const EDITOR = [
+  "@codemirror/view",
+  "@lezer/common",
+  "style-mod",
+  "w3c-keyname",
+  "crelt",
+  "@marijn/find-cluster-break",
+  "yjs",
+  "lib0",
+  "y-codemirror.next",
+];
 
 async function bundle(entry, { banner = {}, define = {}, format = "iife" } = {}) {
   const made = await build({
@@ -61,7 +71,7 @@ const files = {
   }),
   // loaded when the room Code is opened first
   "code.js": await bundle("code/editor.ts", {
-    banner: { js: `/*! The editor of Antiphon's page, MIT. It holds CodeMirror 6:\n\n${licences(EDITOR)}\n*/` },
+    banner: { js: `/*! The editor of Antiphon's page, MIT. It holds CodeMirror 6 and Yjs:\n\n${licences(EDITOR)}\n*/` },
     format: "esm",
   }),
   "player.js": await bundle("player.ts"),

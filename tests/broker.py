@@ -56,8 +56,10 @@ class Mosquitto:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [MOSQUITTO, "-c", self.folder / "mosquitto.conf"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         until(self._listens, PATIENCE, "mosquitto listens")
         return self
 

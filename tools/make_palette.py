@@ -32,7 +32,7 @@ from make_sounds import (
     sweep,
     times,
     write,
-)  # fmt: skip
+)
 
 LOUDNESS = -14.0
 """LUFS of the loudest 100 ms."""

@@ -315,7 +315,6 @@ PERFORMANCES: Mapping[str, Performance] = {
         turns=((0.0, "loop", "pedal", True), (3.0, "loop", "pedal", True), (3.01, "loop", "pedal", True)),
         before=6.0,
     ),
-    "choir": Performance("voice", CHORDS, "keys"),
     "chop": Performance(notes=SLICES),
     "click": Performance(turns=((0.5, "click", "fire", True), (2.0, "click", "fire", True))),
     "cloud": Performance("guitar"),
@@ -326,6 +325,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "dub": Performance("voice"),
     "duo": Performance(notes=TUNE, before=3.0),
     "garden": Performance(seconds=4.0 * 60.0 / 84.0, before=8.0 * 60.0 / 84.0),
+    "glass": Performance(notes=HELD),
     "karaoke": Performance("song"),
     "keys": Performance(notes=CHORDS),
     "layers": Performance(
@@ -348,6 +348,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "trade": Performance("voice", before=3.2),
     "tidal": Performance(notes=BEAT, node="orbit0"),
     "tune": Performance("voice"),
+    "unmix": Performance(seconds=4.8, before=0.2),
     "vocal": Performance("voice"),
     "voice": Performance("rough voice"),
     "wah": Performance("guitar"),

@@ -78,7 +78,7 @@ class BrowserTab:
     def key(self, kind: str, key: str, code: str) -> None:
         """A key of the keyboard: kind is "keyDown" or "keyUp"."""
         extra = {"text": key} if kind == "keyDown" and len(key) == 1 else {}
-        number = {"Escape": 27, " ": 32, "Enter": 13}.get(key, ord(key.upper()[0]))
+        number = {"Escape": 27, " ": 32, "Enter": 13, "ArrowRight": 39}.get(key, ord(key.upper()[0]))
         self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=number, **extra)
 
     def mouse(self, kind: str, x: float, y: float, clicks: int = 1) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.io.decode_zygote import zygote
+from antiphon.signal.features import import_librosa
 from antiphon_bench.report import finish, table
 from antiphon_models.pipeline import runners
 from antiphon_models.pipeline.gathering import SourceItem
@@ -111,8 +112,7 @@ def _shard(task: ShardTask) -> float:
 
 def _librosa(task: ShardTask) -> float:
     """The same sounds as librosa's documents have it, one after another."""
-    import librosa
-
+    librosa = import_librosa()
     settings, seconds = task.settings, 0.0
     for item in task.items:
         mono, _ = librosa.load(Path(task.source) / item.path, sr=settings.rate, mono=True)

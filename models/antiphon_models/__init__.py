@@ -20,8 +20,11 @@ _TRAININGS = (
     "denoise-autoencoder denoise.training.recipe_autoencoder:AutoencoderRecipe The denoiser's variational autoencoder.",
     "denoise-confidence denoise.training.recipe_confidence:ConfidenceRecipe "
     "How far the denoiser's mask may be believed.",
+    "denoise-confidence-file denoise.training.recipe_confidence:FileConfidenceRecipe "
+    "The same on files, in both directions.",
     "hum hum.training.recipe:HumRecipe The network that hears pitch, beginnings and notes.",
     "popularity classify.popularity.recipe:PopularityRecipe What a computed audience would give a sound.",
+    "hum-gan hum.painted:GanRecipe The same network against a critic.",
     "hum-spectrogram hum.training.plain:PlainRecipe The plain way, to be measured beside it.",
     "tags classify.tags.recipe:TagsRecipe The tags of a sound.",
     "instruments classify.instruments.recipe:InstrumentsRecipe Which of sixteen families of instruments sound.",
@@ -29,8 +32,18 @@ _TRAININGS = (
     "Of the weights of instruments, the last two layers anew.",
     "fit loops.fit_training:FitRecipe The towers by which loops go together.",
     "genre classify.genre.recipe:GenreRecipe The classifier of genres.",
+    "dcgan latent.dcgan:DCGANRecipe A DCGAN on log spectrograms of notes, to be measured beside `latent`.",
+    "latent-vae latent.training:VAERecipe The decoder of `latent`, by a variational autoencoder.",
+    "latent-gan latent.training:GANRecipe The decoder of `latent`, by a generative adversarial network.",
+    "notes latent.training:OwnNotesRecipe A decoder of `latent` of your own notes: antiphon train notes FOLDER.",
     "stems stems.recipe:StemsRecipe The masks of stems in files.",
+    "stems-autoencoder stems.recipe:StemsAutoencoderRecipe An autoencoder of mixes, for `evaluate stems`.",
     "stems-live stems.recipe:LiveStemsRecipe The masks of stems while they play.",
+    "tokens transfer.tokens:TokensRecipe Tokens of bands, by which a recording is continued.",
+    "transfer transfer.learned:TransferRecipe Bands of the same notes by another instrument.",
+    "transfer-capsules transfer.learned:CapsulesRecipe The same, the reference described by capsules.",
+    "wavenet transfer.wavenet:WaveNetRecipe Samples of 8 bits, one after another.",
+    "timbre transfer.timbre:TimbreRecipe An instrument that a voice plays, from recordings of it.",
 )
 _EVALUATIONS = (
     "accompany accompany.evaluation:Accompanying Chords and notes beside a harmoniser and the songs' pianists.",
@@ -42,10 +55,12 @@ _EVALUATIONS = (
     "genre classify.genre.evaluation:GenreEvaluation "
     "Genres of composed songs beside MFCC, what is unknown, calibration; or GTZAN and FMA.",
     "hum hum.evaluation:Hearing Notes heard in singing, winds and hums; false notes; lateness.",
+    "painted hum.painted:Painted A piano's spectrogram from a voice's as sound, beside the road over notes.",
     "identify identify.evaluation:Identifying "
     "Excerpts of 1,000 tracks in noise, rooms and by phone, beside Chromaprint.",
     "instruments classify.instruments.evaluation:FindingInstruments "
     "Families of instruments alone, in duos and mixes, beside MFCC.",
+    "latent latent.evaluation:LatentTimbres Notes of learned spaces of timbre beside real ones, copies and a DCGAN.",
     "listen listen.evaluation:Listening Beats, downbeats, tempo, chords and key of rendered songs.",
     "loops loops.evaluation:Looping Tempo, bars and key of loops of known truth, and pieces made of loops.",
     "mosaic mosaic.evaluation:Mosaicing Units of one sound in the place of another, beside the plain nearest unit.",
@@ -55,11 +70,14 @@ _EVALUATIONS = (
     "What can be foreseen of a computed audience's votes, and how wide honest intervals are.",
     "sing sing.evaluation:Singing Pitch, time and words of 12 sung lines, beside espeak-ng with WORLD.",
     "stems stems.evaluation:Separating Drums, bass, voice and the rest of mixes with real singers, beside medians.",
+    "stems-uses stems.uses_evaluation:UsingStems Notes of a voice over a band, and music with drums, with stems.",
     "summary listen.summary_evaluation:Summarising Phrases and summaries of rendered songs, against two listeners.",
     "tags classify.tags.evaluation:TagsEvaluation "
     "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
     "third mosaic.third_evaluation:Thirds The notes of one song by the timbre and drums of another, beside transfer.",
+    "timbre transfer.timbre_evaluation:Timbres Sung melodies by learned instruments, beside a soundfont.",
     "transfer transfer.evaluation:Transferring Timbre beside copying, equalisers and the exact answer.",
+    "styles accompany.listener:StyleNaming Styles of accompany, named by a forest that was taught by MMA's grooves.",
     "vocals sing.vocals:Vocals Recordings of singing, sung again in another voice: pitch and loudness that are kept.",
 )
 """Name, place in this package, and a sentence."""
@@ -89,7 +107,11 @@ def antiphon_commands(cli: typer.Typer) -> None:
     from antiphon.cli.examples import epilog
     from antiphon_models.commands import dataset, evaluate, pipeline, train
 
-    cli.command(epilog=epilog("antiphon train --list", "antiphon train denoise --minutes 110"))(train.train)
+    cli.command(
+        epilog=epilog(
+            "antiphon train --list", "antiphon train denoise --minutes 110", "antiphon train notes my-notes --out mine"
+        )
+    )(train.train)
     cli.command(epilog=epilog("antiphon evaluate --list", "antiphon evaluate hum mine.wav"))(evaluate.evaluate)
     cli.add_typer(dataset.application())
     cli.add_typer(pipeline.application())

@@ -66,6 +66,7 @@ export interface FitMatches {
 }
 
 export interface FitTrack {
+  id?: number;
   path: string;
   duration: number | null;
   score: number;
@@ -77,7 +78,8 @@ export interface FitTrack {
 }
 
 export interface Fits {
-  file: string | number;
+  file?: string | number;
+  node?: string;
   count?: number;
 }
 
@@ -286,6 +288,7 @@ export interface Plugin {
   inputs: Port[];
   outputs: Port[];
   needs: string[];
+  splits: string[];
   params: Param[];
 }
 
@@ -329,6 +332,7 @@ export interface Run {
   midi?: boolean;
   analysis?: boolean;
   report?: boolean;
+  stems?: boolean;
   picture?: boolean;
   tail?: number;
   rate?: number;

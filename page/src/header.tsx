@@ -1,7 +1,7 @@
 // Transport, patch, load, listening, panic.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { delay, listen, listening, missing, report, setVolume, volume } from "./audio";
+import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { InputMenu } from "./input";
 import { connection, panic, send } from "./link";
 import { beatNow, bpm, graph, patches, playing, say, status } from "./model";
@@ -112,6 +112,16 @@ function Patch() {
   );
 }
 
+const NAMED: Record<string, string> = { out: "main", "out.cue": "cue" };
+
+/** What Listen can play: the output, the cue, the pairs of channels that are wired, and each node that sounds. */
+function sounding(): string[] {
+  const now = graph.value;
+  const pairs = now?.wires.map(([, to]) => to).filter((to) => /^out\.\d/.test(to)) ?? [];
+  const nodes = now?.nodes.filter((one) => one.outputs.some((port) => port.kind === "audio")) ?? [];
+  return [...new Set(["out", "out.cue", ...pairs.sort(), ...nodes.map((one) => one.name)])];
+}
+
 function Listen() {
   const on = listening.value !== "off";
   const now = report.value;
@@ -122,6 +132,16 @@ function Listen() {
       </button>
       {on && (
         <>
+          <select
+            aria-label="What Listen plays"
+            value={shown.value?.node ?? "out"}
+            onChange={(event) => show(event.currentTarget.value)}>
+            {sounding().map((one) => (
+              <option key={one} value={one}>
+                {NAMED[one] ?? one}
+              </option>
+            ))}
+          </select>
           <input
             type="range"
             min="0"

@@ -1,6 +1,7 @@
 // This browser's microphone, or a file, as the server's input.
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { dragged } from "./library/model";
 import { open } from "./link";
 import { say, status } from "./model";
 
@@ -87,13 +88,14 @@ export function playFile(file: File): Promise<void> {
   });
 }
 
-/** A file that is dropped anywhere on the page becomes the input. */
+/** A file, or a loop of the library, that is dropped anywhere on the page becomes the input. */
 export function acceptDrops(): void {
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();
     const file = event.dataTransfer?.files[0];
     if (file) void playFile(file);
+    else void dragged(event.dataTransfer).then((track) => track && playFile(track));
   });
 }
 

@@ -133,8 +133,10 @@ export async function readMachines(): Promise<void> {
   if (found) machines.value = found.machines;
 }
 
-/** The arguments of /learn and /unlearn: a cue is named by a second one. */
+/** The arguments of /learn and /unlearn: a cue is named by a second one, a capture has its bars and its node. */
 function learned(address: string): Value[] {
+  const [what, bars, ...node] = address.split(" ");
+  if (what === "/capture") return [what, Number(bars), ...node];
   return address.startsWith("/cue ") ? ["/cue", address.slice(5)] : [address];
 }
 
@@ -217,13 +219,16 @@ function flush(): void {
   waiting.clear();
 }
 
-/** How often panic was pressed here: what plays in this browser by itself stops with it. */
+/** How often panic was pressed here. */
 export const panics = signal(0);
+/** Goes up with every panic, wherever it comes from: what plays in this browser by itself stops with it. */
+export const silenced = signal(0);
 
 export function panic(): void {
   send("/panic");
   ahead.length = 0;
   panics.value += 1;
+  silenced.value += 1;
   endNotes();
   say("Panic: what sounded is cut, what was scheduled is dropped.", false);
 }
@@ -351,6 +356,10 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       cued.value = { name: String(args[0]), at: performance.now() };
       break;
     case "/panic":
+      silenced.value += 1;
+      ahead.length = 0;
+      endNotes();
+      break;
     case "/clearSched":
       ahead.length = 0;
       endNotes();

@@ -3,6 +3,7 @@ import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { report, show, shown } from "./audio";
 import { Clips } from "./clips/view";
+import { text } from "./code/store";
 import { Code } from "./code/view";
 import { Files } from "./files/view";
 import { Header, startOrStop } from "./header";
@@ -164,9 +165,17 @@ Object.assign(window, {
     connection: () => connection.value,
     panics: () => panics.value,
     tap: () => shown.value?.node,
+    /** The peak of the last samples of what is shown; -1 before there are as many. */
+    heard() {
+      const last = new Float32Array(4096);
+      if ((shown.value?.frames ?? 0) < last.length) return -1;
+      shown.value?.last(last);
+      return Math.max(...last.map(Math.abs));
+    },
     wires: () => graph.value?.wires.map((wire) => wire.join(" ")) ?? [],
     notes: () => notes.map(({ note, node, played, to }) => ({ note, node, played, sounds: to === 0 })),
     ahead: () => ahead.map(({ beat, note, velocity, node }) => ({ beat, note, velocity, node })),
+    script: () => text.value,
     level: (name: string) => meters.get(name)?.peak ?? 0,
   },
 });

@@ -121,6 +121,12 @@ export function say(text: string, bad = true): void {
 }
 
 export function takeGraph(next: Graph): void {
+  // what a node that is gone began is never ended by it
+  const same = graph.peek()?.patch === next.patch;
+  for (const one of notes) {
+    const there = same && (!one.node || next.nodes.some((other) => other.name === one.node));
+    if (one.to === 0 && !there) one.to = performance.now();
+  }
   batch(() => {
     for (const one of next.nodes) {
       for (const param of one.params) value(`/node/${one.name}/${param.name}`).value = param.value;

@@ -23,6 +23,10 @@ TICKS = 480
 """Frames of a beat; notes are rounded to them."""
 _OPENING = 2
 """Bars of melody that an introduction is based on."""
+_COMPOUND = (1.5, 0.75, 0.375, 0.1875)
+"""Quarter notes of a beat of three parts."""
+_THREES = ((0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0), (0.0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 5 / 6, 1.0))
+"""Places within a beat of the patterns, and where they are played in a beat of three parts."""
 _LENGTHS = (0.3, 0.6, 1.1)
 _BEGIN = np.array(
     [
@@ -125,7 +129,9 @@ def accompany_file(
             for s in spans
         ]
         changes: list[tuple[float, Chord | None]] = []
-        made = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, chords, keys, own, changes)
+        made = _run(
+            moved, {**given, "meter": part.meter}, tempo / part.unit, turn, turn + length, chords, keys, own, changes
+        )
         if labels is not None:
             labels += [(part.start + (beat - turn) * part.unit, chord) for beat, chord in chords]
         if played is not None:
@@ -154,8 +160,11 @@ def _rescaled(note: BeatNote, start: float, scale: float, turn: float) -> BeatNo
 
 
 def _back(note: BeatNote, part: Section, turn: float) -> BeatNote:
-    start, end = (part.start + (beat - turn) * part.unit for beat in (note.start, note.end))
-    return note._replace(start=start, end=end)
+    times = np.array((note.start, note.end))
+    if part.unit in _COMPOUND:
+        times = np.floor(times) + np.interp(times % 1.0, *_THREES)
+    start, end = part.start + (times - turn) * part.unit
+    return note._replace(start=float(start), end=float(end))
 
 
 def first_bar(notes: Sequence[BeatNote], meter: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import mido
 import numpy as np
 
 from antiphon.api import FileUse, Param, UsageError, Value
-from antiphon.api.files import MIDI_SUFFIXES, MidiNote, MidiTrack, open_midi, printable_path, write_midi
+from antiphon.api.files import MIDI_SUFFIXES, MidiNote, MidiTimes, MidiTrack, open_midi, printable_path, write_midi
 from antiphon.api.jobs import NOTHING, FileJob, Written, is_midi
 from antiphon.api.rendering import run_job
 from antiphon_accompany.chords import KEYS
+from antiphon_accompany.chordtext import ChordSpan, spans_of, text_of
 from antiphon_accompany.jobs import run as accompany
 from antiphon_accompany.parameters import PARAMS
 from antiphon_accompany.processor import Accompany
@@ -41,7 +42,7 @@ class Generate(Accompany):
     on_files = FileUse(
         "antiphon_accompany.generation:run",
         default_source=NOTHING,
-        beside=("report", "chords-out"),
+        beside=("report", "chords-out", "roll"),
         changes=("length", "time"),
     )
     params = (
@@ -76,19 +77,32 @@ def run(job: FileJob) -> tuple[Written, ...]:
         )
     band = {name: value for name, value in job.settings.items() if name not in ("bars", "tempo", "corpus", "fill")}
     band["parts"] = settings["parts"] if own else fill
+    chords = job.given.get("chords", "") or str(settings["chords"])
     with tempfile.TemporaryDirectory() as folder:
-        source = melody(settings, Path(folder)) if own else without(job.source, fill, Path(folder) / "in.mid")
+        if own:
+            source = melody(settings, Path(folder), text_of(chords) if chords else "")
+        else:
+            source = without(job.source, fill, Path(folder) / job.source.name)
         made = accompany(replace(job, source=source, settings=band))
     told = f"seed {settings['seed']}" if own else printable_path(job.source)
     return tuple(replace(written, source=told) if written.path == job.target else written for written in made)
 
 
-def melody(settings: Mapping[str, Value], folder: Path) -> Path:
-    """Writes a melody as a MIDI file: two notes by the seed, a phrase on them, and what the phrase leads to."""
+def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Path:
+    """Writes a melody as a MIDI file: two notes by the seed, a phrase on them, and what the phrase leads to.
+
+    Args:
+        settings: Parameters of `Generate`.
+        folder: Where it is written.
+        chords: Their text, of which the key is taken where none is set.
+    """
     seed, bars, meter = (int(str(settings[name])) for name in ("seed", "bars", "meter"))
     random = np.random.default_rng(seed)
-    key = str(settings["key"])
-    number = int(random.integers(24)) if key == "auto" else KEYS.index(key)
+    key, number = str(settings["key"]), int(random.integers(24))
+    if key != "auto":
+        number = KEYS.index(key)
+    elif chords:
+        number = key_of(spans_of(chords, meter, MidiTimes(((0.0, float(str(settings["tempo"]))),)).beat))
     tonic, minor = number % 12, number >= 12
     low = LOWEST_TONIC + (tonic - LOWEST_TONIC) % 12
     two = _FIRST[int(random.integers(len(_FIRST)))]
@@ -106,6 +120,18 @@ def melody(settings: Mapping[str, Value], folder: Path) -> Path:
         if bars > PHRASE
         else phrase
     )
+
+
+def key_of(spans: Sequence[ChordSpan]) -> int:
+    """The key, 0 to 23, that has most of the chords' tones; of several the one whose tonic sounds longest."""
+    degrees = {0: (0, 2, 4, 5, 7, 9, 11), 1: (0, 2, 3, 5, 7, 8, 10)}
+
+    def fit(key: int) -> float:
+        scale = {(key + degree) % 12 for degree in degrees[key // 12]}
+        within = sum((s.end - s.start) * len(scale.intersection(s.chord.tones)) for s in spans if s.chord)
+        return within + 0.1 * sum(s.end - s.start for s in spans if s.chord and s.chord.triad == key)
+
+    return max(range(24), key=fit)
 
 
 def without(source: Path, part: str, target: Path) -> Path:

@@ -1,14 +1,20 @@
-"""Chords that are not estimated: those of a text or a file, the cadence of an ending, and sevenths of a key."""
+"""Chords that are not estimated: of a text, a file, the left hand; the cadence of an ending, and sevenths of a key."""
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 
 from antiphon_accompany.chords import Chord, triad_chord
 from antiphon_accompany.chordtext import ChordSpan, spans_of
 from antiphon_accompany.form import CLOSE
 from antiphon_accompany.parameters import NEXT
+
+KEPT = 64
+"""Chords of the left hand that are remembered."""
+ROLLED = 0.25
+"""Beats within which keys that come one by one are one chord."""
 
 
 class GivenChords:
@@ -49,6 +55,51 @@ class GivenChords:
                 if len(ahead) == NEXT:
                     break
         return now, ahead
+
+
+class Progression:
+    """The chords that were played, and what follows where they are played again.
+
+    Attributes:
+        now: The chord that was played last; None before the first.
+        since: The beat at which it was played.
+    """
+
+    def __init__(self) -> None:
+        self._chords: deque[Chord] = deque(maxlen=KEPT)
+        self.since = -math.inf
+
+    @property
+    def now(self) -> Chord | None:
+        return self._chords[-1] if self._chords else None
+
+    def add(self, chord: Chord, beat: float) -> None:
+        """Takes a chord; in place of one that it completes, key by key."""
+        if self._chords and beat - self.since < ROLLED:
+            self._chords.pop()
+        if chord != self.now:
+            self._chords.append(chord)
+        self.since = beat
+
+    def clear(self) -> None:
+        self._chords.clear()
+
+    def ahead(self) -> list[Chord]:
+        """The next chords, as they followed the longest like passage before, the latest of these; none without one."""
+        played = list(self._chords)
+        best, goes_on = 0, 0
+        for end in range(len(played) - 1):
+            alike = 0
+            while alike <= end and played[end - alike] == played[-1 - alike]:
+                alike += 1
+            if alike and alike >= best:
+                best, goes_on = alike, end + 1
+        if best:
+            for n in range(goes_on, goes_on + NEXT):
+                # a loop of fewer chords goes on in what has just been foretold
+                played.append(played[n])
+            return played[-NEXT:]
+        return []
 
 
 def cadence(number: int, key: int) -> Chord:

@@ -57,6 +57,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if chords_out is not None:
         write_atomic(chords_out, summary.lead(chords_out.suffix.lower()).encode())
         made.append(Written(chords_out, "the chords that were played"))
+    if "roll" in job.beside:
+        write_atomic(job.beside["roll"], summary.lead(".svg").encode())
+        made.append(Written(job.beside["roll"], "a piano roll"))
     if "report" in job.beside:
         chords = [[round(beat, 4), label(chord)] for beat, chord in summary.chords if chord >= 0]
         write_atomic(job.beside["report"], (json.dumps({"key": summary.key, "chords": chords}) + "\n").encode())

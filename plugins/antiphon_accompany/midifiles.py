@@ -7,26 +7,24 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import mido
+import numpy as np
 
 from antiphon.api import FileError, Value
-from antiphon.api.files import MidiTimes, open_midi, write_atomic
+from antiphon.api.files import MidiTimes, melody_line, open_midi, write_atomic
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.chordtext import ChordSpan, lines_of, musicxml, spans_of
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.picture import piano_roll
 from antiphon_accompany.styles import load, parts_of, shipped_style
 
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
 """The shortest note a time signature may count in."""
 _DRUMS = 9
-_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
-_LOW = 55
-"""Mean pitch below which a track is no melody."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,8 @@ def read(path: Path) -> Read:
     played = [(n, notes, channel) for n, channels in tracks for channel, notes in channels.items()]
     if not played:
         raise FileError(f"{path.name} has no notes to accompany")
-    names = [(item, file.tracks[item[0]].name.lower()) for item in played]
-    named = [item for word in _NAMES for item, name in names if word in name]
-    whole = max(note.end for _, notes, _ in played for note in notes)
-    like = [item for item in played if _melodic(item[1], whole)]
-    track, notes, channel = (named or like or played)[0]
+    lines = [(file.tracks[n].name, [(note.start, note.end, note.pitch) for note in line]) for n, line, _ in played]
+    track, notes, channel = played[melody_line(lines)]
     last = max(note.end for note in notes)
     if len(notes) > MOST_NOTES or last > MOST_BEATS:
         raise FileError(f"{path.name} is too long: at most {MOST_NOTES} notes and {MOST_BEATS} beats")
@@ -112,7 +107,8 @@ def _whole(x: float) -> bool:
 def bars(upper: int, lower: int) -> tuple[int, float]:
     """Beats of a bar, and quarter notes of a beat, for a time signature."""
     if lower >= 8 and upper % 3 == 0:
-        return 3, 4.0 / lower
+        # counted in threes, as a band plays it: 6/8 has two beats
+        return (upper // 3, 12.0 / lower) if 3 < upper <= 21 else (3, 4.0 / lower)
     quarters = upper * 4.0 / lower
     if quarters == int(quarters) and 2 <= quarters <= 7:
         return int(quarters), 1.0
@@ -135,7 +131,7 @@ class Accompanied:
         tempo: Mean beats a minute.
         seconds: Length of the whole file.
         spans: The chords that were played, in quarter notes.
-        lead: The same as text of a file: its ending gives the text.
+        lead: The same as text of a file: its ending gives the text; of ".svg" a piano roll.
     """
 
     notes: list[BeatNote]
@@ -205,6 +201,10 @@ def accompany_midi(
     def lead(ending: str) -> str:
         if ending == ".musicxml":
             return musicxml(_joined(played), measures, max(end, *(span.end for span in played)))
+        if ending == ".svg":
+            edges = [*(part.start for part in parts[1:]), end]
+            lines = (np.arange(p.start, stop, p.meter * p.unit) for p, stop in zip(parts, edges, strict=True))
+            return piano_roll(given.melody, notes, _joined(played), (float(x) for line in lines for x in line))
         return lines_of(_joined(played), times.seconds)
 
     return Accompanied(notes, key, chords, _bars(parts, end), given.tempo, midi.length, played, lead)
@@ -284,14 +284,6 @@ def _notes(track: mido.MidiTrack, ticks: int) -> dict[int, list[BeatNote]]:
     for key in list(open_):
         end(key)
     return {channel: sorted(notes) for channel, notes in sorted(channels.items())}
-
-
-def _melodic(notes: list[BeatNote], whole: float) -> bool:
-    """Whether notes are like a melody: not low, mostly one at a time, and through a third of the piece."""
-    sounding = sum(note.end - note.start for note in notes)
-    over = sum(max(0.0, a.end - b.start) for a, b in pairwise(notes))
-    height = sum(note.pitch for note in notes) / len(notes)
-    return height >= _LOW and over < 0.3 * sounding and notes[-1].end - notes[0].start > whole / 3.0
 
 
 def _conductor(file: mido.MidiFile) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:

@@ -12,7 +12,7 @@ from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Proces
 from antiphon_accompany.chords import KEYS, Chord, recognise, triad_chord
 from antiphon_accompany.chordtext import ChordSpan
 from antiphon_accompany.form import CALLS, Form
-from antiphon_accompany.given import GivenChords, add_seventh, cadence
+from antiphon_accompany.given import GivenChords, Progression, add_seventh, cadence
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
 from antiphon_accompany.parameters import NEXT, PARAMS
@@ -20,6 +20,7 @@ from antiphon_accompany.player import SOON, Band, BandSettings, Due
 from antiphon_accompany.sounding import SoundingStrikes
 from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
 from antiphon_accompany.tables import installed_tables
+from antiphon_accompany.tempo import PlayerTempo
 
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
@@ -40,7 +41,7 @@ class Accompany(Processor):
 
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT, *(Port(part, "events", midi=CHANNELS[part]) for part in PARTS))
-    on_files = FileUse("antiphon_accompany.jobs:run", beside=("report", "chords-out"))
+    on_files = FileUse("antiphon_accompany.jobs:run", beside=("report", "chords-out", "roll"))
     params = PARAMS
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -49,12 +50,12 @@ class Accompany(Processor):
         for name in NAMES:
             # none is read on the block path
             shipped_style(name)
+        self._tempo = PlayerTempo(spec.rate)
         self._band = Band()
         self._asked = BandSettings(parts=parts_of(str(self.settings["parts"])))
         own = str(self.settings["own"])
         self._asked.own = load(Path(own)) if own else None
-        text = str(self.settings["chords"])
-        self._chords = GivenChords(text)
+        self._chords = GivenChords(str(self.settings["chords"]))
         self._melody = Melody()
         self._known: Melody | None = None
         self._ends = self._opening = 0
@@ -63,8 +64,7 @@ class Accompany(Processor):
         self._held: tuple[int, str] = (0, "")
         self._form = Form()
         self._zone: dict[int, float] = {}
-        self._given: Chord | None = None
-        self._given_at = -math.inf
+        self._given = Progression()
         self.played: list[tuple[float, Chord | None]] = []
         self._bent = 0
         self._all_off = False
@@ -92,8 +92,9 @@ class Accompany(Processor):
         self._all_off = bool(self._sounding)
         self._clear()
         self._band.reset()
+        self._tempo.clear()
         self._zone.clear()
-        self._given = None
+        self._given.clear()
         self._tracker = None
 
     def process(self, io: IO) -> None:
@@ -174,6 +175,7 @@ class Accompany(Processor):
         assert beat is not None
         self._next = beat + 1
         meter = self._held[0]
+        self._tempo.report(io, frame, tempo)
         follow = str(io.at("follow", frame))
         estimate = self._estimate(tracker, beat, int(io.at("lookahead", frame)) * meter)
         bar, place = divmod(beat, meter)
@@ -228,9 +230,9 @@ class Accompany(Processor):
         """The chord of a beat, and those that come."""
         if (text := self._chords.at(beat, meter, follow)) is not None:
             return text
-        recent = bool(self._zone) or beat - self._given_at <= meter
-        if follow in ("chords", "listen") or (follow == "both" and self._given is not None and recent):
-            return self._given, []
+        recent = bool(self._zone) or beat - self._given.since <= meter
+        if follow in ("chords", "listen") or (follow == "both" and self._given.now is not None and recent):
+            return self._given.now, self._given.ahead()
         sevenths = self._asked.complexity >= self._band.style.colour
         chords = [estimate, *tracker.forecast(beat, 2 * meter)] if beat % 2 == 0 else [estimate]
         made = [add_seventh(c, tracker.key) if sevenths else triad_chord(c) for c in chords]
@@ -295,6 +297,7 @@ class Accompany(Processor):
 
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
         number = self._bent_number(event)
+        self._tempo.take(event, io.time.sample)
         offset = min(event.offset, io.frames - 1)
         follow = str(io.at("follow", offset))
         left = follow == "listen" or (follow in ("chords", "both") and number < int(io.at("split", offset)))
@@ -327,7 +330,7 @@ class Accompany(Processor):
                 listener.loudness += 0.2 * (event.value - listener.loudness)
             found = recognise(self._zone)
             if found is not None:
-                self._given, self._given_at = found, beat
+                self._given.add(found, beat)
                 playing = self._form.begun is not None and self._form.closes > beat / max(1, self._held[0])
                 if playing and self._band.chord not in (None, found):
                     self._turn(io, event.offset, beat, found)
@@ -348,9 +351,8 @@ class Accompany(Processor):
     def _bend(self, event: Event) -> int:
         """Takes a bend; returns the semitones by which it moves what sounds."""
         before, self._bent = self._bent, round(BEND_REACH * event.value)
-        sounding = self._band.listener.sounding
         by = self._bent - before
-        return by if all(0 <= pitch + by <= 127 for pitch in sounding) else 0
+        return by if all(0 <= pitch + by <= 127 for pitch in self._band.listener.sounding) else 0
 
     def _strike(self, io: IO, frame: int, due: Due) -> None:
         band = self._band

@@ -174,7 +174,7 @@ class Improviser:
             return False
         self.planning = True
         self.plans += 1
-        self._random = _mixed(self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start)
+        self._random = mix_bits(self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start)
         self._start, self._end, self._latest, self._drawn = start, end, max(start, latest), 0
         self._going.copy(self._history)
         self._at, self._now, self._step, self._wait = self.slot, self._pitch, self._interval, self._time
@@ -311,11 +311,11 @@ class Improviser:
 
     def _chance(self) -> float:
         """The next random number, 0 to below 1."""
-        self._random = _mixed(self._random)
+        self._random = mix_bits(self._random)
         return (self._random >> 11) / float(1 << 53)
 
 
-def _mixed(state: int) -> int:
+def mix_bits(state: int) -> int:
     """The next of a sequence of 64-bit numbers (splitmix64)."""
     state = (state + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
     z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF

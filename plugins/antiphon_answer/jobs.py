@@ -1,10 +1,11 @@
-"""The file job `antiphon run continue IN.mid OUT.mid -p bars=8`: the file, and some bars more."""
+"""`antiphon run continue IN.mid OUT.mid -p bars=8`: the file, and some bars more; or what is played with it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
-from antiphon.api import UsageError
+from antiphon.api import FileError, UsageError, Value
 from antiphon.api.files import MIDI_SUFFIXES, printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written
 from antiphon_answer.corpus import read_corpus, wish
@@ -12,19 +13,28 @@ from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, read, write
 from antiphon_answer.prior import KEYS, installed_prior
 from antiphon_answer.processor import Answer
+from antiphon_answer.sound_file import continue_sound
+from antiphon_answer.together import play_along
+
+ANSWER = "ANSWER"
+"""The track of what is played with a file."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
     """Writes the continued file; a report has how many bits each of its notes takes, with and without the memory.
 
     Raises:
-        UsageError: OUT is no MIDI file.
-        FileError: A file cannot be read or written.
+        UsageError: OUT is no MIDI file; or, with `audio`, no sound file.
+        FileError: A file cannot be read or written, or has no two notes of melody.
     """
-    if job.target.suffix.lower() not in MIDI_SUFFIXES:
-        raise UsageError(f"{job.plugin} writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}")
     settings = {param.name: job.settings.get(param.name, param.default) for param in Answer.params}
+    if settings["audio"]:
+        return continue_sound(job, settings)
+    if job.target.suffix.lower() not in MIDI_SUFFIXES:
+        raise UsageError(f"{job.plugin} writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}, or say -p audio=on")
     given = read(job.source)
+    if settings["mode"] != "continue":
+        return _with(job, given, settings)
     improviser = Improviser(installed_prior())
     read_corpus(improviser, str(settings["corpus"]))
     wish(improviser, settings)
@@ -39,6 +49,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if improviser.fixed < 0:
         improviser.key = improviser.prior.key(given.sounds)
     added = continuation(improviser, given, int(str(settings["bars"])), int(str(settings["transpose"])))
+    if not added:
+        raise FileError(f"{job.source.name} has too little to go on with: its melody needs two notes at least")
     job.progress(1.0)
     seconds = write(job.target, given, added)
     bars = "1 bar" if settings["bars"] == 1 else f"{settings['bars']} bars"
@@ -50,6 +62,19 @@ def run(job: FileJob) -> tuple[Written, ...]:
     report = {"key": key, "from": given.next_bar / 4 + given.origin, "bits": bits}
     write_atomic(job.beside["report"], (json.dumps(report) + "\n").encode())
     return (*made, Written(job.beside["report"], f"the bits of {len(bits)} notes"))
+
+
+def _with(job: FileJob, given: MelodyFile, settings: Mapping[str, Value]) -> tuple[Written, ...]:
+    """Writes the file and, as a track of its own, what the node plays with its melody."""
+    if "report" in job.beside:
+        raise UsageError("--report is of what continues a file: leave out --report, or mode")
+    added = play_along(given, settings)
+    if not added:
+        raise FileError(f"{job.source.name} has too little to answer: nothing would be played with it")
+    job.progress(1.0)
+    seconds = write(job.target, given, added, ANSWER)
+    found = (f"{len(added)} notes of {settings['mode']} in a track {ANSWER}",)
+    return (Written(job.target, printable_path(job.source), seconds, found=found),)
 
 
 def continuation(improviser: Improviser, given: MelodyFile, bars: int, transpose: int = 0) -> list[Planned]:

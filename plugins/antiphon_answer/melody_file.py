@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
-from antiphon.api.files import open_midi, write_atomic
+from antiphon.api.files import melody_line, open_midi, write_atomic
 from antiphon_answer.improviser import Planned
 
 MOST_BEATS = 20_000
-_DRUMS, _NAMES = 9, ("melody", "vocal", "voice", "lead")
+_DRUMS = 9
 _KEY_BEATS = 128
 _EARLY = 0.25
 """Beats by which the last note may ring on past a bar line without a bar of its own."""
@@ -51,7 +51,7 @@ class MelodyFile:
 
 
 def read(path: Path) -> MelodyFile:
-    """Reads a file; its melody is the track of that name, else the first with notes that are not drums.
+    """Reads a file; its melody is that of `accompany`, drums left out.
 
     Raises:
         FileError: It cannot be read, or has no melody.
@@ -65,8 +65,10 @@ def read(path: Path) -> MelodyFile:
     tuneful = [key for key in lines if key[1] != _DRUMS]
     if not tuneful:
         raise FileError(f"{path.name} has no melody to go on with: no notes but drums")
-    named = [key for key in tuneful if any(name in midi.tracks[key[0]].name.lower() for name in _NAMES)]
-    chosen = min(named or tuneful)
+    tuneful.sort()
+    chosen = tuneful[
+        melody_line([(midi.tracks[n].name, [note[:3] for note in sorted(lines[n, channel])]) for n, channel in tuneful])
+    ]
     last = max(end for line in lines.values() for _, end, _, _ in line)
     if last > MOST_BEATS:
         raise FileError(f"{path.name} is too long: at most {MOST_BEATS} beats")
@@ -87,9 +89,15 @@ def read(path: Path) -> MelodyFile:
     return MelodyFile(midi, *chosen, notes, bar, origin, bar * math.ceil(slots / bar), tempo, sounds)
 
 
-def write(path: Path, given: MelodyFile, added: Sequence[Planned]) -> float:
-    """Writes the file with more notes in the melody's track. Returns its length in seconds."""
-    ticks, source = given.midi.ticks_per_beat, given.midi.tracks[given.track]
+def write(path: Path, given: MelodyFile, added: Sequence[Planned], name: str = "") -> float:
+    """Writes the file with more notes, in the melody's track or in one called `name`. Returns its length in seconds."""
+    tracks, chosen, channel = list(given.midi.tracks), given.track, given.channel
+    if name:
+        used = {message.dict().get("channel") for track in tracks for message in track}
+        channel = next((n for n in range(16) if n not in used and n != _DRUMS), channel)
+        chosen = len(tracks)
+        tracks.append(mido.MidiTrack([mido.MetaMessage("track_name", name=name)]))
+    ticks, source = given.midi.ticks_per_beat, tracks[chosen]
     events, at = [], 0
     for message in source:
         at += message.time
@@ -99,15 +107,16 @@ def write(path: Path, given: MelodyFile, added: Sequence[Planned]) -> float:
         start = round((note.slot / 4 + given.origin) * ticks)
         end = max(start + 1, round(((note.slot + note.length) / 4 + given.origin) * ticks))
         loud = min(127, max(1, round(127 * note.velocity)))
-        events.append((start, 2, mido.Message("note_on", note=note.pitch, velocity=loud, channel=given.channel)))
-        events.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=given.channel)))
+        events.append((start, 2, mido.Message("note_on", note=note.pitch, velocity=loud, channel=channel)))
+        events.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=channel)))
     events.sort(key=lambda event: event[:2])
     track, before = mido.MidiTrack(), 0
     for when, _, message in events:
         track.append(message.copy(time=when - before))
         before = when
-    midi = mido.MidiFile(type=given.midi.type, ticks_per_beat=ticks, charset=given.midi.charset)
-    midi.tracks.extend(track if n == given.track else old for n, old in enumerate(given.midi.tracks))
+    kind = max(given.midi.type, int(len(tracks) > 1))
+    midi = mido.MidiFile(type=kind, ticks_per_beat=ticks, charset=given.midi.charset)
+    midi.tracks.extend(track if n == chosen else old for n, old in enumerate(tracks))
     content = io.BytesIO()
     midi.save(file=content)
     write_atomic(path, content.getvalue())

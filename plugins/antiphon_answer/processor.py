@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
 from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
+from antiphon_answer.sounding import SoundAnswer
 
 MODES = ("continue", "trade", "shadow", "canon", "accompany")
 AHEAD = 1.0
@@ -37,9 +38,14 @@ class Waiting(NamedTuple):
 class Answer(Processor):
     """Learns what comes in and improvises on it. Each of its notes is known a beat before it is played."""
 
-    inputs = (EVENTS_IN,)
-    outputs = (EVENTS_OUT,)
-    on_files = FileUse("antiphon_answer.jobs:run", beside=("report",))
+    inputs = (EVENTS_IN, AUDIO_IN)
+    outputs = (EVENTS_OUT, AUDIO_OUT)
+    on_files = FileUse(
+        "antiphon_answer.jobs:run",
+        beside=("report",),
+        special=("audio=on", "antiphon_answer.jobs:run"),
+        changes=("length", "time", "pitch", "level", "channels"),
+    )
     params = (
         Param("mode", "choice", "continue", choices=MODES, doc="When it plays: after a pause, in turn, with you."),
         Param("bars", "int", 4, 1, 64, unit="bars", doc="Length of an answer, of a turn, and of the canon's delay."),
@@ -59,6 +65,7 @@ class Answer(Processor):
             doc="After so much playing a note counts half; 0: never.",
         ),
         Param("seed", "int", 1, 0, 65535, doc="Random seed."),
+        Param("audio", "switch", False, restart=True, doc="Answers sound by beats of it, in place of notes."),
         Param("corpus", "file", "", doc="A folder of MIDI files that it has learnt before."),
         Param("next", "int", 0, 0, 127, readonly=True, doc="The note it is going to play, a beat ahead."),
         Param("beat", default=0.0, low=0.0, high=1e9, unit="beats", readonly=True, doc="The beat of that note."),
@@ -70,9 +77,12 @@ class Answer(Processor):
         self._rate = spec.rate
         self._improviser = Improviser(installed_prior())
         read_corpus(self._improviser, str(self.settings["corpus"]))
+        self._sound = SoundAnswer(spec) if self.settings["audio"] else None
         self._sounding: dict[int, float] = {}
         self._waiting: list[Waiting] = []
         self._held: dict[int, float] = {}
+        # shadow, canon: the note that sounds of each key that is down
+        self._shadows: dict[int, int] = {}
         self._all_off = False
         self._expected: float | None = None
         self._mode, self._meter, self._bars, self._begun = "", 4, 4, 0.0
@@ -89,6 +99,11 @@ class Answer(Processor):
         self._forget()
 
     def process(self, io: IO) -> None:
+        if self._sound is not None:
+            self._sound.process(io)
+            return
+        for sound in io.audio_out:
+            sound.fill(0.0)
         time, events = io.time, io.events_in
         per_frame = time.tempo / 60.0 / self._rate
         moved = self._expected is not None and not -_BACK <= time.beat - self._expected <= _ON
@@ -176,12 +191,18 @@ class Answer(Processor):
 
     def _shorten(self, io: IO, pitch: int, beat: float, frame: int) -> None:
         """The length of a copied note is known."""
+        late = self._bars * self._meter if self._mode == "canon" else 0.0
         for n, note in enumerate(self._waiting):
             if note.length == -1.0 - pitch:
-                late = self._bars * self._meter if self._mode == "canon" else 0.0
                 self._waiting[n] = note._replace(length=max(0.0, beat + late - note.start))
                 return
-        if self._mode == "shadow" and (to := self._in_key(pitch + self._transpose)) in self._sounding:
+        # by what it began as: the key and `transpose` may have changed since
+        to = self._shadows.pop(pitch, -1)
+        if to not in self._sounding or to in self._shadows.values():
+            return
+        if late:
+            self._sounding[to] = beat + late
+        else:
             self._end(io, to, frame)
 
     def _in_key(self, pitch: int) -> int:
@@ -271,6 +292,8 @@ class Answer(Processor):
             self._end(io, next(iter(self._sounding)), frame)
         io.emit(Event("on", frame, note.pitch, note.velocity))
         # a shadow whose key is still down lasts until it is up
+        if note.length < 0.0:
+            self._shadows[round(-1.0 - note.length)] = note.pitch
         self._sounding[note.pitch] = note.start + note.length if note.length >= 0.0 else math.inf
 
     # ---- ends
@@ -285,6 +308,7 @@ class Answer(Processor):
     def _end_all(self, io: IO, frame: int) -> None:
         for pitch in list(self._sounding):
             self._end(io, pitch, frame)
+        self._shadows.clear()
 
     def _while_stopped(self, events: Sequence[Event]) -> None:
         """Tracks held notes while the clock is stopped; nothing is learnt, for nothing has a place."""
@@ -308,6 +332,8 @@ class Answer(Processor):
 
     def _forget(self) -> None:
         self._improviser.clear()
+        if self._sound is not None:
+            self._sound.clear()
         self._drop()
         self._rest()
         self._held.clear()

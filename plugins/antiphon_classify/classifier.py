@@ -34,7 +34,7 @@ class Classifier(Analysis):
     """
 
     weights: ClassVar[str]
-    shortest: ClassVar[float] = 3.0
+    shortest: ClassVar[float] = 0.5
     excerpt: ClassVar[int] = EXCERPT
     rate: ClassVar[int | None] = MEL.rate
     channels = 1
@@ -98,6 +98,8 @@ class ClassifierRun(AnalysisRun):
         # a rest that is shorter than half an excerpt has been classified for the most part
         if len(self._held) >= length // 2 or not self._excerpts:
             ending = np.concatenate([self._last, self._held])[-length:]
+            if 0 < len(ending) < EXCERPT:  # a clip is repeated, since a network takes so many frames at least
+                ending = np.tile(ending, (-(-EXCERPT // len(ending)), 1))[:EXCERPT]
             self._classify(ending[None])
         if not self._embeddings:
             return {quantity.name: None for quantity in self._classifier.quantities}

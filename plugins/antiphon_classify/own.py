@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError, Register, Samples, UsageError
-from antiphon.api.analysis import Analysis, AnalysisRun, LogMelStream, Quantity
+from antiphon.api.analysis import Analysis, AnalysisRun, Quantity, feature_stream
 from antiphon.api.models import ClassifierFile, classifiers_folder
 from antiphon_classify.labels import LIVE_LABELS, SHIPPED
 
@@ -66,7 +66,7 @@ def live_labels() -> tuple[str, ...]:
 
 
 def labels_mark() -> str:
-    """A checksum of `live_labels`: a worker that began later may know others, and then names none."""
+    """A checksum of `live_labels`: a worker with another one reports no names."""
     return f"{crc32(chr(0).join(live_labels()).encode()):x}"
 
 
@@ -112,7 +112,7 @@ class OwnClassifierRun(AnalysisRun):
 
     def __init__(self, file: ClassifierFile) -> None:
         self._file, self._frames = file, file.details.frames
-        self._mel = LogMelStream(file.details.mel)
+        self._mel = feature_stream(file.details.mel)
         self._held = np.zeros((0, file.details.mel.bands), np.float32)
         self._total, self._excerpts = np.zeros(len(file.details.labels)), 0
 
@@ -122,6 +122,7 @@ class OwnClassifierRun(AnalysisRun):
             self._classify()
 
     def result(self) -> Mapping[str, Any]:
+        self._held = np.concatenate([self._held, self._mel.end()])
         self._classify()
         if not self._excerpts:
             if not len(self._held):

@@ -46,7 +46,7 @@ class Tags(Classifier):
 
     @cached_property
     def tempo(self) -> TempoWords:
-        """What decides the words of tempo; `ModelError` where its weights are missing."""
+        """The regression for words of tempo; `ModelError` where its weights are missing."""
         return TempoWords(read_weights(self.weights), self.weights)
 
     def begin(self, rate: int, channels: int) -> TagsRun:

@@ -182,6 +182,15 @@ class MainsHumRemover:
         """Expects the first hop since `reset` again: phases begin anew, the averages stay and fit them."""
         self._phasor.fill(1.0)
 
+    def look_ahead(self, hops: list[F32]) -> None:
+        """Knows as much before the first of these hops as after them: hears them from the last to the first."""
+        self.reset()
+        for hop in reversed(hops):
+            self.take(np.ascontiguousarray(hop[:, ::-1]), 0.0)
+        # a reversed sine has the conjugate amplitude, and phases count from the first hop on
+        np.multiply(np.conj(self._mean), self._turn ** (len(hops) - 1), out=self._mean)
+        self.rewind()
+
     def take(self, sound: F32, amount: float) -> None:
         """Subtracts a share of the hum, 0 to 1, from the newest hop, float32 `[channels, hop]`, in place."""
         np.dot(sound, self._across, out=self._parts)

@@ -8,22 +8,26 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec, WorkerError
+from antiphon.api import IO, FileUse, Param, PluginError, Processor, StreamSpec, WorkerError
 from antiphon.api.models import say_instead, usable
 from antiphon.api.spectra import F32, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS
+from antiphon_denoise.deepfilter import DeepFilter
 from antiphon_denoise.gate.estimate import Estimator, denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.gate.threshold_opener import ThresholdOpener
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
+from antiphon_denoise.learned.file_confidence import FileConfidence, load as load_file
 from antiphon_denoise.learned.spec import AUTOENCODER, HOP, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
 from antiphon_denoise.wavelet import Shrinker
 
 log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
+HUM_SECONDS = 5.0
+"""Of a file that is heard twice: its mains hum is known from them before it begins."""
 GATE_HOP = 640
 """Frames between two spectra at 48 kHz in modes `gate` and `wavelet`."""
 BY_GATE = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
@@ -38,11 +42,12 @@ class Denoise(Processor):
     input, `latency` frames later.
     """
 
-    on_files = FileUse(preroll="preroll")
+    on_files = FileUse(preroll="preroll", causal="causal")
     params: ClassVar[tuple[Param, ...]] = (
         Param(
-            "mode", "choice", "learned", choices=("learned", "gate", "wavelet", "autoencoder"), restart=True,
-            doc="A learned mask, a spectral gate, wavelet shrinkage, or an autoencoder.",
+            "mode", "choice", "learned", restart=True,
+            choices=("learned", "gate", "wavelet", "autoencoder", "deepfilter"),
+            doc="A learned mask, a spectral gate, wavelet shrinkage, an autoencoder, or DeepFilterNet, for speech.",
         ),
         Param(
             "latency", "choice", "normal", choices=("normal", "low"), restart=True,
@@ -59,6 +64,7 @@ class Denoise(Processor):
             "preroll", default=0.0, low=0.0, high=10.0, unit="s", restart=True,
             doc="In files: how much of the beginning is analysed first, so that noise goes from the start.",
         ),
+        Param("causal", "switch", False, restart=True, doc="In files: works as live, without a look at what comes."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -66,7 +72,16 @@ class Denoise(Processor):
 
         A learned mode without its weights becomes `gate`, with a warning.
         """
+        self._rate = spec.rate
         mode = str(self.settings["mode"])
+        self._whole: DeepFilter | None = None
+        if mode == "deepfilter":
+            try:
+                self._whole = self._deepfilter(spec)
+                return
+            except (PluginError, WorkerError) as error:
+                say_instead(log, f"denoise has no mode {mode} here: {error}. {BY_GATE}")
+                mode = "gate"
         if mode in MODELS and (reason := usable(MODELS[mode])):
             say_instead(log, f"denoise has no mode {mode} here: {reason}. {BY_GATE}")
             mode = "gate"
@@ -86,6 +101,8 @@ class Denoise(Processor):
                 mode = "gate"
         if mode not in MODELS:
             self._grid = grid(spec.rate, HOP if overlap else GATE_HOP, overlap)
+        self.looks_ahead = mode == "learned" and not self.settings["causal"]
+        self._file: FileConfidence | None = None
         hop = self._grid.hop
         self.latency = self._grid.lag + (self._delayed.delay if self._delayed is not None else 0) * hop
         self._history = SampleHistory(self._grid, spec.channels)
@@ -103,15 +120,31 @@ class Denoise(Processor):
         self._measure = denoise_power.bind(
             self._spectra.bins, spec.channels, self._grid.bins, self._spectra.unit, self._estimator.power
         )
-        self._number = -1
+        self._number, self._hum_hops = -1, 0
+        self._beginning: list[F32] = []
         self.reset()
+
+    def _deepfilter(self, spec: StreamSpec) -> DeepFilter:
+        """What plays in this node's place in mode `deepfilter`."""
+        whole = DeepFilter()
+        whole.settings, whole.node = self.settings, self.node
+        whole.prepare(spec)
+        self.parts, self.latency = whole.parts, whole.latency
+        return whole
 
     def reset(self) -> None:
         """Clears the sound, the estimate and the learned noise."""
-        self._history.clear()
-        self._estimator.reset()
+        if self._whole is not None:
+            self._whole.reset()
+            return
         if self._hum is not None:
             self._hum.reset()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Clears all but what is known of mains hum."""
+        self._history.clear()
+        self._estimator.reset()
         self._recent.clear()
         self._phrase.reset()
         self._tail.fill(0.0)
@@ -122,13 +155,38 @@ class Denoise(Processor):
         if self._delayed is not None:
             self._delayed.begin(max(0, self._number))
 
+    def look_ahead(self, frames: int) -> None:
+        """Notes the features of a file of so many frames."""
+        weights, live = load_file(), self._delayed.confidence if self._delayed is not None else None
+        if self._delayed is not None and weights is not None and isinstance(live, Confidence):
+            hops = frames // self._grid.hop + 1
+            self._file = self._delayed.confidence = FileConfidence(weights, live, self._grid.bins, hops)
+            self._hum_hops = round(HUM_SECONDS * self._rate / self._grid.hop)
+        self.reset()
+
     def rewind(self) -> None:
-        """Begins the file again after its preroll: with a new hop, and with everything that was estimated."""
+        """Begins the file again, with a new hop: after its preroll with everything that was estimated, after it was
+        heard as a whole with the shares of that and the mains hum of its beginning.
+        """
+        if self._whole is not None:
+            self._whole.rewind()
+            return
         self._filled = 0
+        if self._file is not None and self._hum_hops:
+            self._hum_hops = 0
+            if self._hum is not None:
+                self._hum.look_ahead(self._beginning)
+            self._file.hear()
+            self._begin()
+        elif self._file is not None:
+            self._file.reset()
         if self._hum is not None:
             self._hum.rewind()
 
     def process(self, io: IO) -> None:
+        if self._whole is not None:
+            self._whole.process(io)
+            return
         sound, out = io.audio_in[0], io.audio_out[0]
         hop = self._grid.hop
         if self._number < 0:
@@ -158,6 +216,8 @@ class Denoise(Processor):
         estimator = self._estimator
         amount = float(io.at("amount", last))
         if self._hum is not None:
+            if self._hops < self._hum_hops:
+                self._beginning.append(self._history.fresh().copy())
             self._hum.take(self._history.fresh(), amount)
         self._spectra.forward(self._history.frame(self._grid.size))
         self._measure()

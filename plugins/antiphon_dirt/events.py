@@ -29,7 +29,7 @@ _PLAIN = ("begin", "end", "attack", "release", "pan", "accelerate", "lpf", "reso
 
 
 class NoteNumbers:
-    """NoteNumbers of notes in turn, so that an event's end ends that event and no other.
+    """Assigns note numbers in turn, so that the end of an event ends that event alone.
 
     A sampler takes no pitch from the number of a note that has values of its own.
     """

@@ -68,7 +68,7 @@ class DirtPort:
         self._orbits: tuple[Orbit, ...] = ()
 
     def install(self) -> None:
-        """Begins to read, and has the figures shown."""
+        """Starts to read, and adds the figures to the status."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._server.service(self.run)
         self._server.status(self.figures)
@@ -99,7 +99,7 @@ class DirtPort:
         }
 
     def drain(self) -> None:
-        """Handles what has arrived, in one turn of the server."""
+        """Handles the packets that have arrived, in one turn of the server."""
         with self._server.turn():
             self._find_orbits()
             for _ in range(PER_TURN):

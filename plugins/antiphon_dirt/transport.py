@@ -35,7 +35,7 @@ class DirtTransport(Transport):
 
 
 def bound(port: int) -> socket.socket:
-    """A non-blocking UDP socket at that port of this machine; `UsageError` where it is taken."""
+    """Opens a non-blocking UDP socket at that port of loopback; `UsageError` where it is taken."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.bind((HOST, port))

@@ -25,7 +25,7 @@ class UnknownSounds:
         self.counts.clear()
 
     def note(self, node: str, sound: str, known: Sequence[str]) -> str:
-        """Counts a sound that is not there; the first time a sentence with the nearest names, empty afterwards."""
+        """Counts an unknown sound; returns a sentence with the nearest names the first time, "" afterwards."""
         name = sound if len(sound) <= SHOWN else f"{sound[: SHOWN - 3]}..."
         if name not in self.counts and len(self.counts) >= MOST:
             name = OTHERS

@@ -84,7 +84,7 @@ def effects_compressor(
 
 
 class Compressor(Processor):
-    """Turns loud sound down: above `threshold`, `ratio` dB of input become one dB of output.
+    """Compresses the dynamic range: above `threshold`, `ratio` dB of input become one dB of output.
 
     The same gain for all channels. With `detector` side the level is that of the input `side`: ducking.
     """

@@ -98,7 +98,7 @@ class Partitions:
         self.newest = self.done = 0
 
     def take(self, x: F32) -> None:
-        """Begins with the next input, `[channels, size]`."""
+        """Takes the next input, `[channels, size]`."""
         size = self.size
         self._window[:, :size] = self._window[:, size:]
         self._window[:, size:] = x
@@ -126,7 +126,7 @@ class Partitions:
 
 
 class Convolution(Processor):
-    """Gives the sound the room, the cabinet or the filter by its impulse response (convolution reverb).
+    """Convolution reverb: filters the sound by the impulse response of a room, cabinet or filter.
 
     Without a file the sound passes, a block later. Each channel is convolved with the same channel of the file, or with
     its only one.

@@ -240,7 +240,7 @@ def effects_drive(
 
 
 class Drive(Processor):
-    """Distorts: `soft` bends, `hard` clips at full scale, `fold` turns what is louder back."""
+    """Distorts: `soft` and `hard` clipping at full scale, or a wave folder (`fold`)."""
 
     on_files = FileUse(changes=("level",))
     params = (

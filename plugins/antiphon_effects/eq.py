@@ -290,6 +290,14 @@ class Eq(Processor):
         for place, param in enumerate(self.params):
             self._curves[place] = address(io.curve(param.name))
         return effects_eq.step(
-            io.audio_in[0], io.audio_out[0], self._curves, self._states, self._width, self._ks, self._table, self._age,
-            self._fade, self._rate,
-        )  # fmt: skip
+            io.audio_in[0],
+            io.audio_out[0],
+            self._curves,
+            self._states,
+            self._width,
+            self._ks,
+            self._table,
+            self._age,
+            self._fade,
+            self._rate,
+        )

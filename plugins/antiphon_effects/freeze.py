@@ -43,7 +43,7 @@ def effects_freeze(
     state: f64p,
     step: f64,
 ) -> None:
-    """Frames of y ← x and what is held; x is written to `past`, a ring of `mask` + 1 frames. to: the gain's end."""
+    """Frames of y ← x plus the held sound; x is written to `past`, a ring of `mask` + 1 frames. to: the gain's end."""
     age = ages[0] - first
     for n in range(first, first + count):
         g = state[_GAIN]
@@ -57,7 +57,7 @@ def effects_freeze(
 
 
 class Freeze(Processor):
-    """While `hold` is on, the sound of the moment it was switched on sounds; each switch takes a new moment."""
+    """Sustains the spectrum of the moment at which `hold` was switched on, while it is on."""
 
     split = True
     on_files = FileUse(tail=True)

@@ -70,7 +70,7 @@ def effects_phaser(
 
 
 class Phaser(Processor):
-    """Half as many notches as `stages`, which move to and fro about `centre`."""
+    """Half as many notches as `stages`, swept by an LFO about `centre`."""
 
     on_files = FileUse(tail=True, changes=("level", "channels"))
     params = (

@@ -120,7 +120,7 @@ def effects_advance(now: Audio, before: Audio, bin: i64) -> f64:
 
 
 class PhaseSpectra:
-    """The windows of one stream: sound in, spectra, spectra, sound out.
+    """Short-time Fourier analysis and synthesis of one stream.
 
     Attributes:
         size: Frames of a window.
@@ -171,11 +171,11 @@ class PhaseSpectra:
         np.fft.rfft(self._frame, axis=1, out=out)  # type: ignore[arg-type]
 
     def keep(self) -> None:
-        """Makes the spectrum of now the one before."""
+        """Makes the current spectrum the previous one."""
         self._before[:] = self._now
 
     def find(self) -> int:
-        """Finds the peaks of the spectrum of now; returns how many."""
+        """Finds the peaks of the current spectrum; returns how many."""
         return effects_peaks(self.now, self.power, self.edges, self.peaks)
 
     def give(self) -> None:

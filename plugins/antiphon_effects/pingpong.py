@@ -107,7 +107,7 @@ def effects_pingpong(
 
 
 class Pingpong(Processor):
-    """The echoes alone, as those of `delay`: `wet` of the node adds the sound itself."""
+    """Outputs the echoes alone, as `delay` does: the node's `wet` adds the dry sound."""
 
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))
     params = (

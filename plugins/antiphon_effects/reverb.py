@@ -256,7 +256,7 @@ def effects_reverb_block(
     rates: f64p, before: f32p, before_mask: i64, allpass: f32p, left: i64p, right: i64p, span: i64, into: f32p,
     rings: f32p, mask: i64, v: f32p, k: f64p, slow: f64p, ages: i64p, glide: f64, sides: i64, rate: f64,
 ) -> None:  # fmt: skip
-    """y ← the room's answer to x; `age` frames have passed since the reset."""
+    """y ← the reverberation of x; `age` frames have passed since the reset."""
     age = ages[0]
     # what the lines will read and write lies far apart: fetched one by one, it would take longer than all else
     for i in range(LINES):
@@ -285,7 +285,7 @@ def effects_reverb_block(
 
 
 class Reverb(Processor):
-    """The room alone, as a delay gives the echo alone: `wet` of the node adds the sound itself.
+    """Outputs the reverberation alone: the node's `wet` adds the dry sound.
 
     The first two channels feed the room from two sides; more channels hear it, and a single one hears all of it.
     """

@@ -36,7 +36,7 @@ def effects_ringmod(
 
 
 class Ringmod(Processor):
-    """Gives the sums and differences of the frequencies of the sound and the carrier."""
+    """Multiplies the sound by a carrier: sums and differences of their frequencies."""
 
     on_files = FileUse(changes=("pitch", "level"))
     inputs = (AUDIO_IN, Port("carrier"))

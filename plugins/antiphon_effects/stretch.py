@@ -130,7 +130,7 @@ def effects_stretch_frames(
 
 
 class Stretcher:
-    """Sound at another pace: hops of output, each made from what lies before a place of the input.
+    """Phase vocoder: makes hops of output, each from the window before a place of the input.
 
     Attributes:
         spectra: The windows, with the input in `spectra.past`.
@@ -152,7 +152,7 @@ class Stretcher:
         self.jump()
 
     def jump(self) -> None:
-        """Clears the debt: the next hop's place has nothing to do with the last one's."""
+        """Resets the phases: the next hop's place does not follow the last one's."""
         self.debt = 0.0
         # hops before an attack is given, and hops of it; the frames of input of the hop before it
         self._before = self._within = 0
@@ -239,7 +239,7 @@ class Stretcher:
 
 
 class Stretch(Processor):
-    """Plays what has just been, `factor` times as long; a factor below 1 catches up.
+    """Plays the recent input `factor` times as long; a factor below 1 catches up.
 
     Live, the sound falls behind by up to `buffer` seconds and then returns to now, as it does at `now`; at factor 1 it
     stays where it is. A file becomes `factor` times as long.

@@ -51,7 +51,7 @@ def effects_transient(x: Audio, y: Audio, attack: f32p, sustain: f32p, poles: f6
 
 
 class Transient(Processor):
-    """Turns attacks and what follows them up or down; both at 0 change no bit."""
+    """Raises or lowers attacks and sustains; at 0 dB both pass the sound bit for bit."""
 
     params = (
         smooth_param("attack", 6.0, -24.0, 24.0, "Gain of the attack.", "dB"),

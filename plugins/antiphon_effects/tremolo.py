@@ -48,7 +48,7 @@ def effects_tremolo(
 
 
 class Tremolo(Processor):
-    """Turns the level to and fro, by its own rate or by the clock's beats."""
+    """Modulates the level by an LFO, at its own rate or in beats of the clock."""
 
     on_files = FileUse(changes=("level",))
     params = (

@@ -125,7 +125,7 @@ def effects_vocoder(
 
 
 class Vocoder(Processor):
-    """Makes the carrier speak as the sound does. The sound is heard in mono, the carrier in all its channels."""
+    """Gives the carrier the spectral envelope of the input, which is taken in mono."""
 
     inputs = (AUDIO_IN, Port("carrier"))
     on_files = FileUse(needs=("source",), changes=("time", "pitch", "level", "channels"))

@@ -37,7 +37,7 @@ def effects_width(x: Audio, y: Audio, width: f32p, bass: f32p, state: f64p, rate
 
 
 class Width(Processor):
-    """0 is mono, 1 leaves the sound alone, 2 doubles the difference of the sides. More channels pass, as mono does."""
+    """Scales the side signal: 0 is mono, 1 unchanged, 2 doubled. Mono, and channels above two, pass unchanged."""
 
     params = (
         smooth_param("width", 1.0, 0.0, 2.0, "Stereo width: 0 mono, 1 unchanged, 2 twice as wide."),

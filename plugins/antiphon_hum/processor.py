@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec, WorkerError, frequency
 from antiphon.api.models import say_instead, usable
-from antiphon_hum.decimator import Decimator
+from antiphon.api.pitch import HIGHEST, LOWEST, Decimator
 from antiphon_hum.learned.model_tracker import MODELS, ModelTracker
 from antiphon_hum.learned.spec import HOP, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
-from antiphon_hum.tracking.pitch import HIGHEST, LOWEST
 from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
@@ -29,6 +28,8 @@ SOFT, LOUD = -50.0, -10.0
 """dB of full scale that give velocity `LEAST_VELOCITY` and 1."""
 BEND_REACH = 2
 """Semitones of a full pitch bend, the default of `synth` and of MIDI: larger corrections are another note."""
+LEAST_EXPRESSED = 0.02
+"""Semitones: a smaller change of a note's pitch is not sent."""
 TAIL = 0.3
 """Seconds after a note's end at which its bend is taken back, so that what still fades keeps its pitch."""
 LEAST_VELOCITY = 0.25
@@ -55,7 +56,10 @@ def velocity(level: float, dynamics: float) -> float:
 
 
 def available_mode(mode: str) -> str:
-    """The mode, or "yin" with a warning, logged once, where it needs a network that is not installed."""
+    """The mode, or another that plays here, with a warning, logged once: a network may not be installed."""
+    if mode == "polyphonic":
+        say_instead(log, "hum follows one voice live, by mode=learned: mode=polyphonic is of files, `antiphon run hum`")
+        mode = "learned"
     if mode in MODELS and (reason := usable(MODELS[mode])):
         say_instead(log, f"hum has no mode {mode} here: {reason}. {BY_YIN}")
         return "yin"
@@ -77,9 +81,17 @@ class Hum(Processor):
             "mode",
             "choice",
             "learned",
-            choices=("learned", "yin", "spectrogram"),
+            choices=("learned", "yin", "spectrogram", "polyphonic"),
             restart=True,
-            doc="A network, YIN, or a network that writes a piano's spectrogram, decoded by templates.",
+            doc="A network, YIN, a network that writes a piano's spectrogram; in files, several notes at once.",
+        ),
+        Param(
+            "painted",
+            "choice",
+            "notes",
+            choices=("notes", "istft", "gan"),
+            restart=True,
+            doc="On files, of mode=spectrogram: the notes by a piano, or the painted spectrogram itself as sound.",
         ),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
         Param(
@@ -107,7 +119,10 @@ class Hum(Processor):
         ),
         Param("sensitivity", default=0.5, low=0.0, high=1.0, doc="Higher accepts more sounds as notes."),
         Param(
-            "lead", "switch", False, doc="Follows the strongest of several voices, as over a band; learned mode only."
+            "lead",
+            "switch",
+            False,
+            doc="Follows the strongest of several voices, as over a band, of files the stem voice; learned mode only.",
         ),
         Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="Level below which there is no note."),
         Param("lowest", "int", LOWEST, LOWEST, HIGHEST, doc="The lowest note to detect, a MIDI number."),
@@ -126,6 +141,12 @@ class Hum(Processor):
             "bend",
             choices=("bend", "note", "off"),
             doc="Corrects a live note that began on another pitch: a bend of up to 2 semitones, a note, or nothing.",
+        ),
+        Param(
+            "expression",
+            "switch",
+            False,
+            doc="Live: sends vibrato and glides too, as the pitch of each note, for `sing`, `synth`, `sampler`.",
         ),
         Param(
             "dynamics", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity: how far velocity follows loudness."
@@ -201,6 +222,7 @@ class Hum(Processor):
         self._straight = 0 if self._bent else -1
         self._velocity = 0.0
         self._begun, self._shift, self._since, self._unsnapped = -1, 0, 0, 0
+        self._expressed = 0.0
 
     def on_answer(self, take: Callable[[F32 | None, float], object]) -> None:
         """Sets a callback that gets every answer of the network (None: missing) and the level of its hop in dB."""
@@ -222,7 +244,7 @@ class Hum(Processor):
         self._frame = start + io.frames
         while self._pending and self._pending[0][0] < self._frame:
             at, kind, number, value = self._pending.pop(0)
-            if kind != "bend":
+            if kind in ("on", "off"):
                 self._sent = number if kind == "on" else -1
             io.emit(Event(kind, max(0, at - start), number, value))
         if 0 <= self._straight < self._frame:
@@ -254,6 +276,8 @@ class Hum(Processor):
             self._begin(now, number, velocity(begun.level, float(io.at("dynamics", last))))
         elif tracker.corrected is not None:
             self._correct(io, now, last, tracker.corrected)
+        if self._number >= 0 and tracker.pitch > 0.0 and self._begun <= now and bool(io.at("expression", last)):
+            self._express(now, tracker.pitch - self._unsnapped)
         self._report(io)
 
     def _snapped(self, io: IO, last: int, pitch: float) -> int:
@@ -296,7 +320,7 @@ class Hum(Processor):
             straight = self._straight if 0 <= self._straight < due else due
             self._pending.append((straight, "bend", 0, 0.0))
         self._bent, self._straight = 0, -1
-        self._number, self._begun, self._velocity = number, due, value
+        self._number, self._begun, self._velocity, self._expressed = number, due, value, 0.0
         self._pending.append((due, "on", number, value))
 
     def _correct(self, io: IO, now: int, last: int, pitch: float) -> None:
@@ -315,6 +339,14 @@ class Hum(Processor):
         elif number != self._number:
             self._pending.append((now, "off", self._number, 0.0))
             self._strike(now, number, self._velocity)
+
+    def _express(self, now: int, semitones: float) -> None:
+        """Sends how far the pitch is from the note's; what a bend does not reach is a mistake, or another note."""
+        if abs(semitones) > BEND_REACH or abs(semitones - self._expressed) < LEAST_EXPRESSED:
+            return
+        if len(self._pending) < _MAX_PENDING:
+            self._expressed = semitones
+            self._pending.append((now, "pitch", self._number, semitones))
 
     def _end(self, now: int) -> None:
         if self._number < 0:

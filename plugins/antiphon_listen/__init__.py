@@ -10,6 +10,8 @@ def antiphon_analyses(register: Register) -> None:
     """Registers the analyses."""
     register("loudness", "antiphon_listen.loudness:Loudness", "Loudness, range and true peak by EBU R 128.")
     register("music", "antiphon_listen.music:MusicAnalysis", "Tempo, beats, downbeats, key, chords and sections.")
+    register("music-stems", "antiphon_listen.music:StemMusicAnalysis", "The same, with chords and key without drums.")
+    register("librosa", "antiphon_listen.second_opinion:LibrosaBeats", "Tempo and beats by librosa, asked by name.")
     register("timbre", "antiphon_listen.timbre:Timbre", "A vector of the spectrum's shape, by which sounds are alike.")
 
 

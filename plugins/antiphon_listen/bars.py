@@ -54,7 +54,7 @@ def find_downbeats(odds: F64, beats: F64) -> F64:
 
 
 def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
-    """What is known of each beat, `[n, 118]`: chords that change, how long they last, onsets, and those around."""
+    """Features of each beat, `[n, 118]`: chord changes, their durations, onsets, and the neighbours'."""
     count = len(grid.beats)
     scores = harmony.likelihoods(harmony.shares(curves.per_interval(grid.beats)), tables)
     path = harmony.viterbi_states(0.5 * scores, _STAY)

@@ -40,7 +40,7 @@ def write_summary(job: FileJob) -> tuple[Written, ...]:
 
 
 def write_compact(job: FileJob) -> tuple[Written, ...]:
-    """Writes every part once.
+    """Writes a song with each section once.
 
     Raises:
         UsageError: The options do not go together.
@@ -63,6 +63,8 @@ def _write(
         parts = [SummaryPart(0.0, whole, "song")]
     elif structure is not None:
         parts = choose(structure)
+        if seconds is None and len(parts) == len(structure.phrases):
+            job.complain(f"no part of {printable_path(job.source)} comes twice; it is written whole")
     else:
         parts = [_loudest(song, whole, seconds)]
         what = "is written whole" if seconds is None else f"its loudest {seconds:g} s are written"
@@ -72,7 +74,9 @@ def _write(
     duration = written.seconds or 0.0
     made = [written]
     if "report" in job.beside:
-        text = json.dumps({"parts": rows, "duration": round(duration, 4)}) + "\n"
+        sections = [] if structure is None else structure.spans()
+        named = [[round(start, 4), round(min(end, whole), 4), name] for start, end, name in sections]
+        text = json.dumps({"parts": rows, "duration": round(duration, 4), "sections": named}) + "\n"
         write_atomic(job.beside["report"], text.encode())
         made.append(Written(job.beside["report"], f"the {len(rows)} parts of {printable_path(job.source)}"))
     if "picture" in job.beside:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.analysis import Analysis, AnalysisRun, Quantity
+from antiphon.api.analysis import EACH, Analysis, AnalysisRun, Quantity
 from antiphon_listen import bars, beats, harmony, onsets, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chroma import NoteSpectrum
@@ -26,7 +26,7 @@ SHORTEST = 3.0
 class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
-    version = 3
+    version = 4
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely."),
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, up to half and double; 0 to 1."),
@@ -40,15 +40,26 @@ class MusicAnalysis(Analysis):
         ),
     )
     rate = onsets.RATE
-    channels = 1
+    channels: ClassVar[Literal[1] | None] = 1
 
     def begin(self, rate: int, channels: int) -> MusicRun:
         return MusicRun()
 
 
+class StemMusicAnalysis(MusicAnalysis):
+    """The same with chords and key of what the drums leave. Slow, for the sound is taken apart."""
+
+    by_name = True
+    stem = EACH
+    channels = None
+
+    def begin(self, rate: int, channels: int) -> MusicRun:
+        return StemMusicRun()
+
+
 @dataclass(frozen=True, slots=True)
 class SongAnalysis:
-    """What was found in a sound, as far as it was.
+    """The results of an analysis; None for what was not found.
 
     Attributes:
         curves: None where it is silent.
@@ -78,7 +89,7 @@ class MusicRun(AnalysisRun):
         self._notes.feed(mono)
 
     def analysed(self) -> SongAnalysis:
-        """What is found in all that was fed; called once, at the end."""
+        """Analyses all that was fed; called once, at the end."""
         strength, notes = self._onsets.end(), self._notes.end()
         seconds = self._frames / onsets.RATE
         if self._peak < _QUIETEST or len(notes) < 2 or not notes.any():
@@ -91,13 +102,17 @@ class MusicRun(AnalysisRun):
         ones = bars.find_downbeats(odds, grid.beats)
         return SongAnalysis(found, grid, ones, find_structure(found, grid, odds, ones, tables.load_phrases()))
 
+    def _harmony(self, found: MusicCurves) -> MusicCurves:
+        """What chords and key are found in."""
+        return found
+
     def result(self) -> Mapping[str, Any]:
         song = self.analysed()
         found, beat_grid, ones, parts = song.curves, song.grid, song.downbeats, song.structure
         if found is None:
             return {quantity.name: None for quantity in MusicAnalysis.quantities}
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
-        grid, path = harmony.chord_steps(found, tapped, tables.load())
+        grid, path = harmony.chord_steps(self._harmony(found), tapped, tables.load())
         certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)
         has_tempo = beat_grid is not None and certain >= beats.LEAST
         key, key_certain = harmony.key_of(path, tables.load())
@@ -111,3 +126,22 @@ class MusicRun(AnalysisRun):
             "chords": harmony.spans(grid, path, found.seconds),
             "sections": None if parts is None else parts.spans(),
         }
+
+
+class StemMusicRun(MusicRun):
+    """Is fed stems, the drums first: beats are of their sum, chords and key of all but the drums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rest = NoteSpectrum()
+
+    def feed(self, block: Samples) -> None:
+        super().feed(block.sum(axis=0, keepdims=True))
+        self._rest.feed(block[1:].sum(axis=0))
+
+    def _harmony(self, found: MusicCurves) -> MusicCurves:
+        notes = self._rest.end()
+        if len(notes) < 2 or not notes.any():
+            return found
+        rest = curves(np.zeros((2, 3), np.float32), notes, found.seconds)
+        return replace(rest, strength=found.strength)

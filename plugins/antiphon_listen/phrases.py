@@ -102,7 +102,7 @@ def features(local: F64, similarity: F64, on_bar: F64) -> F64:
 
 
 def context(odds: F64, similarity: F64, on_bar: F64) -> F64:
-    """What the second line weighs, `[n, 58]`: the first one's odds around each beat, and those of its repeats."""
+    """Inputs of the second fitted function, `[n, 58]`: the first one's odds around each beat and its repeats."""
     odds = np.clip(odds, -7.0, 4.0)
     share = 1.0 / (1.0 + np.exp(-odds))
     places, alike = repeats.matches(similarity, _LIKE, min(_MOST, len(odds)))

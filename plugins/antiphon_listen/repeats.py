@@ -35,7 +35,7 @@ def beat_rows(curves: MusicCurves, beats: F64) -> F64:
 
 
 def novelty(similarity: F64, beats: int) -> F64:
-    """How unlike the beats before each beat are to those from it on, each so many, `[n]` (Foote's kernel)."""
+    """Novelty at each beat: dissimilarity of the beats before and after it, `[n]` (Foote's kernel)."""
     count = len(similarity)
     total = np.zeros((count + 1, count + 1))
     total[1:, 1:] = similarity.cumsum(axis=0).cumsum(axis=1)

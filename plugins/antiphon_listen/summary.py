@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,9 +61,13 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
 
 
 def compact(structure: Structure) -> list[SummaryPart]:
-    """One of the phrases of each letter, the shortest way to play every part once, in the song's order."""
-    kept = [_typical(structure, letter) for letter in {phrase.letter for phrase in structure.phrases}]
-    return _joined([(structure.phrases[n].first, structure.phrases[n].last, n) for n in sorted(kept)], structure)
+    """One of the phrases of each letter, the shortest way to play every part once, in the song's order.
+
+    What is before the first beat belongs to the first phrase.
+    """
+    kept = sorted(_typical(structure, letter) for letter in {phrase.letter for phrase in structure.phrases})
+    parts = _joined([(structure.phrases[n].first, structure.phrases[n].last, n) for n in kept], structure)
+    return [replace(parts[0], start=0.0), *parts[1:]] if kept[0] == 0 else parts
 
 
 def _bars(structure: Structure) -> list[_Bar]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
-from antiphon.api import UsageError
 from antiphon.api.files import AudioWriter, printable_path
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.labels import FASTEST, SLOWEST
@@ -12,10 +12,13 @@ from antiphon_loops.arrangement.arrange import roles_of
 from antiphon_loops.library import Analysed, analyse, left_out, settle, tempos, write_listing
 from antiphon_loops.render import Piece
 from antiphon_loops.rules import Rules, load
+from antiphon_loops.songs import cut_song
 
 RATE, CHANNELS = 44100, 2
 ANALYSIS_SHARE = 0.5
 """Share of the progress that the analysis takes."""
+SONG_SHARE = 0.4
+"""Of that, what cutting a song takes."""
 MOST_QUESTIONS = 12
 """Loops of uncertain tempo that a person is asked about."""
 
@@ -24,20 +27,26 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """Writes a piece. A file that cannot be read is named in a warning and skipped.
 
     Args:
-        job: `source` is a folder of loops.
+        job: `source` is a folder of loops, or a song: loops of it are cut into `SONG-loops` of the library.
 
     Raises:
-        UsageError: The options do not go together.
-        FileError: A file cannot be written.
+        FileError: A file cannot be read or written, or there is no tempo in the song.
     """
+    begun = 0.0
     if not job.source.is_dir():
-        raise UsageError(f"loops takes a folder of loops, and {str(job.source)!r} is a file")
-    library = analyse(job.source, lambda n, of, _name: job.progress(ANALYSIS_SHARE * n / max(1, of)))
+        begun, song = SONG_SHARE, job.source
+        job = replace(job, source=cut_song(song, lambda part: job.progress(SONG_SHARE * part)))
+        job.complain(f"the loops of {printable_path(song.name)} are in {printable_path(job.source)}")
+    library = analyse(job.source, lambda n, of, _name: job.progress(begun + (ANALYSIS_SHARE - begun) * n / max(1, of)))
     for problem in (*library.problems, *library.doubts):
         job.complain(problem)
     _settle(job, library, load(job.source))
     if job.analysis is not None:
         write_listing(analyse(job.source).loops, job.analysis)
+    style = str(job.settings.get("style", ""))
+    if style and not any(loop.answers(style) for loop in library.loops):
+        there = sorted({loop.style for loop in library.loops} | {label for x in library.loops for label in x.labels})
+        job.complain(f"no loop here is {style[:40]!r}; what is known of them: {', '.join(there[:20])}, and their names")
     stems = {
         role: path for role, path in job.stems.items() if role in roles_of(str(job.settings.get("instruments", "")))
     }
@@ -54,8 +63,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     used = piece.used()
     bars = "1 bar" if piece.bars == 1 else f"{piece.bars} bars"
     loop_count = "1 loop" if len(used) == 1 else f"{len(used)} loops"
-    found = (f"{bars} at {piece.bpm:g} bpm", *([f"in {piece.key}"] if piece.key else []))
-    written = [Written.sound(writers[0], loop_count, found, used)]
+    found = [f"{bars} at {piece.bpm:g} bpm", *([f"in {piece.key}"] if piece.key else [])]
+    found += [] if piece.fit is None else [f"fit {piece.fit:.2f}"]
+    written = [Written.sound(writers[0], loop_count, tuple(found), used)]
     mix = printable_path(job.target.name)
     for role, writer in zip(stems, writers[1:], strict=True):
         parts = piece.used(role)

@@ -167,6 +167,12 @@ class _File:
     work: Future[Loop | Exception] | None = None
 
 
+def _fit_available() -> bool:
+    from antiphon_loops.analysis import compatibility
+
+    return compatibility.available()
+
+
 @dataclass(slots=True)
 class _Work:
     """The analyses of a folder's new sounds. `fresh`: those that were stored."""
@@ -174,6 +180,7 @@ class _Work:
     store: LoopStore
     pool: ThreadPoolExecutor
     fresh: int = 0
+    _with_fit: bool = field(default_factory=_fit_available)
     _pending: dict[SoundKey, Future[Loop | Exception]] = field(default_factory=dict)
 
     def begin(self, path: Path, name: str) -> _File:
@@ -189,10 +196,13 @@ class _Work:
         if problem := self.store.problem(path, name):
             return _File(name, problem)
         key = self.store.key(path, name)
-        if self.store.known(key, name) is not None:
+        known = self.store.known(key, name)
+        if known is not None and (known[0] is None or known[0].fit or not self._with_fit):
             return _File(name, key=key)
         if key not in self._pending:
-            self._pending[key] = self.pool.submit(_analyse_one, path, name)
+            loop = known[0] if known is not None else None
+            told = [TempoLabel(loop.bpm, True, "user")] if loop is not None and loop.tempo_from == "user" else []
+            self._pending[key] = self.pool.submit(_analyse_one, path, name, *told)
         return _File(name, key=key, work=self._pending[key])
 
     def end(self, file: _File) -> tuple[Loop | None, str]:
@@ -200,9 +210,12 @@ class _Work:
         if file.key is None:
             return None, file.problem
         if file.work is not None and self._pending.pop(file.key, None) is not None:
-            self.fresh += 1
-            found = file.work.result()
-            if isinstance(found, Loop):
+            found, known = file.work.result(), self.store.known(file.key, file.name)
+            self.fresh += known is None
+            if known is not None:  # only `fit` was missing
+                if isinstance(found, Loop) and found.fit:
+                    self.store.put_fit(file.key, found)
+            elif isinstance(found, Loop):
                 self.store.put(file.key, found)
             elif isinstance(found, NoLoop):
                 self.store.put_reason(file.key, found.reason)
@@ -255,10 +268,10 @@ def settle(folder: Path, loop: Loop, bpm: float) -> bool:
     return True
 
 
-def _analyse_one(path: Path, name: str) -> Loop | Exception:
+def _analyse_one(path: Path, name: str, *told: TempoLabel) -> Loop | Exception:
     from antiphon_loops.analysis.analyse import analyse_file
 
     try:
-        return analyse_file(path, name)
+        return analyse_file(path, name, *told)
     except AntiphonError as error:
         return error

@@ -44,10 +44,15 @@ class Loops(Processor):
         Param("bpm", default=0.0, low=0.0, high=300.0, unit="bpm", doc="0 follows the clock; else a tempo of its own."),
         Param("mood", "choice", "any", choices=tuple(MOODS), doc="Prefers loops of this mood."),
         Param("instruments", "text", "", doc="Which of drums, bass, chords, melody; -bass leaves it out."),
+        Param("style", "text", "", doc="Prefers loops of this genre, tag or groove, or with this word in their names."),
         Param("intensity", default=0.7, low=0.0, high=1.0, doc="How many loops play at once, from the next bar."),
         Param("seed", "int", 1, 0, 65535, doc="Random seed: each number gives another piece of the same loops."),
         Param("key", "choice", "auto", choices=KEYS, doc="The key all loops are transposed to; auto is the nearest."),
+        Param("voice", "switch", True, doc="Whether loops of voices play, those named voice-…, as of a song's voice."),
         Param("loops", "int", 0, 0, 1_000_000, readonly=True, doc="Number of loops in the library."),
+        Param(
+            "fit", default=0.0, low=0.0, high=1.0, readonly=True, doc="How well the loops of this round go together."
+        ),
         Param("layers", "int", 0, 0, 64, readonly=True, doc="Loops that sound in this bar."),
         Param("waiting", "switch", False, readonly=True, doc="Whether material is being prepared."),
     )
@@ -58,6 +63,7 @@ class Loops(Processor):
             self._roles = roles_of(str(self.settings["instruments"]))
         except AntiphonError as error:
             raise PluginError(str(error)) from None
+        self._style = str(self.settings["style"])
         self._scratch = np.zeros((2, spec.block), np.float32)
         self._scratch2 = np.zeros((2, spec.block), np.float32)
         self._gate = np.zeros(spec.block, np.float32)
@@ -121,6 +127,7 @@ class Loops(Processor):
         source.playing = self._now is not None
         io.report("loops", source.count)
         io.report("layers", 0 if silent else self._layers())
+        io.report("fit", self.fit or 0.0)
         io.report("waiting", float(source.busy))
 
     def _beat(self, io: IO, own: float, tempo: float) -> float:
@@ -241,7 +248,14 @@ class Loops(Processor):
     def _request(self, io: IO, tempo: float) -> LoopRequest:
         bpm = round(min(FASTEST, max(SLOWEST, tempo)), 3)
         return LoopRequest(
-            bpm, int(io.value("bars")), str(io.value("key")), str(io.value("mood")), int(io.value("seed")), self._roles
+            bpm,
+            int(io.value("bars")),
+            str(io.value("key")),
+            str(io.value("mood")),
+            int(io.value("seed")),
+            self._roles,
+            self._style,
+            bool(io.value("voice")),
         )
 
     def _layers(self) -> int:
@@ -265,6 +279,11 @@ class Loops(Processor):
     def key(self) -> str | None:
         """The key that sounds, None without one."""
         return None if self._now is None else self._now.plan.key
+
+    @property
+    def fit(self) -> float | None:
+        """How well the loops of what plays go together, 0 to 1; None where that is not known."""
+        return None if self._now is None else self._now.plan.fit
 
     def share_material(self, other: Loops) -> None:
         """Takes the material of another player of the same library, on files, instead of making its own."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from antiphon.api import SHARP_NAMES
@@ -22,6 +23,9 @@ MOODS: dict[str, tuple[float, float]] = {
     "relaxed": (0.75, 0.2),
 }
 """Roles of a loop in an arrangement; chords and melody are the two kinds of harmonic."""
+
+_BESIDE = ("fit", "labels")
+"""Fields that other analyses have in rows of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Loop:
         style: A word for the groove or the playing.
         mfcc: Means of 13 coefficients.
         confidence: How certain it is that it is a loop with a beat, 0 to 1; 0 where an older version has not said it.
+        fit: The quantities of the analysis `fit`, rows of their own in the catalogue; none where that is missing.
+        labels: What classifiers of the catalogue call it, with probabilities; likewise.
     """
 
     file: str
@@ -89,10 +95,21 @@ class Loop:
     style: str
     mfcc: tuple[float, ...]
     confidence: float = 0.0
+    fit: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    labels: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
-        return asdict(self)
+        """The fields but `fit` and `labels` as JSON values."""
+        values = asdict(replace(self, fit={}, labels={}))
+        return {name: value for name, value in values.items() if name not in _BESIDE}
+
+    def answers(self, style: str) -> float:
+        """How far a style applies, 0 to 1: a label's probability; 1 for the word for its groove or one of its name."""
+        wanted = plain_words(style)
+        named = plain_words(self.style) == wanted or f" {wanted} " in f" {plain_words(self.file)} "
+        return (
+            1.0 if named else max((p for label, p in self.labels.items() if plain_words(label) == wanted), default=0.0)
+        )
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> Loop:
@@ -102,11 +119,16 @@ class Loop:
             TypeError: A field has another form, as written by another version.
             KeyError: A field is missing.
         """
-        known = {"confidence": 0.0, **values}
+        known = {"confidence": 0.0, **{name: {} for name in _BESIDE}, **values}
         known = {f.name: known[f.name] for f in fields(Loop)}
         for name in ("contour", "chroma", "pattern", "levels", "mfcc"):
             known[name] = tuple(known[name])
         return Loop(**known)
+
+
+def plain_words(text: str) -> str:
+    """Words in small letters with one space between, without signs: "Hip-Hop/Kick_1" gives "hip hop kick 1"."""
+    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
 
 
 def tonic(key: str) -> tuple[int, str]:

@@ -26,6 +26,7 @@ class Piece:
         frames: Length in frames.
         stems: Roles that are also rendered alone.
         key: Key of what has sounded, None without one.
+        fit: How well its loops go together, 0 to 1; None where that is not known.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Piece:
         self.frames = round(self.bars * 240.0 / self.bpm * rate)
         self.stems = tuple(stems)
         self.key: str | None = None
+        self.fit: float | None = None
         self._used: dict[tuple[str, str], set[int]] = {}
 
     def used(self, role: str = "") -> tuple[str, ...]:
@@ -80,7 +82,7 @@ class Piece:
                 # a bar is longer than a block: none is passed over
                 for choice in whole.sounding:
                     self._used.setdefault((choice.loop.file, choice.role), set()).add(whole.bar)
-                self.key = whole.key
+                self.key, self.fit = whole.key, whole.fit
                 yield out[:, :n]
                 time.sample += n
                 left -= n

@@ -31,7 +31,9 @@ class Rules:
     be played at before it is chosen only for want of others.  stretching, shifting, mood, groove, sureness,
     straight: how much each counts against a loop (an octave of tempo; a tritone; the opposite mood), or for it (its
     onsets fall where the drums' do; its tempo and key are certain; its onsets lie on 16ths).  clash: how much it
-    counts that all of a loop's sound lies on notes outside the key.  chance: how much is left to the seed.
+    counts that all of a loop's sound lies on notes outside the key.  fit: how much for it that it goes with those
+    chosen before it (the analysis `fit`).  style: how much against it that it is not of the style asked for.  takes:
+    pieces of which the one whose loops go together best is played.  chance: how much is left to the seed.
     rests: how likely a role is to rest in a section.  breaks: how likely one is to rest in its last bar.
     tempo_sure: a loop whose tempo is less certain is left out, one without a beat is not.
     """
@@ -50,6 +52,9 @@ class Rules:
     clash: float = 20.0
     sureness: float = 3.0
     straight: float = 2.0
+    fit: float = 3.0
+    style: float = 5.0
+    takes: int = 16
     chance: float = 1.0
     rests: float = 0.15
     breaks: float = 0.5

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from antiphon.api.analysis import plain_result
 from antiphon.api.catalogues import Catalogue, add_files
 from antiphon.api.files import library_folder, printable_path
 from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, to_stored
+from antiphon_loops.analysis.fit import NAME as FIT, FitAnalysis
 from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 
 USER = f"{NAME} user"
+LABELLED = {"genre": "genres", "tags": "tags"}
+"""Analyses that have labels of a sound, and the quantity they are in."""
 _Values = Mapping[str, Any]
 
 
@@ -56,15 +60,19 @@ class LoopStore:
         self._catalogue = Catalogue(root or library_folder())
         try:
             add_files(self._catalogue, [folder], lambda done, of, name: None)
-            self._files = self._catalogue.folder_sounds(os.fsencode(folder.absolute()), NAME)
+            place = os.fsencode(folder.absolute())
+            self._files = self._catalogue.folder_sounds(place, NAME)
+            beside = {name: self._catalogue.folder_sounds(place, name) for name in (FIT, *LABELLED)}
         except BaseException:
             self.__exit__(None, None, None)
             raise
         self._known: dict[str, dict[str, _Values]] = {}
-        for file in self._files.values():
-            for variant, (version, values, _) in file.results.items():
-                if version in READ and values is not None:
-                    self._known.setdefault(file.digest, {})[variant] = values
+        for name, files in ((NAME, self._files), *beside.items()):
+            versions = {NAME: READ, FIT: (FitAnalysis.version,)}.get(name)
+            for file in files.values():
+                for variant, (version, values, _) in file.results.items():
+                    if values is not None and (versions is None or version in versions):
+                        self._known.setdefault(file.digest, {})[variant] = values
 
     def __enter__(self) -> LoopStore:
         return self
@@ -107,8 +115,18 @@ class LoopStore:
             return base, ""
         return None if numbered is None else (numbered, "")
 
+    def put_fit(self, key: SoundKey, loop: Loop) -> None:
+        """Stores what the analysis `fit` has of a loop."""
+        variant = {"user": USER, "number": key.number}.get(loop.tempo_from, key.label)
+        row = plain_result(FIT, FitAnalysis(), loop.fit)
+        name = _fit_row(variant)
+        self._catalogue.put_results(key.digest, {name: (FitAnalysis.version, row, "")})
+        self._known.setdefault(key.digest, {})[name] = row
+
     def put(self, key: SoundKey, loop: Loop) -> None:
         """Stores a new loop with its sound."""
+        if loop.fit:
+            self.put_fit(key, loop)
         values = quantities_of(loop)
         if loop.tempo_from == "user":
             self._write(key.digest, {USER: values})
@@ -123,9 +141,17 @@ class LoopStore:
         self._write(key.digest, {NAME: reason_values(reason)})
 
     def _loop(self, digest: str, variant: str, name: str) -> Loop | None:
-        values = self._known.get(digest, {}).get(variant)
+        rows = self._known.get(digest, {})
+        values = rows.get(variant)
+        labels = {
+            label: probability
+            for kind, row in LABELLED.items()
+            for label, probability in rows.get(kind, {}).get(row) or ()
+        }
         try:
-            return None if values is None else loop_of(values, name)
+            if values is None:
+                return None
+            return replace(loop_of(values, name), fit=rows.get(_fit_row(variant), {}), labels=labels)
         except (KeyError, TypeError, ValueError):  # as another program has written it
             return None
 
@@ -134,6 +160,11 @@ class LoopStore:
         # of the version before, so that `library analyse` adds what a loop as such does not have
         self._catalogue.put_results(digest, {name: (READ[0], row, "") for name, row in plain.items()})
         self._known.setdefault(digest, {}).update(plain)
+
+
+def _fit_row(variant: str) -> str:
+    """The name of the row that has `fit` of what a row of `loop` has."""
+    return FIT + variant.removeprefix(NAME)
 
 
 def _variant(label: TempoLabel) -> str:

@@ -29,8 +29,10 @@ def send_out(request: OscRequest) -> None:
     status, number, value = (number for number in numbers if isinstance(number, int))
     if not (0x80 <= status < 0xF0 and 0 <= number < 128 and 0 <= value < 128):
         raise RequestError("/midi/out takes a status of 128 to 239 and two numbers of 0 to 127")
-    for out in _open:
-        if out.server is request.server and out.send(request.when, bytes((status, number, value)), str(name)):
+    message = bytes((status, number, value))
+    # each transport and each plugin has a face of the server of its own
+    for out in (one for one in _open if one.server.folder == request.server.folder):
+        if out.send(request.when, message, str(name)):
             return
     raise RequestError(f"there is no MIDI output {str(name)[:64]!r}; --midi-out opens some")
 
@@ -77,7 +79,7 @@ class MidiOut:
         return True
 
     def played(self, event: EmittedEvent) -> None:
-        """The named node emitted an event."""
+        """Sends an event that the named node emitted."""
         if self._ports.outputs and event.node == self.echoed:
             self._play(event.sample, midi.encode(event.kind, event.number, event.value, event.channel), "")
 

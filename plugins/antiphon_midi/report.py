@@ -45,7 +45,7 @@ def ask() -> MidiReport:
 
 
 def checks() -> Iterator[Finding]:
-    """Only `serve --midi` needs it."""
+    """Findings on MIDI, which only `serve --midi` needs."""
     report = ask()
     if report.system:
         text = f"{report.system}, {len(report.sources)} ports to listen to, {len(report.sinks)} to play to"

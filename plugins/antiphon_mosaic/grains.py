@@ -22,9 +22,17 @@ class GrainPool:
         self._rows.fill(0.0)
 
     def begin(
-        self, at: float, wait: int, attack: float, length: float, release: float, *,
-        gain: float = 1.0, speed: float = 1.0, owner: int = -1,
-    ) -> None:  # fmt: skip
+        self,
+        at: float,
+        wait: int,
+        attack: float,
+        length: float,
+        release: float,
+        *,
+        gain: float = 1.0,
+        speed: float = 1.0,
+        owner: int = -1,
+    ) -> None:
         """Begins a grain in `wait` samples, of the first frame of `mix`; the others are in `Grain`."""
         row = int(np.argmin(np.where(self._rows[:, Grain.LENGTH] > 0.0, 1e9 - self._rows[:, Grain.AGE], 0.0)))
         self._rows[row] = (at, speed, -wait, attack, length, release, gain, 0.0, 1.0)

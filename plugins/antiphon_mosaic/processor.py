@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
 from antiphon_mosaic.chooser import MOST_STEPS, UnitChooser
 from antiphon_mosaic.corpus import CLUSTERS, MOST_UNITS, corpus, read
 from antiphon_mosaic.features import LEVEL, LEVEL_SPREAD, SILENT, Describer, Grid, OnsetFinder
+from antiphon_mosaic.genre import GENRES
 from antiphon_mosaic.grains import GrainPool
 from antiphon_mosaic.level import BandFitter, LevelMatcher
 
@@ -19,6 +21,12 @@ FINGER = NOTES
 ATTACK, CUT = 0.002, 0.006
 """Seconds of the rise of a unit on an onset, and of the fall of those before it."""
 ALL_OFF = (120, 123)
+ROOT, CHANNELS, CURVE = 60, 16, 1.5
+"""Of the sampler that plays `notes`: the key of the file's own pitch, and the power of velocity that its level is."""
+
+
+def _sample_of(note: tuple[int, Event]) -> int:
+    return note[0]
 
 
 class UnitStream:
@@ -44,7 +52,7 @@ class Mosaic(Processor):
     """
 
     inputs = (AUDIO_IN, EVENTS_IN)
-    outputs = (AUDIO_OUT,)
+    outputs = (AUDIO_OUT, EVENTS_OUT)
     on_files = FileUse(needs=("reference",), changes=("pitch", "time", "level", "channels"))
     params: ClassVar[tuple[Param, ...]] = (
         Param("reference", "file", "", doc="A sound file, or a folder of them; without one there is silence."),
@@ -89,6 +97,7 @@ class Mosaic(Processor):
         self._fitter, self._raw = BandFitter(grid), np.zeros(2 * hop, np.float32)
         self._streams = [UnitStream() for _ in range(NOTES + 1)]
         self._events: list[tuple[int, Event]] = []
+        self._notes: list[tuple[int, Event]] = []
         self._due: list[int] = []
         if self._corpus is not None:
             self._chooser = UnitChooser(self._corpus, grid)
@@ -107,8 +116,9 @@ class Mosaic(Processor):
         for stream in self._streams:
             stream.stop()
         self._events.clear()
+        self._notes.clear()
         self._due.clear()
-        self._filled = self._hops = 0
+        self._filled = self._hops = self._told = 0
         self._next = 0
         self._last = -1
         self._begun, self._from, self._speed = 0, 0.0, 1.0
@@ -130,6 +140,9 @@ class Mosaic(Processor):
             if self._filled == hop:
                 self._filled = 0
                 self._hop(io, end - 1)
+        while self._notes and self._notes[0][0] < first + io.frames:
+            sample, event = self._notes.pop(0)
+            io.emit(event.moved(sample - first))
         corpus = self._corpus
         io.report("units", 0 if corpus is None else len(corpus.starts))
         io.report("unit_x", self._shown[0])
@@ -157,6 +170,25 @@ class Mosaic(Processor):
             self._out *= np.float32(10.0 ** (float(io.at("level", at)) / 20.0))
         for past in (self._past, self._mono[None]):
             past[:, :-hop] = past[:, hop:]
+
+    def _note(self, wait: int, start: float, steps: float, level: float) -> None:
+        """Queues a unit as a note of a sampler that holds the reference: its `age` is where the unit begins.
+
+        Args:
+            wait: Samples from the next of output.
+            start: Sample of the reference.
+            steps: Semitones up.
+            level: dB beside the reference.
+        """
+        self._told += 1
+        sample, channel, number = self._hops * self._grid.hop + wait, self._told % CHANNELS + 1, ROOT + round(steps)
+        value = min(1.0, 10.0 ** (level / 20.0 / CURVE))
+        self._notes += (
+            (sample, Event("pitch", 0, number, steps - round(steps), channel)),
+            (sample, Event("on", 0, number, value, channel, max(1, round(start)))),
+            (sample + self._grid.size // 2, Event("off", 0, number, 0.0, channel)),
+        )
+        self._notes.sort(key=_sample_of)
 
     def _follow(self, io: IO, at: int) -> None:
         """Begins the units of a hop that follow the input, and mixes them. Samples count from the input's first."""
@@ -191,9 +223,14 @@ class Mosaic(Processor):
         if self._last >= 0:
             to = self._from + (begin - self._begun) * self._speed
         best = chooser.choose(
-            float(io.at("x", at)), float(io.at("y", at)), float(io.at("position", at)), int(io.at("cluster", at)),
-            self._last, to, 0.0 if onset else float(io.at("continuity", at)),
-        )  # fmt: skip
+            float(io.at("x", at)),
+            float(io.at("y", at)),
+            float(io.at("position", at)),
+            int(io.at("cluster", at)),
+            self._last,
+            to,
+            0.0 if onset else float(io.at("continuity", at)),
+        )
         half = grid.size / 2.0
         if onset:
             self._following.fade(CUT * grid.rate)
@@ -204,6 +241,9 @@ class Mosaic(Processor):
         self._following.begin(
             self._from, begin - first, ATTACK * grid.rate if onset else half, grid.size, half, speed=self._speed
         )
+        level = float(io.at("follow", at)) * float(target[LEVEL] - corpus.features[best, LEVEL]) * LEVEL_SPREAD
+        # the sound of what follows is two hops later, for its level
+        self._note(begin - first + 2 * grid.hop, self._from, chooser.steps, level)
         self._shown = float(corpus.place[best, 0]), float(corpus.place[best, 1])
 
     def _play(self, io: IO, at: int) -> None:
@@ -229,17 +269,29 @@ class Mosaic(Processor):
         assert corpus is not None
         chooser.note(max(0.0, float(stream.key[1])), max(0.1, float(io.at("pitch", at))))
         best = chooser.choose(
-            float(io.at("x", at)), float(io.at("y", at)), max(1.0, float(io.at("position", at))),
-            int(io.at("cluster", at)), stream.last, stream.next, float(io.at("continuity", at)),
-        )  # fmt: skip
+            float(io.at("x", at)),
+            float(io.at("y", at)),
+            max(1.0, float(io.at("position", at))),
+            int(io.at("cluster", at)),
+            stream.last,
+            stream.next,
+            float(io.at("continuity", at)),
+        )
         speed = 2.0 ** (chooser.steps / 12.0)
         half = grid.size / 2.0
         start = stream.next if chooser.continues else float(corpus.starts[best])
         begun = stream.last >= 0
         self._playing.begin(
-            start, stream.due - first, half if begun else ATTACK * grid.rate, grid.size, half,
-            gain=stream.gain, speed=speed, owner=n,
-        )  # fmt: skip
+            start,
+            stream.due - first,
+            half if begun else ATTACK * grid.rate,
+            grid.size,
+            half,
+            gain=stream.gain,
+            speed=speed,
+            owner=n,
+        )
+        self._note(stream.due - first, start, chooser.steps, 20.0 * math.log10(max(1e-6, stream.gain)))
         stream.last, stream.next = best, start + half * speed
         stream.due += grid.size // 2
         self._shown = float(corpus.place[best, 0]), float(corpus.place[best, 1])
@@ -267,9 +319,19 @@ class Third(Mosaic):
     """`mosaic` by the name of its file job: `antiphon run third A OUT -p reference=B`."""
 
     on_files = FileUse(
-        job="antiphon_mosaic.third:run", needs=("reference",), changes=("pitch", "time", "level", "channels")
+        job="antiphon_mosaic.third:run",
+        needs=("reference",),
+        exempt=tuple(f"genre={name}" for name in GENRES),
+        changes=("pitch", "time", "level", "channels"),
     )
     params: ClassVar[tuple[Param, ...]] = (
         *Mosaic.params,
         Param("tempo", default=0.0, low=0.0, high=300.0, unit="bpm", doc="On files: the tempo of OUT; 0: that of IN."),
+        Param(
+            "genre",
+            "choice",
+            "own",
+            choices=("own", *GENRES),
+            doc="On files: a band of this genre under IN's melody and chords, in the sound of the reference if any.",
+        ),
     )

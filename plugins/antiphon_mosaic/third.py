@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import FileError, StreamSpec, UsageError, Value
+from antiphon.api import FileError, UsageError, Value
+from antiphon.api.analysis import separate_blocks
 from antiphon.api.files import AudioWriter, printable_path, read_sound
 from antiphon.api.jobs import FileJob, Written
-from antiphon.api.rendering import load_plugins
-from antiphon.api.testing import run_processor
+from antiphon.api.rendering import play_through
 from antiphon_mosaic.corpus import read
 from antiphon_mosaic.features import F32, F64
 
-SIZE, HOP, MEDIAN = 2048, 512, 17
-"""Samples of a window and of its hop; frames and bins of the medians by which what is struck is separated."""
+SIZE, HOP = 2048, 512
+"""Samples of a window and of its hop."""
 AT_ONCE = 256
 LONGEST = 600.0
 """Seconds of A."""
@@ -25,8 +25,7 @@ CHANGE = 0.75
 """`amount` of the transfer of what is held."""
 STRUCK = 0.7
 """Factor of each of both forms of what is struck: A's own by an equaliser, and B's units."""
-BLOCK = 1024
-USED = ("reference", "tempo")
+USED = ("reference", "tempo", "genre")
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
@@ -37,7 +36,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         FileError: A file cannot be read or written.
     """
     if others := sorted(set(job.settings) - set(USED)):
-        raise UsageError(f"on files third takes reference and tempo alone; leave {', '.join(others)} out")
+        raise UsageError(f"on files third takes reference, tempo and genre alone; leave {', '.join(others)} out")
     first = read_sound(job.source)
     if first.samples.shape[1] > LONGEST * first.rate:
         raise UsageError(f"{printable_path(job.source)} is longer than {LONGEST / 60:g} minutes; give a shorter part")
@@ -50,8 +49,20 @@ def run(job: FileJob) -> tuple[Written, ...]:
         sound = stretch_to(sound, rate, own / wanted)
         found = (f"{own:.1f} bpm played at {wanted:g}",)
     job.progress(0.1)
-    reference = np.concatenate(read(str(job.settings["reference"]), rate))[None]
-    made = third(sound, reference, rate, job.progress)
+    path = str(job.settings.get("reference", ""))
+    reference = np.concatenate(read(path, rate))[None] if path else None
+    if (genre := str(job.settings.get("genre", "own"))) != "own":
+        from antiphon_mosaic.genre import band
+
+        def change(played: F32) -> F32:
+            return played if reference is None else third(played, reference, rate)
+
+        made, lines = band(printable_path(job.source), sound, rate, genre, change, job.progress)
+        made = np.tile(made, (len(sound), 1))
+        found += lines
+    else:
+        assert reference is not None
+        made = third(sound, reference, rate, job.progress)
     with AudioWriter(job.target, rate, len(made), to=job.rate) as writer:
         writer.write(made)
     if writer.clipped:
@@ -59,14 +70,20 @@ def run(job: FileJob) -> tuple[Written, ...]:
     return (Written.sound(writer, printable_path(job.source), found),)
 
 
-def third(first: F32, second: F32, rate: int, progress: Callable[[float], None] = lambda part: None) -> F32:
+def third(
+    first: F32,
+    second: F32,
+    rate: int,
+    progress: Callable[[float], None] = lambda part: None,
+    apart: Callable[[F32, int], tuple[F32, F32]] | None = None,
+) -> F32:
     """The notes and beats of `first` `[channels, n]` with the timbre and drums of `second` `[1, m]`.
 
     What is held gets B's long-term spectrum and then `transfer`. What is struck is half A's own with B's spectrum, half
-    units of what B strikes; both have their share in B. The result has A's level.
+    units of what B strikes; both have their share in B. The result has A's level. apart: what separates them, else
+    `separate`.
     """
-    held, struck = separate(first)
-    their_held, their_struck = separate(second)
+    (held, struck), (their_held, their_struck) = ((apart or separate)(sound, rate) for sound in (first, second))
     if _level(their_held) < 0.02 * _level(second):
         their_held = second
     progress(0.3)
@@ -83,64 +100,36 @@ def third(first: F32, second: F32, rate: int, progress: Callable[[float], None] 
 
 
 def node(kind: str, sound: F32, reference: F32, rate: int, values: dict[str, Value]) -> F32:
-    """A sound `[channels, n]` through a node with a reference, its latency taken out."""
+    """A sound `[channels, n]` through a node with a reference, as long."""
     import soundfile
 
-    processor = load_plugins(check=False).make(kind)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "reference.wav"
         soundfile.write(path, reference.T, rate, "FLOAT")
-        padded = np.pad(sound, ((0, 0), (0, rate // 2)))
-        out = run_processor(processor, StreamSpec(rate, BLOCK, len(sound)), padded, {"reference": str(path), **values})
-    return out[:, processor.latency : processor.latency + sound.shape[1]]
+        return play_through(kind, sound, rate, {"reference": str(path), **values})
 
 
-def apply_filter(sound: F32, gains: Callable[[F32], tuple[F32, ...]], count: int) -> tuple[F32, ...]:
-    """Sounds by gains of the spectra of `[channels, n]`; `gains` gives `count` arrays for magnitudes `[frames, bins]`.
-
-    The magnitudes have `MEDIAN // 2` frames more on either side than the gains.
-    """
-    window = np.hanning(SIZE + 1)[:-1].astype(np.float32)
-    side, length = MEDIAN // 2, sound.shape[1]
-    outs = tuple(np.zeros_like(sound) for _ in range(count))
-    frames = length // HOP + SIZE // HOP + 1
-    before = SIZE + side * HOP
-    for channel in range(len(sound)):
-        padded = np.pad(sound[channel], (before, before + SIZE + HOP))
-        views = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
-        sums = np.zeros((count, length + 3 * SIZE), np.float32)
-        for at in range(0, frames, AT_ONCE):
-            spectra = np.fft.rfft(views[at : min(frames, at + AT_ONCE) + 2 * side] * window, axis=1)
-            inner = spectra[side : len(spectra) - side]
-            for total, gain in zip(sums, gains(np.abs(spectra)), strict=True):
-                for n, piece in enumerate(np.fft.irfft(inner * gain, SIZE, axis=1) * (window / 1.5), at):
-                    total[n * HOP : n * HOP + SIZE] += piece
-        for out, total in zip(outs, sums, strict=True):
-            out[channel] = total[SIZE : SIZE + length]
-    return outs
-
-
-def separate(sound: F32) -> tuple[F32, F32]:
-    """What is held and what is struck, by medians over time and frequency (Fitzgerald, DAFx 2010)."""
-    half = MEDIAN // 2
-
-    def masks(levels: F32) -> tuple[F32, ...]:
-        view = np.lib.stride_tricks.sliding_window_view
-        held = np.median(view(levels, MEDIAN, axis=0), axis=-1) ** 2
-        wide = np.pad(levels[half:-half], ((0, 0), (half, half)), "edge")
-        struck = np.median(view(wide, MEDIAN, axis=1), axis=-1) ** 2
-        share = (held / (held + struck + 1e-12)).astype(np.float32)
-        return share, 1.0 - share
-
-    held, struck = apply_filter(sound, masks, 2)
-    return held, struck
+def separate(sound: F32, rate: int) -> tuple[F32, F32]:
+    """What is held and what is struck of `[channels, n]`: all but the drums, and the drums, by `stems`."""
+    names, blocks = separate_blocks([sound], rate, len(sound))
+    struck = np.concatenate([block[names.index("drums")] for block in blocks], axis=1)
+    return sound - struck, struck
 
 
 def equalise(sound: F32, reference: F32) -> F32:
     """The sound with the reference's long-term spectrum, smoothed over thirds of an octave."""
     gain = np.minimum(np.sqrt(long_term(reference) / long_term(sound)), 1000.0).astype(np.float32)
-    edges = 2 * (MEDIAN // 2)
-    (out,) = apply_filter(sound, lambda levels: (np.broadcast_to(gain, (len(levels) - edges, len(gain))),), 1)
+    window = np.hanning(SIZE + 1)[:-1].astype(np.float32)
+    out = np.zeros_like(sound)
+    for channel, into in zip(sound, out, strict=True):
+        padded = np.pad(channel, (SIZE, SIZE + HOP))
+        views = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
+        total = np.zeros_like(padded)
+        for at in range(0, len(views), AT_ONCE):
+            spectra = np.fft.rfft(views[at : at + AT_ONCE] * window, axis=1) * gain
+            for n, piece in enumerate(np.fft.irfft(spectra, SIZE, axis=1) * (window / 1.5), at):
+                total[n * HOP : n * HOP + SIZE] += piece
+        into[:] = total[SIZE : SIZE + len(channel)]
     return out
 
 

@@ -38,7 +38,7 @@ SOURCE = "mqtt"
 
 
 class MqttBridge:
-    """Connects again and again while the server runs; nothing a broker does ends it.
+    """Keeps a connection to the broker while the server runs, and connects again after any failure.
 
     Args:
         server: Where parameters are set and read. One that took up nothing of an earlier server has nothing to do with
@@ -60,7 +60,7 @@ class MqttBridge:
         self._present = True
 
     def install(self) -> None:
-        """Connects from the server's start on."""
+        """Connects when the server starts."""
         server = self._server
         server.service(self.run)
         server.status(self.counts)
@@ -83,7 +83,7 @@ class MqttBridge:
     # ---- the broker
 
     async def run(self) -> NoReturn:
-        """Until cancelled."""
+        """Runs until it is cancelled."""
         pause = FIRST_PAUSE
         while True:
             begun, longest = monotonic(), LAST_PAUSE

@@ -43,7 +43,7 @@ Taken = Callable[[str, bytes, bool], None]
 
 
 class Once:
-    """Knows a message that is delivered again, by its packet identifier and what is in it.
+    """Detects repeated deliveries by packet identifier and content.
 
     A broker delivers again, under the same identifier, what it has seen no acknowledgement of. It marks it as such,
     unless it was killed and has only what it had on disk; then it comes first after the connection.
@@ -61,7 +61,7 @@ class Once:
         self._again_until = self._clock() + AGAIN_SECONDS if resumed else 0.0
 
     def new(self, mid: int, again: bool, topic: str, payload: bytes) -> bool:
-        """Whether it is to be handled. mid: 0 has no identity (QoS 0).  again: the broker's mark."""
+        """Whether a message is new. mid: 0 has no identity (QoS 0).  again: the broker's mark."""
         if not mid:
             return True
         # a hash: topics have up to 64 kB, and a payload more

@@ -29,7 +29,7 @@ class Outward:
         return len(self._waiting) + len(self._slow)
 
     def put(self, topic: str, payload: bytes, *, slow: bool = False) -> None:
-        """The topic's value is now `payload`. slow: a node's own report."""
+        """Sets the topic's value to `payload`. slow: a node's own report."""
         queue = self._slow if slow else self._waiting
         if topic in queue:
             self.dropped += not self._open
@@ -49,7 +49,7 @@ class Outward:
         self.sync(values)
 
     def sync(self, values: dict[str, bytes]) -> None:
-        """Queues what differs after a change of nodes, and empty payloads for topics that have gone."""
+        """Queues changed values after a change of nodes, and empty payloads for topics that have gone."""
         for topic in [t for t in self._published if t not in values]:
             self.put(topic, b"")
         for topic in [t for t in self._waiting if t not in values and t not in self._published]:

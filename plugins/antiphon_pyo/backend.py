@@ -29,7 +29,7 @@ class SynthError(EngineError):
 
 
 class Pyo:
-    """Every slot's voices are made here, so that to open a slot whose instrument is loaded costs little.
+    """Plays notes by pyo. Allocates every slot's voices at once, so that opening a slot is cheap.
 
     Args:
         rate: Rate of the stream, in frames a second.
@@ -52,7 +52,7 @@ class Pyo:
         self._part: Samples = np.zeros((2, self._chunk), np.float32)
 
     def preload(self, settings: SynthSettings) -> Callable[[], None] | None:
-        """What loads the settings' instrument, in any thread; None for one that is loaded, or that there is not.
+        """A function that loads the settings' instrument, in any thread; None if it is loaded or unknown.
 
         Another process computes, and few instructions of this one are between two that another thread can have.
         """
@@ -94,7 +94,7 @@ class Pyo:
 
     @property
     def dropped(self) -> int:
-        """Notes there was no voice for, not even a spare one."""
+        """Number of notes dropped because no voice was free."""
         return sum(rack.voices.dropped for rack in self._racks)
 
     def _load(self, name: str) -> Sequence[Zone | None]:

@@ -37,7 +37,7 @@ def take(rate: int, chunk: int) -> Bank:
 
 
 def give(banks: Sequence[Bank]) -> None:
-    """Banks that are no longer in use."""
+    """Returns banks that are no longer in use."""
     for bank in banks:
         bank.fresh()
         _spare.setdefault((bank.rate, bank.chunk), []).append(bank)
@@ -73,7 +73,7 @@ class Bank:
         self.rest()
 
     def rest(self) -> None:
-        """With every level at 0: until the filters are silent."""
+        """Runs with every level at 0 until the filters are silent."""
         if self._used:
             for _ in range(self._settle):
                 self.run()

@@ -30,7 +30,7 @@ class Glides:
         self._ramp = np.arange(1, frames + 1, dtype=np.float32)
 
     def reset(self) -> None:
-        """Where they were at first, at once."""
+        """Returns to the initial values at once."""
         self.values[:] = self._first
         self.loose[:] = self.any_loose = False
         self._left[:] = [0] * len(self._left)
@@ -43,7 +43,7 @@ class Glides:
         self._target[channel], self._left[channel] = value, self._length
 
     def put(self, channel: int, value: float) -> None:
-        """Stands at a value at once."""
+        """Sets a value at once."""
         self.values[channel] = self._target[channel] = value
         self._left[channel] = 0
         self._filled.pop(channel, None)

@@ -49,7 +49,7 @@ class Rack:
         self._time = 0
 
     def open(self, settings: SynthSettings, zones: Sequence[Zone | None]) -> None:
-        """Silent, and as if nothing had been."""
+        """Opens the slot anew: silent, all state reset."""
         self.clear()
         self._settings, self._zones = settings, zones
         self._instrument = INSTRUMENTS[settings.instrument]
@@ -57,7 +57,7 @@ class Rack:
         self._random.seed(settings.seed)
 
     def clear(self) -> None:
-        """Every voice silent and free, its filter too."""
+        """Silences and frees every voice, with its filter."""
         for voice in np.flatnonzero(self.voices.ringing).tolist():
             self._still(voice)
         self.voices.reset()

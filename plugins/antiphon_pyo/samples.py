@@ -20,7 +20,7 @@ class SamplesError(EngineError):
 
 
 def folder() -> Path:
-    """Where they are: beside the plugin `antiphon_synth`, in a checkout and in a wheel."""
+    """The folder of the samples: beside the plugin `antiphon_synth`, in a checkout and in a wheel."""
     try:
         return Path(str(resources.files("antiphon_synth"))) / "samples"
     except ModuleNotFoundError as error:

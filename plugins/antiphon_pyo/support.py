@@ -28,7 +28,7 @@ class PyoSupport(SynthSupport):
         return replace(settings, instrument="piano", synthdef="", sound="")
 
     def findings(self) -> Iterator[Finding]:
-        """Found, not imported."""
+        """Checks that pyo is installed, without importing it."""
         if self.info.installed:
             yield Finding("pyo", "works", "plays notes (the node synth), in a worker")
         else:

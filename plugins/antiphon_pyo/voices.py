@@ -59,7 +59,7 @@ class Voices:
         self._free = list(range(count))
 
     def reset(self) -> None:
-        """All silent and free."""
+        """Silences and frees all voices."""
         self.active[:] = False
         self._resting[:] = FAR
         self._held.clear()
@@ -121,7 +121,7 @@ class Voices:
                 self.off[table.pop(key)] = at
 
     def silence(self, at: int, channel: int) -> None:
-        """Every note of the channel fades at once."""
+        """Fades out every note of the channel."""
         for voice in [v for v in self._order if self.channel[v] == channel - 1]:
             self._take(voice, at, STEAL)
 

@@ -46,7 +46,7 @@ LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
 
 
 class SampleRefused(Exception):
-    """The file is not decoded, for this reason."""
+    """A file that cannot be decoded, with the reason."""
 
 
 class OpenFile:

@@ -93,9 +93,17 @@ class NoteValues:
         if not filters and self.shape == 0.0 and self.crush == 0.0 and self.coarse < 2.0:
             return None
         return NoteColor(
-            self.lpf, self.resonance, self.hpf, self.hresonance, self.bandf, self.bandq, self.shape, self.crush,
-            self.coarse, self.vowel,
-        )  # fmt: skip
+            self.lpf,
+            self.resonance,
+            self.hpf,
+            self.hresonance,
+            self.bandf,
+            self.bandq,
+            self.shape,
+            self.crush,
+            self.coarse,
+            self.vowel,
+        )
 
 
 class ChannelValues:

@@ -54,19 +54,19 @@ def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
         raise VoiceError(f"the lyrics have {len(parts)} syllables, at most {MOST} are allowed; divide them")
     if not parts:
         raise VoiceError("the lyrics have no word")
-    voice = voices.get(name)
-    if voice is None:
-        if name == NEURAL:
+    kind = NEURAL if name == NEURAL else "espeak"
+    if kind not in voices:
+        if kind == NEURAL:
             from antiphon_sing.neural import NeuralVoice
 
-            voice = NeuralVoice()
+            voices[kind] = NeuralVoice()
         else:
             from antiphon_sing.espeak import EspeakVoice
 
-            voice = EspeakVoice(name)
-            for other in [other for other in voices if other != NEURAL]:
-                del voices[other]  # the library has one voice at a time
-        voices[name] = voice
+            voices[kind] = EspeakVoice()
+    voice = voices[kind]
+    if kind != NEURAL:
+        voice.choose(name)
     lines: list[tuple[Any, list[LyricSyllable]]] = []
     for line in dict.fromkeys(part.line for part in parts):
         own = [part for part in parts if part.line == line]

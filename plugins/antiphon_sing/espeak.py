@@ -22,6 +22,8 @@ WORDS_A_MINUTE = 115
 HOP = 0.01
 """Seconds of a frame."""
 VOWELS = frozenset("aeiouyøœæɐɑɒɔəɚɛɜɝɞɘɵɤɨɪʉʊʌɯᵻʏɶ")
+GLIDES = VOWELS | {"ɹ"}
+"""Last letters of a vowel that changes."""
 NEAR = 6
 """Frames."""
 VOICELESS = frozenset("ptkfsθʃhxçqχʔɸħc")
@@ -49,25 +51,38 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class EspeakVoice:
-    """A voice of espeak-ng by its name: a language, with a variant after "+"."""
+    """The voices of espeak-ng. A process has one of these: the library hangs where it is initialized twice."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self) -> None:
         """Loads the library.
 
         Raises:
-            VoiceError: There is none, or it has no such voice.
+            VoiceError: There is none.
         """
         where = find_library("espeak-ng")
         if where is None:
             raise VoiceError("espeak-ng is not installed; apt-get install espeak-ng")
         self._library = ctypes.CDLL(where)
         self.rate = self._library.espeak_Initialize(RETRIEVE, 0, None, PHONES_AS_IPA)
-        if self.rate <= 0 or self._library.espeak_SetVoiceByName(name.encode()) != 0:
-            raise VoiceError(f"espeak-ng has no voice {name}; espeak-ng --voices lists those there are")
+        if self.rate <= 0:
+            raise VoiceError("espeak-ng does not start; reinstall it: apt-get install --reinstall espeak-ng-data")
         self._sound: list[NDArray[np.int16]] = []
         self._events: list[tuple[int, int, str]] = []
         self._callback = _CALLBACK(self._take)  # held, for the library calls it
         self._library.espeak_SetSynthCallback(self._callback)
+        self._speak("a")  # the first it says is shorter than it says the same later
+
+    def choose(self, name: str) -> None:
+        """Has the next lines said by a voice: a language, with a variant after "+".
+
+        Raises:
+            VoiceError: There is no such voice.
+        """
+        if self._library.espeak_SetVoiceByName(name.encode()) != 0:
+            raise VoiceError(
+                f"voice: espeak-ng has no voice {name}; "
+                "auto, neural, espeak and those of espeak-ng --voices are allowed, such as de or en-us+f3"
+            )
         for number, value in ((RATE, WORDS_A_MINUTE), (RANGE, 0), (GAP, 0)):
             self._library.espeak_SetParameter(number, value, 0)
 
@@ -87,7 +102,7 @@ class EspeakVoice:
         flat = [(at / hop, symbol, n) for n, group in enumerate(groups) for at, symbol in group]
         ends = [at for at, _, _ in flat[1:]] + [frames - 1.0]
         phones = [
-            Phone(symbol, n, at, end, symbol[0] in VOWELS, len(symbol) > 1 and symbol[1] in VOWELS)
+            Phone(symbol, n, at, end, symbol[0] in VOWELS, len(symbol) > 1 and symbol[-1] in GLIDES)
             for (at, symbol, n), end in zip(flat, ends, strict=True)
             if end > at and symbol
         ]

@@ -13,7 +13,7 @@ from antiphon.api import FileError, Samples, UsageError
 from antiphon.api.files import AudioWriter, printable_path, read_sound
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon.api.lyrics import syllables
-from antiphon.api.rendering import TimedNote, load_plugins, render_parts, transcribe
+from antiphon.api.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
 from antiphon_sing.contour import F32, follow_level, note_pitches
 from antiphon_sing.score import XML_SUFFIXES, ScorePart, SungNote, divide_part, read_score
 
@@ -37,7 +37,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
     Args:
         job: `settings` are parameters of the node; lyrics that are given are sung by every track, else those of the
-            file are. A recording keeps its notes, its pitch inside them, its loudness, rate and length.
+            file are. A recording keeps its notes, its pitch inside them, its loudness, rate and length; with `mix` it
+            is a song, whose voice is taken by `stems`.
 
     Raises:
         UsageError: It is neither, or there are no notes.
@@ -51,15 +52,21 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"sing takes a score (.mid, .midi, .musicxml, .xml, .mxl) or a recording; {error}") from None
     if sound.samples.shape[1] > MOST_SECONDS * sound.rate:
         raise UsageError(f"{job.source.name} is longer than {MOST_SECONDS / 60:g} minutes; cut it")
+    mix, backing = str(job.settings.get("mix", "no")), None
     with TemporaryDirectory() as folder:
-        notes = transcribe(job.source, Path(folder) / "notes.mid", {})
+        sung = job.source
+        if mix != "no":
+            sung = run_job("stems", job.source, Path(folder) / "voice.wav", {}, {"only": "voice"})
+            whole, sound = sound, read_sound(sung)
+            backing = whole.samples - sound.samples if mix == "song" else None
+        notes = transcribe(sung, Path(folder) / "notes.mid", {})
         parts, _ = read_score(notes)
     source = sound.samples.mean(0)
     settings = {"vibrato": 0.0, "portamento": GLIDE, **job.settings}
     if settings.get("as"):
         settings["voice"] = settings["as"]
-    job = replace(job, settings={k: v for k, v in settings.items() if k != "as"})
-    return _written(job, parts, sound.samples.shape[1] / sound.rate, sound.rate, source)
+    job = replace(job, settings={k: v for k, v in settings.items() if k not in ("as", "mix")})
+    return _written(job, parts, sound.samples.shape[1] / sound.rate, sound.rate, source, backing)
 
 
 def _score(job: FileJob) -> tuple[tuple[ScorePart, ...], float]:
@@ -69,9 +76,14 @@ def _score(job: FileJob) -> tuple[tuple[ScorePart, ...], float]:
 
 
 def _written(
-    job: FileJob, parts: tuple[ScorePart, ...], seconds: float, rate: int, source: F32 | None = None
+    job: FileJob,
+    parts: tuple[ScorePart, ...],
+    seconds: float,
+    rate: int,
+    source: F32 | None = None,
+    backing: Samples | None = None,
 ) -> tuple[Written, ...]:
-    """Sings parts into `job.target`; source: a recording whose pitch and loudness they take."""
+    """Sings parts into `job.target`; source: a recording whose pitch and loudness they take; backing: added."""
     voices = []
     for piece, notes in _texts(job, parts):
         timed = [
@@ -85,7 +97,8 @@ def _written(
         if source is not None:
             blocks = _leveled(blocks, source, rate)
         for block in fade_out(blocks, rate, job.fade):
-            writer.write(block)
+            beneath = 0.0 if backing is None else backing[:CHANNELS, writer.frames : writer.frames + block.shape[1]]
+            writer.write(block + beneath)
             job.progress(writer.frames / max(1, frames))
     if writer.clipped:
         job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")

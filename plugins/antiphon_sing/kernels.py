@@ -9,6 +9,8 @@ from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 
 TICK = 32
 """Samples between changes of pitch."""
+HELD = 0.4
+"""Speed in a held vowel beside that of speech: one that stands still is not understood."""
 VELVET = 18.0
 """Mean samples between the impulses of breath."""
 
@@ -173,7 +175,7 @@ def sing_voice(
         # where it is in the text
         if mode == Mode.HOLD:
             held = held + 1.0
-            at = at + 0.15 * step * real[r + VoiceRow.WAY]
+            at = at + HELD * step * real[r + VoiceRow.WAY]
             sound = sound + real[r + VoiceRow.WAY]
             if at >= real[r + VoiceRow.HIGH]:
                 real[r + VoiceRow.WAY] = -1.0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon_sing.spoken import REFERENCE, Phone, Spoken
 
@@ -21,6 +22,10 @@ SPEED = 0.85
 """Of its speech; 1 is its own."""
 EARLY = 3.0
 """Frames by which sound comes before the letter's place at that speed: voiced phones and voiceless ones differ most."""
+MOVED = 4
+"""Frames by which a vowel is moved at most to where there is voice."""
+FAR = 0.03
+"""Of a vowel's level: what a move by a frame has to gain."""
 SILENT = -30.0
 AFTER = " lˈɑ lˈɑ."
 """What follows a line: the last word of a sentence is half unvoiced."""
@@ -98,6 +103,7 @@ class NeuralVoice:
             elif c == "ː" and spans:
                 spans[-1] = replace(spans[-1], end=float(starts[n + 1]))
         spans = [phone for phone in spans if phone.word < len(words)]
+        spans = _placed(spans, np.sqrt((envelope**2).sum(axis=1)))
         frames = min(frames, round(spans[-1].end) + 2)
         envelope, sound = envelope[:frames].astype(np.float32), sound[: frames * dsp.HOP].astype(np.float32)
         return Spoken(envelope, sound, dsp.HOP, dsp.SR, spans)
@@ -120,4 +126,31 @@ class NeuralVoice:
         if len(parts) != len(words):
             alone = ("".join(self._voice.phonemize(word)) for word in words)
             parts = ["".join(c for c in part if (c in vocab and c.isalpha()) or c in MARKS) or "ə" for part in alone]
+        parts = [_stressed(part) for part in parts]
         return [part if n == 0 else f" {part}" for n, part in enumerate(parts)]
+
+
+def _stressed(word: str) -> str:
+    """A word whose vowel is said in full: "to" has half a vowel in speech, and a whole one sung."""
+    if not MARKS.isdisjoint(word):
+        return word
+    first = next((n for n, c in enumerate(word) if c in VOWELS), 0)
+    return f"{word[:first]}ˈ{word[first:]}"
+
+
+def _placed(phones: list[Phone], loud: NDArray[np.float32]) -> list[Phone]:
+    """The phones, each vowel moved by at most `MOVED` frames to where it has most voice; `loud`: of each frame."""
+    most = float(np.median(loud[loud > 0.05])) if (loud > 0.05).any() else 1.0
+    kept = np.minimum(loud, most)
+    found = list(phones)
+    for n, phone in enumerate(phones):
+        if phone.vowel:
+            first, last = round(phone.start), max(round(phone.start) + 1, round(phone.end))
+            moves = [k for k in range(-MOVED, MOVED + 1) if first + k >= 0 and last + k <= len(loud)]
+            move = max(moves, key=lambda k: kept[first + k : last + k].mean() - FAR * most * abs(k), default=0)
+            found[n] = replace(phone, start=phone.start + move, end=phone.end + move)
+            if n and found[n - 1].end >= min(phone.start, found[n].start):
+                found[n - 1] = replace(found[n - 1], end=max(found[n - 1].start, found[n].start))
+            if n + 1 < len(phones) and phones[n + 1].start == phone.end and not phones[n + 1].vowel:
+                found[n + 1] = replace(phones[n + 1], start=min(phones[n + 1].end, found[n].end))
+    return found

@@ -18,6 +18,8 @@ TAPS = 0.016
 _PAIRS = frozenset(a + b for a in "pbtdkgɡfθʃs" for b in "lɹrjw") | frozenset(f"s{c}" for c in "ptkmnf")
 LOUD = 0.35
 """RMS of a vowel that is held."""
+HELD = 0.2
+"""Of a vowel's length: what is held on each side of its steadiest frame. With more, the next beat comes too early."""
 MOST = 1.3
 """Level of any frame beside it."""
 
@@ -173,7 +175,10 @@ def _rise(loud: NDArray[np.float32], vowel: Phone) -> float:
 
 
 def _steady(envelope: NDArray[np.float32], vowel: Phone) -> tuple[float, float]:
-    """The frames of a vowel that are held: where its spectrum changes least, of a diphthong in its first part."""
+    """The frames of a vowel that are held: around where its spectrum changes least, of a diphthong in its first part.
+
+    A single frame is a spectrum that no voice holds, and words are lost in it: what is held are frames around it.
+    """
     length = vowel.end - vowel.start
     first, last = vowel.start + 0.2 * length, vowel.start + (0.55 if vowel.glide else 0.8) * length
     inside = np.arange(max(1, int(np.ceil(first))), min(len(envelope) - 1, int(last) + 1))
@@ -183,8 +188,9 @@ def _steady(envelope: NDArray[np.float32], vowel: Phone) -> tuple[float, float]:
         change = np.abs(np.diff(level, axis=0)).mean(axis=1)
         quiet = np.maximum(0.0, np.median(level.mean(axis=1)) - level[1:-1].mean(axis=1))
         middle = float(inside[np.argmin(change[1:] + change[:-1] + quiet)])
-    half = max(0.5, 0.1 * length)
-    return max(vowel.start, middle - half), min(vowel.end, middle + half)
+    half = max(0.5, HELD * length)
+    low = max(vowel.start + min(0.5, 0.2 * length), middle - half)
+    return low, max(low, min(last, middle + half))
 
 
 def _audible(loud: NDArray[np.float32], place: Place, silence: float) -> float:

@@ -34,7 +34,7 @@ def voice_name(name: str) -> str:
             raise VoiceError("the neural voice is not installed; pip install antiphon[sing]")
         return NEURAL
     if not _NAME.fullmatch(name):
-        raise VoiceError(f"{name[:60]!r} is no voice; auto, neural, espeak or a voice of espeak-ng, such as de")
+        raise VoiceError(f"voice: {name[:60]!r} is no voice; auto, neural, espeak or a voice of espeak-ng, such as de")
     return _espeak(ROBOT if name == "espeak" else name)
 
 

@@ -88,7 +88,7 @@ class _Spares:
         self._thread.submit(self._more)
 
     def take(self, old: SoundfontSynth | None) -> SoundfontSynth:
-        """One that has not played; `old` is freed, and another made for it."""
+        """Takes an unused synth; `old` is freed, and another is made in its place."""
         self._thread.submit(self._more, old)
         try:
             return self._fresh.get_nowait()
@@ -120,7 +120,7 @@ class _Player:
         self._key, self._cents = (ctypes.c_int * 1)(), (ctypes.c_double * 1)()
 
     def open(self, settings: SynthSettings) -> None:
-        """Silent, and as if nothing had been."""
+        """Opens the slot anew: silent, all state reset."""
         if self._synth is None or self._synth.used:
             self._synth = self._spares.take(self._synth)
         synth, instrument = self._synth, settings.instrument

@@ -47,7 +47,7 @@ class SoundfontSupport(SynthSupport):
         return replace(settings, instrument="piano", synthdef="", sound="")
 
     def findings(self) -> Iterator[Finding]:
-        """Found, not loaded."""
+        """Checks that FluidSynth and a soundfont are installed, without loading them."""
         font = find_soundfont()
         if library_file() is None:
             yield Finding("FluidSynth", "missing", "not installed; the node soundfont needs it", INSTALL_LIBRARY)

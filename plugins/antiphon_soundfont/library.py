@@ -47,7 +47,7 @@ messages: list[str] = []
 
 
 class SoundfontError(EngineError):
-    """FluidSynth or a soundfont that cannot be had, in one sentence."""
+    """FluidSynth or a soundfont cannot be loaded; one sentence."""
 
 
 def _log(_level: int, message: bytes, _data: object) -> None:

@@ -14,6 +14,12 @@ def antiphon_processors(register: Register) -> None:
 
 
 @hookimpl
+def antiphon_analyses(register: Register) -> None:
+    """Registers `stems`."""
+    register("stems", "antiphon_stems.analysis:StemLevels", "Drums, bass, voice and the rest: how loud each is.")
+
+
+@hookimpl
 def antiphon_models(register: Register) -> None:
     """Registers the network of the node."""
     register("stems-live", "antiphon_stems.spec:live", "Shares of drums, bass and voice in a hop, for `stems`.")

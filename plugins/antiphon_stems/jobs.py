@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 
@@ -31,8 +32,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """Takes a sound file apart.
 
     Args:
-        job: `stems` are files of all stems; without them `target` gets the one that `given` names as "only", or the
-            others than the one that it names as "without".
+        job: `stems` are files of all stems; without them `target` gets the sum of those that `given` names as "only",
+            or of the others than those that it names as "without".
 
     Raises:
         FileError: A file cannot be read or written.
@@ -42,20 +43,20 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if solo != "none":
         gains *= np.array([name == solo for name in STEMS], np.float32)
     with stream_sound(job.source) as (sound, blocks), ExitStack() as stack:
-        paths = job.stems or {_part(job): job.target}
+        files = _files(job)
         splitter = Splitter(sound.rate, sound.channels, shares_of(str(job.settings.get("mode", "learned"))))
         writers = [
             stack.enter_context(AudioWriter(path, sound.rate, sound.channels, sound.subtype, job.rate))
-            for path in paths.values()
+            for path, _, _ in files
         ]
         done, whole, energies = 0, 0.0, [0.0] * len(writers)
         for stems in splitter.split(_whole(blocks)):
             whole += _energy(stems.sum(axis=0))
             stems *= gains[:, None, None]
-            for n, (part, writer) in enumerate(zip(paths, writers, strict=True)):
-                chosen = _chosen(stems, part)
-                energies[n] += _energy(chosen)
-                writer.write(chosen)
+            for n, ((_, _, chosen), writer) in enumerate(zip(files, writers, strict=True)):
+                made = np.asarray(stems[chosen].sum(axis=0), np.float32)
+                energies[n] += _energy(made)
+                writer.write(made)
             done += stems.shape[2]
             if sound.frames:
                 job.progress(done / sound.frames)
@@ -64,7 +65,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         Written.sound(
             writer, f"{name}, {part}", found=(ABSENT,) if energy < QUIET * whole and not writer.silent else ()
         )
-        for part, writer, energy in zip(paths, writers, energies, strict=True)
+        for (_, part, _), writer, energy in zip(files, writers, energies, strict=True)
     )
 
 
@@ -83,18 +84,15 @@ def shares_of(mode: str) -> Shares:
     return Medians(FILE).shares
 
 
-def _part(job: FileJob) -> str:
-    """What OUT holds: "voice", "without voice", or the sum of all."""
-    if "only" in job.given:
-        return job.given["only"]
-    return f"without {job.given['without']}" if "without" in job.given else "all"
-
-
-def _chosen(stems: Samples, part: str) -> Samples:
-    if part in STEMS:
-        return np.asarray(stems[STEMS.index(part)], np.float32)
-    left = [n for n, name in enumerate(STEMS) if part != f"without {name}"]
-    return np.asarray(stems[left].sum(axis=0), np.float32)
+def _files(job: FileJob) -> list[tuple[Path, str, list[int]]]:
+    """The files to be written, what is said of each, and the numbers of the stems whose sum it holds."""
+    if job.stems:
+        return [(path, name, [STEMS.index(name)]) for name, path in job.stems.items()]
+    only, without = job.given.get("only", ""), job.given.get("without", "")
+    left = without.split(",")
+    chosen = [n for n, name in enumerate(STEMS) if (not only or name in only.split(",")) and name not in left]
+    said = only.replace(",", ", ") or (f"without {without.replace(',', ', ')}" if without else "all")
+    return [(job.target, said, chosen)]
 
 
 def _whole(blocks: Iterator[Samples]) -> Iterator[Samples]:

@@ -8,7 +8,7 @@ from antiphon_stems.grids import LIVE, STEMS
 FILE_WEIGHTS = "stems-file"
 LIVE_MODEL = ModelInfo(
     name="stems-live",
-    network="antiphon_models.stems.network:StemNetwork",
+    network="antiphon_models.stems.streaming:StreamStems",
     array_network="antiphon_stems.network:LiveNetwork",
     weights="stems-live",
     plugin="stems",
@@ -18,7 +18,6 @@ LIVE_MODEL = ModelInfo(
     slots=1,
     inputs=2,
     outputs=len(STEMS) - 1,
-    devices=("cpu",),
 )
 
 

@@ -70,7 +70,7 @@ def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
 
 
 class ExternalClient(ScsynthSupervisor):
-    """Supervises the connection to an `ExternalScsynth`; waits without limit for one that has ended."""
+    """Supervises the connection to an `ExternalScsynth`, and reconnects whenever it runs again."""
 
     def __init__(
         self, wires: Wires, slots: int, address: tuple[str, int], clients: Sequence[Outside], until: float = math.inf

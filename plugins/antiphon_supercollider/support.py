@@ -32,7 +32,7 @@ class SuperColliderSupport(SynthSupport):
         scsynth_address(value)
 
     def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
-        """What plays by a scsynth that runs already. `EngineError` where it cannot be joined."""
+        """The choice of an external scsynth. `EngineError` where it does not answer."""
         from antiphon_supercollider.scsynth.external_scsynth import meet
 
         meet(scsynth_address(value), rate)
@@ -40,7 +40,7 @@ class SuperColliderSupport(SynthSupport):
         return replace(choice, info=info, settings=(("scsynth", value),))
 
     def clear(self, since: float) -> None:
-        """Takes away what workers left that were killed."""
+        """Removes the processes and files of killed workers."""
         from antiphon_supercollider.scsynth import leftovers
 
         leftovers.sweep(leftovers.ENDING_SECONDS, since)

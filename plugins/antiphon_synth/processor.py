@@ -20,7 +20,7 @@ from antiphon.api.synths import (
 
 
 class Synth(SynthProcessor):
-    """Played by the backend that the server was started with."""
+    """Plays notes by the synth backend of the server."""
 
     params = (
         Param(
@@ -65,7 +65,7 @@ class Synth(SynthProcessor):
         )
 
     def turn(self, io: IO, events: list[Event]) -> None:
-        """Dials that stand elsewhere than they did go before the hop's notes."""
+        """Adds changed dials before the hop's notes."""
         for n, name in enumerate(self._dials):
             place = float(io.at(name, max(0, io.frames - 1)))
             if place != self._turned[n]:

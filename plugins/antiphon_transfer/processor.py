@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec, UsageError
 from antiphon_transfer.level import LevelFollower, PeakLimiter
 from antiphon_transfer.method import TransferMethod
 from antiphon_transfer.reference import read
 from antiphon_transfer.stream import Overlap, grid
 
-MODES = ("envelope", "nmf", "wavelet")
+if TYPE_CHECKING:
+    from antiphon_transfer.instrument import InstrumentPlayer
+
+MODES = ("envelope", "nmf", "wavelet", "learned")
+"""Those that play live with a reference."""
+INSTRUMENT, TEXTURE = "instrument", "texture"
 
 
 class Transfer(Processor):
@@ -20,26 +25,62 @@ class Transfer(Processor):
     the same samples. Without a reference the input passes, `latency` frames later.
     """
 
-    on_files = FileUse(needs=("reference",), changes=("level",))
+    on_files = FileUse(
+        special=(f"mode={TEXTURE}", "antiphon_transfer.texture:run"),
+        needs=("reference",),
+        exempt=(f"mode={INSTRUMENT}",),
+        changes=("level",),
+        stem="stem",
+    )
     params: ClassVar[tuple[Param, ...]] = (
         Param(
             "mode",
             "choice",
             "envelope",
-            choices=MODES,
+            choices=("envelope", "nmf", "wavelet", "learned", "instrument", "texture"),
             restart=True,
-            doc="Envelope by note and level, spectra mixed from the reference, or levels of wavelet bands.",
+            doc="Envelope by note and level, mixed spectra of the reference, levels of wavelet bands, a network, "
+            "a learned instrument that plays one voice, or, on files, a texture.",
         ),
         Param("reference", "file", "", doc="Reference sound of the timbre; without one the input passes."),
+        Param(
+            "instrument",
+            "text",
+            "cello",
+            doc="Of mode=instrument: cello, clarinet, flute, saxophone, trumpet, violin, or one of your own.",
+        ),
+        Param(
+            "decoder", "file", "", doc="A file of antiphon train timbre, instead of instrument, or of train transfer."
+        ),
         Param("amount", default=1.0, low=0.0, high=1.0, doc="Share of the change to the reference's timbre."),
+        Param(
+            "stem",
+            "choice",
+            "all",
+            choices=("all", "drums", "bass", "voice", "other"),
+            doc="Of a file: the part of a song that is changed; the others stay. Live, wire `stems` before it.",
+        ),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
         """Reads the reference and learns from it. The latency is the power of two nearest to 46 ms.
 
+        In mode instrument the instrument is read instead, and the latency is 35 ms at 48 kHz.
+
         Raises:
-            FileError: The reference cannot be read, is silent, or is shorter than that.
+            FileError: The reference cannot be read, is silent, or is shorter than that; there is no such instrument.
+            UsageError: Mode texture, which is of files.
         """
+        if self.settings["mode"] == TEXTURE:
+            raise UsageError("mode=texture is of files: antiphon run transfer IN OUT -p mode=texture -p reference=FILE")
+        self._player: InstrumentPlayer | None = None
+        if self.settings["mode"] == INSTRUMENT:
+            from antiphon_transfer.instrument import InstrumentPlayer, read as read_instrument
+
+            arrays = read_instrument(str(self.settings["instrument"]), str(self.settings["decoder"]))
+            self._player = InstrumentPlayer(arrays, spec.rate, spec.channels)
+            self.latency = self._player.latency
+            return
         sizes = grid(spec.rate)
         self.latency = sizes.size
         self._overlap = Overlap(sizes, spec.channels)
@@ -59,6 +100,10 @@ class Transfer(Processor):
                 from antiphon_transfer.nmf import NmfMethod
 
                 self._method = NmfMethod(samples, sizes, spec.channels)
+            case "learned":
+                from antiphon_transfer.learned import LearnedMethod
+
+                self._method = LearnedMethod(samples, sizes, spec.channels, str(self.settings["decoder"]))
             case _:
                 from antiphon_transfer.wavelet import WaveletMethod
 
@@ -66,6 +111,9 @@ class Transfer(Processor):
 
     def reset(self) -> None:
         """Clears the input; the reference stays."""
+        if self._player is not None:
+            self._player.reset()
+            return
         self._overlap.clear()
         self._level.reset()
         self._limiter.reset()
@@ -74,8 +122,14 @@ class Transfer(Processor):
 
     def process(self, io: IO) -> None:
         sound, out = io.audio_in[0], io.audio_out[0]
-        overlap = self._overlap
         done = 0
+        if self._player is not None:
+            while done < io.frames:
+                done = self._player.take(sound, out, done)
+                if self._player.full:
+                    self._player.step(float(io.at("amount", done - 1)))
+            return
+        overlap = self._overlap
         while done < io.frames:
             end = done + min(io.frames - done, overlap.remaining)
             full = overlap.swap(sound[:, done:end], out[:, done:end])

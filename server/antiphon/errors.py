@@ -27,11 +27,11 @@ class WireError(AntiphonError):
 
 
 class RequestError(AntiphonError):
-    """A message or a command that was understood, and cannot be carried out: a name or a value that there is not."""
+    """A valid message or command that cannot be carried out: an unknown name, or a value out of range."""
 
 
 class EngineBusy(RequestError):
-    """So many requests wait already that another one is refused; it may be sent again."""
+    """Too many requests wait; the request may be sent again."""
 
 
 class MissingArgument(RequestError):
@@ -59,11 +59,11 @@ class NodeError(PluginError):
 
 
 class EngineError(AntiphonError):
-    """An audio device, a driver, an engine or a synth process cannot do what was asked."""
+    """An audio device, a driver, the engine or a synth process failed."""
 
 
 class Unanswered(EngineError):
-    """A program that is to be joined does not answer yet; the attempt is repeated."""
+    """A program does not answer the connection yet; the attempt is repeated."""
 
 
 class FileError(AntiphonError):
@@ -80,12 +80,12 @@ def sentence(error: BaseException) -> str:
 
 
 class WorkerError(EngineError):
-    """A worker cannot be had."""
+    """A worker cannot be started."""
 
 
 class WorkersFull(WorkerError):
-    """Every place for a worker is taken."""
+    """The maximum number of workers runs."""
 
 
 class WorkerLost(WorkerError):
-    """A worker that a file cannot be played without has died: no node is passed by for it, the work ends."""
+    """A worker has died during a render, which therefore ends: no node is bypassed in a file."""

@@ -38,5 +38,7 @@ def test_each_event_off_its_frame_is_found_also_the_first(tmp_path: Path, shifts
 
 def test_a_file_of_tidals_code_is_its_blocks() -> None:
     assert blocks('-- a set\n\nd1 $ sound "bd"\n   # n 1\n\n-- more\nd2 silence\n\n\nhush\n') == [
-        'd1 $ sound "bd"\n   # n 1', "d2 silence", "hush",
-    ]  # fmt: skip
+        'd1 $ sound "bd"\n   # n 1',
+        "d2 silence",
+        "hush",
+    ]

@@ -22,10 +22,12 @@ def test_ten_seconds_and_ctrl_c(tmp_path: Path) -> None:
     temporary.mkdir()
     soak = subprocess.Popen(
         [sys.executable, "-m", "antiphon", "bench", "soak", "--hours", "0.1", "--out", str(out)],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
         # a shell's background jobs have it ignored
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
     try:
         kept = out / "events.jsonl"
         until(

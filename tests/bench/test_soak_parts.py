@@ -53,9 +53,11 @@ def test_what_this_process_holds() -> None:
 def test_processes_are_found_by_home_and_by_descent(tmp_path: Path) -> None:
     sleeper = "import sys, time; print(flush=True); sys.stdin.read()"
     child = subprocess.Popen(
-        [sys.executable, "-S", "-c", sleeper], env={"ANTIPHON_HOME": str(tmp_path)},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-S", "-c", sleeper],
+        env={"ANTIPHON_HOME": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     try:
         assert child.stdout is not None
         child.stdout.readline()

@@ -11,12 +11,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-import typer
 from tests import noteclick
 
-from antiphon.cli.files.render import render
-from antiphon.cli.files.run import run
-from antiphon.cli.files.surface import surface
+from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,13 +54,10 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     """Runs a command in an empty folder, which is the current one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path.parent / f"{tmp_path.name}-home"))
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command()(run)
-    app.command()(render)
-    app.command()(surface)
 
     def command(*arguments: str | Path) -> Done:
-        code = errors.run(app, [str(a) for a in arguments])
+        typed = [str(a) for a in arguments]
+        code = errors.run(application(typed), typed)
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 

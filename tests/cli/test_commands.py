@@ -47,7 +47,7 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     monkeypatch.setenv("COLUMNS", "200")
 
     def command(*arguments: str) -> Done:
-        code = errors.run(application(), list(arguments))
+        code = errors.run(application(arguments), list(arguments))
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 
@@ -149,7 +149,7 @@ def test_a_patch_is_shown_in_full(antiphon: Run) -> None:
 
 def test_sets_are_listed(antiphon: Run) -> None:
     assert re.match(r"evening +shipped +An evening: .*\.\n", antiphon("sets").out)
-    assert [entry["name"] for entry in json.loads(antiphon("sets", "--json").out)] == ["evening"]
+    assert [entry["name"] for entry in json.loads(antiphon("sets", "--json").out)] == ["evening", "jam"]
 
 
 def test_a_plugin_is_shown_in_full(antiphon: Run) -> None:
@@ -207,7 +207,9 @@ def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -
         done = antiphon("run", *arguments)
         assert done.code == 0
         assert done.out.startswith("Usage: antiphon run denoise [OPTIONS] IN.wav OUT.wav")
-        assert re.search(r"mode +learned or gate or wavelet or autoencoder, default learned\. \S", done.out)
+        assert re.search(
+            r"mode +learned or gate or wavelet or autoencoder or deepfilter, default learned\. \S", done.out
+        )
         assert re.search(r"threshold +-80 to 0 dB, default 0\. \S", done.out)
         assert re.search(r"learn +the seconds at which it fires\. \S", done.out)
         assert "--out-dir" in done.out
@@ -501,7 +503,7 @@ def test_a_bench_without_its_extras_says_in_a_sentence_what_to_install(
     assert done.code == 2
     assert done.err == (
         "antiphon: bench pipeline needs pyarrow and librosa, which are not installed; "
-        "`pip install 'antiphon[pipeline,bench]'` installs them\n"
+        "`pip install 'antiphon[pipeline]'` installs them\n"
     )
 
 

@@ -95,6 +95,8 @@ def needs(info: ProcessorInfo, folder: Path) -> Iterator[str]:
         if param.name in info.on_files.needs:
             impulse = audio.write(folder / "click.wav", audio.clicks([0], 4800, height=1.0))
             yield from ("-p", f"{param.name}={impulse if param.kind == 'file' else param.default}")
+    if info.on_files.job and info.on_files.special:  # with which the job makes sound of sound
+        yield from ("-p", info.on_files.special[0])
 
 
 def same(info: ProcessorInfo, kind: Kind, source: Path, target: Path) -> None:

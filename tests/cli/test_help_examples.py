@@ -37,6 +37,7 @@ ELSEWHERE = {
     "antiphon library personality": "asks; tests/cli/test_library.py",
     "antiphon qr": "needs --lan; tests/serve/test_lan.py",
     "antiphon library fits bass.wav -n 5": "needs loops; plugins/antiphon_loops/tests/test_fit.py",
+    "antiphon library fits --live": "tests/serve/test_capture.py",
     "antiphon library map --png map.png": "needs more tracks; tests/cli/test_library.py",
     "antiphon library learn playlists": "needs playlists; tests/cli/test_library.py",
     "antiphon approve 192.0.2.7": "needs --lan; tests/serve/test_lan.py",
@@ -46,6 +47,7 @@ ELSEWHERE = {
     "antiphon pipeline watch watch.toml": "tests/pipeline/test_watch_command.py",
     "antiphon deploy check http://127.0.0.1:4401": "tests/serve/test_deploy.py",
     "antiphon train denoise --minutes 110": "tests/models/test_loop.py",
+    "antiphon train notes my-notes --out mine": "plugins/antiphon_latent/tests/test_latent.py",
     "antiphon evaluate hum mine.wav": "models/antiphon_models/hum/tests",
 }
 """Examples that are checked without running them, and what tests them."""

@@ -160,6 +160,7 @@ def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, mus
         (("forget",), "name the files or folders to forget, or give --missing"),
         (("search", "--tempo", "fast"), "--tempo takes a number or a range as 118-124, not 'fast'"),
         (("analyse", "--only", "loudnes"), "there is no analysis 'loudnes'"),
+        (("analyse", "--by", "essentia"), "--by takes librosa, not 'essentia'"),
         (("identify", "x.wav"), "cannot read x.wav: there is no such file"),
         (("identify",), "name the file to identify, or give --live"),
     ],
@@ -169,6 +170,19 @@ def test_refusals_are_one_sentence(library: Library, arguments: tuple[str, ...],
     assert done.code == 2
     assert reason in done.complaint
     assert len(done.complaint) < 500
+
+
+def test_librosa_gives_a_second_opinion_of_the_tempo(library: Library, music: Path) -> None:
+    clicks = np.zeros(12 * RATE, np.float32)
+    for at in range(0, len(clicks), RATE // 2):
+        clicks[at : at + 200] = np.random.default_rng(1).normal(0, 0.3, 200)
+    soundfile.write(music / "clicks.wav", clicks, RATE)
+    done = library("analyse", music / "clicks.wav", "--only", "music", "--by", "librosa", "--json")
+    found = json.loads(done.out)
+    assert found["librosa_tempo"] == pytest.approx(120, rel=0.05)
+    assert found["tempo"] == pytest.approx(120, rel=0.002)
+    assert np.diff(found["librosa_beats"]) == pytest.approx(0.5, abs=0.05)
+    assert "librosa_tempo" not in library("analyse", music / "a.wav", "--only", "loudness", "--json").out
 
 
 def test_a_damaged_database_is_one_sentence(library: Library, music: Path) -> None:

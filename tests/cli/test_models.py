@@ -50,7 +50,7 @@ def test_what_ships_verifies(run: Run) -> None:
     code, out, said = run()
     assert (code, said) == (0, [])
     for name in model_files.names():
-        (line,) = (line for line in out.splitlines() if line.startswith(name))
+        (line,) = (line for line in out.splitlines() if line.split()[0] == name)
         assert line.endswith("verified")
         assert f"{model_files.entry(name)['parameters']:,}" in line
         assert model_files.entry(name)["file"] in line

@@ -234,8 +234,9 @@ def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_pa
     catalog = load(check=False).catalog
     made = patch.load(play_song.with_song("duo", str(tmp_path / "a.mid")), catalog, trusted=True)
     assert [(str(w.source), str(w.dest)) for w in made.graph.wires if w.source.node == "song"] == [
-        ("song.notes", "tune.notes"), ("song.notes", "ears.notes"),
-    ]  # fmt: skip
+        ("song.notes", "tune.notes"),
+        ("song.notes", "ears.notes"),
+    ]
     assert made.tempo == 10.0
     assert made.midi == patch.load("duo", catalog).midi
 

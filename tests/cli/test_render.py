@@ -55,6 +55,40 @@ def test_mono_goes_to_both_channels(antiphon: Command, tmp_path: Path) -> None:
     assert np.array_equal(audio.read(tmp_path / "out.wav")[0], np.vstack([x, x]))
 
 
+PAIRS = """format = 1
+[nodes.half]
+type = "gain"
+gain = 0.5
+[nodes.metronome]
+on = true
+[wires]
+"in" = ["half", "out.7-8"]
+"half" = ["out", "out.3-4"]
+"metronome" = "out.cue"
+"""
+
+
+@pytest.mark.parametrize(("options", "channels"), [((), 8), (("--cue", "5-6"), 8), (("--cue", "9-10"), 10)])
+def test_pairs_are_channels_of_the_file_and_the_click_is_on_the_cue_alone(
+    antiphon: Command, tmp_path: Path, options: tuple[str, ...], channels: int
+) -> None:
+    (tmp_path / "pairs.toml").write_text(PAIRS)
+    audio.write(tmp_path / "in.wav", np.full((1, 48000), 0.5, np.float32), subtype="FLOAT")
+    made = ("render", "pairs.toml", "--in", "in.wav", "--out", "out.wav", "--fade", "0", "--tail", "0")
+    assert antiphon(*made, *options).code == 0
+    y, _ = audio.read(tmp_path / "out.wav")
+    assert len(y) == channels
+    for channel, level in ((0, 0.25), (1, 0.25), (2, 0.25), (3, 0.25), (6, 0.5), (7, 0.5)):
+        assert (y[channel] == level).all(), channel
+    cue = [int(option.split("-")[0]) - 1 for option in options[1:]]
+    silent = {4, 5, 8, 9} & set(range(channels)) - {place + side for place in cue for side in (0, 1)}
+    assert not y[sorted(silent)].any()
+    for place in cue:  # the clicks of 120 bpm, at 0 s and 0.5 s
+        assert np.array_equal(y[place], y[place + 1])
+        loud = np.flatnonzero(np.abs(y[place]) > 0.1)
+        assert (loud[0], loud[loud > 12000][0]) == (0, 24000)
+
+
 @pytest.mark.parametrize("block", [32, 256, 2048])
 def test_events_are_heard_at_their_sample_whatever_the_block(antiphon: Command, tmp_path: Path, block: int) -> None:
     (tmp_path / "gate.toml").write_text(GATE.format(gain=0.0))
@@ -103,9 +137,11 @@ def test_notes_are_heard_at_their_sample_whatever_the_block(antiphon: Command, t
     )
     click = noteclick.click
     expected = [
-        (1001, 2 * click("on", 60, 1.0, 2)), (1002, click("control", 64, 1.0, 1)), (24000, click("bend", 0, -1.0, 3)),
+        (1001, 2 * click("on", 60, 1.0, 2)),
+        (1002, click("control", 64, 1.0, 1)),
+        (24000, click("bend", 0, -1.0, 3)),
         (36000, click("off", 60, 0.0, 2)),
-    ]  # fmt: skip
+    ]
     for block in (32, 256, 2048):
         done = antiphon(
             "render", "keys.toml", "--out", "o.wav", "--seconds", 1, "--events", "e.jsonl", "--block", block,
@@ -287,5 +323,6 @@ def test_rate_resamples_a_render_and_a_sound_is_no_file_of_events(antiphon: Comm
     assert (rate, y.shape) == (16000, (2, 8000))
     done = antiphon("render", "through", "--events", "in.wav", "--seconds", "1", "--out", "p.wav")
     assert (done.code, done.complaint) == (
-        2, "in.wav is a sound; --events takes a file of events (.jsonl) or notes (.mid)"
-    )  # fmt: skip
+        2,
+        "in.wav is a sound; --events takes a file of events (.jsonl) or notes (.mid)",
+    )

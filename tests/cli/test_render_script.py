@@ -197,8 +197,10 @@ def low():
 
 def test_a_ramp_of_the_tempo_lasts_as_long_in_midi(tmp_path: Path) -> None:
     events = [
-        LiveEvent(F(0), "/tempo", (60,)), LiveEvent(F(1), "/note/on", (60, 90, 1)), LiveEvent(F(2), "/tempo", (180, 8)),
-    ]  # fmt: skip
+        LiveEvent(F(0), "/tempo", (60,)),
+        LiveEvent(F(1), "/note/on", (60, 90, 1)),
+        LiveEvent(F(2), "/tempo", (180, 8)),
+    ]
     assert script_midi.write(tmp_path / "ramp.mid", events, F(16), 120.0) == (1, [])
     song = midifile.read(tmp_path / "ramp.mid")
     for beat in (2, 10, 16):
@@ -239,7 +241,7 @@ BEAT = 'track("t", "tick", on="drums")\n'
         ("import os\nos._exit(3)\n", "the process of set.py ended before the music did, with status 3", False),
         ("import os\nos.kill(os.getpid(), 9)\n", "killed by SIGKILL", False),
     ],
-)  # fmt: skip
+)
 def test_a_fault_of_a_script_is_a_line(
     antiphon: Command, place: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str, caret: bool
 ) -> None:

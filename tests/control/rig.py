@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.control.fake_engine import FakeEngine, FakeTime
+from tests.waiting import comes
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
@@ -72,6 +73,13 @@ class Client:
         self.send(address, *args)
         await self._rig.settle()
         return self.heard()
+
+    async def later(self, address: str, *args: Any) -> list[tuple[str, tuple[Any, ...]]]:
+        """Sends, and returns what comes back from a thread."""
+        self.send(address, *args)
+        found: list[tuple[str, tuple[Any, ...]]] = []
+        await comes(lambda: found.extend(self.heard()) or found, "an answer")  # type: ignore[func-returns-value]
+        return found
 
     def heard(self) -> list[tuple[str, tuple[Any, ...]]]:
         """Messages received so far, bundles opened."""

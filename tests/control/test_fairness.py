@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.control.rig import Rig, rig
+from tests.waiting import comes
 
 from antiphon.control.osc.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
+from antiphon.control.osc.patch_questions import MOST_WAITING
 from antiphon.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
+from antiphon.graph import patch_list
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer, Room
@@ -19,9 +23,11 @@ from antiphon.wire.osc import Message, decode, encode, encode_bundle
 NAMES = [f"n{n}" for n in range(8)]
 EIGHT = Graph(
     tuple(NodeSpec(name, "gain") for name in NAMES),
-    tuple(Wire(End(a, "out" if a != "in" else "in"), End(b, "in" if b != "out" else "out"))
-          for a, b in zip(["in", *NAMES], [*NAMES, "out"], strict=True)),
-)  # fmt: skip
+    tuple(
+        Wire(End(a, "out" if a != "in" else "in"), End(b, "in" if b != "out" else "out"))
+        for a, b in zip(["in", *NAMES], [*NAMES, "out"], strict=True)
+    ),
+)
 
 
 @pytest.fixture
@@ -219,6 +225,35 @@ async def test_a_question_of_a_connection_that_ended_is_dropped_and_what_it_aske
     assert live.app.counts()["dated_dropped"] == 1
     assert 9 in live.app.plans.scenes
     assert live.app.counts()["dated_bytes"] == 0
+
+
+async def test_the_list_of_patches_is_read_beside_the_turn_and_once_for_all_that_ask(
+    live: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate, read = threading.Event(), threading.Event(), []
+
+    def names() -> list[str]:
+        begun.set()
+        assert gate.wait(10.0)
+        read.append(["one", "two", "three"][: len(read) + 1])
+        return read[-1]
+
+    monkeypatch.setattr(patch_list, "names", names)
+    first, other = live.client(), live.client()
+    first.send("/patch/list")
+    await comes(begun.is_set, "the first reading")
+    for _ in range(20):
+        first.send("/patch/list")
+    assert [address for address, _ in await other.ask("/ping")] == ["/pong"]
+    for _ in range(MOST_WAITING):
+        other.send("/patch/list")
+    await live.settle()
+    assert {address for address, _ in other.heard()} == {"/fail"}
+    gate.set()
+    heard: list[tuple[str, ...]] = []
+    await comes(lambda: heard.extend(args for _, args in first.heard()) or len(heard) == 21, "every answer")  # type: ignore[func-returns-value]
+    assert (heard[0], set(heard[1:])) == (("one",), {("one", "two")})
+    assert len(read) == 2
 
 
 # ---- those that wait for approval

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from tests.control.rig import Rig
-from tests.waiting import comes
 
 from antiphon.io.osc_peer import Level
 from antiphon.library.catalogue import Catalogue
@@ -26,16 +25,9 @@ def files(tmp_path: Path) -> list[str]:
     return names
 
 
-async def answered(client: object) -> list[tuple[str, tuple[object, ...]]]:
-    found: list[tuple[str, tuple[object, ...]]] = []
-    await comes(lambda: found.extend(client.heard()) or found, "an answer")  # type: ignore[attr-defined, func-returns-value]
-    return found
-
-
 async def test_what_comes_next_is_answered_with_paths(live: Rig, files: list[str]) -> None:
     client = live.client()
-    client.send("/library/next", 2, "like", files[0], "skip", files[1])
-    ((address, args),) = await answered(client)
+    ((address, args),) = await client.later("/library/next", 2, "like", files[0], "skip", files[1])
     assert address == "/library/next.reply"
     assert set(args) == {files[2], files[4]}
     with Catalogue(paths.library()) as catalogue:
@@ -51,8 +43,7 @@ async def test_a_bad_question_is_one_sentence(
     live: Rig, files: list[str], args: tuple[object, ...], reason: str
 ) -> None:
     client = live.client()
-    client.send("/library/next", *args)
-    ((address, (asked, sentence)),) = await answered(client)
+    ((address, (asked, sentence)),) = await client.later("/library/next", *args)
     assert (address, asked) == ("/fail", "/library/next")
     assert reason in str(sentence)
 
@@ -61,8 +52,7 @@ async def test_it_is_for_owners_and_says_when_there_is_no_library(live: Rig) -> 
     route = live.app.router.exact[b"/library/next"]
     assert route.level is Level.OWNER
     client = live.client()
-    client.send("/library/next")
-    ((address, (_, sentence)),) = await answered(client)
+    ((address, (_, sentence)),) = await client.later("/library/next")
     assert address == "/fail"
     assert "library add FOLDER" in str(sentence)
     assert not (paths.library() / "library.sqlite").exists()

@@ -158,8 +158,10 @@ def test_offline_it_is_the_targets_that_are_played_at_the_same_beat() -> None:
     graph = parsed().graph
     ids, actions = actions_of(graph, CATALOG, 48000, [SetParam("macro", "bright", 1.0, 2.0, Beat(3.0))])
     assert [(a.node, a.number, a.ramp) for a in actions if isinstance(a, NodeSet)] == [
-        (ids["b"], 2000.0, 2.0), (ids["a"], pytest.approx(-0.1), 2.0), (ids["b"], 8.0, 0.0),
-    ]  # fmt: skip
+        (ids["b"], 2000.0, 2.0),
+        (ids["a"], pytest.approx(-0.1), 2.0),
+        (ids["b"], 8.0, 0.0),
+    ]
     assert all(action.when == Beat(3.0) for action in actions)
     assert param_finder(graph, CATALOG)("macro", "loud").high == 1.0
 
@@ -167,8 +169,10 @@ def test_offline_it_is_the_targets_that_are_played_at_the_same_beat() -> None:
 def test_a_surface_has_them_first() -> None:
     page = next(page for page in pages(parsed(), CATALOG) if page.name == "play")
     assert [(w.label, w.address) for w in page.controls][:3] == [
-        ("loud", "/node/macro/loud"), ("bright", "/node/macro/bright"), ("dark", "/node/macro/dark"),
-    ]  # fmt: skip
+        ("loud", "/node/macro/loud"),
+        ("bright", "/node/macro/bright"),
+        ("dark", "/node/macro/dark"),
+    ]
 
 
 def test_places_and_values_are_inverse() -> None:

@@ -122,9 +122,7 @@ async def test_a_late_note_is_reported_by_its_address(live: Rig, keys: Client) -
     for kind, seconds in ((NodeNoteOn, 0.5), (NodeBend, 0.25), (NodeNoteOff, 0.001)):
         live.engine.say(Late(3, OTHER + ACTIONS.row(kind).code, seconds))
     await live.settle(2)
-    assert [m for m in keys.heard() if m[0] == "/late"] == [
-        ("/late", ("/note/on", 0.5)), ("/late", ("/bend", 0.25))
-    ]  # fmt: skip
+    assert [m for m in keys.heard() if m[0] == "/late"] == [("/late", ("/note/on", 0.5)), ("/late", ("/bend", 0.25))]
 
 
 async def test_notes_for_a_plan_still_being_made_wait_for_it(live: Rig) -> None:

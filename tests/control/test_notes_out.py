@@ -24,8 +24,10 @@ async def test_subscribers_are_told_the_notes_nodes_play(live: Rig) -> None:
         live.engine.say(report)
     await live.settle(2)
     assert [m for m in client.heard() if m[0].startswith("/note")] == [
-        ("/note/on", (60, 64, 2, "a")), ("/note/on", (61, 1, 1, "b")), ("/note/off", (60, 0, 2, "a")),
-    ]  # fmt: skip
+        ("/note/on", (60, 64, 2, "a")),
+        ("/note/on", (61, 1, 1, "b")),
+        ("/note/off", (60, 0, 2, "a")),
+    ]
     await client.ask("/notify", 0)
     await live.settle(2)
     assert live.engine.echoed == 0

@@ -108,7 +108,7 @@ async def test_names_of_files_that_are_not_utf8_are_listed_and_answered(tmp_path
             assert address == asked
             assert r"Ger\udce4usch" in reason
         for asked in ("/patch/list", "/set/list"):
-            ((_, names),) = await client.ask(asked)
+            ((_, names),) = await client.later(asked)
             assert r"Ger\udce4usch" in names
         for _ in range(120):
             client.send("/ping")

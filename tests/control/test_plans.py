@@ -57,7 +57,7 @@ async def test_loading_a_patch(live: Rig, home: Path) -> None:
     assert live.engine.values[3, GAIN] == 1.25
     assert live.engine.values[3, LEARN] == 1.0
     assert live.app.session.state.name == "One gain"
-    assert "mine" in (await client.ask("/patch/list"))[0][1]
+    assert "mine" in (await client.later("/patch/list"))[0][1]
     (home / "data" / "patches" / "mine.toml").write_text(PATCH.replace("1.75", "0.75"))
     assert await client.ask("/patch/reload") == [("/done", ("/patch/reload", "One gain"))]
     assert live.app.executor.value("a", "gain") == 0.75

@@ -117,7 +117,7 @@ async def test_another_patch_is_replaced_only_when_asked_and_is_kept(tmp_path: P
         assert await client.ask("/patch/save", "mine") == [("/done", ("/patch/save", "mine"))]
         assert (paths.patches() / "mine~.toml").read_text() == "format = 1  # my comment\n"
         assert await client.ask("/patch/load", "mine~") == [("/done", ("/patch/load", "mine~"))]
-        assert "mine~" not in (await client.ask("/patch/list"))[0][1]
+        assert "mine~" not in (await client.later("/patch/list"))[0][1]
 
 
 async def test_the_patch_that_plays_is_saved_over_without_asking(tmp_path: Path, home: Path) -> None:

@@ -37,7 +37,7 @@ async def gain(live: Rig) -> object:
 async def test_through_a_set_and_back(stage: Rig) -> None:
     client, surface = stage.client(), stage.client()
     await surface.ask("/notify", 1)
-    assert await client.ask("/set/list") == [("/set/list.reply", ("evening", "friday"))]
+    assert await client.ask("/set/list") == [("/set/list.reply", ("evening", "friday", "jam"))]
     assert await client.ask("/set/load", "friday") == [("/done", ("/set/load", "one"))]
     assert stage.engine.loads[-1][4] == 0.25
     assert await gain(stage) == 0.25
@@ -68,7 +68,7 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
 
 async def test_without_a_set_it_says_which_there_are(stage: Rig) -> None:
     ((address, args),) = await stage.client().ask("/set/next")
-    assert (address, args) == ("/fail", ("/set/next", "no set is loaded; /set/load takes one of: evening, friday"))
+    assert (address, args) == ("/fail", ("/set/next", "no set is loaded; /set/load takes one of: evening, friday, jam"))
     assert stage.app.status()["set"] is None
 
 
@@ -124,8 +124,10 @@ async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage
 async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stage: Rig) -> None:
     client = stage.client()
     for wrong, said in (
-        (("x",), "patch is missing"), (("x", "nowhere"), "there is no patch"), (("../x", "one"), "is not a name"),
-    ):  # fmt: skip
+        (("x",), "patch is missing"),
+        (("x", "nowhere"), "there is no patch"),
+        (("../x", "one"), "is not a name"),
+    ):
         ((address, (_, reason)),) = await client.ask("/set/save", *wrong)
         assert address == "/fail"
         assert said in reason
@@ -135,4 +137,4 @@ async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stag
     assert stage.app.status()["set"] == made
     await client.ask("/set/save", "other", "one", "two")
     assert set_list.load("other").name == "other"
-    assert (await client.ask("/set/list"))[0][1] == ("evening", "friday", "other", "short")
+    assert (await client.ask("/set/list"))[0][1] == ("evening", "friday", "jam", "other", "short")

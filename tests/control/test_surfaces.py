@@ -265,13 +265,15 @@ async def test_machines_are_listed_with_their_times_and_every_change_is_counted(
     clock.now += 5.0
     await live.client(host=FAR).ask("/ping")
     assert [(one.ip, one.state, one.seconds, one.messages) for one in access.machines()] == [
-        (FAR, "held", 0.0, 1), (NEAR, "held", 5.0, 3),
-    ]  # fmt: skip
+        (FAR, "held", 0.0, 1),
+        (NEAR, "held", 5.0, 3),
+    ]
     access.approve(NEAR)
     clock.now += 60.0
     assert [(one.ip, one.state, one.seconds) for one in access.machines()] == [
-        (FAR, "held", 60.0), (NEAR, "approved", APPROVAL_SECONDS - 60.0),
-    ]  # fmt: skip
+        (FAR, "held", 60.0),
+        (NEAR, "approved", APPROVAL_SECONDS - 60.0),
+    ]
     access.forget(FAR)
     assert live.app.status()["surface_changes"] == changes + 4
 

@@ -87,8 +87,10 @@ async def test_a_message_is_answered_as_a_surfaces_is(live: Rig, host: Transport
 
 async def test_what_cannot_be_done_is_raised(host: TransportHost) -> None:
     for address, args, said in (
-        ("/nothing", (), "there is no address /nothing"), ("/node/a/gain", (9.0,), "gain"), ("/scene/recall", (7,), "7")
-    ):  # fmt: skip
+        ("/nothing", (), "there is no address /nothing"),
+        ("/node/a/gain", (9.0,), "gain"),
+        ("/scene/recall", (7,), "7"),
+    ):
         with pytest.raises(AntiphonError, match=said):
             host.message(address, *args, source="wire")
 

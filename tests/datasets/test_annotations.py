@@ -123,6 +123,9 @@ def test_a_folder_of_which_no_class_can_be_told_is_refused(tmp_path: Path) -> No
             table(top / table_name, [["file", "label"]])
         with pytest.raises(FileError, match=f"the names of folders are the classes, and .*{names[0]} is none"):
             check("folder", top)
+    sound(tmp_path / "set/genres/country/country.00000.wav")
+    with pytest.raises(FileError, match="the names of folders are the classes, and genres is none"):
+        check("folder", tmp_path / "set")
     sound(tmp_path / "birds/bees/1.wav")
     assert check("folder", tmp_path / "birds").labels == {"bees": 1, "birds": 1}
 

@@ -105,6 +105,13 @@ def test_clips_of_a_song_are_in_one_split_of_a_folder(tmp_path: Path) -> None:
     assert [item.group for item in items] == ["calm/song", "calm/song", "loud/band", "loud/band"]
 
 
+def test_numbered_sounds_of_the_class_s_own_name_are_sounds_of_their_own(tmp_path: Path) -> None:
+    for name in ("kick1", "Kick 02", "song-1", "song-2"):
+        sound(tmp_path / f"kick/{name}.wav")
+    items = layout_of("folder").listing(tmp_path).items
+    assert [item.group for item in items] == ["kick/Kick 02", "kick/kick1", "kick/song", "kick/song"]
+
+
 def test_splits_are_of_eight_one_and_one_parts() -> None:
     splits = [split_of(f"song {n}") for n in range(5000)]
     assert 0.77 < splits.count("train") / 5000 < 0.83

@@ -88,8 +88,9 @@ def magnatagatune(root: Path) -> None:
     ]
     table(
         root / "annotations_final.csv",
-        [["clip_id", "guitar", "calm", "mp3_path"], *([n, n % 2, 1, place] for n, place in enumerate(places))], "\t",
-    )  # fmt: skip
+        [["clip_id", "guitar", "calm", "mp3_path"], *([n, n % 2, 1, place] for n, place in enumerate(places))],
+        "\t",
+    )
     table(root / "clip_info_final.csv", [["clip_id", "artist"], [0, "a"], [1, "a"], [2, "d"], [3, "n"]], "\t")
     for place in places:
         sound(root / place)
@@ -177,8 +178,10 @@ def maestro(root: Path) -> None:
 def groove(root: Path) -> None:
     """Two performances of one drummer, in two splits, with sound."""
     head = ["drummer", "session", "id", "style", "bpm", "beat_type", "midi_filename", "audio_filename", "split"]
-    rows = [["drummer1", "s", f"drummer1/{n}", "funk/groove1", 138, "beat", f"d/{n}.mid", f"d/{n}.wav", split]
-            for n, split in enumerate(("train", "test"))]  # fmt: skip
+    rows = [
+        ["drummer1", "s", f"drummer1/{n}", "funk/groove1", 138, "beat", f"d/{n}.mid", f"d/{n}.wav", split]
+        for n, split in enumerate(("train", "test"))
+    ]
     table(root / "groove/info.csv", [head, *rows])
     for n in range(2):
         score(root / f"groove/d/{n}.mid")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from antiphon import live
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.tables import CHORDS, SCALES
 from antiphon.live.reference import entries
+from antiphon.signal.scales import CHORDS, SCALES
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = """

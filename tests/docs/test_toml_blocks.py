@@ -21,7 +21,9 @@ from antiphon.io.midifile import write
 
 
 def antiphon(*words: str) -> None:
-    code = typer.main.get_command(application()).main(args=list(words), prog_name="antiphon", standalone_mode=False)
+    code = typer.main.get_command(application(words)).main(
+        args=list(words), prog_name="antiphon", standalone_mode=False
+    )
     assert not code, words
 
 
@@ -50,6 +52,8 @@ AROUND: dict[str, tuple[str, str]] = {
         "voice.wav",
     ),
     "[nodes.hum]": ("", "voice.wav"),
+    "[nodes.leader]": ("", "voice.wav"),
+    '"metronome" = "out.cue"': ('nodes = {drums = {type = "sampler"}, metronome = {on = true}}', "drums.mid"),
     'library = "kit"       # FOLDER/NAME/*.wav; without it the kit that ships with Antiphon': (
         'wires = {"drums" = "out"}',
         "drums.mid",

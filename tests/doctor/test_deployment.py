@@ -104,7 +104,7 @@ def refusing(connection: socket.socket) -> None:
 def check(port: int, seconds: str = "60") -> tuple[int, str, dict[str, dict[str, str]]]:
     """The exit status, all of the output, and what was found by its name."""
     words = ["deploy", "check", f"http://127.0.0.1:{port}", "--timeout", seconds, "--json"]
-    done = CliRunner().invoke(application(), words)
+    done = CliRunner().invoke(application(words), words)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     report = json.loads(done.stdout)
     return done.exit_code, done.output, {found["name"]: found for found in report["checks"]}

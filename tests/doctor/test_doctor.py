@@ -296,8 +296,9 @@ def test_the_extras_of_the_pipeline_are_one_line(monkeypatch):
     monkeypatch.setattr(software.extras, "missing", lambda modules: [name for name in modules if name in gone])
     found = only(software.pipeline)
     assert (found.state, found.text) == (
-        "works", "trains with sklearn, torch; extras that are not installed: keras, fastai",
-    )  # fmt: skip
+        "works",
+        "trains with sklearn, torch; extras that are not installed: keras, fastai",
+    )
     gone |= {"apache_beam", "onnx", "tf2onnx"}
     found = only(software.pipeline)
     assert (found.state, found.mend) == ("missing", "pip install 'antiphon[pipeline,sklearn]'")

@@ -301,8 +301,10 @@ def test_a_node_that_crashes_the_engine_alone_is_left_out_of_the_next_until_it_h
     for _ in range(2):
         rig.start_engine()
         assert rig.load(*nodes, again=True) == ""
-        assert rig.failed() == {ord("b"): "hung or crashed the engine while it was prepared: give it another value, "
-                                "or take it out and put it in again"}  # fmt: skip
+        assert rig.failed() == {
+            ord("b"): "hung or crashed the engine while it was prepared: give it another value, "
+            "or take it out and put it in again"
+        }
         rig.plays(LEVEL / 2)
         # an edit of others does not bring it back, and costs no engine
         assert rig.load(*nodes, ("fine", {})) == ""

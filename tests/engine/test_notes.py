@@ -31,7 +31,7 @@ from antiphon.session.commands import (
     Panic,
     Sample,
     SetTempo,
-)  # fmt: skip
+)
 
 KINDS = [event.kind for event in EVENTS]
 KEYS = graph({"k": "noteclick"}, ["k > out"])

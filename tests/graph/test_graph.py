@@ -147,7 +147,7 @@ EDITS = st.one_of(
     st.tuples(st.just("remove"), st.sampled_from(NAMES)),
     st.tuples(st.just("move"), st.sampled_from(NAMES), st.sampled_from([IN, *NAMES])),
     st.tuples(st.sampled_from(["connect", "disconnect"]), st.sampled_from(ENDS), st.sampled_from(ENDS)),
-)  # fmt: skip
+)
 
 
 def edited(graph, edit):

@@ -37,8 +37,10 @@ FLAT = step(SINE) + 1.0 / (FADE * RATE)
 def test_a_node_put_in_before_a_kept_one_is_faded_into_it(latency):
     behind = {"c": ("lag", {"frames": 10})}
     first = graph(behind, ["in > c", "c > out"])
-    second = graph({"b": ("lag", {"frames": latency}), "d": ("gain", {"gain": 0.25}), **behind},
-                   ["in > b", "b > d", "d > c", "c > out"])  # fmt: skip
+    second = graph(
+        {"b": ("lag", {"frames": latency}), "d": ("gain", {"gain": 0.25}), **behind},
+        ["in > b", "b > d", "d > c", "c > out"],
+    )
     y, stage = swapped(first, second, SINE)
     assert step(y) < FLAT
     end = 2048 + latency + round(FADE * RATE) + 20

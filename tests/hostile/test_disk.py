@@ -102,8 +102,9 @@ def test_a_disk_that_fills_up_ends_the_recording_not_the_sound(small: Path, tmp_
     noise = (np.random.default_rng(2).standard_normal((48000, 2)) * 0.1).astype(np.float32)
     soundfile.write(tmp_path / "in.wav", noise, 48000, "FLOAT")
     option = "--session" if name == "set" else "--record"
-    with ServerProcess("--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"),
-                option, str(small / name)) as server:  # fmt: skip
+    with ServerProcess(
+        "--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"), option, str(small / name)
+    ) as server:
         until(server.standard_error, 10.0, "it is told")
         answered(server)
         assert server.status()["missed_blocks"] <= server.status()["blocks"] // 20

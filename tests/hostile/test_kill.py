@@ -29,7 +29,9 @@ def server(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped
 def well(server: ServerProcess) -> bool:
     try:
         return server.status()["engine"]["state"] == "running" and server.ask("/node/gain/gain", timeout=0.3) == (
-            "/node/gain/gain", [0.5])  # fmt: skip
+            "/node/gain/gain",
+            [0.5],
+        )
     except OSError:
         return False
 

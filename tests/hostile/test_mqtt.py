@@ -26,9 +26,10 @@ PAYLOADS = (
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, Mosquitto]]:
     home = tmp_path_factory.mktemp("mqtt")
-    with mosquitto(home / "broker") as broker, ServerProcess(
-        "--audio", "headless", "--patch", "through", "--mqtt-url", broker.url, home=home
-    ) as server:  # fmt: skip
+    with (
+        mosquitto(home / "broker") as broker,
+        ServerProcess("--audio", "headless", "--patch", "through", "--mqtt-url", broker.url, home=home) as server,
+    ):
         until(lambda: server.status()["mqtt"]["state"] == "running", 5, "the server is on the broker")
         yield server, broker
 

@@ -54,7 +54,9 @@ ODD = {
     "array": (b"/ping\0\0\0,[ii]\0\0\0" + struct.pack(">ii", 1, 2), b"/pong"),
     "infinity": (b"/node/gain/gain\0,f\0\0" + struct.pack(">f", float("inf")), b"/fail"),
     "float as an element": (
-        b"#bundle\0" + struct.pack(">QI", 1, 12) + bytes.fromhex("3dcccccd") + b",b\0\0\0\0\0\0", b"/fail"),
+        b"#bundle\0" + struct.pack(">QI", 1, 12) + bytes.fromhex("3dcccccd") + b",b\0\0\0\0\0\0",
+        b"/fail",
+    ),
     "blob of a list": (b"/node/gain/gain\0,b\0\0\0\0\0\x14\0\0\0\1,fs\0\x40\x20\0\0x\0\0\0\0\0\0\0", b"/fail"),
     "lone surrogate": (b"/patch/load\0,c\0\0" + struct.pack(">I", 0xD800), b"/fail"),
     "unknown tag": (b"/ping\0\0\0,q\0\0", b"/fail"),
@@ -69,7 +71,7 @@ ODD = {
     "long address": (b"/" + b"a" * 65490 + b"\0\0\0\0\0", b"/fail"),
     "long pattern": (encode("/" + "*" * 65000), b"/fail"),
     "deep array": (b"/ping\0\0\0," + b"[" * 60003 + b"\0\0\0\0", b"/fail"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -45,14 +45,16 @@ HOSTILE: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "wire to nowhere": (GOOD.replace('"gain" = "out"', '"gain" = "nowhere"'), ("line 6", "nowhere")),
     "cycle": (GOOD.replace('"gain" = "out"', '"gain" = ["out", "gain"]'), ("wires", "cycle")),
     "too many nodes": (
-        "format = 1\n" + "".join(f'[nodes.n{n}]\ntype="gain"\n' for n in range(5000)), ("line 2", "at most 256")),
+        "format = 1\n" + "".join(f'[nodes.n{n}]\ntype="gain"\n' for n in range(5000)),
+        ("line 2", "at most 256"),
+    ),
     "tempo": (GOOD.replace("name", "tempo = inf\nname"), ("line 2", "tempo", "bpm")),
     "empty": ("", ("line 1", "format = 1")),
     "open quote": ('a = """' + "x" * 200_000, ("string",)),
     "brackets": ("[" * 200_000, ("line 1",)),
     "equals": ("=" * 200_000, ("line 1",)),
     "many tables": ("format = 1\n" + "\n".join(f"[a{n}.b]" for n in range(15_000)), ("line 2", "a0")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)

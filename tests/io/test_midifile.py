@@ -186,6 +186,7 @@ def test_programs_and_bars_are_read_with_their_beats(tmp_path: Path) -> None:
     song = read(tmp_path / "a.mid")
     assert song.tracks[0].program == 40
     assert song.tracks[0].controls == (
-        MidiControlChange(0.0, "program", 40, 0.0, 4), MidiControlChange(1.0, "program", 41, 0.0, 4),
-    )  # fmt: skip
+        MidiControlChange(0.0, "program", 40, 0.0, 4),
+        MidiControlChange(1.0, "program", 41, 0.0, 4),
+    )
     assert song.meters == ((0.0, 3.0), (3.0, 4.0))

@@ -54,9 +54,12 @@ TOOL = ProcessorInfo(
     (),
     on_files=FileUse("p:run", beside=("midi-out", "analysis", "picture")),
 )
+APART = ProcessorInfo(
+    "apart", "Parts.", "p", (AUDIO_IN,), (AUDIO_OUT,), (), on_files=FileUse("p:run", splits=("high", "low"))
+)
 FOLDER = ProcessorInfo("folder", "Many.", "p", (), (AUDIO_OUT,), (), on_files=FileUse("p:run", default_source="loops"))
 SCORE = ProcessorInfo("score", "Writes notes.", "p", (EVENTS_IN,), (EVENTS_OUT,), ())
-CATALOG = Catalog({info.type: info for info in (ECHO, NEEDY, SCORE, TOOL, FOLDER)})
+CATALOG = Catalog({info.type: info for info in (APART, ECHO, NEEDY, SCORE, TOOL, FOLDER)})
 FILES = {"aa": Path("/files/aa.wav"), "bb": Path("/files/bb.mid")}
 
 
@@ -222,3 +225,12 @@ def test_whatever_is_sent_is_a_task_or_a_sentence(body: Any) -> None:
     with contextlib.suppress(AntiphonError):
         task = run_task(CATALOG, "echo", body, path_of)
         assert Task.from_plain(task.plain()) == task
+
+
+def test_stems_are_written_into_the_folder_of_the_results() -> None:
+    words = command(asked("apart", stems=True), FILES["aa"], Path("/jobs/1"))
+    assert words == ["run", "--out-dir", "/jobs/1", "--", "apart", "/files/aa.wav"]
+    with pytest.raises(AntiphonError, match="echo takes no sound apart"):
+        asked(stems=True)
+    with pytest.raises(AntiphonError, match="the stems are WAV files"):
+        asked("apart", stems=True, format="mp3")

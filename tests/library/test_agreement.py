@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.library.identification.agreement import SoundLandmarks, agreement, is_copy
+from antiphon.library.identification.agreement import SoundLandmarks, agreement, is_copy, is_recording
 
 
 def landmarks(seed: int, count: int = 2000, seconds: float = 60.0) -> SoundLandmarks:
@@ -49,3 +49,13 @@ def test_a_copy_is_told_from_another_recording() -> None:
     wavering = SoundLandmarks(one.seconds + 0.01, one.hertz * 1.002)
     assert is_copy(one, wavering)
     assert not is_copy(one, landmarks(2).between(20.0, 30.0))
+
+
+def test_another_rendering_of_the_same_notes_is_no_recording_of_them() -> None:
+    rng = np.random.default_rng(5)
+    seconds, hertz = np.sort(rng.uniform(0.0, 10.0, 120)), rng.uniform(300.0, 3000.0, 120)
+    sound = SoundLandmarks(seconds, hertz)
+    heard = SoundLandmarks(seconds[::2], hertz[::2] * 1.003 * (1.0 + 0.0005 * rng.normal(size=60)))
+    other = SoundLandmarks(seconds + rng.normal(scale=0.008, size=120), hertz * (1.0 + 0.003 * rng.normal(size=120)))
+    assert is_recording(heard, sound)
+    assert not is_recording(heard, other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import wave
 import zlib
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from antiphon.errors import FileError, UsageError
 from antiphon.library import excerpt
@@ -22,7 +24,7 @@ from antiphon.library.taste import logs
 from antiphon.library.taste.choosing import TrackTable, playlist, taste
 from antiphon.library.taste.choosing_request import NextRequest, next_summaries, request_of
 from antiphon.library.taste.companions import companions
-from antiphon.library.taste.personality import collage, question, voices
+from antiphon.library.taste.personality import RATE, collage, question, stack_loops, voices
 from antiphon.library.taste.preference import TrackKernel, components, numbers, preference
 from antiphon.library.taste_tables import Signal, TrackRow
 
@@ -328,3 +330,21 @@ def test_an_excerpt_begins_at_the_chorus_and_a_collage_is_even(music: Path) -> N
     assert mixed.shape[1] == pytest.approx(2 * 4 * 44100, rel=0.02)
     halves = [np.sqrt((part**2).mean()) for part in np.array_split(mixed, 2, axis=1)]
     assert halves[0] == pytest.approx(halves[1], rel=0.1)
+
+
+def test_a_collage_of_loops_holds_all_tracks_in_one_tempo(tmp_path: Path) -> None:
+    tracks: list[tuple[TrackRow, dict[str, object]]] = []
+    for n, bpm in enumerate((100.0, 104.0, 98.0)):
+        beat = 60.0 / bpm
+        time = np.arange(round(8 * 4 * beat * 22050)) / 22050
+        tone = sum(np.sin(2 * np.pi * 220.0 * 2 ** (step / 12) * time) for step in (0, 4, 7))
+        sound = 0.1 * tone * np.exp(-6.0 * (time % (beat * (1 + n % 2))))
+        path = tmp_path / f"{n}.wav"
+        soundfile.write(path, sound, 22050)
+        row = TrackRow(n + 1, os.fsencode(path), {}, 32 * beat, None)
+        tracks.append((row, {"downbeats": [4 * beat * bar for bar in range(9)], "sections": None}))
+    sound = stack_loops(tracks)
+    # six bars at the middle tempo
+    assert sound.shape == (2, round(6 * 2.4 * RATE))
+    assert np.sqrt((sound**2).mean()) > 0.02
+    assert stack_loops(tracks[:1]).shape == stack_loops([(row, {}) for row, _ in tracks]).shape == (2, 0)

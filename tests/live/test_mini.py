@@ -129,6 +129,13 @@ def test_what_tidal_documents(text: str, cycles: list[tuple[str, ...]], source: 
     assert played(words(text), len(cycles)) == sorted(expected)
 
 
+def test_a_number_may_begin_with_its_point() -> None:
+    # as Strudel's own pages write gains: gain("[.25 1]*4")
+    value = read("[.25 1 -.5] . <.5 2>*.5", lambda word: (float(word),))
+    assert [event[2] for event in played(value)] == [0.25, 1.0, -0.5, 0.5]
+    assert played(words("a?.5")) == played(words("a?0.5"))
+
+
 @pytest.mark.parametrize(
     ("left", "right"),
     [

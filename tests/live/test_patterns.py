@@ -64,7 +64,7 @@ A, B, C = (mini(x) for x in "abc")
         (saw.segment(4), mini("0.125 0.375 0.625 0.875")),
         (sine.segment(2).range(0, 100), mini("100 0")),
     ],
-)  # fmt: skip
+)
 def test_one_way_is_the_other(left: Pattern[Any], right: Pattern[Any]) -> None:
     assert sorted(played(left, 6)) == sorted(played(right, 6))
 
@@ -84,9 +84,11 @@ def test_off_and_superimpose_add_a_changed_copy() -> None:
 
 def test_jux_plays_both_sides() -> None:
     assert starts(s("a b").jux(rev)) == [
-        (F(0), {"s": "a", "pan": 0.0}), (F(0), {"s": "b", "pan": 1.0}),
-        (F(1, 2), {"s": "b", "pan": 0.0}), (F(1, 2), {"s": "a", "pan": 1.0}),
-    ]  # fmt: skip
+        (F(0), {"s": "a", "pan": 0.0}),
+        (F(0), {"s": "b", "pan": 1.0}),
+        (F(1, 2), {"s": "b", "pan": 0.0}),
+        (F(1, 2), {"s": "a", "pan": 1.0}),
+    ]
 
 
 def test_swing_delays_second_halves() -> None:
@@ -97,9 +99,11 @@ def test_swing_delays_second_halves() -> None:
 
 def test_values_are_those_of_the_pattern_beside() -> None:
     assert starts(s("bd sd:2", pan="0 1", speed="<1 2>"), 2) == [
-        (F(0), {"s": "bd", "pan": 0, "speed": 1}), (F(1, 2), {"s": "sd", "n": 2, "pan": 1, "speed": 1}),
-        (F(1), {"s": "bd", "pan": 0, "speed": 2}), (F(3, 2), {"s": "sd", "n": 2, "pan": 1, "speed": 2}),
-    ]  # fmt: skip
+        (F(0), {"s": "bd", "pan": 0, "speed": 1}),
+        (F(1, 2), {"s": "sd", "n": 2, "pan": 1, "speed": 1}),
+        (F(1), {"s": "bd", "pan": 0, "speed": 2}),
+        (F(3, 2), {"s": "sd", "n": 2, "pan": 1, "speed": 2}),
+    ]
     assert starts(n("0 1", s="hh")) == [(F(0), {"n": 0, "s": "hh"}), (F(1, 2), {"n": 1, "s": "hh"})]
     assert starts(s("a").times(speed=2).times(speed=3)) == [(F(0), {"s": "a", "speed": 6})]
 

@@ -37,22 +37,40 @@ def plain(events: list[LiveEvent]) -> list[tuple[Any, ...]]:
 
 def test_a_track_plays_its_pattern_bar_by_bar() -> None:
     assert plain(performed('track("beat", "bd ~ sn:2 ~", gain=0.5)', 8)) == [
-        (F(0), "play", "s", "bd", "gain", 0.5), (F(2), "play", "s", "sn", "n", 2, "gain", 0.5),
-        (F(4), "play", "s", "bd", "gain", 0.5), (F(6), "play", "s", "sn", "n", 2, "gain", 0.5),
-    ]  # fmt: skip
+        (F(0), "play", "s", "bd", "gain", 0.5),
+        (F(2), "play", "s", "sn", "n", 2, "gain", 0.5),
+        (F(4), "play", "s", "bd", "gain", 0.5),
+        (F(6), "play", "s", "sn", "n", 2, "gain", 0.5),
+    ]
+
+
+def test_room_and_delay_set_the_macros_of_the_patch_before_the_note() -> None:
+    found = performed('track("beat", s("bd").gain(0.5).lpf(400).room(0.2).delay("<0 0.5>"))', 8)
+    assert [(event.beat, event.address, event.args) for event in found] == [
+        (F(0), "/node/macro/room", (0.2,)),
+        (F(0), "/node/macro/echo", (0,)),
+        (F(0), "/node/drums/play", ("s", "bd", "gain", 0.5, "lpf", 400)),
+        (F(4), "/node/macro/room", (0.2,)),
+        (F(4), "/node/macro/echo", (0.5,)),
+        (F(4), "/node/drums/play", ("s", "bd", "gain", 0.5, "lpf", 400)),
+    ]
 
 
 def test_notes_begin_and_end() -> None:
     assert plain(performed('track("tune", note("c4 e4", velocity=80, legato=0.5), on="keys", beats=2)', 2)) == [
-        (F(0), "on", 60, 80, 1, "keys"), (F(1, 2), "off", 60, 0, 1, "keys"),
-        (F(1), "on", 64, 80, 1, "keys"), (F(3, 2), "off", 64, 0, 1, "keys"),
-    ]  # fmt: skip
+        (F(0), "on", 60, 80, 1, "keys"),
+        (F(1, 2), "off", 60, 0, 1, "keys"),
+        (F(1), "on", 64, 80, 1, "keys"),
+        (F(3, 2), "off", 64, 0, 1, "keys"),
+    ]
 
 
 def test_a_note_that_begins_again_ends_before() -> None:
     assert plain(performed('track("tune", note("c4*2", length=3), beats=2)', 2)) == [
-        (F(0), "on", 60, 100.0, 1), (F(1), "off", 60, 0, 1), (F(1), "on", 60, 100.0, 1),
-    ]  # fmt: skip
+        (F(0), "on", 60, 100.0, 1),
+        (F(1), "off", 60, 0, 1),
+        (F(1), "on", 60, 100.0, 1),
+    ]
 
 
 def test_what_still_sounds_is_ended_at_the_end() -> None:
@@ -338,9 +356,11 @@ def test_osc_goes_to_other_programs_at_its_beats() -> None:
     events = performed(pattern + '@loop\ndef l():\n    osc("localhost:9001", "/go", 2, "x")\n    yield 2\n')
     found = sorted((event.beat, event.address, event.args) for event in events)
     assert found == [
-        (0, "@127.0.0.1:9000/light/1", (1,)), (0, "@127.0.0.1:9001/go", (2, "x")),
-        (2, "@127.0.0.1:9000/light/1", (0.5,)), (2, "@127.0.0.1:9001/go", (2, "x")),
-    ]  # fmt: skip
+        (0, "@127.0.0.1:9000/light/1", (1,)),
+        (0, "@127.0.0.1:9001/go", (2, "x")),
+        (2, "@127.0.0.1:9000/light/1", (0.5,)),
+        (2, "@127.0.0.1:9001/go", (2, "x")),
+    ]
 
 
 def test_a_pattern_goes_to_a_midi_port_with_its_channel_and_controllers() -> None:

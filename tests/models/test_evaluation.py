@@ -88,8 +88,7 @@ def command(monkeypatch):
         return found
 
     monkeypatch.setattr(rendering, "load_plugins", load)
-    app = application()
-    return lambda *words: CliRunner().invoke(app, [*words])
+    return lambda *words: CliRunner().invoke(application(words), [*words])
 
 
 def test_the_command(tmp_path, command) -> None:
@@ -101,8 +100,9 @@ def test_the_command(tmp_path, command) -> None:
     assert "seed 7" in done.output
     figures = json.loads(kept.read_text())
     assert [(f["system"], f["measure"], f["n"], f["mean"]) for f in figures["figures"]] == [
-        ("ours", "gain", 2, 1.5), ("ours", "false", 2, 8.5),
-    ]  # fmt: skip
+        ("ours", "gain", 2, 1.5),
+        ("ours", "false", 2, 8.5),
+    ]
 
 
 def test_examples_make_no_folder_where_there_are_none(tmp_path, command) -> None:

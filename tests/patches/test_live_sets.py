@@ -267,10 +267,8 @@ def test_the_just_chords_are_whole_numbers(performed: Mapping[str, Performed]) -
     events = performed["just"].events
     for start in range(0, 64, 8):
         hertz = [
-            float(event.args[0])
-            for event in events
-            if event.beat == start and event.address.endswith("/frequency")
-        ]  # fmt: skip
+            float(event.args[0]) for event in events if event.beat == start and event.address.endswith("/frequency")
+        ]
         assert len(hertz) >= 5
         for one in hertz:
             ratio = F(one / min(hertz)).limit_denominator(18)
@@ -309,7 +307,7 @@ def test_the_song_leaves_its_key_in_the_bridge_alone(performed: Mapping[str, Per
             int(event.args[0]) % 12
             for event in begun(events, "tune", "keys", "bass", "strings")
             if first <= event.beat < last
-        }  # fmt: skip
+        }
         assert (notes <= scale) is within, (first, notes - scale)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.waiting import until
 
+from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import FOREIGN, UNPROVED, Performing
 from antiphon.runtime.token import store_token
 from antiphon.wire.frames import Framer
@@ -154,3 +155,9 @@ def test_a_challenge_that_was_not_asked_for_makes_no_proof(scene: Scene) -> None
     scene.hears(b"/live/perform")
     scene.server.send("/live/challenge", proof.given, proof.make("server"))
     scene.until(lambda: FOREIGN in scene.said, "the second is refused")
+
+
+def test_what_a_midi_port_refuses_is_said_with_its_line(scene: Scene) -> None:
+    scene.performing._send(SentEvent(0.0, "@/note/on", (60, 100.0, 3, "@/gear"), 7))
+    scene.server.send("/fail", "/midi/out", "there is no MIDI output 'gear'")
+    scene.until(lambda: scene.said[-1] == "set.py line 7: there is no MIDI output 'gear'", "the line is named")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction as F
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.waiting import until
@@ -302,6 +305,28 @@ def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_b
     assert after[0].beat >= zero + 1002.0
     assert len(after) >= 3
     assert stage.player.ends() == [], "what is ended stays ended"
+
+
+def test_a_copy_that_a_busy_machine_makes_late_is_no_script_that_waits(
+    processes: BranchProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process waits for the one that it forked, which may have to wait for a processor."""
+    first = processes.first
+    until(lambda: first.answers() and first.pid and first.idle, 10.0, "the first process is there")
+    now = [time.monotonic()]
+    monkeypatch.setattr("antiphon.performer.branch.time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        copy = first.fork()
+        for _ in range(10):
+            assert not first.overdue()
+            now[0] += 0.3
+        now[0] += 60.0
+        assert first.overdue()
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    until(lambda: copy.answers() and copy.pid, 10.0, "the copy is there")
+    copy.end()
 
 
 def test_versions_that_are_replaced_at_once_leave_no_process(processes: BranchProcesses) -> None:

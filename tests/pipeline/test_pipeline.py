@@ -12,6 +12,7 @@ from tests.datasets.trees import TREES, sound
 
 from antiphon.errors import FileError, UsageError
 from antiphon.io.decode import FileStalled
+from antiphon.signal.features import import_librosa
 from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
 from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon_models.pipeline.running import shard_tasks
@@ -49,6 +50,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ),
         (TOML + f"[preprocess]\nbands = 1{'0' * 5000}\n", "is not TOML"),
         (TOML + f"[preprocess]\nbands = 0x{'f' * 5000}\n", "preprocess.bands is a number of thousands of digits"),
+        (TOML + '[preprocess]\nfeatures = "cqtt"\n', "preprocess.features is 'cqtt'; did you mean cqt\\? it is one of"),
+        (TOML + '[preprocess]\nfeatures = "chroma"\nbands = 64\n', "features chroma and bands 64; chroma has 12 pitch"),
+        (TOML + '[preprocess]\nfeatures = "cqt"\nhop = 500\n', "7 octaves need a multiple of 64"),
         (TOML + "[preprocess]\nhop = 2048\n", "preprocess.hop is 2048; at most the window of 1024"),
         (TOML + "[preprocess]\nhigh = 12000\n", "high at most half of rate"),
         (
@@ -94,7 +98,7 @@ def test_an_item_that_is_added_changes_its_own_shard_alone(tmp_path: Path) -> No
 
 
 def test_a_spectrogram_is_librosas() -> None:
-    librosa = pytest.importorskip("librosa")
+    librosa = import_librosa()
     settings = PreprocessSettings()
     mono = np.random.default_rng(1).normal(0, 0.1, 22050).astype(np.float32)
     ours = LogMel(settings.mel).compute(mono)

@@ -432,7 +432,7 @@ Run = Callable[..., Done]
 @pytest.fixture
 def antiphon(place: Place, capsys: pytest.CaptureFixture[str]) -> Run:
     def command(*arguments: str) -> Done:
-        code = errors.run(application(), list(arguments))
+        code = errors.run(application(arguments), list(arguments))
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 

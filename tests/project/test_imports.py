@@ -31,6 +31,7 @@ HEAVY = {
         "server/antiphon/classifiers/classifier_session.py",
         "plugins/antiphon_model/onnx_file.py",
         "plugins/antiphon_sing/neural.py",
+        "plugins/antiphon_hum/transcription/polyphonic.py",
     ),
     "onnx": ("bench/", "models/antiphon_models/pipeline/training/by_sklearn.py", "plugins/antiphon_sing/neural.py"),
 }
@@ -132,6 +133,14 @@ def test_heavy_modules_are_imported_where_workers_and_benches_are_and_nowhere_el
         place = str(file.relative_to(ROOT))
         for module in heavy(file):
             assert place.startswith(HEAVY[module]), f"{place} imports {module}"
+
+
+def test_librosa_is_imported_in_one_place_where_one_process_at_a_time_compiles_it():
+    found = subprocess.run(
+        ["git", "grep", "-lE", r"(^|[^_])import libros[a]|from libros[a]|importorskip\(.libros[a]", "--", "*.py"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert found.stdout.split() == ["server/antiphon/signal/features.py"]
 
 
 def walked(waiting, beyond=()):

@@ -146,8 +146,9 @@ def test_a_word_is_detected_in_prose_and_not_in_names() -> None:
     places = [line.split(": ")[:2] for line in advice("f.py", comments(source, strings=True))]
     assert places == [["f.py:7", "'Whoever'"], ["f.py:8", "'let go'"], ["f.py:8", "'is no more'"]]
     assert [line.split(": ")[1] for line in advice("f.py", comments(source, strings=False))] == [
-        "'is no more'", "'Whoever'",
-    ]  # fmt: skip
+        "'is no more'",
+        "'Whoever'",
+    ]
 
 
 @cache

@@ -21,6 +21,7 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.engine.callback import Slot
 from antiphon.engine.drivers.base import Driver, DriverOptions
+from antiphon.engine.output_buses import device_pairs
 from antiphon.engine.process import make_driver
 
 RATE, GAIN = 48000, 0.5
@@ -135,6 +136,30 @@ def stalls(kind: str, period: int) -> dict[str, Any]:
         return take(clicks(3 * RATE), NAMES[kind], period, driver)
 
 
+def pairs(kind: str, period: int) -> dict[str, Any]:
+    """Six channels, the last pair the cue: the names of the ports, and the level that a second client gets on each."""
+    import jack
+
+    out = np.repeat(np.arange(1, 7, dtype=np.float32)[:, None] / 8, period, axis=1)
+    played = device_pairs(2, "5-6")
+    with playing("jack", period, lambda _x, _block: out, pairs=played) as driver:
+        client = jack.Client("antiphon-asking", no_start_server=True)
+        names = [port.shortname for port in client.get_ports(NAMES["jack"], is_output=True)]
+        client.close()
+        options = DriverOptions(RATE, period, 6, name="antiphon-taker", input=NAMES["jack"])
+        taker, block = make_driver("jack", options), -1
+        taker.start(0, time.monotonic_ns())
+        levels: list[float] = []
+        for _ in range(200):
+            block = taker.wait()
+            taker.deliver(block, np.zeros((6, period), np.float32))
+            levels = taker.input(block)[:, -1].tolist()
+            if levels == out[:, 0].tolist():
+                break
+        taker.stop()
+        return {"names": names, "levels": levels, "channels": driver.state.outputs.shape[1]}  # type: ignore[attr-defined]
+
+
 def run(scenario: str, kind: str, period: int) -> dict[str, Any]:
     """A scenario in a process of its own."""
     root = Path(__file__).resolve().parents[2]
@@ -149,5 +174,7 @@ def run(scenario: str, kind: str, period: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    told = {"answered": answered, "passes": passes, "stalls": stalls}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+    told = {"answered": answered, "passes": passes, "stalls": stalls, "pairs": pairs}[sys.argv[1]](
+        sys.argv[2], int(sys.argv[3])
+    )
     print(json.dumps(told), flush=True)

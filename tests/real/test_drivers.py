@@ -46,6 +46,12 @@ def test_sound_passes_to_the_sample_at_the_declared_delay(jackd, kind):
         assert all((other - delay) % jackd.period == 0 for other, _ in others), delays
 
 
+def test_each_pair_and_the_cue_has_ports_of_its_name(jackd):
+    got = run("pairs", "jack", jackd.period)
+    assert got["names"] == ["out_1", "out_2", "out_3", "out_4", "cue_1", "cue_2"]
+    assert got["levels"] == [n / 8 for n in range(1, 7)]
+
+
 def test_a_late_answer_is_dropped_and_the_delay_stays(jackd):
     """The engine sleeps through ten blocks: silence for them, counted, and what follows is where it was."""
     got = run("stalls", "jack", jackd.period)

@@ -294,8 +294,10 @@ def test_when_jackd_ends_midi_comes_back_with_it(jackd: Jackd, home: Path) -> No
         assert live.ask("/ping")[0] == "/pong"
         again = subprocess.Popen(
             ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", "48000", "-p", "256"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             _wait_for(again)
             until(lambda: ports(live) == ["antiphon"], 4.0, "its port again")

@@ -1,4 +1,4 @@
-"""A performance played through on a real server by OSC, MIDI and HTTP, and its recording measured.
+"""A performance played through on a real server by OSC, MIDI, HTTP and the page, and its recording measured.
 
 ANTIPHON_PERFORMANCE=600 plays ten minutes; without it 45 s.
 """
@@ -19,6 +19,7 @@ from tests.real.conftest import Jackd
 from tests.real.keyboard import Keyboard
 from tests.waiting import play_for, until
 
+from antiphon_bench.chromium import BINARY, BrowserTab, Chromium
 from antiphon_bench.rig import ServerProcess
 from antiphon_loops.analysis.loudness import integrated_loudness
 
@@ -37,6 +38,7 @@ class Performer:
         self.token = next(home.rglob("token")).read_text().strip()
         self.dice = random.Random(7)
         self.captured: list[str] = []
+        self.tab: BrowserTab | None = None
 
     def answered(self, address: str, *args: object) -> list[object]:
         """Asks by OSC; a refusal fails the test."""
@@ -83,7 +85,9 @@ class Performer:
 
     def mixer(self) -> None:
         nodes = [node["name"] for node in self.graph() if any(p["kind"] == "audio" for p in node["outputs"])]
-        name = self.dice.choice([n for n in nodes if n not in ("in", "out", "limiter")])
+        strips = [name for name in nodes if name not in ("in", "out", "limiter")]
+        assert strips, (nodes, self.server.status())
+        name = self.dice.choice(strips)
         self.server.send(f"/node/{name}/mute", 1)
         assert self.answered(f"/node/{name}/mute") == [1]
         self.server.send(f"/node/{name}/mute", 0)
@@ -98,6 +102,29 @@ class Performer:
     def capture(self) -> None:
         if float(self.server.status()["beat"]) > 12.0:
             self.captured.append(str(self.answered("/capture", 1)[0]))
+
+    def open_page(self, chromium: Chromium) -> None:
+        """The room Clips, with a clip of claps."""
+        self.tab = chromium.tab()
+        self.tab.size(1440, 900)
+        self.tab.go(f"http://127.0.0.1:{self.server.http}/#token={self.token}&room=clips")
+        self.tab.until("!!document.querySelector('.clips .choice select option[value=\"sound/0/drums/cp\"]')", 300.0)
+        self.tab.run(
+            "(() => { const s = document.querySelector('.clips .choice > select'); s.value = 'sound/0/drums/cp';"
+            " s.dispatchEvent(new Event('change', {bubbles: true})) })()"
+        )
+        self.tab.until("!!document.querySelector('.clip.is-sound')")
+
+    def page(self) -> None:
+        """Launches the clip or ends it, captures by F9, stops the beat and starts it."""
+        if self.tab is None:
+            return
+        self.tab.run("document.querySelector('.clip.is-sound').click()")
+        self.tab.run("document.activeElement?.blur()")
+        for key, code, number in (("F9", "F9", 120), (" ", "Space", 32), (" ", "Space", 32)):
+            for kind in ("keyDown", "keyUp"):
+                self.tab.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=number)
+        self.tab.until("antiphon.connection() === 'open'", 300.0)
 
     def load(self, number: int) -> None:
         name = PATCHES[number % len(PATCHES)]
@@ -122,13 +149,24 @@ def stage(jackd: Jackd, tmp_path: Path) -> Iterator[Performer]:
     with ServerProcess(*options, home=tmp_path, env={"JACK_DEFAULT_SERVER": jackd.name}) as server:
         until(lambda: "antiphon" in server.status()["midi"]["ports"], 5.0, "the port antiphon")
         with Keyboard("stage", "antiphon-midi:antiphon") as keys:
-            yield Performer(server, keys, tmp_path)
+            performer = Performer(server, keys, tmp_path)
+            if not BINARY:
+                yield performer
+                return
+            with Chromium() as chromium:
+                performer.open_page(chromium)
+                yield performer
 
 
+@pytest.mark.timeout(600 + 3 * SECONDS)
 def test_a_performance_is_played_through(stage: Performer, tmp_path: Path) -> None:
     actions: tuple[Callable[[], object], ...] = (
-        stage.macros, stage.capture, stage.mixer, stage.scenes, stage.keyboard,
-    )  # fmt: skip
+        stage.macros,
+        stage.capture,
+        stage.mixer,
+        stage.scenes,
+        stage.page,
+    )
     for phrase in range(round(SECONDS / PHRASE)):
         stage.beats()
         stage.keyboard()
@@ -147,8 +185,9 @@ def test_a_performance_is_played_through(stage: Performer, tmp_path: Path) -> No
     assert np.abs(sound).max() <= 1.0
     played = sound[: round(SECONDS * rate)]
     assert -30.0 < integrated_loudness(np.ascontiguousarray(played.T), rate) < -10.0
-    loud = np.abs(played[: len(played) // rate * rate]).reshape(-1, rate * sound.shape[1]).max(axis=1)
-    assert (loud < 1e-4).mean() < 0.35, "mostly it sounds"
+    loud = np.abs(sound[: len(sound) // rate * rate]).reshape(-1, rate * sound.shape[1]).max(axis=1)
+    # a busy machine takes longer from phrase to phrase, and is silent there
+    assert (loud > 1e-4).sum() > 0.65 * SECONDS, "mostly it sounds"
     assert np.abs(sound[-rate:]).max() < 1e-3, "a panic ends everything"
     assert stage.captured
     for path in stage.captured:

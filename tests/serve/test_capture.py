@@ -13,6 +13,8 @@ from tests.waiting import until
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
+from antiphon.library.catalogue import Catalogue
+from antiphon.library.records import FileEntry, FileState, SoundIdentity
 from antiphon_bench.rig import ServerProcess
 
 PATCH = """
@@ -62,6 +64,38 @@ def sounded(part: np.ndarray, whole: np.ndarray) -> None:
     raise AssertionError("no block of it was recorded")
 
 
+def fitting_now(server: ServerProcess, token: str, home: Path) -> None:
+    """What goes with the last bars, by the command and by HTTP; and a library without a loop says so."""
+    words = ["library", "fits", "--live", "--osc-port", str(server.osc), "--json"]
+    none = CliRunner().invoke(application(words), words)
+    assert (none.exit_code, "library analyse" in str(none.exception)) == (1, True)
+    rows = {
+        "near": {"loop_bpm": 240.0, "loop_chroma": [], "loop_pattern": [1.0, 0.0] * 8},
+        "far": {"loop_bpm": 300.0, "loop_chroma": [], "loop_pattern": [1.0, 0.0] * 8},
+    }
+    with Catalogue(home / "data" / "library") as catalogue:
+        for name, row in rows.items():
+            sound = SoundIdentity(name, 4.0, 44100, 2)
+            catalogue.put(FileEntry(f"/loops/{name}.wav".encode(), FileState(1, 1), name, sound, {}))
+            catalogue.put_results(name, {"loop": (4, row, "")})
+    found = CliRunner().invoke(application(words), words)
+    assert found.exit_code == 0, found.output
+    by_command = json.loads(found.stdout)["matches"]
+    shown = CliRunner().invoke(application(words[:-1]), words[:-1])
+    assert "/loops/far.wav  tempo 25 % quicker" in shown.stdout, shown.exception
+    assert [Path(row["path"]).stem for row in by_command] == ["near", "far"]
+    assert by_command[1]["why"][0] == "tempo 25 % quicker"
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.http}/api/library/fits",
+        json.dumps({"count": 1, "node": "half"}).encode(),
+        {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        (match,) = json.load(answer)["matches"]
+    assert (Path(match["path"]).stem, match["why"][0]) == ("near", "same tempo")
+    assert not list((home / "data" / "library" / "captures").glob(".fits*"))
+
+
 def test_the_last_bars_are_what_sounded_and_play_at_once(tmp_path: Path) -> None:
     (tmp_path / "page.toml").write_text(PATCH)
     source, record = noise(tmp_path / "in.wav"), tmp_path / "all.wav"
@@ -96,6 +130,7 @@ def test_the_last_bars_are_what_sounded_and_play_at_once(tmp_path: Path) -> None
         )
         with urllib.request.urlopen(request) as answer:
             assert Path(json.load(answer)["path"]) == node.with_name("web.wav")
+        fitting_now(server, token, tmp_path)
     whole = read(record)
     bar = RATE  # of four beats at 240 a minute
     assert len(two) == 2 * bar

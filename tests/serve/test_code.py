@@ -90,6 +90,7 @@ def opened(browser: Chromium, server: ServerProcess) -> Tab:
 
 def write(tab: Tab, text: str) -> None:
     """Types a text in place of the one that stands there."""
+    tab.until("!!document.querySelector('.cm-content')")
     tab.run("document.querySelector('.cm-content').focus()")
     press(tab, "a", "KeyA", ctrl=True)
     press(tab, "Backspace", "Backspace")
@@ -274,8 +275,10 @@ def test_beside_the_editor_tracks_are_silenced_sliders_moved_words_tried(
     beside = "[...document.querySelectorAll('.beside-tabs button')].find(b => b.innerText === '{}').click()"
     tab.run(beside.format("Words"))
     tab.until("document.querySelectorAll('.words li').length > 20")
-    tab.run("(() => { const f = document.querySelector('.beside-body input'); f.value = 'degrade'; "
-            "f.dispatchEvent(new Event('input', {bubbles: true})) })()")  # fmt: skip
+    tab.run(
+        "(() => { const f = document.querySelector('.beside-body input'); f.value = 'degrade'; "
+        "f.dispatchEvent(new Event('input', {bubbles: true})) })()"
+    )
     tab.until("document.querySelector('.words code').innerText.startsWith('degrade')")
     tab.run("document.querySelector('.words .example button').click()")
     tab.until("[...document.querySelectorAll('.cm-lit')].some(e => e.textContent === 'hh')")
@@ -363,7 +366,7 @@ def test_who_runs_last_wins_and_the_others_see_it(server: ServerProcess, browser
         press(tab, "Enter", "Enter", ctrl=True)
         give(tab, token)
         tab.until("document.querySelector('.cm-lit')?.textContent === " + json.dumps(sound))
-    one.until(f"{STATUS}.includes('Another browser runs untitled')")
+    one.until(f"{STATUS}.includes('Another browser runs untitled; it ')")
     one.until("!document.querySelector('.cm-lit')")
     one.run("[...document.querySelectorAll('.code-status button')].find(b => b.innerText === 'Show it').click()")
     one.until("document.querySelector('.cm-lit')?.textContent === 'cp'")
@@ -371,11 +374,74 @@ def test_who_runs_last_wins_and_the_others_see_it(server: ServerProcess, browser
     two.until(f"{STATUS}.includes('Nothing plays')")
 
 
+def test_two_pages_edit_one_script_and_what_ran_well_plays_on(
+    server: ServerProcess, browser: Chromium, token: str
+) -> None:
+    stop(server, token)
+    share = "[...document.querySelectorAll('.code-tools button')].find(b => b.innerText === 'Share').click()"
+    text = "antiphon.script()"
+    one, two = opened(browser, server), opened(browser, server)
+    write(one, SCRIPT)
+    write(two, "# mine\n")
+    for tab, name in ((one, "Ann"), (two, "Bo <b>")):
+        tab.run(f"window.prompt = () => '{name}'")
+        tab.run("sessionStorage.removeItem('token')")
+        tab.run(share)
+        give(tab, token)
+        tab.until("!!document.querySelector('.together')")
+    two.until(f"{text}.startsWith('from antiphon.live') && {text}.includes('bd*4')")
+    assert not two.run(f"{text}.includes('# mine')")
+    one.until("document.querySelector('.together').innerText === 'with Bo <b>'")
+    two.until("document.querySelector('.together').innerText === 'with Ann'")
+    two.until("document.querySelector('.cm-person')?.textContent === 'Ann'")
+    # both type at once, at two places
+    for tab, key in ((one, "End"), (two, "Home")):
+        tab.run("document.querySelector('.cm-content').focus()")
+        press(tab, key, key, ctrl=True)
+    for letter in "# two":
+        one.call("Input.insertText", text="# one"["# two".index(letter)])
+        two.call("Input.insertText", text=letter)
+    two.call("Input.insertText", text="\n")
+    for tab in (one, two):
+        tab.until(f"{text}.startsWith('# two\\n') && {text}.includes('# one')")
+    assert one.run(text) == two.run(text)
+    press(one, "Enter", "Enter", ctrl=True)
+    performs(server, True)
+    two.until("antiphon.level('out') > 0.01")
+    # the other breaks it and runs it: what ran well plays on, for both
+    press(two, "Home", "Home", ctrl=True)
+    two.call("Input.insertText", text="oops(\n")
+    one.until(f"{text}.startsWith('oops(')")
+    press(two, "Enter", "Enter", ctrl=True)
+    two.until(f"{STATUS}.includes('The last good version plays on.')")
+    assert playing(server)
+    two.until("antiphon.level('out') > 0.01")
+    assert not two.run(f"{STATUS}.includes('Another browser')"), "it is their common script that plays"
+    assert not [*one.run("refused"), *two.run("refused")], "the page's policy holds"
+    two.run(share)
+    one.until("document.querySelector('.together').innerText === 'nobody else yet'")
+    one.until("!document.querySelector('.cm-person')")
+    write(two, "# apart\n")
+    assert not one.run(f"{text}.includes('# apart')")
+    stop(server, token)
+
+
+def test_the_shared_script_is_the_owners(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    for offered in ("['antiphon']", "['antiphon', 'token.00000000000000000000000000000000']"):
+        script = (
+            f"new Promise(end => {{ const s = new WebSocket('ws://' + location.host + '/api/live/shared', {offered}); "
+        )
+        assert tab.run(script + "s.onopen = () => end('open'); s.onerror = () => end('refused') })") == "refused"
+
+
 def test_scripts_are_opened_kept_and_saved(server: ServerProcess, browser: Chromium, token: str, home: Path) -> None:
     tab = opened(browser, server)
     tab.until("document.querySelectorAll('.code-tools option').length > 5")
-    tab.run("(() => { const s = document.querySelector('.code-tools select'); s.value = 'euclid'; "
-            "s.dispatchEvent(new Event('change', {bubbles: true})) })()")  # fmt: skip
+    tab.run(
+        "(() => { const s = document.querySelector('.code-tools select'); s.value = 'euclid'; "
+        "s.dispatchEvent(new Event('change', {bubbles: true})) })()"
+    )
     # the text of before has a patch too
     tab.until("document.querySelector('.cm-content').innerText.includes('Percussion in several lengths')")
     write(tab, "# mine\n")

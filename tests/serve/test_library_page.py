@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 import soundfile
 from tests.chromium import Chromium, needs_chromium
+from tests.waiting import until
 
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, needs_chromium]
+DRAGGED = """(() => { const data = new DataTransfer(), line = document.querySelector('li[draggable]');
+line.dispatchEvent(new DragEvent('dragstart', {bubbles: true, dataTransfer: data}));
+document.body.dispatchEvent(new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: data})); })()"""
 TYPED = """(() => { const field = document.querySelector('.search input'); field.value = 'sine';
 field.dispatchEvent(new Event('input', {bubbles: true})); })()"""
 
 
-def test_an_artist_is_typed_and_its_track_played_and_liked(tmp_path: Path) -> None:
+def test_an_artist_is_typed_and_its_track_played_and_liked_and_what_fits_is_dragged(tmp_path: Path) -> None:
     music, root = tmp_path / "music", tmp_path / "data" / "library"
     music.mkdir()
     rng = np.random.default_rng(1)
@@ -35,8 +39,12 @@ def test_an_artist_is_typed_and_its_track_played_and_liked(tmp_path: Path) -> No
         scanning.add(catalogue, [music], lambda *_: None)
         for n, (digest, *_) in enumerate(catalogue.sounds()):
             vector = (3.0 * np.eye(3)[n % 3] + rng.normal(0.0, 0.3, 3)).tolist()
-            catalogue.put_results(digest, {"timbre": (1, {"embedding": vector}, "")})
-    with ServerProcess("--audio", "headless", home=tmp_path, wait=120.0) as server, Chromium() as browser:
+            loop = {"loop_bpm": 120.0 if n % 3 else 150.0, "loop_chroma": [], "loop_pattern": [1.0, 0.0] * 8}
+            catalogue.put_results(digest, {"timbre": (1, {"embedding": vector}, ""), "loop": (4, loop, "")})
+    beats = np.arange(2 * 8000) % 4000  # a click on each beat, round and round: a loop at the server's tempo
+    soundfile.write(tmp_path / "in.wav", 0.5 * np.exp(-beats / 200.0) * np.sin(0.3 * beats), 8000)
+    options = ("--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"))
+    with ServerProcess(*options, home=tmp_path, wait=120.0) as server, Chromium() as browser:
         tab = browser.tab()
         tab.size(1200, 800)
         tab.go(f"http://127.0.0.1:{server.http}/#room=library")
@@ -65,3 +73,13 @@ def test_an_artist_is_typed_and_its_track_played_and_liked(tmp_path: Path) -> No
         tab.run(f"sessionStorage.setItem('token', '{token}')")
         tab.run("[...document.querySelectorAll('.card .group button')].find(b => b.innerText === 'Like').click()")
         tab.until("document.querySelectorAll('.panel > .lines li').length === 8")
+        # what goes with what sounds is listed, and what is dragged from there becomes the input
+        until(lambda: server.ask("/beat")[1][0] > 17, 30.0, "four bars have sounded")
+        tab.run("[...document.querySelectorAll('button')].find(b => b.innerText === 'What fits now').click()")
+        tab.until("document.querySelectorAll('li[draggable]').length === 9")
+        listed = tab.run("[...document.querySelectorAll('li[draggable]')].map(line => line.innerText)")
+        assert "same tempo" in listed[0]
+        assert "tempo 25 % quicker" in listed[-1]
+        tab.run(DRAGGED)
+        tab.until("document.querySelector('.input button').innerText === 'File on'")
+        tab.until("antiphon.level('in') > 0.1")

@@ -77,9 +77,11 @@ def live(folder: Path, *options: str, script: str = SCRIPT) -> Iterator[Live]:
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "antiphon", "live", str(folder / "set.py"), *options],
-            stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
             env={**os.environ, "ANTIPHON_HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
-        )  # fmt: skip
+        )
         try:
             yield Live(folder, process)
         finally:

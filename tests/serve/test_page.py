@@ -166,9 +166,12 @@ def test_panic_is_f12_or_a_held_button_and_space_plays_and_stops(server: ServerP
     tab.mouse("mousePressed", x, y)
     tab.until(f"{panics} === 2")
     tab.mouse("mouseReleased", x, y)
+    tab.size(1440, 900)
+    tall, (x, y) = tab.run("document.querySelector('header').offsetHeight"), tab.run(place)
     tab.run("document.querySelector('.listen button').click()")
     tab.until("document.querySelector('.listen input') !== null")
     assert tab.run(place) == [x, y], "it is where it was"
+    assert tab.run("document.querySelector('header').offsetHeight") == tall, "and all below it too"
     tab.run("document.querySelector('.listen button').click()")
 
 
@@ -298,6 +301,48 @@ def test_of_a_thousand_moves_a_second_none_is_lost_and_the_last_counts(
     server.send("/node/gain/gain", 1.0)
 
 
+def test_a_muted_node_is_heard_on_the_cue_alone(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    server.send("/node/tone/mute", True)
+    tab.run("document.querySelector('[aria-label=\"Cue tone\"]').click()")
+    tab.until("antiphon.wires().includes('tone.out out.cue')")
+    tab.run(LISTEN)
+    tab.until("!!document.querySelector('.listen select')")
+    choose = "(which => { const one = document.querySelector('.listen select'); one.value = which; "
+    choose += "one.dispatchEvent(new Event('change', {bubbles: true})) })"
+    for which, heard in (("out.cue", True), ("out", False)):
+        tab.run(f"{choose}('{which}')")
+        tab.until(f"antiphon.tap() === '{which}' && antiphon.heard() {'> 0.2' if heard else '=== 0'}")
+    tab.run("document.querySelector('[aria-label=\"Cue tone\"]').click()")
+    tab.until("!antiphon.wires().includes('tone.out out.cue')")
+    server.send("/node/tone/mute", False)
+
+
+def test_words_are_typed_once_for_all_that_sing_them_and_the_next_one_is_lit(
+    server: ServerProcess, browser: Chromium
+) -> None:
+    tab = opened(browser, server)
+    for name in ("high", "low", "solo"):
+        server.send("/node/add", "sing", name)
+    server.send("/node/solo/lyrics", "oh")
+    lit = "document.querySelector('.lyrics .next')?.innerText.trim()"
+    for name, word in (("solo", "oh"), ("high", "la")):
+        chip = f"[...document.querySelectorAll('.chips button')].find(b => b.innerText === '{name}')"
+        tab.until(f"!!{chip}")
+        tab.run(f"{chip}.click()")
+        tab.until(f"{lit} === '{word}'")
+    tab.run("document.querySelector('.lyrics button').click()")
+    tab.until("document.activeElement.matches('textarea.lyrics')")
+    tab.run("document.activeElement.value = 'do-na\\nno-bis'; document.activeElement.blur()")
+    tab.until(f"document.querySelectorAll('.lyrics p').length === 2 && {lit} === 'do-'")
+    tab.run("document.querySelectorAll('.lyrics .syllable')[2].click()")
+    tab.until(f"{lit} === 'no-'")
+    for name, words, place in (("high", "do-na / no-bis", 2), ("low", "do-na / no-bis", 2), ("solo", "oh", 0)):
+        assert server.ask(f"/node/{name}/lyrics")[1] == [words]
+        assert value(server, f"/node/{name}/syllable") == place
+        server.send("/node/remove", name)
+
+
 def test_other_pages_get_nothing(server: ServerProcess, browser: Chromium, tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.html"
     foreign.write_text("<!doctype html><title>foreign</title>")
@@ -327,8 +372,10 @@ def test_nodes_and_wires_are_edited_and_undone_in_all_browsers(server: ServerPro
     assert wires() != before
     one.run("document.querySelector('[aria-label^=\"Cut the wire from delay\"]').click()")
     one.until("!antiphon.wires().some(wire => wire.startsWith('delay'))")
-    one.run("(() => { const s = document.querySelector('[aria-label=\"Wire delay to\"]'); s.value = 'delay.out out'; "
-            "s.dispatchEvent(new Event('change', {bubbles: true})) })()")  # fmt: skip
+    one.run(
+        "(() => { const s = document.querySelector('[aria-label=\"Wire delay to\"]'); s.value = 'delay.out out'; "
+        "s.dispatchEvent(new Event('change', {bubbles: true})) })()"
+    )
     two.until("antiphon.wires().some(wire => wire.startsWith('delay.out out'))")
     for left in (1, 2, 0):  # the wire is gone, the cut one is back, the node is gone
         one.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Undo').click()")

@@ -145,6 +145,10 @@ def test_a_mapping_is_shown_and_cleared_in_all_browsers(stage: Stage, pages: tup
     until(lambda: stage.status()["midi"]["learning"] == "keys.wet", 20.0, "it is being learned")
     click(one, "Learn a MIDI control for wet")
     until(lambda: stage.status()["midi"]["learning"] == "", 20.0, "it is no longer")
+    click(one, "Learn a MIDI control for this capture")
+    until(lambda: stage.status()["midi"]["learning"] == "/capture 4 keys", 20.0, "a pedal is to capture")
+    click(one, "Learn a MIDI control for this capture")
+    until(lambda: stage.status()["midi"]["learning"] == "", 20.0, "no pedal is")
 
 
 def test_a_pad_sends_a_cue_and_lights_up_in_all_browsers(stage: Stage, pages: tuple[Tab, Tab]) -> None:
@@ -159,8 +163,10 @@ def test_a_pad_sends_a_cue_and_lights_up_in_all_browsers(stage: Stage, pages: tu
         "new MutationObserver(() => document.querySelector('.pad.lit') && (window.lit = true))"
         ".observe(document.querySelector('.cues'), {subtree: true, childList: true, attributes: true})"
     )
-    one.run("[...document.querySelectorAll('.pad')].find(b => b.innerText === 'chorus')"
-            ".dispatchEvent(new PointerEvent('pointerdown', {bubbles: true}))")  # fmt: skip
+    one.run(
+        "[...document.querySelectorAll('.pad')].find(b => b.innerText === 'chorus')"
+        ".dispatchEvent(new PointerEvent('pointerdown', {bubbles: true}))"
+    )
     two.until("[...document.querySelectorAll('.pad')].some(b => b.innerText === 'chorus')")
     two.until("window.lit === true")
 
@@ -192,8 +198,10 @@ def test_a_set_list_is_stepped_through_and_saved_in_another_order(stage: Stage, 
     one, two = pages
     here = "document.querySelector('.setlist [aria-current]')?.innerText.includes('{}')"
     one.until("[...document.querySelectorAll('.setlist option')].some(o => o.value === 'two')")
-    one.run("(() => { const s = document.querySelector('[aria-label=\"Load a set list\"]'); s.value = 'two'; "
-            "s.dispatchEvent(new Event('change', {bubbles: true})) })()")  # fmt: skip
+    one.run(
+        "(() => { const s = document.querySelector('[aria-label=\"Load a set list\"]'); s.value = 'two'; "
+        "s.dispatchEvent(new Event('change', {bubbles: true})) })()"
+    )
     for tab in pages:
         tab.until(here.format("first"))
     two.run("[...document.querySelectorAll('.setlist li button')].find(b => b.innerText.includes('second')).click()")

@@ -32,8 +32,9 @@ def noise(path: Path) -> Path:
 def test_replay_is_identical(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     source = noise(tmp_path / "in.wav")
-    with ServerProcess("--audio", "headless", "--patch", "bench8", "--input", str(source), "--session", str(folder),
-                home=tmp_path) as server:  # fmt: skip
+    with ServerProcess(
+        "--audio", "headless", "--patch", "bench8", "--input", str(source), "--session", str(folder), home=tmp_path
+    ) as server:
         for n in range(40):
             server.send("/node/gain/gain", 0.2 + 0.02 * n)
             server.send("/node/pan/place", -1.0 + 0.05 * n)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 from tests.local import CATALOG, graph
 
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.ports import AUDIO_OUT, EVENTS_OUT
 from antiphon.errors import RequestError
+from antiphon.graph.graph import Graph, NodeSpec, Wire
 from antiphon.session.actions import NodeNoteOff, NodeNoteOn
 from antiphon.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
 from antiphon.session.notes import ADDRESSES, Players, check, on_node, read
@@ -90,7 +94,7 @@ def test_what_clients_send_is_understood(address: str, args: tuple[Any, ...], co
         ("/bend", (-1.01,), "bend takes -1 to 1, not -1.01"),
         ("/bend", (), "bend is missing: it takes -1 to 1"),
     ],
-)  # fmt: skip
+)
 def test_what_is_out_of_range_is_refused_in_a_sentence(address: str, args: tuple[Any, ...], said: str) -> None:
     with pytest.raises(RequestError) as found:
         read(address, args, NOW)
@@ -152,6 +156,18 @@ def test_without_a_name_it_is_for_those_no_wire_plays() -> None:
 def test_where_wires_play_all_it_is_for_all() -> None:
     made = graph({"c": "clicker", "a": "notes", "b": "notes"}, ["in > c", "c.notes > a", "c.notes > b", "a > out"])
     assert Players(made, CATALOG).of("") == ("a", "b")
+
+
+def test_a_keyboard_in_place_of_what_finds_notes_does_not_play_what_answers() -> None:
+    answers = replace(CATALOG["notes"], type="answers", outputs=(AUDIO_OUT, EVENTS_OUT))
+    catalog = Catalog({**CATALOG.types, "answers": answers})
+    ends = [("c.notes", "own"), ("c.notes", "band"), ("band.notes", "piano"), ("own", "out"), ("piano", "out")]
+    made = Graph(
+        tuple(NodeSpec(*one) for one in (("c", "clicker"), ("own", "notes"), ("band", "answers"), ("piano", "notes")))
+    )
+    for source, dest in ends:
+        made = replace(made, wires=(*made.wires, Wire(made.end(source, "out", catalog), made.end(dest, "in", catalog))))
+    assert Players(made, catalog).of("") == ("own", "band")
 
 
 @pytest.mark.parametrize("name", ["", "g"])

@@ -92,7 +92,7 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         (folder / f"{name}.py").write_text(text)
 
     def command(*arguments: str) -> Done:
-        code = errors.run(application(), list(arguments))
+        code = errors.run(application(arguments), list(arguments))
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 

@@ -42,8 +42,10 @@ def test_a_serial_comes_through_the_engine():
 def test_a_hop_carries_it():
     packed = np.zeros(shape_in(), np.float32)
     told = [
-        Event("on", 3, 60, 0.5, 2, 7), Event("off", 3, 60, 0.0, 2, 0, True),
-        Event("on", 3, 60, 0.5, 2, 0, True, 2), Event("bend", 3, 0, 0.5, 2, 0, True, (1 << 24) - 1),
-    ]  # fmt: skip
+        Event("on", 3, 60, 0.5, 2, 7),
+        Event("off", 3, 60, 0.0, 2, 0, True),
+        Event("on", 3, 60, 0.5, 2, 0, True, 2),
+        Event("bend", 3, 0, 0.5, 2, 0, True, (1 << 24) - 1),
+    ]
     assert pack((1 << 40) + 12345, told, packed) == 0
     assert unpack(packed) == ((1 << 40) + 12345, told)

@@ -75,7 +75,7 @@ async def test_loops_that_fit_come_first_and_say_why(tmp_path: Path, library: Pa
         why = {Path(match["path"]).name: match["why"] for match in body["matches"]}
         assert why["1.wav"] == ["same tempo", "key a semitone too high", "groove fits"]
         assert all(0.0 < match["score"] < 1.0 for match in body["matches"])
-        for wrong in ({"file": "/etc/passwd"}, {"file": 99}, {"file": 1, "count": 0}, {}):
+        for wrong in ({"file": "/etc/passwd"}, {"file": 99}, {"file": 1, "count": 0}, {"node": 5}):
             assert (await asked(server, "POST", path, wrong, token))[0] == 400
 
 

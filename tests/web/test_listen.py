@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import wsproto
 from tests.waiting import comes
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from wsproto import events
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
@@ -27,7 +28,9 @@ from antiphon.runtime.child_process import pair
 from antiphon.web.control_link import ControlLink
 from antiphon.web.oscquery import listeners
 from antiphon.web.oscquery.address_space import AddressSpace
+from antiphon.web.protocol import connection
 from antiphon.web.protocol.limits import Limits
+from antiphon.web.protocol.websocket import PIECE
 from antiphon.web.server import HttpServer
 from antiphon.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 
@@ -236,8 +239,10 @@ async def test_nodes_that_come_and_go_are_sent_to_every_client(tmp_path: Path) -
         control.send(encode("/patch/loaded", "new"))
         got = [json.loads((await client.next()).data) for _ in range(3)]  # type: ignore[attr-defined]
         assert sorted((each["DATA"], each["COMMAND"]) for each in got) == [
-            ("/node/a", "PATH_ADDED"), ("/node/a", "PATH_REMOVED"), ("/node/b", "PATH_ADDED"),
-        ]  # fmt: skip
+            ("/node/a", "PATH_ADDED"),
+            ("/node/a", "PATH_REMOVED"),
+            ("/node/b", "PATH_ADDED"),
+        ]
         of_a = [each["COMMAND"] for each in got if each["DATA"] == "/node/a"]
         assert of_a == ["PATH_REMOVED", "PATH_ADDED"], "in their order"
         app.session.graph = Graph((NodeSpec("b", "fade"),))
@@ -396,3 +401,38 @@ async def test_a_client_that_pings_without_end_is_disconnected_and_delays_nobody
             polite.send("?" * 2000)
         for _ in range(5):
             await polite.refused()
+
+
+async def test_what_many_clients_send_at_once_is_handled_piece_by_piece_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "BUDGET", 1e-4)
+    handled = {"turn": 0, "most": 0, "all": 0}
+    received = WSProtocol.data_received
+
+    def receive(protocol: WSProtocol, data: bytes) -> None:
+        handled["turn"] += len(data)
+        handled["all"] += len(data)
+        handled["most"] = max(handled["most"], handled["turn"])
+        received(protocol, data)
+
+    async with serving() as (server, _):
+        clients = [Client(server) for _ in range(8)]
+        for client in clients:
+            await client.open()
+        monkeypatch.setattr(WSProtocol, "data_received", receive)
+        loop = asyncio.get_running_loop()
+
+        def begin_turn() -> None:
+            handled["turn"] = 0
+            timer[0] = loop.call_soon(begin_turn)
+
+        timer = [loop.call_soon(begin_turn)]
+        text = clients[0]._conn.send(events.TextMessage(data="{}"))
+        for client in clients:
+            client._writer.write(text * 250)
+        await comes(lambda: handled["all"] == 8 * 250 * len(text), "all of it")
+        timer[0].cancel()
+        assert handled["most"] <= 2 * PIECE
+        for client in clients:
+            client.close()

@@ -19,9 +19,8 @@ from antiphon.workers.spec import WorkerSpec
 
 HOP, RATE = 960, 48000
 CODES = {
-    word: np.float32(n * 1e-4)
-    for n, word in enumerate(("hang", "nan", "shape", "memory", "raise", "exit", "sleep"), 1)
-}  # fmt: skip
+    word: np.float32(n * 1e-4) for n, word in enumerate(("hang", "nan", "shape", "memory", "raise", "exit", "sleep"), 1)
+}
 """A frame that makes a worker misbehave so."""
 
 

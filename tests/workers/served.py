@@ -204,9 +204,11 @@ def again(folder: Path, place: Path) -> np.ndarray:
     """What `antiphon replay` makes of it."""
     out = folder.with_suffix(".wav")
     subprocess.run(
-        [sys.executable, "-m", "antiphon", "replay", str(folder), str(out), "--force"], check=True, timeout=120,
+        [sys.executable, "-m", "antiphon", "replay", str(folder), str(out), "--force"],
+        check=True,
+        timeout=120,
         env={**os.environ, "ANTIPHON_HOME": str(place)},
-    )  # fmt: skip
+    )
     return soundfile.read(out, dtype="float32", always_2d=True)[0]
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
+from antiphon.signal.features import import_librosa
 from antiphon_effects.jobs import stretch_blocks
 from antiphon_effects.pitch import Pitch
 
@@ -43,7 +44,7 @@ def main(pedalboard: Any, seed: int) -> tuple[list[dict[str, Any]], list[dict[st
 
 def methods(pedalboard: Any) -> tuple[dict[str, Shift], dict[str, Stretch]]:
     """Ours and the peers; each takes float32 `[frames]`."""
-    import librosa
+    librosa = import_librosa()
     from python_stretch.Signalsmith import Stretch as Signalsmith
 
     def ours(window: str) -> Shift:

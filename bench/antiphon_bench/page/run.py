@@ -154,8 +154,16 @@ def _costs(server: ServerProcess, chromium: Chromium, seconds: float) -> list[di
                 after = server.status()
             missed[name] += after["missed_blocks"] - before["missed_blocks"]
             blocks[name] += after["blocks"] - before["blocks"]
-    return [{"condition": name, "pings": len(pings[name]), **percentiles(pings[name] or [float("nan")]),
-             "missed": missed[name], "blocks": blocks[name]} for name in CONDITIONS]  # fmt: skip
+    return [
+        {
+            "condition": name,
+            "pings": len(pings[name]),
+            **percentiles(pings[name] or [float("nan")]),
+            "missed": missed[name],
+            "blocks": blocks[name],
+        }
+        for name in CONDITIONS
+    ]
 
 
 @contextlib.contextmanager

@@ -65,10 +65,18 @@ def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any]
     print(f"grows: {', '.join(grows) or 'nothing'}")
     (out / "soak.svg").write_text(plot(samples, events))
     result = {
-        "seed": seed, "pace": pace, "hours": hours, "ended": ended, "counts": counts, "kills": kills,
-        "loads": loads, "refused": refused, "resets": resets,
-        "trends": {n: {k: _json(v) for k, v in asdict(t).items()} for n, t in trends.items()}, "grows": grows,
-    }  # fmt: skip
+        "seed": seed,
+        "pace": pace,
+        "hours": hours,
+        "ended": ended,
+        "counts": counts,
+        "kills": kills,
+        "loads": loads,
+        "refused": refused,
+        "resets": resets,
+        "trends": {n: {k: _json(v) for k, v in asdict(t).items()} for n, t in trends.items()},
+        "grows": grows,
+    }
     (out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     finish("soak", result)
 

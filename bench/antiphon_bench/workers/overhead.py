@@ -69,9 +69,17 @@ def main(seconds: float, seed: int = 1, kills: int = 200) -> None:
     else:
         table("streams of 10 ms hops on a GPU", cuda.HEAD, cuda.cells(card))
     print(f"missed blocks {killed['missed']}, silent samples {killed['silent']}")
-    finish("workers", {
-        "seed": seed, "round_trip": trips, "hop": runtimes, "live": live, "killed": killed, "cuda": card,
-    })  # fmt: skip
+    finish(
+        "workers",
+        {
+            "seed": seed,
+            "round_trip": trips,
+            "hop": runtimes,
+            "live": live,
+            "killed": killed,
+            "cuda": card,
+        },
+    )
 
 
 def round_trips(count: int = TRIPS) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from antiphon.api.files import read_midi
@@ -19,36 +19,37 @@ _PARTS = {"bass": "bass", "walk": "bass", "chord": "piano", "arpeggio": "guitar"
 _SECONDS = 60
 
 
-def bands(song: AnnotatedSong) -> Iterator[list[BeatNote]]:
+def bands(song: AnnotatedSong, grooves: Sequence[str] = GROOVES) -> Iterator[list[BeatNote]]:
     """What it plays on a song's annotated chords, by each groove; nothing where it is not installed.
 
     Parts are called as ours where it names them so, and otherwise by the track.
     """
     program = shutil.which("mma")
-    if program is None or song.meter != 4:
+    if program is None or song.meter not in (3, 4):
         return
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "song.mma", Path(folder) / "song.mid"
-        for groove in GROOVES:
+        for groove in grooves if song.meter == 4 or grooves != GROOVES else ():
             source.write_text(_text(song, groove))
             done = subprocess.run([program, "-f", target, source], cwd=folder, capture_output=True, timeout=_SECONDS)
             if done.returncode == 0 and target.is_file():
-                yield _read(target, song.first)
+                yield _read(target, song.first, song.meter)
                 target.unlink()
 
 
 def _text(song: AnnotatedSong, groove: str) -> str:
     """The song as MMA's source: a line for each bar, a chord or its repetition for each beat."""
-    chords = [*[-1] * (-song.first % 4), *(int(c) for c in song.chords)]
-    lines = [f"Tempo {song.tempo:.0f}", f"Groove {groove}"]
-    for bar in range(0, len(chords), 4):
-        words = [triad_chord(c).name if c >= 0 else "z" for c in chords[bar : bar + 4]]
-        lines.append(f"{bar // 4 + 1} {' '.join(words)}")
+    meter = song.meter
+    chords = [*[-1] * (-song.first % meter), *(int(c) for c in song.chords)]
+    lines = [f"Time {meter}", f"Tempo {song.tempo:.0f}", f"Groove {groove}"]
+    for bar in range(0, len(chords), meter):
+        words = [triad_chord(c).name if c >= 0 else "z" for c in chords[bar : bar + meter]]
+        lines.append(f"{bar // meter + 1} {' '.join(words)}")
     return "\n".join(lines) + "\n"
 
 
-def _read(path: Path, first: int) -> list[BeatNote]:
-    start = -first % 4
+def _read(path: Path, first: int, meter: int) -> list[BeatNote]:
+    start = -first % meter
     notes: list[BeatNote] = []
     for track in read_midi(path).tracks:
         name = track.name.lower()

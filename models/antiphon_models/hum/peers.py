@@ -1,4 +1,4 @@
-"""What `hum` is measured beside: librosa's YIN and pYIN, cut plainly, Basic Pitch, two that do not listen."""
+"""What `hum` is measured beside: librosa's YIN and pYIN, cut plainly, SwiftF0, Basic Pitch, two that do not listen."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.signal.features import import_librosa
 from antiphon_models.material.sounds import resampled
 
 F32 = NDArray[np.float32]
@@ -48,8 +49,7 @@ def cut(pitch: F64, level: F64, seconds: float) -> Found:
 
 
 def _level(sound: F32, frames: int) -> F64:
-    import librosa
-
+    librosa = import_librosa()
     rms = librosa.feature.rms(y=sound, frame_length=FRAME, hop_length=HOP)[0][:frames]
     return np.asarray(20.0 * np.log10(np.maximum(rms, 1e-9)), np.float64)
 
@@ -60,8 +60,7 @@ def _at_rate(sound: F32, rate: int) -> F32:
 
 def pyin(sound: F32, rate: int) -> Found:
     """librosa.pyin, 65 to 2093 Hz."""
-    import librosa
-
+    librosa = import_librosa()
     x = _at_rate(sound, rate)
     hz, voiced, _ = librosa.pyin(x, fmin=65.4, fmax=2093.0, sr=RATE, frame_length=FRAME, hop_length=HOP)
     pitch = np.where(voiced, librosa.hz_to_midi(np.where(voiced, hz, 440.0)), np.nan)
@@ -70,8 +69,7 @@ def pyin(sound: F32, rate: int) -> Found:
 
 def yin(sound: F32, rate: int) -> Found:
     """librosa.yin, which calls every frame voiced; what is softer than -40 dB of the loudest frame is not."""
-    import librosa
-
+    librosa = import_librosa()
     x = _at_rate(sound, rate)
     hz = librosa.yin(x, fmin=65.4, fmax=2093.0, sr=RATE, frame_length=FRAME, hop_length=HOP)
     level = _level(x, len(hz))
@@ -140,11 +138,27 @@ def basic_pitch(sound: F32, rate: int) -> Found:
     return sorted((float(times[a]), float(times[b]), float(pitch)) for a, b, pitch, _ in notes)
 
 
+def swift_f0(sound: F32, rate: int) -> Found:
+    """SwiftF0 (Nieradzik, 2025) and its own segmentation, at its defaults."""
+    if not has_swift_f0():
+        return []
+    from swift_f0 import SwiftF0, segment_notes
+
+    notes = segment_notes(SwiftF0(threads=1).detect(sound, rate))
+    return [(note.start, note.end, float(69.0 + 12.0 * np.log2(note.pitch_hz / 440.0))) for note in notes]
+
+
+def has_swift_f0() -> bool:
+    """Whether it and the runtime that it needs are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("swift_f0", "onnxruntime"))
+
+
 PEERS: dict[str, Callable[[F32, int], Found]] = {
     "nothing": nothing,
     "one note": single_note,
     "librosa yin": yin,
     "librosa pyin": pyin,
+    "SwiftF0": swift_f0,
     "Basic Pitch": basic_pitch,
 }
 

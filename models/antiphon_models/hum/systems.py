@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from antiphon.api import note_number
 from antiphon.api.files import write_atomic
-from antiphon_hum.decimator import HOP, Decimator
+from antiphon.api.pitch import CENTRE, HOP, Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.processor import BEND_REACH
-from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
+from antiphon_hum.tracking.tracker import NoteTracker, TrackerSettings
 from antiphon_hum.transcription.notes import StreamTranscriber
 from antiphon_models.hum.peers import PEERS, Found
 from antiphon_models.hum.testset import RATE, Clip
@@ -52,6 +52,7 @@ System = Callable[[Clip], Result]
 PACKAGES = {
     "librosa yin": partial(version, "librosa"),
     "librosa pyin": partial(version, "librosa"),
+    "SwiftF0": partial(version, "swift-f0"),
     "Basic Pitch": partial(version, "basic-pitch"),
 }
 """Versions of the packages of peers."""

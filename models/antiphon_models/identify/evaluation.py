@@ -7,17 +7,21 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from antiphon.api.files import make_folder
 from antiphon_models.identify import chromaprint, tracks
 from antiphon_models.identify.conditions import CONDITIONS, Sound
 from antiphon_models.identify.tracks import RATE, TrackPlan
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import command
 
+OTHERS = 15
+"""Songs of which the catalogue has another rendering alone."""
 UNKNOWN = 500
 """Excerpts of tracks that are not in the catalogue, a quarter of them each clean, in noise, in a room, by phone."""
 _UNKNOWN_THROUGH = ("10 s, clean", "10 s, noise 0 dB", "10 s, room", "10 s, phone")
@@ -28,21 +32,25 @@ OURS, PEER = "identify", "chromaprint"
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """name: of the track; "" for unknown.  offset: seconds."""
+    """name: of the track; "" for unknown.  offset: seconds.  kind: recording or piece, "" where it is not said."""
 
     name: str
     offset: float = 0.0
+    kind: str = ""
 
 
 class Identifying(Evaluation):
     """Excerpts of songs ending in 8 and of chorales, among 1,000 tracks; songs ending in 9 are unknown."""
 
     systems = systems_of(peer="chromaprint", ours="identify")
-    measures = measures_of("hit@1; place within 0.1 s; false accepts ↓; query [ms] ↓; ingest [× real time]")
+    measures = measures_of(
+        "hit@1; place within 0.1 s; as recording; as piece; false accepts ↓; query [ms] ↓; ingest [× real time]"
+    )
     note: ClassVar[str] = (
         "hit@1: the right track is the best of what is accepted. Query and ingest are processor time; "
         "ours with its files, the peer from samples on. The same song with another soundfont is "
-        "another track. GSM's codec; rooms of RT60 0.3 to 0.8 s. Renders are no records."
+        "another track; as recording, as piece: what an answer says that it is. "
+        "GSM's codec; rooms of RT60 0.3 to 0.8 s. Renders are no records."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909", "jsb", "esc10")
     card: ClassVar[str] = "antiphon_identify"
@@ -76,6 +84,21 @@ class Identifying(Evaluation):
                 for name, run in systems.items():
                     yield from _known(name, run, excerpt, begin, names[number], condition)
         yield from self._unknown(ask, systems, len(plans))
+        if ask.wants(OURS):
+            yield from self._other_fonts(ask, folder)
+
+    def _other_fonts(self, ask: EvaluationRequest, folder: Path) -> Iterator[MetricValue]:
+        """Excerpts of songs of which the catalogue has a rendering with another soundfont alone."""
+        plans = [plan for plan in tracks.catalogue(ask.data) if tracks.asked_for(plan)]
+        pairs = [(one, other) for one, other in pairwise(plans) if one.song == other.song][: ask.limit or OTHERS]
+        own, other = ([tracks.render_track(pair[n], ask.data, ask.work) for pair in pairs] for n in (0, 1))
+        run = _ours(make_folder(folder / "others"), other, [])
+        for number, path in enumerate(own):
+            rng = np.random.default_rng((ask.seed, number))
+            excerpt, _ = _excerpt(tracks.sound_of(path), "10 s, clean", rng, ask.data, number)
+            answer = run(excerpt)
+            for kind in ("recording", "piece"):
+                yield MetricValue(OURS, f"as {kind}", path.stem, float(answer.kind == kind), "another soundfont")
 
     def _unknown(
         self, ask: EvaluationRequest, systems: dict[str, Callable[[Sound], _Answer]], known: int
@@ -114,6 +137,8 @@ def _known(
     took = _processor_seconds() - began
     yield MetricValue(name, "hit@1", truth, float(answer.name == truth), condition)
     yield MetricValue(name, "query", truth, 1000.0 * took, condition)
+    if answer.name == truth and answer.kind:
+        yield MetricValue(name, "as recording", truth, float(answer.kind == "recording"), condition)
     if answer.name == truth:
         yield MetricValue(name, "place within 0.1 s", truth, float(abs(answer.offset - begin) < _NEAR), condition)
 
@@ -135,7 +160,9 @@ def _ours(folder: Path, paths: Sequence[Path], sounds: Sequence[Sound]) -> Calla
     def run(sound: Sound) -> _Answer:
         soundfile.write(excerpt, sound, RATE, "FLOAT")
         found = json.loads(command("library", "--root", root, "identify", excerpt, "--json"))["matches"]
-        return _Answer(Path(found[0]["path"]).stem, float(found[0]["offset"])) if found else _Answer("")
+        return (
+            _Answer(Path(found[0]["path"]).stem, float(found[0]["offset"]), found[0]["kind"]) if found else _Answer("")
+        )
 
     return run
 

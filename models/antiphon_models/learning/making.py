@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class TrainOptions:
         only_material: Stop once the material is complete.
         restart: Ignore an existing checkpoint.
         begin: A folder of models; a new training begins with its weights of the same name.
+        folder: The user's own sounds, or None; each has a work folder of its own.
     """
 
     name: str
@@ -47,6 +49,17 @@ class TrainOptions:
     only_material: bool = False
     restart: bool = False
     begin: Path | None = None
+    folder: Path | None = None
+
+    @property
+    def named(self) -> str:
+        """The name of the work folder."""
+        return self.name if self.folder is None else f"{self.name}-{slug(self.folder)}"
+
+
+def slug(folder: Path) -> str:
+    """A folder's name in small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "own"
 
 
 def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Callable[[float, str], None]) -> bool:
@@ -62,14 +75,19 @@ def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Cal
     recipe = factory()
     if not isinstance(recipe, Recipe):
         raise UsageError(f"the training {wish.name} is a {type(recipe).__name__}, not a Recipe; correct its plugin")
-    folder = make_folder(wish.work / wish.name)
-    material = make_folder(wish.work / (recipe.shares or wish.name) / f"material-{wish.seed}")
+    if bool(recipe.takes) != (wish.folder is not None):
+        say_what = f"name a folder of {recipe.takes}" if recipe.takes else "it takes no folder; leave it out"
+        raise UsageError(f"antiphon train {wish.name}: {say_what}")
+    if wish.folder is not None and not wish.folder.is_dir():
+        raise UsageError(f"there is no folder {wish.folder}; name one of {recipe.takes}")
+    folder = make_folder(wish.work / wish.named)
+    material = make_folder(wish.work / (recipe.shares or wish.named) / f"material-{wish.seed}")
     began = ""
     if not wish.only_material:
         for old in (checkpoint.FILE, "log.csv") if wish.restart else ():
             (folder / old).unlink(missing_ok=True)
         began = _began(recipe, wish, folder)
-    job = TrainingJob(wish.data, material, wish.seed, torch.device(wish.device), say, bool(began))
+    job = TrainingJob(wish.data, material, wish.seed, torch.device(wish.device), say, bool(began), wish.folder)
     recipe.prepare(job)
     if wish.only_material:
         say(f"the material of {wish.name} is in {material}")

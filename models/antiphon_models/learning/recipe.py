@@ -40,6 +40,7 @@ class TrainingJob:
         device: The device of the batches and the network.
         say: Takes one line for the terminal.
         further: The training begins with weights that are already trained.
+        folder: The user's own sounds, of a recipe that takes them; None where none were given.
     """
 
     data: Path
@@ -48,6 +49,7 @@ class TrainingJob:
     device: torch.device
     say: Callable[[str], None]
     further: bool = False
+    folder: Path | None = None
 
 
 class Recipe(ABC):
@@ -63,6 +65,7 @@ class Recipe(ABC):
         steps: Of a whole training: at most two hours on two cores.
         rate: The highest learning rate.
         shares: The name of the recipe whose material this one uses; "" for material of its own.
+        takes: What the folder named on the command line holds; "" where none can be named.
     """
 
     name: ClassVar[str]
@@ -71,6 +74,7 @@ class Recipe(ABC):
     steps: ClassVar[int]
     rate: ClassVar[float] = 2e-3
     shares: ClassVar[str] = ""
+    takes: ClassVar[str] = ""
 
     @abstractmethod
     def prepare(self, job: TrainingJob) -> None:

@@ -38,8 +38,9 @@ def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) 
     out, errors, before = io.StringIO(), io.StringIO(), sys.stdin
     with redirect_stdout(out), redirect_stderr(errors):
         sys.stdin = _Answers(errors, answer) if answer else io.StringIO()
+        typed = [str(argument) for argument in arguments]
         try:
-            code = run(application(), [str(argument) for argument in arguments])
+            code = run(application(typed), typed)
         finally:
             sys.stdin = before
     if code != 0:

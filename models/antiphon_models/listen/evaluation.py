@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
+from antiphon.signal.features import import_librosa
 from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
@@ -129,9 +131,13 @@ def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
     return np.array([[start, end] for start, end, _ in spans], np.float64), [label for _, _, label in spans]
 
 
-def ours(sound: Sound) -> MusicFound:
-    """Output of `antiphon library analyse FILE --only music --json`."""
-    values = analysis_of(sound, RATE, "music")
+def found_by(name: str, sound: Sound, rate: int = RATE) -> MusicFound:
+    """Output of `antiphon library analyse FILE --only NAME --json`, of `music` or `music-stems`."""
+    return found_in(analysis_of(sound, rate, name))
+
+
+def found_in(values: Mapping[str, Any]) -> MusicFound:
+    """What an analysis has found, by the names of its quantities."""
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
     return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"], empty["chords"])
 
@@ -166,8 +172,7 @@ def _first(sound: Sound) -> int:
 
 
 def _librosa_beats(sound: Sound) -> MusicFound:
-    import librosa
-
+    librosa = import_librosa()
     tempo, beats = librosa.beat.beat_track(y=sound, sr=RATE, units="time")
     first = _first(sound)
     early, _ = librosa.beat.beat_track(y=sound[first : first + round(EARLY * RATE)], sr=RATE)
@@ -176,8 +181,7 @@ def _librosa_beats(sound: Sound) -> MusicFound:
 
 def _every_fourth(sound: Sound) -> MusicFound:
     """Downbeats at the phase of four whose beats are strongest."""
-    import librosa
-
+    librosa = import_librosa()
     strength = librosa.onset.onset_strength(y=sound, sr=RATE)
     _, frames = librosa.beat.beat_track(onset_envelope=strength, sr=RATE)
     phase = max(range(4), key=lambda n: float(strength[frames[n::4]].sum()))
@@ -186,8 +190,7 @@ def _every_fourth(sound: Sound) -> MusicFound:
 
 def _templates(sound: Sound) -> MusicFound:
     """Binary triads on librosa's CQT chroma, averaged over its beats."""
-    import librosa
-
+    librosa = import_librosa()
     chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE)
     _, frames = librosa.beat.beat_track(y=sound, sr=RATE)
     rows = librosa.util.sync(chroma, list(frames), aggregate=np.median)
@@ -209,6 +212,6 @@ _SYSTEMS: Mapping[str, Callable[[Sound], MusicFound]] = {
     "librosa beats": _librosa_beats,
     "templates": _templates,
     "Krumhansl": lambda sound: MusicFound(key=key_of_sound(sound, RATE)),
-    "listen": ours,
+    "listen": partial(found_by, "music"),
     "listen, live": live,
 }

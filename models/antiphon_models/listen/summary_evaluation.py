@@ -59,11 +59,13 @@ class SummaryFound:
     Attributes:
         boundaries: Seconds at which phrases begin.
         parts: What a summary plays, in seconds of the song.
+        named: What the report calls the song's parts: seconds from and to, and a name.
         as_reported: Share of the summary's seconds in which OUT holds the samples that IN has at the reported places.
     """
 
     boundaries: NDArray[np.float64] | None = None
     parts: tuple[Span, ...] | None = None
+    named: tuple[tuple[float, float, str], ...] | None = None
     as_reported: float | None = None
 
 
@@ -76,7 +78,10 @@ class Summarising(Evaluation):
         ours="listen",
         oracle="listen, true beats; second listener",
     )
-    measures = measures_of("F .5 s; F 3 s; chorus; in chorus; letters; starts; starts .5 s; as reported")
+    measures = measures_of(
+        "F .5 s; F 3 s; chorus; in chorus; letters; starts; starts .5 s; as reported; "
+        "chorus named; verse named; bridge named"
+    )
     note: ClassVar[str] = (
         "F: mir_eval's, phrase boundaries within 0.5 and 3 s. chorus: the share of a chorus (at most 30 s of it) "
         "that is played; in chorus: of the summary. letters: that are played for 1 s or more, without i, o and x. "
@@ -128,11 +133,13 @@ def by_command(found: SongAnalysis, path: Path) -> SummaryFound:
     with tempfile.TemporaryDirectory() as folder:
         out, report = Path(folder) / "out.wav", Path(folder) / "report.json"
         command("run", "summary", path, out, "-p", f"seconds={SECONDS:g}", "--report", report)
-        parts = tuple((float(start), float(end)) for start, end, _ in json.loads(report.read_text())["parts"])
+        said = json.loads(report.read_text())
+        parts = tuple((float(start), float(end)) for start, end, _ in said["parts"])
+        named = tuple((float(start), float(end), str(name)) for start, end, name in said["sections"])
         played, rate = soundfile.read(out, dtype="float32")
     sound, own = soundfile.read(path, dtype="float32")
     right = agreement_of_samples(sound, played, parts, rate) if rate == own else 0.0
-    return replace(ours(found), parts=parts, as_reported=right)
+    return replace(ours(found), parts=parts, named=named, as_reported=right)
 
 
 def agreement_of_samples(sound: F32, played: F32, parts: Sequence[Span], rate: int) -> float:
@@ -176,6 +183,9 @@ def _figures(phrases: Labels, found: SummaryFound) -> Iterator[tuple[str, float]
         away = float(np.abs(starts - found.parts[0][0]).min())
         yield "starts", float(away <= _STARTS)
         yield "starts .5 s", float(away <= 0.5)
+    for name, own in names_of(phrases).items() if found.named is not None else ():
+        spans = [(start, end) for start, end, called in found.named or () if called == name]
+        yield f"{name} named", _played(spans, own) / sum(one.end - one.start for one in own)
     if found.as_reported is not None:
         yield "as reported", found.as_reported
 
@@ -196,6 +206,29 @@ def chorus_of(phrases: Labels) -> str | None:
             lengths[phrase.letter] += round(1000 * (phrase.end - phrase.start))
     first = next(iter(lengths), None)
     return max((letter for letter in lengths if letter != first), key=lambda letter: lengths[letter], default=first)
+
+
+def names_of(phrases: Labels) -> dict[str, list[LabelledPhrase]]:
+    """A listener's phrases by name: the chorus; the verse, the other letter with melody that fills most; the bridge,
+    letters with melody that come once, behind the first chorus and before the last. A name without phrases is left out.
+    """
+    chorus, sung = chorus_of(phrases), [one for one in phrases if one.letter.isupper() and one.letter != "X"]
+    filled = Counter[str]()
+    for one in sung:
+        filled[one.letter] += round(1000 * (one.end - one.start))
+    filled.pop(chorus or "", None)
+    verse = max(filled, key=lambda letter: filled[letter], default=None)
+    places = [n for n, one in enumerate(phrases) if one.letter == chorus]
+    once = Counter(one.letter for one in phrases)
+    inside = phrases[places[0] : places[-1]] if places else ()
+    rows = {
+        "chorus": [one for one in phrases if one.letter == chorus],
+        "verse": [one for one in phrases if one.letter == verse],
+        "bridge": [
+            one for one in inside if one in sung and one.letter not in (chorus, verse) and once[one.letter] == 1
+        ],
+    }
+    return {name: own for name, own in rows.items() if own}
 
 
 def _played(parts: Sequence[Span], phrases: Labels) -> float:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from antiphon.signal.features import import_librosa
 from antiphon_loops.rules import Rules
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.loops import corpus
@@ -56,8 +57,7 @@ def guess_by_length(known: Known) -> Guess:
 
 def librosa_beats(known: Known) -> Guess:
     """librosa's beat tracker, as it comes."""
-    import librosa
-
+    librosa = import_librosa()
     mono = known.samples.mean(axis=0)
     tempo = librosa.beat.beat_track(y=mono, sr=corpus.RATE)[0]
     return Guess(float(np.atleast_1d(tempo)[0]))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
+from antiphon.signal.features import import_librosa
 
 _MAJOR = np.array((6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88))
 _MINOR = np.array((6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17))
@@ -21,8 +22,7 @@ def key_of(weights: NDArray[np.floating]) -> int:
 
 def key_of_sound(sound: NDArray[np.float32], rate: int) -> str:
     """The key of a mono sound, as "A minor", by librosa's constant-Q chroma."""
-    import librosa
-
+    librosa = import_librosa()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of short sounds' lowest octaves
         mode, tonic = divmod(key_of(librosa.feature.chroma_cqt(y=sound, sr=rate).mean(axis=1)), 12)

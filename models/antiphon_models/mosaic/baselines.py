@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.signal.features import import_librosa
+
 F32 = NDArray[np.float32]
 SIZE = 0.05
 """Seconds of a unit; one begins every half."""
@@ -40,6 +42,5 @@ def _mosaic(target: F32, reference: F32, rate: int, choose: Callable[..., NDArra
 
 
 def _features(sound: F32, rate: int, hop: int) -> NDArray[np.float64]:
-    import librosa
-
+    librosa = import_librosa()
     return np.asarray(librosa.feature.mfcc(y=sound, sr=rate, n_mfcc=13, hop_length=hop).T, np.float64)

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.signal.features import import_librosa
 from antiphon_models.material.sounds import resampled
 
 F32 = NDArray[np.float32]
@@ -20,7 +21,7 @@ DEPTH = 50.0
 
 def measure(output: F32, target: F32, rate: int) -> dict[str, float]:
     """Onsets, rises of level (F1), loudness (correlation), chroma (cosine), and the distance of MFCC in dB."""
-    import librosa
+    librosa = import_librosa()
     import mir_eval
 
     warnings.filterwarnings("ignore", module="mir_eval")
@@ -47,16 +48,14 @@ def measure(output: F32, target: F32, rate: int) -> dict[str, float]:
 
 
 def _levels(sound: F32) -> F64:
-    import librosa
-
+    librosa = import_librosa()
     level = 20.0 * np.log10(librosa.feature.rms(y=sound, hop_length=HOP)[0] + 1e-9)
     return np.asarray(np.maximum(level - level.max(), -DEPTH), np.float64)
 
 
 def _rises(sound: F32) -> F64:
     """Seconds at which the level of 46 ms rises by 2 dB in 30 ms over the mean of the 200 ms around."""
-    import librosa
-
+    librosa = import_librosa()
     level = 20.0 * np.log10(librosa.feature.rms(y=sound, frame_length=1024, hop_length=220)[0] + 1e-9)
     level = np.maximum(level - level.max(), -DEPTH)
     rise = np.pad(np.maximum(0.0, level[3:] - level[:-3]), (3, 0))

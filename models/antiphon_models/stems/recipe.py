@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import lfilter
+from scipy.signal import lfilter, resample
 
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_models.stems import material
-from antiphon_models.stems.network import file_network, live_network
+from antiphon_models.stems.network import NarrowAutoencoder, file_network, live_network
 from antiphon_stems.features import KEEPS, LEVEL_KEEP, QUIET, describe, describe_file
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
 from antiphon_stems.spectra import analysis_frames
@@ -32,6 +32,8 @@ ITEMS, TAKEN = 64, 8
 VOICE = STEMS.index("voice")
 WIDTHS = np.array([0.3, 0.15, 0.3, 0.9])
 """How far from the middle stems lie, at most."""
+SPEEDS = 0.4
+"""Octaves by which a training's mixes are played faster or slower, at most."""
 ALONE = 0.7
 """Share of voices that are no scene's."""
 FLOOR = 1e-3
@@ -57,22 +59,28 @@ class Mixes:
         self._there = [[k for k in range(4) if np.any(scene[k, ::97])] for scene in self._scenes]
         self._voices = [np.load(path, mmap_mode="r") for path in sorted(job.material.glob(f"voice-{part}-*.npy"))]
         self._with = [[n for n, there in enumerate(self._there) if k in there] for k in range(4)]
+        self._octaves = SPEEDS if part == "train" else 0.0
 
     def draw(self, rng: np.random.Generator, frames: int) -> tuple[F32, F32]:
         """Stems `[4, frames]` of one scene or of several, and their gains `[4, 2]` in two channels."""
         stems = np.zeros((4, frames), np.float32)
         together, own = rng.random() < 0.6, int(rng.integers(len(self._scenes)))
-        start = int(rng.integers(0, material.FRAMES - frames))
+        speed = 2 ** rng.uniform(-self._octaves, self._octaves)
+        start = int(rng.integers(0, material.FRAMES - int(frames * speed)))
         for k in range(4):
-            number, at = own, start
+            number, at, fast = own, start, speed
             if not together or (k == VOICE and k not in self._there[own]):
-                number, at = int(rng.choice(self._with[k])), int(rng.integers(0, material.FRAMES - frames))
+                fast = 2 ** rng.uniform(-self._octaves, self._octaves)
+                number = int(rng.choice(self._with[k]))
+                at = int(rng.integers(0, material.FRAMES - int(frames * fast)))
             if rng.random() < 0.12:
                 continue
             scene, row = self._scenes[number], k
             if k == VOICE and rng.random() < ALONE:
                 scene, row = self._voices[int(rng.integers(len(self._voices)))], 0
-            x = scene[row, at : at + frames].astype(np.float32) / 32767
+            x = scene[row, at : at + int(frames * fast)].astype(np.float32) / 32767
+            if fast != 1.0:
+                x = resample(x, frames)
             power = float(np.mean(x**2))
             if power > 1e-7:
                 stems[k] = x * np.float32(0.1 / np.sqrt(power) * 10 ** (rng.normal(0.0, 4.5) / 20))
@@ -137,8 +145,10 @@ class StemsRecipe(Recipe):
     steps: ClassVar[int] = 6000
     rate: ClassVar[float] = 2e-3
     grid: ClassVar[UnitGrid] = FILE
-    mixes: ClassVar[tuple[int, int]] = (640, 52)
+    mixes: ClassVar[tuple[int, int]] = (2000, 52)
     """Of the training and of the validation."""
+    mixed: ClassVar[str] = ""
+    """The recipe whose mixes it takes; "" for its own."""
     describe = staticmethod(partial(describe_file, FILE))
 
     def prepare(self, job: TrainingJob) -> None:
@@ -149,7 +159,7 @@ class StemsRecipe(Recipe):
 
     def _frames(self, part: str, count: int, kept: int) -> list[NDArray[Any]]:
         """Features and truth of some frames of many mixes: arrays `[mixes, frames, ...]`, kept in the folder."""
-        folder = self._job.material / f"{self.name}-{part}-{count}"
+        folder = self._job.material / f"{self.mixed or self.name}-{part}-{count}"
         if not (folder / "done").is_file():
             self._job.say(f"mixing {count} times for {self.name}")
             folder.mkdir(exist_ok=True)
@@ -212,11 +222,23 @@ class LiveStemsRecipe(StemsRecipe):
     weights: ClassVar[str] = "stems-live"
     shares: ClassVar[str] = "stems"
     grid: ClassVar[UnitGrid] = LIVE
-    mixes: ClassVar[tuple[int, int]] = (480, 48)
+    mixes: ClassVar[tuple[int, int]] = (906, 48)
     describe = staticmethod(partial(describe_live, LIVE))
 
     def network(self) -> torch.nn.Module:
         return live_network()
+
+
+class StemsAutoencoderRecipe(StemsRecipe):
+    """The autoencoder that the evaluation compares with; nothing plays it."""
+
+    name: ClassVar[str] = "stems-autoencoder"
+    weights: ClassVar[str] = "stems-autoencoder"
+    shares: ClassVar[str] = "stems"
+    mixed: ClassVar[str] = "stems"
+
+    def network(self) -> torch.nn.Module:
+        return NarrowAutoencoder()
 
 
 def errors(network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -224,7 +246,8 @@ def errors(network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.
     bands, details, power, shared, own, mean = batch
     n, t = power.shape[:2]
     shares = network(bands.flatten(0, 1), details.flatten(0, 1)).view(n, t, len(STEMS), -1)
-    whole = mean.sum(1, keepdim=True) * t
+    # a mix of nothing has no loss
+    whole = mean.sum(1, keepdim=True).clamp(min=1e-9) * t
     here = mean * t > 1e-6 * whole
     own = own.sum(1)
     # a stem that is silent in these frames is measured by its mean

@@ -102,6 +102,18 @@ def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> I
     """
     _check([path for path in (data / "pop909", data / "jsb") if not path.exists()], soundfont)
     odd = part == "report"
+    rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), odd])
+    yield from _tasks(_written(data, odd=odd), ("jsb", "pop"), SOUNDFONTS[soundfont], count, rng, odd=odd)
+
+
+def training_items(data: Path, font: Path, count: int, seed: int) -> Iterator[TransferTask]:
+    """Tasks for training: songs, chorales and pairs of instruments as those of part "tune", by any soundfont."""
+    rng = np.random.default_rng([seed, *font.stem.encode()])
+    yield from _tasks(_written(data, odd=False), ("jsb", "pop"), font, count, rng, odd=False)
+
+
+def _written(data: Path, *, odd: bool) -> Callable[[str, np.random.Generator], list[Note]]:
+    """Draws notes of a kind, of the songs and chorales with odd numbers or of the others."""
     songs = [path for path in pop(data) if int(path.stem) % 2 == odd]
     chorales = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text())["test" if odd else "train"]
 
@@ -110,15 +122,15 @@ def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> I
             return song(songs[int(rng.integers(len(songs)))], rng)
         return chorale(chorales[int(rng.integers(len(chorales)))], rng)
 
-    rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), odd])
-    yield from _tasks(notes, ("jsb", "pop"), soundfont, count, rng, odd=odd)
+    return notes
 
 
 def synthetic_items(soundfont: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
     """Tasks as those of part "report", whose notes are drawn at random. Raises `FileError` as `items` does."""
     _check([], soundfont)
     rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), 2])
-    yield from _tasks(lambda _, drawn: synthetic_song(drawn), ("synthetic",), soundfont, count, rng, odd=True)
+    font = SOUNDFONTS[soundfont]
+    yield from _tasks(lambda _, drawn: synthetic_song(drawn), ("synthetic",), font, count, rng, odd=True)
 
 
 def _check(missing_paths: list[Path], soundfont: str) -> None:
@@ -130,7 +142,7 @@ def _check(missing_paths: list[Path], soundfont: str) -> None:
 def _tasks(
     notes: Callable[[str, np.random.Generator], list[Note]],
     kinds: tuple[str, ...],
-    soundfont: str,
+    font: Path,
     count: int,
     rng: np.random.Generator,
     *,
@@ -139,7 +151,7 @@ def _tasks(
     """`count` tasks, kinds in turn. odd: which half of the pairs of instruments."""
     pairs = [(p, q) for p in PROGRAMS for q in PROGRAMS if p != q and (p + q) % 2 == odd]
     order = rng.permutation(len(pairs))
-    font = SOUNDFONTS[soundfont]
+    name = next((key for key, path in SOUNDFONTS.items() if path == font), font.stem)
     for turn in range(count):
         first, second = pairs[order[turn % len(order)]]
         kind = kinds[turn % len(kinds)]
@@ -149,7 +161,7 @@ def _tasks(
             if len(score) >= 12:
                 scores.append(score)
         yield TransferTask(
-            f"{soundfont} {kind} {first}>{second}",
+            f"{name} {kind} {first}>{second}",
             play(scores[0], first, font),
             play(scores[0], second, font),
             play(scores[1], second, font),

@@ -1,7 +1,7 @@
 // The clips that play: a little ahead of the beat what is due is sent by /at, so that it begins on its sample.
 import { effect, signal } from "@preact/signals";
 import { kits, live, performSet, sounds, stop as stopScript } from "../code/store";
-import { panics, send } from "../link";
+import { send, silenced } from "../link";
 import { beatNow, bpm, graph, playing, status } from "../model";
 import {
   A_BEAT,
@@ -77,8 +77,9 @@ function clipOf(column: number, row: number): Cell {
 
 let sent = 0; // beat before which all was sent
 
-/** Launches a row of a column at the next bar line; -1 stops what plays there. */
+/** Launches a row of a column at the next bar line; -1 stops what plays there. A beat that stands is started. */
 export function launch(column: number, row: number): void {
+  if (row >= 0 && !playing.peek()) send("/transport/play");
   const at = nextBar(Math.max(beatNow(), sent) + 0.05, bar());
   columns.value = columns.value.map((one, place) => {
     if (place !== column || (row < 0 && one.row < 0)) return place === column ? { ...one, next: null } : one;
@@ -144,7 +145,7 @@ function tick(): void {
 }
 setInterval(tick, TICK_MS);
 effect(() => {
-  if (panics.value) columns.value = columns.peek().map(idle);
+  if (silenced.value) columns.value = columns.peek().map(idle);
 });
 
 /** The nodes that take notes, kits first. */

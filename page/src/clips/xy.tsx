@@ -28,9 +28,9 @@ try {
 }
 effect(() => localStorage.setItem(KEY, JSON.stringify(chosen.value)));
 
-const LIKELY = ["cutoff", "brightness", "tone", "feedback", "mix", "depth", "size", "gain", "level"];
+const LIKELY = ["x", "y", "cutoff", "brightness", "tone", "feedback", "mix", "depth", "size", "gain", "level"];
 
-/** The two parameters: those that were chosen where the patch has them, else macros, else two that change the sound. */
+/** The two parameters: those that were chosen where the patch has them, else macros, a map's place, or what changes the sound. */
 function axes(): [string, string] {
   const names = [...movable.value.keys()];
   const likely = [

@@ -35,6 +35,7 @@ import { tags } from "@lezer/highlight";
 import { completing, explaining, isMini, placeOf, sentenceOf, type Vocabulary } from "./complete";
 import { type Fault, Lights, litField, type Part, type Step } from "./lights";
 import { reach } from "./parts";
+import { personTheme, Shared, type Told } from "./shared";
 import { sliders, slidersOf } from "./sliders";
 import { constructStyles } from "./styles";
 
@@ -73,6 +74,9 @@ export interface Editor {
   fault(version: number, fault: Fault | null): void;
   focus(line?: number): void;
   shown(): void;
+  /** Edits the text together with others, under a name. */
+  share(open: () => WebSocket, name: string, told: Told): void;
+  leave(): void;
 }
 
 const colours = HighlightStyle.define([
@@ -137,6 +141,7 @@ const theme = EditorView.theme({
     accentColor: "var(--warm)",
     touchAction: "none",
   },
+  ...personTheme,
   ".cm-completionMatchedText": { textDecoration: "none", color: "var(--warm)" },
   ".cm-tooltip.cm-completionInfo": { padding: "0", maxWidth: "26rem" },
   ".cm-diagnostic-error": { borderLeft: "4px solid var(--bad)" },
@@ -191,6 +196,8 @@ const miniPlugin = ViewPlugin.fromClass(
 export function mount(text: string, host: Host): Editor {
   constructStyles();
   let view: EditorView;
+  let shared: Shared | null = null;
+  let leaving = () => {};
   const lights = new Lights(() => view);
   const does = (action: () => void) => () => {
     action();
@@ -214,7 +221,7 @@ export function mount(text: string, host: Host): Editor {
       extensions: [
         keys,
         lineNumbers(),
-        history(),
+        shared ? shared.extension() : history(),
         drawSelection(),
         highlightActiveLine(),
         bracketMatching(),
@@ -252,7 +259,8 @@ export function mount(text: string, host: Host): Editor {
     text: () => view.state.doc.toString(),
     show(next) {
       lights.forget();
-      view.setState(state(next));
+      if (shared) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } });
+      else view.setState(state(next));
     },
     part: (what, version) => lights.part(version, what === "all" ? null : reach(view.state, what)),
     ran: (version, part) => lights.ran(version, part),
@@ -298,5 +306,23 @@ export function mount(text: string, host: Host): Editor {
       view.focus();
     },
     shown: () => view.requestMeasure(),
+    share(open, name, told) {
+      const begun = new Shared(open, name, view.state.doc.toString(), {
+        ...told,
+        joined(text) {
+          shared = begun;
+          lights.forget();
+          view.setState(state(text));
+          told.joined(text);
+        },
+      });
+      leaving = () => begun.leave();
+    },
+    leave() {
+      leaving();
+      if (!shared) return;
+      shared = null;
+      view.setState(state(view.state.doc.toString()));
+    },
   };
 }

@@ -1,7 +1,7 @@
 // The script in the editor, what the server says of it, and how it is asked: without preact, so that it can be read alone.
 import { computed, effect, signal } from "@preact/signals";
 import { delay, listening } from "../audio";
-import { ask, forgetToken, lacksToken, parts, sentence, token } from "../link";
+import { ask, forgetToken, lacksToken, open, parts, sentence, token } from "../link";
 import { beatNow, bpm, graph, type Param, patches, say, value } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor, What } from "./editor";
@@ -340,6 +340,41 @@ effect(() => {
 });
 // a capture is a sound of the samplers whose library is captures
 parts.set("reply", (part) => (part as [string])[0] === "/capture.reply" && void readSounds());
+
+// ---- edited together
+
+/** The names of the others who edit this text; null while it is this page's alone. */
+export const together = signal<string[] | null>(null);
+
+/** Edits the script together with other pages, or by itself again. */
+export async function share(): Promise<void> {
+  const one = editor.value;
+  if (!one) return;
+  if (together.value) {
+    one.leave();
+    together.value = null;
+    return;
+  }
+  // the answer to a plain request says why there is no WebSocket, which browsers keep to themselves
+  const answer = await asOwner(() => void share(), "GET", "/api/live/shared");
+  if (!answer || (answer.status !== 426 && wrong(answer))) return;
+  const given = prompt("Your name, for the others who edit", localStorage.getItem("code-me") ?? "")?.trim();
+  if (!given) return;
+  localStorage.setItem("code-me", given);
+  one.share(() => open("/api/live/shared"), given, {
+    people: (names) => together.value && (together.value = names),
+    joined(now) {
+      together.value ??= [];
+      changed(now);
+      void recognise();
+    },
+    ended(reason) {
+      one.leave();
+      together.value = null;
+      say(sentence(reason || "the script is not shared: the server does not answer"));
+    },
+  });
+}
 
 // ---- the room opens
 

@@ -25,10 +25,12 @@ import {
   save,
   saveAs,
   sets,
+  share,
   showRunning,
   slid,
   stop,
   text,
+  together,
   unsaved,
   useOwnersToken,
   vocabulary,
@@ -150,6 +152,17 @@ function Tools() {
         onClick={() => (beside.value = !beside.value)}>
         Beside
       </button>
+      <button
+        aria-pressed={together.value !== null}
+        title="Edit this script together with other pages of this server"
+        onClick={() => void share()}>
+        Share
+      </button>
+      {together.value && (
+        <small class="together">
+          {together.value.length ? `with ${together.value.join(", ")}` : "nobody else yet"}
+        </small>
+      )}
       {unsaved.value && text.value && <small class="draft">not saved, kept in this browser</small>}
     </div>
   );
@@ -198,7 +211,8 @@ function Status() {
   const now = live.value;
   if (!now?.on) return null;
   const wrong = fault.value;
-  const mine = now.by === me;
+  // a script that is shared is that of all who share it
+  const mine = now.by === me || together.value !== null;
   const title = now.name || "a script";
   return (
     <div class="code-status">
@@ -218,7 +232,7 @@ function Status() {
         {now.reading && <span>It is read…</span>}
         {now.playing && !now.reading && (
           <span class={mine ? "" : "other"}>
-            {mine ? title : `Another browser runs ${title}`}
+            {mine ? title : `Another browser runs ${title}; it`}
             <Begins beat={now.begins} />
             {now.silent && " It is silent since the panic: run it again."}
           </span>

@@ -1,7 +1,20 @@
 // The jobs: how far each is, what it said, and what can be done with its result.
 import { download } from "./api";
-import { load } from "./sound";
-import { chosen, clock, files, forget, isNotes, type Job, jobs, left, nameOf, repeat, shortSize } from "./state";
+import { load, loadStems } from "./sound";
+import {
+  chosen,
+  clock,
+  files,
+  forget,
+  isNotes,
+  type Job,
+  jobs,
+  left,
+  nameOf,
+  repeat,
+  shortSize,
+  stemsOf,
+} from "./state";
 
 const STATES = { waiting: "waits", running: "runs", done: "done", failed: "failed", cancelled: "cancelled" };
 
@@ -25,7 +38,8 @@ function Row({ job }: { job: Job }) {
   const source = job.file ? nameOf(job.file) : "";
   const over = job.state !== "waiting" && job.state !== "running";
   const first = job.results[0];
-  const sound = first && !isNotes(first.name);
+  const stems = stemsOf(job);
+  const sound = first && !isNotes(first.name) && !stems.length;
   const there =
     files.value.some((one) => one.id === job.file) ||
     jobs.value.some((one) => one.id === job.file && one.results.length);
@@ -59,6 +73,11 @@ function Row({ job }: { job: Job }) {
       )}
       {over && (
         <div class="job-tools">
+          {stems.length > 0 && (
+            <button aria-label={`Mix the stems of ${source}`} onClick={() => void loadStems(job, stems)}>
+              Mix
+            </button>
+          )}
           {sound && source && there && !isNotes(source) && (
             <button
               aria-label={`Compare ${source} with the result of ${job.name}`}
@@ -78,10 +97,10 @@ function Row({ job }: { job: Job }) {
               onClick={() =>
                 void download(
                   `/api/jobs/${job.id}/result/${encodeURIComponent(one.name)}`,
-                  at ? one.name : nameOf(job.id),
+                  at || stems.length ? one.name : nameOf(job.id),
                 )
               }>
-              Download{at ? ` ${one.name}` : ""} <small>{shortSize(one.bytes)}</small>
+              Download{at || stems.length ? ` ${one.name}` : ""} <small>{shortSize(one.bytes)}</small>
             </button>
           ))}
           {first && (

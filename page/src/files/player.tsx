@@ -6,6 +6,7 @@ import { download } from "./api";
 import { extremes, spectrogram } from "./pictures";
 import {
   close,
+  faders,
   flip,
   gainOf,
   type Loaded,
@@ -14,6 +15,7 @@ import {
   looped,
   matched,
   measured,
+  mixFile,
   pair,
   place,
   playing,
@@ -45,9 +47,9 @@ export function Player() {
   if (!now) return <Empty />;
   const pressed = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // a button's own Space presses it
-    if (event.key === " " && event.target instanceof HTMLElement && event.target.matches("button, input"))
-      return event.stopPropagation();
+    // a button's own Space presses it, and a fader has arrows, Home and End of its own
+    const own = event.key === " " ? "button, input" : /^(Arrow|Home|End)/.test(event.key) ? "input" : "";
+    if (own && (event.target as HTMLElement).matches(own)) return event.stopPropagation();
     const step = STEP * (event.shiftKey ? 0.1 : 1);
     const at = place();
     const keys: Record<string, () => void> = {
@@ -82,6 +84,7 @@ export function Player() {
       // after a click Space is to play and pause, not to stop the beat, so the player keeps the focus
       onClick={(event) => event.detail > 0 && !(event.target as HTMLElement).closest("input") && box.current!.focus()}>
       <Bar now={now} />
+      <Faders one={now.B ?? now.A} />
       <Pictures now={now} />
       <p class="keys-help">{TITLE}</p>
     </section>
@@ -159,13 +162,51 @@ function Bar({ now }: { now: { A: Loaded; B: Loaded | null } }) {
         </button>
       )}
       <span class="end">
-        <button onClick={() => void download(contentOf(here.id), here.name)}>Download {now.B ? side.value : ""}</button>
+        {!here.stems && (
+          <button onClick={() => void download(contentOf(here.id), here.name)}>
+            Download {now.B ? side.value : ""}
+          </button>
+        )}
         <button aria-label="Close the player" onClick={close}>
           ×
         </button>
       </span>
     </div>
   );
+}
+
+/** A fader for each stem; the mix is saved as they are. */
+function Faders({ one }: { one: Loaded }) {
+  if (!one.stems) return null;
+  const set = (name: string, value: number) => (faders.value = { ...faders.value, [name]: value });
+  return (
+    <div class="bar faders" role="group" aria-label="Stems">
+      {one.stems.map(({ name }) => (
+        <label key={name} title="A double click sets it to 1">
+          {name}{" "}
+          <input
+            type="range"
+            min="0"
+            max="2"
+            step="0.01"
+            value={faders.value[name] ?? 1}
+            onInput={(event) => set(name, Number(event.currentTarget.value))}
+            onDblClick={() => set(name, 1)}
+          />{" "}
+          <small>{(faders.value[name] ?? 1).toFixed(2)}</small>
+        </label>
+      ))}
+      <button onClick={() => save(mixFile(one), `${one.name.replace(/\.[^.]*, mix$/, "")} mix.wav`)}>Save mix</button>
+    </div>
+  );
+}
+
+function save(file: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(file);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 function Pictures({ now }: { now: { A: Loaded; B: Loaded | null } }) {
@@ -258,8 +299,8 @@ function Strip({ name, one }: { name: Side; one: Loaded }) {
   }, [width.value, one]);
   const gain = gainOf(name);
   return (
-    <div class={`strip side-${name}`} data-on={side.value === name ? "" : undefined}>
-      <span class="strip-name">
+    <div class={`lane side-${name}`} data-on={side.value === name ? "" : undefined}>
+      <span class="lane-name">
         <b>{name}</b> {one.name}
         {gain < 0.995 ? `, ${(20 * Math.log10(gain)).toFixed(1)} dB` : ""}
       </span>

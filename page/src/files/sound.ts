@@ -1,9 +1,10 @@
 // Two sounds, A and B, played at the same time and sample: a switch is a crossfade between their gains, so the place
 // stays and there is no gap.
 import { computed, effect, signal } from "@preact/signals";
-import { panics } from "../link";
+import { silenced } from "../link";
 import { bytes } from "./api";
-import { clock, contentOf, isNotes, nameOf, overviews } from "./state";
+import { clock, contentOf, isNotes, type Job, nameOf, overviews } from "./state";
+import { wav } from "./wav";
 
 const FADE = 0.01; // seconds of a switch, long enough for no click, too short to be heard as one
 const EDGE = 0.006; // seconds in which sound begins and ends
@@ -20,7 +21,11 @@ export interface Loaded {
   seconds: number;
   /** RMS of what is no silence. */
   level: number;
+  /** What it is mixed of, each by its fader. */
+  stems?: { name: string; buffer: AudioBuffer }[];
 }
+/** The faders of the stems, 0 to 2, by name. */
+export const faders = signal<Record<string, number>>({});
 export const pair = signal<{ A: Loaded; B: Loaded | null } | null>(null);
 /** What is being loaded, and why the last could not be. */
 export const loading = signal<{ name: string; share: number } | null>(null);
@@ -35,6 +40,7 @@ export const length = computed(() => pair.value?.A.buffer.duration ?? 0);
 let context: AudioContext | null = null;
 let master: AnalyserNode | null = null;
 const gains: Partial<Record<Side, GainNode>> = {};
+let stemGains: [string, GainNode][] = [];
 let take: { sources: AudioBufferSourceNode[]; edges: GainNode[] } | null = null;
 let began = { at: 0, from: 0 };
 let resting = 0; // the place while nothing plays
@@ -72,15 +78,14 @@ function levelOf(buffer: AudioBuffer): number {
   return pieces ? Math.sqrt(sum / pieces) : 0;
 }
 
-async function decoded(id: string): Promise<Loaded> {
-  const name = nameOf(id);
+async function decoded(id: string, path = contentOf(id), name = nameOf(id)): Promise<Loaded> {
   if (isNotes(name)) throw new Error(`${name} has notes, no sound; render a patch or run an instrument over it`);
   const known = overviews.value[id];
   if (typeof known === "object" && known.seconds > LONGEST) {
     throw new Error(`${name} lasts ${clock(known.seconds)}; the player takes ${LONGEST / 60} minutes, so download it`);
   }
   loading.value = { name, share: 0 };
-  const data = await bytes(contentOf(id), (share) => (loading.value = { name, share }), aborting!.signal);
+  const data = await bytes(path, (share) => (loading.value = { name, share }), aborting!.signal);
   const buffer = await audio()
     .decodeAudioData(data)
     .catch(() => {
@@ -124,6 +129,51 @@ export async function load(a: string, b = ""): Promise<void> {
     if (!mine.signal.aborted) refusal.value = (error as Error).message;
   }
   if (aborting === mine) loading.value = null;
+}
+
+/** Loads the stems of a song beside it, as one sound that is mixed by the faders. */
+export async function loadStems(job: Job, stems: { name: string; path: string }[]): Promise<void> {
+  close();
+  const mine = (aborting = new AbortController());
+  refusal.value = "";
+  try {
+    const parts: Loaded[] = [];
+    for (const one of stems) parts.push(await decoded(job.id, one.path, one.name));
+    const first = await decoded(job.file).catch(() => null); // the song may have been removed
+    if (mine.signal.aborted) return;
+    const frames = Math.max(first?.buffer.length ?? 0, ...parts.map((one) => one.buffer.length));
+    const even = parts.map((one) => ({ name: one.name, buffer: padded(one, frames).buffer }));
+    faders.value = Object.fromEntries(even.map((one) => [one.name, 1]));
+    const buffer = summed(even, () => 1);
+    const seconds = parts[0]!.seconds;
+    const mix = { id: job.id, name: `${nameOf(job.file)}, mix`, buffer, seconds, level: levelOf(buffer), stems: even };
+    pair.value = first ? { A: padded(first, frames), B: mix } : { A: mix, B: null };
+    matched.value = false;
+    side.value = first ? "B" : "A";
+  } catch (error) {
+    if (!mine.signal.aborted) refusal.value = (error as Error).message;
+  }
+  if (aborting === mine) loading.value = null;
+}
+
+function summed(stems: NonNullable<Loaded["stems"]>, gain: (name: string) => number): AudioBuffer {
+  const { length, numberOfChannels, sampleRate } = stems[0]!.buffer;
+  const whole = new AudioBuffer({ length, numberOfChannels, sampleRate });
+  for (let channel = 0; channel < numberOfChannels; channel++) {
+    const to = whole.getChannelData(channel);
+    for (const { name, buffer } of stems) {
+      const factor = gain(name);
+      const from = buffer.getChannelData(Math.min(channel, buffer.numberOfChannels - 1));
+      for (let n = 0; n < length; n++) to[n]! += factor * from[n]!;
+    }
+  }
+  return whole;
+}
+
+/** The mix as its faders are, a WAV file of 32-bit floats. */
+export function mixFile(one: Loaded): Blob {
+  const whole = summed(one.stems!, (name) => faders.value[name] ?? 1);
+  return wav(whole, Math.round(one.seconds * whole.sampleRate));
 }
 
 export function close(): void {
@@ -179,20 +229,27 @@ function begin(from: number): void {
   if (from >= length.value) from = 0;
   const at = running.currentTime + 0.01;
   const mine: NonNullable<typeof take> = { sources: [], edges: [] };
+  stemGains = [];
   for (const name of SIDES) {
     const one = now[name];
     if (!one) continue;
-    const source = running.createBufferSource();
     const edge = running.createGain();
-    source.buffer = one.buffer;
-    source.loop = looped.value;
-    [source.loopStart, source.loopEnd] = loop;
-    source.connect(edge).connect(gains[name]!);
+    edge.connect(gains[name]!);
     edge.gain.setValueAtTime(0, at);
     edge.gain.linearRampToValueAtTime(1, at + EDGE);
-    source.start(at, from);
-    mine.sources.push(source);
     mine.edges.push(edge);
+    for (const part of one.stems ?? [{ name: "", buffer: one.buffer }]) {
+      const source = running.createBufferSource();
+      const fader = running.createGain();
+      source.buffer = part.buffer;
+      source.loop = looped.value;
+      [source.loopStart, source.loopEnd] = loop;
+      fader.gain.value = part.name ? (faders.value[part.name] ?? 1) : 1;
+      source.connect(fader).connect(edge);
+      if (part.name) stemGains.push([part.name, fader]);
+      source.start(at, from);
+      mine.sources.push(source);
+    }
   }
   take = mine;
   began = { at, from };
@@ -255,9 +312,16 @@ effect(() => {
   }
 });
 
+effect(() => {
+  for (const [name, gain] of stemGains) {
+    if (context) ramp(gain.gain, faders.value[name] ?? 1, context.currentTime, FADE);
+  }
+  faders.value; // where nothing plays yet
+});
+
 // panic is for everything that sounds here
 effect(() => {
-  if (panics.value) pause();
+  if (silenced.value) pause();
 });
 
 /** What plays, measured behind both gains, for tests and for curious people at the console. */

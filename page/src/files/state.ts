@@ -59,6 +59,13 @@ export function contentOf(id: string): string {
   return files.value.some((one) => one.id === id) ? `/api/files/${id}/content` : `/api/jobs/${id}/result`;
 }
 
+/** The results of a job that took a song apart, by their stems; empty for any other. */
+export function stemsOf(job: Job): { name: string; path: string }[] {
+  const names = plugins.value.find((one) => one.name === job.name)?.splits ?? [];
+  const found = names.filter((name) => job.results.some((one) => one.name === `${name}.wav`));
+  return found.map((name) => ({ name, path: `/api/jobs/${job.id}/result/${name}.wav` }));
+}
+
 export const sources = computed(() => [...chosen.value].map((id) => ({ id, name: nameOf(id) })));
 
 export function choose(id: string, on: boolean): void {

@@ -13,6 +13,7 @@ const format = signal("");
 const seconds = signal("");
 const bars = signal("");
 const midi = signal(false);
+const apart = signal(true);
 const problem = signal("");
 const busy = signal(false);
 
@@ -54,6 +55,10 @@ async function start(): Promise<void> {
     const body: Record<string, unknown> = { ...(file ? { file } : {}) };
     if (format.value && givesSound.value) body.format = format.value;
     if (kind.value === "Plugin") body.params = given.value[name] ?? {};
+    if (plugin.value?.splits.length && apart.value) {
+      body.stems = true;
+      delete body.format;
+    }
     if (kind.value === "Patch" && (seconds.value || !file))
       body.seconds = Number(seconds.value.replace(",", ".")) || 10;
     if (kind.value === "Live set") {
@@ -150,7 +155,17 @@ export function Work() {
               />
             </label>
           )}
-          {givesSound.value && (
+          {plugin.value && plugin.value.splits.length > 0 && (
+            <label>
+              <input
+                type="checkbox"
+                checked={apart.value}
+                onChange={(event) => (apart.value = event.currentTarget.checked)}
+              />{" "}
+              a file for each: {plugin.value.splits.join(", ")}
+            </label>
+          )}
+          {givesSound.value && !(plugin.value?.splits.length && apart.value) && (
             <label>
               Format{" "}
               <select value={format.value} onChange={(event) => (format.value = event.currentTarget.value)}>

@@ -6,6 +6,8 @@ import { graph, type Node, node, type Port, say, selected, status } from "../mod
 
 const types = signal<Plugin[]>([]);
 const adding = signal(false);
+/** The other pairs of output channels, and the cue. */
+const BUSES = [3, 5, 7, 9, 11, 13, 15].map((first) => `out.${first}-${first + 1}`).concat("out.cue");
 const ENDS = new Set(["in", "out"]);
 
 async function openAdding(): Promise<void> {
@@ -106,7 +108,7 @@ function targets(source: Node): [string, string][] {
     for (const one of graph.value?.nodes ?? []) {
       if (one.name === source.name || one.name === "in") continue;
       if (one.name === "out") {
-        if (output.kind === "audio") all.push([from, "out"]);
+        if (output.kind === "audio") for (const to of ["out", ...BUSES]) all.push([from, to]);
         continue;
       }
       for (const input of one.inputs) if (fits(output.kind, input.kind)) all.push([from, `${one.name}.${input.name}`]);
@@ -122,7 +124,7 @@ function targets(source: Node): [string, string][] {
 }
 
 function plain(end: string): string {
-  return /^(in|out)\./.test(end) ? end.split(".")[0]! : end;
+  return /^(in|out)\.\1$/.test(end) ? end.split(".")[0]! : end;
 }
 
 /** The wires of the chosen node, and what can be done with the node itself. */

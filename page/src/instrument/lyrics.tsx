@@ -3,12 +3,22 @@ import { computed, effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Sung } from "../api";
 import { ask, send, set } from "../link";
-import { graph, value } from "../model";
+import { graph, selected, value } from "../model";
 
-/** The first node of the patch that has lyrics. */
-const singer = computed(
-  () => graph.value?.nodes.find((one) => one.params.some((param) => param.name === "lyrics"))?.name ?? "",
+const singers = computed(() =>
+  (graph.value?.nodes ?? [])
+    .filter((one) => one.params.some((param) => param.name === "lyrics"))
+    .map((one) => one.name),
 );
+/** The node whose words are shown: the chosen one, else the first that sings. */
+const singer = computed(() => (singers.value.includes(selected.value) ? selected.value : (singers.value[0] ?? "")));
+
+/** The nodes that sing the words of this one, as a choir does: what is typed and clicked is for all of them. */
+function together(node: string): string[] {
+  const text = (one: string) => value(`/node/${one}/lyrics`).value;
+  return singers.value.filter((one) => text(one) === text(node));
+}
+
 const sung = signal<Sung[]>([]);
 const writing = signal(false);
 effect(() => {
@@ -35,7 +45,7 @@ export function Lyrics() {
   const address = `/node/${node}/lyrics`;
   const end = (text: string) => {
     writing.value = false;
-    if (text !== String(value(address).value)) set(address, text);
+    if (text !== String(value(address).value)) for (const one of together(node)) set(`/node/${one}/lyrics`, text);
   };
   if (writing.value)
     return (
@@ -66,7 +76,9 @@ export function Lyrics() {
                 class={place === next ? "syllable next" : "syllable"}
                 aria-current={place === next}
                 title="The next note sings this one"
-                onClick={() => send(`/node/${node}/syllable`, place)}>
+                onClick={() => {
+                  for (const one of together(node)) send(`/node/${one}/syllable`, place);
+                }}>
                 {one.text}
                 {joins ? "-" : " "}
               </button>

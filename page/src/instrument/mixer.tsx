@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import { send, set } from "../link";
 import { graph, type Node, type Param, selected, value } from "../model";
 import { Field } from "./controls";
+import { Learn, Mapped } from "./learn";
 import { useMeters } from "./meters";
 
 const LEVELS = ["level", "gain"];
@@ -29,6 +30,13 @@ function setSolo(name: string, all: Node[]): void {
   solo.value = again ? null : { name, muted };
 }
 
+const CUE = "out.cue";
+
+/** Whether the player listens to a node before it is in the mix; this is a wire of the patch. */
+function cued(name: string): boolean {
+  return !!graph.value?.wires.some(([from, to]) => to === CUE && from.split(".")[0] === name);
+}
+
 /** Keeps the last bars of the node that is chosen, else of the output. */
 export function capture(): void {
   send(
@@ -43,6 +51,7 @@ export function Mixer() {
   useMeters(box);
   const all = strips(graph.value?.nodes ?? []);
   const kept = all.some((one) => one.name === selected.value) ? selected.value : "out";
+  const pressed = `/capture ${bars.value} ${kept}`;
   return (
     <div class="mixer" ref={box}>
       <h2>Mixer</h2>
@@ -64,6 +73,8 @@ export function Mixer() {
           ))}
         </select>
         <small>of {kept}</small>
+        <Learn address={pressed} name="this capture" />
+        <Mapped address={pressed} name="this capture" />
       </span>
     </div>
   );
@@ -83,12 +94,19 @@ function Strip({ node, all }: { node: Node; all: Node[] }) {
       <button aria-label={`Mute ${node.name}`} aria-pressed={silent} onClick={() => set(mute(node.name), !silent)}>
         M
       </button>
-      {node.name === "out" ? (
-        <span />
-      ) : (
-        <button aria-label={`${node.name} alone`} aria-pressed={alone} onClick={() => setSolo(node.name, all)}>
-          S
-        </button>
+      {node.name !== "out" && (
+        <>
+          <button aria-label={`${node.name} alone`} aria-pressed={alone} onClick={() => setSolo(node.name, all)}>
+            S
+          </button>
+          <button
+            aria-label={`Cue ${node.name}`}
+            title="Cue: in the headphones alone, before its mute"
+            aria-pressed={cued(node.name)}
+            onClick={() => send(cued(node.name) ? "/node/disconnect" : "/node/connect", node.name, CUE)}>
+            C
+          </button>
+        </>
       )}
       <span class="level" data-node={node.name} aria-hidden="true">
         <i />

@@ -1,5 +1,6 @@
 // The library as the page knows it: the map, what is selected and what plays, what comes next.
 import { computed, signal } from "@preact/signals";
+import type { FitMatches } from "../api";
 import { ask, lacksToken, token, useToken } from "../link";
 
 export interface Track {
@@ -43,6 +44,7 @@ export const map = signal<LibraryMap | null>(null);
 export const selection = signal<Selection>(null);
 export const playing = signal<number | null>(null);
 export const following = signal<Track[]>([]);
+export const fitting = signal<FitMatches["matches"]>([]);
 export const problem = signal("");
 export const tokenNeeded = signal(false);
 /** Where the map is to go: set by a search, read by the canvas. */
@@ -122,6 +124,22 @@ export async function signalTrack(id: number, kind: Kind | "after"): Promise<voi
   );
   if (kind !== "after" && kind !== "like" && playing.value === id && following.value[0])
     void hear(following.value[0].id);
+}
+
+/** Asks which loops go with the last bars of what sounds. */
+export async function fitNow(): Promise<void> {
+  const found = await post<FitMatches>("/api/library/fits", { count: 12 });
+  if (found) fitting.value = found.matches;
+}
+
+export const DRAGGED = "application/x-antiphon-track";
+
+/** The sound of a track that is dragged, as a file. */
+export async function dragged(data: DataTransfer | null): Promise<File | null> {
+  const id = data?.getData(DRAGGED);
+  if (!id) return null;
+  const answer = await fetch(`/api/library/tracks/${id}/sound`, { headers: headers() });
+  return answer.ok ? new File([await answer.blob()], data!.getData("text/plain").split("/").pop()!) : null;
 }
 
 let context: AudioContext | null = null;

@@ -6,6 +6,9 @@ import {
   analyse,
   artists,
   choose,
+  DRAGGED,
+  fitNow,
+  fitting,
   following,
   genres,
   giveToken,
@@ -64,17 +67,23 @@ function Search() {
   );
 }
 
+function HearButton({ id, title }: { id: number | undefined; title: string }) {
+  const here = id !== undefined && playing.value === id;
+  return (
+    <button
+      class="hear"
+      aria-label={`${here ? "Stop" : "Play"} ${title}`}
+      aria-pressed={here}
+      onClick={() => (here ? stop() : id !== undefined && void hear(id))}>
+      {here ? "■" : "▶"}
+    </button>
+  );
+}
+
 function Line({ track }: { track: Track }) {
-  const here = playing.value === track.id;
   return (
     <li>
-      <button
-        class="hear"
-        aria-label={`${here ? "Stop" : "Play"} ${track.title}`}
-        aria-pressed={here}
-        onClick={() => (here ? stop() : void hear(track.id))}>
-        {here ? "■" : "▶"}
-      </button>
+      <HearButton id={track.id} title={track.title} />
       <button class="name" onClick={() => choose({ kind: "track", id: track.id })}>
         {track.title} <small>{track.artist}</small>
       </button>
@@ -177,6 +186,42 @@ function Selected() {
   );
 }
 
+const fitName = (one: (typeof fitting.value)[number]) => one.title ?? one.path.split("/").pop()!;
+
+function Fitting() {
+  return (
+    <>
+      <button title="Loops that go with the last four bars of the output" onClick={() => void fitNow()}>
+        What fits now
+      </button>
+      {!!fitting.value.length && (
+        <>
+          <h2>Fits</h2>
+          <ol class="lines" title="Drag one anywhere onto the page: it becomes the input, again and again">
+            {fitting.value.map((one) => (
+              <li
+                key={one.path}
+                draggable
+                onDragStart={(event) => {
+                  event.dataTransfer?.setData("text/plain", one.path);
+                  event.dataTransfer?.setData(DRAGGED, String(one.id));
+                }}>
+                <HearButton id={one.id} title={fitName(one)} />
+                <span class="fit">
+                  {fitName(one)}
+                  <small>
+                    {one.score.toFixed(2)}, {one.why.join(", ")}
+                  </small>
+                </span>
+              </li>
+            ))}
+          </ol>
+        </>
+      )}
+    </>
+  );
+}
+
 function TokenField() {
   const field = useRef<HTMLInputElement>(null);
   return (
@@ -248,6 +293,7 @@ export function Library() {
         {tokenNeeded.value && <TokenField />}
         <State />
         <Selected />
+        <Fitting />
         {!!following.value.length && <Lines title="Next" list={following.value} />}
       </div>
     </main>

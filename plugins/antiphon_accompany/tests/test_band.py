@@ -148,23 +148,39 @@ def test_it_stops_with_the_player_by_a_cadence() -> None:
     assert left(events) == set()
 
 
-def test_a_text_is_played_in_a_loop_and_its_next_chords_are_published() -> None:
+def reports_of(keys: list[BeatNote], beats: float, settings: dict[str, object]) -> tuple[Played, list[list[int]]]:
+    """What is played, and by beat the chords that are published as the next four."""
     node = _playing.Accompany()
-    said: list[tuple[float, dict[str, float]]] = []
+    said: dict[int, list[int]] = {}
     process = node.process
 
     def spy(io: object) -> None:
         process(io)
-        said.append((io.time.beat, dict(io.reports)))
+        if "next1" in io.reports:
+            said[round(io.time.beat)] = [io.reports[f"next{n}"] for n in (1, 2, 3, 4)]
 
     node.process = spy
+    events = play(keys, beats, settings, node=node)
+    return events, [said.get(beat, []) for beat in range(int(beats))]
+
+
+def test_a_text_is_played_in_a_loop_and_its_next_chords_are_published() -> None:
     settings = {"follow": "text", "chords": "| C Am | F G7 |", "parts": "bass", "style": "block", "humanise": 0.0}
-    events = play([], 24, settings, node=node)
+    events, ahead = reports_of([], 24, settings)
     basses = {round(at): e.number % 12 for at, e in on(events, "bass", 8.0)}
     assert {basses[beat] for beat in (8, 16)} == {0}
     assert {basses[beat] for beat in (10, 18)} == {9}
-    at_nine = [reports for beat, reports in said if beat < 9.5 and "next1" in reports][-1]
-    assert [at_nine[f"next{n}"] for n in (1, 2, 3, 4)] == [21, 5, 7, 0]
+    assert ahead[9] == [21, 5, 7, 0]
+
+
+def test_the_next_chords_of_the_left_hand_are_those_that_followed_before() -> None:
+    keys = [note for n in range(6) for note in hand((n * 4 + 0.0, n * 4 + 3.9, (C, AM, F)[n % 3]))]
+    # a chord whose keys come one by one is one
+    keys[3:6] = [BeatNote(4.0 + 0.05 * n, 7.9, key, 0.7) for n, key in enumerate(AM)]
+    _, ahead = reports_of(keys, 24, {**LEFT_HAND, "parts": "bass", "patience": 64})
+    assert ahead[9] == [-1, -1, -1, -1]
+    assert ahead[13] == [21, 5, 0, 21]
+    assert ahead[21] == [0, 21, 5, 0]
 
 
 @pytest.mark.parametrize("follow", ["listen", "both"])

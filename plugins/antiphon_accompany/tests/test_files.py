@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
 import mido
+import numpy as np
 import pytest
 
 from antiphon.api import AntiphonError
@@ -143,10 +145,24 @@ def test_sections_change_the_meter() -> None:
     assert {16.0, 19.0, 22.0, 25.0} <= lowest
 
 
+def test_six_eighths_are_two_beats_of_three_parts(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.mid", tune("E.5 D.5 C.5 D.5 E.5 G.5 " * 16), 6, 8)
+    made = accompany_midi(
+        source, tmp_path / "out.mid", {"style": "bossa", "parts": "piano,bass,drums", "humanise": 0.0}
+    )
+    assert made.bars == 16
+    starts = np.array([n.start for n in made.notes])
+    # eighths, and the sixteenth before the next beat
+    assert (np.abs(starts * 4 - np.round(starts * 4)) < 0.02).all()
+    assert np.mean(np.abs(starts * 2 - np.round(starts * 2)) < 0.01) > 0.75
+    kit = np.array([n.start for n in made.notes if n.part == "drums"])
+    assert len(kit) / 48 < 6, "no faster than in 4/4, at this tempo"
+
+
 def test_bars_of_signatures() -> None:
     assert bars(4, 4) == (4, 1.0)
     assert bars(3, 4) == (3, 1.0)
-    assert bars(6, 8) == (3, 0.5)
+    assert (bars(6, 8), bars(12, 8), bars(3, 8)) == ((2, 1.5), (4, 1.5), (3, 0.5))
     assert bars(7, 8) == (7, 0.5)
     assert bars(2, 2) == (4, 1.0)
     for upper in range(1, 33):
@@ -219,7 +235,15 @@ def test_a_band_on_given_chords_by_the_command(tmp_path: Path) -> None:
     # 96 bpm for two bars, then 80
     assert [float(start) for start, _, _ in lines[3:5]] == pytest.approx([3.75, 5.0], abs=1e-4)
     again = tmp_path / "again.mid"
-    command("run", "accompany", source, again, "--chords", chords, "--chords-out", tmp_path / "lead.musicxml")
+    command(
+        *("run", "accompany", source, again, "--chords", chords, "--chords-out", tmp_path / "lead.musicxml"),
+        *("--roll", tmp_path / "roll.svg"),
+    )
+    drawn = ElementTree.parse(tmp_path / "roll.svg").getroot()
+    by_class = Counter(item.get("class") for item in drawn.iter())
+    assert by_class["melody"] == len(TUNE)
+    assert by_class["piano"] == sum(m.type == "note_on" for t in mido.MidiFile(again).tracks[2:] for m in t)
+    assert [item.text for item in drawn.iter() if item.get("class") == "chord"][:4] == ["C", "Am", "F", "G7"]
     score = ElementTree.parse(tmp_path / "lead.musicxml")
     assert len(score.findall(".//measure")) == 8
     assert [h.find("kind").text for h in score.findall(".//harmony")[:4]] == ["major", "minor", "major", "dominant"]

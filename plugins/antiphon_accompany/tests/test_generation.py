@@ -47,6 +47,12 @@ def test_a_piece_as_a_user_asks_for_it(tmp_path: Path) -> None:
     assert sum((pitch - KEYS.index("D")) % 12 in SCALE for _, pitch in tune) > 0.9 * len(tune)
 
 
+def test_the_key_is_that_of_given_chords(tmp_path: Path) -> None:
+    command("run", "generate", tmp_path / "a.mid", "-p", "bars=8", "--chords", "| Em | C | D7 | G |", "-p", "seed=2")
+    tune = notes(mido.MidiFile(tmp_path / "a.mid"), "melody")
+    assert sum((pitch - 7) % 12 in SCALE for _, pitch in tune) > 0.9 * len(tune)
+
+
 def test_the_seed_is_the_piece(tmp_path: Path) -> None:
     one, again, other = (made(tmp_path / f"{n}.mid", bars=8, seed=seed) for n, seed in enumerate((5, 5, 6)))
     assert notes(one, "melody") == notes(again, "melody")

@@ -73,6 +73,20 @@ def test_shadow_and_canon_are_the_players_own_notes() -> None:
         assert [at - late for at, _ in notes] == pytest.approx([at for at, _ in own], abs=1e-3)
 
 
+def test_a_copied_note_ends_with_its_key_though_another_key_signature_is_found() -> None:
+    notes = [
+        (n / 2, n / 2 + 0.45, pitch) for n, pitch in enumerate((63, 66, 71, 70, 68, 68, 66, 63, 61, 63, 66, 68) * 2)
+    ]
+    events = play(notes, 16, {"mode": "shadow", "transpose": 4})[0]
+    assert left(events) == set()
+    assert len(begun(events)) == len(notes)
+    # a key held for longer than the canon is late
+    events = play([(0.0, 6.0, 60), (6.0, 7.0, 62)], 16, {"mode": "canon", "bars": 1})[0]
+    assert [(round(at, 2), e.kind, e.number) for at, e in events] == [
+        (4.0, "on", 60), (10.0, "off", 60), (10.0, "on", 62), (11.0, "off", 62),
+    ]  # fmt: skip
+
+
 def test_accompanying_it_goes_on_while_one_plays() -> None:
     notes = begun(play([*phrase(), *phrase(24.0)], 60, {"mode": "accompany", "bars": 2})[0])
     assert any(8.0 < at < 16.0 for at, _ in notes)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import mido
 import pytest
+import soundfile
 
+from antiphon.api import UsageError
 from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon_models.learning.user_commands import command
 
@@ -110,7 +112,43 @@ def test_the_key_is_that_of_all_notes_not_of_the_highest_alone(tmp_path: Path) -
     assert {note.number % 12 for note in track.notes if note.start >= 32.0} <= {0, 2, 4, 5, 7, 9, 11}
 
 
-def test_a_single_note_is_continued(tmp_path: Path) -> None:
+def test_what_is_played_with_a_file_is_a_track_of_its_own(tmp_path: Path) -> None:
+    song(tmp_path / "in.mid")
+    before = read_midi(tmp_path / "in.mid").tracks
+    melody = [(note.start, note.number) for track in before if track.name == "MELODY" for note in track.notes]
+    played = {}
+    for mode in ("trade", "shadow", "canon", "accompany"):
+        out = tmp_path / f"{mode}.mid"
+        command("run", "answer", tmp_path / "in.mid", out, "-p", f"mode={mode}", "-p", "bars=2")
+        *kept, own = read_midi(out).tracks
+        assert [track.notes for track in kept] == [track.notes for track in before]
+        assert (own.name, own.notes[0].channel) == ("ANSWER", 3)
+        played[mode] = [(note.start, note.number) for note in own.notes]
+    assert played["shadow"] == melody
+    assert played["canon"] == [(start + 8.0, number) for start, number in melody]
+    assert {int(start // 8) % 2 for start, _ in played["trade"]} == {1}, "in turn"
+    assert len(played["accompany"]) > 8
+    soundfile.write(tmp_path / "in.wav", [0.0] * 480, 48000)
+    with pytest.raises(UsageError, match="mode trade is for sound that is played live"):
+        command("run", "answer", tmp_path / "in.wav", tmp_path / "out.wav", "-p", "audio=on", "-p", "mode=trade")
+
+
+def test_a_single_note_and_a_file_of_pieces_are_refused(tmp_path: Path) -> None:
     write_midi(tmp_path / "one.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60, 0.8, 1),))])
-    command("run", "continue", tmp_path / "one.mid", tmp_path / "out.mid", "-p", "bars=2")
-    assert read_midi(tmp_path / "out.mid").tracks
+    song(tmp_path / "song.mid")
+    pieces = mido.MidiFile(tmp_path / "song.mid")
+    pieces.type = 2
+    pieces.save(tmp_path / "pieces.mid")
+    for name, why in (("one", "two notes"), ("pieces", "type 2")):
+        with pytest.raises(UsageError, match=why):
+            command("run", "continue", tmp_path / f"{name}.mid", tmp_path / "out.mid")
+    assert not (tmp_path / "out.mid").exists()
+
+
+def test_without_a_name_the_melody_is_the_line_that_is_like_one(tmp_path: Path) -> None:
+    chords = tuple(MidiNote(2.0 * n, 1.9, pitch, 0.6, 1) for n in range(16) for pitch in (48, 52, 55))
+    line = tuple(MidiNote(n / 2, 0.45, SCALE[n % 8] + 12, 0.8, 2) for n in range(64))
+    write_midi(tmp_path / "in.mid", [MidiTrack("", chords), MidiTrack("", line)])
+    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "bars=2")
+    last = read_midi(tmp_path / "out.mid").tracks[-1].notes
+    assert max(note.end for note in last) == pytest.approx(40.0)

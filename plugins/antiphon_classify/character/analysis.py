@@ -1,4 +1,4 @@
-"""Energy, danceability, arousal and valence of a sound, each by a rule that is written down.
+"""Energy, danceability, arousal, valence and the like of a sound, each by a rule that is written down.
 
 They order sounds by what can be computed of them. What a listener feels is another matter: it depends on words, memory
 and the listener.
@@ -13,9 +13,12 @@ import numpy as np
 
 from antiphon.api import Samples
 from antiphon.api.analysis import K_STATE, Analysis, AnalysisRun, Quantity, gated_loudness, k_sections, k_weigh
+from antiphon.api.models import ModelError
 from antiphon_classify.character import fluctuation, pulse, tones
+from antiphon_classify.character.presence import PresenceMeasures, PresenceStream
 from antiphon_classify.character.pulse import FluxStream, PulseMeasures
 from antiphon_classify.character.tones import ToneMeasures, ToneStream
+from antiphon_classify.instruments import VOICE, Instruments, InstrumentsRun
 
 RATE = tones.RATE
 SHORTEST = 3.0
@@ -35,11 +38,16 @@ MODE_FULL = 0.15
 """Roughness, and difference of the correlations with a major and a minor key, of the share 1."""
 CLEAR, CONTRAST, EXPONENT = (0.05, 0.65), (3.0, 7.0), (1.0, 0.2)
 """Of pulse clarity, flux contrast and fluctuation exponent what counts 0 and 1."""
+PAUSES, SYLLABLES = (0.2, 0.6), (0.2, 0.5)
+FLOOR, FLATNESS = (-25.0, -8.0), (0.3, 0.7)
+CREST, TOP = (10.0, 20.0), (-20.0, -40.0)
+"""Of `PresenceMeasures` what counts 0 and 1."""
 
 
 class Character(Analysis):
-    """By level, onsets, and the peaks of spectra."""
+    """By level, onsets, and the peaks of spectra; two by the network of `instruments` too."""
 
+    version = 3
     quantities = (
         Quantity(
             "energy", "number", "",
@@ -62,6 +70,25 @@ class Character(Analysis):
             "valence", "number", "",
             "-1 to 1, a measure of mode (major over minor), onsets a second and smoothness; not what a listener feels.",
         ),
+        Quantity(
+            "liveness", "number", "",
+            "0 to 1, a measure of room: how loud and how noise-like the quietest tenth is, as applause and a hall's "
+            "noise are; whether anyone was there is not measured.",
+        ),
+        Quantity(
+            "acousticness", "number", "",
+            "0 to 1, a measure of treatment: half crest factor, half how little there is above 5 kHz; not what was "
+            "played.",
+        ),
+        Quantity(
+            "speechiness", "number", "",
+            "0 to 1, a measure of level: how much of it pauses, and how far it changes 3 to 8 times a second, as "
+            "syllables do; times the probability of a voice by the network of `instruments`.",
+        ),
+        Quantity(
+            "instrumentalness", "number", "",
+            "0 to 1: the share of 3 s excerpts in which the network of `instruments` finds no voice, sung or spoken.",
+        ),
     )  # fmt: skip
     rate = RATE
     channels = 1
@@ -74,7 +101,8 @@ class CharacterRun(AnalysisRun):
     """Holds flux, the levels of blocks and energies: 3 MB an hour."""
 
     def __init__(self) -> None:
-        self._flux, self._tones = FluxStream(), ToneStream()
+        self._flux, self._tones, self._presence = FluxStream(), ToneStream(), PresenceStream()
+        self._voice = _voice_run()
         self._sections, self._state = k_sections(RATE), np.zeros(K_STATE)
         self._rest, self._power = np.zeros(0, np.float32), np.zeros(0)
         self._levels: list[Samples] = []
@@ -84,8 +112,10 @@ class CharacterRun(AnalysisRun):
     def feed(self, block: Samples) -> None:
         mono = np.ascontiguousarray(block[0], np.float32)
         self._samples += len(mono)
-        self._flux.feed(mono)
+        self._presence.feed(mono, self._flux.feed(mono))
         self._tones.feed(mono)
+        if self._voice is not None:
+            self._voice.feed(mono[None])
         held = np.concatenate([self._rest, mono])
         whole = len(held) // _BLOCK * _BLOCK
         self._levels.append(held[:whole].reshape(-1, _BLOCK).std(axis=1))
@@ -105,7 +135,14 @@ class CharacterRun(AnalysisRun):
         energies = np.concatenate(self._energies).astype(np.float64)
         blocks = np.convolve(energies, np.full(_MOMENTARY, 1.0 / _MOMENTARY), "valid")
         exponent = fluctuation.exponent(np.concatenate(self._levels))
-        return combine_measures(gated_loudness(blocks), pulse.measures(self._flux.flux()), found, exponent)
+        voice = None if self._voice is None else self._voice.result()["voice"]
+        odds = None if self._voice is None else self._voice.probabilities()
+        sure = 1.0 if odds is None else float(odds[Instruments().labels.index(VOICE)])
+        return {
+            **combine_measures(gated_loudness(blocks), pulse.measures(self._flux.flux()), found, exponent),
+            **combine_presence(self._presence.measures(), sure),
+            "instrumentalness": None if voice is None else 1.0 - voice,
+        }
 
 
 def combine_measures(
@@ -127,6 +164,26 @@ def combine_measures(
         "fluctuation": exponent,
         "arousal": 2.0 * arousal - 1.0,
         "valence": 0.6 * mode + 0.25 * (2.0 * rate - 1.0) + 0.15 * (1.0 - 2.0 * rough),
+    }
+
+
+def _voice_run() -> InstrumentsRun | None:
+    """What finds voices; None without the weights."""
+    classifier = Instruments()
+    try:
+        return classifier.begin(RATE, 1) if classifier.network is not None else None
+    except ModelError:
+        return None
+
+
+def combine_presence(found: PresenceMeasures | None, voice: float) -> dict[str, Any]:
+    """The quantities of a sound by its levels, and the probability of a voice in it; None of each without levels."""
+    if found is None:
+        return dict.fromkeys(("liveness", "acousticness", "speechiness"))
+    return {
+        "liveness": float(np.sqrt(_share(found.floor, *FLOOR) * _share(found.floor_flatness, *FLATNESS))),
+        "acousticness": 0.5 * _share(found.crest, *CREST) + 0.5 * _share(found.top, *TOP),
+        "speechiness": voice * float(np.sqrt(_share(found.pauses, *PAUSES) * _share(found.syllables, *SYLLABLES))),
     }
 
 

@@ -53,11 +53,11 @@ class FluxStream:
         self._last = np.zeros((0, SETTINGS.bands), np.float32)
         self._rows: list[F32] = []
 
-    def feed(self, mono: F32) -> None:
-        """Takes the next samples at `SETTINGS.rate`."""
+    def feed(self, mono: F32) -> F32:
+        """Takes the next samples at `SETTINGS.rate`; returns the frames that they complete, `[n, bands]` in dB."""
         mel = self._mel.push(mono)
         if not len(mel):
-            return
+            return mel
         level = np.log1p(
             np.float32(4.0 * _COMPRESSION / SETTINGS.window) * np.exp(mel * np.float32(np.log(10.0) / 20.0))
         )
@@ -70,6 +70,7 @@ class FluxStream:
             np.maximum(wide[:, :-1], before[:, 1:], out=wide[:, :-1])
             self._rows.append(np.maximum(0.0, level[_LAG:] - wide).mean(axis=1))
         self._last = level[-_LAG:]
+        return mel
 
     def flux(self) -> F64:
         """Spectral flux of all samples fed so far, `[n]`."""
@@ -77,7 +78,7 @@ class FluxStream:
 
 
 def measures(flux: F64) -> PulseMeasures:
-    """What a flux says of its onsets; `[n]`, at least two frames."""
+    """Measures of onsets from a spectral flux `[n]` of at least two frames."""
     mean = float(flux.mean())
     above = np.maximum(0.0, flux - _moving_mean(flux, _AROUND))
     top = np.sort(flux)[-max(1, len(flux) // 10) :]

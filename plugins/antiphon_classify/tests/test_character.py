@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from antiphon_classify.character import fluctuation, pulse
-from antiphon_classify.character.analysis import RATE, Character
+from antiphon_classify.character.analysis import RATE, Character, combine_presence
+from antiphon_classify.character.presence import PresenceStream
 
 SECONDS = 12.0
 QUANTITIES = {quantity.name for quantity in Character.quantities}
@@ -20,6 +21,13 @@ def character(mono: np.ndarray, block: int = 65536) -> Mapping[str, Any]:
     for start in range(0, len(mono), block):
         run.feed(mono[None, start : start + block].astype(np.float32))
     return run.result()
+
+
+def by_levels(mono: np.ndarray) -> float:
+    """Speechiness of what is certainly a voice."""
+    flux, presence = pulse.FluxStream(), PresenceStream()
+    presence.feed(mono.astype(np.float32), flux.feed(mono.astype(np.float32)))
+    return combine_presence(presence.measures(), 1.0)["speechiness"]
 
 
 def clicks(times: np.ndarray) -> np.ndarray:
@@ -108,3 +116,16 @@ def test_the_exponent_is_that_of_known_processes() -> None:
     assert fluctuation.exponent(np.sin(2 * np.pi * np.arange(6000) / 50)) < 0.35
     assert fluctuation.exponent(np.zeros(6000)) is None
     assert fluctuation.exponent(np.ones(20)) is None
+
+
+def test_room_treatment_and_syllables_are_measured() -> None:
+    rng = np.random.default_rng(1)
+    plain = clicks(beats(120)) + chord(0, 4, 7)
+    found = character(plain)
+    noisy = character(plain + 0.02 * rng.normal(size=len(plain)))
+    assert noisy["liveness"] > found["liveness"] + 0.2
+    assert character(np.tanh(20.0 * plain) / 5.0)["acousticness"] < found["acousticness"] - 0.2
+    syllables = clicks(beats(300))
+    assert by_levels(syllables) > by_levels(chord(0)) + 0.4
+    assert character(syllables)["speechiness"] < 0.1, "drums, which change as syllables do"
+    assert 0.0 <= found["instrumentalness"] <= 1.0

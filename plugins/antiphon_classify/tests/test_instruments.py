@@ -91,11 +91,13 @@ def test_a_family_counts_by_the_excerpts_in_which_it_is_strongest() -> None:
     assert join_logits(logits[3:5]).tolist() == [0.0, -3.0]
 
 
-def test_five_seconds_are_enough_and_less_than_three_are_refused() -> None:
+def test_five_seconds_are_enough_and_less_than_half_a_one_is_refused() -> None:
     found = run(sine(220.0, 5 * MEL.rate), Bands())
     assert found["instrument_spans"] == [[0.0, 5.0, "low"]]
-    with pytest.raises(UsageError, match=r"lasts 2\.5 s, and at least 3 s are needed"):
-        run(sine(220.0, round(2.5 * MEL.rate)), Bands())
+    short = run(sine(220.0, round(0.7 * MEL.rate)), Bands())
+    assert short["instrument_spans"] == [[0.0, 0.7, "low"]]
+    with pytest.raises(UsageError, match=r"lasts 0\.4 s, and at least 0\.5 s are needed"):
+        run(sine(220.0, round(0.4 * MEL.rate)), Bands())
 
 
 def test_silence_has_no_instruments() -> None:

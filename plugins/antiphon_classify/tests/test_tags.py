@@ -26,9 +26,11 @@ class TrialTags(Tags):
     @cached_property
     def details(self) -> Mapping[str, Any]:
         return {
-            "labels": ["fast", "slow", "three"], "slope": 2.0, "offsets": [0.0, 1.0, 0.0],
+            "labels": ["fast", "slow", "three"],
+            "slope": 2.0,
+            "offsets": [0.0, 1.0, 0.0],
             "thresholds": [0.5, 0.5, 0.9],
-        }  # fmt: skip
+        }
 
     @cached_property
     def tempo(self) -> TempoWords:

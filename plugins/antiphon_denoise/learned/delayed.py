@@ -16,6 +16,7 @@ from antiphon.api.models import ModelClient, ModelInfo
 from antiphon.api.spectra import C64, F32, SpectrumSizes
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.confidence import Confidence
+from antiphon_denoise.learned.file_confidence import FileConfidence
 from antiphon_denoise.learned.spec import UNITS, UNKNOWN, first_bins, unit_of_bin
 
 
@@ -48,6 +49,7 @@ class DelayedSpectra:
         delay: Hops between sending a spectrum and its sound.
         gain: `[bins]` gain of the hop that `turn` returned, 0 to 1.
         mask: `[bins]` the same before the confidence network, by which phrases are told from pauses.
+        confidence: What weighs the model's gains; None to apply them as they are.
         answered: Whether that gain is the model's; else it is the gate's.
     """
 
@@ -56,15 +58,13 @@ class DelayedSpectra:
     ) -> None:
         """Allocates the ring and connects to the worker.
 
-        `confidence` weighs the model's gains; None to apply them as they are.
-
         Raises:
             WorkerError: The worker could not be started.
         """
         self.client = ModelClient(model, 1, grid.hop, block, node)
         self.lead = self.client.lead
         self.delay = max(0, self.lead - 1) if grid.overlap else self.lead
-        self._confidence = confidence
+        self.confidence: Confidence | FileConfidence | None = confidence
         self._slots = self.lead + 1
         self._spectra: C64 = np.zeros((self._slots, channels, grid.bins), np.complex64)
         self._gate: F32 = np.ones((self._slots, grid.bins), np.float32)
@@ -87,8 +87,8 @@ class DelayedSpectra:
         for slot in range(self._slots):
             self._known[slot] = False
         self._sent[0, 1] = UNKNOWN
-        if self._confidence is not None:
-            self._confidence.reset()
+        if self.confidence is not None:
+            self.confidence.reset()
         self.client.reset()
         self.client.begin(hop)
 
@@ -121,8 +121,8 @@ class DelayedSpectra:
         if answer is not None:
             denoise_spread(answer[0, 0], self._unit, self._bins, self.gain)
             self.mask[:] = self.gain
-            if self._confidence is not None:
-                self._confidence.apply(power, self._gate[slot], self._known[slot], self.gain)
+            if self.confidence is not None:
+                self.confidence.apply(power, self._gate[slot], self._known[slot], self.gain)
         else:
             self.gain[:] = self._gate[slot]
             self.mask[:] = self.gain

@@ -8,6 +8,7 @@ import pytest
 from antiphon_denoise.bands import BINS, COUNT
 from antiphon_denoise.learned.confidence import CHOICES, LAYOUT, Confidence
 from antiphon_denoise.learned.confidence_features import INPUTS, ConfidenceFeatures
+from antiphon_denoise.learned.file_confidence import shares_of
 
 HOPS = 60
 
@@ -47,6 +48,18 @@ def test_kernels_and_torch_give_the_same_shares() -> None:
         wanted = network(torch.from_numpy(np.stack(rows))[None])[0].numpy()
     assert np.abs(np.stack(shares) - wanted).max() < 1e-5
     np.testing.assert_allclose(wanted.sum(-1), 1.0, atol=1e-5)
+
+
+def test_numpy_and_torch_give_the_same_shares_of_a_file() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
+    from antiphon_models.denoise.training.confidence import FileConfidenceNetwork
+
+    network = FileConfidenceNetwork().eval()
+    rows = np.random.default_rng(3).standard_normal((HOPS, INPUTS)).astype(np.float32)
+    with torch.inference_mode():
+        wanted = network(torch.from_numpy(rows)[None])[0].numpy()
+    shares = shares_of({name: value.numpy() for name, value in network.state_dict().items()}, rows)
+    assert np.abs(shares.transpose(0, 2, 1) - wanted).max() < 1e-5
 
 
 @pytest.mark.parametrize(("choice", "power"), [("whole", 0), ("same", 1), ("cube", 3)])

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings, strategies as st
 
-from antiphon.api import StreamSpec
+from antiphon.api import StreamSpec, UsageError
+from antiphon.cli.files import run_file
 from antiphon.runtime import resources
 from antiphon.workers import model_client, pool
 from antiphon_denoise.gate import network
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.tests.running import run
 from antiphon_models.denoise.sdr import si_sdr
+from antiphon_models.learning.user_commands import command
 
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
 assert _spec is not None
@@ -308,3 +311,26 @@ def test_an_empty_models_folder_is_said_once_and_played_as_the_gate(mode, tmp_pa
     said = [record.message for record in caplog.records if f"no mode {mode}" in record.message]
     assert len(said) == 1
     assert "no model is installed" in said[0]
+
+
+def test_the_command_looks_ahead_in_a_file_and_causal_does_not(phrases, tmp_path, monkeypatch):
+    clean, noise, _ = phrases
+    t = np.arange(len(clean)) / RATE
+    hum = 0.05 * sum(np.sin(2 * np.pi * 50.07 * h * t + h) / h for h in range(1, 10))
+    noisy, first = (clean + 4.0 * noise + hum).astype(np.float32), slice(RATE, 5 * RATE // 2)
+    soundfile.write(tmp_path / "in.wav", noisy, RATE, "FLOAT")
+
+    def done(*words):
+        command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav", "--force", "--fade", "0", *words)
+        return soundfile.read(tmp_path / "out.wav", dtype="float32")[0]
+
+    file, small, live = done(), done("--block", "128"), done("--causal")
+    assert len(file) == len(noisy)
+    assert np.abs(file - small).max() < 1e-5
+    assert si_sdr(file[first], clean[first]) > si_sdr(live[first], clean[first]) + 0.6
+    assert level(live[: RATE // 10]) - level(file[: RATE // 10]) > 4.0
+    np.testing.assert_array_equal(live, done("-p", "causal=1"))
+    monkeypatch.setattr(run_file, "LONGEST", 1.0)
+    np.testing.assert_array_equal(live, done())
+    with pytest.raises(UsageError, match="leave --causal out"):
+        command("run", "gain", tmp_path / "in.wav", tmp_path / "gained.wav", "--causal")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import IO
 from antiphon.api.models import ModelClient
-from antiphon_hum.decimator import Decimator
+from antiphon.api.pitch import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.lead_voice import LeadVoice

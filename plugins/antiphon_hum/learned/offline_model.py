@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import Samples
 from antiphon.api.arrays import ArrayNetwork, load_arrays
-from antiphon_hum.decimator import Decimator
+from antiphon.api.pitch import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.model_tracker import MODELS
 

@@ -90,6 +90,11 @@ class ArrayPainter:
         self._likeness = Linear(find_array(weights, "templates", spec.SEMITONES, spec.BINS))
         self.start()
 
+    @property
+    def painted(self) -> Samples:
+        """`[BINS]` compressed magnitudes of the hop computed last, `PLAIN_LATE` hops late."""
+        return self._painted
+
     def start(self) -> None:
         """Forgets the past."""
         self._past.fill(0.0)

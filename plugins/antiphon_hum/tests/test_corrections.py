@@ -63,6 +63,25 @@ def test_what_is_further_than_a_bend_reaches_is_another_note(monkeypatch):
     assert [(e.kind, e.number) for e in found] == [("on", 56), ("off", 56), ("on", 60), ("off", 60)]
 
 
+def test_vibrato_and_glides_are_the_pitch_of_the_note_where_they_are_wanted(monkeypatch):
+    vibrato = 60.1 + 0.5 * np.sin(np.arange(80) * 2 * np.pi * 5.5 / 100)
+    for below in (0.0, 1.5):
+        voice = rests(20, np.full(5, 60.1 - below), vibrato, 20)
+        found = events(monkeypatch, voice, [20], expression=True)
+        assert [e.kind for e in found if e.kind in ("on", "off")] == ["on", "off"]
+        number = found[0].number
+        assert {e.number for e in found if e.kind == "pitch"} == {number}
+        # what an instrument plays: note, bend and the pitch of the note together
+        bend, heard = 0.0, []
+        for event in found:
+            bend = 2.0 * event.value if event.kind == "bend" else bend
+            if event.kind == "pitch":
+                heard.append(number + bend + event.value)
+        assert len(heard) > 40
+        assert (min(heard[10:]), max(heard[10:])) == pytest.approx((59.6, 60.6), abs=0.1)
+    assert not [e for e in events(monkeypatch, voice, [20]) if e.kind == "pitch"]
+
+
 def test_a_bend_is_taken_back_before_the_next_note(monkeypatch):
     voice = rests(20, np.full(5, 58.6), np.full(40, 60.1), np.full(40, 65.1), 20)
     found = events(monkeypatch, voice, [20, 65])

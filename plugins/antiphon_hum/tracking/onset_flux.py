@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
-from antiphon_hum.decimator import HOP
+from antiphon.api.pitch import HOP
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
-from antiphon_hum.tracking.pitch import HIGHEST, LOWEST
+from antiphon.api.pitch import HIGHEST, LOWEST
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

@@ -11,15 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import IO
-from antiphon_hum.decimator import HISTORY, HOP, Decimator
+from antiphon.api.pitch import CENTRE, HISTORY, HOP, Decimator, MedianPitch, Yin
 from antiphon_hum.tracking.candidate import Candidate, candidate
 from antiphon_hum.tracking.onset_flux import SIZE, OnsetFlux
-from antiphon_hum.tracking.pitch import MedianPitch, Yin
 from antiphon_hum.tracking.segment import Segmenter, Weights
 
 F64 = NDArray[np.float64]
-CENTRE = 300
-"""Decimated samples from the centre of the sound that a hop's pitch is measured on to the end of the hop."""
 AGAIN = 10
 """Hops after a note's start in which the same note cannot begin again."""
 PITCH_LAG, NOTE_LAG = 4, 10

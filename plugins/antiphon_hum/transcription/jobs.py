@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon.api import Samples, UsageError
+import numpy as np
+import soxr
+
+from antiphon.api import PluginError, Samples, UsageError
+from antiphon.api.analysis import separated_file
 from antiphon.api.files import (
     DEFAULT_BPM,
     MIDI_TICKS,
@@ -15,16 +19,20 @@ from antiphon.api.files import (
     MidiTrack,
     format_of,
     printable_path,
+    read_sound,
     stream_sound,
     write_midi,
 )
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon.api.rendering import TimedNote, load_plugins, render_notes
+from antiphon_hum.learned import spec
 from antiphon_hum.scale_snap import KEYS
 from antiphon_hum.transcription.notes import Transcription, transcribe
 
 ANALYSIS_SHARE = 0.4
 """Share of the progress that the analysis takes."""
+VOICE_SHARE = 0.25
+"""Of that, what taking the voice out takes with `lead`."""
 RENDER_BLOCK = 2048
 """Least frames of a block in which the piano is rendered: the samples are the same in any, and this is the fastest."""
 MANY = 0.3
@@ -49,6 +57,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
             raise UsageError("OUT holds the notes already; leave --midi-out out, or name a sound OUT")
         return _notes(job)
     format_of(job.target)
+    if (painted := str(job.settings.get("painted", "notes"))) != "notes":
+        return _painted(job, painted)
     with stream_sound(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
     with AudioWriter(job.target, rate, channels, subtype, job.rate) as writer:
@@ -68,6 +78,24 @@ def run(job: FileJob) -> tuple[Written, ...]:
         job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     written = replace(Written.sound(writer, printable_path(job.source)), notes=len(notes))
     return (written,) if job.midi_out is None else (written, _of_notes(job, job.midi_out, found, rate))
+
+
+def _painted(job: FileJob, painted: str) -> tuple[Written, ...]:
+    """Writes the painted spectrogram as sound, the same in all channels."""
+    from antiphon_hum.learned.painting import WEIGHTS, paint, sound_of
+
+    if job.settings.get("mode") != "spectrogram" or job.midi_out is not None:
+        raise UsageError(f"painted={painted} is of mode=spectrogram, and gives no notes: -p mode=spectrogram")
+    given = read_sound(job.source, rate=spec.RATE)
+    with stream_sound(job.source) as (info, _):
+        rate, channels, frames, subtype = info.rate, info.channels, info.frames, info.subtype
+    mono = given.samples.mean(axis=0)
+    made = sound_of(paint(mono, WEIGHTS[painted]), len(mono))
+    job.progress(0.9)
+    whole = np.asarray(soxr.resample(made, spec.RATE, rate), np.float32)[:frames]
+    with AudioWriter(job.target, rate, channels, subtype, job.rate) as writer:
+        writer.write(np.tile(whole if frames is None else np.pad(whole, (0, frames - len(whole))), (channels, 1)))
+    return (Written.sound(writer, printable_path(job.source)),)
 
 
 def _notes(job: FileJob) -> tuple[Written, ...]:
@@ -118,18 +146,30 @@ def found_summary(found: Transcription, key: str, scale: str, bpm: float) -> str
 
 
 def transcribe_file(job: FileJob, rate: int, channels: int) -> Transcription:
-    """The notes of the source, in frames at its own `rate`."""
+    """The notes of the source, in frames at its own `rate`; with `lead` of its voice, where a plugin takes it out."""
+    if not job.settings.get("lead") or job.settings.get("mode") not in (None, "learned"):
+        return _transcribe(job, job.source, rate, channels)
+    try:
+        with separated_file(job.source, "voice", lambda part: job.progress(VOICE_SHARE * part)) as (voice, _):
+            return _transcribe(job, voice, rate, channels, VOICE_SHARE)
+    except PluginError as error:
+        job.complain(f"{printable_path(job.source)}: the voice is not taken out of what plays with it, since {error}")
+        return _transcribe(job, job.source, rate, channels)
+
+
+def _transcribe(job: FileJob, source: Path, rate: int, channels: int, done: float = 0.0) -> Transcription:
+    """The notes of a file. done: share of the progress so far."""
     passes = [0.0]
 
     def play(at: int, feed: Callable[[Samples], None]) -> None:
-        done, frames = passes[0], 0
-        with stream_sound(job.source, rate=at or None) as (info, blocks):
+        before, frames = passes[0], 0
+        with stream_sound(source, rate=at or None) as (info, blocks):
             for block in blocks:
                 feed(block)
                 frames += block.shape[1]
                 part = frames / (at or info.rate) * info.rate / info.frames if info.frames else 0.0
-                job.progress(ANALYSIS_SHARE * min(1.0, done + 0.5 * part))
-        passes[0] = min(0.5, done + 0.5)
+                job.progress(done + (ANALYSIS_SHARE - done) * min(1.0, before + 0.5 * part))
+        passes[0] = min(0.5, before + 0.5)
 
     return transcribe(play, rate, channels, job.settings)
 

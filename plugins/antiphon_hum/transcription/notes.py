@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, Value
+from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
 from antiphon.api.jobs import prepare_processor
 from antiphon_hum.learned import offline_model, spec
 from antiphon_hum.learned.decode import SECONDS
@@ -15,8 +15,9 @@ from antiphon_hum.learned.file_decoder import PathCosts, decode_file
 from antiphon_hum.learned.lead_voice import LeadVoice
 from antiphon_hum.learned.model_tracker import MODELS, REACH
 from antiphon_hum.learned.template_decoder import notes_of_painting
-from antiphon_hum.processor import BEND_REACH, Hum, available_mode, velocity
+from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
+from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.note import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
 
@@ -79,13 +80,17 @@ def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Valu
     hum = Hum()
     prepare_processor(hum, StreamSpec(max(rate, LOWEST_RATE), BLOCK, channels), {**settings, "mode": "yin"})
     first = {p.name: p.default for p in Hum.params}
-    mode = available_mode(str({**first, **settings}["mode"]))
+    mode = str({**first, **settings}["mode"])
+    if mode == polyphonic.MODE and str(hum.settings["quantise"]) != "off":
+        raise UsageError(f"quantise moves one voice; leave it out with mode={mode}")
+    mode = mode if mode == polyphonic.MODE else available_mode(mode)
     at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else RESAMPLED_RATE)
-    found = (
-        _by_network(play, mode, hum)
-        if mode in MODELS
-        else _by_tracker(play, at, channels, {**settings, "mode": mode}, hum)
-    )
+    if mode == polyphonic.MODE:
+        found = _polyphonic(play, settings, hum)
+    elif mode in MODELS:
+        found = _by_network(play, mode, hum)
+    else:
+        found = _by_tracker(play, at, channels, {**settings, "mode": mode}, hum)
     if at != rate:
         frames = [0]
 
@@ -104,6 +109,8 @@ def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Valu
 
 def whole_rate(mode: str) -> int:
     """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
+    if mode == polyphonic.MODE:
+        return polyphonic.RATE
     return 3 * spec.RATE if mode in MODELS else 0
 
 
@@ -168,6 +175,25 @@ def _by_network(play: Play, mode: str, hum: Hum) -> Transcription:
     loud = levels > float(settings["threshold"])
     many = float(answers[loud, spec.MANY].mean()) if learned and loud.any() else 0.0
     return Transcription(tuple(notes), frames, key, many=many)
+
+
+def _polyphonic(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
+    """One pass of Basic Pitch's network, with velocities by how surely a pitch sounds."""
+    model = polyphonic.PolyphonicModel()
+    play(polyphonic.RATE, model.feed)
+    # the parameters' defaults are a voice's range, narrower than a piano's
+    low, high = sorted((int(settings.get("lowest", 0)), int(settings.get("highest", 127))))
+    dynamics = float(hum.settings["dynamics"])
+    notes = []
+    for start, end, number, strength in polyphonic.decode(*model.end(), float(hum.settings["sensitivity"])):
+        begin, close = (min(model.frames, frame * polyphonic.HOP) for frame in (start, end))
+        if close > begin and low <= number <= high:
+            loud = MIDDLE_VELOCITY + (strength - MIDDLE_VELOCITY) * dynamics
+            notes.append(Note(begin, close, number, loud, float(number)))
+    key = _key(notes, polyphonic.RATE, hum)
+    if key is not None:
+        notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
+    return Transcription(tuple(notes), model.frames, key)
 
 
 def _resampled(sound: Samples, rate: int, to: int) -> Samples:

@@ -49,7 +49,7 @@ class LiveGrid:
         self.forget()
 
     def forget(self) -> None:
-        """Begins anew, after silence."""
+        """Resets the grid, after silence."""
         self.period, self.beat, self.count, self.meter = 0.0, 0.0, 0, 4
         self.grid, self.sure = None, False
         self._scores = {meter: np.zeros(meter) for meter in METERS}

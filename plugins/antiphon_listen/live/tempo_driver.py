@@ -1,4 +1,4 @@
-"""Sets the server's tempo to what a node `listen` finds, while its switch `drive` is on."""
+"""Sets the server's tempo to what a node finds, such as `listen`, while its switch `drive` is on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from antiphon.api.transports import Node, Transport, TransportServer
 
 EVERY = 0.25
 """Seconds between two looks: the node looks at its window about as often."""
+FOUND = ("player_tempo", "tempo")
+"""What a node finds, by the name of its parameter."""
 _STEP = 0.005
 """Share of the tempo by which it has to differ before it is set again: estimates move by less from beat to beat."""
 
@@ -30,10 +32,11 @@ class TempoDriver(Transport):
     def step(self) -> None:
         """Sets the tempo by each node whose switch is on, where it differs."""
         for name, node in list(self._server.nodes().items()):
-            if node.info.type != "listen" or not self._value(node, "drive"):
+            found_as = next((what for what in FOUND if what in node.index), "")
+            if "drive" not in node.index or not found_as or not self._value(node, "drive"):
                 continue
             now = self._server.tempo()[1]
-            found = nearest(float(self._value(node, "tempo")), now)
+            found = nearest(float(self._value(node, found_as)), now)
             if found and abs(found / now - 1.0) > _STEP:
                 try:
                     self._server.command(SetTempo(found), f"/node/{name}")

@@ -45,7 +45,7 @@ class CurveWindow:
         return len(self._strength) / onsets.FRAMES_PER_SECOND
 
     def curves(self) -> MusicCurves | None:
-        """The window as curves, whose seconds count from `start`; None where nothing sounds."""
+        """The window's curves, in seconds from `start`; None for silence."""
         if len(self._notes) < 2 or not self._notes.any() or not self._strength.any():
             return None
         return curves(divide_by_mean(self._strength), self._notes, self.seconds)

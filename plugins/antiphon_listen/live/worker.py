@@ -39,7 +39,7 @@ class Listener:
         self._frames, self._looked = 0, 0
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Takes the next hop, and answers with what is known at its end: of `spec.FIELDS`."""
+        """Takes the next hop, and returns `spec.FIELDS` as estimated at its end."""
         self.feed(sound)
         self.answer(into)
 
@@ -68,7 +68,7 @@ class Listener:
             self.harmony.update(curves, self._window.start, self.grid.grid)
 
     def answer(self, into: Samples) -> None:
-        """Writes what is known at the end of what was fed, `[FIELDS]`."""
+        """Writes the estimates at the end of the sound so far, `[FIELDS]`."""
         grid, loudness = self.grid, self.loudness
         into.fill(0.0)
         into[METER] = grid.meter

@@ -222,6 +222,13 @@ def test_the_tempo_is_set_where_the_node_drives_it(drive: float, tempo: float, e
     assert server.done == expected
 
 
+def test_a_band_drives_it_by_its_player() -> None:
+    server, driver = FakeServer(drive=1.0, player_tempo=108.0), TempoDriver()
+    driver.start(server)  # type: ignore[arg-type]
+    driver.step()
+    assert server.done == [(108.0, "/node/ears")]
+
+
 def test_what_does_not_change_is_reported_every_two_seconds_alone() -> None:
     node, told = Listen(), 0
     node.prepare(STREAM)

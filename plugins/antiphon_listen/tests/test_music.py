@@ -13,7 +13,7 @@ import pytest
 from antiphon.api import SHARP_NAMES
 from antiphon_listen import harmony, tables
 from antiphon_listen.chroma import NoteSpectrum
-from antiphon_listen.music import MusicAnalysis
+from antiphon_listen.music import MusicAnalysis, StemMusicAnalysis
 
 RATE = 22050
 LOOP = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))
@@ -76,6 +76,19 @@ def test_beats_and_tempo(bpm: float) -> None:
     assert share(values["beats"], 0.5 + 60.0 / bpm * np.arange(96)) > 0.95
     assert len(values["beats"]) < 105
     assert set(values["downbeats"]) <= set(values["beats"])
+
+
+@pytest.mark.parametrize(("clicks", "bpm"), [(60, 60), (90, 90), (128, 128), (174, 174), (240, 120), (480, 120)])
+def test_the_tempo_of_a_metronome_is_its_own_unless_it_is_too_quick_for_beats(clicks: int, bpm: int) -> None:
+    sound = np.zeros(12 * RATE, np.float32)
+    places = np.arange(0.0, 11.9, 60.0 / clicks)
+    for at in places:
+        wave = 0.5 * np.exp(-np.arange(2000) / 200) * np.sin(2 * np.pi * 1000 * np.arange(2000) / RATE)
+        sound[round(at * RATE) : round(at * RATE) + 2000] += wave.astype(np.float32)
+    values = found(sound)
+    assert values["tempo"] == pytest.approx(bpm, rel=0.003)
+    assert share(places, np.asarray(values["beats"])[:-1], within=0.03) == 1.0  # the last one may be behind the end
+    assert len(values["beats"]) == pytest.approx(12 * bpm / 60, abs=2)
 
 
 def test_downbeats_are_where_the_chord_changes() -> None:
@@ -182,3 +195,15 @@ def test_a_key_and_its_relative_are_told_apart_by_their_chords(chords: tuple[int
 
 def test_no_chord_has_no_key() -> None:
     assert harmony.key_of(np.full(8, harmony.NO_CHORD), tables.load()) == (None, 0.0)
+
+
+def test_of_stems_the_beats_are_of_the_whole_and_the_chords_of_what_the_drums_leave() -> None:
+    sound = song()
+    other = song(transpose=2)
+    run = StemMusicAnalysis().begin(RATE, 4)
+    # what is taken for drums has chords too, and is as loud
+    run.feed(np.stack([sound, np.zeros_like(sound), np.zeros_like(sound), other]))
+    stated, wanted = run.result(), plain(2)
+    assert stated["key"] == wanted["key"] != plain()["key"]
+    assert [label for _, _, label in stated["chords"]][1:6] == [label for _, _, label in wanted["chords"]][1:6]
+    assert stated["tempo"] == pytest.approx(wanted["tempo"], rel=0.02)

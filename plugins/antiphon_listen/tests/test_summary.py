@@ -19,7 +19,7 @@ from antiphon_listen.jobs import write_compact, write_summary
 from antiphon_listen.joining import CROSSFADE, play_parts
 from antiphon_listen.music import MusicRun
 from antiphon_listen.picture import png, structure_picture
-from antiphon_listen.sections import Phrase, Structure
+from antiphon_listen.sections import Phrase, Structure, find_letters
 from antiphon_listen.summary import compact, summary
 from antiphon_listen.tests.test_music import RATE, song
 
@@ -75,8 +75,19 @@ def test_a_longer_summary_has_more_of_the_letters() -> None:
 def test_compact_has_each_letter_once_and_no_shorter_form_would_do() -> None:
     parts = compact(form())
     assert sorted(part.name for part in parts) == ["bridge", "chorus", "intro", "outro", "verse"]
-    assert sum(part.end - part.start for part in parts) == pytest.approx(5 * 4 * BAR + 1.0)
+    assert sum(part.end - part.start for part in parts) == pytest.approx(0.5 + 5 * 4 * BAR + 1.0)
     assert [part.start for part in parts] == sorted(part.start for part in parts)
+    whole = compact(form("IABCO"))
+    assert (whole[0].start, whole[-1].end) == (0.0, form("IABCO").seconds), "what comes once is there, the upbeat too"
+
+
+def test_phrases_on_the_same_chords_are_told_apart_by_what_is_repeated() -> None:
+    rng = np.random.default_rng(1)
+    shared, one, other = (rng.normal(size=(16, 72)) for _ in range(3))
+    rows = np.concatenate([1.3 * shared + part for part in (one, other, one, one, other)])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    letters, _ = find_letters(rows, [(n, n + 16) for n in range(0, 80, 16)])
+    assert letters == [0, 1, 0, 0, 1]
 
 
 def sine(seconds: float, rate: int = 48000) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_loops.analysis import certainty, tables, tempo
+from antiphon_loops.analysis import certainty, compatibility, tables, tempo
 from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel, label_of, number_in
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.analysis.reading import LONGEST, SHORTEST, NoLoop, sound_of
@@ -30,10 +30,10 @@ def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop
         FileError: It cannot be read, or is no loop.
     """
     samples, rate = sound_of(path, name)
-    loop = analyse(samples, rate, name, label or label_of(path, name))
+    loop = analyse(samples, rate, name, label or label_of(path, name), with_fit=compatibility.available())
     number = number_in(name)
     if label is None and number is not None and Rules().leaves_out(loop):
-        again = analyse(samples, rate, name, TempoLabel(number, False, "number"))
+        again = analyse(samples, rate, name, TempoLabel(number, False, "number"), with_fit=bool(loop.fit))
         return again if again.tempo_from == "number" else loop
     return loop
 
@@ -58,8 +58,10 @@ def read(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLa
     return read_region(samples, mono / np.float32(top), rate, label)
 
 
-def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL) -> Loop:
-    """The analysis of float32 `[channels, frames]`.
+def analyse(
+    samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL, *, with_fit: bool = False
+) -> Loop:
+    """The analysis of float32 `[channels, frames]`; `with_fit`: also what the analysis `fit` has.
 
     Raises:
         NoLoop: The sound is no loop.
@@ -80,6 +82,7 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: Temp
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,
         _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), certainty.confidence(seen, bars),
+        compatibility.fit_values(reading) if with_fit else {},
     )  # fmt: skip
 
 

@@ -1,28 +1,17 @@
-"""The analysis `fit`: a vector of a loop's harmony and rhythm. The product of two loops' is how well they go together.
-
-Two small networks, trained on parts of songs (`antiphon_models.loops.fit_training`), in numpy: pitch classes to
-harmony, by convolutions that a transposition turns as it turns them; bands and onsets to rhythm.
-"""
+"""The analysis `fit`: what `library fits` compares of a loop's harmony and rhythm."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-import numpy as np
-
 from antiphon.api.analysis import Analysis, Quantity
-from antiphon.api.models import models_folder, read_weights
+from antiphon_loops.analysis.analyse import read
 from antiphon_loops.analysis.catalogued import LoopRun
-from antiphon_loops.analysis.grid import BANDS, CLASSES, grid
+from antiphon_loops.analysis.compatibility import fit_values
 from antiphon_loops.analysis.reading import NoLoop
-from antiphon_loops.analysis.region import LoopReading
-from antiphon_loops.analysis.spectrum import F32, LOWEST
 
-NAME, MODEL = "fit", "loops-fit"
-BEATS = 16
-PITCHED = slice(BANDS, BANDS + CLASSES)
+NAME = "fit"
 
 
 class FitAnalysis(Analysis):
@@ -45,69 +34,7 @@ class FitRun(LoopRun):
     """Holds the samples of a loop."""
 
     def result(self) -> Mapping[str, Any]:
-        from antiphon_loops.analysis.analyse import read
-
         try:
             return fit_values(read(self.samples(), self.rate))
         except NoLoop:
             return {quantity.name: None for quantity in FitAnalysis.quantities}
-
-
-def fit_values(reading: LoopReading) -> dict[str, Any]:
-    """The quantities of a loop."""
-    seen, bars = reading.seen, reading.count.bars
-    loop = grid(seen, bars)
-    register = None
-    if reading.role == "drums":
-        loop[PITCHED] = 0.0
-    else:
-        level = np.sqrt(seen.notes).sum(axis=1)
-        register = float(level @ (np.arange(len(level)) + LOWEST) / (level.sum() + 1e-12))
-    onsets = seen.onsets[3]
-    peaks = (onsets > np.roll(onsets, 1)) & (onsets >= np.roll(onsets, -1)) & (onsets > onsets.mean() + onsets.std())
-    return {
-        "fit_bpm": 240.0 * bars / seen.seconds,
-        "fit_density": float(peaks.sum()) / (4.0 * bars),
-        "fit_register": register,
-        "fit": vector(loop),
-    }
-
-
-def vector(loop: F32) -> F32:
-    """The vector of a grid, float32 `[n]`: harmony `[12, BEATS]` row by row, then rhythm.
-
-    Raises:
-        ModelError: The weights are missing.
-    """
-    arrays = _arrays()
-    beats = loop[PITCHED].reshape(CLASSES, BEATS, -1).mean(axis=2)
-    level = beats.sum(axis=0)
-    beats = beats / (level + 0.15 * level.max() + 1e-6)
-    x = beats[None]
-    for name in ("harmony1", "harmony2"):
-        x = np.maximum(0.0, _convolved(x, arrays[f"{name}.weight"]) + arrays[f"{name}.bias"][:, None, None])
-    harmony = beats + np.tensordot(arrays["harmony3.weight"][0, :, 0, 0], x, 1) + arrays["harmony3.bias"]
-    harmony = (harmony - harmony.mean(axis=0)).ravel() * (level.max() > 0)
-    y = np.concatenate([loop[:BANDS], loop[PITCHED.stop :]])
-    for name, step in (("rhythm1", 1), ("rhythm2", 2), ("rhythm3", 2)):
-        weight = arrays[f"{name}.weight"]
-        around = np.concatenate([y[:, -1:], y, y[:, : weight.shape[2] - 2]], axis=1)
-        frames = np.lib.stride_tricks.sliding_window_view(around, weight.shape[2], axis=1)[:, ::step]
-        y = np.maximum(0.0, np.tensordot(weight, frames, ((1, 2), (0, 2))) + arrays[f"{name}.bias"][:, None])
-    rhythm = arrays["rhythm4.weight"] @ y.ravel() + arrays["rhythm4.bias"]
-    parts = (part / (np.linalg.norm(part) + 1e-9) for part in (harmony, rhythm))
-    roots = np.sqrt(np.maximum(arrays["scale"], 0.01))
-    return np.concatenate([part * root for part, root in zip(parts, roots, strict=True)]).astype(np.float32)
-
-
-def _convolved(x: F32, weight: F32) -> F32:
-    """`[channels, CLASSES, BEATS]` by kernels of all pitch classes and three beats, in a circle both ways."""
-    around = np.concatenate([x[..., -1:], x, x[..., :1]], axis=2)
-    around = np.concatenate([around, around[:, : CLASSES - 1]], axis=1)
-    frames = np.lib.stride_tricks.sliding_window_view(around, weight.shape[2:], axis=(1, 2))
-    return np.asarray(np.tensordot(weight, frames, ((1, 2, 3), (0, 3, 4))), np.float32)
-
-
-@cache
-def _arrays() -> dict[str, F32]:
-    return {name: np.asarray(x, np.float32) for name, x in read_weights(MODEL, models_folder()).items()}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, UsageError
+from antiphon.api.catalogues import fit_compatibility, transpose_fit
 from antiphon_loops.record import MOODS, ROLES, Loop, scale_of
 from antiphon_loops.rules import Rules
 
 KEYS = ("auto", *(f"{name} {mode}" for mode in ("major", "minor") for name in SHARP_NAMES))
 GROUPS = {"harmonic": ("chords", "melody"), "percussion": ("drums",), "all": ROLES}
 _AUDIBLE = -35.0
+VOICE = "voice-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class LoopRequest:
         mood: One of `MOODS`.
         seed: Selects one of many arrangements.
         instruments: Roles, in the order of `ROLES`.
+        style: A label, a word for a groove, or one of loops' names; "" for any.
+        voice: Whether the loops of voices play, whose names begin with `VOICE`.
     """
 
     bpm: float
@@ -37,6 +43,8 @@ class LoopRequest:
     mood: str = "any"
     seed: int = 1
     instruments: tuple[str, ...] = ROLES
+    style: str = ""
+    voice: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +88,14 @@ class Arrangement:
         key: Key of all loops, None where no loop has one.
         choices: The loops.
         bars: The layers of each bar.
+        fit: How well its loops go together, 0 to 1: the mean of all pairs that sound at once; None without `fit`.
     """
 
     request: LoopRequest
     key: str | None
     choices: tuple[LoopChoice, ...]
     bars: tuple[tuple[Layer, ...], ...]
+    fit: float | None = None
 
 
 def roles_of(text: str) -> tuple[str, ...]:
@@ -112,25 +122,77 @@ def roles_of(text: str) -> tuple[str, ...]:
 
 
 def arrange(loops: Sequence[Loop], request: LoopRequest, rules: Rules) -> Arrangement:
-    """A round of `request.bars` bars. With no loop that fits there are no layers, which is silence."""
+    """A round of `request.bars` bars. With no loop that fits there are no layers, which is silence.
+
+    Where the analysis `fit` is known, the one of `rules.takes` whose loops go together best.
+    """
     able = sorted((x for x in loops if max(x.levels, default=-99.0) > -60.0), key=lambda x: x.file)
+    if not request.voice:
+        able = [x for x in able if not x.file.rsplit("/", 1)[-1].startswith(VOICE)]
     key = _key(able, request)
+    roles = {
+        role: _Candidates([x for x in able if x.role == role] or _instead(role, able, request), key, request, rules)
+        for role in request.instruments
+    }
+    count = rules.takes if sum(len(x.fits) > 0 for x in roles.values()) > 1 else 1
+    first = _take(roles, key, request, rules, request.seed)
+    others = (_take(roles, key, request, rules, (request.seed, n)) for n in range(1, count))
+    # fewer loops go together more easily: a piece that leaves out what the first one plays is no better
+    full = [first, *(take for take in others if _played(take) >= _played(first) and _roles(take) >= _roles(first))]
+    return max(full, key=lambda take: take.fit or 0.0)
+
+
+def _played(take: Arrangement) -> int:
+    """Loops of all bars."""
+    return sum(map(len, take.bars))
+
+
+def _roles(take: Arrangement) -> set[str]:
+    return {choice.role for choice in take.choices}
+
+
+def _take(
+    roles: Mapping[str, _Candidates], key: str | None, request: LoopRequest, rules: Rules, seed: object
+) -> Arrangement:
+    """One piece; `seed` selects it."""
     choices: list[LoopChoice] = []
     by_role: dict[str, list[int]] = {}
     groove = np.zeros(16)
-    for role in request.instruments:
-        of_it = [x for x in able if x.role == role] or _instead(role, able, request)
-        ranked = _ranked(of_it, key, request, rules, groove)[: rules.choices]
+    beside: list[NDArray[np.float64]] = []
+    for role, candidates in roles.items():
+        ranked = candidates.ranked(seed, groove, beside, rules)
         by_role[role] = list(range(len(choices), len(choices) + len(ranked)))
         choices += [LoopChoice(x, role, fit(x, request.bpm)[1], shift_to(x, key)) for x in ranked]
+        if ranked and ranked[0].fit:
+            beside.append(_vector(choices[-len(ranked)]))
         if role == "drums" and ranked:
             groove = np.array(ranked[0].pattern)
-    roles = [r for r in request.instruments if by_role[r]]
-    bars = _bars(roles, by_role, choices, request, rules)
+    bars = _bars([r for r in roles if by_role[r]], by_role, choices, request, rules, seed)
     used = sorted({layer.choice for bar in bars for layer in bar})
     place = {old: new for new, old in enumerate(used)}
     layers = tuple(tuple(Layer(place[x.choice], x.enters, x.turn) for x in bar) for bar in bars)
-    return Arrangement(request, key, tuple(choices[n] for n in used), layers)
+    taken = tuple(choices[n] for n in used)
+    return Arrangement(request, key, taken, layers, how_it_fits(taken, layers))
+
+
+def how_it_fits(choices: Sequence[LoopChoice], bars: Sequence[Sequence[Layer]]) -> float | None:
+    """How well the loops of a piece go together, 0 to 1: the mean of each bar's pairs; None where none is known."""
+    pairs = Counter(pair for bar in bars for pair in combinations(bar, 2))
+    known = {
+        layer: _vector(choices[layer.choice], layer.turn)
+        for pair in pairs
+        for layer in pair
+        if choices[layer.choice].loop.fit
+    }
+    counted = [(one, other, count) for (one, other), count in pairs.items() if one in known and other in known]
+    if not counted:
+        return None
+    found = fit_compatibility(np.array([known[one] @ known[other] for one, other, _ in counted]))
+    return float(np.average(found, weights=[count for *_, count in counted]))
+
+
+def _vector(choice: LoopChoice, turn: int = 0) -> NDArray[np.float64]:
+    return transpose_fit(choice.loop.fit["fit"], choice.shift, 4 * turn)
 
 
 def fit(loop: Loop, bpm: float) -> tuple[float, int]:
@@ -189,33 +251,54 @@ def _key(loops: Sequence[Loop], request: LoopRequest) -> str | None:
     return min(costs, key=costs.__getitem__)
 
 
-def _ranked(
-    loops: Sequence[Loop], key: str | None, request: LoopRequest, rules: Rules, groove: NDArray[np.float64]
-) -> list[Loop]:
-    """The loops, best first."""
+class _Candidates:
+    """The loops that may play a role, with what counts for and against each whatever else plays.
 
-    def score(loop: Loop) -> float:
-        speed, bars = fit(loop, request.bpm)
-        way = abs(float(np.log2(speed)))
-        cost = rules.stretching * way + rules.shifting * abs(shift_to(loop, key)) / 6.0
-        if not rules.slowest <= speed <= rules.fastest:
-            cost += 4.0 * way
-        if request.mood != "any":
-            valence, arousal = MOODS[request.mood]
-            cost += rules.mood * float(np.hypot(loop.valence - valence, loop.arousal - arousal))
-        if groove.any() and any(loop.pattern):
-            mine = np.array(loop.pattern)
-            cost -= rules.groove * float(mine @ groove / (np.linalg.norm(mine) * np.linalg.norm(groove) + 1e-9))
-        cost += rules.clash * outside(loop, key)
-        sure = loop.tempo_sure * (loop.key_sure if loop.key is not None else 1.0)
-        cost -= rules.sureness * sure + rules.straight * loop.straight
-        if bars > rules.section:
-            cost += 0.5
-        quiet = sum(level < _AUDIBLE for level in loop.levels) / len(loop.levels)
-        draw = -np.log(-np.log(0.002 + 0.996 * chance(request.seed, loop.role, loop.file)))
-        return cost + 2.0 * quiet - rules.chance * float(draw)
+    Attributes:
+        fits: `[n, :]` of `fit`, transposed; empty where one of them lacks it.
+    """
 
-    return sorted(loops, key=lambda x: (score(x), x.file))
+    def __init__(self, loops: Sequence[Loop], key: str | None, request: LoopRequest, rules: Rules) -> None:
+        self._loops = loops
+        self._costs = np.array([_cost(x, key, request, rules) for x in loops])
+        patterns = np.array([x.pattern or (0.0,) * 16 for x in loops]).reshape(-1, 16)
+        self._patterns = patterns / (np.linalg.norm(patterns, axis=1, keepdims=True) + 1e-9)
+        whole = loops if all(x.fit for x in loops) else ()
+        self.fits = np.array([transpose_fit(x.fit["fit"], shift_to(x, key)) for x in whole])
+
+    def ranked(
+        self, seed: object, groove: NDArray[np.float64], beside: Sequence[NDArray[np.float64]], rules: Rules
+    ) -> list[Loop]:
+        """The best `rules.choices`, best first, beside the drums' groove and the loops of other roles."""
+        if not self._loops:
+            return []
+        draws = [0.002 + 0.996 * chance(seed, x.role, x.file) for x in self._loops]
+        costs = self._costs + rules.chance * np.log(-np.log(draws))
+        costs -= rules.groove * (self._patterns @ groove) / (np.linalg.norm(groove) + 1e-9)
+        if len(self.fits) and beside:
+            costs -= rules.fit * fit_compatibility(self.fits @ np.array(beside).T).mean(axis=1)
+        order = sorted(range(len(costs)), key=lambda n: (costs[n], self._loops[n].file))
+        return [self._loops[n] for n in order[: rules.choices]]
+
+
+def _cost(loop: Loop, key: str | None, request: LoopRequest, rules: Rules) -> float:
+    speed, bars = fit(loop, request.bpm)
+    way = abs(float(np.log2(speed)))
+    cost = rules.stretching * way + rules.shifting * abs(shift_to(loop, key)) / 6.0
+    if not rules.slowest <= speed <= rules.fastest:
+        cost += 4.0 * way
+    if request.mood != "any":
+        valence, arousal = MOODS[request.mood]
+        cost += rules.mood * float(np.hypot(loop.valence - valence, loop.arousal - arousal))
+    if request.style:
+        cost += rules.style * (1.0 - loop.answers(request.style))
+    cost += rules.clash * outside(loop, key)
+    sure = loop.tempo_sure * (loop.key_sure if loop.key is not None else 1.0)
+    cost -= rules.sureness * sure + rules.straight * loop.straight
+    if bars > rules.section:
+        cost += 0.5
+    quiet = sum(level < _AUDIBLE for level in loop.levels) / len(loop.levels)
+    return cost + 2.0 * quiet
 
 
 def _bars(
@@ -224,6 +307,7 @@ def _bars(
     choices: Sequence[LoopChoice],
     request: LoopRequest,
     rules: Rules,
+    seed: object,
 ) -> list[tuple[Layer, ...]]:
     count = -(-request.bars // rules.section)
     bars: list[tuple[Layer, ...]] = []
@@ -233,14 +317,14 @@ def _bars(
         layers = []
         for role in roles:
             own = by_role[role]
-            if len(roles) > 1 and chance(request.seed, "rest", role, section) < rules.rests:
+            if len(roles) > 1 and chance(seed, "rest", role, section) < rules.rests:
                 continue
-            choice = own[int(chance(request.seed, "turn", role, section) * len(own)) if section else 0]
-            turn = 0 if len(own) > 1 else int(chance(request.seed, "ahead", role) * choices[choice].bars)
+            choice = own[int(chance(seed, "turn", role, section) * len(own)) if section else 0]
+            turn = 0 if len(own) > 1 else int(chance(seed, "ahead", role) * choices[choice].bars)
             layers.append(Layer(choice, max(0.0, rules.enters[role] - lowest) / share, turn))
         layers = layers or [Layer(by_role[roles[0]][0], 0.0)] if roles else []
         last = min(request.bars, (section + 1) * rules.section)
-        out = int(chance(request.seed, "break", section) * len(layers) / max(rules.breaks, 1e-9))
+        out = int(chance(seed, "break", section) * len(layers) / max(rules.breaks, 1e-9))
         for bar in range(section * rules.section, last):
             rested = layers[:out] + layers[out + 1 :] if bar == last - 1 and len(layers) > 1 else layers
             bars.append(_filled(rested, bar, choices))

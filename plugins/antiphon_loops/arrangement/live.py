@@ -139,6 +139,8 @@ def request_to(request: LoopRequest) -> dict[str, Any]:
         "mood": request.mood,
         "seed": request.seed,
         "instruments": list(request.instruments),
+        "style": request.style,
+        "voice": request.voice,
     }
 
 
@@ -151,6 +153,7 @@ def plan_to(plan: Arrangement) -> dict[str, Any]:
     """An arrangement as JSON values, without its request."""
     return {
         "key": plan.key,
+        "fit": plan.fit,
         "choices": [[c.loop.to_json(), c.role, c.bars, c.shift] for c in plan.choices],
         "bars": [[[x.choice, x.enters, x.turn] for x in bar] for bar in plan.bars],
     }
@@ -161,7 +164,7 @@ def _plan(fields: dict[str, Any], request: LoopRequest) -> Arrangement:
         LoopChoice(Loop.from_json(loop), role, bars, shift) for loop, role, bars, shift in fields["choices"]
     )
     bars = tuple(tuple(Layer(*layer) for layer in bar) for bar in fields["bars"])
-    return Arrangement(request, fields["key"], choices, bars)
+    return Arrangement(request, fields["key"], choices, bars, fields["fit"])
 
 
 def _material(head: dict[str, Any], data: bytearray, request: LoopRequest) -> LoopMaterial:

@@ -118,7 +118,7 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def _tell(store: Path) -> None:
     """Puts the truth where analysis may have erred: what is stacked from it is another test's matter."""
     with contextlib.closing(sqlite3.connect(store)) as base:
-        rows = "SELECT f.path, r.sound, r.data FROM files f JOIN results r ON r.sound = f.sound"
+        rows = "SELECT f.path, r.sound, r.data FROM files f JOIN results r ON r.sound = f.sound WHERE analysis = 'loop'"
         for path, sound, data in base.execute(rows).fetchall():
             role, bpm, bars, tonic = TRUTH[Path(path.decode()).name]
             loop = json.loads(data)
@@ -127,7 +127,7 @@ def _tell(store: Path) -> None:
             truth = {"role": role, "bpm": bpm, "bars": bars, "key": key, "key_sure": sure, "tempo_sure": 0.9}
             truth |= {"instrument": role if role in ("drums", "bass") else "harmonic", "levels": [0.0] * bars}
             loop |= {f"loop_{name}": value for name, value in truth.items()}
-            base.execute("UPDATE results SET data = ? WHERE sound = ?", (json.dumps(loop), sound))
+            base.execute("UPDATE results SET data = ? WHERE sound = ? AND analysis = 'loop'", (json.dumps(loop), sound))
         base.commit()
 
 

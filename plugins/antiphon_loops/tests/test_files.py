@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import PluginError
+from antiphon.api import FileError, PluginError
 from antiphon.api.jobs import FileJob
+from antiphon.graph.asset_names import locate_asset
+from antiphon.runtime import resources
 from antiphon_loops.jobs import MOST_QUESTIONS, run
 from antiphon_loops.library import ready
 from antiphon_loops.record import ROLES
-from antiphon_loops.tests.conftest import RATE, drums, seven
+from antiphon_loops.tests.conftest import RATE, drums, note, seven
+from antiphon_models.learning.user_commands import command
 
 
-class Person:
-    """Answers questions, and notes what is said."""
+class AnsweredQuestions:
+    """AnsweredQuestions questions, and notes what is said."""
 
     def __init__(self, *answers: str) -> None:
         self.answers, self.questions, self.sentences = list(answers), [], []
@@ -29,10 +32,10 @@ class Person:
 
 
 def piece(
-    folder: Path, target: Path, person: Person | None = None, stems: bool = False, **settings: object
+    folder: Path, target: Path, person: AnsweredQuestions | None = None, stems: bool = False, **settings: object
 ) -> list[str]:
     """Runs a job and returns its lines."""
-    person = person or Person()
+    person = person or AnsweredQuestions()
     paths = {role: target.with_name(f"{target.stem}-{role}.wav") for role in ROLES} if stems else {}
     values = {"bars": 4, "bpm": 110.0, **settings}
     job = FileJob("loops", folder, target, values, stems=paths, complain=person.sentences.append, ask=person.ask)
@@ -50,7 +53,7 @@ def unsure(tmp_path: Path) -> Path:
 
 
 def test_an_uncertain_tempo_is_asked_about_once(unsure: Path, tmp_path: Path):
-    person = Person(" 92.7 ")
+    person = AnsweredQuestions(" 92.7 ")
     piece(unsure, tmp_path / "out.wav", person)
     assert [q.split(":")[0] for q in person.questions] == ["odd.wav"]
     assert "139.1 or 92.72 bpm" in person.questions[0]
@@ -58,14 +61,14 @@ def test_an_uncertain_tempo_is_asked_about_once(unsure: Path, tmp_path: Path):
     assert [(x.file, x.bars, x.tempo_from) for x in ready(unsure)[0]] == [
         ("clear.wav", 2, "sound"), ("odd.wav", 2, "user"),
     ]  # fmt: skip
-    again = Person("50")
+    again = AnsweredQuestions("50")
     piece(unsure, tmp_path / "out2.wav", again)
     assert (again.questions, again.sentences) == ([], [])
 
 
 @pytest.mark.parametrize("answer", ["", "30", "fast", "nan", "-92.7"])
 def test_without_an_answer_of_use_it_is_left_out_with_one_line(unsure: Path, tmp_path: Path, answer: str):
-    person = Person(answer)
+    person = AnsweredQuestions(answer)
     lines = piece(unsure, tmp_path / "out.wav", person)
     assert lines[0].endswith("from 1 loop, 4 bars at 110 bpm: clear.wav (bars 1-4)")
     assert person.sentences[-1] == (
@@ -78,7 +81,7 @@ def test_without_an_answer_of_use_it_is_left_out_with_one_line(unsure: Path, tmp
 
 def test_the_rules_may_take_them_all(unsure: Path, tmp_path: Path):
     (unsure / "rules.toml").write_text("tempo_sure = 0.0\n")
-    person = Person("92.7")
+    person = AnsweredQuestions("92.7")
     piece(unsure, tmp_path / "out.wav", person)
     assert (person.questions, person.sentences, len(ready(unsure)[0])) == ([], [], 2)
 
@@ -86,7 +89,7 @@ def test_the_rules_may_take_them_all(unsure: Path, tmp_path: Path):
 def test_a_library_of_uncertain_loops_alone_is_refused_with_the_reason(tmp_path: Path):
     for n in range(MOST_QUESTIONS + 3):
         soundfile.write(tmp_path / f"odd{n}.wav", seven() * (1.0 - 0.01 * n), RATE)
-    person = Person()
+    person = AnsweredQuestions()
     with pytest.raises(PluginError, match=r"no loop in .*15 loops are left out, .* and 11 more; write it"):
         piece(tmp_path, tmp_path / "out.wav", person)
     assert len(person.questions) == MOST_QUESTIONS
@@ -136,7 +139,41 @@ def _numbers(text: str) -> set[int]:
 
 def test_the_key_is_said_and_the_end_fades(library: Path, tmp_path: Path):
     (line,) = piece(library, tmp_path / "out.wav", key="E minor")
-    assert ", 4 bars at 110 bpm, in E minor: " in line
+    assert ", 4 bars at 110 bpm, in E minor, fit 0." in line
     sound, rate = soundfile.read(tmp_path / "out.wav")
     assert np.abs(sound[-2:]).max() < 1e-3
     assert np.abs(sound[-round(0.05 * rate) : -round(0.03 * rate)]).max() > 0.005
+
+
+def test_loops_are_cut_from_a_song_by_stem_and_its_voice_is_left_out(tmp_path: Path):
+    bar = 2 * RATE
+    song = np.concatenate([drums(120.0, 3, n) for n in range(4)])  # twelve bars
+    lines = np.concatenate([note(pitch, bar, 6, 0.8) for pitch in (36, 41, 43, 36)] * 3)
+    chords = sum(np.concatenate([note(pitch + up, bar, 8, 1.5) for pitch in (60, 65, 67, 60)] * 3) for up in (0, 4, 7))
+    soundfile.write(tmp_path / "my song.wav", 0.3 * song + 0.3 * lines[: len(song)] + 0.06 * chords[: len(song)], RATE)
+    person = AnsweredQuestions()
+    said = piece(tmp_path / "my song.wav", tmp_path / "out.wav", person)
+    assert "the loops of my song.wav are in" in person.sentences[0]
+    folder = Path(person.sentences[0].split(" are in ")[1])
+    cut = {path.name.split("-")[0] for path in folder.glob("*.wav")}
+    assert {"drums", "bass"} <= cut <= {"drums", "bass", "voice", "other"}
+    for loop in ready(folder)[0]:  # half and double tempo count as the same
+        assert loop.tempo_from == "name"
+        assert min(abs(loop.bpm * times / 120.0 - 1.0) for times in (0.5, 1.0, 2.0)) < 0.03
+    assert "my song" not in said[0]
+    # a patch names them, and "loops" is what it was before
+    patch = f'format = 1\nname = "Cut"\n[nodes.loops]\nlibrary = "{folder.name}"\n[wires]\nloops = "out"\n'
+    (tmp_path / "cut.toml").write_text(patch)
+    command("render", tmp_path / "cut.toml", "--seconds", "3", "--out", tmp_path / "cut-live.wav")
+    assert np.abs(soundfile.read(tmp_path / "cut-live.wav")[0]).max() > 0.05
+    assert Path(locate_asset("loops")) == resources.folder("library") / "loops"
+    for path in folder.glob("*.wav"):
+        path.rename(path.with_name(f"voice-{path.name}"))
+    with pytest.raises(PluginError, match="no loop in"):
+        piece(folder, tmp_path / "out.wav", voice=False)
+
+
+def test_a_song_without_bars_is_refused(tmp_path: Path):
+    soundfile.write(tmp_path / "hiss.wav", 0.1 * np.random.default_rng(1).standard_normal(RATE), RATE)
+    with pytest.raises(FileError, match="no 4 bars are found in it"):
+        piece(tmp_path / "hiss.wav", tmp_path / "out.wav")

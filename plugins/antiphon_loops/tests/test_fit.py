@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sounds = {
         "bass": bass(100.0, 4, 0),
         "right": chords(100.0, 4, 0),
+        "right_again": chords(100.0, 4, 0),
         "semitone": chords(100.0, 4, 1),
         "quicker": chords(108.0, 4, 0),
         "drums": drums(100.0, 4, 1),
@@ -46,6 +48,13 @@ def matches(root: Path, file: Path, *words: str) -> dict[str, Any]:
     assert [set(row) >= {"path", "score", "why"} for row in found]
     assert [row["score"] for row in found] == sorted((row["score"] for row in found), reverse=True)
     return {Path(row["path"]).stem: row for row in found}
+
+
+@pytest.mark.parametrize("root", ["fit"], indirect=True)
+def test_a_copy_of_the_sound_is_no_match(root: Path, folder: Path, tmp_path: Path) -> None:
+    found = matches(root, Path(shutil.copy(folder / "bass.wav", tmp_path / "copy.wav")))
+    assert "right" in found
+    assert {"bass", "right_again"}.isdisjoint(found), "nor is it listed twice"
 
 
 def test_the_part_of_the_same_music_is_first_and_the_others_say_what_is_wrong(root: Path, folder: Path) -> None:

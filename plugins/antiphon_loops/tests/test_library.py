@@ -95,7 +95,7 @@ def test_the_catalogue_has_what_was_found_by_content_and_by_what_a_name_states(
     with Catalogue(library_folder()) as catalogue:
         rows = {row.path: row for row in catalogue.rows()}
     a, bad = rows[os.fsencode(tmp_path / "a.wav")], rows[os.fsencode(tmp_path / "words.wav")]
-    assert sorted(a.results) == ["loop", "loop name 52"]
+    assert sorted(a.results) == ["fit", "fit name 52", "loop", "loop name 52"]
     assert (a.results["loop"][1] or {})["loop_role"] == "drums"
     assert bad.problem in again.problems[0].replace("words.wav", str(tmp_path / "words.wav"))
 
@@ -105,7 +105,8 @@ def test_what_an_older_version_has_stored_is_used_and_a_persons_tempo_kept(libra
     root = tmp_path / "root"
     analyse(tmp_path, root=root)
     with contextlib.closing(sqlite3.connect(root / "library.sqlite")) as base:
-        ((data,),) = base.execute("SELECT data FROM results").fetchall()
+        ((data,),) = base.execute("SELECT data FROM results WHERE analysis = 'loop'").fetchall()
+        base.execute("DELETE FROM results WHERE analysis != 'loop'")
         older = {
             name: value for name, value in json.loads(data).items() if name not in ("loop_confidence", "loop_ending")
         }
@@ -115,6 +116,10 @@ def test_what_an_older_version_has_stored_is_used_and_a_persons_tempo_kept(libra
         base.commit()
     found = analyse(tmp_path, root=root)
     assert (found.fresh, found.loops[0].style, found.loops[0].confidence) == (0, "of a person", 0.0)
+    with contextlib.closing(sqlite3.connect(root / "library.sqlite")) as base:
+        stored = {name for (name,) in base.execute("SELECT analysis FROM results")}
+    assert stored == {"loop", "loop user", "fit user"}
+    assert len(found.loops[0].fit["fit"]) == 256
 
 
 def test_the_catalogues_own_analysis_is_that_of_loops(library: Path, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from antiphon.api import AntiphonError
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
-from antiphon_loops.arrangement.arrange import LoopRequest, arrange, outside, roles_of, shift_to
+from antiphon_loops.arrangement.arrange import LoopRequest, arrange, how_it_fits, outside, roles_of, shift_to
 from antiphon_loops.arrangement.stretch import onsets
 from antiphon_loops.library import analyse
 from antiphon_loops.record import ROLES, scale_of
@@ -111,3 +112,31 @@ def test_rules_are_read_and_refused(tmp_path: Path):
         (tmp_path / "rules.toml").write_text(text)
         with pytest.raises(AntiphonError, match=said):
             load(tmp_path)
+
+
+def test_the_take_whose_loops_go_together_best_is_played(library: Path):
+    loops = analyse(library).loops
+    assert all(len(loop.fit["fit"]) == 256 for loop in loops)
+    request = LoopRequest(104.0, key="C major")
+    one, best = (arrange(loops, request, Rules(takes=takes)) for takes in (1, 16))
+    assert one.fit is not None
+    assert best.fit is not None
+    assert best.fit > one.fit
+    assert best == arrange(loops, request, Rules())
+    without = [replace(loop, fit={}) for loop in loops]
+    assert arrange(without, request, Rules()).fit is None
+    # a chord part that is a semitone off goes less well with the bass
+    off = [replace(c, shift=c.shift + (c.role == "chords")) for c in best.choices]
+    below = how_it_fits(off, best.bars)
+    assert below is not None
+    assert below < best.fit
+
+
+def test_a_style_is_a_label_a_groove_or_a_word_of_the_name(library: Path):
+    loops = list(analyse(library).loops)
+    drums = [loop for loop in loops if loop.role == "drums"]
+    for style in ("b", drums[1].style, "Hip-Hop"):
+        with_label = [replace(x, labels={"hiphop" if x is not drums[1] else "hip hop": 0.9}) for x in loops]
+        plan = arrange(with_label, LoopRequest(104.0, style=style), Rules(choices=1, fit=0.0, chance=0.1))
+        chosen = next(c.loop for c in plan.choices if c.role == "drums")
+        assert chosen.answers(style) == max(x.answers(style) for x in with_label if x.role == "drums") > 0.0

@@ -125,7 +125,7 @@ class ClockFollower:
             self.gone(self.port)
 
     def gone(self, port: str) -> None:
-        """The port has gone, or has stopped ticking: the tempo stays."""
+        """Handles a port that was closed or has stopped ticking: the tempo stays."""
         if port == self.port and self._present:
             self._present = False
             log.warning("%s", self._summary())

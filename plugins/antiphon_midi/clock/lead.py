@@ -96,7 +96,7 @@ class ClockLeader:
         return TURN if ports.dated else min(TURN, max(0.0, (due - server.now_ns()) / 1e9))
 
     def close(self) -> None:
-        """Stops the gear."""
+        """Sends a stop to all outputs."""
         if self._tick is not None:
             self._tick = None
             self._send(_STOP, 0)

@@ -27,7 +27,7 @@ class MidiClock:
         self._server = server
 
     def install(self) -> None:
-        """From the server's start on a clock is led, if one is."""
+        """Starts the clock with the server, if one is led."""
         if self.leader is not None:
             self._server.service(self.leader.run)
 
@@ -42,7 +42,7 @@ class MidiClock:
             self.follower.message(message, port, ns)
 
     def gone(self, port: str) -> None:
-        """A port has gone."""
+        """Handles a port that was closed."""
         if self.follower is not None:
             self.follower.gone(port)
 
@@ -52,6 +52,6 @@ class MidiClock:
             self.follower.look()
 
     def close(self) -> None:
-        """Stops the gear that follows."""
+        """Sends a stop to the devices that follow."""
         if self.leader is not None:
             self.leader.close()

@@ -104,7 +104,7 @@ class JackMidi:
 
     @property
     def dropped(self) -> int:
-        """Messages there was no room for."""
+        """Number of messages dropped because a buffer was full."""
         return self._words[MidiSlot.DROPPED] + self.out_dropped
 
     # ---- ports, once a second
@@ -206,7 +206,7 @@ class JackMidi:
     # ---- bytes
 
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
-        """What came, at most so many events: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        """Takes the events that have arrived, up to a number: (port, ns of CLOCK_MONOTONIC, bytes)."""
         words, data = self._words, self._bytes
         read = words[MidiSlot.READ]
         while most and read < words[MidiSlot.WRITE]:

@@ -58,7 +58,7 @@ WORDS = RING_AT + RING
 
 @kernel
 def keep(s: i64p, port: i64, now: i64) -> i64:
-    """The event in `GOT` goes into the ring; 1, or 0 and counted where it does not fit."""
+    """Writes the event in `GOT` into the ring; returns 1, or 0 where it does not fit, which is counted."""
     size = s[MidiSlot.GOT + 1]
     need = 2 + (size + 7) // 8
     write = s[MidiSlot.WRITE]
@@ -84,7 +84,7 @@ def keep(s: i64p, port: i64, now: i64) -> i64:
 
 @kernel
 def give(s: i64p, frames: i64) -> None:
-    """What waits to go out, into the ports' buffers; what does not fit waits for the next cycle."""
+    """Writes queued messages into the ports' buffers; those that do not fit wait for the next cycle."""
     for p in range(OUTPUTS):
         port = load_acquire(s, MidiSlot.OUTS + p)
         s[MidiSlot.OUT_BUFFERS + p] = 0

@@ -18,7 +18,7 @@ ALSA_CLIENTS = "/proc/asound/seq/clients"
 
 
 class Inbox:
-    """What one port's callback, in its own thread, leaves for the event loop: bounded, and what is too much counted."""
+    """Bounded queue from one port's callback thread to the event loop; overflows are counted."""
 
     def __init__(self, bell: int) -> None:
         self._bell = bell

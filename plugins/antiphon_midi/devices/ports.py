@@ -34,7 +34,7 @@ class Backend(Protocol):
 
     @property
     def dropped(self) -> int:
-        """Messages there was no room for."""
+        """Number of messages dropped because a buffer was full."""
 
     def inputs(self) -> list[str]:
         """Names of ports to listen to, now; OSError when the MIDI system has ended."""
@@ -64,7 +64,7 @@ Make = Callable[[str, int, str], Backend]
 
 
 def check_choice() -> None:
-    """UsageError when MIDO_BACKEND names what there cannot be."""
+    """Raises UsageError for an unknown MIDO_BACKEND."""
     module, _, api = os.environ.get("MIDO_BACKEND", RTMIDI).partition("/")
     if module == RTMIDI and api not in ("", *APIS):
         raise UsageError(f"MIDO_BACKEND takes {RTMIDI}/API with API one of {', '.join(APIS)}, not {api!r}")
@@ -223,7 +223,7 @@ class Ports:
             backend.close()
 
     def take(self, most: int) -> list[tuple[str, int, bytes]]:
-        """What came, at most so many pieces: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        """Takes the messages that have arrived, up to a number: (port, ns of CLOCK_MONOTONIC, bytes)."""
         if self.backend is None:
             return []
         return [(self._names.get(name, name), ns, data) for name, ns, data in self.backend.take(most)]

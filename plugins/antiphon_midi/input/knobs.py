@@ -44,11 +44,11 @@ class Knobs:
         return self._learned.assignments(self._server.controls())
 
     def release(self, port: str) -> None:
-        """Nothing of that port is down any more."""
+        """Releases all controls of a port."""
         self._presses.remove(port)
 
     def turn(self, knob: Knob, value: float, moves: dict[str, tuple[SetParam, str]]) -> bool:
-        """A controller is at `value`, 0 to 1: whether it moves anything, so that it is no controller of the notes.
+        """Handles a controller at `value`, 0 to 1; returns whether it is mapped, and so not a controller of the notes.
 
         `moves` gets the command and the port, by what it moves: the last one of a turn counts.
         """

@@ -61,14 +61,14 @@ class MidiMap:
         return own + [(target, control, "") for control, target in patch.items()]
 
     def learn(self, knob: Knob, target: str) -> None:
-        """From now on the knob moves `target`, alone; `FileError` when that cannot be kept."""
+        """Maps the knob to `target` alone; `FileError` when that cannot be saved."""
         if len(self._targets) >= MOST and knob not in self._targets:
             raise RequestError(f"at most {MOST} controls can be learned; /unlearn one")
         left = {k: t for k, t in self._targets.items() if t != target}
         self._keep({**left, knob: target})
 
     def unlearn(self, target: str) -> bool:
-        """Nothing learned moves `target` any more; False when nothing did."""
+        """Removes what was learned for `target`; False without any."""
         left = {k: t for k, t in self._targets.items() if t != target}
         if len(left) == len(self._targets):
             return False

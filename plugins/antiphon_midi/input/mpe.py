@@ -154,7 +154,7 @@ class MpeZones:
         return self._members[channel].notes.get(note, 0)
 
     def ended(self, on: int, note: int) -> None:
-        """A note that is played on a channel has been ended."""
+        """Called when the note that a channel plays has ended."""
         self.used.discard((on, note))
         for member in self._members.values():
             if member.notes.get(note) == on:

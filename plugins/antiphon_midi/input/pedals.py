@@ -17,11 +17,11 @@ class PedalState:
         self._down: set[Knob] = set()
 
     def remove(self, port: str) -> None:
-        """Nothing of that port is down any more."""
+        """Releases all pedals of a port."""
         self._down = {knob for knob in self._down if knob.port != port}
 
     def move(self, target: str, knob: Knob, value: float) -> None:
-        """The knob is at `value`, 0 to 1; raises what the target's address would answer `/fail` with."""
+        """Handles a pedal at `value`, 0 to 1; raises the error that the target's address would answer as `/fail`."""
         if value < DOWN:
             self._down.discard(knob)
         elif knob not in self._down:

@@ -80,7 +80,7 @@ class MidiInput:
         self.clock = MidiClock(server, ports)
 
     def install(self) -> None:
-        """From the server's next start on there is MIDI."""
+        """Opens MIDI with the server's start."""
         server = self._server
         server.on_effect(self._effect)
         server.on_note(self.out.played, lambda: self.out.echoed)
@@ -179,7 +179,7 @@ class MidiInput:
                     self.release(port)
 
     def release(self, port: str) -> None:
-        """Ends what the port has sounding."""
+        """Ends the notes of a port."""
         self.knobs.release(port)
         # not at once: a note of the port may still be on its way to its sample
         for command in self._voices[port].endings(self._when(self._server.now_ns())):

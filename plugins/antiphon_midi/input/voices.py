@@ -33,7 +33,7 @@ class PortVoice:
         self.last_received = 0.0
 
     def endings(self, when: When) -> list[Note]:
-        """The commands that end all of it; it is forgotten."""
+        """The commands that end all its notes, which are then forgotten."""
         result: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
         result += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
         result += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]

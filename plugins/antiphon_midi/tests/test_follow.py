@@ -140,8 +140,9 @@ def test_a_clock_that_stops_leaves_the_tempo_and_is_met_again_where_it_would_be(
     follower.look()
     status = follower.status()
     assert (status["state"], status["summary"]) == (
-        "stopped", f"the MIDI clock of gear has stopped; the tempo stays at {server.tempo()[1]:.2f}",
-    )  # fmt: skip
+        "stopped",
+        f"the MIDI clock of gear has stopped; the tempo stays at {server.tempo()[1]:.2f}",
+    )
     server.until(clock.ns(13 * BEAT) - 1_000_000)
     assert server.tempo()[1:] == (pytest.approx(132.0, rel=1e-3), True)
     feed(server, follower, clock.times(range(13 * BEAT, 20 * BEAT)))

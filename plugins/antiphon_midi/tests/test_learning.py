@@ -19,8 +19,9 @@ async def test_learned_once_it_stays_learned(live: MidiStage, tmp_path: Path) ->
     await live.play(0xB4, 33, 127, port="keys 20:0")
     assert live.app.executor.value("a", "cutoff") == 2000.0
     assert [m for m in client.heard() if "learn" in m[0] or m[0] == "/done"] == [
-        ("/done", ("/learn", "/node/a/cutoff", "cc 33 5")), ("/learned", ("/node/a/cutoff", "cc 33 5", "keys"))
-    ]  # fmt: skip
+        ("/done", ("/learn", "/node/a/cutoff", "cc 33 5")),
+        ("/learned", ("/node/a/cutoff", "cc 33 5", "keys")),
+    ]
     # of another port, and another channel, it is another knob
     assert len(await live.play(0xB4, 33, 0)) == 1
     assert len(await live.play(0xB3, 33, 0, port="keys 20:0")) == 1
@@ -148,6 +149,35 @@ async def test_a_pad_learned_for_a_cue_sends_it_and_plays_no_note(live: MidiStag
     for wrong in (("/cue",), ("/cue", ""), ("/cue", "a", "b"), ("/cue", 1)):
         ((address, _),) = await client.ask("/learn", *wrong)
         assert address == "/fail"
+
+
+async def test_a_pedal_captures(live: MidiStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        live.engine, "capture", lambda path, *args: asked.append((Path(path).name[:2], *args[:2])), False
+    )
+    client = live.client()
+    await client.ask("/notify", 1)
+    assert await client.ask("/learn", "/capture", 2, "k") == []
+    assert live.app.status()["midi"]["learning"] == "/capture 2 k"
+    await live.play(0xB0, 66, 127)
+    assert ("/done", ("/learn", "/capture 2 k", "cc 66 1")) in client.heard()
+    await live.play(0xB0, 66, 127, 0xB0, 66, 0, 0xB0, 66, 127)
+    assert asked == [("k-", K, 2)] * 2
+    assert await client.ask("/learn", "/capture", 4) == []
+    await live.play(0x99, 37, 90)
+    assert asked[2][2] == 4
+    assert "/capture 4" in (await client.ask("/learn/list"))[0][1]
+    assert await client.ask("/unlearn", "/capture", 2, "k") == [("/unlearned", ("/capture 2 k",))]
+    for wrong in (
+        ("/capture",),
+        ("/capture", 0),
+        ("/capture", "x"),
+        ("/capture", 2, "nowhere"),
+        ("/capture", 2, "k", "n"),
+    ):
+        ((address, _),) = await client.ask("/learn", *wrong)
+        assert address == "/fail", wrong
 
 
 async def test_what_controllers_are_mapped_to_is_listed(live: MidiStage) -> None:

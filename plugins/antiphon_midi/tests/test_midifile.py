@@ -119,8 +119,10 @@ def test_what_is_passed_over_is_sent_when_it_starts_in_the_middle(tmp_path: Path
     track = MidiTrack("", (MidiNote(2.0, 1.0, 60, 0.5, 3),), None, tuple(controls))
     events = play(song(tmp_path, track), 2.5, begin=2.0, loop=False)
     assert {(e.kind, e.number, round(e.value, 3)) for e in events if e.kind not in ("on", "off")} >= {
-        ("program", 12, 0.0), ("control", 7, round(99 / 127, 3)), ("bend", 0, -1.0),
-    }  # fmt: skip
+        ("program", 12, 0.0),
+        ("control", 7, round(99 / 127, 3)),
+        ("bend", 0, -1.0),
+    }
     assert len([e for e in events if e.offset == 0]) == 4
     assert [e.kind for e in events if e.offset == 0][-1] == "on"
     assert [(e.kind, e.value) for e in events][-1] == ("bend", 0.0)

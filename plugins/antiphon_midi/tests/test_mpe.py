@@ -24,9 +24,11 @@ async def test_a_zone_gives_each_note_its_own_pitch_pressure_and_timbre(live: Mi
     # two notes on member channels, the second bent before it begins
     assert await live.play(0x91, 60, 127) == [("on", K, 60, 1.0, 1)]
     assert await live.play(0xE2, 0, 65, 0xD2, 127, 0xB2, 74, 0, 0x92, 67, 127) == [
-        ("pitch", K, 67, pytest.approx(48 * 128 / 8191), 1), ("pressure", K, 67, 1.0, 1), ("timbre", K, 67, 0.0, 1),
+        ("pitch", K, 67, pytest.approx(48 * 128 / 8191), 1),
+        ("pressure", K, 67, 1.0, 1),
+        ("timbre", K, 67, 0.0, 1),
         ("on", K, 67, 1.0, 1),
-    ]  # fmt: skip
+    ]
     assert await live.play(0xE1, 0, 0) == [("pitch", K, 60, -48.0, 1)]
     assert await live.play(0xD1, 64) == [("pressure", K, 60, pytest.approx(64 / 127), 1)]
     assert await live.play(0xB2, 74, 127) == [("timbre", K, 67, 1.0, 1)]

@@ -9,7 +9,7 @@ from tests.control.test_notes import HEARS, PLAYS
 from antiphon.api import RequestError
 from antiphon.api.commands import NOW, Sample, When
 from antiphon.api.osc import encode
-from antiphon.api.transports import OscRequest
+from antiphon.api.transports import OscRequest, ServeSettings
 from antiphon.contract.catalog import Catalog
 from antiphon.engine.link import PlayedNote
 from antiphon.graph.patch import parse
@@ -58,8 +58,11 @@ async def test_a_note_with_a_time_goes_out_at_its_time(live: MidiStage, gear: Fa
 
 
 async def test_a_message_goes_to_the_ports_of_its_name_at_its_time(live: MidiStage, gear: FakeMidi) -> None:
+    # addresses of plugins are given a face of the server of their own, as each transport is
+    host = live.app.transports.host("", ServeSettings(), fresh=True)
+
     def send(when: When, *words: object) -> None:
-        send_out(OscRequest(live.midi._server, words, "", when, print))  # type: ignore[arg-type]
+        send_out(OscRequest(host, words, "", when, print))  # type: ignore[arg-type]
 
     now = live.midi._server.moment().sample
     send(Sample(int(now) + 24000), "GEAR", 0xB2, 74, 99)

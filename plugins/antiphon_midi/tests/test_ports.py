@@ -27,9 +27,11 @@ def bell() -> Iterator[int]:
 
 def test_a_port_keeps_its_name_from_one_plugging_in_to_the_next() -> None:
     assert stable(["nano:nano 1 20:0", "nano:nano 1 24:0", "a2j:nano (capture)", "x 3"]) == {
-        "nano:nano 1 20:0": "nano:nano 1", "nano:nano 1 24:0": "nano:nano 1 (2)", "a2j:nano (capture)":
-        "a2j:nano (capture)", "x 3": "x 3",
-    }  # fmt: skip
+        "nano:nano 1 20:0": "nano:nano 1",
+        "nano:nano 1 24:0": "nano:nano 1 (2)",
+        "a2j:nano (capture)": "a2j:nano (capture)",
+        "x 3": "x 3",
+    }
 
 
 ALSA = """Client info
@@ -60,8 +62,10 @@ def test_a_backend_of_mido_is_taken_from_the_environment(bell: int, monkeypatch:
     found = ports.look()
     assert ports.backend is not None
     assert (ports.backend.name, found.opened, found.outputs_opened) == (
-        "fake_mido", ["antiphon", "fake keys"], ["fake gear"]
-    )  # fmt: skip
+        "fake_mido",
+        ["antiphon", "fake keys"],
+        ["fake gear"],
+    )
     assert fake_mido.opened["antiphon"].virtual
     fake_mido.opened["fake keys"].callback(mido.Message("note_on", note=60, velocity=1))  # type: ignore[misc]
     ((port, ns, data),) = ports.take(10)

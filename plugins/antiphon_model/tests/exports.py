@@ -56,11 +56,12 @@ def onnx_model(
     from onnx import TensorProto, helper, numpy_helper
 
     graph = helper.make_graph(
-        list(nodes), "test",
+        list(nodes),
+        "test",
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in inputs.items()],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in outputs.items()],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in (numbers or {}).items()],
-    )  # fmt: skip
+    )
     opsets = [helper.make_opsetid("", 17), *(helper.make_opsetid(domain, 1) for domain in domains)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
     helper.set_model_props(model, {name: str(value) for name, value in (metadata or {}).items()})
@@ -104,9 +105,11 @@ def onnx_convolution(frames: int = 480, **metadata: object) -> bytes:
         helper.make_node("Slice", ["all", "from", "to", "axis"], ["cache_out"]),
     ]
     numbers = {
-        "taps": TAPS[::-1].reshape(1, 1, -1).copy(), "from": np.array([-past], np.int64),
-        "to": np.array([1 << 40], np.int64), "axis": np.array([2], np.int64),
-    }  # fmt: skip
+        "taps": TAPS[::-1].reshape(1, 1, -1).copy(),
+        "from": np.array([-past], np.int64),
+        "to": np.array([1 << 40], np.int64),
+        "axis": np.array([2], np.int64),
+    }
     state = (1, 1, past)
     return onnx_model(
         nodes, {"x": (1, 1, frames), "cache": state}, {"y": (1, 1, frames), "cache_out": state}, numbers, metadata
@@ -145,14 +148,18 @@ def onnx_trap(what: str, limit: float = 0.9) -> bytes:
                          else_branch=inner([helper.make_node("Identity", ["x"], ["good"])], "good")),
     ]  # fmt: skip
     numbers = {
-        "zero": np.array([0], np.int64), "limit": np.float32(limit), "zeros": np.zeros((1, 1, 480), np.float32),
+        "zero": np.array([0], np.int64),
+        "limit": np.float32(limit),
+        "zeros": np.zeros((1, 1, 480), np.float32),
         "vast": np.array([1, 1 << 31, 480], np.int64),
-    }  # fmt: skip
+    }
     graph = helper.make_graph(
-        nodes, "test", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 480])],
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 480])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in numbers.items()],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     return bytes(model.SerializeToString())
 

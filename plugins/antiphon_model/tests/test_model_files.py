@@ -178,10 +178,12 @@ def repacked(parts: dict[str, bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("CODE/__torch__.py", "has a part"), ("Code/__torch__.py", "has a part"), ("code/__torch__.PY", "has a part"),
+        ("CODE/__torch__.py", "has a part"),
+        ("Code/__torch__.py", "has a part"),
+        ("code/__torch__.PY", "has a part"),
         ("code/__TORCH__.py", "from_file"),
     ],
-)  # fmt: skip
+)
 def test_code_is_found_whatever_the_case_of_its_name(name: str, reason: str) -> None:
     """torch finds parts of an archive whatever the case of their names."""
     parts, code = hidden_code()
@@ -283,8 +285,9 @@ def test_onnx_files_that_are_none_are_refused(tmp_path: Path) -> None:
     for data in (good[:40], good[: len(good) // 2], b"\x08\x09" + bytes(40), b"\x08\x09"):
         assert "ONNX" in refusal(data) or "onnxruntime" in refusal(data)
     node = onnx.helper.make_node
-    strange = exports.onnx_model([node("Evil", ["x"], ["y"], domain="evil")], {"x": (1, 1, 8)}, {"y": (1, 1, 8)},
-                                 domains=["evil"])  # fmt: skip
+    strange = exports.onnx_model(
+        [node("Evil", ["x"], ["y"], domain="evil")], {"x": (1, 1, 8)}, {"y": (1, 1, 8)}, domains=["evil"]
+    )
     assert "onnxruntime cannot load it" in refusal(strange)
     two = exports.onnx_model([node("Add", ["a", "b"], ["y"])], {"a": (1, 1, 8), "b": (1, 1, 8)}, {"y": (1, 1, 8)})
     assert "2 inputs (a, b)" in refusal(two)

@@ -128,6 +128,22 @@ def test_a_finger_plays_the_map(reference):
     assert centroid(bright) > 1.15 * centroid(dark)
 
 
+def test_its_units_are_notes_of_a_sampler_that_holds_the_reference(reference):
+    made = Mosaic()
+    done = render(made, SPEC, np.pad(TARGET, (0, 8192))[None], {"reference": reference})
+    begun = [event for event in done.events if event.kind == "on"]
+    assert 100 < len(begun) == sum(event.kind == "off" for event in done.events)
+    for n, number in enumerate([60, 64, 55, 67] * 2):
+        at = round(0.4 * n * RATE) + made.latency
+        unit = min((event for event in begun if event.offset >= at - 480), key=lambda event: event.offset)
+        assert abs(unit.offset - at) <= 480
+        # a note of the reference lasts .4 s
+        found = 48 + int(unit.age / RATE / 0.4) + unit.number - 60
+        assert (found - number) % 12 == 0, number
+    soft, loud = (np.median([e.value for e in begun if (e.offset > 80000) == late]) for late in (False, True))
+    assert soft < 0.5 < loud
+
+
 def test_a_folder_is_one_corpus(tmp_path):
     soundfile.write(tmp_path / "low.wav", line([48]), RATE)
     soundfile.write(tmp_path / "high.flac", line([67]), RATE)

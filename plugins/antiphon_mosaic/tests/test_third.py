@@ -9,7 +9,7 @@ import soundfile
 from antiphon.api import UsageError
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
-from antiphon_mosaic.third import separate, tempo_of
+from antiphon_mosaic.third import tempo_of
 
 RATE = 22050
 
@@ -47,7 +47,7 @@ def test_it_has_the_notes_and_beats_of_one_and_the_timbre_of_the_other(files):
     assert len(c) == len(a)
     assert chroma_likeness(c, a) > 0.95 > chroma_likeness(b, a)
     assert onset_likeness(c, a) > 0.8
-    assert timbre_distance(c, b) < 0.7 * timbre_distance(a, b)
+    assert timbre_distance(c, b) < 0.75 * timbre_distance(a, b)
     assert np.sqrt((c**2).mean()) == pytest.approx(np.sqrt((a**2).mean()), rel=0.02)
 
 
@@ -61,16 +61,21 @@ def test_another_tempo_makes_it_longer(files):
     assert len(slow) == pytest.approx(6.0 * RATE * 100.0 / 80.0, rel=0.03)
 
 
+def test_a_genre_is_a_band_under_the_melody_and_chords_of_one(files):
+    a = soundfile.read(files / "a.wav", dtype="float32")[0]
+    soundfile.write(files / "wide.wav", np.stack([a, a], 1), RATE, "FLOAT")
+    out = command("run", "third", files / "wide.wav", files / "liquid.wav", "-p", "genre=liquid")
+    assert "liquid: its chords at" in out
+    made = soundfile.read(files / "liquid.wav", dtype="float32")[0]
+    assert made.shape == (len(a), 2)
+    made = made.mean(1)
+    assert chroma_likeness(made, a) > 0.7
+    # the band strikes on sixteenths where A strikes on beats
+    assert 0.1 < onset_likeness(made, a) < 0.9
+    with pytest.raises(UsageError, match="does nothing without -p reference"):
+        command("run", "third", files / "a.wav", files / "e.wav")
+
+
 def test_a_parameter_of_the_live_node_is_refused(files):
-    with pytest.raises(UsageError, match="takes reference and tempo alone"):
+    with pytest.raises(UsageError, match="takes reference, tempo and genre alone"):
         command("run", "third", files / "a.wav", files / "d.wav", "-p", f"reference={files / 'b.wav'}", "-p", "x=0.2")
-
-
-def test_a_click_is_struck_and_a_tone_is_held():
-    tone = np.sin(2 * np.pi * 440.0 * np.arange(RATE) / RATE)[None].astype(np.float32)
-    click = np.zeros_like(tone)
-    click[0, RATE // 2] = 5.0
-    held, struck = separate(tone + click)
-    inner = slice(4096, -4096)
-    assert np.abs(held - tone)[:, inner].std() < 0.15
-    assert np.abs(struck[0]).argmax() == RATE // 2

@@ -19,11 +19,13 @@ SECRET = "hunter2-hunter2"
 
 @pytest.mark.parametrize(
     ("url", "broker"),
-    [("mqtt://stage:pw@broker.local:1884", Broker("broker.local", 1884, "stage", "pw", "pw")),
-     ("mqtt://stage:p%40%3Aw@10.0.0.7", Broker("10.0.0.7", 1883, "stage", "p@:w", "p%40%3Aw")),
-     ("mqtt://localhost/", Broker("localhost", 1883)),
-     ("mqtt://u@[::1]:9", Broker("::1", 9, "u"))],
-)  # fmt: skip
+    [
+        ("mqtt://stage:pw@broker.local:1884", Broker("broker.local", 1884, "stage", "pw", "pw")),
+        ("mqtt://stage:p%40%3Aw@10.0.0.7", Broker("10.0.0.7", 1883, "stage", "p@:w", "p%40%3Aw")),
+        ("mqtt://localhost/", Broker("localhost", 1883)),
+        ("mqtt://u@[::1]:9", Broker("::1", 9, "u")),
+    ],
+)
 def test_a_url_names_a_broker(url: str, broker: Broker) -> None:
     assert mqtt_broker(url) == broker
 

@@ -164,8 +164,10 @@ def test_another_process_gives_the_same_samples() -> None:
     root = here.parents[2]
     done = subprocess.run(
         [sys.executable, "-c", program, str(root / "server"), str(root / "plugins")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     y = [play([(5, on(50)), (900, on(61))], 0.1, name).tobytes() for name in ("piano", "pad")]
     assert done.stdout.split()[-1] == hashlib.sha256(b"".join(y)).hexdigest()
 

@@ -125,8 +125,10 @@ def test_what_is_no_layer_is_as_before(tmp_path):
     (folder / "bd" / "v3").write_text("no folder")
     found = list_folder(folder)
     assert [(s.name, len(s.layers)) for row in found.samples for s in row] == [
-        ("bd/x", 2), ("v1/a.wav", 1), ("v1/b.wav", 1),
-    ]  # fmt: skip
+        ("bd/x", 2),
+        ("v1/a.wav", 1),
+        ("v1/b.wav", 1),
+    ]
     # 200 is no velocity: the layers have equal shares
     assert found.samples[0][0].softest == (0.0, 0.5)
     assert not found.problems

@@ -30,7 +30,7 @@ def vowels(words):
     return Spoken(envelope, noise.reshape(-1), 240, 24000, phones)
 
 
-class Texts:
+class FakeTexts:
     """Makes songs of `vowels`."""
 
     def make(self, key):
@@ -56,7 +56,7 @@ def line(numbers, seconds=0.5, start=0.5, live=False):
 
 def sing(monkeypatch, events, seconds, blocks=None, changes=(), **settings):
     """What the node sings, float32 `[frames]`, and its last reports."""
-    monkeypatch.setattr(processor, "texts", Texts)
+    monkeypatch.setattr(processor, "texts", FakeTexts)
     made = render(
         processor.Sing(), SPEC, np.zeros((1, round(seconds * RATE)), np.float32), settings, changes, blocks, events
     )

@@ -11,7 +11,7 @@ from antiphon_sing import processor
 from antiphon_sing.contour import note_pitches
 from antiphon_sing.jobs import run
 from antiphon_sing.score import divide_part, read_score
-from antiphon_sing.tests.singing import RATE, Texts, level
+from antiphon_sing.tests.singing import RATE, FakeTexts, level
 
 XML = """<?xml version="1.0"?><score-partwise><part-list><score-part id="P1"><part-name>Alto</part-name></score-part>
 </part-list><part id="P1"><measure><attributes><divisions>2</divisions></attributes><sound tempo="60"/>
@@ -41,7 +41,7 @@ def midi(path, tracks, bpm=120):
 
 
 def sung(monkeypatch, source, target, **settings):
-    monkeypatch.setattr(processor, "texts", Texts)
+    monkeypatch.setattr(processor, "texts", FakeTexts)
     said = []
     run(FileJob("sing", source, target, settings, block=256, complain=said.append))
     sound, rate = soundfile.read(target)
@@ -110,7 +110,7 @@ def vocal(path, seconds=2.4, rate=44100):
 
 def test_a_recording_is_sung_by_another_voice_at_its_own_pitch_and_loudness(tmp_path, monkeypatch):
     source = vocal(tmp_path / "v.wav")
-    monkeypatch.setattr(processor, "texts", Texts)
+    monkeypatch.setattr(processor, "texts", FakeTexts)
     target = tmp_path / "o.wav"
     run(FileJob("sing", source, target, {"as": "neural", "lyrics": "ah"}, block=256, complain=lambda text: None))
     (x, rate), (y, own) = soundfile.read(source), soundfile.read(target)
@@ -140,3 +140,28 @@ def test_as_is_for_recordings(tmp_path):
     score = midi(tmp_path / "a.mid", [[(60, 0.5, "la")]])
     with pytest.raises(UsageError, match="voice="):
         run(FileJob("sing", score, tmp_path / "a.wav", {"as": "neural"}, block=256))
+
+
+@pytest.mark.parametrize("mix", ["voice", "song"])
+def test_of_a_mix_the_voice_is_sung_again_alone_or_with_the_rest(tmp_path, monkeypatch, mix):
+    voice = soundfile.read(vocal(tmp_path / "v.wav"))[0]
+    band = 0.05 * np.random.default_rng(1).standard_normal(voice.shape)
+    soundfile.write(tmp_path / "mix.wav", voice + band, 44100)
+    given = {}
+
+    def stems(plugin, source, target, settings, own):
+        given.update(own, plugin=plugin, source=source.name)
+        soundfile.write(target, voice, 44100, "FLOAT")
+        return target
+
+    monkeypatch.setattr(processor, "texts", FakeTexts)
+    monkeypatch.setattr("antiphon_sing.jobs.run_job", stems)
+    said = []
+    settings = {"as": "neural", "lyrics": "ah", "mix": mix}
+    run(FileJob("sing", tmp_path / "mix.wav", tmp_path / "o.wav", settings, block=256, complain=said.append))
+    assert given == {"only": "voice", "plugin": "stems", "source": "mix.wav"}
+    made = soundfile.read(tmp_path / "o.wav")[0]
+    assert len(made) == len(voice)
+    before = np.sqrt(np.mean(made[: round(0.3 * 44100)] ** 2))
+    assert before == pytest.approx(0.05, rel=0.1) if mix == "song" else before < 0.002
+    assert np.abs(made[44100:70000]).max() > 0.05

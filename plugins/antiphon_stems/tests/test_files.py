@@ -43,6 +43,11 @@ def test_one_stem_all_but_one_and_the_sum(tmp_path: Path, mode: str) -> None:
 
     bass, rest = out("--only", "bass"), out("--without", "bass")
     np.testing.assert_allclose(bass + rest, sound, atol=1e-5)
+    two, others = (
+        out(*(word for name in ("bass", "drums") for word in (which, name))) for which in ("--only", "--without")
+    )
+    np.testing.assert_allclose(two - bass, out("--only", "drums"), atol=1e-5)
+    np.testing.assert_allclose(two + others, sound, atol=1e-5)
     np.testing.assert_allclose(out(), sound, atol=1e-5)
     np.testing.assert_allclose(out("-p", "bass=0"), rest, atol=1e-5)
     np.testing.assert_allclose(out("-p", "solo=bass"), bass, atol=1e-5)
@@ -56,6 +61,10 @@ def test_one_stem_all_but_one_and_the_sum(tmp_path: Path, mode: str) -> None:
     ("options", "reason"),
     [
         (["OUT", "--only", "horns"], "--only takes drums, bass, voice or other, not 'horns'"),
+        (
+            ["OUT", "--without", "bass", "--without", "horns"],
+            "--without takes drums, bass, voice or other, not 'horns'",
+        ),
         (["OUT", "--only", "voice", "--without", "bass"], "exclude each other"),
         (["--out-dir", "D", "--only", "voice"], "for one file OUT"),
         (["SECOND", "THIRD", "--out-dir", "D"], "one IN apart at a time"),

@@ -10,7 +10,7 @@ ASK_SECONDS = 0.1
 
 
 class HangDetector:
-    """Measures how long nothing has come.
+    """Measures the time without any sign of progress.
 
     A stall of the whole machine is no hang: a look counts for two intervals at most, however late it is. Nor is a stall
     of JACK's clock, which advances by at least a block while JACK waits for a client that hangs.
@@ -25,7 +25,7 @@ class HangDetector:
         self.seconds = self._before = 0.0
 
     def broken(self, grace: float = 0.0) -> None:
-        """Restarts the measurement: something has come, or cannot come yet.
+        """Restarts the measurement, after progress or where none is expected.
 
         Args:
             grace: Seconds of silence allowed in addition.

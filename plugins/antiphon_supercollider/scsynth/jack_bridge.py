@@ -88,7 +88,7 @@ class Wires:
 
     @property
     def came(self) -> int:
-        """The frame after the newest that has come back."""
+        """The end of the sound that has come back, in frames."""
         return self._view[BridgeSlot.CAME]
 
     @property

@@ -224,9 +224,13 @@ class ScsynthSupervisor:
             server.has = server.provided
             time.sleep(4 * self._wires.block / self._wires.rate)
             self._wires.join(name)
-        except BaseException:
+        except BaseException as error:
+            why = server.ended()
             server.close()
-            raise
+            if not isinstance(error, EngineError) or not why.startswith("killed"):
+                raise
+            self._count_death(why)  # one that was killed is no sign that none will start
+            return self._start_scsynth()
         return server
 
     def _create_groups(self, server: Scsynth) -> None:

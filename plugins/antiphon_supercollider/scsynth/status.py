@@ -23,7 +23,7 @@ class ScsynthWord(IntEnum):
 
 
 def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the status says of scsynth instead of its worker, and beside; nothing before the first has run.
+    """The status of scsynth, in place of its worker's; empty before the first has run.
 
     Args:
         state: The worker's status.

@@ -72,6 +72,37 @@ def test_each_ring_is_one_look_at_once_and_then_it_rests(
     assert len(looks) <= 1 + 1 + 5
 
 
+def test_one_that_is_killed_while_it_boots_counts_as_a_death_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    booted: list[Quiet] = []
+    reasons = iter(["killed by SIGKILL", "killed by SIGKILL", ""])
+
+    class Booting(Quiet):
+        def __init__(self, *_given: object) -> None:
+            super().__init__()
+            booted.append(self)
+
+        def boot(self, meanwhile: object) -> None:
+            self.why = next(reasons)
+            if self.why:
+                raise EngineError(f"scsynth ended at its start ({self.why})")
+
+        def sync(self, meanwhile: object) -> None: ...
+
+    module = "antiphon_supercollider.scsynth.scsynth_supervisor"
+    monkeypatch.setattr(f"{module}.Scsynth", Booting)
+    monkeypatch.setattr(f"{module}.SETTLE_SECONDS", 0.0)
+    wires = NullBridge(48000)
+    wires.join = lambda name: None  # type: ignore[method-assign]
+    made = ScsynthSupervisor(wires, 1, spare=False)
+    assert (len(booted), made.gave_up) == (3, "")
+    made.close()
+    reasons = iter(["status 1"])
+    with pytest.raises(EngineError, match="status 1"):
+        ScsynthSupervisor(NullBridge(48000), 1, spare=False)
+
+
 def test_the_return_of_a_joined_one_is_said_once(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,7 +44,7 @@ NOTHING = VoiceAssets()
 
 
 def needs(settings: SynthSettings) -> bool:
-    """Whether files have to be read for these settings."""
+    """Whether these settings need files."""
     return bool(settings.synthdef or settings.sound)
 
 

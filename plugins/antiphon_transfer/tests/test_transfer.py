@@ -66,7 +66,12 @@ def again(processor, spec, sound, **more):
 
 @pytest.mark.parametrize(
     ("mode", "lsd", "timbre", "onsets", "pitch"),
-    [("envelope", 0.7, 0.7, 0.88, 0.6), ("nmf", 0.8, 0.75, 0.88, 0.6), ("wavelet", 1.0, 0.7, 0.88, 0.6)],
+    [
+        ("envelope", 0.7, 0.7, 0.88, 0.6),
+        ("nmf", 0.8, 0.75, 0.88, 0.6),
+        ("wavelet", 1.0, 0.7, 0.88, 0.6),
+        ("learned", 0.9, 0.8, 0.85, 0.6),
+    ],
 )
 def test_it_goes_towards_the_other_instrument_and_the_notes_stay(reference, mode, lsd, timbre, onsets, pitch):
     before = measure(SOURCE, SOURCE, TARGET, REFERENCE, RATE)
@@ -242,3 +247,23 @@ def test_every_parameter_is_on_the_card():
         assert row is not None, param.name
         assert param.doc in row
         assert param.allowed in row
+
+
+def test_of_a_file_one_stem_is_changed_and_the_others_stay(tmp_path, reference):
+    from antiphon_models.learning.user_commands import command
+
+    drums = 0.4 * np.random.default_rng(5).standard_normal(RATE) * np.exp(-((np.arange(RATE) % (RATE // 4)) / 400.0))
+    soundfile.write(tmp_path / "in.wav", SOURCE[:RATE] + drums, RATE, "FLOAT")
+
+    def run(plugin, source, out, *options):
+        command("run", plugin, tmp_path / source, tmp_path / out, *options)
+        return soundfile.read(tmp_path / out, dtype="float32")[0]
+
+    part, rest = (
+        run("stems", "in.wav", "part.wav", "--only", "drums"),
+        run("stems", "in.wav", "r.wav", "--without", "drums"),
+    )
+    changed = run("transfer", "part.wav", "changed.wav", "-p", f"reference={reference}")
+    made = run("transfer", "in.wav", "out.wav", "-p", f"reference={reference}", "-p", "stem=drums")
+    np.testing.assert_allclose(made, changed + rest, atol=1e-5)
+    assert np.abs(changed - part).max() > 0.01

@@ -14,7 +14,13 @@ from antiphon.io.midi_song import (
     MidiTrack,
     Times as MidiTimes,
 )
-from antiphon.io.midifile import SUFFIXES as MIDI_SUFFIXES, open_midi, read as read_midi, write as write_midi
+from antiphon.io.midifile import (
+    SUFFIXES as MIDI_SUFFIXES,
+    melody_line,
+    open_midi,
+    read as read_midi,
+    write as write_midi,
+)
 from antiphon.runtime.paths import (
     HOME as HOME_VARIABLE,
     cache as cache_folder,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from antiphon.live.patterns.tables import CHORDS, SCALES
+from antiphon.signal.scales import CHORDS, SCALES
 
 __all__ = ["CHORDS", "SCALES"]

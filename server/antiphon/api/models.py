@@ -8,6 +8,7 @@ from antiphon.classifiers.onnx_wire import check as check_onnx, looks_like as lo
 from antiphon.runtime.model_files import (
     ModelError,
     entry as manifest_entry,
+    names as model_names,
     weights as read_weights,
     write as write_weights,
 )

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 from antiphon.offline.note_rendering import TimedNote, sound as render_notes, sounds as render_parts
-from antiphon.offline.plugin_jobs import run_job, transcribe
+from antiphon.offline.plugin_jobs import play_through, run_job, transcribe
 from antiphon.plugins.loader import Loaded, load as load_plugins

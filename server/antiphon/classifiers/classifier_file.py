@@ -17,7 +17,8 @@ from typing import Any
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.shortening import shorten
-from antiphon.signal.mel import MelSettings
+from antiphon.signal.features import FEATURE_DEFAULTS, feature_fault
+from antiphon.signal.mel import MEL, MelSettings
 
 MODEL, DETAILS = "model.onnx", "classifier.json"
 INPUT, OUTPUT = "excerpts", "probabilities"
@@ -63,7 +64,7 @@ class ClassifierDetails:
 
     @property
     def together(self) -> int:
-        """Excerpts that are computed at once, so that memory is bounded."""
+        """Batch size: excerpts computed at once, so that memory is bounded."""
         return max(1, min(_MOST_AT_ONCE, _AT_ONCE // (self.frames * self.mel.bands)))
 
     def content(self) -> bytes:
@@ -101,7 +102,8 @@ def read_details(folder: Path) -> ClassifierDetails:
     content = read_content(path, LARGEST_DETAILS)
     try:
         found = json.loads(content)
-        mel = MelSettings(**{one.name: found["mel"][one.name] for one in fields(MelSettings)})
+        given = {"features": MEL, **found["mel"]}  # a classifier of an older version says no feature
+        mel = MelSettings(**{one.name: given[one.name] for one in fields(MelSettings)})
         known = {one.name for one in fields(ClassifierDetails)} | {"version"}
         details = ClassifierDetails(
             name=found["name"],
@@ -133,6 +135,10 @@ def _fault(details: ClassifierDetails) -> str:
             return f"mel.{key} is {getattr(mel, key)!r}; {low} to {high} is allowed"
     if not (_is_number(mel.low) and _is_number(mel.high) and 0 <= mel.low < mel.high <= mel.rate / 2):
         return f"mel.low is {mel.low!r} and mel.high {mel.high!r}; low is below high, and high at most half of rate"
+    if mel.features not in FEATURE_DEFAULTS:
+        return f"mel.features is {mel.features!r}; it is one of {', '.join(FEATURE_DEFAULTS)}"
+    if fault := feature_fault(mel):
+        return f"mel.features is {mel.features}, with {fault}"
     if not _is_whole(details.frames, 1, MOST_FRAMES):
         return f"frames is {details.frames!r}; 1 to {MOST_FRAMES} is allowed"
     if details.frames * mel.bands > MOST_VALUES:

@@ -85,7 +85,7 @@ def open_session(path: Path, content: bytes) -> Any:
 
 
 def compute(session: Any, excerpts: F32, labels: int, path: Path, together: int = 64) -> F32:
-    """Runs a session, so many excerpts together; see `ClassifierFile.probabilities`."""
+    """Runs a session in batches; see `ClassifierFile.probabilities`."""
     parts = []
     for first in range(0, len(excerpts), together):
         some = np.ascontiguousarray(excerpts[first : first + together], np.float32)

@@ -65,7 +65,7 @@ def _begin(incomplete: str, names: Any) -> list[str]:
 
 
 def load_names() -> dict[str, Any]:
-    """ "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
+    """Loads what completion offers: "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
     from antiphon.runtime import paths
 
     file, stamp = paths.cache() / FILE, _stamp()

@@ -48,7 +48,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "library analyse": ("antiphon library analyse Music --only loudness",),
     "library search": ("antiphon library search night --tempo 118-124",),
     "library similar": ("antiphon library similar Music/night.flac -n 5",),
-    "library fits": ("antiphon library fits bass.wav -n 5",),
+    "library fits": ("antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
     "library identify": ("antiphon library identify excerpt.wav",),
     "library forget": ("antiphon library forget --missing",),
     "library next": ("antiphon library next --count 20 --like Music/night.flac --m3u evening.m3u",),

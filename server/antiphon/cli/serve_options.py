@@ -39,6 +39,8 @@ class DeviceOptions:
     audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto"
     input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = ""
     output: Annotated[str, typer.Option(help="An output device's name.")] = ""
+    out_channels: Annotated[int, typer.Option(help="Channels of the output device, 2 to 16, in pairs.")] = 2
+    cue: Annotated[str, typer.Option(metavar="PAIR", help="Channels that play the cue, such as 3-4.")] = ""
 
 
 @dataclass(frozen=True, slots=True)

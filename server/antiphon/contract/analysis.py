@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
@@ -33,6 +33,10 @@ class Quantity:
     kind: QuantityKind
     unit: str = ""
     doc: str = ""
+
+
+EACH = "each"
+"""What `Analysis.stem` says of all parts."""
 
 
 class AnalysisRun(ABC):
@@ -67,6 +71,8 @@ class Analysis(ABC):
         shortest: Seconds of sound that it needs at least.
         longest: Longest of one by name, seconds of sound up to which `library analyse` computes it all the same.
         classifier: Whether it is asked for by itself, at /api/classify/NAME; one that states labels always may be.
+        stem: What it is given: "" for the sound, the name of a part of those that the analysis `stems` takes it apart
+            into, or `EACH` for all of them, a channel each, which is the mean of the part's own.
     """
 
     version: ClassVar[int] = 1
@@ -77,6 +83,7 @@ class Analysis(ABC):
     shortest: ClassVar[float] = 0.0
     longest: ClassVar[float] = math.inf
     classifier: ClassVar[bool] = False
+    stem: ClassVar[str] = ""
 
     @property
     def labels(self) -> Sequence[str]:
@@ -96,9 +103,33 @@ class Analysis(ABC):
         """
 
 
+class SeparatingAnalysis(Analysis):
+    """An analysis that also takes sounds apart.
+
+    Attributes:
+        parts: Names of what it takes a sound apart into.
+    """
+
+    parts: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def separate(self, blocks: Iterable[Samples], rate: int, channels: int) -> Iterator[Samples]:
+        """Takes a sound apart.
+
+        Args:
+            blocks: float32 `[channels, n]`, of any size.
+            rate: Frames per second.
+            channels: Number of channels.
+
+        Yields:
+            float32 `[parts, channels, n]`, which add up to the sound.
+        """
+
+
 def is_classifier(analysis: Analysis) -> bool:
-    """Whether an analysis may be asked for by itself: it says so, or states labels."""
-    return analysis.classifier or any(quantity.kind == "labels" for quantity in analysis.quantities)
+    """Whether an analysis may be asked for by itself: it says so, or states labels, and is given the sound as it is."""
+    stated = analysis.classifier or any(quantity.kind == "labels" for quantity in analysis.quantities)
+    return stated and not analysis.stem
 
 
 def check_quantities(name: str, analysis: object) -> Analysis:

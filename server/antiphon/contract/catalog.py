@@ -50,7 +50,10 @@ class ProcessorInfo:
 
     def lacking(self, values: Mapping[str, Value]) -> Param | None:
         """The first parameter that files need and that `values` does not give, or None."""
-        return next((p for p in self.params if p.name in self.on_files.needs and not values.get(p.name)), None)
+        use = self.on_files
+        if any(f"{name}={value}" in use.exempt for name, value in values.items()):
+            return None
+        return next((p for p in self.params if p.name in use.needs and not values.get(p.name)), None)
 
     def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """The values, or defaults, of the parameters that `prepare` reads."""

@@ -28,13 +28,18 @@ class FileUse:
             `D/PART.wav` for each, with IN's rate, channels and length, and they add up to IN; OUT is their sum, or what
             --only PART and --without PART choose.
         beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json), "picture" (.png),
-            "midi-out" (.mid, the notes of a sound), "analysis" (.json) and "chords-out" (.txt, .lab, .musicxml); with
-            the last --chords is taken as well.
+            "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll" (.svg, notes and chords) and
+            "chords-out" (.txt, .lab, .musicxml); with the last --chords is taken as well.
         needs: Names of parameters that have to be given: of kind file, or a choice whose default is for patches alone.
+        special: A value of a parameter, as "mode=texture", and what is called with a `FileJob` where it is given.
+        exempt: Values of parameters, as "mode=instrument", with which none of `needs` has to be given.
         tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.
         preroll: The name of a parameter in seconds: so much of the beginning of a file is played to it first, without
             output, so that its estimates are settled; `Processor.rewind` is called, and the file is played. "" for
             none.
+        causal: The name of the switch that `antiphon run --causal` sets, with which `Processor.looks_ahead` stays off.
+        stem: The name of a parameter, "all" or a part of a song: of a file that part is processed alone, and the others
+            are added to it as they are. "" for none.
         changes: What of a sound is not kept with the parameters' defaults: its "length", the "time" at which things
             happen, the "pitch" of a tone, the "level" (by 3 dB or more), the "channels" (their number, or which of
             them is louder). The rate is always kept. A test holds every plugin to what it does not name.
@@ -46,9 +51,26 @@ class FileUse:
     splits: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    special: tuple[str, str] | tuple[()] = ()
+    exempt: tuple[str, ...] = ()
     tail: bool = False
     preroll: str = ""
+    causal: str = ""
+    stem: str = ""
     changes: tuple[Change, ...] = ()
+
+    def job_with(self, values: Mapping[str, Any]) -> str:
+        """Names the function that makes the file with these values of parameters.
+
+        Args:
+            values: Those that are given, by name.
+
+        Returns:
+            "module:function", or "" for sound in, sound out.
+        """
+        if self.special and any(f"{name}={value}" == self.special[0] for name, value in values.items()):
+            return self.special[1]
+        return self.job
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> FileUse:

@@ -138,7 +138,7 @@ def render(
 
 
 def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value]) -> dict[str, ParamCell]:
-    """Prepares a processor with first values of its parameters, for a caller that calls `process` itself.
+    """Prepares a processor with initial parameter values, for a caller that calls `process` itself.
 
     Args:
         processor: The processor.

@@ -102,7 +102,7 @@ class Param:
                 return self._text(value)
 
     def takes(self, value: object) -> bool:
-        """Tries `check`.
+        """Whether `check` accepts a value.
 
         Args:
             value: As for `check`.
@@ -311,7 +311,7 @@ HOST_PARAMS = (BYPASS, MUTE, WET)
 
 
 def instead_of(name: str, params: Iterable[Param]) -> str:
-    """Names the parameters there are after a refusal of an unknown one.
+    """Lists the known parameters, for the refusal of an unknown one.
 
     Those first that are named or described so: "; did you mean semitones? it has: semitones, cents".
     """

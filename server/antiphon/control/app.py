@@ -25,6 +25,7 @@ from antiphon.control.osc.directory import Directory
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.library_questions import LibraryQuestions
 from antiphon.control.osc.note_watch import NoteWatch
+from antiphon.control.osc.patch_questions import PatchQuestions
 from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.osc.script_gate import ScriptGate
 from antiphon.control.osc.unknown_words import UnknownWords
@@ -154,7 +155,7 @@ class ControlApp:
             self.folder,
             self.structure_changed,
         )
-        self.library = LibraryQuestions(self.replies)
+        self.library, self.patch_questions = LibraryQuestions(self.replies), PatchQuestions(self.replies)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
         self.transports = Transports(

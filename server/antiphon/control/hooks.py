@@ -32,7 +32,7 @@ LOGGED = 1.0
 
 
 class HookedServer(Protocol):
-    """What the hooks use of the server; plugins are given all of it."""
+    """The part of the server that hooks may use."""
 
     events: ServerEvents
     transports: Transports

@@ -171,7 +171,7 @@ def _tell(supervisor: socket.socket, message: dict[str, Any]) -> None:
 
 
 def open_patch(app: ControlApp, settings: ServeSettings) -> None:
-    """Loads the set or the patch of the command line, which may name any file, or else `DEFAULT_PATCH`."""
+    """Loads the set list or patch of the command line, a name or any file; by default `DEFAULT_PATCH`."""
     if settings.set:
         app.sets.load(settings.set, None, "")
     else:

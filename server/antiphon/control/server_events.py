@@ -9,7 +9,7 @@ EventListener = Callable[[dict[str, Any]], None]
 
 
 class ServerEvents:
-    """Distributes events. `listeners`: each is called with every event, and must return at once."""
+    """Publishes events to `listeners`, each of which is called with every event and must not block."""
 
     def __init__(self) -> None:
         self.listeners: list[EventListener] = []

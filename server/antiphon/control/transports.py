@@ -60,7 +60,7 @@ class HostParts:
 
 
 class Transports:
-    """Callbacks that the transports registered.
+    """The transports' callbacks.
 
     Attributes:
         statuses: Each transport's figures for `/api/status`, by its name.

@@ -39,7 +39,7 @@ def osc_buffer() -> Iterator[Finding]:
 
 
 def scheduling() -> Iterator[Finding]:
-    """Whether `serve --fifo` would be permitted; tried in a child process."""
+    """Checks whether `serve --fifo` is permitted, in a child process."""
     if not hasattr(os, "sched_setscheduler"):
         yield Finding("real-time scheduling", "limited", "this system has no SCHED_FIFO; the ordinary class is used")
         return
@@ -74,7 +74,7 @@ def processors() -> Iterator[Finding]:
 
 
 def timers() -> Iterator[Finding]:
-    """How late a sleep of a millisecond ends, measured like the software clock."""
+    """Measures how late a sleep of a millisecond ends, as for the software clock."""
     slack = _least_slack()
     late = []
     for _ in range(100):

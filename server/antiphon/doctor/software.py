@@ -31,7 +31,7 @@ def python() -> Iterator[Finding]:
 
 
 def machine_code() -> Iterator[Finding]:
-    """Whether llvmlite compiles a kernel that gives the right result."""
+    """Checks that llvmlite compiles a kernel that computes the right result."""
     import numpy as np
 
     from antiphon.native import dsp
@@ -133,7 +133,7 @@ def ports() -> Iterator[Finding]:
 
 
 def models() -> Iterator[Finding]:
-    """Whether torch is installed. It is not imported: that takes seconds, and is for workers only."""
+    """Checks whether torch is installed, without importing it, which takes seconds."""
     from antiphon.workers import devices
 
     build = devices.installed_torch()

@@ -21,6 +21,7 @@ from antiphon.engine.action_schedule import OTHER, ActionSchedule
 from antiphon.engine.clock_actions import CLOCK_ACTIONS
 from antiphon.engine.edges import Edges
 from antiphon.engine.levels import Levels, MasterLevel
+from antiphon.engine.output_buses import OutputBuses
 from antiphon.engine.player_reports import Applied, PlayerCounters, PlayerReport
 from antiphon.engine.playing import Playing
 from antiphon.engine.retries import Retries
@@ -30,7 +31,6 @@ from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import Crossing, Plan
 from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.native import dsp
-from antiphon.native.limit import limit, release_fall
 from antiphon.session.actions import ACTIONS, EVENTS, Action, FadeOut, NodeEvent, NodeReset, NodeSet
 from antiphon.session.commands import Beat, ClearSchedule, Now, Panic, Sample, Sync
 
@@ -48,6 +48,7 @@ class GraphPlayer:
         reports: Reports for the loop, oldest first; it empties them.
         applied: Actions as they took effect, for the session log; None while no session is recorded.
         plan: The plan that plays, or None before the first.
+        buses: All channels that it plays.
         retired: Crossfades that have ended. The loader closes their old plans, off the block path.
     """
 
@@ -65,11 +66,8 @@ class GraphPlayer:
         # for each Panic and ClearSchedule in _now: number of the first scheduled action that is kept; 0 keeps none
         self._cuts: deque[int] = deque()
         self._time = BlockTime()
-        self._limited = np.zeros(1, np.float64)
-        self._fall = release_fall(spec.rate)
-        self._limited_at = self._limited.ctypes.data
-        self._out = np.zeros((spec.channels, spec.block), np.float32)
-        self._out_at = self._out.ctypes.data
+        self.buses = OutputBuses(spec)
+        self._out = self.buses.channels[: spec.channels]
         self._curve = np.zeros(spec.block, np.float32)
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._synced: deque[int] = deque()
@@ -162,7 +160,7 @@ class GraphPlayer:
         return {
             "sample": self.sample,
             "tempo": asdict(self.tempo),
-            "limited": float(self._limited[0]),
+            "limited": float(self.buses.reductions[0]),
             **self.rising,
             "cells": {
                 **{str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
@@ -177,7 +175,7 @@ class GraphPlayer:
         self.sample = state["sample"]
         self._edges.rising, self._edges.wait = state.get("rising", 0), state.get("wait", 0)
         self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
-        self._limited[0] = state.get("limited", 0.0)
+        self.buses.reductions[0] = state.get("limited", 0.0)
         self.plan = plan
         self._levels.resume(state.get("cells", {}))
         for number, host in (plan.hosts if plan is not None else {}).items():
@@ -227,27 +225,30 @@ class GraphPlayer:
         time = self._time
         time.sample, time.beat = self.sample, beat
         time.tempo, time.playing = self.tempo.tempo_at(self.sample), self.tempo.playing
-        out = self._out[:, :frames]
+        out = ends = self._out[:, :frames]
         if self.plan is None:
             out.fill(0.0)
             # changes of the input's level take effect also while there is no plan yet
             self._levels.into(out, self.sample, frames)
         else:
             self._run_plans(self.plan, x, frames, time, out)
-            self._edges.out(out, frames)
-        self._levels.out(out, self.sample, frames)
+            if self.buses.sounding:
+                ends = self.buses.channels[:, :frames]
+            self._edges.out(ends, frames)
+        # the master volume is not that of the last bus, the cue
+        self._levels.out(ends if ends is out else ends[:-2], self.sample, frames)
         if self._panic:
             # the sound that plays fades out over this block
             curve = np.divide(self._steps[:frames], frames, out=self._curve[:frames])
-            np.multiply(out, np.subtract(1.0, curve, out=curve), out=out)
-        self._guard(out, frames)
+            np.multiply(ends, np.subtract(1.0, curve, out=curve), out=ends)
+        self.buses.guard(self.counters, frames)
         if self._panic:
             self._panic = False
             self._retire()
             self._edges.rise(0 if self.plan is None else self.plan.latency)
             if self.plan is not None:
                 self.plan.clear()
-            self._limited.fill(0.0)
+            self.buses.reductions.fill(0.0)
         self.sample = end
         while self._synced:
             self._report(PlayerReport("synced", token=self._synced.popleft()))
@@ -275,6 +276,7 @@ class GraphPlayer:
         else:
             self._crossing.old.input[:, :frames] = into
             out[:] = self._crossing.run(frames, time)
+        self.buses.take(plan.sounding if self._crossing is None else self._crossing.sounding, frames)
         self._report_nodes(plan, leaving=False)
         if self._crossing is not None:
             self._report_nodes(self._crossing.old, leaving=True)
@@ -296,15 +298,6 @@ class GraphPlayer:
             self._crossing.end()
             self.retired.append(self._crossing)
             self._crossing = None
-
-    def _guard(self, out: Samples, frames: int) -> None:
-        """Keeps the output finite and within full scale: replaces a block with NaN by silence, limits the others."""
-        if dsp.peak.call(self._out_at, self.spec.block, self.spec.channels, frames) < 0.0:
-            self.counters.nan_blocks += 1
-            out.fill(0.0)
-            self._limited.fill(0.0)
-        elif limit.call(self._out_at, self.spec.block, self._limited_at, self._fall, self.spec.channels, frames):
-            self.counters.limited_blocks += 1
 
     def host(self, node: int) -> NodeHost | MasterLevel | None:
         """The node or the end of the graph with that number; None when there is none."""

@@ -21,6 +21,7 @@ from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
+from antiphon.engine.output_buses import ChosenPairs
 from antiphon.engine.player_reports import PlayerReport
 from antiphon.engine.recording.journal import Journal
 from antiphon.engine.remote import KINDS, SAID
@@ -56,7 +57,7 @@ class Input(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NextPlan:
-    """A prepared plan that the loop has not taken yet.
+    """A prepared plan that waits for the loop.
 
     Attributes:
         plan: The plan.
@@ -100,13 +101,16 @@ class EngineLoop:
         taps: NodeTaps | None = None,
         capture: NodeCapture | None = None,
         browser: BrowserInput | None = None,
+        pairs: ChosenPairs | None = None,
     ) -> None:
         """A loop that has not begun.
 
         `bell` wakes control when there are reports; `overlay` replaces the device's input; `pool` is woken at the end
         of each block; `taps` copies the sound of single nodes for listeners, `capture` keeps that of all, `browser`
-        adds the sound that a browser sends to the input. The last five may be None.
+        adds the sound that a browser sends to the input, `pairs` chooses what a device of more than two channels plays.
+        The last six may be None.
         """
+        self._pairs = pairs
         self._pool, self._taps, self._capture, self._browser = pool, taps, capture, browser
         self.player, self.driver, self.shared, self._bell, self._overlay = player, driver, shared, bell, overlay
         self._words, self._floats = shared.words, shared.floats
@@ -183,11 +187,11 @@ class EngineLoop:
         words[HeaderWord.AT_WORK] = 0
         if words[HeaderWord.ECHO]:
             self._echo(words[HeaderWord.ECHO], sample)
-        played = driver.deliver(block, out)
+        played = driver.deliver(block, out if self._pairs is None else self._pairs.gather(player.buses))
         self._late(time.monotonic_ns() - driver.time_of(block))
         self._tap.put(block, x, out, played)
         if self._taps is not None:
-            self._taps.put(block, x, out, player.plan)
+            self._taps.put(block, x, out, player.plan, player.buses.channels)
         if self._capture is not None:
             self._capture.put(block, player.tempo.beat_at(sample), x, out, player.plan)
         if not played:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.contract.block import Samples
-from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
 from antiphon.graph.plan import Plan
 from antiphon.io.tap_memory import TAPS, TapMemory, TapWord
+
+_FIRST_BUS = max(BUS_NUMBERS.values())
 
 
 class NodeTaps:
@@ -18,8 +20,10 @@ class NodeTaps:
         self._words, self._tags, self._slots, self._channels = memory.words, memory.tags, shape.slots, shape.channels
         self._sound = np.frombuffer(memory.sound, np.float32).reshape(TAPS * shape.slots, shape.channels, shape.block)
 
-    def put(self, block: int, x: Samples, out: Samples, plan: Plan | None) -> None:
+    def put(self, block: int, x: Samples, out: Samples, plan: Plan | None, channels: Samples | None = None) -> None:
         """Copies the wanted nodes' first outputs of block number `block`, of a device with input `x` and output `out`.
+
+        `channels`: those of all pairs, as of `OutputBuses`.
 
         A mono output goes to all channels; further channels than those of the stream are left out. A node that is not
         in the plan, or has no output with samples, is not copied.
@@ -33,6 +37,9 @@ class NodeTaps:
                 sound = out
             elif number == IN_NUMBER:
                 sound = x
+            elif number <= _FIRST_BUS and channels is not None:
+                first = len(out) + 2 * (_FIRST_BUS - number)
+                sound = channels[first : first + 2]
             else:
                 host = plan.hosts.get(number) if plan is not None else None
                 if host is None or not host.outs:

@@ -13,7 +13,7 @@ _NONE: tuple[NodeReset, ...] = ()
 
 
 class Retries:
-    """Which nodes are tried again, and from which sample on."""
+    """Failed nodes that are tried again, and the sample from which on."""
 
     def __init__(self, rate: int) -> None:
         """rate: Hz."""

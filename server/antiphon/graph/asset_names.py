@@ -31,7 +31,7 @@ def _found(text: str, error: type[AntiphonError]) -> Path:
 
 
 def check_name(text: str) -> str:
-    """Returns a name sent over the network. Raises RequestError, which lists the library, where there is no file."""
+    """Checks a file name sent over the network. Raises RequestError, which lists the library, without one."""
     if not text:
         return text
     if not _found(text, RequestError).exists():

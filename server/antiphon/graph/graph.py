@@ -13,7 +13,7 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Value, instead_of
 from antiphon.errors import ParamError, PatchError
 from antiphon.graph.macros import Macro, macros_from_json, macros_to_json, without_node
-from antiphon.graph.names import IN as IN, NAME as NAME, OUT as OUT, RESERVED as RESERVED
+from antiphon.graph.names import BUSES, CUE, IN as IN, NAME as NAME, OUT as OUT, PAIRS, RESERVED as RESERVED
 from antiphon.runtime.suggestion import instead
 
 MAX_NODES = 256
@@ -122,6 +122,7 @@ class Graph:
             back = order(self, catalog)[1]
             feeding = [w.source for w in self.wires if w.dest == End(name, into.name) and w not in back]
             fed = [w.dest for w in self.wires if w.source == End(name, out_of.name) and w.dest.node != name]
+            fed = [dest for dest in fed if dest != End(OUT, CUE)]  # it was this node that was listened to
             bridge = [Wire(a, b) for a in feeding for b in fed]
             wires += [w for w in bridge if w not in wires]
         nodes = tuple(n for n in self.nodes if n.name != name)
@@ -166,8 +167,11 @@ class Graph:
         """
         name, _, port = text.partition(".")
         if (name == IN and side == "out") or (name == OUT and side == "in"):
+            if name == OUT and port in BUSES:
+                return End(OUT, port)
             if port not in ("", name):
-                raise PatchError(f"{name} has one port; write {name!r}, not {text!r}")
+                others = f", or out.{PAIRS[0]} to out.{PAIRS[-1]}, or out.{CUE}" if name == OUT else ""
+                raise PatchError(f"{name} has one port; write {name!r}{others}, not {text!r}")
             return End(name, name)
         if name in (IN, OUT):
             raise PatchError(f"{name!r} cannot be the {'start' if side == 'out' else 'end'} of a wire")
@@ -282,8 +286,11 @@ def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wi
         done.append(free)
         placed.add(free)
     place = {name: i for i, name in enumerate(done)}
-    back = {w for w in graph.wires if w.source.node in place and w.dest.node in place
-            and place[w.source.node] >= place[w.dest.node]}  # fmt: skip
+    back = {
+        w
+        for w in graph.wires
+        if w.source.node in place and w.dest.node in place and place[w.source.node] >= place[w.dest.node]
+    }
     return tuple(done), frozenset(back)
 
 

@@ -11,10 +11,12 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.graph.graph import IN, OUT, Graph, NodeSpec
 from antiphon.graph.macros import macro_info
-from antiphon.graph.names import MACRO
+from antiphon.graph.names import BUSES, MACRO
 
 IN_NUMBER, OUT_NUMBER = -1, -2
 """Node numbers of the two; those of a patch's nodes count from 1."""
+BUS_NUMBERS = {f"{OUT}.{bus}": -4 - place for place, bus in enumerate(BUSES)}
+"""Of the other pairs of output channels and of the cue, by what a wire calls them; for listeners."""
 SILENCE = -60.0
 """Gain in dB at and below which the signal is zero."""
 CLIPPED = 0.9999

@@ -6,4 +6,9 @@ import re
 
 IN, OUT, MACRO = "in", "out", "macro"
 RESERVED = frozenset({"add", "remove", "move", "connect", "disconnect", "list", IN, OUT, MACRO})
+PAIRS = tuple(f"{first}-{first + 1}" for first in range(3, 16, 2))
+"""The pairs of output channels beyond the first, which is `OUT` itself; a wire goes to `out.3-4`."""
+CUE = "cue"
+"""The pair that the player alone hears; a wire goes to `out.cue`."""
+BUSES = (*PAIRS, CUE)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")

@@ -31,7 +31,7 @@ LOAD_SHARE = 0.02
 """Weight of the newest block in a node's load, as in that of the engine."""
 _SWITCH_SMOOTH = 0.005
 NOT_FINITE = "gave NaN or infinity"
-_MIXING: list[PackedKernel] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.complement]
+_MIXING: list[PackedKernel] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.copy_sound, dsp.complement]
 _EACH_OUTPUT: list[PackedKernel] = [dsp.scale, dsp.scale, dsp.last_frame]
 
 
@@ -72,6 +72,7 @@ class NodeHost:
         failed: Why the node has failed, or "".
         retry: Seconds from the failure until it is tried again, 0 where it is not.
         forced: Failure that the next block reports, or "".
+        unmuted: The first output before its mute, float32 `[channels, block]`, where the cue needs it; else None.
         loads: The node's load, for machine code.
         version: Changes whenever the node stops resting, for machine code.
     """
@@ -127,6 +128,7 @@ class NodeHost:
         self.failed = ""
         self.retry = 0.0
         self.forced = ""
+        self.unmuted: Samples | None = None
         self.loads = np.zeros(1, np.float64)
         self.version = np.zeros(1, np.int64)
 
@@ -346,6 +348,8 @@ class NodeHost:
             if dry is not None:
                 calls.append((dsp.mix_wet, (self.outs[0], dry, curve, frames)))
             calls += [(dsp.scale, (out, curve, frames)) for out in self.outs[dry is not None :]]
+        if self.unmuted is not None:
+            calls.append((dsp.copy_sound, (self.outs[0], self.unmuted)))
         if moving or mute.target != 0.0:
             calls.append((dsp.complement, (curve, mute.full, frames)))
             calls += [(dsp.scale, (out, curve, frames)) for out in self.outs]

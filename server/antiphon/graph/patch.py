@@ -181,7 +181,7 @@ def hides(path: Path) -> bool:
 
 
 def _end(end: End) -> str:
-    return end.node if end.node in (IN, OUT) else str(end)
+    return end.node if end in (End(IN, IN), End(OUT, OUT)) else str(end)
 
 
 def read_text(path: Path) -> str:

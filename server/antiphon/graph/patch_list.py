@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -176,14 +176,13 @@ def _text(top: dict[str, Any], key: str, most: int) -> str:
     return printable(value)[:most] if isinstance(value, str) else ""
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    if not folder.is_dir():
+def _files(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as found:
+            names = [entry.name for entry in found if entry.name.endswith(SUFFIX) and entry.is_file()]
+    except OSError:
         return []
-    return [
-        path
-        for path in folder.glob(f"*{SUFFIX}")
-        if path.is_file() and not path.name.startswith(".") and not path.stem.endswith(PREVIOUS)
-    ]
+    return [folder / name for name in names if name[0] != "." and not name.endswith(PREVIOUS + SUFFIX)]
 
 
 def _head(path: Path) -> str:

@@ -19,6 +19,9 @@ from antiphon.graph.node_host import NodeHost
 from antiphon.graph.succession import succeed
 from antiphon.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, WireKey
 
+Sounding = tuple[tuple[int, Samples], ...]
+"""Buses with a signal: place in `names.BUSES`, and buffer, float32 `[2, block]`."""
+
 
 @dataclass(slots=True)
 class NodeStep:
@@ -75,6 +78,10 @@ class Crossing(Protocol):
         """The plan before."""
 
     @property
+    def sounding(self) -> Sounding:
+        """As of `Plan`, of both plans."""
+
+    @property
     def over(self) -> bool:
         """Whether the new plan plays alone from the next block."""
 
@@ -101,6 +108,8 @@ class Plan:
         output: Output buffer of the same shape.
         steps: The nodes' parts in running order.
         last: The signal at the graph's output.
+        buses: Those of the other pairs of channels, in the order of `names.BUSES`.
+        sounding: Place and buffer of each of those that has a wire.
         failures: Failures of nodes since the player last cleared them.
         marks: (node, kind, number) of the nodes' marks, likewise.
         watched: Whether overruns count as failures of a node.
@@ -131,6 +140,8 @@ class Plan:
     ran: int = 0
     crossing: Crossing | None = None
     successions: tuple[tuple[NodeHost, NodeHost], ...] = ()
+    buses: tuple[InputMix, ...] = ()
+    sounding: Sounding = field(init=False)
     work_at: int = 0
     native: NativePlan = field(init=False)
     _lines: Mapping[WireKey, DelayLine] = field(default_factory=dict)
@@ -138,6 +149,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         self.input_at = self.input.ctypes.data
+        self.sounding = tuple((place, bus.buffer) for place, bus in enumerate(self.buses) if bus.sources)
         for step in self.steps:
             notes = [other for other in self.steps if any(wire.key[0] == step.host.number for wire in other.notes)]
             step.listeners = tuple(other.host for other in notes)
@@ -222,6 +234,8 @@ class Plan:
         for line in self._out_lines:
             line.run(frames)
         self.last.run(frames)
+        for place, _ in self.sounding:
+            self.buses[place].run(frames)
 
     def emitted(self, number: int) -> Iterator[tuple[int, Sequence[Event]]]:
         """(number, events) of the node, or of every node for a negative `number`, that emitted in the last block."""

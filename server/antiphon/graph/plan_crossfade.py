@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import BlockTime
-from antiphon.graph.plan import NodeStep, Plan
+from antiphon.graph.plan import NodeStep, Plan, Sounding
 from antiphon.graph.wire_signals import InputMix
 from antiphon.native import dsp
 
@@ -87,6 +87,7 @@ class PlanCrossfade:
     Attributes:
         old: The plan that fades out.
         new: The plan that fades in.
+        sounding: As of `Plan`, of both plans.
     """
 
     def __init__(self, old: Plan, new: Plan) -> None:
@@ -105,11 +106,18 @@ class PlanCrossfade:
                 if any(crosses):
                     self._crosses[step.host.number] = crosses
         self._last = _cross(old.last, new.last, ready, shared)
+        buses = [_cross(was, now, ready, shared) for was, now in zip(old.buses, new.buses, strict=True)]
+        self._buses = [cross for cross in buses if cross is not None]
+        self.sounding: Sounding = tuple(
+            (place, now.buffer if cross is None else cross.out)
+            for place, (now, cross) in enumerate(zip(new.buses, buses, strict=True))
+            if now.sources or cross is not None
+        )
         alone = [step for step in old.steps if step.host.number not in shared]
         self._order = self._ordered(alone, before)
         self._turns = [(plan, step, self._crosses.get(step.host.number)) for plan, step in self._order]
         active = [c for at_input in self._crosses.values() for c in at_input if c is not None]
-        self._wait = max((c.wait for c in [*active, *([self._last] if self._last else [])]), default=0)
+        self._wait = max((c.wait for c in [*active, *self._buses, *([self._last] if self._last else [])]), default=0)
         self._fade = self._done = 0
 
     def begin(self, fade: int) -> None:
@@ -176,6 +184,8 @@ class PlanCrossfade:
         else:
             self._last.run(self._done, self._fade, frames)
             out = self._last.out
+        for bus in self._buses:
+            bus.run(self._done, self._fade, frames)
         self._done += frames
         return out[:, :frames]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -271,6 +272,7 @@ class _Out:
         self._ring.fill(0.0)
 
 
+@lru_cache(maxsize=16)
 def _filter(source: int, target: int, places: int) -> tuple[int, Samples]:
     """Designs a windowed-sinc polyphase filter with a Kaiser window.
 
@@ -281,7 +283,7 @@ def _filter(source: int, target: int, places: int) -> tuple[int, Samples]:
 
     Returns:
         Half the filter's length in input frames, and its taps, float32 `[places, 2 * half]`. For equal rates the filter
-        copies the input.
+        copies the input. Read only: nodes of the same rates share them.
     """
     if source == target:
         return 1, np.array([[1.0, 0.0]], np.float32)

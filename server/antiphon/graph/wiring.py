@@ -13,6 +13,7 @@ from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon.errors import PatchError
 from antiphon.graph.graph import IN, OUT, End, Graph, Wire
 from antiphon.graph.modulation import Modulation
+from antiphon.graph.names import BUSES, CUE
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import NodeStep, Plan
 from antiphon.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, SourceKey, WireKey
@@ -25,9 +26,13 @@ class Wiring:
     """Connects the hosts of one plan; for one use."""
 
     def __init__(
-        self, graph: Graph, hosts: Mapping[int, NodeHost], spec: StreamSpec, ids: Mapping[str, int],
+        self,
+        graph: Graph,
+        hosts: Mapping[int, NodeHost],
+        spec: StreamSpec,
+        ids: Mapping[str, int],
         back: Collection[Wire],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Collects the output buffers of all nodes.
 
         Args:
@@ -64,13 +69,18 @@ class Wiring:
             PatchError: The latency of a path exceeds `MAX_LATENCY_SECONDS`.
         """
         steps = [self._step(name) for name in names]
-        ends = self._arriving(End(OUT, OUT))
-        latency = self._latest(ends)
+        arriving = {port: self._arriving(End(OUT, port)) for port in (OUT, *BUSES)}
+        latency = self._latest(end for port, ends in arriving.items() if port != CUE for end in ends)
         lines: list[DelayLine] = []
-        last = self._mix(ends, End(OUT, OUT), self._spec.channels, latency, lines)
+        last = self._mix(arriving[OUT], End(OUT, OUT), self._spec.channels, latency, lines)
+        # what the player listens to is no part of the whole, and comes as early as it can
+        buses = tuple(
+            self._mix(arriving[bus], End(OUT, bus), 2, self._latest(arriving[bus]) if bus == CUE else latency, lines)
+            for bus in BUSES
+        )
         return Plan(
             self._spec, self._graph, self._hosts, latency, self._source, last.buffer, steps, last, tuple(lines),
-            tuple(self._feedbacks.values()), _lines=self._lines, _back=self._feedbacks,
+            tuple(self._feedbacks.values()), buses=buses, _lines=self._lines, _back=self._feedbacks,
         )  # fmt: skip
 
     def _step(self, name: str) -> NodeStep:
@@ -126,17 +136,28 @@ class Wiring:
             extra = to - self._lag[end.node]
             keys.add((self._ids.get(end.node, 0), end.port, max(0, extra)))
             if extra > 0:
-                line = self._lines[self._key(end, dest, extra)] = DelayLine(self._buffers[end], extra)
+                line = self._lines[self._key(end, dest, extra)] = DelayLine(self._sound(end, dest), extra)
                 lines.append(line)
                 buffers.append(line.out)
             else:
-                buffers.append(self._buffers[end])
+                buffers.append(self._sound(end, dest))
         for wire in self._graph.wires:
             if wire in self._back and wire.dest == dest:
                 loop = self._feedbacks[self._key(wire.source, dest, 0)] = FeedbackDelay(self._buffers[wire.source])
                 buffers.append(loop.out)
                 keys.add((self._ids[wire.source.node], wire.source.port, -1))
         return InputMix(buffers, channels, self._spec.block, frozenset(keys))
+
+    def _sound(self, source: End, dest: End) -> Samples:
+        """The buffer at the beginning of a wire; for the cue, a node's first output as it is before its mute."""
+        buffer = self._buffers[source]
+        if dest == End(OUT, CUE) and source.node in self._ids:
+            host = self._hosts[self._ids[source.node]]
+            if buffer is host.outs[0]:
+                if host.unmuted is None:
+                    host.unmuted = np.zeros_like(buffer)
+                return host.unmuted
+        return buffer
 
     def _key(self, source: End, dest: End, extra: int) -> WireKey:
         ids, channels = self._ids, self._buffers[source].shape[0]

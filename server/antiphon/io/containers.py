@@ -20,7 +20,7 @@ _IN_DS64 = 0xFFFFFFFF
 
 
 class Dishonest(ValueError):
-    """The header is false. The message completes "cannot read NAME: …"."""
+    """The header does not match the content. The message completes "cannot read NAME: …"."""
 
 
 @dataclass(frozen=True, slots=True)

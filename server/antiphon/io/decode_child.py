@@ -179,7 +179,9 @@ def run(fd: int, rate: int, out: int) -> int:
     except Refused as reason:
         return _fail(out, str(reason))
     except Exception as error:
-        text = getattr(error, "error_string", None) or str(error) or type(error).__name__
+        # soundfile's and PyAV's errors have their sentence apart from the number and the descriptor
+        said = getattr(error, "error_string", None) or getattr(error, "strerror", None)
+        text = said or str(error) or type(error).__name__
         return _fail(out, f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})")
     frames.write(out, {"end": True})
     return 0

@@ -68,7 +68,7 @@ class DecodingProcess:
         raise ZygoteLost
 
     def exit_code(self) -> int | None:
-        """How it ended, once its pipe has: a negative number for a signal; None where that is not known."""
+        """Exit code, once the pipe is closed: negative for a signal; None if unknown."""
         self._lease.settimeout(_END)
         data = b""
         with contextlib.suppress(OSError):

@@ -98,7 +98,7 @@ class Response:
     pieces: AsyncIterator[bytes] | None = None
 
     def check(self) -> None:
-        """Looks whether it can be sent, before any of it is.
+        """Checks that the response can be sent, before its first byte.
 
         Raises:
             ValueError: The status is none of HTTP, or a header holds what a header cannot.

@@ -14,8 +14,9 @@ import importlib
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,9 @@ MAX_TRACKS = 1024
 """Tracks of a file: ten times the staves of a large orchestra."""
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
+_MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
+_LOW = 55
+"""Mean pitch below which a line is no melody."""
 Overlap = Literal["end", "replace", "queue"]
 """A note that begins again while it sounds ends there, is forgotten, or goes on until the first end that comes."""
 
@@ -83,9 +87,36 @@ def open_midi(path: Path) -> Any:
         midi = mido.MidiFile(file=io.BytesIO(content), clip=True)
         if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 1 << 15:
             raise _Refused("its time is in frames of film, not in beats; save it with ticks per quarter note")
+        if midi.type > 1:
+            raise _Refused(f"it is of type {midi.type}, whose tracks are pieces of their own; save it as type 0 or 1")
         if len(midi.tracks) > MAX_TRACKS:
             raise _Refused(f"it has {len(midi.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
     return midi
+
+
+def melody_line(lines: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]) -> int:
+    """The line that is the melody: the one named so, else the first that is like one, else the first.
+
+    Args:
+        lines: The name and the notes (start, end and number, in beats and in order) of each, drums left out.
+
+    Returns:
+        Its index.
+    """
+    for word in _MELODY_NAMES:
+        for place, (name, _) in enumerate(lines):
+            if word in name.lower():
+                return place
+    whole = max(end for _, notes in lines for _, end, _ in notes)
+    return next((place for place, (_, notes) in enumerate(lines) if _melodic(notes, whole)), 0)
+
+
+def _melodic(notes: Sequence[tuple[float, float, int]], whole: float) -> bool:
+    """Whether notes are like a melody: not low, mostly one at a time, and through a third of the piece."""
+    sounding = sum(end - start for start, end, _ in notes)
+    over = sum(max(0.0, end - start) for (_, end, _), (start, _, _) in pairwise(notes))
+    height = sum(number for *_, number in notes) / len(notes)
+    return height >= _LOW and over < 0.3 * sounding and notes[-1][1] - notes[0][0] > whole / 3.0
 
 
 @contextlib.contextmanager

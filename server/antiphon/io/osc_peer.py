@@ -15,7 +15,7 @@ PER_SECOND = 50
 
 
 class Room:
-    """How much waits in the lanes that share a bound. packets, bytes: as they came, not yet taken out."""
+    """Total of the lanes that share a limit: packets and bytes that wait."""
 
     __slots__ = ("bytes", "packets")
 

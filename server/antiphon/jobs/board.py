@@ -233,6 +233,7 @@ class JobBoard:
         folder = self.files.results(job.id)
         self.files.remove_results(job.id)  # of a run that was cut off
         try:
+            self.files.check_room()
             source = self.path(job.task.file) if job.task.file else None
             words = command(job.task, source, folder, own_scripts=self._own_scripts)
             make_folder(folder, PRIVATE_FOLDER)

@@ -6,23 +6,23 @@ from antiphon.errors import AntiphonError
 
 
 class JobError(AntiphonError):
-    """A request about files, jobs or classifiers that is not acted on."""
+    """A request about files, jobs or classifiers was refused."""
 
 
 class Missing(JobError):
-    """There is no file, job, result or classifier of that name."""
+    """No file, job, result or classifier has that name."""
 
 
 class InUse(JobError):
-    """A job still needs it."""
+    """A file is in use by a job."""
 
 
 class UnsupportedFormat(JobError):
-    """A format that is not read here."""
+    """A file format that cannot be read."""
 
 
 class Unreadable(JobError):
-    """A file that is damaged, or not what its name says."""
+    """A file that is damaged, or not of the format of its suffix."""
 
 
 class TooMany(JobError):
@@ -38,4 +38,4 @@ class Unavailable(JobError):
 
 
 class StorageFull(JobError):
-    """There is no room for files or results."""
+    """The storage for files and results is full."""

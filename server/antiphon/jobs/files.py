@@ -21,6 +21,8 @@ MAX_FILE = 512 * 1024 * 1024
 """Bytes of a file: half an hour of stereo at 48 kHz in 24 bits."""
 MAX_FOLDER = 8 * 1024 * 1024 * 1024
 """Bytes of all files and results."""
+MIN_FREE = 1 << 20
+"""Bytes of the disk, with fewer of which nothing is begun."""
 MAX_FILES, MAX_UPLOADS = 200, 4
 """Files, and files that are being received."""
 NAME = 120
@@ -137,7 +139,9 @@ class FileShelf:
         return max(0, min(MAX_FOLDER - self.size, shutil.disk_usage(self._results).free // 2))
 
     def check_room(self) -> None:
-        """Raises `StorageFull` where the folder is full."""
+        """Raises `StorageFull` where the folder or its disk is full."""
+        if shutil.disk_usage(self._results).free < MIN_FREE:
+            raise StorageFull("the server's disk is full; free some space, then ask again")
         if self.size > MAX_FOLDER:
             raise StorageFull(
                 f"files and results take more than {MAX_FOLDER >> 30} GiB; remove some first "

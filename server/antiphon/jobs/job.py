@@ -9,7 +9,7 @@ from typing import Any
 
 
 class JobState(StrEnum):
-    """Where a job is: it waits, runs, and ends in one of the other three."""
+    """State of a job: it waits, runs, and ends in one of the other three."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -73,7 +73,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A task, and how far it is.
+    """A task with its state and progress.
 
     Attributes:
         id: 12 hexadecimal digits.

@@ -29,7 +29,7 @@ MOST_SECONDS = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ended. status: 0 where it did what it was asked.  printed, complaint: its output and errors."""
+    """Result of a command. status: its exit status, 0 for success.  printed, complaint: its output and errors."""
 
     status: int
     printed: str

@@ -25,9 +25,12 @@ BESIDE = {
     "analysis": ("analysis", "analysis.json"),
     "report": ("report", "report.json"),
     "picture": ("picture", "picture.png"),
+    "roll": ("roll", "roll.svg"),
 }
 """Fields that ask for a further result: the name of the option of `antiphon run`, and of the result."""
-RUN_KEYS = ("file", "params", "format", *BESIDE, "tail", "rate")
+APART = "--out-dir"
+"""The option, of `Task.beside`, of what writes its results itself, instead of one."""
+RUN_KEYS = ("file", "params", "format", *BESIDE, "stems", "tail", "rate")
 RENDER_KEYS = ("file", "format", "seconds", "rate")
 LIVE_KEYS = ("file", "format", "bars", "midi", "rate")
 MOST_SECONDS = 3600.0
@@ -43,8 +46,9 @@ NOTES, MIDI = ".mid", (".mid", ".midi")
 def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """The task of `POST /api/run/PLUGIN`.
 
-    Body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "tail": 2.0, "rate": 44100};
-    all but `file` may be missing. `path_of` gives the path of a file by its identifier; it raises where there is none.
+    Body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "stems": true, "tail": 2.0,
+    "rate": 44100}; all but `file` may be missing. `path_of` gives the path of a file by its identifier; it raises where
+    there is none.
 
     Raises:
         AntiphonError: Something of it is not allowed; the message says what is.
@@ -78,6 +82,12 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
             if option not in info.on_files.beside:
                 raise WireError(f'{plugin} writes no {"MIDI" if name == "midi" else name}; leave "{name}" out')
             beside[f"--{option}"] = result
+    if _switch(fields, "stems"):
+        if not info.on_files.splits:
+            raise WireError(f'{plugin} takes no sound apart; leave "stems" out')
+        if fields.get("format", "wav") not in ("wav", ".wav"):
+            raise WireError('the stems are WAV files; leave "format" out')
+        return Task("run", plugin, key, ".wav", params, (*arguments, *_rate(fields, ".wav")), {APART: ""})
     suffix = _run_suffix(fields, info, source, asked=bool(beside))
     return Task("run", plugin, key, suffix, params, (*arguments, *_rate(fields, suffix)), beside)
 
@@ -137,7 +147,8 @@ def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool 
     out = str(folder / f"out{task.suffix}")
     beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]
     if task.command == "run":
-        return ["run", *task.arguments, *beside, "--", task.name, str(source), out]
+        whole = [] if APART in task.beside else [out]
+        return ["run", *task.arguments, *beside, "--", task.name, str(source), *whole]
     given = ["--in", str(source)] if source is not None else []
     played = str(_script(task.name, own_scripts)) if task.command == "live" else task.name
     return ["render", "--out", out, *given, *task.arguments, *beside, "--", played]

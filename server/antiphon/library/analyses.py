@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from antiphon.contract.analysis import Analysis, AnalysisRun, check_quantities, plain_result
+from antiphon.contract.analysis import EACH, Analysis, AnalysisRun, SeparatingAnalysis, check_quantities, plain_result
 from antiphon.contract.block import Samples
 from antiphon.errors import AntiphonError, FileError, PluginError
 from antiphon.io.decode import Decoder
 from antiphon.library.identity import SoundDigest
 from antiphon.library.records import SoundIdentity
+from antiphon.runtime import extras
 from antiphon.runtime.shortening import shorten
 
 LONGEST_REASON = 300
+STEMS = "stems"
+"""The analysis that takes sounds apart."""
 AnalysisResult = tuple[int, Mapping[str, Any] | None, str]
 """Version, values or None, and why there are none."""
 
@@ -47,9 +50,15 @@ def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
 def analyse_file(
     path: bytes, names: Collection[str], progress: Callable[[float], None] = lambda _: None
 ) -> dict[str, AnalysisResult]:
-    """Decodes a file once, block by block, feeds it to analyses, and gives each one's result or why it has none.
+    """Decodes a file once, block by block, and feeds it to analyses.
 
-    `progress` is called after each block with the seconds that are done.
+    Args:
+        path: The file.
+        names: Of analyses.
+        progress: Called after each block with the seconds that are done.
+
+    Returns:
+        By name the version, the values or None, and why there are none.
 
     Raises:
         FileError: The file cannot be read.
@@ -80,15 +89,64 @@ def _fed(
 ) -> dict[str, AnalysisResult]:
     present = analyses()
     rate, channels = decoder.info.rate, decoder.info.channels
-    feeds = {name: AnalysisFeed(name, present[name], rate, channels) for name in names}
-    frames = 0
-    for block in decoder.blocks():
-        also(block)
-        for feed in feeds.values():
-            feed.take(block)
-        frames += block.shape[1]
-        progress(frames / rate)
+    feeds = {name: AnalysisFeed(name, present[name], rate, channels) for name in names if not present[name].stem}
+    apart = [name for name in names if present[name].stem]
+
+    def whole() -> Iterator[Samples]:
+        frames = 0
+        for block in decoder.blocks():
+            also(block)
+            for feed in feeds.values():
+                feed.take(block)
+            frames += block.shape[1]
+            progress(frames / rate)
+            yield block
+
+    blocks = whole()
+    results = _fed_apart(apart, blocks, rate, channels) if apart else {}
+    for _ in blocks:  # what is left where nothing takes it apart
+        pass
+    results |= {name: feed.end() for name, feed in feeds.items()}
+    return {name: results[name] for name in names}
+
+
+def _fed_apart(
+    names: Collection[str], blocks: Iterator[Samples], rate: int, channels: int
+) -> dict[str, AnalysisResult]:
+    """The results of analyses that are given parts of a sound."""
+    present, feeds = analyses(), dict[str, AnalysisFeed]()
+    try:
+        found = separator()
+        chosen = {name: _places(found.parts, present[name].stem) for name in names}
+        feeds = {name: AnalysisFeed(name, present[name], rate, len(places)) for name, places in chosen.items()}
+        for stems in found.separate(blocks, rate, channels):
+            flat = stems.mean(axis=1)
+            for name, feed in feeds.items():
+                feed.take(flat[chosen[name]])
+    except AntiphonError as error:
+        if isinstance(error, FileError):
+            raise
+        return {name: (present[name].version, None, shorten(str(error), LONGEST_REASON)) for name in names}
     return {name: feed.end() for name, feed in feeds.items()}
+
+
+def _places(parts: Sequence[str], stem: str) -> list[int]:
+    """The places of what an analysis asks for among the parts of a sound."""
+    if stem != EACH and stem not in parts:
+        raise PluginError(f"there is no stem {stem!r}; there are {', '.join(parts)}")
+    return [n for n, part in enumerate(parts) if stem in (EACH, part)]
+
+
+def separator() -> SeparatingAnalysis:
+    """The analysis that takes sounds apart.
+
+    Raises:
+        PluginError: There is none.
+    """
+    found = analyses().get(STEMS)
+    if not isinstance(found, SeparatingAnalysis):
+        raise PluginError(f"no plugin takes sounds apart: there is no analysis {STEMS!r}")
+    return found
 
 
 class AnalysisFeed:
@@ -157,7 +215,8 @@ class AnalysisFeed:
             self._problem = shorten(str(error), LONGEST_REASON)
         except Exception as error:
             self.faulty = True
-            reason = f"the analysis {self._name!r} failed: {type(error).__name__}: {error}"
+            missing = extras.of_error(f"the analysis {self._name!r}", error) if isinstance(error, ImportError) else ""
+            reason = missing or f"the analysis {self._name!r} failed: {type(error).__name__}: {error}"
             self._problem = shorten(" ".join(reason.split()), LONGEST_REASON)
 
 

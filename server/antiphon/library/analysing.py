@@ -59,7 +59,7 @@ class _Work:
 
     @property
     def number(self) -> int:
-        """By which it is claimed."""
+        """The number by which a process claims the work."""
         return int(self.digest[:15], 16)
 
     def run(self) -> dict[str, AnalysisResult]:

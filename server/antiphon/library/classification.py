@@ -20,7 +20,7 @@ SOUND = "the sound"
 
 
 class NoSound(FileError):
-    """What was sent is not a sound file of a kind that is read."""
+    """The data is not a sound file of a readable format."""
 
 
 def classifiers() -> dict[str, Analysis]:
@@ -29,7 +29,7 @@ def classifiers() -> dict[str, Analysis]:
 
 
 def descriptions() -> list[dict[str, Any]]:
-    """What there is to ask for, as JSON data: name, labels, shortest (s), quantities, and why one cannot be used."""
+    """The available classifiers, as JSON data: name, labels, shortest (s), quantities, and why one cannot be used."""
     found = []
     for name, analysis in classifiers().items():
         labels, problem = [], ""

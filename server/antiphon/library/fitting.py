@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,36 @@ _APART, _DENSER = 7.0, 2.0
 _INTERVALS = ("", "a semitone", "a tone", "a minor third", "a major third", "a fourth", "a tritone")
 
 
+def transpose_fit(vector: Sequence[float], semitones: int, beats: int = 0) -> F64:
+    """Transposes the `fit` of a sound, and delays it; what is late of its rhythm stays.
+
+    Args:
+        vector: The `fit`.
+        semitones: How far, up.
+        beats: How late, of 16.
+
+    Returns:
+        The `fit` of the changed sound.
+    """
+    whole = np.asarray(vector, np.float64)
+    harmony = np.roll(whole[:HARMONY].reshape(CLASSES, BEATS), (semitones, -beats), (0, 1))
+    return np.concatenate([harmony.ravel(), whole[HARMONY:]])
+
+
+def compatibility(products: F64) -> F64:
+    """How well sounds of one tempo go together.
+
+    Args:
+        products: Scalar products of their `fit`.
+
+    Returns:
+        0 to 1, of the same shape.
+    """
+    return np.asarray(1.0 / (1.0 + np.exp(-(LEARNT[0] * products + LEARNT[1]))))
+
+
 class FitProfile:
-    """What is compared of a sound.
+    """The features of a sound that are compared.
 
     Attributes:
         bpm: Its tempo.
@@ -76,7 +104,7 @@ class FitProfile:
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit - TEMPO * tempo_off(self.bpm, other.bpm)))))
 
     def why(self, other: FitProfile) -> list[str]:
-        """What goes together and what does not, in words, of the other sound."""
+        """The reasons for or against the other sound, in words."""
         octaves = math.log2(other.bpm / self.bpm)
         off = 2.0 ** (octaves - round(octaves)) - 1.0
         near = abs(off) <= NEAR_TEMPO
@@ -142,6 +170,11 @@ def _unit(vector: F64) -> F64:
     return np.asarray(out / (np.linalg.norm(out) + 1e-9))
 
 
+def _identity(values: Mapping[str, Any]) -> tuple[float, ...] | None:
+    vector = values.get("fit")
+    return None if vector is None else tuple(vector)
+
+
 def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dict[str, Any]]:
     """The loops of a catalogue that go best with a file: of each its summary, its `score` and `why`, the best first.
 
@@ -159,7 +192,14 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dic
     elif values.get("fit") is None and values.get("loop_bpm") is None:
         results = analyse_file(path, [name for name in ("fit", "loop") if name in analyses()])
         values = {name: value for _, found, _ in results.values() for name, value in (found or {}).items()}
-    others = {where: row.values for where, row in rows.items()}
+    vector = values.get("fit")
+    # a copy of a sound under another name is no other loop: what is computed of it is the same to the last digit
+    others: dict[bytes, Mapping[str, Any]] = {}
+    seen = {_identity(values)} if vector is not None else set()
+    for where, row in sorted(rows.items()):
+        if (mine := _identity(row.values)) is None or mine not in seen:
+            seen.add(mine)
+            others[where] = row.values
     try:
         found = rank(values, others)[:count]
     except UsageError as error:

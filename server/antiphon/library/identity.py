@@ -69,6 +69,6 @@ def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
 
 
 def unreadable(path: bytes, state: FileState, error: OSError) -> FileEntry:
-    """The row of a file that the operating system does not give."""
+    """The row of a file that the operating system cannot open."""
     reason = f"cannot read {shorten(path_text(os.fsdecode(path)), 120)}: {why(error)}"
     return FileEntry(path, state, "", None, problem=reason)

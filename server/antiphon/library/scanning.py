@@ -137,7 +137,7 @@ class _Taken:
         self._digests, self._lock = set(digests), threading.Lock()
 
     def take(self, digest: str) -> bool:
-        """Whether it is the first of its kind."""
+        """Whether this is the first call for a file."""
         with self._lock:
             first = digest not in self._digests
             self._digests.add(digest)

@@ -11,7 +11,7 @@ from antiphon.live.records import LiveEvent, LiveNote
 
 
 class LoopStage:
-    """What the words act on while a loop runs; see `Stage`."""
+    """The stage on which words act while a loop runs; see `Stage`."""
 
     def __init__(self, performance: Any, state: LoopState) -> None:
         self._performance, self._state = performance, state

@@ -18,6 +18,8 @@ SAMPLER = "drums"
 """The node that plays samples where none is named; the patches that ship with a sampler call it so."""
 OWN = ("note", "velocity", "legato", "length", "channel")
 """Names that are of every instrument; with others the event is a note with values of its own."""
+SHARED = {"room": "room", "delay": "echo"}
+"""Values that are of all that plays, by the macro of the patch that takes them."""
 _SHORTEST = Fraction(1, 1000)
 
 
@@ -40,6 +42,8 @@ def to_commands(
     Raises:
         UsageError: A value that no note takes.
     """
+    if not SHARED.keys().isdisjoint(values):
+        values = {name: value for name, value in values.items() if name not in SHARED}
     if "unit" in values:
         values = _in_beats(values, cycle)
     if all(name in OWN for name in values):
@@ -70,6 +74,15 @@ def to_commands(
         args += [name, value]
     # a message to a node is a note with values where the first argument is a word
     return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line, mark(places, length))
+
+
+def to_macros(values: Mapping[str, Any], beat: Fraction, source: str, line: int) -> list[LiveEvent]:
+    """The settings of macros that an event makes on its beat; `to_commands` leaves these values out."""
+    return [
+        LiveEvent(beat, f"/node/macro/{SHARED[name]}", (value,), source, line)
+        for name, value in values.items()
+        if name in SHARED
+    ]
 
 
 def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from antiphon.live.faults import fault
 from antiphon.live.foresight import Foreseen, events_ahead
 from antiphon.live.loop_stage import LoopStage
 from antiphon.live.loop_state import LoopState, voice_key
-from antiphon.live.notes import to_commands
+from antiphon.live.notes import to_commands, to_macros
 from antiphon.live.patterns.chance import stream_of
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
@@ -145,7 +145,7 @@ class Performance:
                 woken.add(state.loop.name)
 
     def strike(self, run: int, error: BaseException) -> None:
-        """Has the call `run`, as `before` is given it, fail without being made: it is known to run without end."""
+        """Makes the call number `run`, as `before` counts, fail at once: it is known not to end."""
         self._struck[run] = error
 
     @property
@@ -260,7 +260,8 @@ class Performance:
         self._good[track.name] = track
         try:
             for event in found:
-                self.put(event, SET if track.sets else PLAY)
+                macro = isinstance(event, LiveEvent) and event.address.startswith("/node/macro/")
+                self.put(event, SET if track.sets or macro else PLAY)
         except UsageError as error:
             raise fault(self.script, error, track.line) from error
 
@@ -277,6 +278,7 @@ class Performance:
                 if "nudge" in value:  # in seconds
                     value = dict(value)
                     at = self._later(at, value.pop("nudge"))
+                yield from to_macros(value, at, track.name, track.line)
                 yield to_commands(value, at, length, track.on, track.name, track.line, event.places, track.beats)
                 continue
             self._now = at

@@ -56,7 +56,7 @@ def _names(names: tuple[str, ...], what: str) -> tuple[str, ...]:
 
 
 def silence_muted(script: LiveScript) -> None:
-    """Takes out what is muted, and all but what is soloed. Raises `UsageError` for a name that is not there."""
+    """Removes muted tracks, and all others where some are soloed. Raises `UsageError` for a name that is not there."""
     known = [*(name for name, track in script.tracks.items() if not track.sets), *script.loops]
     for name in sorted(script.muted | script.soloed):
         if name not in known:

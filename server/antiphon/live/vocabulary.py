@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 from antiphon.errors import UsageError
 from antiphon.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
-from antiphon.live.notes import to_commands
+from antiphon.live.notes import to_commands, to_macros
 from antiphon.live.patterns import arguments, queries
 from antiphon.live.patterns.controls import ControlPattern, mini, s
 from antiphon.live.patterns.harmony import chord as chord_notes, note_number
@@ -407,6 +407,8 @@ def _played(
         raise UsageError("at takes beats from now, 0 or more")
     node = node_name(on) if on else here.on
     line = line_of(here.script.path)
+    for event in to_macros(values, here.beat + later, here.source, line):
+        here.send(event, SET)
     made = to_commands(
         values, here.beat + later, length, node, here.source, line, places or of_call(), cycle or here.script.bar
     )

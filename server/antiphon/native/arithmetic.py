@@ -183,8 +183,13 @@ class Arithmetic:
             KernelSyntaxError: No kernel may say this.
         """
         signs: dict[type[ast.cmpop], str] = {
-            ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
-        }  # fmt: skip
+            ast.Lt: "<",
+            ast.LtE: "<=",
+            ast.Gt: ">",
+            ast.GtE: ">=",
+            ast.Eq: "==",
+            ast.NotEq: "!=",
+        }
         if type(op) not in signs:
             raise self.fail(node, f"{type(op).__name__} is outside the subset")
         a, b = self.same(a, b)

@@ -146,9 +146,15 @@ def _remembering(call: Callable[[int], R], kinds: Collection[str]) -> Callable[.
     source += [f"  nonlocal {last}" if kinds else "  pass", *lines, "  return call(where)", " return remembering"]
     where = ctypes.addressof(ctypes.c_char.from_buffer(words)) if kinds else 0
     outside: dict[str, Any] = {
-        "call": call, "where": where, "whole": memoryview(words).cast("q"), "real": memoryview(words).cast("d"),
-        "sound": sound, "address": address, "ndarray": np.ndarray, "unset": object(),
-    }  # fmt: skip
+        "call": call,
+        "where": where,
+        "whole": memoryview(words).cast("q"),
+        "real": memoryview(words).cast("d"),
+        "sound": sound,
+        "address": address,
+        "ndarray": np.ndarray,
+        "unset": object(),
+    }
     exec("\n".join(source), outside)
     made: Callable[..., R] = outside["make"]()
     return made

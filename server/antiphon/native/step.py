@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class PackedKernel(Protocol):
-    """What a step has of a kernel (`native.kernel.Kernel`, which imports this module)."""
+    """The part of a kernel that a step uses (`native.kernel.Kernel`, which imports this module)."""
 
     types: dict[str, str]
 

@@ -22,7 +22,7 @@ Named: TypeAlias = tuple[str, str | os.PathLike[str]]
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
-    """One file to be made: what `antiphon run` gives the function that `FileUse.job` names.
+    """One output file: the argument of the function that `FileUse.job` names.
 
     The function writes `target` and returns what it wrote, as `Written`. What it cannot do it refuses with a
     `UsageError`.
@@ -38,7 +38,8 @@ class FileJob:
         stems: Further sound files that were asked for, by the names in `FileUse.stems`; or, instead of the target, all
             those in `FileUse.splits`.
         beside: Further files that were asked for, by the names in `FileUse.beside`.
-        given: Texts, or names of files, that were given by options of their own: "chords", "only", "without".
+        given: Texts, or names of files, that were given by options of their own: "chords", and "only" and "without",
+            which are names of parts with commas between them.
         fade: Seconds in which a sound that has not ended is faded out.
         rate: Hz of the sounds to be written, `AudioWriter`'s `to`; 0 where none was asked for.
         progress: Takes the part that is done, 0 to 1.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.params import Value
+from antiphon.errors import AntiphonError, NodeError
 from antiphon.graph.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
@@ -87,7 +88,7 @@ def sounds(
         As `sound`.
 
     Raises:
-        AntiphonError: A node cannot be prepared.
+        AntiphonError: A node cannot be prepared, for this reason.
     """
     names = [f"{NODE}{n}" for n in range(len(parts))]
     nodes = tuple(NodeSpec(name, kind, dict(values)) for name, (kind, values, _) in zip(names, parts, strict=True))
@@ -96,7 +97,12 @@ def sounds(
         command for name, (_, _, notes) in zip(names, parts, strict=True) for command in _commands(name, notes, frames)
     ]
     spec = StreamSpec(rate, block, channels)
-    with closing(PlayerRunner(graph, loaded.catalog, loaded.make, spec, 120.0, commands)) as runner:
+    try:
+        runner = PlayerRunner(graph, loaded.catalog, loaded.make, spec, 120.0, commands)
+    except NodeError as error:
+        # the node's name is from here: the user, who reads the reason, has not given it
+        raise error.__cause__ if isinstance(error.__cause__, AntiphonError) else error from None
+    with closing(runner):
         yield from process_stream((), runner, frames)
 
 

@@ -16,7 +16,7 @@ _CHANNELS = {1: "mono", 2: "stereo"}
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file that was written, for the line `wrote out.wav: 1:09.8, 48 kHz, stereo, from in.wav`.
+    """Summary of a written file, for the line `wrote out.wav: 1:09.8, 48 kHz, stereo, from in.wav`.
 
     Attributes:
         path: The file.

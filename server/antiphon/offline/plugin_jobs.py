@@ -1,21 +1,35 @@
-"""The file jobs of plugins for other plugins: the notes of a recording, a melody that goes on."""
+"""The work of plugins on files, for other plugins: their jobs, notes of a recording, a sound through a node."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.params import Value
 from antiphon.errors import UsageError
 from antiphon.io.midifile import read
 from antiphon.offline.file_job import FileJob
+from antiphon.offline.runner import PlanRunner, process_stream
 from antiphon.plugins.loader import load
 
 TRANSCRIBER = "hum"
+BLOCK = 1024
 
 
-def run_job(plugin: str, source: Path, target: Path, settings: Mapping[str, Value]) -> Path:
+def run_job(
+    plugin: str,
+    source: Path,
+    target: Path,
+    settings: Mapping[str, Value],
+    given: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
     """Does what `antiphon run PLUGIN` does, for a plugin whose files are not sound in, sound out.
 
     Args:
@@ -23,6 +37,7 @@ def run_job(plugin: str, source: Path, target: Path, settings: Mapping[str, Valu
         source: IN.
         target: OUT, which is replaced.
         settings: Its parameters.
+        given: Options of their own: `FileJob.given`.
 
     Returns:
         `target`.
@@ -35,7 +50,7 @@ def run_job(plugin: str, source: Path, target: Path, settings: Mapping[str, Valu
     if known is None or not known.on_files.job:
         raise UsageError(f"this needs the plugin {plugin}, which is not here; antiphon plugins lists what is")
     module, _, function = known.on_files.job.partition(":")
-    job = FileJob(plugin, source, target, settings, complain=lambda sentence: None)
+    job = FileJob(plugin, source, target, settings, given=given, complain=lambda sentence: None)
     getattr(importlib.import_module(module), function)(job)
     return target
 
@@ -58,3 +73,32 @@ def transcribe(source: Path, target: Path, settings: Mapping[str, Value]) -> Pat
     if not any(track.notes for track in read(target).tracks):
         raise UsageError(f"no note was found in {source.name}; use a recording of one voice or instrument")
     return target
+
+
+def play_through(
+    plugin: str, sound: Samples, rate: int, values: Mapping[str, Value], block: int = BLOCK
+) -> NDArray[np.float32]:
+    """Plays a sound through a node as `antiphon run PLUGIN` does, its latency taken out.
+
+    Args:
+        plugin: The type of a processor whose files are sound in, sound out.
+        sound: float32 `[channels, frames]`.
+        rate: Frames a second.
+        values: Its parameters.
+        block: Frames of a block.
+
+    Returns:
+        float32 of the same shape.
+
+    Raises:
+        AntiphonError: It cannot be prepared, or fails.
+    """
+    loaded = load(check=False)
+    made = np.zeros_like(sound)
+    runner = PlanRunner(plugin, loaded.catalog, loaded.make, StreamSpec(rate, block, len(sound)), values)
+    with closing(runner):
+        at = 0
+        for part in process_stream([sound], runner):
+            made[:, at : at + part.shape[1]] = part
+            at += part.shape[1]
+    return made

@@ -13,6 +13,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param, instead_of
 from antiphon.engine.action_schedule import CAPACITY
 from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.output_buses import ChosenPairs
 from antiphon.errors import UsageError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
@@ -51,7 +52,9 @@ class PlayerRunner:
         spec: StreamSpec,
         tempo: float = 120.0,
         commands: Sequence[Command] = (),
+        pairs: Sequence[str] = (),
     ) -> None:
+        """`pairs`: those of the output, as of `output_buses`, where they are more than one."""
         self.spec = spec
         graph, commands = settle(graph, catalog, commands)
         ids, actions = actions_of(graph, catalog, spec.rate, commands)
@@ -67,6 +70,7 @@ class PlayerRunner:
         }
         self._player = GraphPlayer(spec, tempo)
         self._player.load(plan, 1, 0.0)
+        self._pairs = ChosenPairs(pairs, spec) if len(pairs) > 1 else None
         self.latency = plan.latency + int(getattr(self._player, "latency", 0))
         self.failures: list[tuple[str, str]] = []
         self._by_sample: list[tuple[int, int, Action]] = []
@@ -115,7 +119,7 @@ class PlayerRunner:
             report = player.reports.popleft()
             if report.kind == "failed":
                 self.failures.append((self._names[report.node], report.text))
-        return y
+        return y if self._pairs is None else self._pairs.gather(player.buses)[:, : x.shape[1]]
 
     def close(self) -> None:
         close_hosts(self._hosts.values(), {})

@@ -25,6 +25,8 @@ from antiphon.offline.file_ends import NONE, Decay, Tail
 from antiphon.offline.note_file import Score
 
 Make = Callable[[str], Processor]
+LONGEST = 1800.0
+"""Seconds of a file that is given twice to a processor that looks ahead, which notes what it hears."""
 
 
 class BlockRunner(Protocol):
@@ -134,6 +136,7 @@ class PlanRunner:
     Attributes:
         emitted: (frame of the file, event) of the events that the processor has emitted.
         dropped: Events that a full block had no room for.
+        looks_ahead: Whether the processor is to be given a file of at most `LONGEST` twice.
     """
 
     def __init__(
@@ -166,6 +169,7 @@ class PlanRunner:
         self._host = self._plan.hosts[1]
         before = info.on_files.preroll
         self._preroll = round(float({**defaults(info), **(values or {})}[before]) * spec.rate) if before else 0
+        self.looks_ahead = self._host.processor.looks_ahead
         self.latency = self._host.latency
         self._cells = {param.name: place for place, param in enumerate(info.cells)}
         self._firings = sorted(firings, key=lambda f: f.sample)
@@ -222,6 +226,20 @@ class PlanRunner:
             left -= part.shape[1]
             if not left:
                 break
+        self._rewind()
+
+    def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
+        """Plays a file of so many frames without output; the file itself is to follow. See `preroll`.
+
+        Raises:
+            PluginError: The processor fails.
+        """
+        self._host.processor.look_ahead(frames)
+        for x in _Fed(source, self.spec, frames, self.latency).blocks():
+            self.run(x)
+        self._rewind()
+
+    def _rewind(self) -> None:
         self._host.processor.rewind()
         self._time.sample = 0
         self._waiting = deque(self._firings)

@@ -30,7 +30,7 @@ _UNSEEN = 10.0
 _LOOKS = 5
 """Looks at a process that waits for something, after which it does."""
 _BIRTH = 5.0
-"""Seconds in which a copy says that it is there."""
+"""Seconds in which a copy is made, and in which it says that it is there: both may wait for a processor."""
 _LAST_LOOKS = 20
 """Milliseconds in which a process whose socket has closed has ended."""
 
@@ -66,11 +66,11 @@ class Branch:
 
     @property
     def idle(self) -> bool:
-        """Whether it has answered everything."""
+        """Whether no request is pending."""
         return not self._waiting
 
     def ask(self, do: str, **values: Any) -> None:
-        """Asks for something; see `antiphon.performer.child`."""
+        """Sends a request; see `antiphon.performer.child`."""
         if do in ("until", "read"):
             self._waiting.append(float(values.get("patience", PATIENCE)))
         self._put(pack({"do": do, **values}), [])
@@ -81,16 +81,16 @@ class Branch:
         self.ask("until", beat=pair(beat), **({"coming": True} if coming else {}))
 
     def fork(self) -> Branch:
-        """Has it make a copy of itself, once it has done what it was asked before."""
+        """Requests a fork of the process, after the pending requests."""
         ours, theirs = socket.socketpair()
         copy = self._processes.add(ours)
         copy.asked, copy.parent = self.asked, self
-        self._waiting.append(PATIENCE)
+        self._waiting.append(_BIRTH)
         self._put(pack({"do": "fork", "slot": copy.slot}), [theirs.detach()])
         return copy
 
     def answers(self) -> tuple[list[dict[str, Any]], bool]:
-        """What it has answered since the last call, and whether it has ended."""
+        """The answers since the last call, and whether the process has ended."""
         self._flush()
         ended = False
         while not ended:
@@ -174,7 +174,7 @@ class Branch:
 
 
 class BranchProcesses:
-    """All of them: starts the first, which reads nothing itself, and collects the ends of its copies.
+    """All processes: starts the first, which performs nothing itself, and reaps its forks.
 
     Attributes:
         runs: Where they write which call they make.
@@ -240,7 +240,7 @@ class BranchProcesses:
         return None
 
     def collect(self) -> None:
-        """Takes note of processes that were ended, so that the system can forget them."""
+        """Reaps processes that have ended."""
         for pid in list(self._ended):
             try:
                 done = os.waitpid(pid, os.WNOHANG)[0] != 0

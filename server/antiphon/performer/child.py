@@ -62,7 +62,7 @@ class ScriptChild:
         sys.addaudithook(self._audited)
 
     def begin(self) -> None:
-        """Says that the process is there."""
+        """Reports that the process has started."""
         self._say({"did": "begin", "pid": os.getpid()})
 
     def serve(self) -> NoReturn:

@@ -63,7 +63,7 @@ class StepLimits:
                 resource.setrlimit(name, (most, most))
 
     def begin(self, patience: float = PATIENCE) -> None:
-        """Allows a step so many seconds of processor time, and of waiting."""
+        """Limits the processor time and the waiting time of a step, in seconds."""
         self._patience = patience
         self._begun = spent(os.getpid())
         self._wall = 0.0
@@ -72,7 +72,7 @@ class StepLimits:
         signal.setitimer(signal.ITIMER_REAL, patience, _LOOK)
 
     def end(self) -> None:
-        """The step is over."""
+        """Ends the limits of a step."""
         for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL, signal.ITIMER_VIRTUAL):
             signal.setitimer(timer, 0.0)
 

@@ -73,7 +73,7 @@ class Outgoing:
         return self._covered if self.hold is None else min(self.hold, self._covered)
 
     def begin(self, beat: Fraction) -> None:
-        """Nothing is known but that nothing was before a beat."""
+        """Starts with no events, and none before a beat."""
         self.sent = self._covered = beat
 
     def replace(self, beat: Fraction) -> None:
@@ -132,7 +132,7 @@ class Outgoing:
         self._sounding.clear()
 
     def clear(self) -> None:
-        """Forgets what is known."""
+        """Removes all events."""
         self._events, self.hold = [], None
 
     def _end_strays(self, events: Iterable[_Event], sounding: set[Key]) -> None:

@@ -286,10 +286,9 @@ class Performing:
         """Sends an event ahead of its beat."""
         if len(self._lines) > 4096:
             self._lines.clear()
-        self._lines[event.address] = event.line
         if event.address.startswith(MIDI):
-            self.wire.play(to_midi(event))
-            return
+            event = to_midi(event)
+        self._lines[event.address] = event.line
         if event.address.startswith(OUTSIDE):
             beats = event.beat - self._clock.now(time.monotonic())
             self._outside.send(event.address, event.args, 60.0 * beats / (self._clock.bpm() or 120.0))

@@ -148,18 +148,18 @@ class Player:
             self._cues.append(moved)
 
     def level(self, node: str, decibels: float) -> None:
-        """The level of a node is so high now, in dBFS."""
+        """Takes the present level of a node, in dBFS."""
         for above in self._levels.get(node, ()):
             was, self._above[node, above] = self._above.get((node, above), False), decibels > above
             if decibels > above and not was:
                 self.cue(level_cue(node, above))
 
     def loaded(self) -> None:
-        """The patch that was `wanted` plays."""
+        """Called when the patch that was `wanted` plays."""
         self.patch, self.wanted = self.wanted, ""
 
     def refuse(self, sentence: str) -> None:
-        """The version that was read cannot be taken, for its patch."""
+        """Rejects the version that was read, because of its patch."""
         line = 0 if self._header is None else self._header["line"]
         where = f"{self._path.rpartition('/')[2]} line {line}: " if line else ""
         if self._candidate is not None:
@@ -184,7 +184,7 @@ class Player:
         self._follower = self._leader = self._candidate = None
 
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
-        """One step of time: what is to be sent now, in order, at the server's beat and tempo."""
+        """One step of time: the events to send now, in order, at the server's beat and tempo."""
         self._now, self._bpm = now, bpm
         self._processes.collect()
         for branch in self.branches():
@@ -253,7 +253,7 @@ class Player:
                 self._follower.ask("quiet", on=False)
                 self._lead(self._follower.asked)
         elif branch is self._processes.first:
-            raise EngineError("the process of which versions are copies has ended; start `antiphon live` again")
+            raise EngineError(f"the process of which versions are copies: {sentence}; start `antiphon live` again")
 
     def _strike(self, run: int, sentence: str, picture: str | None) -> None:
         """The leader failed in a call of the script's code: the follower leaves that call out."""

@@ -129,7 +129,7 @@ class BeatClock:
         return bool(self._answers)
 
     def forget(self) -> None:
-        """The connection is lost."""
+        """Clears the measurements when the connection is lost."""
         self._answers.clear()
 
     def bpm(self) -> float:

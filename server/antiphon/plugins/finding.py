@@ -26,6 +26,7 @@ BUILT_IN = (
     "antiphon_effects",
     "antiphon_hum",
     "antiphon_identify",
+    "antiphon_latent",
     "antiphon_link",
     "antiphon_listen",
     "antiphon_loops",

@@ -57,7 +57,7 @@ def known_models(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo],
 
 
 def files(plugins_dir: Path | None = None) -> list[FileListing]:
-    """The model files of the performer, from every plugin that lists some. A new file is tried, which takes seconds."""
+    """The user's model files, from every plugin that lists some. A new file is loaded once, which takes seconds."""
     from antiphon.plugins.loader import load
     from antiphon.workers.listing import ModelFolder
 

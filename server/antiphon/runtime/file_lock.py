@@ -42,7 +42,7 @@ def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None
 
 
 class Claims:
-    """Numbers that one process at a time has; those of a process that ends, however it does, are free at once.
+    """Exclusive locks by number; those of a process that ends are released at once.
 
     They are record locks of a file: a process opens it once, for closing it gives back all that the process has.
 
@@ -81,7 +81,7 @@ class Claims:
 
 @contextlib.contextmanager
 def hold_lock(path: Path, refusal: str) -> Iterator[None]:
-    """Has a lock within a context; `refusal` is the sentence for one who does not get it.
+    """Holds a lock within a context; `refusal`: the error message where another process holds it.
 
     Raises:
         FileError: Another process has it, or the file cannot be opened.

@@ -129,7 +129,7 @@ class HelperProcess:
         return self._process.wait()
 
     def kill(self) -> None:
-        """Has it end at once; another thread that waits for an answer gets an `EOFError`."""
+        """Kills the helper; another thread that waits for an answer gets an `EOFError`."""
         self._process.kill()
 
     def close(self) -> None:

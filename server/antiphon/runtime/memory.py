@@ -13,7 +13,7 @@ _DONTNEED = 4
 
 
 def trim() -> None:
-    """Returns what malloc keeps of freed memory, where the C library can: glibc does so by itself only at the end.
+    """Returns freed memory from malloc to the system, where the C library can (`malloc_trim`).
 
     Loading samples or weights frees as much as it keeps. Off the block path: it takes milliseconds.
     """

@@ -43,7 +43,17 @@ def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
 
 
 def names(folder: Path | None = None) -> list[str]:
-    """Every model the manifest names. `ModelError` when there is no manifest or it cannot be read."""
+    """Every model the manifest names.
+
+    Args:
+        folder: Of the manifest; None for the one that ships.
+
+    Returns:
+        Their names.
+
+    Raises:
+        ModelError: There is no manifest, or it cannot be read.
+    """
     return [name for name, row in _manifest(folder or resources.models()).items() if isinstance(row, dict)]
 
 

@@ -35,7 +35,7 @@ def _home(kind: str, platform: str) -> Path:
 
 
 def config() -> Path:
-    """Finds the folder of settings and the token.
+    """The folder of settings and the token.
 
     Returns:
         Its path; it may not exist yet.

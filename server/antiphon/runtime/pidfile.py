@@ -50,7 +50,7 @@ def _abandoned(runtime: Path) -> list[Path]:
 
 
 def clear(where: Path, settings: ServeSettings) -> None:
-    """Takes away the folder of a freely chosen port once there is nothing in it to go on with."""
+    """Removes the folder of an automatically chosen port once it holds no state."""
     if not settings.osc_port and not (where / LIST).exists():
         shutil.rmtree(where, ignore_errors=True)
 
@@ -63,7 +63,7 @@ def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSet
 
 
 def refuse_running(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
-    """What a server wrote here and which of its processes still run; None where there was no server.
+    """The file of a server and those of its processes that still run; None without one.
 
     Raises UsageError while its supervisor runs.
     """
@@ -99,7 +99,7 @@ def end_orphans(where: Path) -> None:
 
 
 def crashed_settings(where: Path) -> ServeSettings | None:
-    """What a server that did not end as it should had been asked for; None where there was none."""
+    """The settings of a server that crashed; None without one."""
     try:
         return ServeSettings.from_json(json.loads((where / LIST).read_bytes())["settings"])
     except (OSError, ValueError, KeyError, TypeError):

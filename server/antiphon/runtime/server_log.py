@@ -43,7 +43,7 @@ def server_log(path: str, level: str) -> Iterator[None]:
         os.environ[LOG_LEVEL] = level
         yield
     except AntiphonError as error:
-        if path:
+        if LOG_FILE in os.environ:
             log("error", str(error))  # the command line prints it too
         raise
     finally:

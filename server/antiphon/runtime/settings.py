@@ -18,6 +18,8 @@ DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT, HTTP_PORT = 4400, 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
+MOST_CHANNELS = 16
+"""Output channels, at most."""
 RECORD_LIMIT = 20.0
 """GB of a recording, at most, unless told otherwise: 19 hours in stereo at 48 kHz."""
 MAX_DRAIN = 3600.0
@@ -33,6 +35,8 @@ class ServeSettings:
         audio: The driver: "auto", "portaudio", "jack" or "headless" (a software clock, no device).
         input: A sound file that is looped, or part of an input device's name; "" for the default device.
         output: Part of an output device's name; "" for the default device.
+        out_channels: Channels of the output device, 2 to 16, in pairs.
+        cue: The pair of them that plays the cue, such as "3-4"; "" for none.
         record: The sound file that the output is recorded to, or "".
         record_limit: GB (10^9 bytes) at which a recording ends, above 0.
         session: The folder that the whole set is kept in, for `antiphon replay`; or "".
@@ -67,6 +71,8 @@ class ServeSettings:
     audio: str = "auto"
     input: str = ""
     output: str = ""
+    out_channels: int = 2
+    cue: str = ""
     record: str = ""
     record_limit: float = RECORD_LIMIT
     session: str = ""
@@ -112,6 +118,9 @@ class ServeSettings:
             raise UsageError(f"--rate takes {', '.join(map(str, RATES))}, not {self.rate}")
         if not MIN_BLOCK <= self.block <= MAX_BLOCK:
             raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {self.block}")
+        if self.out_channels not in range(2, MOST_CHANNELS + 1, 2):
+            raise UsageError(f"--out-channels takes 2 to {MOST_CHANNELS}, in pairs, not {self.out_channels}")
+        check_cue(self.cue)
         if not 0 <= self.ahead <= 16:
             raise UsageError(f"--ahead takes 1 to 16 blocks (0 chooses), not {self.ahead}")
         for name, port in (("--osc-port", self.osc_port), ("--http-port", self.http_port)):
@@ -211,6 +220,13 @@ def _check_proxy(settings: ServeSettings) -> None:
             raise UsageError(f"--proxy takes a host's name as clients write it, HOST or HOST:PORT, not {name!r}")
     if not 0.0 <= settings.drain <= MAX_DRAIN:
         raise UsageError(f"--drain takes 0 to {MAX_DRAIN:g} seconds, not {settings.drain:g}")
+
+
+def check_cue(cue: str) -> None:
+    """Raises UsageError unless `cue` is "" or a pair of channels."""
+    pairs = [f"{first}-{first + 1}" for first in range(3, MOST_CHANNELS, 2)]
+    if cue and cue not in pairs:
+        raise UsageError(f"--cue takes a pair of channels, {pairs[0]} to {pairs[-1]}, not {cue!r}")
 
 
 def surface_address(text: str) -> tuple[str, int]:

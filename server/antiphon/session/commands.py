@@ -276,7 +276,7 @@ class ClearSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """`/sync id`: gives a number back once everything before it and due has taken effect.
+    """`/sync id`: answers with a number once every earlier command that is due has taken effect.
 
     Attributes:
         token: The number.

@@ -16,7 +16,7 @@ from antiphon.session.actions import Action
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """The engine is asked to play another plan.
+    """A request to the engine to play another plan.
 
     Attributes:
         serial: The plan's number.

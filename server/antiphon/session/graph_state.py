@@ -76,7 +76,7 @@ class GraphState(NodeTable):
         return True
 
     def resend(self, node: Node, cell: int, until: float) -> None:
-        """Has a value sent again once the plan plays that is being prepared; its ramp ends at frame `until`."""
+        """Schedules a value to be sent again once the plan being prepared plays; its ramp ends at frame `until`."""
         self._pending.send_again(node.id, cell, until)
 
     def put_tempo(self, bpm: float) -> None:

@@ -51,8 +51,8 @@ class Players:
     Attributes:
         graph: Where they are.
         all: Nodes with an events input.
-        free: Those of `all` that no wire feeds with events, or `all` where wires feed every one; a note that names
-            no node goes to these.
+        free: Those of `all` that no wire feeds with events; where wires feed every one, those that none of `all` feeds,
+            else `all`. A note that names no node goes to these.
         catalog: Catalog of their types.
     """
 
@@ -60,8 +60,15 @@ class Players:
         self.graph = graph
         self.catalog = catalog
         self.all = tuple(n.name for n in graph.nodes if catalog[n.type].first("events", "in") is not None)
-        fed = {w.dest.node for w in graph.wires if w.dest.node in self.all and _carries_events(graph, catalog, w.dest)}
-        self.free = tuple(name for name in self.all if name not in fed) or self.all
+        fed = [w for w in graph.wires if w.dest.node in self.all and _carries_events(graph, catalog, w.dest)]
+        by_any, by_takers = (
+            {w.dest.node for w in wires} for wires in (fed, [w for w in fed if w.source.node in self.all])
+        )
+        # a keyboard in place of what finds notes in sound: not also to what another one of them answers by
+        self.free = self._without(by_any) or self._without(by_takers) or self.all
+
+    def _without(self, fed: set[str]) -> tuple[str, ...]:
+        return tuple(name for name in self.all if name not in fed)
 
     def of(self, node: str) -> tuple[str, ...]:
         """Names of the nodes that a note for `node` goes to; "" for `free`.

@@ -8,7 +8,7 @@ from antiphon.session.node_state import Numbers
 
 
 class PendingValues:
-    """What a refused plan sets numbers back to, and which values are sent again once a plan plays.
+    """Values to restore if a plan is refused, and values to send again once it plays.
 
     A number is identified by its index in the session's `Numbers`, a value by node number and cell.
     """
@@ -31,11 +31,11 @@ class PendingValues:
         self._before_next.pop(at, None)
 
     def send_again(self, node: int, cell: int, until: float = 0.0) -> None:
-        """Has a value sent again; its ramp ends at frame `until`."""
+        """Schedules a value to be sent again; its ramp ends at frame `until`."""
         self._again[(node, cell)] = until
 
     def drop_again(self) -> None:
-        """Has no value sent again."""
+        """Cancels all values that are to be sent again."""
         self._again.clear()
 
     def take_again(self) -> Iterator[tuple[int, int, float]]:
@@ -45,17 +45,17 @@ class PendingValues:
             yield node, cell, until
 
     def confirm(self) -> None:
-        """The plan plays: what its edits overwrote is gone."""
+        """Called when the plan plays: drops the values that its edits replaced."""
         self._before, self._before_next = self._before_next, {}
 
     def supersede(self) -> None:
-        """The plan was refused, and one with the edits made since takes its place."""
+        """Called when the plan was refused and a newer one takes its place."""
         for at, number in self._before_next.items():
             self._before.setdefault(at, number)
         self._before_next = {}
 
     def revert(self, numbers: Numbers) -> None:
-        """The plan was refused, and none follows: sets the numbers back."""
+        """Called when the plan was refused and none follows: restores the numbers."""
         for at, number in self._before.items():
             numbers[at] = number
         self._before = {}

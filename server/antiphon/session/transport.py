@@ -11,6 +11,7 @@ A plugin registers one by the hook `antiphon_transports`. Control starts it only
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Iterable
 from typing import Any, ClassVar
 
@@ -23,8 +24,9 @@ from antiphon.session.transport_server import TransportServer
 
 PRESSABLE = ("/set/next", "/set/previous", "/patch/undo", "/patch/redo", "/transport/play", "/transport/stop", "/panic")
 """Addresses that a controller may press: they do something whole without an argument."""
-CUE = "/cue"
-"""An address that a controller may press with a name: its target is this, a space and the name."""
+CUE, CAPTURE = "/cue", "/capture"
+"""Addresses that a controller may press with arguments: a target is "/cue NAME" or "/capture BARS [NODE]"."""
+_WITH_ARGUMENTS = re.compile(r"/cue .+|/capture \d{1,4}( \S+)?")
 
 
 class Transport:
@@ -110,22 +112,25 @@ def pressable(target: str) -> bool:
         target: "node.param", or an address.
 
     Returns:
-        True for those of `PRESSABLE` and for "/cue NAME".
+        True for those of `PRESSABLE`, for "/cue NAME" and "/capture BARS [NODE]".
     """
-    return target in PRESSABLE or target.startswith(f"{CUE} ")
+    return target in PRESSABLE or _WITH_ARGUMENTS.fullmatch(target) is not None
 
 
-def pressed_message(target: str) -> tuple[str, ...]:
-    """The address that a pressed target sends, and its argument where it has one.
+def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
+    """The address that a pressed target sends, and its arguments where it has any.
 
     Args:
         target: For which `pressable` is true.
 
     Returns:
-        The address, then the cue's name for a cue.
+        The address, then the cue's name, or the bars and the node of a capture.
     """
-    address, _, name = target.partition(" ")
-    return (address, name) if name else (address,)
+    address, _, rest = target.partition(" ")
+    if address == CAPTURE:
+        bars, _, node = rest.partition(" ")
+        return (address, int(bars), node) if node else (address, int(bars))
+    return (address, rest) if rest else (address,)
 
 
 def settable(param: Param, address: str) -> None:

@@ -1,1 +1,1 @@
-"""Arithmetic on sound that several rooms need: pitch, loudness, spectrograms, onsets, landmarks; no state, no files."""
+"""Arithmetic on sound and notes that several rooms need: pitch, loudness, spectrograms, onsets, scales; no state."""

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
+MEL = "mel"
+"""The value of `MelSettings.features` for the spectrograms that are computed here."""
 FLOOR = 1e-10
 """Energy below which everything is alike: -100 dB."""
 _LINEAR_HZ, _LINEAR_MEL = 200.0 / 3, 15.0  # Hz of a mel below 1 kHz, and mels at 1 kHz
@@ -30,6 +32,7 @@ class MelSettings:
         bands: Mel bands.
         low: Hz at which the lowest band begins.
         high: Hz at which the highest band ends.
+        features: `MEL`, or a feature of `signal.features` by librosa, with bands of its own.
     """
 
     rate: int = 22050
@@ -38,6 +41,7 @@ class MelSettings:
     bands: int = 64
     low: float = 30.0
     high: float = 10000.0
+    features: str = MEL
 
 
 class LogMel:
@@ -101,6 +105,14 @@ class LogMelStream:
         count = (len(held) - self._window) // self._hop + 1
         self._rest = held[count * self._hop :].copy()
         return self._mel.compute(held[: (count - 1) * self._hop + self._window])
+
+    def end(self) -> F32:
+        """Ends the sound.
+
+        Returns:
+            The frames that are left: none, for a window is complete or missing.
+        """
+        return np.zeros((0, self._bands), np.float32)
 
 
 def mel_bank(settings: MelSettings) -> F32:

@@ -184,6 +184,7 @@ class Starts:
         """Starts an engine that plays by `driver`."""
         from antiphon.engine import process
         from antiphon.engine.drivers.base import DriverOptions, default_ahead
+        from antiphon.engine.output_buses import device_pairs
 
         s, warm, parts, driver = self._settings, self._warm, self.parts, self.driver
         options = DriverOptions(
@@ -196,6 +197,7 @@ class Starts:
             s.extra.get("jack_name", "antiphon"),
             buffer_blocks=SOFT_DEPTH * default_ahead(s.block),
             soft=parts.found.own,
+            pairs=device_pairs(s.out_channels, s.cue),
             late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
         )
         return self._fork(

@@ -60,7 +60,7 @@ class SynthSettings:
 
 
 class SynthBackend(Protocol):
-    """What plays notes, in a worker process; a class with these methods, called with rate, hop, slots and its settings.
+    """Plays notes in a worker process; a class with these methods, constructed with rate, hop, slots and its settings.
 
     A slot is a synth node. All calls come from one thread, none of them on the engine's block path.
 

@@ -9,14 +9,14 @@ from antiphon.synth.info import BackendChoice, SynthInfo
 
 
 def infos() -> list[SynthInfo]:
-    """Those of all plugins: first what `--synth auto` tries, in its order."""
+    """The synth backends of all plugins: first those that `--synth auto` tries, in its order."""
     from antiphon.plugins import registry  # control imports this module, and asks no plugin
 
     return installed_infos(registry.factories("synths"))
 
 
 def requested_backend(settings: ServeSettings) -> SynthInfo | None:
-    """The backend that the settings name; None for "auto", and for one that there is not."""
+    """The backend that the settings name; None for "auto" and for an unknown one."""
     if settings.synth == "auto":
         return None
     return next((info for info in infos() if info.name == settings.synth), None)

@@ -41,7 +41,7 @@ def choose(asked: str, registered: Registered) -> SynthInfo:
 
 
 def installed_infos(registered: Registered) -> list[SynthInfo]:
-    """What the factories give: first what `auto` tries, in its order. What one fails to give is left out."""
+    """The infos of the factories: first those that `auto` tries, in its order. A factory that fails is left out."""
     found = []
     for make in registered.values():
         try:
@@ -54,7 +54,7 @@ def installed_infos(registered: Registered) -> list[SynthInfo]:
 
 
 def silence(registered: Registered) -> str:
-    """Why `auto` came to silence, for a person."""
+    """Why `auto` found no synth, as a sentence."""
     first = installed_infos(registered)[0]
     if first.name == NULL.name:
         return "no synth is registered, so that notes are not heard"

@@ -92,7 +92,7 @@ class SynthStepper:
         self._active[0] = False
 
     def preload(self, config: str) -> Callable[[], None] | None:
-        """What has to be loaded before a node can begin.
+        """The files that a node loads before it can begin.
 
         Args:
             config: As for `open`.

@@ -13,6 +13,7 @@ from typing import Any
 from antiphon.contract.params import Value
 from antiphon.errors import WireError
 from antiphon.graph.graph import NodeSpec
+from antiphon.graph.io_nodes import BUS_NUMBERS
 from antiphon.io.http_message import Refusal
 from antiphon.web.osc_json import check_address
 from antiphon.wire.ip_address import plain_ip
@@ -91,8 +92,8 @@ class ControlLink:
         return dict(await self._ask(Topic.GRAPH))
 
     async def numbers(self) -> dict[str, int]:
-        """The number of each node in the engine, by name; `in` and `out` among them."""
-        return {node["name"]: node["number"] for node in (await self.graph())["nodes"]}
+        """The number of each node in the engine, by name; `in`, `out`, `out.3-4` and `out.cue` among them."""
+        return BUS_NUMBERS | {node["name"]: node["number"] for node in (await self.graph())["nodes"]}
 
     async def surfaces(self) -> dict[str, Any]:
         """IP addresses under "held" (without approval) and "approved", sorted, and all with their times."""

@@ -32,7 +32,7 @@ IDLE: dict[str, Any] = {
 
 
 class Pages(Protocol):
-    """What is sent to pages; `PageFeed` says what each is."""
+    """The part of `PageFeed` that is used here."""
 
     def put(self, name: str, value: Any) -> None:
         """Sends a part of the next object."""

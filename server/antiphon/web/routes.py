@@ -111,7 +111,7 @@ async def serve_http(
         job_routes.start()
         server.closing.append(job_routes.close)
         server.draining.append(job_routes.drain)
-        server.closing.append(LibraryRoutes(server).close)
+        server.closing.append(LibraryRoutes(server, osc=control.osc).close)
         server.closing.append(ClassifyRoutes(server, job_routes.path, jobs / "classify").close)
     install(server, control, catalog, await control.about())
     await server.start("0.0.0.0" if lan or proxy else "127.0.0.1", port, listener)

@@ -148,7 +148,10 @@ class HttpServer:
         given = {**scope, "headers": with_offered_token(scope["headers"]), "state": {}}
         try:
             request = self.gate.admitted(given)
-            self.gate.check(request, given, False)
+            owner = self.routes.owners.get(request.path)
+            self.gate.check(request, given, owner is not None)
+            if owner is not None:
+                owner(request)
         except Refusal:
             return False
         if request.method != "GET" or not (self.routes.has_websocket(request.path) or self.listeners.room):

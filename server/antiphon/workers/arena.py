@@ -222,7 +222,7 @@ class WorkerEntry:
 
     @property
     def reason(self) -> str:
-        """Why the worker last ended, or does not run."""
+        """Why the worker last ended or does not run, as text."""
         return bytes(self._reason).rstrip(b"\0").decode("utf-8", "replace")
 
     def set_reason(self, text: str) -> None:

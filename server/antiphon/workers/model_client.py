@@ -120,7 +120,7 @@ def worker_of(model: ModelInfo) -> WorkerSpec:
 
 
 def usable(model: ModelInfo) -> str:
-    """Finds out why a model cannot run here.
+    """The reason why a model cannot run here, or "".
 
     Args:
         model: The model.
@@ -138,7 +138,7 @@ def usable(model: ModelInfo) -> str:
 
 
 def say_instead(log: logging.Logger, text: str) -> None:
-    """Warns of what a node does without its model: once in a process, and never where a declaration is only checked.
+    """Warns of the fallback of a node without its model: once a process, and not while plugins are checked.
 
     Args:
         log: The plugin's logger.

@@ -162,6 +162,13 @@ def test_folds_are_trained_each_in_a_folder_and_tested_together(trained, trainin
     assert (trained.out / "confusion-sklearn-folds.png").is_file()
 
 
+def test_folds_that_leave_one_label_to_train_on_are_refused(training) -> None:
+    training.check_folds(3)
+    songs = tuple(replace(sound, group=str(sound.labels)) for sound in training.sounds)
+    with pytest.raises(FileError, match=r"fold 1 leaves less than two labels .* only 3 groups"):
+        replace(training, sounds=songs).check_folds(3)
+
+
 def test_evaluate_and_deploy_need_a_classifier_of_these_settings(trained, training) -> None:
     other = replace(trained, settings=replace(trained.settings, epochs=5))
     for step in (

@@ -71,10 +71,10 @@ class GenreEvaluation(Evaluation):
         "no songs unknown"
     )
     note = (
-        "songs composed by rules, played by TimGM6mb and csound's bank, through rooms and codecs; accuracy is of one "
-        "clip of 6 s; it and the one of 30 s count unknown as wrong; not to be compared with figures on recorded "
-        "music. What the three printed genres leave of 1 counts as no song. MFCC is fitted to eight "
-        "played songs of each genre and source, with --limit to four"
+        "unknown counts as wrong. Recordings are answered whole. Without --data of recordings: songs composed by "
+        "rules, played by TimGM6mb and csound's bank, through rooms and codecs; accuracy is of one clip of 6 s; not to "
+        "be compared with figures on recorded music. What the three printed genres leave of 1 counts as no song. "
+        "MFCC is fitted to eight played songs of each genre and source, with --limit to four"
     )
     card = "antiphon_classify"
     road = "`antiphon library analyse FILE --only genre --json`"

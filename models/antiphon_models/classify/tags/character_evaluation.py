@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from antiphon_classify.character.analysis import RATE
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import analysis_of
+from antiphon_models.material.espeak import speech
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 PAIRS = 24
 """Of each question, unless `--limit` says otherwise."""
 SECONDS = 15.0
-_NOISE = 30.0
 _FRAME = 2048
+_VOICES = ("en-us+m3", "en-us+f2", "en-gb+m7")
 _STEPS = 8
 """Of a bar of four beats."""
 _MAJOR, _MINOR = (0, 4, 7), (0, 3, 7)
@@ -44,6 +45,9 @@ class PieceOptions:
         level: dB, beside -20 dB.
         harmonics: Of each note: more is brighter.
         attack: Seconds.
+        noise: dB that noise is below it.
+        drive: Gain into a tanh, 0 for none.
+        spoken: Whether it is a synthetic voice in place of music.
     """
 
     seed: int
@@ -55,6 +59,9 @@ class PieceOptions:
     level: float = 0.0
     harmonics: int = 5
     attack: float = 0.01
+    noise: float = 30.0
+    drive: float = 0.0
+    spoken: bool = False
 
 
 def piece(options: PieceOptions) -> F32:
@@ -64,7 +71,9 @@ def piece(options: PieceOptions) -> F32:
     beat = 60.0 / options.tempo
     tonic = 48 + int(rng.integers(0, 12))
     degrees = _DEGREES[options.mode]
-    for step in range(int(SECONDS / beat * 2)):
+    if options.spoken:
+        out = _voice(options)
+    for step in range(0 if options.spoken else int(SECONDS / beat * 2)):
         bar, place = divmod(step, _STEPS)
         root, triad = degrees[bar % 4]
         time = max(0.0, step * beat / 2 + options.jitter * beat * float(time_rng.normal()))
@@ -82,8 +91,22 @@ def piece(options: PieceOptions) -> F32:
             if place in (0, 4):
                 _add(out, time, 0.5 * _kick())
     out = out[: round(SECONDS * RATE)]
-    out += 10.0 ** (-_NOISE / 20.0) * float(out.std()) * rng.normal(size=len(out))
+    out += 10.0 ** (-options.noise / 20.0) * float(out.std()) * rng.normal(size=len(out))
+    if options.drive:
+        out = np.tanh(options.drive * out / out.std())
     return np.asarray(out / out.std() * 10.0 ** ((options.level - 20.0) / 20.0), np.float32)
+
+
+def _voice(options: PieceOptions) -> F64:
+    """Numbers that espeak-ng says, `SECONDS` of them."""
+    import soxr
+
+    rng, parts = np.random.default_rng(options.seed), [np.zeros(0)]
+    while sum(map(len, parts)) < SECONDS * RATE:
+        words = ", ".join(str(number) for number in rng.integers(0, 1000, 8))
+        sound, rate = speech(words, str(rng.choice(_VOICES)), int(rng.integers(120, 200)), int(rng.integers(30, 70)))
+        parts.append(np.asarray(soxr.resample(sound, rate, RATE), np.float64))
+    return np.concatenate(parts)
 
 
 def _note(number: int, length: float, options: PieceOptions, gain: float) -> F64:
@@ -133,6 +156,10 @@ QUESTIONS: dict[str, tuple[str, Pair]] = {
         "valence",
         lambda o: (replace(o, drums=False), replace(o, drums=False, mode="minor", seed=o.seed + 1)),
     ),
+    "liveness: noise": ("liveness", lambda o: (replace(o, noise=12.0), o)),
+    "acousticness: drive": ("acousticness", lambda o: (o, replace(o, drive=2.0))),
+    "speechiness: voice": ("speechiness", lambda o: (replace(o, spoken=True), o)),
+    "instrumentalness: voice": ("instrumentalness", lambda o: (o, replace(o, spoken=True))),
 }
 """By name the quantity and two pieces, of which the first has more by how they are made."""
 

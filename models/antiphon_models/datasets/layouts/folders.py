@@ -22,20 +22,27 @@ _CLIP = re.compile(r"([ ._-]*(clip|part|seg|segment)?[ ._-]*\(?\d{1,5}\)?)+$", r
 
 
 def listing(root: Path) -> DatasetListing:
-    """Classes are the folders at the top. A song is a folder below one, else a name without the numbers at its end."""
+    """Classes are the folders at the top.
+
+    A song is a folder below one, else a name without the numbers at its end,
+    unless that is the class's own name.
+    """
     items = []
     for path in files_below(root, *sorted(SOUND | SCORES)):
         place = path.relative_to(root)
         if len(place.parts) < 2:
             continue
         stem = _CLIP.sub("", path.stem) or path.stem
+        if stem.casefold() == place.parts[0].casefold():  # kick/kick1.wav is a kick, not a part of the song "kick"
+            stem = path.stem
         group = "/".join(place.parts[:2]) if len(place.parts) > 2 else f"{place.parts[0]}/{stem}"
         items.append(Item(place.as_posix(), (relative(path, root),), group, split_of(group), (place.parts[0],)))
     if not items:
         raise unlike(root, "folder", "there are no folders with sounds or MIDI files in it")
     classes = sorted({item.labels[0] for item in items})
     table = next((relative(path, root) for path in files_below(root, *_TABLES)), "")
-    if all(_SORTS.fullmatch(name) for name in classes) or (len(classes) == 1 and table):
+    holds_classes = len(classes) == 1 and all(item.name.count("/") > 1 for item in items)
+    if holds_classes or all(_SORTS.fullmatch(name) for name in classes) or (len(classes) == 1 and table):
         beside = f", and {table} may hold the labels" if table else ""
         raise unlike(
             root,

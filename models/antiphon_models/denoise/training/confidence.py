@@ -10,7 +10,8 @@ import torch
 
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.confidence import CAUTION, CHOICES, HIDDEN, LAYOUT, START
-from antiphon_denoise.learned.confidence_features import FEATURES
+from antiphon_denoise.learned.confidence_features import FEATURES, INPUTS
+from antiphon_denoise.learned.file_confidence import CAUTION as FILE_CAUTION, HIDDEN as FILE_HIDDEN
 from antiphon_models.denoise.training.gate import torch_order
 
 STATISTICS = 10
@@ -54,6 +55,30 @@ class ConfidenceNetwork(torch.nn.Module):
         if not self.training:
             # a loss is of what is learned, a validation of what is played
             logits = logits + torch.tensor([CAUTION, 0.0, 0.0, 0.0], device=logits.device)
+        return torch.softmax(logits, -1)
+
+
+class FileConfidenceNetwork(torch.nn.Module):
+    """The same on a whole file, in both directions: `antiphon_denoise.learned.file_confidence` is it in numpy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = torch.nn.Linear(INPUTS, FILE_HIDDEN)
+        self.turn = torch.nn.GRU(FILE_HIDDEN, FILE_HIDDEN, batch_first=True, bidirectional=True)
+        self.say = torch.nn.Linear(2 * FILE_HIDDEN, CHOICES * COUNT)
+        self.local = torch.nn.Linear(FEATURES, CHOICES, bias=False)
+        with torch.no_grad():
+            self.say.weight.mul_(0.3)
+            self.say.bias.copy_(torch.tensor(START).repeat_interleave(COUNT))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """All hops."""
+        high, _ = self.turn(torch.tanh(self.enter(features)))
+        said = self.say(high).unflatten(-1, (CHOICES, COUNT)).transpose(-1, -2)
+        own = features[..., : FEATURES * COUNT].unflatten(-1, (FEATURES, COUNT)).transpose(-1, -2)
+        logits = said + self.local(own)
+        if not self.training:
+            logits = logits + torch.tensor([FILE_CAUTION, 0.0, 0.0, 0.0], device=logits.device)
         return torch.softmax(logits, -1)
 
 

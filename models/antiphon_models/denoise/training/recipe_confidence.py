@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from antiphon_denoise.learned.confidence import MODEL
+from antiphon_denoise.learned.file_confidence import MODEL as FILE_MODEL
 from antiphon_models.denoise.training import examples, material
-from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network, errors
+from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network, FileConfidenceNetwork, errors
 from antiphon_models.denoise.training.examples import FILE, Examples
 from antiphon_models.denoise.training.recipe import HARM, MARGIN, MOST, PURE, SAID
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
@@ -138,6 +139,16 @@ class ConfidenceRecipe(Recipe):
 
     def said(self) -> Mapping[str, Any]:
         return {**SAID, "trained_on": f"{SAID['trained_on']}, through denoise-mask and denoise-gate"}
+
+
+class FileConfidenceRecipe(ConfidenceRecipe):
+    """The network of files, on the same examples."""
+
+    name: ClassVar[str] = "denoise-confidence-file"
+    weights: ClassVar[str] = FILE_MODEL
+
+    def network(self) -> torch.nn.Module:
+        return FileConfidenceNetwork()
 
 
 def _part(every: Examples, first: int) -> Examples:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.models import models_folder
-from antiphon_loops.analysis.fit import vector
+from antiphon_loops.analysis.compatibility import vector
 from antiphon_loops.analysis.grid import BANDS, CLASSES, ROWS, STEPS
 from antiphon_models.loops.corpus import LoopScore
 from antiphon_models.loops.fit_evaluation import _Item, _row

@@ -91,15 +91,31 @@ class TrainingSet:
 
     def fold(self, number: int, folds: int) -> TrainingSet:
         """The same sounds, one fold for the test, the next for the validation (of two, none), all else to train on."""
-        first = [self.labels[sound.labels[0]] if sound.labels else "" for sound in self.sounds]
-        places = folds_of([(sound.group, label) for sound, label in zip(self.sounds, first, strict=True)], folds)
-        names = {number: TEST, **({(number + 1) % folds: VALID} if folds > 2 else {})}
-        sounds = tuple(replace(sound, split=names.get(places[sound.group], TRAIN)) for sound in self.sounds)
+        sounds = self._dealt(number, folds)
         measured = _Sums(len(self.mean))
         for sound in sounds:
             if sound.split == TRAIN:
                 measured.add(self.mel[sound.start : sound.start + sound.frames].astype(np.float32))
         return replace(self, sounds=sounds, mean=measured.mean, deviation=measured.deviation)
+
+    def check_folds(self, folds: int) -> None:
+        """Raises `FileError` where a fold would leave less than two labels to train on."""
+        for number in range(folds):
+            if (
+                len({label for sound in self._dealt(number, folds) if sound.split == TRAIN for label in sound.labels})
+                < 2
+            ):
+                groups = len({sound.group for sound in self.sounds})
+                raise FileError(
+                    f"train.folds is {folds}, and fold {number + 1} leaves less than two labels to train on, for there "
+                    f"are only {groups} groups of sounds: lower it, or 0 for none"
+                )
+
+    def _dealt(self, number: int, folds: int) -> tuple[SoundFrames, ...]:
+        first = [self.labels[sound.labels[0]] if sound.labels else "" for sound in self.sounds]
+        places = folds_of([(sound.group, label) for sound, label in zip(self.sounds, first, strict=True)], folds)
+        names = {number: TEST, **({(number + 1) % folds: VALID} if folds > 2 else {})}
+        return tuple(replace(sound, split=names.get(places[sound.group], TRAIN)) for sound in self.sounds)
 
     def split(self, name: str) -> list[SoundFrames]:
         """The sounds of a split."""

@@ -70,6 +70,8 @@ def run_steps(
     if left := [task.number for task in tasks if not is_done(task)]:
         raise FileError(f"shard {left[0]} is not there, or of other settings: run the step preprocess first")
     training = make_set(settings.out, items, [task.path for task in tasks], settings.preprocess.bands, settings.train)
+    if "train" in steps:
+        training.check_folds(settings.train.folds)
     job = LearningJob(settings.name, settings.out, settings.train, settings.preprocess.mel, training.shards)
     trained = (
         _train(job, able(chosen(settings.train.frameworks), settings, training), progress) if "train" in steps else []

@@ -217,8 +217,9 @@ def test_those_who_joined_anothers_jackd_play_on_when_it_has_gone(tmp_path: Path
         for running, pid in zip(others, before, strict=True):
             until(
                 lambda r=running, p=pid: synth(r)["pid"] not in (0, p) and synth(r)["state"] == "running",
-                30.0, "scsynth is back",
-            )  # fmt: skip
+                30.0,
+                "scsynth is back",
+            )
             until(lambda r=running: r.status()["engine"]["driver"] == "jack", 30.0, "JACK is back")
             assert synth(running)["backend"] == "supercollider"
         assert sum(len(jackds_of(running)) for running in others) == 1
@@ -246,10 +247,12 @@ def test_what_scsynth_drops_without_a_word_is_counted(jackd: Jackd) -> None:
 
     backend = SuperCollider(jackd.rate, jackd.period, 2, spare=False)
     try:
-        backend.keeper.send([
-            (5000, osc.encode("/s_new", "antiphon_hat", 5000, 0, 10, "note", 60.0)),
-            (5001, osc.encode("/s_new", "there_is_none", 5001, 0, 10)),
-        ])  # fmt: skip
+        backend.keeper.send(
+            [
+                (5000, osc.encode("/s_new", "antiphon_hat", 5000, 0, 10, "note", 60.0)),
+                (5001, osc.encode("/s_new", "there_is_none", 5001, 0, 10)),
+            ]
+        )
         counts = backend.counts
         until(lambda: (counts.sent, counts.confirmed, counts.dropped) == (2, 1, 1), 1.0, "one is there, one is not")
     finally:

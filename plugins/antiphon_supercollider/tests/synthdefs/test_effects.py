@@ -115,8 +115,9 @@ def test_echoes_fall_on_their_frame(time):
 def test_echoes_go_from_side_to_side_or_keep_their_own():
     time, step = 0.25, 12_000
     crossed = through("delay", impulse(1.0, side=1), mix=1, time=time, cross=1, feedback=0.5)
-    level = np.array([[np.abs(side[4800 + n * step - 50 : 4800 + n * step + 400]).max() for n in (1, 2, 3)]
-                      for side in crossed])  # fmt: skip
+    level = np.array(
+        [[np.abs(side[4800 + n * step - 50 : 4800 + n * step + 400]).max() for n in (1, 2, 3)] for side in crossed]
+    )
     assert level[0, 0] > 20 * level[1, 0]
     assert level[1, 1] > 20 * level[0, 1]
     assert level[0, 2] > 20 * level[1, 2]

@@ -121,9 +121,11 @@ def test_a_stereo_sound_keeps_its_sides(tmp_path: Path) -> None:
     sides = 0.5 * np.stack([np.sin(2 * np.pi * 300 * t), np.sin(2 * np.pi * 700 * t)], axis=1)
     soundfile.write(tmp_path / "sides.wav", sides, RATE)
     x = rendered(
-        tmp_path, {"instrument": "sampler", "sound": str(tmp_path / "sides.wav"), "controls": "loop=1"},
-        [(0, "/note/on", [60, 100])], 0.8,
-    )  # fmt: skip
+        tmp_path,
+        {"instrument": "sampler", "sound": str(tmp_path / "sides.wav"), "controls": "loop=1"},
+        [(0, "/note/on", [60, 100])],
+        0.8,
+    )
     assert abs(pitch(np.stack([x[0], x[0]])[:, 4000:], 300.0)) < 3
     assert abs(pitch(np.stack([x[1], x[1]])[:, 4000:], 700.0)) < 3
 
@@ -141,3 +143,23 @@ def test_the_organ_and_the_electric_piano_play(tmp_path: Path) -> None:
         x = rendered(tmp_path, {"instrument": instrument}, [(5000, "/note/on", [60, 100])], 0.5)
         assert heard(x)[0] in range(5000, 5004)
         assert np.abs(x).max() > 0.02
+
+
+def test_a_mosaic_is_played_by_grains_at_the_pitch_of_its_input(tmp_path: Path) -> None:
+    """The patch of the README of `mosaic`: units of a rising line follow two notes."""
+    time = np.arange(RATE // 2) / RATE
+    line = [0.3 * np.sin(2 * np.pi * 440.0 * 2 ** (n / 12) * time) * np.exp(-4.0 * time) for n in range(-3, 12)]
+    soundfile.write(tmp_path / "line.wav", np.concatenate(line), RATE)
+    soundfile.write(tmp_path / "in.wav", 0.5 * np.concatenate([line[5], line[10]]), RATE)
+    readme = (Path(__file__).parents[3] / "antiphon_mosaic" / "README.md").read_text("utf-8")
+    patch = readme.split("```text")[1].split("```")[0].replace("strings.wav", str(tmp_path / "line.wav"))
+    (tmp_path / "grains.toml").write_text(patch)
+    words = ["render", "grains.toml", "--in", "in.wav", "--out", "out.wav", "--synth", "supercollider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "antiphon", *words], capture_output=True, text=True, timeout=120, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    x, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
+    assert np.abs(x).max() > 0.05
+    for first, semitones in ((8000, 2), (32_000, 7)):
+        assert abs(pitch(x.T[:, first : first + 12_000], 440.0 * 2 ** (semitones / 12))) < 30

@@ -59,12 +59,17 @@ def render(
         str | None, typer.Option("--midi", metavar="F.mid", help="The notes of a live script as a MIDI file.")
     ] = None,
     rate: Annotated[int, typer.Option("--rate", metavar="HZ", help="Resample OUT; default: the rate of IN.")] = 0,
+    cue: Annotated[
+        str, typer.Option(metavar="PAIR", help="Channels of OUT for the cue, such as 3-4; else it is left out.")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     out_dir: Annotated[
         str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
     ] = None,
 ) -> None:
     """Render a patch or a live script to a file: the rate of IN, two channels or those of IN if it has more.
+
+    Where a patch plays other pairs (out.3-4), OUT has as many channels.
 
     Latency is taken out. Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end. A
     MIDI file is played at its tempo by every node that takes notes and that no wire plays.
@@ -79,12 +84,14 @@ def render(
     from antiphon.offline.script_run import is_script
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
+    from antiphon.runtime.settings import check_cue
     from antiphon.runtime.sound_formats import READ_SUFFIXES
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
     if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
+    check_cue(cue)
     tail, fade, rate = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE), hertz(rate)
     # one path where it is called as a function
     sources = [source] if isinstance(source, str) else source or []
@@ -98,7 +105,9 @@ def render(
             raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
         if out_dir is not None or len(sources) > 1:
             raise UsageError("a script is rendered to one --out, with one --in at most")
-        options = ScriptOptions(bars, stems, midi, next(iter(sources), None), block or BLOCK, tail, fade, force, rate)
+        options = ScriptOptions(
+            bars, stems, midi, next(iter(sources), None), block or BLOCK, tail, fade, force, rate, cue
+        )
         render_script(patch, out, options, lambda loaded, graph: play_with(device, synth, loaded, graph))
         return
     for option, value in (("--bars", bars), ("--stems", stems), ("--midi", midi)):
@@ -120,7 +129,7 @@ def render(
         mend = "" if out_dir is None else "name another folder with --out-dir"
         check_distinct([*given, *files_of(loaded_patch.graph, loaded.catalog)], [(what, job.out) for job in jobs], mend)
         play_with(device, synth, loaded, loaded_patch.graph)
-        settings = RenderSettings(seconds, block, tail, fade, rate)
+        settings = RenderSettings(seconds, block, tail, fade, rate, cue)
         if out_dir is None:
             free([("--out", out)], force=force)
             if not one(jobs[0], settings, loaded, loaded_patch):

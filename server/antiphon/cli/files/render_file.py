@@ -53,6 +53,7 @@ class RenderSettings:
         tail: Seconds after IN; None for the default.
         fade: Seconds at the end of OUT.
         rate: Hz of OUT; 0 for IN's, or the nearest that OUT's format holds.
+        cue: The pair of OUT's channels that holds the cue, or "".
     """
 
     seconds: float | None = None
@@ -60,6 +61,7 @@ class RenderSettings:
     tail: float | None = None
     fade: float = FADE
     rate: int = 0
+    cue: str = ""
 
 
 def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) -> bool:
@@ -90,7 +92,8 @@ def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) 
     length = frames if seconds is not None or sound is None else None
     sounds_on = any(catalog[node.type].on_files.tail for node in graph.nodes)
     after = NONE if seconds is not None and settings.tail is None else tail_of(settings.tail, sounds_on)
-    task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, settings.fade, settings.rate)
+    made = settings.fade, settings.rate, settings.cue
+    task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, *made)
     done = task.write(job.out, commands, patch.name)
     if not done.frames:
         complain(f"{done.name} holds no sound (0 frames)")

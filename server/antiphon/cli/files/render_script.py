@@ -45,6 +45,7 @@ class ScriptOptions:
         fade: Seconds at the end.
         force: Whether existing files are replaced.
         rate: Hz of the sound files; 0 for the input's.
+        cue: The pair of channels that holds the cue, or "".
     """
 
     bars: float
@@ -56,6 +57,7 @@ class ScriptOptions:
     fade: float
     force: bool
     rate: int = 0
+    cue: str = ""
 
 
 def render_script(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> None:
@@ -191,7 +193,7 @@ def _performed(
     sounds_on = any(loaded.catalog[node.type].on_files.tail for node in patch.graph.nodes)
     tail = tail_of(options.tail, sounds_on)
     spec = StreamSpec(rate, options.block, channels)
-    source, after = options.source, (tail, options.fade, options.rate)
+    source, after = options.source, (tail, options.fade, options.rate, options.cue)
     task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, *after)
     if source is not None and header.listens:
         events = _answered(task, script, beats, events)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from antiphon.cli.terminal.errors import complain
+from antiphon.errors import UsageError
 
 if TYPE_CHECKING:
     from antiphon.contract.block import Samples, StreamSpec
@@ -38,6 +39,7 @@ class PatchRender:
         tail: What is rendered after the end.
         fade: Seconds of the fade at the end.
         rate: Hz of the file; 0 for that of `spec`, or the nearest that the file's format holds.
+        cue: The pair of channels that holds the cue, such as "3-4"; "" leaves it out.
     """
 
     loaded: Loaded
@@ -50,6 +52,7 @@ class PatchRender:
     tail: Tail
     fade: float
     rate: int = 0
+    cue: str = ""
 
     def write(self, out: str, commands: Sequence[Command], name: str) -> RenderedFile:
         """Renders it with commands.
@@ -64,7 +67,7 @@ class PatchRender:
         from antiphon.offline.runner import process_stream
         from antiphon.synth.choosing import chosen
 
-        rate = self.spec.rate
+        rate, channels = self.spec.rate, 2 * len(self._pairs) if self._pairs else self.spec.channels
 
         def prepared() -> PlayerRunner:
             return self._runner(commands)
@@ -74,7 +77,7 @@ class PatchRender:
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
             blocks = self._blocks(stack)
-            writer = stack.enter_context(AudioWriter(out, rate, self.spec.channels, self.subtype, self.rate))
+            writer = stack.enter_context(AudioWriter(out, rate, channels, self.subtype, self.rate))
             progress = stack.enter_context(ProgressBar(name, self.expected, rate))
             runner = stack.enter_context(closing(prepared()))
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
@@ -94,11 +97,21 @@ class PatchRender:
             for _ in process_stream(self._blocks(stack), runner, self.frames):
                 pass
 
+    @property
+    def _pairs(self) -> tuple[str, ...]:
+        """The pairs of channels of the file; () for the graph's output alone."""
+        from antiphon.engine.output_buses import pairs_of
+
+        pairs = pairs_of(self.patch.graph, self.cue)
+        if len(pairs) > 1 and self.spec.channels != 2:
+            raise UsageError(f"the patch plays {len(pairs)} pairs of channels; give an IN of one or two channels")
+        return pairs if len(pairs) > 1 else ()
+
     def _runner(self, commands: Sequence[Command]) -> PlayerRunner:
         from antiphon.offline.rendering import PlayerRunner
 
-        patch = self.patch
-        return PlayerRunner(patch.graph, self.loaded.catalog, self.loaded.make, self.spec, patch.tempo, commands)
+        loaded, patch = self.loaded, self.patch
+        return PlayerRunner(patch.graph, loaded.catalog, loaded.make, self.spec, patch.tempo, commands, self._pairs)
 
     def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
         from antiphon.io.audiofile import stream

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from antiphon.plugins.loader import Loaded
 
 MAX_TRIGGER = 7 * 24 * 3600.0
-_ENDINGS = {"--report": ".json", "--picture": ".png"}
+_ENDINGS = {"--report": ".json", "--picture": ".png", "--roll": ".svg"}
 
 
 def run(
@@ -56,18 +56,26 @@ def run(
     chords: Annotated[
         str, typer.Option("--chords", metavar="CHORDS", help="Chords to play: | C Am | F G7 |, or a file of them.")
     ] = "",
+    roll: Annotated[str, typer.Option("--roll", metavar="F.svg", help="A file for a piano roll of it.")] = "",
     chords_out: Annotated[str, typer.Option("--chords-out", metavar="F", help="A file for the chords played.")] = "",
     stems: Annotated[
         bool, typer.Option("--stems", help="Also a file for each part, OUT-PART; OUT is their sum.")
     ] = False,
-    only: Annotated[str, typer.Option("--only", metavar="PART", help="OUT is this part of IN, as voice.")] = "",
-    without: Annotated[str, typer.Option("--without", metavar="PART", help="OUT is IN without this part.")] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="PART", help="OUT is this part of IN, as voice; may be given again."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="PART", help="OUT is IN without this part; may be given again."),
+    ] = None,
     tail: Annotated[
         float | None,
         typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
     ] = None,
     fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
     rate: Annotated[int, typer.Option("--rate", metavar="HZ", help="Resample OUT; default: the rate of IN.")] = 0,
+    causal: Annotated[bool, typer.Option("--causal", help="Work as live, without a look at what comes.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Run a plugin over files: same rate, channels and length unless it says otherwise, its latency taken out.
@@ -92,11 +100,14 @@ def run(
         use = info.on_files
         if stems and not use.stems:
             raise UsageError(f"{plugin} writes no stems; leave --stems out")
+        if causal and not use.causal:
+            raise UsageError(f"{plugin} looks at nothing that comes; leave --causal out")
         asked = {
             "midi-out": midi_out,
             "analysis": analysis,
             "report": report_to,
             "picture": picture,
+            "roll": roll,
             "chords-out": chords_out,
         }
         if chords and "chords-out" not in use.beside:
@@ -104,12 +115,14 @@ def run(
         for what in (what for what, path in asked.items() if path):
             if what not in use.beside:
                 raise UsageError(f"{plugin} writes no {'MIDI' if what == 'midi-out' else what}; leave --{what} out")
-        parted = {name: part for name, part in (("only", only), ("without", without)) if part}
+        parted = {name: parts for name, parts in (("only", only), ("without", without)) if parts}
         _check_parted(plugin, use, parted, out_dir)
-        drawn = {what: asked[what] for what in ("report", "picture", "chords-out") if asked[what]}
+        drawn = {what: asked[what] for what in ("report", "picture", "roll", "chords-out") if asked[what]}
         jobs = plan_jobs(paths, out_dir, info)
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
         values, fires = read_settings(plugin, param or [], loaded)
+        if causal:
+            values[use.causal] = True
         settings = RunSettings(values, fires, block, tail, fade, rate)
         files = [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
         beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
@@ -126,6 +139,9 @@ def run(
         if lacking := info.lacking(values):
             how = "FILE" if lacking.kind == "file" else f"{lacking.allowed}: {lacking.doc}"
             raise UsageError(f"{plugin} does nothing without -p {lacking.name}={how}")
+        made_by = use.job_with(values)
+        if made_by and not use.job and out_dir is not None:
+            raise UsageError(f"{plugin} with {''.join(use.special[:1])} takes one IN and one OUT; leave --out-dir out")
         if out_dir is None or use.job:
             # of a name that no file can have this is false as well
             if not os.path.exists(jobs[0].source):
@@ -137,7 +153,7 @@ def run(
             free([*outs, *beside], force=force)
         # after all that costs nothing: a check starts a process, and the first one compiles kernels
         loaded.check(plugin)
-        if use.job:
+        if made_by:
             if tail is not None:
                 raise UsageError(f"{plugin} sets the length of OUT itself; leave --tail out")
             job = FileJob(
@@ -150,7 +166,7 @@ def run(
                 _path(analysis),
                 parts,
                 {what: Path(path) for what, path in drawn.items()},
-                {"chords": chords} if chords else parted,
+                {"chords": chords} if chords else {name: ",".join(parts) for name, parts in parted.items()},
                 fade,
                 rate,
                 complain=complain,
@@ -158,7 +174,7 @@ def run(
             )
             if out_dir is not None:
                 make_folder(Path(out_dir))
-            _by_itself(use.job, job)
+            _by_itself(made_by, job)
             return
         from antiphon.cli.files.run_file import one
 
@@ -168,13 +184,14 @@ def run(
             raise typer.Exit(1)
 
 
-def _check_parted(plugin: str, use: FileUse, parted: Mapping[str, str], out_dir: str | None) -> None:
+def _check_parted(plugin: str, use: FileUse, parted: Mapping[str, Sequence[str]], out_dir: str | None) -> None:
     """Checks --only and --without. Raises UsageError where they do not go together, or with this plugin."""
-    for name, part in parted.items():
+    for name, parts in parted.items():
         if not use.splits:
             raise UsageError(f"{plugin} takes no sound apart; leave --{name} out")
-        if part not in use.splits:
-            raise UsageError(f"--{name} takes {', '.join(use.splits[:-1])} or {use.splits[-1]}, not {part!r}")
+        for part in parts:
+            if part not in use.splits:
+                raise UsageError(f"--{name} takes {', '.join(use.splits[:-1])} or {use.splits[-1]}, not {part!r}")
         if out_dir is not None:
             raise UsageError(f"--{name} is for one file OUT; leave it out, or name OUT instead of --out-dir")
     if len(parted) > 1:

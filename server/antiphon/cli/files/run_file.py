@@ -7,6 +7,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
+
 from antiphon.cli.files.file_tasks import FileTask, sound_suffix
 from antiphon.cli.files.run_settings import RunSettings
 from antiphon.cli.terminal.errors import complain
@@ -18,11 +20,12 @@ from antiphon.io.audiofile import stream
 from antiphon.io.audiowrite import AudioWriter, format_of
 from antiphon.io.decode import path_text
 from antiphon.io.midifile import SUFFIXES
+from antiphon.library.separation import separated_file
 from antiphon.offline import note_file
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
-from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
+from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
 from antiphon.plugins.loader import Loaded
 from antiphon.runtime.sound_formats import READ_SUFFIXES
 
@@ -49,13 +52,15 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
     plays, writes = _plays_notes(info, job.source), _writes_notes(info, job.target)
     with ExitStack() as stack:
         score: Score | None = None
+        heard, rest = job.source, None
         length: int | None
         if plays:
             score = note_file.read(job.source, RATE)
             rate, channels, subtype, length = RATE, CHANNELS, "", score.frames
             blocks: Iterator[Samples] = iter(())
         else:
-            sound, blocks = stack.enter_context(stream(job.source))
+            heard, rest = _parted(stack, info, job.source, settings)
+            sound, blocks = stack.enter_context(stream(heard))
             rate, channels, subtype, length = sound.rate, sound.channels, sound.subtype, sound.frames
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
@@ -67,13 +72,24 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires, score))
         )
         # what is no regular file, a pipe, cannot be read twice
+        if runner.looks_ahead and not plays and job.source.is_file():
+            if length is not None and length <= LONGEST * rate:
+                with stream(heard) as (_, whole):
+                    runner.look_ahead(whole, length)
+            else:
+                complain(
+                    f"{path_text(job.source)} is not known to be shorter than half an hour: {plugin} works as live"
+                )
         if runner.wants_preroll and not plays and job.source.is_file():
-            with stream(job.source) as (_, beginning):
+            with stream(heard) as (_, beginning):
                 runner.preroll(beginning)
         tail = tail_of(settings.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         played = process_stream(_summed(blocks, sums, "in"), runner, length if plays else None, progress.update, tail)
-        for samples in fade_end(_summed(played, sums, "out"), rate, settings.fade):
+        written = fade_end(_summed(played, sums, "out"), rate, settings.fade)
+        if rest is not None:
+            written = _added(written, stack.enter_context(stream(rest))[1])
+        for samples in written:
             done += samples.shape[1]
             if writer is not None:
                 writer.write(samples)
@@ -86,6 +102,28 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
     if writer is None:
         return _notes_written(job, runner, score, done)
     return _sound_written(job, info, writer, unchanged=not writer.silent and sums["in"] == sums["out"])
+
+
+def _parted(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSettings) -> tuple[Path, Path | None]:
+    """What the plugin is given of a file, and what is added to its sound: a part and the others, where it has one."""
+    part = str(settings.values.get(info.on_files.stem, "all"))
+    if part == "all":
+        return source, None
+    with ProgressBar(f"{part} of {source.name}", 1000, 1) as progress:
+        return stack.enter_context(separated_file(source, part, lambda done: progress.update(round(1000 * done))))
+
+
+def _added(blocks: Iterator[Samples], others: Iterator[Samples]) -> Iterator[Samples]:
+    """The blocks, with those of another sound added, however both are cut."""
+    held: Samples = np.zeros((0, 0), np.float32)
+    for block in blocks:
+        while held.shape[1] < block.shape[1] and (more := next(others, None)) is not None:
+            held = np.concatenate([held, more], axis=1) if held.size else more.copy()
+        both = min(block.shape[1], held.shape[1])
+        mixed = block.copy()
+        mixed[:, :both] += held[:, :both]
+        held = held[:, both:]
+        yield mixed
 
 
 def _summed(blocks: Iterable[Samples], sums: dict[str, int], side: str) -> Iterator[Samples]:

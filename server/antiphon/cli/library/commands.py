@@ -11,14 +11,19 @@ from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli import ports
 from antiphon.cli.examples import command_group
 from antiphon.cli.library import recommending
 from antiphon.cli.library.identify import identify
+from antiphon.cli.library.live import fitting_now
 from antiphon.cli.library.options import Files, open_catalogue, places_of, progress_bar, root_of, row_of
-from antiphon.cli.library.printing import print_rows
+from antiphon.cli.library.printing import print_rows, reasons
+from antiphon.cli.osc import Host
 from antiphon.cli.terminal.answers import Json, echo_answer
 from antiphon.errors import FileError, UsageError
 from antiphon.library.kinds import KINDS, findings
+from antiphon.runtime import extras
+from antiphon.runtime.settings import OSC_PORT
 from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead
 
@@ -36,6 +41,8 @@ ANSWER = (
 )
 """The quantities that `library analyse FILE --json` prints, beside the duration and those of `--only`."""
 NONE = "none; antiphon library add FOLDER adds sound files"
+SECOND_OPINION = "librosa"
+"""The value of `--by`, and the name of the analysis."""
 SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
 
 
@@ -121,6 +128,9 @@ def analyse(
     context: typer.Context,
     files: Files = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="This analysis alone; may be given again.")] = None,
+    by: Annotated[
+        str, typer.Option("--by", metavar="librosa", help="librosa: also tempo and beats by librosa, to compare.")
+    ] = "",
     again: Annotated[bool, typer.Option("--again", help="Also what has been analysed.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -132,6 +142,11 @@ def analyse(
     from antiphon.library.identification.shards import update_shards
 
     names = named_analyses(only or (), of_short=True)
+    if by:
+        if by != SECOND_OPINION:
+            raise UsageError(f"--by takes {SECOND_OPINION}, not {short_repr(by)}")
+        extras.require(f"--by {by}", [by])
+        names = (*names, *named_analyses([by]))
     if not names:
         raise UsageError(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
@@ -157,7 +172,12 @@ def analyse(
         typer.echo(f"{counts.analysed} analysed, {counts.known} known{others}")
     elif as_json:
         # landmarks are bytes
-        asked = [each.name for name in only or () for each in analyses()[name].quantities if each.kind != "landmarks"]
+        asked = [
+            each.name
+            for name in (*(only or ()), *([by] if by else ()))
+            for each in analyses()[name].quantities
+            if each.kind != "landmarks"
+        ]
         values = {**row.values, **findings(row.duration, row.values)}
         typer.echo(json.dumps({"duration": row.duration, **{name: values.get(name) for name in (*ANSWER, *asked)}}))
     else:
@@ -261,13 +281,23 @@ def similar(
 
 def fits(
     context: typer.Context,
-    file: Path,
+    file: Annotated[Path | None, typer.Argument(help="A loop; none with --live.")] = None,
     count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
+    live: Annotated[bool, typer.Option("--live", help="With the last bars of what a server plays.")] = False,
+    node: Annotated[str, typer.Option(help="Of it, the node; out is the output.")] = "out",
+    host: Host = "127.0.0.1",
+    osc_port: ports.Osc = OSC_PORT,
     as_json: Json = False,
 ) -> None:
     """List the loops that go best with one, 1 surely, 0 not at all; and why: tempo, key, groove, density, register."""
     from antiphon.library.fitting import fitting_summaries
 
+    if live == (file is not None):
+        raise UsageError("name a loop, or give --live for what a server plays")
+    if file is None:
+        matches = fitting_now(host, osc_port, count, node)
+        echo_answer(as_json, {"matches": matches}, reasons(matches))
+        return
     with open_catalogue(context) as catalogue:
         matches = fitting_summaries(catalogue, os.fsencode(file.absolute()), count)
     print_rows({"matches": matches}, "matches", as_json)

@@ -78,7 +78,7 @@ def _live(context: typer.Context, host: str, port: int, seconds: float, patches:
 
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:
-    """Says what is wrong with an index; a UsageError if it is empty. `analysis` gives its landmarks."""
+    """Warns of what is missing or damaged in an index; a UsageError if it is empty. `analysis` gives its landmarks."""
     from antiphon.cli.terminal.errors import complain
 
     if index.damaged:
@@ -91,7 +91,7 @@ def check_index(index: ShardSet, path: Path, analysis: str) -> None:
 
 
 def lines(found: Sequence[IdentifiedFile]) -> list[str]:
-    """A line for each file: score, where in it, its path."""
+    """A line for each file: score, where in it, its path, and whether it is another recording of the piece."""
     from antiphon.cli.library.printing import clock
     from antiphon.io.decode import path_text
 
@@ -99,7 +99,8 @@ def lines(found: Sequence[IdentifiedFile]) -> list[str]:
     for match in found:
         speed = "" if match.speed == 1.0 else f"  at {match.speed:.2%} of its speed"
         where = f"-{clock(-match.offset)}" if match.offset < -0.5 else clock(max(0.0, match.offset))
-        rows.append(f"{match.score:5.2f}  from {where:>7}  {path_text(os.fsdecode(match.path))}{speed}")
+        piece = "" if match.kind == "recording" else "  the same piece, another recording"
+        rows.append(f"{match.score:5.2f}  from {where:>7}  {path_text(os.fsdecode(match.path))}{speed}{piece}")
     return rows or ["unknown"]
 
 
@@ -111,4 +112,5 @@ def _plain(match: IdentifiedFile) -> dict[str, str | float]:
         "offset": match.offset,
         "score": match.score,
         "speed": match.speed,
+        "kind": match.kind,
     }

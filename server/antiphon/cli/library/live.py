@@ -1,4 +1,4 @@
-"""`antiphon library identify --live`: what a server's node `identify` reports, with names from the catalogue."""
+"""What a running server plays: `antiphon library identify --live` and `fits --live`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from antiphon.cli.osc import closing_socket, listen, refusal
 from antiphon.errors import EngineError, FileError, UsageError
@@ -18,11 +19,13 @@ RENEW = 5.0
 """Seconds between two requests: a restarted server has forgotten the previous one."""
 PATIENCE = 3.0
 """Seconds for the first answer."""
+MOST_FITTING, FITTING_SECONDS = 50, 60.0
+"""Loops of one answer, and seconds that it may take: the sound is analysed."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentTrack:
-    """What sounds. number: of the sound in the catalogue; 0 for none.  position: seconds in it, if known."""
+    """The track that sounds. number: of the sound in the catalogue; 0 for none.  position: seconds in it, if known."""
 
     number: int
     position: float | None
@@ -30,7 +33,7 @@ class CurrentTrack:
 
 
 def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
-    """Yields what sounds, as it changes, until `until` (s, monotonic). `load`: the patch that a track's number loads.
+    """Yields the sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
     Raises:
         EngineError: No server answers within `PATIENCE`.
@@ -117,3 +120,24 @@ def patch_of(patches: Mapping[str, str], files: list[bytes]) -> str | None:
             if Path(name).absolute() == path:
                 return patch
     return None
+
+
+def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, Any]]:
+    """The loops of a server's library that go best with the last bars of a node: `path`, `score` and `why`.
+
+    Raises:
+        EngineError: No server answers.
+        WireError: It refuses, as where too little has sounded.
+    """
+    with closing_socket(host, port, False) as sock:
+        sock.send(encode("/library/fits", min(count, MOST_FITTING), node))
+        for message in listen(sock, None, time.monotonic() + FITTING_SECONDS):
+            if message.address == b"/fail":
+                raise refusal(message)
+            if message.address == b"/library/fits.reply":
+                rows = zip(message.args[::3], message.args[1::3], message.args[2::3], strict=True)
+                return [
+                    {"path": path, "score": round(float(score), 4), "why": str(why).split(", ")}  # type: ignore[arg-type]
+                    for path, score, why in rows
+                ]
+    raise EngineError(f"nothing answers at {host}:{port}; start `antiphon serve`, or name its --osc-port")

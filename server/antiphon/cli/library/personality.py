@@ -49,7 +49,7 @@ def personality(
             track = question(table.kernel, asked, passed)
             if track is None:
                 break
-            _sound(catalogue, table, voices(table.kernel, track), into, silent)
+            _sound(catalogue, table, voices(table.kernel, track), into, silent, stack=len(answers) % 2 == 1)
             word = _answer(len(answers) + 1, questions, _title(table, track))
             if word == "q":
                 break
@@ -83,16 +83,21 @@ def _answer(number: int, most: int, title: str) -> str:
     return line.strip().lower()[:20] if line else "q"
 
 
-def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Path | None, silent: bool) -> None:
-    """Plays a collage, or writes it."""
+def _sound(
+    catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Path | None, silent: bool, *, stack: bool
+) -> None:
+    """Plays a collage, or writes it. `stack`: one that `loops` makes, where downbeats are known."""
     if silent:
         return
     from antiphon.cli.terminal.errors import complain
-    from antiphon.library.taste.personality import RATE, collage
+    from antiphon.library.taste.personality import RATE, collage, stack_loops
 
     rows = [table.rows[track] for track in tracks]
     wanted = ("sections", "downbeats")
-    sound = collage([(row, next(iter(catalogue.rows(path=row.path, only=wanted))).values) for row in rows])
+    known = [(row, next(iter(catalogue.rows(path=row.path, only=wanted))).values) for row in rows]
+    sound = stack_loops(known) if stack else collage(known)
+    if not sound.shape[1]:
+        sound = collage(known)
     if not sound.shape[1]:
         complain("none of these files can be read")
     elif into is not None:

@@ -72,13 +72,19 @@ def card(row: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"    {name:<{widest}}  {text}" for name, text in part)
 
 
+def reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each path with its score and why."""
+    for row in rows:
+        yield f"{row['score']:5.2f}  {_end_of(row['path'])}  {'; '.join(row['why'])}"
+
+
 def print_rows(answer: Mapping[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:
     """Prints the summaries of `answer[name]`; `otherwise` where there are none."""
     echo_answer(as_json, answer, table(answer[name]) if answer[name] else (otherwise,))
 
 
 def brief(value: Any) -> str:
-    """A value in a few words: of a list how many there are and its beginning."""
+    """Shortens a value for a line: of a list its length and its first items."""
     if value is None:
         return "-"
     if isinstance(value, float):

@@ -55,7 +55,7 @@ class Repl:
         self.declared = declarations(look("/", paths.config(), self._http_port))
 
     def refresh(self) -> None:
-        """Asks the server how it is, for the status line and completion."""
+        """Reads the server's status and addresses, for the status line and completion."""
         try:
             self._look()
             self._trouble = ""
@@ -74,7 +74,7 @@ class Repl:
         Thread(target=follow, name="status", daemon=True).start()
 
     def status_line(self) -> str:
-        """Patch, tempo, beat, load, misses; or why there is none."""
+        """The status line: patch, tempo, beat, load, misses; or why the server gives none."""
         if self._trouble:
             return printable(self._trouble)
         now = self._status
@@ -86,15 +86,15 @@ class Repl:
         )
 
     def panic(self) -> list[str]:
-        """Silence; the answers."""
+        """Sends `/panic`; returns the answers."""
         return self.send(Send("/panic"))
 
     def send(self, message: Send) -> list[str]:
-        """Sends a message; the answers, one line each."""
+        """Sends a message; returns the answers, one line each."""
         return list(ask(message.address, [value(word) for word in message.words], HOST, self._port, False, PATIENCE))
 
     def answer(self, line: str) -> list[str] | None:
-        """Carries out a typed line: what is printed, or None at the end."""
+        """Carries out a typed line; returns the text to print, or None to quit."""
         try:
             match meaning(line, self.declared):
                 case Send() as message:

@@ -43,25 +43,25 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """A question; `topic` is "" for all."""
+    """A request for help; `topic` is "" for all."""
 
     topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """A look at the server: "nodes" or "status"."""
+    """A request for a list of the server: "nodes" or "status"."""
 
     what: str
 
 
 @dataclass(frozen=True, slots=True)
 class Quit:
-    """The end."""
+    """A request to quit."""
 
 
 def meaning(line: str, declared: Mapping[str, Declaration]) -> Send | Help | Show | Quit | None:
-    """Reads a typed line: what it asks for, or None for an empty line or a comment (`#`).
+    """Parses a typed line; None for an empty line or a comment (`#`).
 
     Raises:
         UsageError: It is none of these, or a quote is not closed.
@@ -133,7 +133,7 @@ def _named(node: str, rest: list[str], declared: Mapping[str, Declaration]) -> S
 
 
 def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
-    """The answer to a question: "", an address or a command, its beginning, a node's or a parameter's name.
+    """The help on a topic: "", an address or a command, its beginning, a node's or a parameter's name.
 
     Raises:
         UsageError: There is nothing of that name.

@@ -12,6 +12,6 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of w
 
 
 def echo_answer(as_json: bool, data: Any, lines: Iterable[str]) -> None:
-    """Prints one of the two; `lines` may be made as they are printed."""
+    """Prints an answer as JSON or as lines, which may be a generator."""
     for line in (json.dumps(data),) if as_json else lines:
         typer.echo(line)

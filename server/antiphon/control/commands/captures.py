@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 
 from antiphon.control.commands.syncs import Syncs
 from antiphon.control.subscribers.replies import Replies
@@ -26,13 +27,21 @@ class Captures:
     def __init__(self, link: EngineLink, replies: Replies, syncs: Syncs) -> None:
         """None is asked for. A sender's `/synced` comes after its captures."""
         self._link, self._replies, self._syncs = link, replies, syncs
-        self._waiting: deque[tuple[Peer, int]] = deque()
+        self._waiting: deque[tuple[Peer, int, Callable[[str, str], None] | None]] = deque()
         self._until = 0.0
         syncs.busy = self._busy
         self._number = 0
 
-    def ask(self, peer: Peer, path: str, node: int, bars: int, bar: int) -> None:
-        """Has the last bars of a node written; the sender is answered once that is done.
+    def ask(
+        self,
+        peer: Peer,
+        path: str,
+        node: int,
+        bars: int,
+        bar: int,
+        done: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """Requests a file with the last bars of a node; the sender is answered once it is written.
 
         Args:
             peer: The sender.
@@ -40,6 +49,7 @@ class Captures:
             node: The node's number.
             bars: How many.
             bar: Beats of a bar.
+            done: Called with the path and the reason of a failure, in place of an answer to the sender.
 
         Raises:
             EngineError: Too many wait, or the recorder is busy.
@@ -48,14 +58,14 @@ class Captures:
             raise EngineError(f"{MOST_WAITING} captures are being written already; try again in a moment")
         self._number += 1
         self._link.capture(path, node, bars, bar, self._number)
-        self._waiting.append((peer, self._number))
+        self._waiting.append((peer, self._number, done))
         self._until = time.monotonic() + PATIENCE
 
     def _busy(self, peer: Peer) -> bool:
-        return time.monotonic() < self._until and any(one.key == peer.key for one, _ in self._waiting)
+        return time.monotonic() < self._until and any(one.key == peer.key for one, *_ in self._waiting)
 
     def read(self, recorder: socket.socket) -> None:
-        """Takes the recorder's answers; of those that a killed one owes none comes."""
+        """Reads the recorder's answers; a recorder that was killed sends none."""
         while True:
             try:
                 answer = json.loads(recorder.recv(1 << 16))
@@ -63,9 +73,11 @@ class Captures:
                 self._syncs.release()
                 return
             while self._waiting and self._waiting[0][1] <= answer["capture"]:
-                peer, number = self._waiting.popleft()
+                peer, number, done = self._waiting.popleft()
                 why = answer["error"] if number == answer["capture"] else "the recorder ended; try again"
-                if why:
+                if done is not None:
+                    done(answer["path"], why)
+                elif why:
                     self._replies.reply(peer, encode("/fail", "/capture", why))
                 else:
                     self._replies.reply(peer, encode("/capture.reply", answer["path"]))

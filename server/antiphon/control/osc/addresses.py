@@ -124,12 +124,12 @@ ADDRESSES = (
             "is the instrument's own.", notes.handler("/note/timbre"), timed=True),
     Address("/program", "i:number [i:channel] [s:node]", "Chooses the instrument of a channel, 0 to 127, of nodes "
             "that play by programs, as `soundfont`.", notes.handler("/program"), timed=True),
-    Address("/learn", "s:address [s:cue]", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over "
-            "its whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as a button, to which a "
-            "note can be mapped too, as to `/cue` with a cue's name; the mapping is saved. Answers "
-            "`/done /learn s:address s:control` then.", learn.learn, OWNER),
-    Address("/unlearn", "s:address [s:cue]", "Removes the address's mapping to a controller, or cancels its `/learn`.",
-            learn.unlearn, OWNER),
+    Address("/learn", "s:address [x:cue] [s:node]", "The next MIDI controller that moves is mapped to "
+            "`/node/NAME/PARAM`, over its whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as "
+            "a button, to which a note can be mapped too, as to `/cue` with a cue's name and to `/capture` with bars "
+            "and a node; the mapping is saved. Answers `/done /learn s:address s:control` then.", learn.learn, OWNER),
+    Address("/unlearn", "s:address [x:cue] [s:node]", "Removes the address's mapping to a controller, or cancels its "
+            "`/learn`.", learn.unlearn, OWNER),
     Address("/learn/list", "", "Answers `/learn/list.reply`, address, controller and MIDI port of each mapping; the "
             "port is empty for one of the patch or the set list.", learn.assignments, OWNER, at_once=True),
     Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
@@ -165,6 +165,9 @@ ADDRESSES = (
     Address("/library/next", "[i:count] [s:kind s:path]…", "What comes next of the library's tracks, after signals "
             "that are stored: like, skip, dislike, or after for the track that plays. Answers `/library/next.reply "
             "s:path…`.", library.following, OWNER),
+    Address("/library/fits", "[i:count] [s:node]", "The library's loops that go best with the last four bars of a "
+            "node, else of the output; two or one where no more are kept. Answers `/library/fits.reply s:path f:score "
+            "s:why …`, the best first.", library.fitting, OWNER),
     Address("/session/record", "[s:name]", "Records input, output and log of the performance from here on; refused "
             "while that is recorded already. Answers `/done /session/record s:path`.", time.session_record,
             OWNER),

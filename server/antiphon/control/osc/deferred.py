@@ -18,7 +18,7 @@ MESSAGE_BYTES, ARG_BYTES = 256, 64
 
 
 class Deferred:
-    """The queue.
+    """Messages that wait for the time of their bundle.
 
     Attributes:
         bytes: Approximate memory of the messages in it.

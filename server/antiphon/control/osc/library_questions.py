@@ -1,24 +1,38 @@
-"""`/library/next`: what comes next, worked out in a thread, for a catalogue is on a disk."""
+"""`/library/next` and `/library/fits`, worked out in a thread and in a process: a catalogue is on a disk."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 
 from antiphon.control.subscribers.replies import Replies
-from antiphon.errors import AntiphonError, EngineBusy, UsageError
+from antiphon.errors import AntiphonError, EngineBusy, RequestError, UsageError
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
-from antiphon.wire.osc import encode
+from antiphon.runtime.child_process import end_with_parent
+from antiphon.runtime.helper_process import command
+from antiphon.runtime.helper_task import end_session, start_command
+from antiphon.wire.osc import Arg, encode
 
 AT_ONCE = 4
 """Questions that are worked on or wait for it; a further one is refused."""
 REPLY_BYTES = 8000
 """Of an answer, in one datagram; further tracks are left out."""
+BARS = (4, 2, 1)
+"""Last bars that loops are compared with: so many as are kept."""
+PATIENCE = 60.0
+"""Seconds after which a comparison is given up."""
+Cut = Callable[[str, int, Callable[[str, str], None]], None]
+"""Has so many bars written to a path; then the last is called with the path, and why there is nothing."""
 
 
 class LibraryQuestions:
-    """The questions that are open."""
+    """Requests to the library that wait for an answer."""
 
     def __init__(self, replies: Replies) -> None:
         """None yet; `replies` takes the sentences of those that fail."""
@@ -34,23 +48,83 @@ class LibraryQuestions:
         Raises:
             EngineBusy: Too many are open.
         """
+        self._begin(peer, address, asyncio.to_thread(next_paths, paths.library(), count, given))
+
+    def ask_fitting(self, peer: Peer, address: str, count: int, cut: Cut) -> None:
+        """Answers `ADDRESS.reply s:path f:score s:why…` to the sender, later: what goes with what `cut` writes.
+
+        Raises:
+            EngineBusy: Too many are open.
+        """
+        self._begin(peer, address, _fitting(count, cut))
+
+    def _begin(self, peer: Peer, address: str, work: Coroutine[None, None, list[Arg]]) -> None:
         if len(self._open) >= AT_ONCE:
+            work.close()
             raise EngineBusy(f"{AT_ONCE} such questions are open already; wait for the answer")
-        task = asyncio.get_running_loop().create_task(self._answer(peer, address, count, given))
+        task = asyncio.get_running_loop().create_task(self._answer(peer, address, work))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
 
-    async def _answer(self, peer: Peer, address: str, count: int, given: tuple[tuple[str, str], ...]) -> None:
+    async def _answer(self, peer: Peer, address: str, work: Coroutine[None, None, list[Arg]]) -> None:
         try:
             async with self._one:
-                found = await asyncio.to_thread(next_paths, paths.library(), count, given)
+                found = await work
             peer.send(encode(f"{address}.reply", *found))
         except AntiphonError as error:
             self._replies.fail(peer, address, str(error))
             self._replies.send()
 
 
-def next_paths(root: Path, count: int, given: tuple[tuple[str, str], ...]) -> list[str]:
+def _settle(written: asyncio.Future[str], _path: str, why: str) -> None:
+    if not written.done():
+        written.set_result(why)
+
+
+async def _fitting(count: int, cut: Cut) -> list[Arg]:
+    """The loops that go best with the bars that `cut` writes: path, score and reasons of each, as many as one answer
+    holds.
+    """
+    folder = paths.make_folder(paths.library() / "captures", paths.PRIVATE_FOLDER)
+    path = folder / f".fits-{os.urandom(4).hex()}.wav"
+    try:
+        for bars in BARS:
+            written: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            cut(str(path), bars, partial(_settle, written))
+            async with asyncio.timeout(PATIENCE):
+                why = await written
+            if not why:
+                break
+        if why:
+            raise RequestError(why)
+        words = ("library", "fits", str(path), "-n", str(count), "--json")
+        process = await start_command(
+            command("antiphon", *words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, preexec_fn=end_with_parent
+        )
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found, problem = await process.communicate()
+        finally:
+            await end_session(process, 0.0)
+    except TimeoutError:
+        raise RequestError("it took too long; try again") from None
+    finally:
+        path.unlink(missing_ok=True)
+    if process.returncode:
+        said = problem.decode(errors="replace").strip().removeprefix("antiphon: ").replace(path.name, "what sounds")
+        raise RequestError(said or "it failed")
+    reply: list[Arg] = []
+    size = 0
+    for match in json.loads(found)["matches"]:
+        row = (str(match["path"]), float(match["score"]), ", ".join(match["why"]))
+        size += len(row[0].encode()) + len(row[2]) + 24
+        if size > REPLY_BYTES:
+            break
+        reply += row
+    return reply
+
+
+def next_paths(root: Path, count: int, given: tuple[tuple[str, str], ...]) -> list[Arg]:
     """The paths of the next tracks, as many as fit into an answer; stores the signals that are given."""
     from antiphon.library.catalogue import Catalogue
     from antiphon.library.schema import FILE
@@ -69,7 +143,7 @@ def next_paths(root: Path, count: int, given: tuple[tuple[str, str], ...]) -> li
     with Catalogue(root) as catalogue:
         found = [str(match["path"]) for match in next_summaries(catalogue, request_of(catalogue, body))]
     size = 0
-    fit = []
+    fit: list[Arg] = []
     for path in found:
         size += len(path.encode()) + 8
         if size > REPLY_BYTES:

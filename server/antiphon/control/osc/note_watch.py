@@ -55,7 +55,7 @@ class NoteWatch:
         self.watched = any(surface.notes for surface in self._surfaces)
 
     def effect(self, effect: EngineEffect) -> None:
-        """Takes everything that the engine is asked for."""
+        """Handles an effect: reports the notes among them."""
         if not self.watched:
             return
         match effect:

@@ -56,10 +56,11 @@ named is as the node has it.
 
 `/note/on`, `/note/off`, `/cc` and `/bend` with a node's name are for that node, which must take notes (`synth` does;
 the patch `keys` has one). Without one they are for every node that takes notes and that no wire feeds with events;
-where wires feed them all, for all. The name may follow the velocity or the value directly: `/note/on 60 100 keys`. A
-note begins at the sample its bundle names; a synth sounds it one block later. A node takes 1024 events in a block;
-further ones come with the next block and are counted as late. `/panic` ends every note and drops the scheduled ones;
-`/clearSched` drops the scheduled ones, and ends at once the notes whose end was among them.
+where wires feed them all, for those that none of them feeds (in `answer` what `hum` plays), else for all. The name
+may follow the velocity or the value directly: `/note/on 60 100 keys`. A note begins at the sample its bundle names; a
+synth sounds it one block later. A node takes 1024 events in a block; further ones come with the next block and are
+counted as late. `/panic` ends every note and drops the scheduled ones; `/clearSched` drops the scheduled ones, and ends
+at once the notes whose end was among them.
 
 Every node has these parameters:
 

@@ -39,7 +39,7 @@ class ScriptGate:
         self._programs: dict[str, _Program] = {}
 
     def join(self, peer: Peer, asked: str) -> bytes:
-        """Begins with a program, whose nonce is `asked`.
+        """Starts a challenge for a program that joins; `asked`: its nonce.
 
         Returns:
             The answer, which proves this server's token.
@@ -56,7 +56,7 @@ class ScriptGate:
         return encode("/live/challenge", proof.given, proof.make("server"))
 
     def admit(self, peer: Peer, proof: str) -> None:
-        """Lets a program have scripts from now on; `RequestError` where it does not prove the token."""
+        """Adds a program to those that are sent scripts; `RequestError` where it does not prove the token."""
         program = self._programs.get(peer.key)
         if program is None or program.peer is not peer or not program.proof.check(proof, "performer"):
             raise RequestError(_WRONG)
@@ -87,7 +87,7 @@ class ScriptGate:
         return False
 
     def packets(self, script: str) -> list[tuple[Peer, bytes]]:
-        """What each program that performs is sent: the script, a number above the last, and the proof for both."""
+        """Makes the packet for each performing program: the script, an ascending number, and the proof of both."""
         performers = [one for one in self._programs.values() if one.performs and not one.peer.link_lost]
         for one in performers:
             one.number += 1

@@ -58,7 +58,7 @@ async def watch(server: WatchServer) -> None:
 
 
 def stamp(path: str) -> Stamp | None:
-    """Time, size and inode of a file; None where there is none, for example while an editor replaces it."""
+    """Time, size and inode of a file; None while it does not exist, as when an editor replaces it."""
     if not path:
         return None
     try:

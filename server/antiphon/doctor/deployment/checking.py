@@ -47,7 +47,7 @@ def client_of(address: ServerAddress, token: str, certificate: Path | None, seco
 
 
 def check_server(client: DeployClient, *, has_token: bool) -> Iterator[DeployFinding]:
-    """Yields what is found, a check at a time.
+    """Yields the findings of each check.
 
     Without a token, or where the client may not send it, its checks are skipped.
     """

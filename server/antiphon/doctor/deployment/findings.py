@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class CheckState(StrEnum):
-    """Whether what was checked is as it should be; skipped where it could not be looked at."""
+    """Result of a check; skipped where it could not be made."""
 
     OK = "ok"
     FAILED = "failed"

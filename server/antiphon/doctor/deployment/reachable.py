@@ -34,7 +34,7 @@ PORT_SECONDS = 2.0
 
 
 async def check_tls(client: DeployClient) -> DeployFinding:
-    """Whether what is sent is encrypted, with a certificate that is known and lasts."""
+    """Checks TLS: encryption, and a trusted certificate that does not expire soon."""
     if client.tls is None:
         if client.address.local:
             return success("TLS", "http on this machine's own loopback, which no other machine can read")
@@ -58,7 +58,7 @@ async def check_tls(client: DeployClient) -> DeployFinding:
 
 
 async def check_health(client: DeployClient) -> DeployFinding:
-    """Whether the health route answers that the server plays."""
+    """Checks that the health route answers that the server plays."""
     answer = await client.ask("GET", HEALTH, token="")
     if 300 <= answer.status < 400:
         return failure(
@@ -78,7 +78,7 @@ async def check_health(client: DeployClient) -> DeployFinding:
 
 
 async def check_times(client: DeployClient) -> DeployFinding:
-    """How long an answer takes, with a connection of its own each."""
+    """Measures response times, each on a connection of its own."""
     times = []
     for _ in range(REQUESTS):
         times.append((await client.ask("GET", HEALTH, token="")).seconds)
@@ -90,7 +90,7 @@ async def check_times(client: DeployClient) -> DeployFinding:
 
 
 async def check_headers(client: DeployClient) -> DeployFinding:
-    """Whether the headers that browsers mind reach the client."""
+    """Checks that the security headers for browsers reach the client."""
     answer = await client.ask("GET", HEALTH, token="")
     missing = [name for name, value in HEADERS.items() if value not in answer.headers.get(name, "")]
     if missing:
@@ -102,7 +102,7 @@ async def check_headers(client: DeployClient) -> DeployFinding:
 
 
 async def check_refused(client: DeployClient) -> DeployFinding:
-    """Whether what would change something is refused without the token, and with a wrong one."""
+    """Checks that requests that change something are refused without the token and with a wrong one."""
     for token, expected in (("", 401), (WRONG_TOKEN, 403)):
         whose = "a wrong token" if token else "no token"
         for method, path, body in (
@@ -122,7 +122,7 @@ async def check_refused(client: DeployClient) -> DeployFinding:
 
 
 async def check_open(client: DeployClient) -> list[DeployFinding]:
-    """Whether anything but the health answers without the token, and whether other ports are open."""
+    """Checks that only the health route answers without the token, and that other ports are closed."""
     reads = [path for path in READS if (await client.ask("GET", path, token="")).status == 200]
     stray = [path for path in STRAY if _serves(await client.ask("GET", path, token=""))]
     if stray:
@@ -140,7 +140,7 @@ async def check_open(client: DeployClient) -> list[DeployFinding]:
 
 
 async def check_ports(client: DeployClient, ports: Sequence[int] = tuple(PORTS)) -> DeployFinding:
-    """Whether the ports that belong inside are closed."""
+    """Checks that internal ports are closed."""
     if client.address.local:
         return skip("ports", "on this machine's own loopback its other ports are open by right")
     others = [port for port in ports if port != client.address.port]

@@ -47,7 +47,7 @@ async def check_version(client: DeployClient) -> DeployFinding:
 
 
 async def check_work(client: DeployClient) -> DeployFinding:
-    """Sends a sound, has it halved by a job, compares the result, and removes all of it."""
+    """Uploads a sound, halves it by a job, compares the result, and removes both."""
     sound = signal(1.0)
     began = time.monotonic()
     sent = await client.ask("POST", "/api/files?name=deploy-check.wav", wav(sound))
@@ -75,7 +75,7 @@ async def check_work(client: DeployClient) -> DeployFinding:
 
 
 async def check_genre(client: DeployClient) -> DeployFinding:
-    """Whether a sound is classified, where the server can."""
+    """Classifies a sound, if the server has classifiers."""
     answer = await client.ask("POST", GENRE, wav(signal(GENRE_SECONDS)))
     if answer.status in (404, 405):  # 405 where only the OSCQuery tree, which takes GET, has this address
         return skip("genre", f"this server has no {GENRE}")
@@ -87,7 +87,7 @@ async def check_genre(client: DeployClient) -> DeployFinding:
 
 
 def signal(seconds: float) -> NDArray[np.float64]:
-    """Noise and a tone that end nowhere on a period, `[frames]`, in steps of 16 bits, below -6 dBFS."""
+    """Test signal of noise and a tone, `[frames]`, in steps of 16 bits, below -6 dBFS."""
     time_ = np.arange(round(seconds * RATE)) / RATE
     noise = np.random.default_rng(102).uniform(-0.1, 0.1, len(time_))
     return np.round((0.3 * np.sin(2 * np.pi * 440.0 * time_) + noise) * 32768) / 32768

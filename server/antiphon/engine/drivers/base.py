@@ -23,6 +23,7 @@ class DriverOptions:
         name: Name of the JACK client.
         buffer_blocks: Least blocks of a software clock's virtual device buffer.
         soft: The device is a software clock too: a jackd without a sound card.
+        pairs: What each two channels of the output device play, by `output_buses`; () for the graph's output alone.
         late_ns: How late this machine wakes a thread at the worst, as measured at the start; 0 where it was not.
     """
 
@@ -36,6 +37,18 @@ class DriverOptions:
     buffer_blocks: int = 8
     soft: bool = False
     late_ns: int = 0
+    pairs: tuple[str, ...] = ()
+
+    @property
+    def outs(self) -> tuple[str, ...]:
+        """A name for each channel of the output device."""
+        if len(self.pairs) < 2:
+            return tuple(f"out_{n + 1}" for n in range(self.channels))
+        sides = [(pair, side) for pair in self.pairs for side in (0, 1)]
+        return tuple(
+            f"out_{int(pair.partition('-')[0]) + side}" if pair[0].isdigit() else f"{pair}_{side + 1}"
+            for pair, side in sides
+        )
 
     def blocks_ahead(self, block: int, rate: int) -> int:
         """Blocks between input and output at the device's block and rate: as told, else as the machine needs."""
@@ -64,7 +77,7 @@ class Driver(Protocol):
         name: The driver's name.
         rate: Rate of the device, Hz; it may differ from the requested one.
         block: Frames of a block of the device; may differ from the requested number.
-        channels: Channels of `input` and `deliver`.
+        channels: Channels of `input`; `deliver` gets those of `DriverOptions.outs`.
         latency: Latency of the device, frames.
         ring: Frames between the input and the output of a block in the driver's slots.
         exact: Whether `time_of` is exact (the clock is CLOCK_MONOTONIC), so that no delay-locked loop smooths it.

@@ -29,10 +29,10 @@ class JackDriver(CallbackDriver):
         self._client, self._jack = client, jack
         block, rate, channels = client.blocksize, client.samplerate, options.channels
         ahead = options.blocks_ahead(block, rate)
-        state = CallbackState(block, channels, channels, ahead)
+        state = CallbackState(block, channels, len(options.outs), ahead)
         super().__init__(state, rate, block, channels, ahead)
         self._ins = [client.inports.register(f"in_{n + 1}") for n in range(channels)]
-        self._outs = [client.outports.register(f"out_{n + 1}") for n in range(channels)]
+        self._outs = [client.outports.register(name) for name in options.outs]
         ffi, lib = jack._ffi, jack._lib
         state.words[Slot.PORT_BUFFER] = _symbol("jack_port_get_buffer")
         for n, port in enumerate(self._ins):

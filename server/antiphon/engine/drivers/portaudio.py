@@ -22,7 +22,7 @@ class PortAudio(CallbackDriver):
         if device_in is None and device_out is None:
             raise EngineError("PortAudio finds no audio device; plug one in, or use --audio headless")
         channels_in = _channels(sd, device_in, "max_input_channels", options.channels)
-        channels_out = _channels(sd, device_out, "max_output_channels", options.channels)
+        channels_out = _channels(sd, device_out, "max_output_channels", len(options.outs))
         compile_all()
         ahead = options.blocks_ahead(options.block, options.rate)
         state = CallbackState(options.block, channels_in, channels_out, ahead)

@@ -331,7 +331,7 @@ def interrupted_paths(folder: Path) -> tuple[str, str]:
 
 
 def forget(folder: Path) -> None:
-    """Removes the note of what is recorded, at a clean end."""
+    """Removes the file that names the running recordings, at a clean end."""
     (folder / NOTE).unlink(missing_ok=True)
 
 

@@ -68,7 +68,7 @@ class LayoutIO(IO):
 
 
 class NativeNode(Protocol):
-    """What a row is made of: a node's step of a plan."""
+    """A node's step of a plan, from which its row is packed."""
 
     @property
     def host(self) -> NodeHost: ...

@@ -29,7 +29,7 @@ _libc = ctypes.CDLL(None)
 
 
 class PlanSteps(Protocol):
-    """The plan, for what the interpreter has to do."""
+    """The part of a plan that the interpreter runs."""
 
     @property
     def watched(self) -> bool: ...

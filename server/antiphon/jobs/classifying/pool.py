@@ -29,7 +29,7 @@ RETRY_SECONDS = 5
 
 
 class ClassifierPool:
-    """Processes that are asked, made where they are needed, and the sounds that wait for them.
+    """Pool of classifier processes, started on demand, and the queue of sounds.
 
     Attributes:
         waiting: Sounds that are received, wait or are classified.
@@ -59,7 +59,7 @@ class ClassifierPool:
         await asyncio.gather(*self._ending)
 
     async def classifiers(self) -> list[dict[str, Any]]:
-        """What there is to ask for; raises `Unavailable` where no process starts."""
+        """The available classifiers; raises `Unavailable` where no process starts."""
         async with self._turn, self._process() as process:
             return process.classifiers
 

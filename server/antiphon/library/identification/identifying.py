@@ -36,6 +36,7 @@ class IdentifiedFile:
         score: 0 to 1, how far it stands out from chance.
         speed: Times as fast as it that what was asked is played.
         number: Number of its sound in the catalogue.
+        kind: "recording", or "piece": the same notes in time, of other instruments.
     """
 
     path: bytes
@@ -43,6 +44,7 @@ class IdentifiedFile:
     score: float
     speed: float
     number: int
+    kind: str
 
 
 def analysis_of_landmarks() -> str:
@@ -123,4 +125,4 @@ def _windows(seconds: F64) -> list[float]:
 def _files(catalogue: Catalogue, match: FingerprintMatch, begin: float) -> list[IdentifiedFile]:
     number, paths = catalogue.files_of(match.serial)
     offset = round(match.offset - begin * match.speed, 3)
-    return [IdentifiedFile(path, offset, round(match.score, 4), match.speed, number) for path in paths]
+    return [IdentifiedFile(path, offset, round(match.score, 4), match.speed, number, match.kind) for path in paths]

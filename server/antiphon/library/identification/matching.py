@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from antiphon.library.identification.agreement import Agreement, SoundLandmarks, agreement, is_copy
+from antiphon.library.identification.agreement import Agreement, SoundLandmarks, agreement, is_copy, is_recording
 from antiphon.library.identification.fingerprints import ASKED, ASKED_AT_SPEED, F64, FRAME, I64, U32, hashes
 from antiphon.library.identification.shards import GAP, Shard, ShardSet, dead_rows
 
@@ -54,6 +54,7 @@ class FingerprintMatch:
         speed: Times as fast as the catalogued sound that what was asked is played.
         votes: Pairs of landmarks that agree on it.
         score: How far it stands out from chance, 0 to 1: 1 - votes of chance / votes, or its share of all votes.
+        kind: "recording", or "piece": the same notes in time, of other instruments.
     """
 
     serial: int
@@ -61,6 +62,7 @@ class FingerprintMatch:
     speed: float
     votes: int
     score: float
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,11 @@ def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader
         if compared is best[0] or _copies(best[0].candidate, candidate, asked, landmarks):
             score = max(1.0 - chance / candidate.votes, candidate.share)
             offset = candidate.frame * FRAME
-            kept[candidate.serial] = FingerprintMatch(candidate.serial, offset, candidate.speed, candidate.votes, score)
+            same = is_recording(asked.placed(offset, candidate.speed), landmarks(candidate.serial))
+            kind = "recording" if same else "piece"
+            kept[candidate.serial] = FingerprintMatch(
+                candidate.serial, offset, candidate.speed, candidate.votes, score, kind
+            )
     return list(kept.values())
 
 

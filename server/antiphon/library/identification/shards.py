@@ -71,7 +71,7 @@ class ShardSet:
 
 
 def present(catalogue: Catalogue) -> ShardSet:
-    """The index as it is on disk: nothing is made, and what is damaged or has not been indexed is left out.
+    """The index as it is on disk; shards that are damaged or not yet indexed are left out.
 
     Args:
         catalogue: Whose index it is.

@@ -166,7 +166,7 @@ def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | N
 
 
 def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> Preference:
-    """What is expected of each track: the last signal about each counts, less the older it is."""
+    """Predicts the preference for each track from its last signal, which counts less the older it is."""
     latest: dict[int, float] = {}
     for signal in signals:
         place = table.place.get(signal.sound)

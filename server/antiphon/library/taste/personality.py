@@ -7,23 +7,30 @@ with the others are largest (the A-optimal design of Bayesian regression: Chalon
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.errors import FileError
+from antiphon.io.audiowrite import AudioWriter
 from antiphon.io.decode import Decoder
 from antiphon.library.excerpt import begins
 from antiphon.library.taste.preference import F64, NOISE, TrackKernel
 from antiphon.library.taste_tables import TrackRow
+from antiphon.runtime import paths
+from antiphon.runtime.helper_process import command, environment
 
 CANDIDATES = 300
 """Tracks that may be asked about, drawn at random where there are more."""
 VOICES, PIECE, JOIN = 3, 4.0, 0.02
 """Tracks of a collage, seconds of each, seconds of the crossfade between two."""
 RATE = 44100
+BARS, CHANGE, LONGEST, PATIENCE = 4, 2, 20.0, 60.0
+"""Bars of a track that become a loop, bars between changes of loops, seconds of one, seconds that stacking may take."""
 
 
 def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] = (), seed: int = 0) -> int | None:
@@ -77,14 +84,51 @@ def collage(rows: Sequence[tuple[TrackRow, dict[str, object]]]) -> NDArray[np.fl
     return np.clip(out, -1.0, 1.0)
 
 
+def stack_loops(rows: Sequence[tuple[TrackRow, dict[str, object]]]) -> NDArray[np.float32]:
+    """A collage that `antiphon run loops` makes: four bars of each track as loops, in one tempo and key, changing.
+
+    float32 `[2, frames]` at `RATE`; empty where fewer than two tracks have known downbeats or loops can be made.
+    """
+    with TemporaryDirectory(prefix="antiphon-") as place:
+        folder, out = Path(place) / "loops", Path(place) / "out.wav"
+        folder.mkdir()
+        tempos = []
+        for row, values in rows:
+            downs = [time for time in _times(values.get("downbeats")) if time >= begins(row.duration, values)]
+            if len(downs) <= BARS or not 0.0 < (seconds := downs[BARS] - downs[0]) <= LONGEST:
+                continue
+            piece = _piece(row.path, downs[0], seconds)
+            tempos.append(240.0 * BARS / seconds)
+            name = f"{len(tempos)}-{tempos[-1]:.3f}bpm.wav"
+            with AudioWriter(folder / name, RATE, 2) as writer:
+                writer.write(piece)
+        if len(tempos) < 2:
+            return np.zeros((2, 0), np.float32)
+        (folder / "rules.toml").write_text(f"section = {CHANGE}\nchoices = {VOICES}\nrests = 0.0\n")
+        words = (
+            "run",
+            "loops",
+            str(folder),
+            str(out),
+            "-p",
+            f"bars={VOICES * CHANGE}",
+            "-p",
+            f"bpm={np.median(tempos):.3f}",
+        )
+        # a catalogue of its own: these loops are gone afterwards
+        own = environment(**{paths.HOME: place})
+        subprocess.run(command("antiphon", *words), env=own, capture_output=True, timeout=PATIENCE, check=False)
+        return _piece(os.fsencode(out), 0.0, LONGEST) if out.is_file() else np.zeros((2, 0), np.float32)
+
+
 def _times(value: object) -> list[float]:
     return [float(time) for time in value] if isinstance(value, list) else []
 
 
-def _piece(path: bytes, start: float) -> NDArray[np.float32]:
+def _piece(path: bytes, start: float, seconds: float = PIECE) -> NDArray[np.float32]:
     """Some seconds of a file, two channels at `RATE`; empty where it cannot be read."""
     pieces, at, first = [], 0, round(start * RATE)
-    last = first + round(PIECE * RATE)
+    last = first + round(seconds * RATE)
     try:
         with Decoder(Path(os.fsdecode(path)), rate=RATE) as decoder:
             for block in decoder.blocks():
@@ -97,4 +141,4 @@ def _piece(path: bytes, start: float) -> NDArray[np.float32]:
         return np.zeros((2, 0), np.float32)
     sound = np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)
     # a file may be shorter by now than when it was added
-    return sound if sound.shape[1] or start == 0.0 else _piece(path, 0.0)
+    return sound if sound.shape[1] or start == 0.0 else _piece(path, 0.0, seconds)

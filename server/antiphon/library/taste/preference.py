@@ -92,7 +92,7 @@ class TrackKernel:
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """What is expected of each track. mean: `[n]`; variance: `[n]`, before the noise of a signal."""
+    """Predicted preference for each track. mean: `[n]`; variance: `[n]`, before the noise of a signal."""
 
     mean: F64
     variance: F64

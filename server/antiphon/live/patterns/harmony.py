@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from antiphon.errors import UsageError
-from antiphon.live.patterns.tables import CHORDS, SCALES, scale_name
 from antiphon.runtime.suggestion import instead
 from antiphon.signal.pitch import named_note
+from antiphon.signal.scales import CHORDS, SCALES, scale_name
 
 HIGHEST = 127
 """Of MIDI's note numbers."""

@@ -50,17 +50,17 @@ def by_cycle(inner: Callable[[int, Span, int], list[CycleEvent[T]]]) -> Query[T]
 
 
 def map_values(query: Query[T], change: Callable[[T], U]) -> Query[U]:
-    """Every value changed."""
+    """Maps the value of every event."""
     return lambda span, seed: [event.with_value(change(event.value)) for event in query(span, seed)]
 
 
 def keep(query: Query[T], wanted: Callable[[T], bool]) -> Query[T]:
-    """The events whose value is wanted."""
+    """Filters events by their value."""
     return lambda span, seed: [event for event in query(span, seed) if wanted(event.value)]
 
 
 def retime(query: Query[T], outward: Timed, inward: Timed) -> Query[T]:
-    """Another time: `outward` maps a time of the pattern to one outside, `inward` back."""
+    """Maps the times of events: `outward` maps a time of the pattern to one outside, `inward` back."""
     return lambda span, seed: [event.map_time(outward) for event in query(span.map(inward), seed)]
 
 

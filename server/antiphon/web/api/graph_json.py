@@ -28,7 +28,13 @@ def known_plugin(name: str, catalog: Catalog) -> ProcessorInfo:
 
 def plugin_json(info: ProcessorInfo) -> dict[str, Any]:
     """A processor for `GET /api/plugins`."""
-    return {"name": info.type, "plugin": info.plugin, "needs": list(info.on_files.needs), **_declared(info)}
+    return {
+        "name": info.type,
+        "plugin": info.plugin,
+        "needs": list(info.on_files.needs),
+        "splits": list(info.on_files.splits),
+        **_declared(info),
+    }
 
 
 def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> dict[str, Any]:

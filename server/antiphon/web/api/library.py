@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,7 @@ from antiphon.runtime.helper_process import command
 from antiphon.runtime.helper_task import end_session, start_command
 from antiphon.web.api import types
 from antiphon.web.operations import operation
+from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.server import HttpServer
 
 if TYPE_CHECKING:
@@ -35,15 +37,18 @@ EXCERPTS = 2
 """Excerpts that are decoded at a time."""
 MOST_WAITING = 64
 """Questions to the catalogue that wait."""
+MOST_TRACKS = 50
+"""Of a question by OSC."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
 
 
 class LibraryRoutes:
     """Adds the routes. The tracks of the catalogue stay in memory from the first request on, until they change."""
 
-    def __init__(self, server: HttpServer, root: Path | None = None) -> None:
-        """Adds the routes. `root` None is the performer's library."""
+    def __init__(self, server: HttpServer, root: Path | None = None, osc: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        """Adds the routes. `root` None is the performer's library; `osc`: where control answers OSC."""
         self._root = paths.library() if root is None else root
+        self._messages = OscRefusals(osc)
         self._decoding = asyncio.Semaphore(EXCERPTS)
         # a thread of its own: those of the event loop, of which there are few, would all wait for the catalogue
         self._thread = ThreadPoolExecutor(1, "library")
@@ -57,7 +62,8 @@ class LibraryRoutes:
         server.serve(self)
 
     async def close(self) -> None:
-        """Ends the process that places tracks; it is begun anew when it is asked for."""
+        """Ends the process that places tracks; the next request starts another."""
+        await self._messages.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
         if self._work is not None:
             self._work.cancel()
@@ -139,8 +145,16 @@ class LibraryRoutes:
 
     @operation("POST", "/api/library/fits", types.FitMatches, body=types.Fits, example={"body": {"file": 1}})
     async def fits(self, request: HttpRequest, body: Any) -> Response:
-        """The library's loops that go best with one of its files: a path or an `id`."""
+        """The library's loops that go best with one of its files, a path or an `id`.
+
+        Without `file`: with the last bars of `node`, else of the output.
+        """
         count = 10 if body.count is msgspec.UNSET else body.count
+        if body.file is msgspec.UNSET:
+            node = "out" if body.node is msgspec.UNSET else body.node
+            found = await self._messages.ask("/library/fits", "/library/fits.reply", min(count, MOST_TRACKS), node)
+            rows = list(zip(found[::3], found[1::3], found[2::3], strict=True))
+            return answer({"matches": await self._in_thread(self._with_catalogue, lambda c: _matches(c, rows))})
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
             from antiphon.library.fitting import fitting_summaries
@@ -148,7 +162,7 @@ class LibraryRoutes:
 
             path = file_of(catalogue, body.file)
             catalogue_id(catalogue, path)  # nothing outside the catalogue is opened
-            return fitting_summaries(catalogue, path, count)
+            return _numbered(catalogue, fitting_summaries(catalogue, path, count))
 
         return answer({"matches": await self._in_thread(self._with_catalogue, work)})
 
@@ -226,3 +240,21 @@ class LibraryRoutes:
             return self._map
 
         return self._with_catalogue(work)
+
+
+def _matches(catalogue: Catalogue, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Rows of path, score and reasons, as `/library/fits` answers them, with what lists show of each."""
+    from antiphon.library.records import SUMMARY
+
+    found = []
+    for path, score, why in rows:
+        for row in catalogue.rows(path=os.fsencode(path), only=SUMMARY):
+            found.append({**row.summary(), "score": round(score, 4), "why": why.split(", ")})
+    return _numbered(catalogue, found)
+
+
+def _numbered(catalogue: Catalogue, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Matches with the number of the catalogue by which a sound is asked for."""
+    from antiphon.library.taste.choosing_request import catalogue_id
+
+    return [{"id": catalogue_id(catalogue, os.fsencode(match["path"])), **match} for match in matches]

@@ -7,6 +7,7 @@ machine, does not know it. It is taken from this machine alone (`CodeGuard`).
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from antiphon.web.control_link import ControlLink
 from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.server import HttpServer
+from antiphon.web.shared_text import SharedText
 from antiphon.wire.script_link import LONGEST_SCRIPT
 
 HEAD = "from antiphon.live import *\n\n"
@@ -38,6 +40,7 @@ class LiveRoutes:
         """Adds nothing yet. `guard` decides who may store and evaluate; None for programs of this machine."""
         self._server, self._control, self._performer = server, control, performer
         self._guard = CodeGuard(performer.on) if guard is None else guard
+        self._shared = SharedText()
 
     def add(self) -> None:
         """Adds the routes, and reads what the performer reports."""
@@ -45,6 +48,7 @@ class LiveRoutes:
         server.serve(self)
         performer.start()
         server.closing.append(performer.close)
+        server.routes.add_websocket("/api/live/shared", self._shared.serve, partial(self._guard.check, evaluate=False))
         server.counts["live_dropped"] = lambda: performer.dropped
 
     @operation("GET", "/api/live", types.Live)

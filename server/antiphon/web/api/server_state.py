@@ -82,7 +82,7 @@ class ServerRoutes:
 
     @operation("GET", "/api/patches", types.list_of(types.Patch))
     async def patches(self, request: HttpRequest) -> Response:
-        """The patches there are."""
+        """The available patches."""
         # files are read in a thread, so that a slow disk delays no other request
         listed = await asyncio.to_thread(patch_list.entries)
         shown = [entry.plain() for entry in listed if entry.listed]
@@ -90,7 +90,7 @@ class ServerRoutes:
 
     @operation("GET", "/api/plugins", types.list_of(types.Plugin))
     async def plugins(self, request: HttpRequest) -> Response:
-        """The processors there are, with every parameter's kind, range, unit and doc."""
+        """The available processors, with every parameter's kind, range, unit and doc."""
         return answer([plugin_json(self._catalog[name]) for name in sorted(self._catalog)])
 
     @operation("GET", "/api/plugins/{name}", types.Plugin, example={"name": "denoise"})
@@ -163,7 +163,7 @@ class ServerRoutes:
 
 
 class DocumentRoute:
-    """The operation that gives the document of all."""
+    """The route of the OpenAPI document."""
 
     def __init__(self, operations: tuple[Operation, ...]) -> None:
         self._operations = operations

@@ -23,7 +23,7 @@ ScriptText: TypeAlias = Annotated[str, Meta(description="The whole script.")]
 
 
 class Asked(Struct, forbid_unknown_fields=True):
-    """What is asked for in a body; it has no other fields."""
+    """Base of request bodies; unknown fields are refused."""
 
 
 class MachineBody(Struct):
@@ -40,7 +40,7 @@ class OscBody(Asked):
 
 
 class UploadQuery(Asked):
-    """What a file that is sent is called."""
+    """The name of an uploaded file."""
 
     name: Annotated[str, Meta(description="Its name, by its ending what it holds; a form names its file itself.")] = ""
 
@@ -78,14 +78,14 @@ class SliderBody(Asked):
 
 
 class TracksBody(Asked):
-    """Which tracks and loops of a script are silent, and which alone are not."""
+    """Which tracks and loops of a script are muted, and which are soloed."""
 
     muted: TrackNames = []
     soloed: TrackNames = []
 
 
 class CaptureBody(Asked):
-    """What of the last bars is written."""
+    """Which node and bars to capture."""
 
     bars: Annotated[int, Meta(ge=1, le=256, description="A number of bars, 1 to 256.")]
     node: Name = "out"
@@ -150,7 +150,9 @@ PORTS: Any = {"inputs": list_of(Port), "outputs": list_of(Port)}
 STATE: Any = {"name": str, "type": str, "number": int, "state": str, "reason": str, "doc": str}
 Node = record("Node", **STATE, **PORTS, params=list_of(NodeParam))
 Graph = record("Graph", patch=str, nodes=list_of(Node), wires=list[tuple[str, str]], scenes=list[int])
-Plugin = record("Plugin", name=str, doc=str, plugin=str, **PORTS, needs=list[str], params=list_of(Param))
+Plugin = record(
+    "Plugin", name=str, doc=str, plugin=str, **PORTS, needs=list[str], splits=list[str], params=list_of(Param)
+)
 Patch = record("Patch", name=str, line=str, hint=str, group=str, **{"from": str})
 PhoneAddress = record("PhoneAddress", host=str, url=str, rows=list[str])
 Phone = record("Phone", addresses=list_of(PhoneAddress))
@@ -186,6 +188,7 @@ Run = record(
     midi=maybe(bool),
     analysis=maybe(bool),
     report=maybe(bool),
+    stems=maybe(bool),
     picture=maybe(bool),
     tail=maybe(Annotated[float, Meta(ge=0, le=60)]),
     rate=maybe(RATE),
@@ -220,8 +223,8 @@ Next = record(
 NAMES: Any = dict.fromkeys(("title", "artist", "album", "genre"), str | None)
 Track = record("Track", id=int, path=str, duration=float | None, score=float, **NAMES)
 Matches = record("Matches", matches=list_of(Track))
-Fits = record("Fits", Asked, file=TRACK, count=maybe(Annotated[int, Meta(ge=1, le=500)]))
-FitTrack = record("FitTrack", path=str, duration=float | None, score=float, why=list[str], **NAMES)
+Fits = record("Fits", Asked, file=maybe(TRACK), node=maybe(Name), count=maybe(Annotated[int, Meta(ge=1, le=500)]))
+FitTrack = record("FitTrack", id=maybe(int), path=str, duration=float | None, score=float, why=list[str], **NAMES)
 FitMatches = record("FitMatches", matches=list_of(FitTrack))
 
 Fault = record("Fault", line=maybe(int), sentence=maybe(str), picture=maybe(str), version=maybe(int))

@@ -27,7 +27,7 @@ class AddressSpace:
         self._known = False
 
     def update(self, nodes: Iterable[NodeSpec]) -> list[tuple[str, str]]:
-        """Takes the nodes there are now, with `in` and `out`, and gives the paths removed, then added, for clients.
+        """Updates the nodes, with `in` and `out`; returns the paths removed, then added, for clients.
 
         A node of another type is removed and added. Nothing at the first call.
         """

@@ -129,7 +129,7 @@ def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tup
 
 
 def tree(graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry:
-    """The whole address space."""
+    """The whole address space as JSON."""
     return _with_nodes(_fixed(methods), graph, catalog, value, [])
 
 

@@ -67,7 +67,7 @@ class PageLink:
         self._socket.close()
 
     def take(self) -> Iterator[str]:
-        """What waits, the oldest first."""
+        """The queued messages, oldest first."""
         while self.queue:
             yield self.queue.popleft()
 

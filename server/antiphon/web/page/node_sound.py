@@ -66,7 +66,7 @@ class SoundListener:
         return int(full)
 
     def take(self) -> Iterator[bytes]:
-        """What waits, the oldest first."""
+        """The queued messages, oldest first."""
         while self.queue:
             fields, blocks = self.queue.popleft()
             yield HEADER.pack(*fields, self.dropped) + blocks

@@ -15,7 +15,8 @@ import ssl
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import h11
 from starlette.types import ASGIApp, Scope
@@ -28,6 +29,9 @@ from antiphon.io.http_message import Refusal
 from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
 from antiphon.web.protocol.limits import LINGER_SECONDS, QUIET
 from antiphon.web.protocol.uvicorn_parts import BoundedEvents, PacedTransport
+
+if TYPE_CHECKING:
+    from antiphon.web.protocol.websocket import ListenProtocol
 
 TURN_BYTES = 4096
 """Bytes of heads and chunks that are handled in a turn: up to 700 chunks."""
@@ -247,7 +251,7 @@ class HttpConnection(H11Protocol):
     # what uvicorn calls
 
     def on_response_complete(self) -> None:
-        """uvicorn answered a request."""
+        """Called by uvicorn when a request is answered."""
         if self._ending or self.transport.is_closing():
             return
         assert self._raw is not None
@@ -277,7 +281,7 @@ class HttpConnection(H11Protocol):
         self._raw.resume_reading()
         self._connections.remove(self)
         self.transport = self._raw
-        self.ws_protocol_class = ListenProtocol
+        self.ws_protocol_class = partial(ListenProtocol, self._connections.queue)  # type: ignore[assignment]
         super().handle_websocket_upgrade(event)
 
     def _begin(self) -> None:
@@ -319,18 +323,18 @@ class Connections:
         self.busy: set[HttpConnection] = set()
         # half of the descriptors, where there are few: the rest is for what handlers open, and for what is accepted
         self._most = min(gate.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        self._turns: deque[HttpConnection] = deque()
+        self._turns: deque[HttpConnection | ListenProtocol] = deque()
         self._servers: list[asyncio.Server] = []
         self._sweep: asyncio.TimerHandle | None = None
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of open connections."""
         return len(self.waiting) + len(self.busy)
 
     @property
     def sockets(self) -> tuple[Any, ...]:
-        """Those that listen."""
+        """The listening sockets."""
         return tuple(sock for server in self._servers for sock in server.sockets)
 
     async def accept(self, listener: socket.socket) -> None:
@@ -342,7 +346,7 @@ class Connections:
             self._sweep_up()
 
     def close_port(self) -> None:
-        """Takes no more connections; those that are open go on."""
+        """Accepts no more connections; open ones continue."""
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -383,7 +387,7 @@ class Connections:
         self.waiting.pop(connection, None)
         self.busy.add(connection)
 
-    def queue(self, connection: HttpConnection) -> None:
+    def queue(self, connection: HttpConnection | ListenProtocol) -> None:
         """Queues a connection that has received bytes for a turn."""
         self._turns.append(connection)
         if len(self._turns) == 1:
@@ -408,8 +412,12 @@ class Connections:
     def _take_turns(self) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + BUDGET
-        while self._turns and loop.time() < end:
-            self._turns[0].turn()
-            self._turns.popleft()
-        if self._turns:
-            loop.call_soon(self._take_turns)
+        try:
+            while self._turns and loop.time() < end:
+                try:
+                    self._turns[0].turn()
+                finally:
+                    self._turns.popleft()
+        finally:
+            if self._turns:
+                loop.call_soon(self._take_turns)

@@ -24,7 +24,7 @@ COMMON = (
 
 @dataclass(slots=True)
 class RequestGate:
-    """What requests are admitted by, and what they share.
+    """Admission of requests: guard, limits and counters.
 
     Attributes:
         limits: For clients.

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from antiphon.errors import PluginError
-from antiphon.io.http_message import Handler, Refusal, Response
+from antiphon.io.http_message import Handler, HttpRequest, Refusal, Response
 from antiphon.web.access import PROTOCOL
 from antiphon.web.protocol.application import Endpoint, Resource
 from antiphon.web.protocol.gate import RequestGate
@@ -24,13 +24,15 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 class Routes:
     """The routes of a server, an ASGI application.
 
-    `fallback`: answers GET for paths without a route; `other`: serves the WebSockets of paths without one of their own.
+    `fallback`: answers GET for paths without a route; `other`: serves the WebSockets of paths without one of their own;
+    `owners`: what checks a request for a WebSocket that needs the token, by its path.
     """
 
     def __init__(self, gate: RequestGate, other: ServeWebSocket) -> None:
         self._gate = gate
         self._router = Router(redirect_slashes=False, default=self._unknown)
         self._resources: dict[str, Resource] = {}
+        self.owners: dict[str, Callable[[HttpRequest], None]] = {}
         self._reserved: frozenset[str] | None = None
         self.fallback: Handler | None = None
         self.other = other
@@ -68,10 +70,23 @@ class Routes:
             raise PluginError(f"{method} {path} is taken by another plugin; choose another path")
         self._resources[path].endpoints[method] = endpoint
 
-    def add_websocket(self, path: str, serve: ServeWebSocket) -> None:
-        """Serves the WebSockets of a path; a plain request is told so."""
+    def add_websocket(
+        self, path: str, serve: ServeWebSocket, owner: Callable[[HttpRequest], None] | None = None
+    ) -> None:
+        """Serves the WebSockets of a path; a plain request is told so.
+
+        `owner`: it needs the token, and is called with the request and raises `Refusal`; None for any page.
+        """
         self._router.routes.append(WebSocketRoute(path, lambda socket: _accepted(socket, serve)))
-        self.add("GET", path, Endpoint(_upgrade, False))
+        if owner is not None:
+            self.owners[path] = owner
+
+        def upgrade(request: HttpRequest) -> Response:
+            if owner is not None:
+                owner(request)
+            raise Refusal(426, "this address is for WebSockets")
+
+        self.add("GET", path, Endpoint(upgrade, owner is not None))
 
     def has_websocket(self, path: str) -> bool:
         """Whether a path has WebSockets of its own."""
@@ -99,10 +114,6 @@ class Routes:
 
 def _order(path: str) -> tuple[bool, int, int]:
     return "{rest:path}" in path, path.count("{"), -len(path)
-
-
-def _upgrade(_request: object) -> Response:
-    raise Refusal(426, "this address is for WebSockets")
 
 
 async def _accepted(socket: WebSocket, serve: ServeWebSocket) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
@@ -9,8 +10,8 @@ from wsproto import events
 
 from antiphon.web.protocol.limits import LINGER_SECONDS, QUIET
 
-PIECE = 4096
-"""Bytes that are handled in a turn of the event loop: up to 700 frames."""
+PIECE = 1024
+"""Bytes that are handled in a turn: up to 170 frames, which take 2 ms or so."""
 MOST_PINGS = 50
 """Pings and pongs of a client in a second; one with more is disconnected."""
 
@@ -18,15 +19,16 @@ MOST_PINGS = 50
 class ListenProtocol(WSProtocol):
     """uvicorn's protocol without log lines about clients' errors, and with a short wait for their close frames.
 
-    What a client sends is handled in pieces, so that many who send much do not keep the event loop from others.
+    What a client sends is handled in pieces, and one client's after another's: many who send much delay no other.
     """
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, queue: Callable[[ListenProtocol], None], *given: Any, **named: Any) -> None:
+        """`queue` asks for a turn."""
         super().__init__(*given, **named)
         self.logger = QUIET
         self.close_timeout = LINGER_SECONDS
-        self._rest = bytearray()
-        self._asked = self._waits = False
+        self._queue, self._rest = queue, bytearray()
+        self._asked = self._queued = False
         self._second = self._pings = 0
 
     def data_received(self, data: bytes) -> None:
@@ -35,20 +37,25 @@ class ListenProtocol(WSProtocol):
             super().data_received(data)
             return
         self._rest += data
-        if not self._waits:
-            self._turn()
+        if len(self._rest) > PIECE:
+            self.transport.pause_reading()
+        self._wait()
 
-    def _turn(self) -> None:
-        self._waits = False
+    def _wait(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self._queue(self)
+
+    def turn(self) -> None:
+        """Handles at most `PIECE` of what was received."""
+        self._queued = False
         if self.disconnected or self.transport.is_closing():
             return
         piece = bytes(self._rest[:PIECE])
         del self._rest[:PIECE]
         super().data_received(piece)
         if self._rest:
-            self._waits = True
-            self.transport.pause_reading()
-            self.loop.call_soon(self._turn)
+            self._wait()
         elif not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -69,4 +76,4 @@ class ListenProtocol(WSProtocol):
         if self._pings > MOST_PINGS:
             self._rest.clear()
             self.transport.abort()
-        return self._pings <= MOST_PINGS
+        return self._pings <= MOST_PINGS and not self.transport.is_closing()

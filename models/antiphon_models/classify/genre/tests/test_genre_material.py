@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from antiphon.io.midifile import read as read_midi
 from antiphon_classify.classifier import MEL
@@ -16,6 +17,7 @@ from antiphon_models.classify.genre import field, material
 from antiphon_models.classify.genre.calibration import JoinedCalibration
 from antiphon_models.classify.genre.evaluation import (
     GenreAnswer,
+    GenreEvaluation,
     Tally,
     by_command,
     excerpt_logits,
@@ -36,6 +38,7 @@ from antiphon_models.classify.genre.notes import (
 )  # fmt: skip
 from antiphon_models.classify.genre.sketches import FIRST_SEED, add_from_bank, degraded_sketch, sketch
 from antiphon_models.classify.genre.sources import SPLITS, medley
+from antiphon_models.learning.evaluation import EvaluationRequest
 from antiphon_models.material.composer.computed import sound_of_song
 from antiphon_models.material.composer.genres import BY_NAME
 from antiphon_models.material.composer.song import ComposedNote, ComposedSong, compose
@@ -209,3 +212,17 @@ def test_gtzan_is_found_by_its_folders(tmp_path: Path) -> None:
     assert found.layout == "gtzan"
     assert found.items
     assert all(item.split == "test" and not item.fault for item in found.items)
+
+
+def test_a_folder_whose_folders_are_named_by_genre_is_measured(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    for genre in ("Hip-Hop", "polka"):
+        (tmp_path / genre).mkdir()
+        soundfile.write(tmp_path / genre / "one.wav", 0.1 * rng.normal(size=22050), 22050)
+    said: list[str] = []
+    values = list(GenreEvaluation().scores(EvaluationRequest(tmp_path, tmp_path / "work", say=said.append)))
+    assert said == [f"2 files of {tmp_path}, their genres by their folders; strangers are of polka"]
+    assert {value.group for value in values} == {f"recordings of {tmp_path.name}"}
+    found = {(value.measure, value.item): value.value for value in values}
+    assert found[("accuracy", "Hip-Hop/one.wav")] == 0.0
+    assert found[("strangers unknown", "polka/one.wav")] in (0.0, 1.0)

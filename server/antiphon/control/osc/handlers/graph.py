@@ -12,6 +12,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, is_press, most, number, text, whole
+from antiphon.control.osc.patch_questions import PatchQuestions, words_packet
 from antiphon.control.osc.route import AddressRoute, Handler
 from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
@@ -28,7 +29,7 @@ from antiphon.session.commands import ResetNode, SetParam, When
 from antiphon.session.graph_state import FADE, MAX_FADE
 from antiphon.session.node_state import Node
 from antiphon.session.session import MAX_RAMP, Session, near
-from antiphon.wire.osc import IMPULSE, MAX_DATAGRAM, encode
+from antiphon.wire.osc import IMPULSE, encode
 
 
 class GraphServer(Protocol):
@@ -41,6 +42,7 @@ class GraphServer(Protocol):
     saver: StateSaver
     replies: Replies
     unknown_words: UnknownWords
+    patch_questions: PatchQuestions
 
 
 def patch_load(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
@@ -77,7 +79,7 @@ def patch_redo(server: GraphServer, peer: Peer, args: Args, _when: When) -> None
 
 def patch_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
-    listing(server.replies, peer, "/patch/list.reply", list(patches.names()))
+    server.patch_questions.ask(peer)
 
 
 def patch_hint(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
@@ -105,11 +107,7 @@ def plugin_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> Non
 
 def listing(replies: Replies, peer: Peer, address: str, words: list[str]) -> None:
     """Answers a list of words, cut to what fits into a datagram."""
-    packet = encode(address, *words)
-    while len(packet) > MAX_DATAGRAM:
-        words = words[: len(words) * 3 // 4]
-        packet = encode(address, *words)
-    replies.reply(peer, packet)
+    replies.reply(peer, words_packet(address, words))
 
 
 def node_add(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from antiphon.control.osc.arguments import Args, most, text
+from antiphon.control.osc.arguments import Args, most, text, whole
+from antiphon.control.osc.handlers.time import MOST_BARS, node_number
 from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
 from antiphon.session.session import Session
-from antiphon.session.transport import CUE, pressable, settable
+from antiphon.session.transport import CAPTURE, CUE, pressable, settable
 from antiphon.session.transport_server import Learner
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 
 
 class Learning(Protocol):
-    """What has a learner where a transport can map controllers, as `Transports`."""
+    """Source of the learner that maps controllers, such as `Transports`."""
 
     @property
     def learner(self) -> Learner | None:
@@ -44,6 +45,8 @@ def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
         node, name = split_address(address)
         node_state, cell = server.session.state.param(node, name)
         settable(node_state.cells[cell], address)
+    elif address.startswith(CAPTURE) and len(args) > 2:
+        node_number(server.session, text(args, 2, "node"))
 
     def done(control: str) -> None:
         server.replies.reply(peer, encode("/done", "/learn", address, control))
@@ -74,6 +77,10 @@ def _target(args: Args) -> tuple[str, str]:
     if address == CUE:
         most(args, 2, "s:address s:cue")
         target = f"{CUE} {text(args, 1, 'cue')}"
+        return target, target
+    if address == CAPTURE:
+        most(args, 3, "s:address i:bars [s:node]")
+        target = " ".join([CAPTURE, str(whole(args, 1, "bars", 1, MOST_BARS)), *map(str, args[2:])])
         return target, target
     most(args, 1, "s:address")
     return address, address if pressable(address) else ".".join(split_address(address))

@@ -1,4 +1,4 @@
-"""Handlers of the library: what comes next.
+"""Handlers of the library: what comes next, and what goes with what sounds.
 
 Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
 `AntiphonError`, whose text answers the sender.
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from antiphon.control.commands.captures import Captures
 from antiphon.control.osc.arguments import Args, most, text, whole
+from antiphon.control.osc.handlers.time import node_number
 from antiphon.control.osc.library_questions import LibraryQuestions
 from antiphon.errors import RequestError
+from antiphon.graph.graph import OUT
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
+from antiphon.session.session import Session
 
 MOST_TRACKS, MOST_SIGNALS = 50, 20
 KINDS = ("like", "skip", "dislike", "after")
@@ -22,6 +26,8 @@ class LibraryServer(Protocol):
     """The part of the server that these handlers call."""
 
     library: LibraryQuestions
+    captures: Captures
+    session: Session
 
 
 def following(server: LibraryServer, peer: Peer, args: Args, _when: When) -> None:
@@ -34,3 +40,12 @@ def following(server: LibraryServer, peer: Peer, args: Args, _when: When) -> Non
             raise RequestError(f"kind is {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {kind[:40]!r}")
         given.append((kind, text(args, at + 1, "path", longest=4096)))
     server.library.ask(peer, "/library/next", count, tuple(given))
+
+
+def fitting(server: LibraryServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 2, "[i:count] [s:node]")
+    count, node = whole(args, 0, "count", 1, MOST_TRACKS, 10), text(args, 1, "node", OUT)
+    number, bar = node_number(server.session, node), server.session.state.bar
+    server.library.ask_fitting(
+        peer, "/library/fits", count, lambda path, bars, done: server.captures.ask(peer, path, number, bars, bar, done)
+    )

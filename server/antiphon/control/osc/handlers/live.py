@@ -28,7 +28,7 @@ EVALUATE = "/live/eval"
 
 
 class LiveServer(Protocol):
-    """What these handlers use of the server; `ControlApp` says what each is."""
+    """The part of the server that these handlers call; see `ControlApp`."""
 
     intake: Intake
     feedback: Feedback

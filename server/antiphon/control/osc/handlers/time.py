@@ -145,19 +145,25 @@ def record_start(server: TimeServer, peer: Peer, args: Args, _when: When) -> Non
 def capture(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 3, "i:bars [s:node] [s:name]")
     bars, name = whole(args, 0, "bars", 1, MOST_BARS), text(args, 1, "node", OUT)
-    nodes = {**server.session.state.nodes, **server.session.state.ends}
-    if name not in nodes:
-        raise RequestError(f"there is no node {shorten(name)!r}{instead(name, nodes)}")
+    node = node_number(server.session, name)
     folder = paths.library() / CAPTURES
     path = _fresh(folder, text(args, 2, "name", unused_name(folder, f"{name}-{_now()}")), ".wav")
     _check_room(path)
-    server.captures.ask(peer, str(path), nodes[name].id, bars, server.session.state.bar)
+    server.captures.ask(peer, str(path), node, bars, server.session.state.bar)
 
 
 def record_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.link.record(None)
+
+
+def node_number(session: Session, name: str) -> int:
+    """The engine's number of a node, or of an end of the patch; `RequestError` without one of that name."""
+    nodes = {**session.state.nodes, **session.state.ends}
+    if name not in nodes:
+        raise RequestError(f"there is no node {shorten(name)!r}{instead(name, nodes)}")
+    return nodes[name].id
 
 
 def unused_name(folder: Path, name: str) -> str:

@@ -34,7 +34,9 @@ MOST_STREAMS = 4096
 """Places of chance in a text: as many as a cycle has events."""
 _INNER = ("node", "factor", "pulses", "rotation")
 _CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
-_WORD = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:]|\.\d)|[A-Za-z0-9'\-](?:[\w'#:^\-]|\.(?=\w))*")
+_WORD = re.compile(
+    r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:]|\.\d)|[A-Za-z0-9'\-](?:[\w'#:^\-]|\.(?=\w))*"
+)
 _SPACE = " \t\r\n"
 _DEFAULT_SHARE = 0.5
 
@@ -99,6 +101,10 @@ class _Parser:
             return False
         self._at += len(sign)
         return True
+
+    def _digit(self) -> bool:
+        """Whether a number comes, as 2 or .5."""
+        return self._text[self._at : self._at + 2].lstrip(".")[:1].isdigit()
 
     def _error(self, reason: str, column: int | None = None) -> MiniError:
         return MiniError(reason, self._text, self._at if column is None else column)
@@ -178,7 +184,7 @@ class _Parser:
                 break
             if self._range(groups[-1]):
                 continue
-            if sign == ".":
+            if sign == "." and not self._digit():
                 if len(groups) > 1 and not groups[-1]:
                     raise self._error("a point groups the steps before it, and there are none; take it out")
                 self._at += 1
@@ -259,7 +265,7 @@ class _Parser:
             case "?":
                 self._at += 1
                 share = _DEFAULT_SHARE
-                if self._peek().isdigit():
+                if self._digit():
                     share = float(self._number("?"))
                 if not 0.0 <= share <= 1.0:
                     raise self._error("? takes 0 to 1: the share of the events that is left out", column)

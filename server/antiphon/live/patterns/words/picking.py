@@ -42,7 +42,7 @@ def _of(choices: Any) -> Pattern[Any] | None:
 
 
 def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
-    """What the words of this module do."""
+    """Picks the patterns by name or number, and joins them as `how` says."""
     picked_one = _JOINS[how](
         queries.map_values(p.events, lambda v: as_pattern(choose_from(choices, v, around=around)).events)
     )

@@ -11,8 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Samples
-from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -93,6 +92,11 @@ def hum_decimate(
 class Decimator:
     """Fills hops of decimated samples and keeps the newest `HISTORY`.
 
+    Args:
+        rate: Frames per second of the sound.
+        around: The decimated rate is as near to so many Hz as a whole factor allows.
+        hop: Decimated samples of a hop.
+
     Attributes:
         factor: Input frames per decimated sample.
         rate: Decimated samples per second.
@@ -101,10 +105,6 @@ class Decimator:
     """
 
     def __init__(self, rate: int, around: int = AROUND, hop: int = HOP) -> None:
-        """Designs the filter and allocates buffers.
-
-        The decimated rate is as near to `around` Hz as a whole factor allows.
-        """
         self.factor = max(1, round(rate / around))
         self.rate = rate / self.factor
         self.hop = hop
@@ -130,8 +130,17 @@ class Decimator:
         self._state[_DUE] = self.factor
         self._end = HISTORY + self.hop
 
-    def take(self, x: Samples, first: int, last: int) -> int:
-        """Takes frames from `first` of float32 `[channels, frames]` to `last` or until a hop is full; how many."""
+    def take(self, x: F32, first: int, last: int) -> int:
+        """Takes frames from `first` on, to `last` or until a hop is full.
+
+        Args:
+            x: float32 `[channels, frames]`.
+            first: The first of the frames.
+            last: The frame after the last.
+
+        Returns:
+            How many were taken.
+        """
         hop, body = self.newest(self.hop), self.body(self.hop)
         return hum_decimate(
             x, first, last, self._ring, self._taps, self._length, self.factor,
@@ -144,11 +153,25 @@ class Decimator:
         return bool(self._state[_FILLED] == self.hop)
 
     def newest(self, length: int) -> F32:
-        """The newest `length` decimated samples, a view; at most `HISTORY`."""
+        """Gives the newest decimated samples.
+
+        Args:
+            length: How many, at most `HISTORY`.
+
+        Returns:
+            float32 `[length]`, a view.
+        """
         return self._samples[self._end - length : self._end]
 
     def body(self, length: int) -> F32:
-        """Newest samples as `newest`, low-passed at `BODY`."""
+        """Gives the newest samples, low-passed at `BODY`.
+
+        Args:
+            length: As of `newest`.
+
+        Returns:
+            float32 `[length]`, a view.
+        """
         return self._body[self._end - length : self._end]
 
     def turn(self) -> None:

@@ -11,15 +11,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
-from antiphon_hum.decimator import HISTORY
+from antiphon.native import f32p, f64, f64p, i64, kernel
+from antiphon.signal.decimator import HISTORY
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-LOWEST, HIGHEST = 36, 96
-"""MIDI numbers: C2 (65 Hz) to C7 (2093 Hz)."""
+LOWEST = 36
+"""The lowest pitch looked for, a MIDI number: C2 (65 Hz)."""
+HIGHEST = 96
+"""The highest: C7 (2093 Hz)."""
 WINDOW = 624
 """Samples compared at each lag: the newest ones, so that high notes have less delay."""
+CENTRE = 300
+"""Samples from the centre of the sound that a hop's pitch is measured on to the end of the hop."""
 LONGEST = HISTORY - WINDOW
 """Longest period considered, in samples."""
 THRESHOLD = 0.151
@@ -104,7 +108,11 @@ def hum_trough(
 
 
 class Yin:
-    """The pitch of the newest hop. `find` allocates nothing."""
+    """The pitch of the newest hop. `find` allocates nothing.
+
+    Args:
+        rate: Samples per second of what it is given.
+    """
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -116,7 +124,16 @@ class Yin:
         self._d: F64 = np.zeros(LONGEST, np.float64)
 
     def find(self, frame: F32, low: float, high: float) -> float:
-        """The pitch of `[HISTORY]` samples, newest last, between two MIDI numbers; 0 for none."""
+        """Finds the pitch of the newest samples.
+
+        Args:
+            frame: float32 `[HISTORY]`, newest last.
+            low: Lowest pitch, a MIDI number.
+            high: Highest pitch.
+
+        Returns:
+            A MIDI number with fractions; 0 for none.
+        """
         self._newest[LONGEST:] = frame[LONGEST:]
         np.fft.rfft(frame, out=self._one)  # type: ignore[arg-type]  # single precision is right at run time
         np.fft.rfft(self._newest, out=self._two)  # type: ignore[arg-type]
@@ -127,7 +144,11 @@ class Yin:
 
 
 class MedianPitch:
-    """The median of the pitches of `2 * lag + 1` hops, `lag` hops late."""
+    """The median of the pitches of `2 * lag + 1` hops, `lag` hops late.
+
+    Args:
+        lag: In hops.
+    """
 
     def __init__(self, lag: int) -> None:
         self.lag = lag
@@ -138,7 +159,14 @@ class MedianPitch:
         self._recent[:] = [0.0] * len(self._recent)
 
     def step(self, pitch: float) -> float:
-        """Takes the pitch of a hop and returns that of `lag` hops before; MIDI numbers, 0 for none."""
+        """Takes the next hop.
+
+        Args:
+            pitch: A MIDI number, 0 for none.
+
+        Returns:
+            The median around the hop `lag` hops before.
+        """
         self._recent.pop(0)
         self._recent.append(pitch)
         return sorted(self._recent)[self.lag]

@@ -1,0 +1,259 @@
+"""`antiphon evaluate latent`: notes by each generator, beside real ones, copies, a Gaussian and a DCGAN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import Event, StreamSpec, UsageError
+from antiphon.api.files import make_folder
+from antiphon.api.testing import render
+from antiphon_latent.decoder import AXES, CONDITIONS, MODELS, PartialDecoder, conditions, load
+from antiphon_latent.partials import FRAMES, ROW, hz_of
+from antiphon_latent.processor import NAMES, TICK, Latent
+from antiphon_latent.voices import LatentVoices
+from antiphon_models.latent import dcgan, musicnn
+from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, by_font, sounds
+from antiphon_models.latent.pca import components
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    Example,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
+from antiphon_models.material.fluidsynth import FLUID, TIM, missing
+
+F32 = NDArray[np.float32]
+RATE, SECONDS = musicnn.RATE, 1.2
+COUNT = 32
+"""Notes, where no limit is given."""
+KEYS, VELOCITIES = (36, 48, 60, 72, 84), (70, 110)
+PLAYED = (36, 79)
+"""The pitches of the notes that are judged by their sound."""
+COMPONENTS = 32
+"""Of the embedding, for the Fréchet distance, and of the Gaussian."""
+NEIGHBOURS = 3
+STEPS = np.linspace(-2.0, 2.0, 17)
+NEAR = 30.0
+"""Cents."""
+_COPY, _GAUSSIAN, _DCGAN, _FONT = "nearest sample", "PCA-Gaussian", "dcgan", "FluidR3"
+
+
+class LatentTimbres(Evaluation):
+    """Notes drawn at random, and notes of an unseen soundfont that are sought in the space."""
+
+    systems = systems_of(trivial=_COPY, classical=_GAUSSIAN, peer=_DCGAN, ours="; ".join(MODELS), oracle=_FONT)
+    measures = measures_of("pitch; Fréchet ↓; recall; jumps ↓; LSD [dB] ↓")
+    note: ClassVar[str] = (
+        "pitch: notes within 30 cents by swift-f0; Fréchet distance and recall to notes of TimGM6mb in musicnn's "
+        "embedding, 32 components; jumps: the greatest of 16 steps along an axis beside their mean; LSD: what is left "
+        "between a note of TimGM6mb and the nearest that a system can play."
+    )
+    card: ClassVar[str] = "antiphon_latent"
+    road: ClassVar[str] = "the node `latent`, at places drawn at random; LSD by the search of `like`"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        if absent := missing():
+            raise UsageError(f"{', '.join(absent)} is not on this machine, and plays what is compared; install it")
+        if find_spec("swift_f0") is None:
+            raise UsageError("swift-f0, which judges pitch, is not installed; pip install antiphon[bench]")
+        count = ask.limit or COUNT
+        folder = make_folder(ask.work / "latent")
+        learned, held = by_font(folder, ask.say), by_font(folder, ask.say, TIM, KEYS, VELOCITIES)
+        rng = np.random.default_rng(ask.seed)
+        programs, pitch = rng.choice(list(PROGRAMS), count), rng.integers(*PLAYED, count)
+        velocity = rng.choice([70, 100, 120], count) / 127.0
+        real = _real(TIM, programs, pitch, velocity)
+        embedding = None
+        if absent_module := musicnn.missing():
+            ask.say(f"{absent_module} is not installed, so that there is neither Fréchet distance nor recall")
+        else:
+            embedding = musicnn.Embedding()
+            seen = embedding.of(real)
+            middle, turn = seen.mean(axis=0), np.linalg.svd(seen - seen.mean(axis=0), full_matrices=False)[2]
+            turn = turn[: min(COMPONENTS, count - 1)].T
+        ways = _ways(ask, learned, programs)
+        for name, way in ask.wanted(ways).items():
+            ask.say(name)
+            made, rate = way(pitch, velocity)
+            made = _at(made, rate)
+            for n, hit in enumerate(_in_tune(made, pitch)):
+                yield MetricValue(name, "pitch", f"{n}", hit)
+            if embedding is not None:
+                own = (embedding.of(made) - middle) @ turn
+                yield MetricValue(name, "Fréchet", "all", frechet((seen - middle) @ turn, own))
+                yield MetricValue(name, "recall", "all", recall((seen - middle) @ turn, own))
+        few = rng.choice(len(held.pitch), min(count, len(held.pitch)), replace=False)
+        for name in ask.wanted(dict.fromkeys((*MODELS, _COPY, _GAUSSIAN))):
+            for n in few:
+                yield MetricValue(name, "LSD", f"note {n}", _left(name, held, int(n), learned))
+        for name in ask.wanted(dict.fromkeys(MODELS)):
+            yield from scored(name, "axes", [("jumps", jump) for jump in jumps(load(name, ""), rng)])
+
+    def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
+        rng = np.random.default_rng(ask.seed)
+        count = ask.limit or 4
+        pitch, velocity = rng.integers(*PLAYED, count), np.full(count, 0.8)
+        for name in ask.wanted(dict.fromkeys(MODELS)):
+            made, rate = draw_notes(name, ask.seed)(pitch, velocity)
+            yield from (Example(f"note {n}", name, row, rate) for n, row in enumerate(made))
+
+
+def _ways(
+    ask: EvaluationRequest, learned: Notes, programs: NDArray[Any]
+) -> dict[str, Callable[[NDArray[Any], NDArray[Any]], tuple[F32, int]]]:
+    """Each system's notes of given pitches and velocities, and their rate."""
+    rng = np.random.default_rng(ask.seed + 1)
+
+    def copies(pitch: NDArray[Any], velocity: NDArray[Any]) -> tuple[F32, int]:
+        rows = []
+        for p, v in zip(pitch, velocity, strict=True):
+            near = np.abs(learned.pitch - p) + 4.0 * np.abs(learned.velocity - v)
+            n = rng.choice(np.flatnonzero(near < near.min() + 0.5))
+            rows.append(render_note(learned.level[n].astype(np.float32), float(p)))
+        return np.array(rows), SOUND_RATE
+
+    def gaussian(pitch: NDArray[Any], velocity: NDArray[Any]) -> tuple[F32, int]:
+        lines, basis, _ = _wide(learned)
+        told = np.concatenate([np.ones((len(pitch), 1)), conditions(pitch, velocity)], axis=1)
+        level = told @ lines + rng.standard_normal((len(pitch), len(basis))) @ basis
+        rows = [
+            render_note(x.reshape(FRAMES, ROW).astype(np.float32), float(p)) for x, p in zip(level, pitch, strict=True)
+        ]
+        return np.array(rows), SOUND_RATE
+
+    return {
+        _COPY: copies,
+        _GAUSSIAN: gaussian,
+        _DCGAN: lambda pitch, velocity: dcgan.paint(pitch, velocity, ask.seed),
+        **{name: draw_notes(name, ask.seed) for name in MODELS},
+        _FONT: lambda pitch, velocity: (_real(FLUID, programs, pitch, velocity), RATE),
+    }
+
+
+_components: dict[int, Any] = {}
+
+
+def _wide(learned: Notes) -> Any:
+    if not _components:
+        _components[0] = components(learned, COMPONENTS)
+    return _components[0]
+
+
+def draw_notes(model: str, seed: int) -> Callable[[NDArray[Any], NDArray[Any]], tuple[F32, int]]:
+    """Notes of the node at places drawn from a normal distribution."""
+
+    def play(pitch: NDArray[Any], velocity: NDArray[Any]) -> tuple[F32, int]:
+        rng, rows = np.random.default_rng(seed + 2), []
+        silence = np.zeros((1, round(SECONDS * SOUND_RATE)), np.float32)
+        for p, v in zip(pitch, velocity, strict=True):
+            place = np.clip(rng.standard_normal(AXES), -3.0, 3.0)
+            values: dict[str, Any] = {"model": model, **{name: float(z) for name, z in zip(NAMES, place, strict=True)}}
+            notes = [Event("on", 0, int(p), float(v))]
+            rows.append(render(Latent(), StreamSpec(SOUND_RATE, 256, 1), silence, values, notes=notes).audio[0][0])
+        return np.array(rows), SOUND_RATE
+
+    return play
+
+
+def render_note(level: F32, pitch: float) -> F32:
+    """Levels of a note as sound, by the voices of the node."""
+    arrays: dict[str, Any] = {"axes": np.eye(AXES), "rows": np.zeros((FRAMES, ROW, AXES + CONDITIONS)), "base": level}
+    voices, out = LatentVoices(PartialDecoder(arrays), SOUND_RATE), np.zeros(round(SECONDS * SOUND_RATE), np.float32)
+    row = voices.begin((1, 1), pitch, 0.8, 1.0, 0.0)
+    for at in range(0, len(out), TICK):
+        part = out[at : at + TICK]
+        voices.aim(row, np.zeros(AXES, np.float32), len(part))
+        voices.play(part)
+    return out
+
+
+def _real(font: Path, programs: NDArray[Any], pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
+    rows = []
+    for program, p, v in zip(programs, pitch, velocity, strict=True):
+        row = sounds(font, int(program), (int(p),), (round(float(v) * 127),))[0]
+        rows.append(row[: round(SECONDS * SOUND_RATE)])
+    return _at(np.array(rows), SOUND_RATE)
+
+
+def _at(rows: F32, rate: int) -> F32:
+    import soxr
+
+    frames = round(SECONDS * RATE)
+    low = [np.pad(soxr.resample(row, rate, RATE), (0, frames))[:frames] for row in rows]
+    return np.array(low, np.float32)
+
+
+def _in_tune(made: F32, pitch: NDArray[Any]) -> Iterator[float]:
+    """Of each note whether the median of its sure frames is within `NEAR` cents; notes without any are not."""
+    from swift_f0 import SwiftF0
+
+    tracker = SwiftF0()
+    for sound, number in zip(made, pitch, strict=True):
+        found = tracker.detect(sound / max(1e-6, float(np.abs(sound).max())) * 0.8, RATE)
+        hz = np.asarray(found.pitch_hz)[np.asarray(found.confidence) > 0.5]
+        hit = len(hz) > 0 and abs(1200.0 * np.log2(float(np.median(hz)) / hz_of(float(number)))) < NEAR
+        yield float(hit)
+
+
+def frechet(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """The Fréchet distance of two clouds `[n, d]` as normal distributions (Heusel 2017)."""
+    from scipy.linalg import sqrtm
+
+    a, b = np.cov(one.T), np.cov(other.T)
+    root = np.real(sqrtm(a @ b))
+    return float(np.sum((one.mean(axis=0) - other.mean(axis=0)) ** 2) + np.trace(a + b - 2.0 * root))
+
+
+def recall(real: NDArray[np.float64], made: NDArray[np.float64]) -> float:
+    """The share of real notes that lie among those made (Kynkäänniemi 2019): within reach of their neighbours."""
+    within = np.sort(np.linalg.norm(made[:, None] - made[None], axis=2), axis=1)[:, min(NEIGHBOURS, len(made) - 1)]
+    return float((np.linalg.norm(real[:, None] - made[None], axis=2) <= within).any(axis=1).mean())
+
+
+def jumps(decoder: PartialDecoder, rng: np.random.Generator) -> Iterator[float]:
+    """Of each axis the greatest step in dB beside the mean one, from -2 to 2 through eight places."""
+    for axis in range(AXES):
+        found = []
+        for place in rng.standard_normal((8, AXES)):
+            along = np.repeat(place[None], len(STEPS), axis=0)
+            along[:, axis] = STEPS
+            level = np.maximum(decoder.notes(along, np.full(len(along), 60.0), np.full(len(along), 0.7)), -80.0)
+            steps = np.sqrt(np.mean(np.diff(level, axis=0) ** 2, axis=(1, 2)))
+            found.append(float(steps.max() / steps.mean()))
+        yield float(np.mean(found))
+
+
+def _left(name: str, held: Notes, n: int, learned: Notes) -> float:
+    """The LSD between a note that was held out and the nearest that a system can play."""
+    level, there, pitch = held.level[n].astype(np.float32), held.there[n], float(held.pitch[n])
+    if name == _COPY:
+        near = np.abs(learned.pitch - pitch)
+        rows = learned.level[near < near.min() + 0.5].astype(np.float32)
+        return min(lsd(row, level, there) for row in rows)
+    if name == _GAUSSIAN:
+        lines, basis, _ = _wide(learned)
+        told = np.concatenate([[1.0], conditions(np.array([pitch]), held.velocity[n : n + 1])[0]])
+        mean, seen = told @ lines, there.reshape(-1)
+        part = basis[:, seen]
+        weights = np.linalg.solve(part @ part.T + np.eye(len(part)), part @ (level.reshape(-1) - mean)[seen])
+        return lsd((mean + weights @ basis).reshape(FRAMES, ROW), level, there)
+    decoder = load(name, "")
+    place, _ = decoder.find(level, there, pitch, float(held.velocity[n]))
+    made = decoder.notes(place[None], np.array([pitch]), held.velocity[n : n + 1])[0]
+    return lsd(made, level, there)
+
+
+def lsd(one: NDArray[Any], other: NDArray[Any], there: NDArray[np.bool_]) -> float:
+    """The mean over frames of the root of the mean squared difference in dB."""
+    apart = np.where(there, np.maximum(one, -80.0) - np.maximum(other, -80.0), 0.0) ** 2
+    rows = there.any(axis=1)
+    return float(np.sqrt(apart[rows].sum(axis=1) / there[rows].sum(axis=1)).mean())

@@ -1,0 +1,137 @@
+"""Notes as partials and noise: of General MIDI's programs by a soundfont, or of a folder of recordings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import UsageError, note_number
+from antiphon.api.files import SOUND_FORMATS, printable_path, read_sound
+from antiphon_latent.likeness import VELOCITY, pitch_of
+from antiphon_latent.partials import FRAMES, LONGEST, RINGS, ROW, begin_of, hz_of, measure
+from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
+from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
+
+F32 = NDArray[np.float32]
+RATE = 44100
+PROGRAMS = range(112)
+KEYS = (33, 40, 45, 50, 55, 60, 65, 70, 75, 80, 86, 93)
+VELOCITIES = (45, 85, 120)
+SPACE = LONGEST + RINGS + 0.7
+"""Seconds from one note to the next."""
+QUIET = 1e-3
+"""Notes whose peak is below are left out: the font has none there."""
+
+FEWEST, MOST_FILES, LONGEST_FILE = 4, 2000, 30.0
+"""Of a folder's files, each one note, and seconds of one."""
+
+
+class Notes(NamedTuple):
+    """Measured notes.
+
+    Attributes:
+        level: dB float32 `[n, FRAMES, ROW]`.
+        there: bool `[n, FRAMES, ROW]`, what of them could be measured.
+        pitch: Note numbers `[n]`.
+        velocity: 0 to 1 `[n]`.
+        program: `[n]`, for what a note is of; -1 in a folder.
+    """
+
+    level: F32
+    there: NDArray[np.bool_]
+    pitch: F32
+    velocity: F32
+    program: NDArray[np.int64]
+
+
+def sounds(font: Path, program: int, keys: tuple[int, ...], velocities: tuple[int, ...]) -> F32:
+    """The notes of a program, float32 `[keys * velocities, frames]`, each with what rings on."""
+    space, held = round(SPACE * TICKS), round(LONGEST * TICKS)
+    events, at = [(0, program_change(0, program))], 0
+    for key in keys:
+        for velocity in velocities:
+            events += [(at, note_on(0, key, velocity)), (at + held, note_off(0, key))]
+            events += [(at + space - 60, control_change(0, 120, 0))]
+            at += space
+    played = play(midi_bytes(events), font, RATE, FluidSettings(0.5, False, False)).mean(axis=1)
+    frames, count = round(SPACE * RATE), len(keys) * len(velocities)
+    played = np.pad(played, (0, max(0, count * frames - len(played))))
+    return np.asarray(played[: count * frames].reshape(count, frames)[:, : -round(0.08 * RATE)], np.float32)
+
+
+def by_font(
+    folder: Path, say: Callable[[str], None], font: Path = FLUID, keys: tuple[int, ...] = KEYS,
+    velocities: tuple[int, ...] = VELOCITIES,
+) -> Notes:  # fmt: skip
+    """The notes of a font's programs; what is in `folder` is not made again."""
+    parts = []
+    for program in PROGRAMS:
+        path = folder / f"{font.stem}-{len(keys)}x{len(velocities)}-{program:03}.npz"
+        if not path.exists():
+            if program % 16 == 0:
+                say(f"{font.stem}: program {program} of {len(PROGRAMS)}")
+            rows = sounds(font, program, keys, velocities)
+            conditions = [(key, velocity / 127.0) for key in keys for velocity in velocities]
+            kept = [(x, c) for x, c in zip(rows, conditions, strict=True) if np.abs(x).max() > QUIET]
+            found = [(*_measured(x, hz_of(c[0]), round(LONGEST * RATE)), *c) for x, c in kept]
+            whole = path.with_suffix(".part.npz")
+            np.savez(whole, **_arrays(found, program))
+            whole.replace(path)
+        parts.append(dict(np.load(path)))
+    return Notes(*(np.concatenate([part[name] for part in parts]) for name in Notes._fields))
+
+
+def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
+    """The notes of the sound files of a folder and of those below it, one a file.
+
+    Raises:
+        UsageError: There are fewer than `FEWEST`, or a file is longer than `LONGEST_FILE` seconds.
+    """
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_FORMATS and p.is_file())[:MOST_FILES]
+    parts = []
+    for n, file in enumerate(files):
+        state = file.stat()
+        words = f"{file.resolve()} {state.st_size} {state.st_mtime_ns}".encode()
+        path = cache / f"{hashlib.sha256(words).hexdigest()[:24]}.npz"
+        if not path.exists():
+            if n % 50 == 0:
+                say(f"{n} of {len(files)} files")
+            sound = np.asarray(read_sound(file, rate=RATE).samples.mean(axis=0), np.float32)
+            if len(sound) > LONGEST_FILE * RATE:
+                raise UsageError(
+                    f"{printable_path(file)} is longer than {LONGEST_FILE} s; give a folder of single notes"
+                )
+            sound = sound[begin_of(sound) :]
+            if float(np.abs(sound).max(initial=0.0)) < QUIET:
+                say(f"{printable_path(file)} is silent, and left out")
+                continue
+            hz = pitch_of(sound, RATE)
+            level, there = measure(sound, RATE, hz, len(sound))
+            np.savez(path, **_arrays([(level, there, note_number(hz), VELOCITY)], -1))
+        parts.append(dict(np.load(path)))
+    if len(parts) < FEWEST:
+        raise UsageError(
+            f"{printable_path(folder)} holds {len(parts)} notes; give a folder of {FEWEST} sound files at least"
+        )
+    return Notes(*(np.concatenate([part[name] for part in parts]) for name in Notes._fields))
+
+
+def _measured(sound: F32, hz: float, end: int) -> tuple[F32, NDArray[np.bool_]]:
+    first = begin_of(sound)
+    return measure(sound[first:], RATE, hz, end - first)
+
+
+def _arrays(found: Sequence[tuple[F32, NDArray[np.bool_], float, float]], program: int) -> dict[str, Any]:
+    count = len(found)
+    return {
+        "level": np.array([x[0] for x in found], np.float16).reshape(count, FRAMES, ROW),
+        "there": np.array([x[1] for x in found], bool).reshape(count, FRAMES, ROW),
+        "pitch": np.array([x[2] for x in found], np.float32),
+        "velocity": np.array([x[3] for x in found], np.float32),
+        "program": np.full(count, program, np.int64),
+    }

@@ -1,0 +1,181 @@
+"""`antiphon train transfer` and `transfer-capsules`: bands of the same notes by another instrument.
+
+The two differ in the code of the reference: a mean, and capsules with routing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.transfer import material
+from antiphon_models.transfer.renders import RATE
+from antiphon_transfer.features import BANDS, TimbreDescriber
+from antiphon_transfer.learned import (
+    CHUNK,
+    CODE,
+    DILATIONS,
+    HIDDEN,
+    INPUTS,
+    OUTPUTS,
+    PARTS,
+    PRIMARY,
+    ROUNDS,
+    WIDTH,
+    features_of,
+)
+from antiphon_transfer.reference import spectra
+from antiphon_transfer.stream import grid
+
+F32 = NDArray[np.float32]
+SEQUENCES, FRAMES, REFERENCE, SKIPPED = 12, 128, 256, 40
+"""Of a step, frames of each, frames of its reference, and frames whose past is missing."""
+HELD = 12
+"""One pair in so many is for validation."""
+
+
+class TransferNetwork(torch.nn.Module):
+    """As `antiphon_transfer.learned` plays it, over whole sequences."""
+
+    def __init__(self, *, capsules: bool) -> None:
+        super().__init__()
+        self.hidden = torch.nn.Linear(INPUTS, HIDDEN)
+        self.coded = torch.nn.Linear(HIDDEN, PRIMARY * PRIMARY if capsules else CODE)
+        self.enter, self.leave = torch.nn.Linear(INPUTS, WIDTH), torch.nn.Linear(WIDTH, OUTPUTS)
+        self.film = torch.nn.Linear(CODE, 2 * WIDTH * len(DILATIONS))
+        self.old = torch.nn.ModuleList(torch.nn.Linear(WIDTH, WIDTH, bias=False) for _ in DILATIONS)
+        self.new = torch.nn.ModuleList(torch.nn.Linear(WIDTH, WIDTH) for _ in DILATIONS)
+        self.out = torch.nn.ModuleList(torch.nn.Linear(WIDTH, WIDTH) for _ in DILATIONS)
+        self.votes = torch.nn.Parameter(0.3 * torch.randn(PRIMARY, PARTS, PRIMARY, CODE // PARTS)) if capsules else None
+        torch.nn.init.zeros_(self.leave.weight)
+        torch.nn.init.zeros_(self.leave.bias)
+
+    def code(self, features: torch.Tensor, audible: torch.Tensor) -> torch.Tensor:
+        """Codes `[N, CODE]` of references `[N, frames, INPUTS]`, and which of their frames are audible."""
+        hidden = torch.relu(self.hidden(features))
+        if self.votes is None:
+            pooled = (hidden * audible[..., None]).sum(1) / audible.sum(1, keepdim=True).clamp(min=1.0)
+            return torch.tanh(self.coded(pooled))
+        n, chunks = len(features), features.shape[1] // CHUNK
+        weights = audible[:, : chunks * CHUNK].view(n, chunks, CHUNK, 1)
+        parts = hidden[:, : chunks * CHUNK].view(n, chunks, CHUNK, HIDDEN)
+        pooled = (parts * weights).sum(2) / weights.sum(2).clamp(min=1.0)
+        primary = _squash(self.coded(pooled).view(n, chunks, PRIMARY, PRIMARY))
+        votes = torch.einsum("ncpi,poij->ncpoj", primary, self.votes).flatten(1, 2)
+        logits = torch.zeros(votes.shape[:3])
+        code = votes.new_zeros(())
+        for _ in range(ROUNDS):
+            code = _squash((logits.softmax(-1)[..., None] * votes).mean(1) * PARTS)
+            logits = logits + (votes * code[:, None]).sum(-1)
+        return code.flatten(1)
+
+    def forward(self, x: torch.Tensor, features: torch.Tensor, audible: torch.Tensor) -> torch.Tensor:
+        """Changes `[N, frames, OUTPUTS]` of inputs `[N, frames, INPUTS]`, given references."""
+        film = self.film(self.code(features, audible)).view(len(x), len(DILATIONS), 2, 1, WIDTH)
+        x = torch.relu(self.enter(x))
+        for n, dilation in enumerate(DILATIONS):
+            before = torch.nn.functional.pad(x, (0, 0, dilation, 0))[:, : x.shape[1]]
+            y = (self.old[n](before) + self.new[n](x)) * (1.0 + film[:, n, 0]) + film[:, n, 1]
+            x = x + self.out[n](torch.nn.functional.silu(y))
+        changes: torch.Tensor = self.leave(x)
+        return changes
+
+
+def _squash(x: torch.Tensor) -> torch.Tensor:
+    square = x.square().sum(-1, keepdim=True)
+    return x * (square + 1e-9).sqrt() / (1.0 + square)
+
+
+class TransferRecipe(Recipe):
+    """A mean over the reference's frames."""
+
+    name: ClassVar[str] = "transfer"
+    weights: ClassVar[str] = "transfer-learned"
+    plugin: ClassVar[str] = "transfer"
+    steps: ClassVar[int] = 2500
+    rate: ClassVar[float] = 2e-3
+    capsules: ClassVar[bool] = False
+
+    def prepare(self, job: TrainingJob) -> None:
+        self._job = job
+        paths = material.make(job.data, job.material, job.seed, job.say)
+        kept = job.material / "features.npz"
+        if not kept.is_file():
+            job.say(f"describing {len(paths)} pairs")
+            pairs = [_described(material.load(path)) for path in paths]
+            arrays: dict[str, Any] = {name: np.stack(found) for name, *found in zip("xyra", *pairs, strict=True)}
+            np.savez(kept, **arrays)
+        with np.load(kept) as stored:
+            self._arrays = {name: torch.from_numpy(stored[name]) for name in "xyra"}
+        every = np.arange(len(paths))
+        self._train, self._held = every[every % HELD != 0], every[every % HELD == 0]
+
+    def network(self) -> torch.nn.Module:
+        return TransferNetwork(capsules=self.capsules)
+
+    def _cut(self, rows: NDArray[np.int64], at: NDArray[np.int64], ref: NDArray[np.int64], length: int) -> Batch:
+        inside, around = at[:, None] + np.arange(length), ref[:, None] + np.arange(REFERENCE)
+        x, y, r, a = (self._arrays[name] for name in "xyra")
+        index = rows[:, None]
+        return tuple(
+            t.float().to(self._job.device)
+            for t in (x[index, inside], y[index, inside], r[index, around], a[index, around])
+        )
+
+    def batch(self, step: int) -> Batch:
+        rng = np.random.default_rng((self._job.seed, step))
+        frames = self._arrays["x"].shape[1]
+        rows = rng.choice(self._train, SEQUENCES)
+        at, ref = (rng.integers(0, frames - length, SEQUENCES) for length in (FRAMES, REFERENCE))
+        return self._cut(rows, at, ref, FRAMES)
+
+    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+        x, y, r, a = batch
+        error = (network(x, r, a)[:, SKIPPED:] - y[:, SKIPPED:]).abs()
+        return error.mean(), {"means": error[..., :BANDS].mean().detach()}
+
+    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+        zero = np.zeros(len(self._held), np.int64)
+        with torch.no_grad():
+            batch = self._cut(self._held, zero + 100, zero + 100, 500)
+            error, before = float(self.loss(network, batch)[0]), float(batch[1][:, SKIPPED:].abs().mean())
+        return {"gain": 1.0 - error / before}
+
+    def said(self) -> Mapping[str, Any]:
+        return {
+            "licence": "MIT",
+            "trained_on": "POP909 and JSB chorales by pairs of programs of FluidR3, OPL-3 and sf_GMbank",
+            "card": "plugins/antiphon_transfer/README.md",
+        }
+
+    def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
+        return {name: array.astype(np.float16) for name, array in super().arrays(network).items()}
+
+
+class CapsulesRecipe(TransferRecipe):
+    """Capsules with routing."""
+
+    name: ClassVar[str] = "transfer-capsules"
+    weights: ClassVar[str] = "transfer-capsules"
+    shares: ClassVar[str] = "transfer"
+    capsules: ClassVar[bool] = True
+
+
+def _described(sounds: F32) -> tuple[NDArray[np.float16], ...]:
+    """Inputs of the source, changes towards the target, inputs of the reference, and its audible frames."""
+    framing = grid(RATE)
+    level = np.sqrt(np.mean(np.square(sounds), axis=1)) + 1e-9
+    x, _ = features_of(sounds[:1], framing)
+    reference, audible = features_of(sounds[2:], framing)
+    own, other = (_bands(sounds[n : n + 1] * (level[0] / level[n])) for n in (0, 1))
+    return tuple(array.astype(np.float16) for array in (x, np.clip(other - own, -8.0, 8.0), reference, audible))
+
+
+def _bands(sound: F32) -> F32:
+    describer, framing = TimbreDescriber(grid(RATE)), grid(RATE)
+    return np.array([describer.measure(bins).bands.copy() for bins in spectra(sound, framing)], np.float32)

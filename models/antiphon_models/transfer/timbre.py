@@ -1,0 +1,185 @@
+"""`antiphon train timbre FOLDER`: an instrument of `transfer mode=instrument`, from recordings of it alone.
+
+The levels of harmonics and of the noise between them are measured in the recordings, and a network learns to give them
+from what the node knows of a voice: pitch, level and their movement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from antiphon.api import UsageError, frequency
+from antiphon.api.files import SOUND_FORMATS, read_sound
+from antiphon.api.pitch import Decimator
+from antiphon_models.learning.making import slug
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_transfer.instrument import HARMONICS, HIGHEST_PARTIAL, NOISES, PREFIX, TOP, WIDTH, noise_bands
+from antiphon_transfer.voice import BEHIND, FEATURES, VoiceTracker
+
+F32 = NDArray[np.float32]
+FLOOR, NOISE_FLOOR = -9.2, -13.8
+"""Natural logarithms of the least levels relative to the frame's: harmonics -80 dB, noise -120 dB in a band of 1 Hz."""
+RANGE = 45.0
+"""dB below the loudest frame at which frames are left out."""
+LONGEST, SHORTEST = 1200.0, 20.0
+"""Seconds of recordings: at most, and with a pitch at least."""
+LOW = 55.0
+"""MIDI number below which harmonics are measured in a window twice as long."""
+NEAR = 4
+"""Bins on either side of a harmonic in which its level is looked for."""
+BATCH, AT_ONCE = 512, 512
+HELD = 10
+"""One second in so many is for validation."""
+
+
+def voice_of(sound: F32, rate: int) -> tuple[F32, NDArray[np.float64]]:
+    """Features `[hops, FEATURES]`, and rows of centre (frames), pitch, level and voicing, as the node has them."""
+    decimator = Decimator(rate)
+    tracker = VoiceTracker(decimator)
+    behind = BEHIND * decimator.factor + decimator.lag
+    features, rows = [], []
+    at = 0
+    while at < len(sound):
+        at += decimator.take(sound[None], at, len(sound))
+        if decimator.full:
+            tracker.step()
+            decimator.turn()
+            features.append(tracker.features.copy())
+            rows.append((at - behind, tracker.pitch, tracker.level, float(tracker.voiced)))
+    return np.array(features), np.array(rows)
+
+
+def levels_of(sound: F32, rate: int, rows: NDArray[np.float64]) -> tuple[F32, F32]:
+    """What was measured around each centre: natural logarithms `[hops, HARMONICS + NOISES]` relative to the level of
+    all harmonics and noise together, at their floors where nothing can be known, and weights.
+    """
+    floors = np.repeat(np.array([FLOOR, NOISE_FLOOR], np.float32), [HARMONICS, NOISES])
+    found = np.zeros((len(rows), HARMONICS + NOISES), np.float32)
+    weights = np.zeros_like(found)
+    for low in (True, False):
+        where = np.flatnonzero((rows[:, 1] < LOW) == low)
+        window = np.hanning(round(rate * (0.093 if low else 0.046)) // 2 * 2 + 1)[:-1]
+        size = 1 << (4 * len(window) - 1).bit_length() - 1
+        hertz = np.fft.rfftfreq(size, 1.0 / rate).astype(np.float64)
+        bands = noise_bands(hertz)
+        padded = np.pad(sound, len(window))
+        lobe = 2.2 * rate / len(window)
+        for part in np.array_split(where, max(1, len(where) // AT_ONCE)):
+            centres, first = rows[part, 0].astype(int), frequency(rows[part, 1])
+            pieces = padded[(centres + len(window) // 2)[:, None] + np.arange(len(window))] * window
+            spectra = np.abs(np.fft.rfft(pieces, size, axis=1))
+            partials = first[:, None] * np.arange(1, HARMONICS + 1)
+            there = partials < min(TOP, HIGHEST_PARTIAL * rate)
+            bins = np.round(np.where(there, partials, 0.0) * size / rate).astype(int)
+            nearby = np.clip(bins[..., None] + np.arange(-NEAR, NEAR + 1), 0, len(hertz) - 1)
+            peak = np.take_along_axis(spectra[:, None, :], nearby, axis=2).max(axis=2)
+            amplitude = peak * 2.0 / window.sum() * there
+            apart = np.abs(hertz / first[:, None] - np.round(hertz / first[:, None])) * first[:, None]
+            between = (apart > np.minimum(lobe, 0.4 * first)[:, None]) & (hertz > 0.5 * first[:, None])
+            density = np.square(spectra) * (2.0 / (rate * np.square(window).sum())) * between
+            counted = between.astype(np.float32) @ bands.T
+            noise = (density @ bands.T) / np.maximum(counted, 1e-9)
+            hz = bands.sum(axis=1) * rate / size
+            power = 0.5 * np.square(amplitude).sum(axis=1) + noise @ hz + 1e-20
+            both = np.concatenate([amplitude, np.sqrt(noise)], axis=1) / np.sqrt(power)[:, None]
+            known = np.concatenate([there, counted > 1.0], axis=1)
+            found[part] = np.where(known, np.maximum(np.log(both + 1e-9), floors), floors)
+            weights[part] = np.clip(1.0 - found[part] / floors, 0.05, 1.0)
+    return found, weights
+
+
+class TimbreNetwork(torch.nn.Module):
+    """Four layers, as `antiphon_transfer.instrument` plays them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (FEATURES, WIDTH, WIDTH, WIDTH, HARMONICS + NOISES)
+        for n in range(4):
+            self.add_module(str(n), torch.nn.Linear(sizes[n], sizes[n + 1]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`[N, FEATURES]` to `[N, HARMONICS + NOISES]`."""
+        layers = list(self.children())
+        for layer in layers[:-1]:
+            x = torch.nn.functional.silu(layer(x))
+        last: torch.Tensor = layers[-1](x)
+        return last
+
+
+class TimbreRecipe(Recipe):
+    """One instrument; the weights have the folder's name."""
+
+    name: ClassVar[str] = "timbre"
+    weights = "timbre"  # of the instance, once the folder is known
+    plugin: ClassVar[str] = "transfer"
+    steps: ClassVar[int] = 3000
+    rate: ClassVar[float] = 1e-3
+    takes: ClassVar[str] = "recordings of one instrument, a note at a time, some minutes in all"
+
+    def prepare(self, job: TrainingJob) -> None:
+        assert job.folder is not None
+        self._job = job
+        self.weights = PREFIX + slug(job.folder)  # type: ignore[misc]
+        kinds: list[list[F32]] = [[], [], []]
+        seconds, voiced = 0.0, 0.0
+        inside = (path for path in job.folder.rglob("*") if path.suffix.lower() in SOUND_FORMATS and path.is_file())
+        for path in sorted(inside):
+            sound = read_sound(path)
+            mono = np.ascontiguousarray(sound.samples.mean(axis=0)[: round((LONGEST - seconds) * sound.rate)])
+            seconds += len(mono) / sound.rate
+            features, rows = voice_of(mono, sound.rate)
+            keep = (rows[:, 3] > 0) & (rows[:, 2] > rows[:, 2].max() - RANGE) & (rows[:, 0] > 0)
+            voiced += keep.sum() * (len(mono) / sound.rate / max(1, len(rows)))
+            for kind, array in zip(kinds, (features[keep], *levels_of(mono, sound.rate, rows[keep])), strict=True):
+                kind.append(array)
+            if seconds >= LONGEST:
+                break
+        if voiced < SHORTEST:
+            raise UsageError(
+                f"{job.folder} has {voiced:.0f} s of a voice with a pitch; give at least {SHORTEST:.0f} s of "
+                "recordings of one instrument, a note at a time"
+            )
+        job.say(f"{voiced:.0f} s of notes in {seconds:.0f} s of recordings")
+        arrays = [torch.from_numpy(np.concatenate(kind)) for kind in kinds]
+        held = torch.arange(len(arrays[0])) // 180 % HELD == 0
+        self._train, self._held = [a[~held] for a in arrays], [a[held] for a in arrays]
+
+    def network(self) -> torch.nn.Module:
+        return TimbreNetwork()
+
+    def batch(self, step: int) -> Batch:
+        rows = np.random.default_rng((self._job.seed, step)).integers(0, len(self._train[0]), BATCH)
+        return tuple(array[rows].to(self._job.device) for array in self._train)
+
+    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+        error = _error(network, batch)
+        return error, {"error": error.detach()}
+
+    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+        with torch.no_grad():
+            error = float(_error(network, tuple(a.to(self._job.device) for a in self._held)))
+        return {"score": -8.686 * error}
+
+    def said(self) -> Mapping[str, Any]:
+        assert self._job.folder is not None
+        return {
+            "licence": "of the recordings",
+            "trained_on": f"recordings in a folder named {self._job.folder.resolve().name}",
+            "card": "plugins/antiphon_transfer/README.md",
+        }
+
+    def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
+        # half the size, for 0.01 dB
+        return {name: array.astype(np.float16) for name, array in super().arrays(network).items()}
+
+
+def _error(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """Mean error of the natural logarithms, weighted."""
+    features, levels, weights = batch
+    error: torch.Tensor = ((network(features) - levels).abs() * weights).sum() / weights.sum()
+    return error

@@ -1,0 +1,184 @@
+"""The memory of `answer` over sound: beats of what was played, and which of them could follow which."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import StreamSpec
+from antiphon.api.analysis import MelSettings, mel_bank
+from antiphon_answer.improviser import mix_bits
+
+F32 = NDArray[np.float32]
+SECONDS, MOST = 90, 512
+"""Of sound that is kept, and beats of it; the oldest are dropped."""
+HOP = 2048
+"""Frames from one spectrum to the next, each over two hops."""
+BANDS, COEFFICIENTS = 40, 13
+CHROMA = 12
+WIDTH = COEFFICIENTS + CHROMA
+LOW, HIGH = 60.0, 5000.0
+"""Hz that count for chroma."""
+SILENT = 0.003
+"""RMS below which a beat is not kept, -50 dB."""
+FADE = 0.008
+"""Seconds of the crossfade where an answer leaps in the memory."""
+LEAP = 0.25
+"""Chance of a leap where one is not due."""
+BEST = 3
+"""Leaps from which one is drawn."""
+RECENT = 4
+"""Beats played last that are not played again at once."""
+ELSEWHERE = 2.0
+"""Factor of the distance of a beat from another place of the bar."""
+
+
+class SliceMemory:
+    """Beats of sound in a ring: their samples, their timbre and their pitch classes. Nothing grows.
+
+    Attributes:
+        count: Beats that are known; the newest is `count - 1`.
+    """
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self._ring = np.zeros((spec.channels, SECONDS * spec.rate), np.float32)
+        self._mono = np.zeros(2 * HOP, np.float32)
+        self._window = np.hanning(2 * HOP).astype(np.float32)
+        settings = MelSettings(spec.rate, 2 * HOP, HOP, BANDS, 40.0, min(12000.0, 0.45 * spec.rate))
+        self._bank = mel_bank(settings).astype(np.float64)
+        k, n = np.arange(1, COEFFICIENTS + 1)[:, None], np.arange(BANDS)[None]
+        self._cosines = np.cos(np.pi * k * (n + 0.5) / BANDS) * math.sqrt(2.0 / BANDS)
+        hertz = np.fft.rfftfreq(2 * HOP, 1.0 / spec.rate)
+        inside = (hertz > LOW) & (hertz < HIGH)
+        classes = np.round(12.0 * np.log2(np.maximum(hertz, 1.0) / 440.0) + 9.0).astype(int) % CHROMA
+        self._classes = ((np.arange(CHROMA)[:, None] == classes[None]) & inside[None]).astype(np.float64)
+        self._features = np.zeros((MOST, WIDTH))
+        self._starts, self._lengths, self._places = (np.zeros(MOST, np.int64) for _ in range(3))
+        self._sum = np.zeros(WIDTH)
+        self._recent = np.full(RECENT, -1, np.int64)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self.count, self._first, self._written, self._begun = 0, 0, 0, -1
+        self._frames, self._energy, self._played = 0, 0.0, 0
+        self._sum.fill(0.0)
+        self._mono.fill(0.0)
+
+    def write(self, sound: F32) -> None:
+        """Takes sound `[channels, n]`, at most up to the next multiple of `HOP`."""
+        n, at = sound.shape[1], self._written % self._ring.shape[1]
+        head = min(n, self._ring.shape[1] - at)
+        self._ring[:, at : at + head] = sound[:, :head]
+        self._ring[:, : n - head] = sound[:, head:]
+        place = HOP + self._written % HOP
+        mono = self._mono[place : place + n]
+        np.mean(sound, axis=0, out=mono)
+        self._energy += float(np.dot(mono, mono))
+        self._written += n
+        if self._written % HOP == 0:
+            power = np.abs(np.fft.rfft(self._mono * self._window)) ** 2
+            self._sum[:COEFFICIENTS] += self._cosines @ np.log10(self._bank @ power + 1e-8)
+            chroma = self._classes @ np.sqrt(power)
+            self._sum[COEFFICIENTS:] += chroma / (1e-6 + math.sqrt(float(np.dot(chroma, chroma))))
+            self._frames += 1
+            self._mono[:HOP] = self._mono[HOP:]
+
+    def to_hop(self) -> int:
+        """Frames that `write` takes at most."""
+        return HOP - self._written % HOP
+
+    def beat(self, place: int) -> bool:
+        """A beat begins: what came since the one before is a slice. Returns whether it sounds.
+
+        Args:
+            place: Of the beat that ended, in its bar.
+        """
+        begun, length = self._begun, self._written - self._begun
+        self._begun = self._written
+        sounds = begun >= 0 and self._energy > SILENT**2 * length and self._frames > 0
+        if sounds:
+            n = self.count % MOST
+            self._features[n] = self._sum / self._frames
+            self._features[n, COEFFICIENTS:] *= 2.0
+            self._starts[n], self._lengths[n], self._places[n] = begun, length, place
+            self.count += 1
+        while self._first < self.count and (
+            self.count - self._first > MOST
+            or self._starts[self._first % MOST] < self._written - self._ring.shape[1] + 4 * HOP
+        ):
+            self._first += 1
+        self._sum.fill(0.0)
+        self._frames, self._energy = 0, 0.0
+        return sounds
+
+    def jump(self) -> None:
+        """The clock moved: the beat that was begun is left out."""
+        self._begun = -1
+
+    @property
+    def known(self) -> int:
+        """Beats that are still held."""
+        return self.count - self._first
+
+    def follow(self, last: int, place: int, run: int, most: int, state: int) -> tuple[int, int]:
+        """The beat to be played next, or -1; and the state of the random numbers after.
+
+        Args:
+            last: The beat that was played or heard last.
+            place: Of the beat to be chosen, in its bar.
+            run: How many beats were played on as they were recorded.
+            most: The longest such run.
+            state: Of the random numbers.
+        """
+        first, count = self._first, self.count
+        state = mix_bits(state)
+        leap = (state >> 11) / float(1 << 53) < LEAP
+        onward = last + 1
+        joined = first <= onward < count and self._joined(last, onward)
+        if joined and run < most and not leap:
+            return self._kept(onward), state
+        if count - first < 2 or not first <= last < count:
+            return (onward if joined else -1), state
+        others = np.arange(first, count - 1)
+        rows, after = others % MOST, (others + 1) % MOST
+        gaps = self._features[rows] - self._features[last % MOST]
+        distances = np.einsum("nf,nf->n", gaps, gaps)
+        distances[self._places[after] != place] *= ELSEWHERE
+        distances[self._starts[rows] + self._lengths[rows] != self._starts[after]] = np.inf
+        distances[others == last] = np.inf
+        for beat in self._recent:
+            if first < beat < count:
+                distances[beat - 1 - first] = np.inf
+        near = [n for n in np.argsort(distances, kind="stable")[:BEST] if distances[n] < np.inf]
+        if not near:
+            return (self._kept(onward) if joined else -1), state
+        state = mix_bits(state)
+        return self._kept(first + 1 + int(near[(state >> 11) % len(near)])), state
+
+    def _joined(self, one: int, other: int) -> bool:
+        """Whether a beat was played right after another."""
+        return bool(self._starts[one % MOST] + self._lengths[one % MOST] == self._starts[other % MOST])
+
+    def _kept(self, beat: int) -> int:
+        self._recent[self._played % RECENT] = beat
+        self._played += 1
+        return beat
+
+    def length(self, beat: int) -> int:
+        """Samples of a beat."""
+        return int(self._lengths[beat % MOST])
+
+    def joins(self, beat: int, at: int, near: int) -> bool:
+        """Whether sample `at` of a beat is, but for `near` samples, where the next one begins that followed it."""
+        return abs(at - self.length(beat)) <= near and self._joined(beat, beat + 1)
+
+    def read(self, beat: int, at: int, out: F32) -> None:
+        """out `[channels, n]` ← the sound of a beat from its sample `at` on, and of what followed it."""
+        ring = self._ring.shape[1]
+        place, n = (int(self._starts[beat % MOST]) + at) % ring, out.shape[1]
+        head = min(n, ring - place)
+        out[:, :head] = self._ring[:, place : place + head]
+        out[:, head:] = self._ring[:, : n - head]

@@ -1,0 +1,81 @@
+"""`antiphon run continue IN.wav OUT.wav -p audio=on`: a recording, and bars more made of its beats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from antiphon.api import BlockTime, StreamSpec, UsageError, Value
+from antiphon.api.analysis import analyse_file
+from antiphon.api.files import AudioWriter, printable_path, read_sound
+from antiphon.api.jobs import FileJob, Written, is_midi
+from antiphon_answer.sounding import SoundAnswer, SoundWishes
+
+BLOCK = 512
+UNTIMED = 0.5
+"""Seconds of a slice where no beats are found."""
+MOST_SECONDS = 1200.0
+"""Length of a recording, at most."""
+
+
+def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written, ...]:
+    """Writes a recording and `bars` bars from its next bar line on; beats and bars are those that are found in it.
+
+    Raises:
+        UsageError: It is too long, or is no sound.
+        FileError: A file cannot be read or written.
+    """
+    if is_midi(job.source) or is_midi(job.target):
+        raise UsageError("audio=on continues a recording by its sound; leave it out for MIDI files")
+    if settings["mode"] != "continue":
+        raise UsageError(f"audio=on continues files; mode {settings['mode']} is for sound that is played live")
+    sound = read_sound(job.source)
+    rate, frames, channels = sound.rate, sound.samples.shape[1], sound.samples.shape[0]
+    name = printable_path(job.source.name)
+    if frames > MOST_SECONDS * rate:
+        raise UsageError(f"{name} is longer than {MOST_SECONDS / 60:g} minutes; cut it")
+    found = analyse_file(os.fsencode(job.source), ["music"])["music"][1] or {}
+    beats = np.array(found.get("beats") or ())
+    if len(beats) < 2:
+        job.complain(f"no beats were found in {name}: it is cut into slices of half a second, as at 120 bpm")
+        beats = np.arange(0.0, frames / rate + UNTIMED, UNTIMED)
+    meter, bars = int(str(settings["meter"])), int(str(settings["bars"]))
+    downbeats = list(found.get("downbeats") or ())
+    first = int(np.argmin(np.abs(beats - downbeats[0]))) if len(downbeats) else 0
+    period = float(np.median(np.diff(beats)))
+
+    def beat_at(frame: int) -> float:
+        at = frame / rate
+        last = len(beats) - 1
+        inside = float(np.interp(at, beats, np.arange(last + 1)))
+        return float(inside + (min(0.0, at - beats[0]) + max(0.0, at - beats[-1])) / period - first)
+
+    start = meter * int(np.ceil(beat_at(frames) / meter - 1e-6))
+    end = start + bars * meter
+    total = frames + round((end - beat_at(frames)) * period * rate)
+    node = SoundAnswer(StreamSpec(rate, BLOCK, channels))
+    wishes = SoundWishes("", bars, meter, 0.5, int(str(settings["originality"])), int(str(settings["seed"])))
+    out, silence = np.zeros((channels, BLOCK), np.float32), np.zeros((channels, BLOCK), np.float32)
+    begun = False
+    with AudioWriter(job.target, rate, channels, to=job.rate) as writer:
+        at = 0
+        while at < total:
+            n = min(BLOCK, total - at, frames - at if at < frames else BLOCK)
+            given = sound.samples[:, at : at + n] if at < frames else silence[:, :n]
+            beat = beat_at(at)
+            tempo = (beat_at(at + n) - beat) / n * rate * 60.0
+            if not begun and beat_at(at + n) >= start:
+                node.answer(end, int(str(settings["seed"])))
+                begun = True
+            out[:, :n] = 0.0
+            node.advance(given, out[:, :n], BlockTime(at, beat, tempo), wishes=wishes)
+            # what sounds of an answer before the recording's end is none of it
+            writer.write(given if at < frames else out[:, :n])
+            at += n
+            job.progress(at / total)
+    if not node.memory.known:
+        job.complain(f"{name} is too soft or has no whole beat: what follows it is silent")
+    told = f"{bars} bar{'s' * (bars > 1)} of its {node.memory.known} beats, the first at {beats[0]:.2f} s"
+    return (Written.sound(writer, printable_path(job.source), found=(told,)),)

@@ -1,0 +1,66 @@
+"""`antiphon run answer IN.mid OUT.mid -p mode=trade`: what the node would play with a file's melody."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
+from antiphon.api.jobs import prepare_processor
+from antiphon_answer.improviser import Planned
+from antiphon_answer.melody_file import MelodyFile
+from antiphon_answer.processor import Answer
+
+RATE, BLOCK, TEMPO = 4000, 512, 120.0
+"""Of the run; a file's tempo changes nothing, for the node counts beats."""
+_SLOT = RATE * 15.0 / TEMPO
+"""Frames of a sixteenth."""
+
+
+def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned]:
+    """The notes of a node that the melody is played to, up to a turn after the file's end.
+
+    Args:
+        given: The file. settings: Of the node; its bars are the file's where they are whole beats that it takes.
+
+    Returns:
+        Notes in order; slots are those of the file.
+    """
+    node = Answer()
+    meter = given.bar // 4 if given.bar % 4 == 0 and 2 <= given.bar // 4 <= 7 else settings["meter"]
+    own = {param.name: settings[param.name] for param in node.params if not param.readonly}
+    cells = prepare_processor(node, StreamSpec(RATE, BLOCK, 1), {**own, "meter": meter})
+    # offs before ons: a note that is struck again has ended
+    played = sorted(
+        (round(slot * _SLOT), velocity, note.pitch)
+        for note in given.notes
+        for slot, velocity in ((note.slot, note.velocity), (note.slot + note.length, 0.0))
+    )
+    turn = given.bar * int(str(settings["bars"]))
+    # a canon is over a turn later, an answer with the turns' end
+    last = 2 * turn * math.ceil(given.next_bar / turn / 2) if settings["mode"] == "trade" else given.next_bar + turn
+    end = round(last * _SLOT)
+    notes: list[Planned] = []
+    sounding: dict[int, tuple[int, float]] = {}
+    at = 0
+    while at < end:
+        size = min(BLOCK, end - at)
+        io = IO((), (), cells, BlockTime(at, at / _SLOT / 4.0, TEMPO, True), size)
+        while played and played[0][0] < at + size:
+            when, velocity, pitch = played.pop(0)
+            io.events_in.append(Event("on" if velocity else "off", when - at, pitch, velocity))
+        for cell in cells.values():
+            if cell.param.kind not in ("text", "file"):
+                cell.render(at, size)
+        node.process(io)
+        for cell in cells.values():
+            cell.settle(at + size)
+        for event in io.events_out:
+            if (begun := sounding.pop(event.number, None)) is not None:
+                length = (at + event.offset - begun[0]) / _SLOT
+                notes.append(Planned(round(begun[0] / _SLOT), length, event.number, begun[1]))
+            if event.kind == "on":
+                sounding[event.number] = at + event.offset, event.value
+        at += size
+    notes += [Planned(round(on / _SLOT), (end - on) / _SLOT, pitch, loud) for pitch, (on, loud) in sounding.items()]
+    return sorted(notes)

@@ -1,0 +1,102 @@
+"""The confidence network of files: `confidence`, told what comes as well as what was.
+
+A file is heard once as a whole: the features of all hops go through a recurrent layer forwards and one backwards, and
+each band of each hop is divided into the same four shares, with which the file is heard again. What is played is the
+mean of its gain and the live network's: on unseen sounds the two err apart.
+`antiphon train denoise-confidence-file` makes the weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from antiphon.api.models import ModelError, read_weights
+from antiphon.api.spectra import F32
+from antiphon_denoise.bands import COUNT, places
+from antiphon_denoise.learned.confidence import CHOICES, Confidence, denoise_confidence_gain
+from antiphon_denoise.learned.confidence_features import FEATURES, INPUTS, ConfidenceFeatures
+
+MODEL = "denoise-confidence-file"
+HIDDEN = 64
+CAUTION = 0.7
+"""Added to the logit of the gain 1 after training, as in `confidence`."""
+
+
+class FileConfidence:
+    """In the place of `Confidence` where a file is heard twice: notes the features, then plays the shares of them."""
+
+    def __init__(self, weights: dict[str, F32], live: Confidence, bins: int, hops: int) -> None:
+        """`weights`: as `load` gives them; `hops`: of the file."""
+        self._live = live
+        self._own: F32 = np.zeros(bins, np.float32)
+        self._weights = weights
+        self._features = ConfidenceFeatures()
+        self._values = np.zeros((hops, INPUTS), np.float16)
+        self._shares: F32 | None = None
+        self._below, self._fraction = places(bins)
+        self._bins = bins
+        self._place = 0
+
+    def reset(self) -> None:
+        """Expects the first hop again."""
+        self._features.reset()
+        self._live.reset()
+        self._place = 0
+
+    def hear(self) -> None:
+        """Computes the shares of all hops of which the features were noted."""
+        self._shares = shares_of(self._weights, self._values[: self._place].astype(np.float32))
+
+    def apply(self, power: F32, gate: F32, known: bool, gain: F32) -> None:
+        """As `Confidence.apply`; while it notes features it leaves `gain` as it is."""
+        place, self._place = self._place, self._place + 1
+        if self._shares is None:
+            self._features.update(power, gain, gate, known)
+            if place < len(self._values):
+                self._values[place] = self._features.values
+            self._place = min(self._place, len(self._values))
+        else:
+            shares = self._shares[min(place, len(self._shares) - 1)]
+            self._own[:] = gain
+            denoise_confidence_gain(shares, COUNT, self._below, self._fraction, self._bins, self._own)
+            self._live.apply(power, gate, known, gain)
+            np.add(gain, self._own, out=gain)
+            np.multiply(gain, 0.5, out=gain)
+
+
+def shares_of(weights: dict[str, F32], features: F32) -> F32:
+    """Features `[T, INPUTS]` of all hops → shares `[T, CHOICES, COUNT]`, as `FileConfidenceNetwork` in training."""
+    x = np.tanh(features @ weights["enter.weight"].T + weights["enter.bias"])
+    high = np.concatenate([_turned(weights, "", x), _turned(weights, "_reverse", x[::-1])[::-1]], axis=1)
+    logits = (high @ weights["say.weight"].T + weights["say.bias"]).reshape(-1, CHOICES, COUNT)
+    own = features[:, : FEATURES * COUNT].reshape(-1, FEATURES, COUNT)
+    logits += np.einsum("tfb,cf->tcb", own, weights["local.weight"])
+    logits[:, 0] += CAUTION
+    logits -= logits.max(axis=1, keepdims=True)
+    shares: Any = np.exp(logits)
+    return np.ascontiguousarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+
+
+def _turned(weights: dict[str, F32], way: str, x: F32) -> F32:
+    """A gated recurrent layer over `[T, HIDDEN]`, in torch's order of gates: reset, update, new."""
+    given = x @ weights[f"turn.weight_ih_l0{way}"].T + weights[f"turn.bias_ih_l0{way}"]
+    across, bias = np.ascontiguousarray(weights[f"turn.weight_hh_l0{way}"].T), weights[f"turn.bias_hh_l0{way}"]
+    out = np.zeros((len(x), HIDDEN), np.float32)
+    state = np.zeros(HIDDEN, np.float32)
+    for hop, row in enumerate(given):
+        own = state @ across + bias
+        gates = 1.0 / (1.0 + np.exp(-(row[: 2 * HIDDEN] + own[: 2 * HIDDEN])))
+        new = np.tanh(row[2 * HIDDEN :] + gates[:HIDDEN] * own[2 * HIDDEN :])
+        state = new + gates[HIDDEN:] * (state - new)
+        out[hop] = state
+    return out
+
+
+def load() -> dict[str, F32] | None:
+    """The installed weights by name, float32; None where there are none: files are heard as live then."""
+    try:
+        return {name: np.ascontiguousarray(value, np.float32) for name, value in read_weights(MODEL).items()}
+    except ModelError:
+        return None

@@ -1,0 +1,150 @@
+"""From a place in the learned space, a pitch and a velocity to the levels of a note's frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api.models import ModelError, read_weights
+from antiphon_latent.partials import F32, FRAMES, ROW
+
+AXES = 8
+CONDITIONS = 5
+SOUNDED = (2, 6, 10, 16, 24, 36)
+"""Frames by whose loudest a note is levelled."""
+LOW, HIGH = 33.0, 93.0
+"""Note numbers beyond which a timbre no longer changes with pitch."""
+MODELS = ("pca", "vae", "gan")
+FARTHEST = 4.0
+"""The range of a place on an axis, in both directions; 1 is a standard deviation of the notes learned from."""
+
+
+def conditions(pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
+    """What a model is told of notes `[n]`, float32 `[n, CONDITIONS]`. velocity: 0 to 1."""
+    p, v = (np.clip(pitch, LOW, HIGH) - 60.0) / 24.0, 2.0 * np.asarray(velocity) - 1.0
+    return np.stack([p, p**2, p**3, v, v * p], axis=-1).astype(np.float32)
+
+
+class PartialDecoder:
+    """A model's decoder: layers of tanh, none for PCA, and a linear one for each frame.
+
+    Attributes:
+        rows: `[FRAMES, ROW, width]`, the last layer.
+        base: dB `[FRAMES, ROW]`, what it adds.
+        width: Numbers of the last hidden layer.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes the arrays of a model. Raises `ModelError` where they are not a decoder's."""
+        try:
+            read = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+            self.axes = read["axes"]
+            self.hidden = [(read[f"w{n}"], read[f"b{n}"]) for n in range(8) if f"w{n}" in read]
+            self.rows, self.base = read["rows"], read["base"]
+            widths = [AXES + CONDITIONS, *(len(bias) for _, bias in self.hidden)]
+            self.width = widths[-1]
+            shapes = [self.axes.shape, self.rows.shape, self.base.shape, *(weight.shape for weight, _ in self.hidden)]
+            wanted = [(AXES, AXES), (FRAMES, ROW, self.width), (FRAMES, ROW), *zip(widths[1:], widths, strict=False)]
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"these weights are no model of latent: {error}") from None
+        if shapes != wanted or not all(np.isfinite(array).all() for array in read.values()):
+            raise ModelError(f"these weights are no model of latent: arrays of {shapes}, not {wanted}")
+        self._sounded = np.ascontiguousarray(self.rows[list(SOUNDED)].reshape(-1, self.width).T)
+        self._sounded_base = self.base[list(SOUNDED)].reshape(-1)
+        self._power, self._sums = np.zeros(len(SOUNDED) * ROW, np.float32), np.zeros(len(SOUNDED), np.float32)
+
+    def inputs(self, place: NDArray[Any], pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
+        """What `hidden_of` takes, `[n, AXES + CONDITIONS]`, for places `[n, AXES]`."""
+        return np.concatenate([np.asarray(place, np.float32) @ self.axes, conditions(pitch, velocity)], axis=1)
+
+    def hidden_of(self, inputs: F32, out: list[F32]) -> F32:
+        """Computes the last hidden layer; `out` holds arrays of the layers' outputs, of `buffers`."""
+        for (weight, bias), y in zip(self.hidden, out, strict=True):
+            np.matmul(inputs, weight.T, out=y)
+            np.add(y, bias, out=y)
+            np.tanh(y, out=y)
+            inputs = y
+        return inputs
+
+    def buffers(self, notes: int) -> list[F32]:
+        """Arrays for `hidden_of` of so many notes."""
+        return [np.zeros((notes, len(bias)), np.float32) for _, bias in self.hidden]
+
+    def loudest(self, hidden: F32) -> F32:
+        """The level in dB, `[n]`, of the loudest of the frames `SOUNDED`."""
+        return np.array([self.loudest_of(row) for row in hidden], np.float32)
+
+    def loudest_of(self, hidden: F32) -> float:
+        """As `loudest`, of one note `[width]`, without new arrays."""
+        np.matmul(hidden, self._sounded, out=self._power)
+        np.add(self._power, self._sounded_base, out=self._power)
+        np.multiply(self._power, np.float32(np.log(10.0) / 10.0), out=self._power)
+        np.exp(self._power, out=self._power)
+        np.sum(self._power.reshape(len(SOUNDED), ROW), axis=1, out=self._sums)
+        return 10.0 * math.log10(float(self._sums.max()) + 1e-9)
+
+    def notes(self, place: NDArray[Any], pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
+        """Whole notes, dB `[n, FRAMES, ROW]`, levelled."""
+        hidden = self.hidden_of(self.inputs(place, pitch, velocity), self.buffers(len(place)))
+        level = (hidden @ self.rows.reshape(-1, self.width).T).reshape(-1, FRAMES, ROW) + self.base
+        return np.asarray(level - self.loudest(hidden)[:, None, None], np.float32)
+
+    def find(self, level: F32, there: NDArray[np.bool_], pitch: float, velocity: float) -> tuple[F32, float]:
+        """Finds the place of a measured note (Gauss and Newton, damped).
+
+        Args:
+            level: dB `[FRAMES, ROW]`.
+            there: What of it was measured.
+            pitch: Note number.
+            velocity: 0 to 1.
+
+        Returns:
+            The place `[AXES]`, and the mean difference that is left, in dB.
+        """
+
+        def difference(places: F32) -> F32:
+            count = len(places)
+            made = self.notes(places, np.full(count, pitch), np.full(count, velocity))
+            return np.maximum(made, -80.0)[:, there] - level[there]
+
+        best, least = np.zeros(AXES, np.float32), np.inf
+        for start in (s * np.eye(AXES)[0] for s in (0.0, -1.5, 1.5)):
+            place, damping = start.astype(np.float32), 1.0
+            off = difference(place[None])[0]
+            error = float(off @ off) / off.size + 0.3 * float(place @ place)
+            for _ in range(12):
+                moved = difference(place + 0.05 * np.eye(AXES, dtype=np.float32))
+                slope = (moved - off) / (0.05 * np.sqrt(off.size))
+                pull = slope @ off / np.sqrt(off.size) + 0.3 * place
+                step = np.linalg.solve(slope @ slope.T + (0.3 + damping) * np.eye(AXES), pull)
+                tried = np.clip(place - step, -FARTHEST, FARTHEST).astype(np.float32)
+                left = difference(tried[None])[0]
+                now = float(left @ left) / left.size + 0.3 * float(tried @ tried)
+                if now < error:
+                    place, off, damping = tried, left, damping / 3.0
+                    error, gained = now, error - now
+                    if gained < 1e-3 * now:
+                        break
+                else:
+                    damping *= 4.0
+            if error < least:
+                best, least = place, error
+        off = difference(best[None])[0]
+        return best, float(np.sqrt(np.mean(off**2)))
+
+
+def load(model: str, own: str) -> PartialDecoder:
+    """The decoder of a shipped model, or of a file of one's own, which `antiphon train notes` made.
+
+    Raises:
+        ModelError: It is missing, changed, or no decoder.
+    """
+    if own:
+        path = Path(own)
+        return PartialDecoder(read_weights(path.stem, path.parent))
+    return PartialDecoder(read_weights(f"latent-{model}"))

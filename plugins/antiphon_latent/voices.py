@@ -1,0 +1,228 @@
+"""The voices: where each is in its note, and the amplitudes that follow from a place in the learned space."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from antiphon.api import Samples
+from antiphon_latent.decoder import AXES, CONDITIONS, FARTHEST, PartialDecoder, conditions
+from antiphon_latent.kernels import LOOP, NUMBERS, LatentVoice, latent_voice
+from antiphon_latent.partials import (
+    BANDS,
+    BEND,
+    EDGES,
+    F32,
+    FRAMES,
+    HELD,
+    LONGEST,
+    PARTIALS,
+    RELEASE_BEND,
+    RELEASED,
+    RINGS,
+    ROW,
+    TIMES,
+    hz_of,
+)
+
+VOICES, SPARE = 16, 8
+"""Notes at once, and further rows in which notes that were taken end."""
+ROWS = VOICES + SPARE
+ATTACK, CUT = 0.002, 0.006
+"""Seconds in which a voice begins, and ends where it is taken."""
+LOUDNESS = 10.0 ** (-16.0 / 20.0)
+"""RMS amplitude of the loudest frame at full velocity."""
+LAST = HELD - 12
+"""The frame from which on the fall of a held note is taken, where it lasts longer than the frames."""
+LET = 1.5
+"""dB a second of that fall that count as none: a tone that is held does not end by itself."""
+STEEPEST = 60.0
+"""dB a second."""
+ENDED = -78.0
+"""dB below its loudest at which a held note ends."""
+_DB = math.log(10.0) / 20.0
+
+
+@lru_cache(maxsize=4)
+def noise_loops(rate: int) -> F32:
+    """Noise of each band, of power 1, in loops `[BANDS, LOOP]`; bands beyond the rate are silent."""
+    rng = np.random.default_rng(5)
+    frequency = np.fft.rfftfreq(LOOP, 1.0 / rate)
+    loops = np.zeros((BANDS, LOOP), np.float32)
+    for band in range(BANDS):
+        within = (frequency >= EDGES[band]) & (frequency < min(EDGES[band + 1], 0.49 * rate))
+        if within.any():
+            turns = np.exp(2j * np.pi * rng.random(len(frequency))) * within
+            loop = np.fft.irfft(turns, LOOP)
+            loops[band] = loop / np.sqrt(np.mean(loop**2))
+    return loops
+
+
+class LatentVoices:
+    """Rows of notes; one that does not sound is free.
+
+    Attributes:
+        key: (channel, note) of each row whose key is down or held by the pedal; (-1, -1) for others.
+        pitch: Note number with all bends.
+        level: Factor by velocity and pressure.
+        shift: What a row adds to the first axis.
+    """
+
+    def __init__(self, decoder: PartialDecoder, rate: int) -> None:
+        self.rate, self._decoder = rate, decoder
+        self._real = np.zeros((ROWS, NUMBERS))
+        self._now, self._step = np.zeros((ROWS, ROW)), np.zeros((ROWS, ROW))
+        self._noise = noise_loops(rate)
+        angle = np.pi * np.arange(PARTIALS) ** 2 / PARTIALS
+        self._turned = np.concatenate([np.cos(angle), np.sin(angle)])
+        self._inputs = np.zeros((ROWS, AXES + CONDITIONS), np.float32)
+        self._layers = [decoder.buffers(1) for _ in range(ROWS)]
+        # without hidden layers the inputs are what frames are made of
+        self._hidden = [layers[-1][0] if layers else self._inputs[n] for n, layers in enumerate(self._layers)]
+        self._place, self._turn = np.zeros(AXES, np.float32), np.zeros(AXES, np.float32)
+        self._pair, self._row = np.zeros((2, ROW), np.float32), np.zeros(ROW, np.float32)
+        self._base, self._exact = np.zeros((ROWS, ROW), np.float32), np.zeros(ROW)
+        self._factor = np.full(ROW, math.sqrt(2.0) * LOUDNESS)
+        self._factor[PARTIALS:] = LOUDNESS
+        self._levelled = [0.0] * ROWS
+        self._begun, self._age, self._ended = [0] * ROWS, [0] * ROWS, [-1] * ROWS
+        self.key = [(-1, -1)] * ROWS
+        self.pitch, self.level, self.shift = [0.0] * ROWS, [0.0] * ROWS, [0.0] * ROWS
+        self._serial = 0
+
+    def reset(self) -> None:
+        """Silences all."""
+        self._real.fill(0.0)
+        self._serial = 0
+        for n in range(ROWS):
+            self.key[n] = (-1, -1)
+
+    def sounding(self, n: int) -> bool:
+        """Whether a row is not free."""
+        return bool(self._real[n, LatentVoice.GAIN] > 0.0 or self._real[n, LatentVoice.GAIN_STEP] > 0.0)
+
+    def begin(self, key: tuple[int, int], pitch: float, velocity: float, level: float, shift: float) -> int:
+        """Begins a note, to be aimed then; -1 without a free row.
+
+        Where `VOICES` sound, the oldest of those that were let up ends, else the oldest.
+        """
+        held = [n for n in range(ROWS) if self.sounding(n) and self._real[n, LatentVoice.GAIN_STEP] > 0.0]
+        if len(held) >= VOICES:
+            self.cut(min(held, key=lambda n: (self._ended[n] < 0, self._begun[n])))
+        row = next((n for n in range(ROWS) if not self.sounding(n)), -1)
+        if row < 0:
+            return row
+        self._serial += 1
+        real = self._real[row]
+        real.fill(0.0)
+        real[LatentVoice.GAIN_STEP] = 1.0 / (ATTACK * self.rate)
+        real[LatentVoice.NOISE] = 7919 * self._serial % LOOP
+        real[LatentVoice.PACE] = hz_of(pitch) / self.rate
+        self.key[row], self._begun[row], self._age[row], self._ended[row] = key, self._serial, 0, -1
+        self.pitch[row], self.level[row], self.shift[row] = pitch, level, shift
+        self._inputs[row, :AXES] = np.nan
+        self._inputs[row, AXES:] = conditions(np.array([pitch]), np.array([velocity]))[0]
+        return row
+
+    def release(self, n: int) -> None:
+        """Has the end of a note follow, from the levels that it has now."""
+        self.key[n] = (-1, -1)
+        if self._ended[n] < 0:
+            self._ended[n] = self._age[n]
+            self._held(n, self._age[n] / self.rate)
+            np.copyto(self._base[n], self._row)
+
+    def cut(self, n: int) -> None:
+        """Ends a row in `CUT` seconds."""
+        self.key[n] = (-1, -1)
+        self._real[n, LatentVoice.GAIN_STEP] = -1.0 / (CUT * self.rate)
+
+    def aim(self, n: int, place: F32, count: int) -> None:
+        """Sets where a row's amplitudes and pitch go in the next `count` samples, from a place `[AXES]`."""
+        real, ended = self._real[n], self._ended[n]
+        self._move(n, place)
+        if self._age[n] == 0:
+            self._amplitudes(n, 0)
+            np.copyto(self._now[n], self._exact)
+        quiet = self._amplitudes(n, count) < 10.0 ** (ENDED / 10.0)
+        np.subtract(self._exact, self._now[n], out=self._step[n])
+        self._step[n] /= count
+        real[LatentVoice.PACE_STEP] = (min(hz_of(self.pitch[n]) / self.rate, 0.48) - real[LatentVoice.PACE]) / count
+        over = ended >= 0 and self._age[n] + count - ended > RINGS * self.rate
+        if over or (quiet and self._age[n] > LONGEST * self.rate):
+            self.cut(n)
+
+    def play(self, out: Samples) -> None:
+        """Adds the next samples of all rows to `[frames]`."""
+        count = out.shape[0]
+        for n in range(ROWS):
+            if self.sounding(n):
+                partials = min(PARTIALS, int(0.48 * self.rate / hz_of(self.pitch[n])))
+                latent_voice(
+                    out, count, self._real[n], self._now[n], self._step[n], self._turned, self._noise, partials
+                )
+                self._age[n] += count
+
+    def _move(self, n: int, place: F32) -> None:
+        """Computes what a row's frames are made of, where its place is another than it was."""
+        np.copyto(self._place, place)
+        self._place[0] = min(max(self._place[0] + self.shift[n], -FARTHEST), FARTHEST)
+        np.matmul(self._place, self._decoder.axes, out=self._turn)
+        inputs = self._inputs[n]
+        if not np.array_equal(inputs[:AXES], self._turn):
+            inputs[:AXES] = self._turn
+            self._decoder.hidden_of(self._inputs[n : n + 1], self._layers[n])
+            self._levelled[n] = self._decoder.loudest_of(self._hidden[n])
+
+    def _amplitudes(self, n: int, ahead: int) -> float:
+        """Computes a row's amplitudes so many samples later; gives their power, 1 for the loudest."""
+        age, row = self._age[n] + ahead, self._row
+        if self._ended[n] < 0:
+            self._held(n, age / self.rate)
+        else:
+            after = (age - self._ended[n]) / self.rate
+            self._between(n, HELD, (min(after, RINGS) / RINGS) ** (1.0 / RELEASE_BEND) * (RELEASED - 1))
+            self._frame(n, HELD, self._pair[0])
+            np.subtract(row, self._pair[0], out=row)
+            # nothing rings for longer than the frames say
+            np.minimum(row, -60.0 * after / RINGS, out=row)
+            np.add(row, self._base[n], out=row)
+        np.subtract(row, self._levelled[n], out=row)
+        np.clip(row, -120.0, 3.0, out=row)
+        np.multiply(row, _DB, out=self._exact)
+        np.exp(self._exact, out=self._exact)
+        power = float(np.dot(self._exact, self._exact))
+        np.multiply(self._exact, self._factor, out=self._exact)
+        np.multiply(self._exact, self.level[n], out=self._exact)
+        return power
+
+    def _held(self, n: int, seconds: float) -> None:
+        """The levels of a held note; beyond the last frame they fall as they did before it."""
+        if seconds < LONGEST:
+            self._between(n, 0, (seconds / LONGEST) ** (1.0 / BEND) * (HELD - 1))
+            return
+        fall, last = self._pair[0], self._pair[1]
+        self._frame(n, LAST, fall)
+        self._frame(n, HELD - 1, last)
+        np.subtract(last, fall, out=fall)
+        np.divide(fall, TIMES[-1] - TIMES[LAST], out=fall)
+        np.add(fall, LET, out=fall)
+        np.clip(fall, -STEEPEST, 0.0, out=fall)
+        np.multiply(fall, seconds - LONGEST, out=fall)
+        np.add(last, fall, out=self._row)
+
+    def _between(self, n: int, first: int, place: float) -> None:
+        """The levels between two frames."""
+        whole = int(place)
+        low, high = self._pair[0], self._pair[1]
+        self._frame(n, first + whole, low)
+        self._frame(n, min(first + whole + 1, FRAMES - 1), high)
+        np.subtract(high, low, out=high)
+        np.multiply(high, place - whole, out=high)
+        np.add(low, high, out=self._row)
+
+    def _frame(self, n: int, frame: int, out: F32) -> None:
+        np.matmul(self._decoder.rows[frame], self._hidden[n], out=out)
+        np.add(out, self._decoder.base[frame], out=out)

@@ -1,0 +1,148 @@
+"""`antiphon run third A OUT -p genre=GENRE`: A's melody and chords with the band of a genre.
+
+The melody is found by `hum`, chords and beats by the analysis `music`, and `accompany` plays the genre's style under
+both. What A sings stays as sound where `stems` finds a voice; otherwise the melody is played. With a reference, the
+band is made of its units and has its timbre.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.api import FLAT_NAMES, SHARP_NAMES, UsageError, Value
+from antiphon.api.analysis import plain_result
+from antiphon.api.files import AudioWriter, MidiNote, MidiTrack, read_midi, read_sound, write_midi
+from antiphon.api.rendering import TimedNote, load_plugins, render_notes, run_job
+from antiphon_mosaic.features import F32
+
+GENRES: dict[str, dict[str, Value]] = {
+    "house": {"style": "house", "parts": "piano,bass,drums,pad"},
+    "liquid": {"style": "funk", "parts": "piano,bass,drums,pad", "intensity": 0.9},
+    "hip hop": {"style": "funk", "parts": "piano,bass,drums", "intensity": 0.2},
+    "rock": {"style": "rock", "parts": "guitar,bass,drums"},
+    "metal": {"style": "rock", "parts": "guitar,bass,drums", "intensity": 1.0, "density": 1.0},
+    "reggae": {"style": "reggae", "parts": "guitar,bass,drums"},
+    "jazz": {"style": "swing", "parts": "piano,bass,drums", "complexity": 0.8},
+    "blues": {"style": "swing", "parts": "guitar,bass,drums"},
+    "bossa nova": {"style": "bossa", "parts": "guitar,bass,drums"},
+    "country": {"style": "pop", "parts": "guitar,bass,drums"},
+    "classical": {"style": "chorale", "parts": "piano"},
+    "ambient": {"style": "arpeggio", "parts": "pad", "intensity": 0.1},
+}
+"""The genres of `genre`, drum and bass by the name of its softer kind: the settings of `accompany` nearest to each."""
+INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
+LEVELS = {"piano": 0.5, "guitar": 0.4, "bass": 0.7, "drums": 0.8, "pad": 0.35}
+VOICE, MELODY = 1.0, 0.6
+"""Factors of A's voice at its own level, and of a melody that is played, beside the band."""
+SUNG = 0.3
+"""Level of A's voice, as a part of A's, from which it stays as sound."""
+
+
+def band(
+    name: str, sound: F32, rate: int, genre: str, change: Callable[[F32], F32], progress: Callable[[float], None]
+) -> tuple[F32, tuple[str, ...]]:
+    """A's melody with the band of a genre, `[1, n]` as long as `sound` `[channels, n]`, and what was found.
+
+    `change` gives the band another timbre. Raises `UsageError` where there is no beat, or neither melody nor chords.
+    """
+    found = analyse_song(sound, rate)
+    tempo, downbeats = found.get("tempo"), found.get("downbeats") or found.get("beats")
+    if not tempo or not downbeats:
+        raise UsageError(f"no beat was found in {name}, which a band needs; leave genre out")
+    progress(0.2)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        with AudioWriter(work / "a.wav", rate, 1, "FLOAT") as writer:
+            writer.write(sound.mean(axis=0, keepdims=True))
+        begin, beat = float(downbeats[0]), 60.0 / float(tempo)
+        chords = [(max(0.0, a - begin), b - begin, chord) for a, b, chord in found["chords"] if b > begin]
+        heard = melody(work, float(tempo), begin)
+        # where there is none, the chords are played alone, over their roots
+        roots = [MidiNote(a / beat, (b - a) / beat, 72 + class_of(chord)) for a, b, chord in chords if chord != "N"]
+        if not (tune := heard or roots):
+            raise UsageError(f"neither melody nor chords were found in {name}, under which a band could play")
+        notes = work / "melody.mid"
+        write_midi(notes, [MidiTrack("melody", tuple(tune), 0)], float(tempo))
+        progress(0.4)
+        text = "\n".join(f"{a:.3f} {b:.3f} {chord}" for a, b, chord in chords)
+        settings = GENRES[genre]
+        run_job("accompany", notes, work / "band.mid", settings, {"chords": text} if text else {})
+        frames, first = sound.shape[1], round(float(downbeats[0]) * rate)
+        tracks = {track.name.strip().lower(): track for track in read_midi(work / "band.mid").tracks}
+        played = np.zeros((1, frames), np.float32)
+        for part in str(settings["parts"]).split(","):
+            if part in tracks:
+                played += LEVELS[part] * render_part(tracks[part], INSTRUMENTS[part], float(tempo), first, frames, rate)
+        progress(0.6)
+        played = change(played)
+        lead, factor = find_voice(sound, rate, work), VOICE
+        if lead is None:
+            track = MidiTrack("melody", tuple(heard), 0)
+            lead, factor = render_part(track, "strings", float(tempo), first, frames, rate), MELODY
+    level = float(np.sqrt(np.mean(np.square(sound)))) + 1e-9
+    balance = level / (float(np.sqrt(np.mean(np.square(played)))) + 1e-9)
+    own = 1.0 if factor == VOICE else level / (float(np.sqrt(np.mean(np.square(lead)))) + 1e-9)
+    made = 0.7 * balance * played + factor * own * lead
+    made *= min(1.0, 0.98 / max(1e-9, float(np.abs(made).max())))
+    kept = "its voice and chords" if factor == VOICE else "its melody and chords" if heard else "its chords"
+    return np.asarray(made, np.float32), (f"{genre}: {kept} at {tempo:.1f} bpm",)
+
+
+def class_of(chord: str) -> int:
+    """The pitch class of a chord's root, as of "F#:min"."""
+    root = chord.split(":")[0]
+    return (SHARP_NAMES if root in SHARP_NAMES else FLAT_NAMES).index(root)
+
+
+def analyse_song(sound: F32, rate: int) -> dict[str, Any]:
+    """Tempo, beats and chords by the analysis `music`."""
+    import soxr
+
+    factory: Any = load_plugins(check=False).factories["analyses"].get("music")
+    if factory is None:
+        raise UsageError("genre needs the analysis music, which is not here; antiphon plugins lists what is")
+    analysis = factory()
+    run = analysis.begin(analysis.rate, 1)
+    mono = soxr.resample(sound.mean(axis=0), rate, analysis.rate)
+    run.feed(np.ascontiguousarray(mono[None], np.float32))
+    return plain_result("music", analysis, run.result())
+
+
+def melody(work: Path, tempo: float, first: float) -> list[MidiNote]:
+    """The melody of `work`/a.wav, in beats from A's first downbeat; empty where there is none."""
+    run_job("hum", work / "a.wav", work / "sung.mid", {"lead": True, "bpm": tempo})
+    song, beats = read_midi(work / "sung.mid"), first * tempo / 60.0
+    every = [note for track in song.tracks for note in track.notes]
+    moved = [replace(note, start=song.seconds(note.start) * tempo / 60.0 - beats) for note in every]
+    return [replace(note, start=max(0.0, note.start)) for note in moved if note.start >= -0.1]
+
+
+def render_part(track: MidiTrack, instrument: str, tempo: float, first: int, frames: int, rate: int) -> F32:
+    """A part by the synth, `[1, frames]`, its beat 0 at frame `first`."""
+    beat = rate * 60.0 / tempo
+    notes = [
+        TimedNote(first + round(n.start * beat), first + round((n.start + n.length) * beat), n.number, n.velocity)
+        for n in track.notes
+        if first + n.start * beat < frames - 1
+    ]
+    out = np.zeros((1, frames), np.float32)
+    at = 0
+    for block in render_notes(notes, frames, rate, load_plugins(check=False), instrument, 1, 2048):
+        out[:, at : at + block.shape[1]] = block
+        at += block.shape[1]
+    return out
+
+
+def find_voice(sound: F32, rate: int, work: Path) -> F32 | None:
+    """A's voice by `stems`, of `work`/a.wav, `[1, n]`; None where there is hardly one."""
+    run_job("stems", work / "a.wav", work / "voice.wav", {}, {"only": "voice"})
+    voice = read_sound(work / "voice.wav").samples.mean(axis=0, keepdims=True)[:, : sound.shape[1]]
+    own, whole = (math.sqrt(float(np.mean(np.square(x)))) for x in (voice, sound.mean(axis=0)))
+    return np.asarray(voice, np.float32) if own > SUNG * whole else None

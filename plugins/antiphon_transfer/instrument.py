@@ -1,0 +1,239 @@
+"""`mode=instrument`: pitch and level of one voice, played by harmonics and noise of a learned instrument.
+
+A network of four layers gives, for pitch, level and their movement, the levels of `HARMONICS` harmonics and of the
+noise in `NOISES` bands. After Engel et al., DDSP, 2020; it learns levels that were measured, not sound.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.api import FileError, frequency
+from antiphon.api.arrays import Linear, SiluLinear, find_array
+from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
+from antiphon.api.models import ModelError, model_names, read_weights
+from antiphon.api.pitch import Decimator
+from antiphon_transfer.level import PeakLimiter
+from antiphon_transfer.stream import F32, F64, Framing, hann
+from antiphon_transfer.voice import BEHIND, FEATURES, VoiceTracker
+
+HARMONICS, NOISES, WIDTH = 64, 24, 288
+PREFIX = "timbre-"
+"""Of the names of its weights."""
+HIGHEST_PARTIAL, TOP = 0.45, 20000.0
+"""Of the sample rate; Hz."""
+FADE = 0.25
+"""Share of the way to sound, or to silence, in a hop that begins to have a pitch, or has none."""
+SILENT = -69.0
+TAU = 2.0 * math.pi
+
+
+@kernel
+def transfer_harmonics(
+    out: f32p, frames: i64, before: f64p, now: f64p, count: i64, first: f64, last: f64, phase: f64p
+) -> None:
+    """out `[frames]` ← sines at multiples of a frequency; amplitudes and frequency move in a line.
+
+    Args:
+        out: Result.
+        frames: Its length.
+        before: `[count]` amplitudes at the beginning.
+        now: `[count]` amplitudes at the end.
+        count: Harmonics.
+        first: Cycles a sample at the beginning.
+        last: The same at the end.
+        phase: Of the fundamental, cycles; advanced.
+    """
+    p = phase[0]
+    for n in range(frames):
+        t = f64(n + 1) / f64(frames)
+        p = p + first + (last - first) * t
+        p = p - 1.0 if p >= 1.0 else p
+        twice = 2.0 * math.cos(TAU * p)
+        older = f64(0.0)
+        newer = math.sin(TAU * p)
+        total = f64(0.0)
+        for k in range(count):
+            total = total + newer * (before[k] + (now[k] - before[k]) * t)
+            following = twice * newer - older
+            older = newer
+            newer = following
+        out[n] = total
+    phase[0] = p
+
+
+def noise_bands(hertz: F64) -> F64:
+    """Overlapping bands of equal width on the ERB scale up to `TOP`: `[NOISES, bins]`, their sum 1 below it."""
+    place = np.log10(1.0 + 0.00437 * hertz)
+    step = math.log10(1.0 + 0.00437 * TOP) / (NOISES - 1)
+    inside = np.maximum(0.0, 1.0 - np.abs(place / step - np.arange(NOISES)[:, None]))
+    return np.asarray(inside * (hertz <= TOP), np.float64)
+
+
+def shapes() -> dict[str, tuple[int, ...]]:
+    """The arrays of a network, by name."""
+    sizes = (FEATURES, WIDTH, WIDTH, WIDTH, HARMONICS + NOISES)
+    weights = {f"{n}.weight": (sizes[n + 1], sizes[n]) for n in range(4)}
+    return weights | {f"{n}.bias": (sizes[n + 1],) for n in range(4)}
+
+
+def names() -> list[str]:
+    """The instruments that are installed."""
+    return sorted(name.removeprefix(PREFIX) for name in model_names() if name.startswith(PREFIX))
+
+
+def read(instrument: str, file: str) -> dict[str, F32]:
+    """The arrays of an instrument that is installed, or of a file that `antiphon train timbre` wrote.
+
+    Raises:
+        FileError: There is no such instrument, or the file has none.
+    """
+    try:
+        arrays = read_weights(Path(file).stem, Path(file).parent) if file else read_weights(PREFIX + instrument)
+        return {name: find_array(arrays, name, *shape) for name, shape in shapes().items()}
+    except ModelError as error:
+        if file:
+            raise FileError(f"{Path(file).name} is no instrument that antiphon train timbre wrote: {error}") from None
+        raise FileError(f"there is no instrument {instrument!r} ({error}); there are: {', '.join(names())}") from None
+
+
+class InstrumentPlayer:
+    """Plays one voice by an instrument. Allocates nothing after its construction.
+
+    Attributes:
+        latency: Frames by which the output lags the input.
+    """
+
+    def __init__(self, arrays: dict[str, F32], rate: int, channels: int) -> None:
+        self._decimator = Decimator(rate)
+        self._tracker = VoiceTracker(self._decimator)
+        hop = self._hop = self._decimator.hop * self._decimator.factor
+        self.latency = BEHIND * self._decimator.factor + self._decimator.lag + 2 * hop
+        layers = [(arrays[f"{n}.weight"], arrays[f"{n}.bias"]) for n in range(4)]
+        self._layers = [SiluLinear(*layers[0]), SiluLinear(*layers[1]), SiluLinear(*layers[2]), Linear(*layers[3])]
+        self._rate = rate
+        self._numbers = np.arange(1.0, HARMONICS + 1.0)
+        self._heard = np.zeros(HARMONICS, np.bool_)
+        self._target: F64 = np.zeros(HARMONICS + NOISES)
+        self._before: F64 = np.zeros(HARMONICS)
+        self._now: F64 = np.zeros(HARMONICS)
+        self._phase: F64 = np.zeros(1)
+        grid = Framing(2 * hop, rate)
+        self._spread: F32 = noise_bands(grid.hertz).astype(np.float32)
+        self._share: F64 = self._spread.sum(axis=1).astype(np.float64) * rate / grid.size
+        self._highest = min(HIGHEST_PARTIAL, TOP / rate)
+        self._bands: F32 = np.zeros(NOISES, np.float32)
+        self._gain: F32 = np.zeros(grid.bins, np.float32)
+        self._noise: F32 = np.zeros(2 * hop, np.float32)
+        self._window: F32 = np.sqrt(hann(2 * hop))
+        self._bins = np.zeros(grid.bins, np.complex64)
+        self._rest: F32 = np.zeros(2 * hop, np.float32)
+        self._one: F32 = np.zeros(hop, np.float32)
+        # the limiter looks a hop ahead
+        self._limiter = PeakLimiter(Framing(4 * hop, rate), channels)
+        self._made: F32 = np.zeros((channels, 4 * hop), np.float32)
+        self._dry: F32 = np.zeros((channels, self.latency + hop), np.float32)
+        self._silence: F32 = np.zeros((channels, 4 * hop), np.float32)
+        self._ready: F32 = np.zeros((channels, hop), np.float32)
+        self._part: F32 = np.zeros((channels, hop), np.float32)
+        self._random = np.random.Generator(np.random.PCG64(1))
+        self._seeded = self._random.bit_generator.state
+        self.reset()
+
+    def reset(self) -> None:
+        """Clears the input and what sounds."""
+        self._decimator.reset()
+        self._tracker.reset()
+        self._limiter.reset()
+        for array in (self._before, self._now, self._phase, self._rest, self._made, self._dry, self._ready):
+            array.fill(0.0)
+        self._random.bit_generator.state = self._seeded
+        self._filled = 0
+        self._sounding = 0.0
+        self._cycles = 0.0
+
+    def take(self, sound: F32, out: F32, first: int) -> int:
+        """Takes frames from `first` until a hop is full, and writes as many; the frame after the last."""
+        last = first + self._decimator.take(sound, first, sound.shape[1])
+        at, end = self._filled, self._filled + last - first
+        out[:, first:last] = self._ready[:, at:end]
+        self._dry[:, self.latency + at : self.latency + end] = sound[:, first:last]
+        self._filled = end
+        return last
+
+    @property
+    def full(self) -> bool:
+        """Whether a hop is complete; then call `step`."""
+        return self._decimator.full
+
+    def step(self, amount: float) -> None:
+        """Makes the next hop; `amount`: 0 leaves the input unchanged, 1 is the instrument alone."""
+        hop, made = self._hop, self._made
+        self._tracker.step()
+        self._decimator.turn()
+        self._filled = 0
+        self._play()
+        made[:, :hop] = made[:, hop : 2 * hop]
+        made[:, hop : 2 * hop] = self._one
+        self._limiter.apply(made, self._silence)
+        np.multiply(made[:, :hop], np.float32(amount), out=self._ready)
+        np.multiply(self._dry[:, hop : 2 * hop], np.float32(1.0 - amount), out=self._part)
+        np.add(self._ready, self._part, out=self._ready)
+        self._dry[:, :-hop] = self._dry[:, hop:]
+
+    def _play(self) -> None:
+        """`_one` ← the next hop of the instrument."""
+        tracker = self._tracker
+        goal = 1.0 if tracker.voiced and tracker.level > SILENT else 0.0
+        self._sounding += FADE * (goal - self._sounding)
+        if goal == 0.0 and self._sounding < 1e-3:
+            self._sounding = 0.0
+        self._before[:] = self._now
+        self._predict()
+        cycles = frequency(tracker.pitch) / self._rate if tracker.pitch > 0.0 else 0.0
+        if not self._before.any():
+            self._cycles = cycles
+        transfer_harmonics(self._one, self._hop, self._before, self._now, HARMONICS, self._cycles, cycles, self._phase)
+        self._cycles = cycles
+        self._hiss()
+        np.add(self._one, self._rest[: self._hop], out=self._one)
+
+    def _predict(self) -> None:
+        """`_now`, `_bands` ← amplitudes of harmonics and densities of noise, scaled to the level of the input."""
+        tracker, target, now = self._tracker, self._target, self._now
+        if self._sounding == 0.0:
+            now.fill(0.0)
+            self._bands.fill(0.0)
+            return
+        x = tracker.features
+        for layer in self._layers:
+            x = layer(x)
+        np.clip(x, -25.0, 10.0, out=x)
+        np.exp(x, out=target)
+        np.multiply(self._numbers, frequency(tracker.pitch) / self._rate, out=now)
+        np.less(now, self._highest, out=self._heard)
+        np.multiply(target[:HARMONICS], self._heard, out=now)
+        noise = target[HARMONICS:]
+        np.multiply(noise, noise, out=noise)
+        power = 0.5 * float(np.dot(now, now)) + float(np.dot(noise, self._share))
+        scale = self._sounding * 10.0 ** (tracker.level / 20.0) / math.sqrt(power + 1e-20)
+        np.multiply(now, scale, out=now)
+        np.multiply(noise, scale * scale * self._rate / 2.0, out=noise)
+        self._bands[:] = noise
+
+    def _hiss(self) -> None:
+        """Adds a windowed frame of noise, the bands' powers its spectrum, to `_rest`, whose first hop is complete."""
+        hop = self._hop
+        self._rest[:hop] = self._rest[hop:]
+        self._rest[hop:] = 0.0
+        self._random.standard_normal(out=self._noise, dtype=np.float32)
+        np.fft.rfft(self._noise, out=self._bins)  # type: ignore[arg-type]  # single precision is right at run time
+        np.dot(self._bands, self._spread, out=self._gain)
+        np.sqrt(self._gain, out=self._gain)
+        np.multiply(self._bins, self._gain, out=self._bins)
+        np.fft.irfft(self._bins, 2 * hop, out=self._noise)  # type: ignore[arg-type]
+        np.multiply(self._noise, self._window, out=self._noise)
+        np.add(self._rest, self._noise, out=self._rest)

@@ -1,0 +1,6 @@
+"""Pitch of one voice hop by hop, on the block path: decimation, YIN, and a median over hops."""
+
+from __future__ import annotations
+
+from antiphon.signal.decimator import HISTORY, HOP, Decimator
+from antiphon.signal.yin import CENTRE, HIGHEST, LOWEST, MedianPitch, Yin

@@ -1,0 +1,140 @@
+"""The script that several pages edit together: a Yjs document, of which the server keeps the state.
+
+A page sends updates of the document in pieces, each behind a byte that is 0 while more follow and 1 on the last, and
+JSON with its name and cursor. It is sent the whole state, then each update of the others, and what they say. Who reads
+too slowly gets the whole state in place of what waits, which makes the same text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+from collections import deque
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from starlette.websockets import WebSocket
+
+from antiphon.errors import AntiphonError
+from antiphon.io.http_message import Refusal
+from antiphon.web.protocol.exchange import exchange
+
+PEOPLE = 8
+"""Pages that edit together, at most."""
+NAME = 24
+"""Characters of a name."""
+LONGEST_UPDATE, LONGEST_STATE = 1 << 18, 1 << 20
+"""Bytes of an update and of the state, which holds what was deleted in short form."""
+BETWEEN_LOOKS = 1 << 16
+"""Bytes of updates between two looks at the size of the state."""
+QUEUE = 256
+"""Messages that wait for a page."""
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """One page. `said`: its name and cursor, as the others are sent them; "" before it has said any."""
+
+    number: int
+    said: str = ""
+    pieces: bytearray = field(default_factory=bytearray)
+    queue: deque[str | bytes] = field(default_factory=deque)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def offer(self, message: str | bytes) -> None:
+        """Queues a message."""
+        self.queue.append(message)
+        self.more.set()
+
+    def take(self) -> Iterator[str | bytes]:
+        """What waits, the oldest first."""
+        while self.queue:
+            yield self.queue.popleft()
+
+
+class SharedText:
+    """The document, which is kept when all have left, and those who edit it."""
+
+    def __init__(self) -> None:
+        self._document: Any = None
+        self._people: list[Person] = []
+        self._last = self._grown = 0
+        self._full = False
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Serves one page until it disconnects."""
+        crdt = await asyncio.to_thread(importlib.import_module, "pycrdt")  # only where it is used: 3 MB
+        if len(self._people) >= PEOPLE:
+            await socket.close(4029, f"{PEOPLE} pages edit together already; one has to leave")
+            return
+        first = self._document is None
+        if first:
+            self._document, self._full = crdt.Doc(), False
+        self._last += 1
+        person = Person(self._last)
+        person.offer(json.dumps({"you": person.number, "first": first}))
+        person.offer(self._document.get_update())
+        for other in self._people:
+            if other.said:
+                person.offer(other.said)
+        self._people.append(person)
+        try:
+            await exchange(socket, person.more, person.take, partial(self._handle, person))
+        except AntiphonError as error:
+            await socket.close(4000, str(error)[:120])
+        finally:
+            self._people.remove(person)
+            self._tell(person, json.dumps({"gone": person.number}))
+            if self._full and not self._people:
+                self._document = None
+
+    def _handle(self, person: Person, message: MutableMapping[str, Any]) -> str:
+        data = message.get("bytes")
+        if data is None:
+            self._say(person, message.get("text") or "")
+            return ""
+        person.pieces += data[1:]
+        if len(person.pieces) > LONGEST_UPDATE:
+            raise Refusal(413, f"a change of the shared script has at most {LONGEST_UPDATE >> 10} KiB")
+        if data[:1] != b"\0":
+            update = bytes(person.pieces)
+            person.pieces.clear()
+            self._update(person, update)
+        return ""
+
+    def _update(self, person: Person, update: bytes) -> None:
+        self._grown += len(update)
+        if self._grown > BETWEEN_LOOKS:
+            self._grown, self._full = 0, len(self._document.get_update()) > LONGEST_STATE
+        if self._full:
+            raise Refusal(413, "the shared script has become too large: all leave, then one shares it again")
+        try:
+            self._document.apply_update(update)
+        except ValueError:
+            raise Refusal(400, "this is no update of a Yjs document") from None
+        self._tell(person, update)
+
+    def _say(self, person: Person, text: str) -> None:
+        try:
+            said = json.loads(text)
+            name, cursor = str(said["name"])[:NAME], [said["anchor"], said["head"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise Refusal(400, "a page says its name, anchor and head") from None
+        person.said = json.dumps({"who": person.number, "name": name, "anchor": cursor[0], "head": cursor[1]})
+        self._tell(person, person.said)
+
+    def _tell(self, person: Person, message: str | bytes) -> None:
+        """Queues a message for all others."""
+        for other in self._people:
+            if other is person:
+                continue
+            if len(other.queue) >= QUEUE:
+                other.queue.clear()
+                other.offer(self._document.get_update())
+            other.offer(message)
