@@ -414,7 +414,7 @@ export interface Get {
   "/api/health": Health;
   "/api/status": Record<string, unknown>;
   "/api/graph": Graph;
-  [path: `/api/nodes/${string}/syllables`]: Sung[];
+  "/api/syllables": Sung[];
   "/api/patches": Patch[];
   "/api/plugins": Plugin[];
   [path: `/api/plugins/${string}`]: Plugin;

@@ -46,8 +46,7 @@ class SamplerControl(Control):
     """A patch with a sampler."""
 
     async def nodes(self) -> list[Any]:
-        return [NodeValues(NodeSpec("drums", "sampler"), {"library": ""}), NodeValues(NodeSpec("send", "gain"), {}),
-                NodeValues(NodeSpec("cantor", "sing"), {"lyrics": "twin-kle star / how"})]  # fmt: skip
+        return [NodeValues(NodeSpec("drums", "sampler"), {"library": ""}), NodeValues(NodeSpec("send", "gain"), {})]
 
 
 @dataclass
@@ -145,14 +144,13 @@ async def test_sliders_and_silent_tracks_reach_the_performer_by_the_token_alone(
         assert (await rig.ask("POST", "/api/live/slider", moved))[0] == 403
 
 
-async def test_a_text_is_divided_as_its_node_sings_it() -> None:
+async def test_a_text_is_divided_as_it_is_sung() -> None:
     async with serving() as rig:
-        assert await rig.ask("GET", "/api/nodes/cantor/syllables", token="") == (200, [
+        assert await rig.ask("GET", "/api/syllables?lyrics=twin-kle+star%20%2F+how", token="") == (200, [
             {"text": "twin", "word": 0, "line": 0}, {"text": "kle", "word": 0, "line": 0},
             {"text": "star", "word": 1, "line": 0}, {"text": "how", "word": 2, "line": 1},
         ])  # fmt: skip
-        for name in ("send", "nobody"):
-            assert (await rig.ask("GET", f"/api/nodes/{name}/syllables", token=""))[0] == 404
+        assert (await rig.ask("GET", "/api/syllables?lyrics=" + "la" * 600, token=""))[0] == 400
 
 
 async def test_without_live_nothing_is_evaluated_and_it_says_how() -> None:

@@ -22,11 +22,13 @@ function together(node: string): string[] {
 const sung = signal<Sung[]>([]);
 const writing = signal(false);
 effect(() => {
-  const node = singer.value;
-  if (!node) sung.value = [];
-  // read again when the text is another one
-  else if (value(`/node/${node}/lyrics`).value !== null)
-    void ask<Sung[]>(`/api/nodes/${encodeURIComponent(node)}/syllables`).then((found) => (sung.value = found ?? []));
+  const text = String(value(`/node/${singer.value}/lyrics`).value ?? "");
+  if (text)
+    void ask<Sung[]>(`/api/syllables?lyrics=${encodeURIComponent(text.replaceAll("\n", " / "))}`).then((found) => {
+      // an answer that is late is of a text that has gone
+      if (text === value(`/node/${singer.peek()}/lyrics`).peek()) sung.value = found ?? [];
+    });
+  else sung.value = [];
 });
 
 /** The lines of a text: of each the numbers of its syllables, which join to the word before where it is the same. */

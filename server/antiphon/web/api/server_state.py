@@ -72,13 +72,16 @@ class ServerRoutes:
         plan, nodes = await self._control.graph(), await self._control.nodes()
         return answer(graph_object(plan, {item.node.name: item.values for item in nodes}, self._catalog))
 
-    @operation("GET", "/api/nodes/{name}/syllables", types.list_of(types.Sung), example={"name": "cantor"})
-    async def syllables(self, request: HttpRequest, name: str) -> Response:
-        """The syllables of a node's `lyrics`, one for each note: with the numbers of their word and line, from 0."""
-        for item in await self._control.nodes():
-            if item.node.name == name and "lyrics" in item.values:
-                return answer([asdict(one) for one in syllables(str(item.values["lyrics"]))])
-        raise Refusal(404, f"there is no node {name} with lyrics in the patch")
+    @operation(
+        "GET",
+        "/api/syllables",
+        types.list_of(types.Sung),
+        query=types.LyricsQuery,
+        example={"lyrics": "twin-kle twin-kle / star"},
+    )
+    async def syllables(self, request: HttpRequest, query: types.LyricsQuery) -> Response:
+        """The syllables of a text as `sing` divides it, one for each note, with its word and line, from 0."""
+        return answer([asdict(one) for one in syllables(query.lyrics)])
 
     @operation("GET", "/api/patches", types.list_of(types.Patch))
     async def patches(self, request: HttpRequest) -> Response:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from antiphon.contract.params import MAX_TEXT
 from antiphon.io.decode_child import MAX_RATE, MIN_RATE
 from antiphon.jobs.request import FORMAT_NAMES, MOST_BARS, MOST_SECONDS
 from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_QUANTUM
@@ -49,6 +50,12 @@ class NamedFileBody(Asked):
     """A file that was sent."""
 
     file: Annotated[str, Meta(description="The identifier of a file or a job.")]
+
+
+class LyricsQuery(Asked):
+    """A text that is to be sung."""
+
+    lyrics: Annotated[str, Meta(max_length=MAX_TEXT, description="Words; / ends a line.")]
 
 
 class StreamQuery(Asked):
