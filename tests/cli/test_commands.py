@@ -141,9 +141,11 @@ def test_a_patch_is_shown_in_full(antiphon: Run) -> None:
     assert lines[2].startswith("first: Play one string softly")
     assert any(line.startswith("scene 3: touch.depth ") for line in lines)
     assert "cc 1: wah.cutoff" in lines
+    assert "macro resonance: wah.q 0.5 to 9" in lines
     found = json.loads(antiphon("patches", "wah", "--json").out)
     assert found["midi"]["cc 1"] == "wah.cutoff"
     assert set(found["scenes"]) == {"1", "2", "3"}
+    assert found["macros"]["body"] == [{"node": "mix", "param": "b", "low": 0.0, "high": 1.5, "curve": 1.0}]
     assert "there is no patch 'wha'" in antiphon("patches", "wha").err
 
 

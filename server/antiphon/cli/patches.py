@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,7 +61,9 @@ def _show_one(name: str, as_json: bool) -> None:
     loaded = patch.load(path.stem, load(check=False).catalog)
     if as_json:
         scenes = {str(number): dict(values) for number, values in loaded.scenes.items()}
-        typer.echo(json.dumps({**entry.plain(), "tempo": loaded.tempo, "scenes": scenes, "midi": dict(loaded.midi)}))
+        macros = {one.name: [asdict(target) for target in one.targets] for one in loaded.graph.macros}
+        shown = {"tempo": loaded.tempo, "macros": macros, "scenes": scenes, "midi": dict(loaded.midi)}
+        typer.echo(json.dumps({**entry.plain(), **shown}))
         return
     head, *rest = card(entry, loaded)
     typer.echo(style_text(head[: len(entry.name)], "head") + head[len(entry.name) :])
@@ -69,13 +72,15 @@ def _show_one(name: str, as_json: bool) -> None:
 
 
 def card(entry: PatchEntry, patch: Patch) -> Iterator[str]:
-    """Lines for a person: the patch, what to do first, its scenes and its MIDI controllers."""
+    """Lines for a person: the patch, what to do first, its macros, scenes and MIDI controllers."""
     yield f"{entry.name}  {', '.join(filter(None, (entry.group, origin(entry))))}"
     if entry.line:
         yield entry.line
     if entry.hint:
         yield f"first: {entry.hint}"
     yield f"tempo {patch.tempo:g}, nodes: {', '.join(node.name for node in patch.graph.nodes) or 'none'}"
+    for macro in patch.graph.macros:
+        yield f"macro {macro.name}: {', '.join(f'{one.key} {one.low:g} to {one.high:g}' for one in macro.targets)}"
     for number, values in sorted(patch.scenes.items()):
         yield f"scene {number}: {', '.join(f'{key} {value}' for key, value in values.items())}"
     for control, target in patch.midi.items():
