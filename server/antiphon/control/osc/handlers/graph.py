@@ -1,8 +1,4 @@
-"""Handlers of patches, nodes, wires and parameters.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of patches, nodes, wires and parameters."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Handlers of `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Handlers of the library: what comes next, and what goes with what sounds.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of the library: what comes next, and what goes with what sounds."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Handlers of what live scripts use: messages by beat, cues, and scripts that come by OSC.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of what live scripts use: messages by beat, cues, and scripts that come by OSC."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Handlers of notes, of controllers, programs and pitch bend, and of values of single notes.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of notes, of controllers, programs and pitch bend, and of values of single notes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Handlers of scenes: store and recall.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of scenes: store and recall."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Handlers of the server itself: status, version, ping, subscription, monitor, sync, panic.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of the server itself: status, version, ping, subscription, monitor, sync, panic."""
 
 from __future__ import annotations
 

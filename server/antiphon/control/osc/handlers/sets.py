@@ -1,8 +1,4 @@
-"""Handlers of set lists: load, next, previous, go, save, list.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of set lists: load, next, previous, go, save, list."""
 
 from __future__ import annotations
 
