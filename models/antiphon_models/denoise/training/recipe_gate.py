@@ -20,7 +20,6 @@ class GateRecipe(MaskRecipe):
     name: ClassVar[str] = "denoise-gate"
     weights: ClassVar[str] = MODEL
     steps: ClassVar[int] = 3500
-    rate: ClassVar[float] = 3e-3
     hop: ClassVar[int] = grid(RATE).hop
     frames: ClassVar[int] = 375
     shares: ClassVar[str] = "denoise"
