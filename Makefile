@@ -56,7 +56,7 @@ bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, web, page, worke
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
 
 docs: $(DEV)  ## write docs/osc.md again, and build/api.md and api-backends.md, the reference of antiphon.api, which git ignores
-	@$(PY) -m antiphon.control.osc.reference > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
+	@$(PY) tools/osc_reference.py > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 	@mkdir -p build && $(PY) tools/api_reference.py authors > build/api.md.part && mv build/api.md.part build/api.md
 	@$(PY) tools/api_reference.py backends > build/api.md.part && mv build/api.md.part build/api-backends.md
 

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from tools.osc_reference import built_in, markdown
 
 from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.control.osc.reference import built_in, markdown
 from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ TYPES = CATALOG.types
 
 
 def test_the_page_is_the_declarations() -> None:
-    assert PAGE.read_text() == markdown(CATALOG), "run: python -m antiphon.control.osc.reference > docs/osc.md"
+    assert PAGE.read_text() == markdown(CATALOG), "run: python tools/osc_reference.py > docs/osc.md"
 
 
 def test_every_address_and_every_processor_is_in_it() -> None:

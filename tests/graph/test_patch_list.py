@@ -99,8 +99,8 @@ def test_what_is_saved_from_one_that_is_not_listed_is_listed() -> None:
 def test_many_questions_read_each_file_once_and_a_change_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     looked: list[str] = []
-    head, files = patch_list._head, patch_list._files
-    monkeypatch.setattr(patch_list, "_head", lambda path: [read.append(path.stem), head(path)][1])
+    head, files = patch_list.head_of, patch_list._files
+    monkeypatch.setattr(patch_list, "head_of", lambda path: [read.append(path.stem), head(path)][1])
     monkeypatch.setattr(patch_list, "_files", lambda folder: [looked.append(folder.name), files(folder)][1])
     monkeypatch.setattr(patch_list, "FRESH_NS", 60_000_000_000)
     for name in ("one", "two"):

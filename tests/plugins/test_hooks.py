@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Done
 from tests.waiting import until
+from tools.osc_reference import markdown
 
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.contract import hookspecs
 from antiphon.contract.addresses import AddressList
 from antiphon.contract.hookspecs import hookimpl
-from antiphon.control.osc.reference import markdown
 from antiphon.errors import PluginError
 from antiphon.plugins import hook_lists, loader
 from antiphon.plugins.dispatcher import HookDispatcher

@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tools.osc_reference import built_in
 
 from antiphon.contract.catalog import ProcessorInfo
-from antiphon.control.osc.reference import built_in
 
 ROOT = Path(__file__).parents[2]
 INSTEAD = {

@@ -40,7 +40,6 @@ class ClassifierRecipe(Recipe):
 
     plugin: ClassVar[str] = "classify"
     steps: ClassVar[int] = 6000
-    rate: ClassVar[float] = 2e-3
     labels: ClassVar[tuple[str, ...]]
     kind: ClassVar[Literal["one", "many", "number"]] = "one"
     size: ClassVar[int] = 48

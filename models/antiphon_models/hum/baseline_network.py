@@ -37,9 +37,6 @@ class Painter(StreamingModel):
     name: ClassVar[str] = "hum-spectrogram"
     rate: ClassVar[int] = spec.RATE
     hop: ClassVar[int] = spec.HOP
-    inputs: ClassVar[int] = 1
-    outputs: ClassVar[int] = 1
-    latency: ClassVar[int] = 0
     answer: ClassVar[int | None] = spec.SEMITONES
 
     window: Tensor

@@ -23,9 +23,6 @@ class PitchNetwork(StreamingModel):
     name: ClassVar[str] = "hum-learned"
     rate: ClassVar[int] = spec.RATE
     hop: ClassVar[int] = spec.HOP
-    inputs: ClassVar[int] = 1
-    outputs: ClassVar[int] = 1
-    latency: ClassVar[int] = 0
     answer: ClassVar[int | None] = spec.ANSWER
 
     places: Tensor

@@ -102,6 +102,7 @@ class GanRecipe(Recipe):
     plugin: ClassVar[str] = "hum"
     steps: ClassVar[int] = 800
     rate: ClassVar[float] = 5e-4
+    trained_on: ClassVar[str] = "drawn melodies by voices, flutes and the piano of FluidR3; begun with hum-spectrogram"
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -140,13 +141,6 @@ class GanRecipe(Recipe):
             _, piano, made = _aligned(network, self._pairs[:HELD].to(self._job.device))
             return {"near": -float((made - piano).abs().mean())}
 
-    def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "drawn melodies by voices, flutes and the piano of FluidR3; begun with hum-spectrogram",
-            "card": "plugins/antiphon_hum/README.md",
-        }
-
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
         assert isinstance(network, GanPainter)
         return super().arrays(network.painter) | {"templates": read_weights("hum-spectrogram")["templates"]}
@@ -164,7 +158,6 @@ class Painted(Evaluation):
     systems = systems_of(trivial="the voice", ours="notes; istft; gan", oracle="exact")
     measures = measures_of("lsd [dB] ↓; chroma")
     note: ClassVar[str] = "To the same notes by the soundfont's piano, up to 4.5 kHz. The measures are our own."
-    card: ClassVar[str] = ""
     road: ClassVar[str] = "`antiphon run hum IN OUT -p mode=spectrogram -p painted=NAME`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:

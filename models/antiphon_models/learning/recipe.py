@@ -66,6 +66,8 @@ class Recipe(ABC):
         rate: The highest learning rate.
         shares: The name of the recipe whose material this one uses; "" for material of its own.
         takes: What the folder named on the command line holds; "" where none can be named.
+        trained_on: What it is trained on, of a recipe that has `said` from here.
+        half: Whether the weights are stored in half precision.
     """
 
     name: ClassVar[str]
@@ -75,6 +77,8 @@ class Recipe(ABC):
     rate: ClassVar[float] = 2e-3
     shares: ClassVar[str] = ""
     takes: ClassVar[str] = ""
+    trained_on: ClassVar[str] = ""
+    half: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, job: TrainingJob) -> None:
@@ -108,10 +112,12 @@ class Recipe(ABC):
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
         """Returns figures on material that neither training nor test uses; of the first, higher is better."""
 
-    @abstractmethod
     def said(self) -> Mapping[str, Any]:
         """Entries of the manifest: licence, trained_on, card."""
+        card = f"plugins/antiphon_{self.plugin}/README.md"
+        return {"licence": "MIT", "trained_on": self.trained_on, "card": card}
 
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
         """Returns the arrays to store, by name."""
-        return {name: np.ascontiguousarray(t.detach().cpu().numpy()) for name, t in network.state_dict().items()}
+        found = {name: np.ascontiguousarray(t.detach().cpu().numpy()) for name, t in network.state_dict().items()}
+        return {name: array.astype(np.float16) for name, array in found.items()} if self.half else found

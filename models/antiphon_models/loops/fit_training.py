@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -85,7 +85,10 @@ class FitRecipe(Recipe):
     weights: ClassVar[str] = "loops-fit"
     plugin: ClassVar[str] = "loops"
     steps: ClassVar[int] = 4000
-    rate: ClassVar[float] = 2e-3
+    trained_on: ClassVar[str] = (
+        "four-bar parts of POP909, JSB, freedoom and OpenMSX, rendered with FluidR3 GM and TimGM6mb"
+    )
+    half: ClassVar[bool] = True
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -151,16 +154,6 @@ class FitRecipe(Recipe):
             "semitone": float(np.mean(over[0])),
             "half a beat": float(np.mean(over[1])),
         }
-
-    def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "four-bar parts of POP909, JSB, freedoom and OpenMSX, rendered with FluidR3 GM and TimGM6mb",
-            "card": "plugins/antiphon_loops/README.md",
-        }
-
-    def arrays(self, network: nn.Module) -> dict[str, NDArray[Any]]:
-        return {name: array.astype(np.float16) for name, array in super().arrays(network).items()}
 
 
 class _Set:

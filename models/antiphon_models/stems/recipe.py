@@ -40,15 +40,6 @@ FLOOR = 1e-3
 """Of a stem's power (of the mix's, for one that is absent): errors below it do not count."""
 ABSENT = 0.25
 """Weight of an absent stem."""
-SAID = {
-    "licence": "MIT",
-    "trained_on": (
-        "POP909, freedoom, openttd-openmsx and composed songs by FluidR3, MuseScore_General and OPL-3 soundfonts and "
-        "drawn synthesisers; espeak-ng voices, LibriSpeech (CC BY) and hibari-tts speech sung by WORLD; Sonic Pi drum "
-        "loops and one-shots"
-    ),
-    "card": "plugins/antiphon_stems/README.md",
-}
 
 
 class Mixes:
@@ -142,8 +133,12 @@ class StemsRecipe(Recipe):
     name: ClassVar[str] = "stems"
     weights: ClassVar[str] = "stems-file"
     plugin: ClassVar[str] = "stems"
+    trained_on: ClassVar[str] = (
+        "POP909, freedoom, openttd-openmsx and composed songs by FluidR3, MuseScore_General and OPL-3 soundfonts and "
+        "drawn synthesisers; espeak-ng voices, LibriSpeech (CC BY) and hibari-tts speech sung by WORLD; Sonic Pi drum "
+        "loops and one-shots"
+    )
     steps: ClassVar[int] = 6000
-    rate: ClassVar[float] = 2e-3
     grid: ClassVar[UnitGrid] = FILE
     mixes: ClassVar[tuple[int, int]] = (2000, 52)
     """Of the training and of the validation."""
@@ -210,9 +205,6 @@ class StemsRecipe(Recipe):
         names = {f"gain_{name}": float(torch.nanmean(better[:, k])) for k, name in enumerate(STEMS)}
         absent = torch.cat([absent for _, absent, _ in found])
         return {"gain": float(np.mean(list(names.values()))), **names, "absent": float(absent.mean())}
-
-    def said(self) -> Mapping[str, Any]:
-        return SAID
 
 
 class LiveStemsRecipe(StemsRecipe):

@@ -98,7 +98,8 @@ class TransferRecipe(Recipe):
     weights: ClassVar[str] = "transfer-learned"
     plugin: ClassVar[str] = "transfer"
     steps: ClassVar[int] = 2500
-    rate: ClassVar[float] = 2e-3
+    trained_on: ClassVar[str] = "POP909 and JSB chorales by pairs of programs of FluidR3, OPL-3 and sf_GMbank"
+    half: ClassVar[bool] = True
     capsules: ClassVar[bool] = False
 
     def prepare(self, job: TrainingJob) -> None:
@@ -145,16 +146,6 @@ class TransferRecipe(Recipe):
             batch = self._cut(self._held, zero + 100, zero + 100, 500)
             error, before = float(self.loss(network, batch)[0]), float(batch[1][:, SKIPPED:].abs().mean())
         return {"gain": 1.0 - error / before}
-
-    def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "POP909 and JSB chorales by pairs of programs of FluidR3, OPL-3 and sf_GMbank",
-            "card": "plugins/antiphon_transfer/README.md",
-        }
-
-    def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
-        return {name: array.astype(np.float16) for name, array in super().arrays(network).items()}
 
 
 class CapsulesRecipe(TransferRecipe):

@@ -60,6 +60,7 @@ class TokensRecipe(Recipe):
     weights: ClassVar[str] = "transfer-tokens"
     plugin: ClassVar[str] = "transfer"
     steps: ClassVar[int] = 3000
+    trained_on: ClassVar[str] = "POP909 and JSB chorales by programs of FluidR3, OPL-3 and sf_GMbank"
     shares: ClassVar[str] = "transfer"
 
     def prepare(self, job: TrainingJob) -> None:
@@ -107,13 +108,6 @@ class TokensRecipe(Recipe):
             shares = torch.bincount(self._train[..., k].flatten(), minlength=CODES) + 1.0
             alone -= float(torch.log2(shares / shares.sum())[self._held[:, 1:, k]].mean())
         return {"saved_bits": alone - bits, "bits": bits, "bits_without_past": alone}
-
-    def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "POP909 and JSB chorales by programs of FluidR3, OPL-3 and sf_GMbank",
-            "card": "plugins/antiphon_transfer/README.md",
-        }
 
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
         return {name: a.astype(np.float16) for name, a in {**super().arrays(network), **self._codes}.items()}

@@ -74,7 +74,7 @@ class WaveNetRecipe(Recipe):
     weights: ClassVar[str] = "wavenet"
     plugin: ClassVar[str] = "transfer"
     steps: ClassVar[int] = 2000
-    rate: ClassVar[float] = 2e-3
+    trained_on: ClassVar[str] = "POP909 and JSB chorales by programs of FluidR3"
     shares: ClassVar[str] = "transfer"
 
     def prepare(self, job: TrainingJob) -> None:
@@ -108,13 +108,6 @@ class WaveNetRecipe(Recipe):
         shares = torch.bincount(self._train.flatten(), minlength=LEVELS) + 1.0
         alone = -float(torch.log2(shares / shares.sum())[self._held].mean())
         return {"saved_bits": alone - bits, "bits": bits, "bits_without_past": alone}
-
-    def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "POP909 and JSB chorales by programs of FluidR3",
-            "card": "plugins/antiphon_transfer/README.md",
-        }
 
 
 @torch.no_grad()

@@ -6,23 +6,15 @@ import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from antiphon.contract.catalog import Catalog
 from antiphon.control.commands.outbox import Outbox
 from antiphon.control.faults import ControlFaults
 from antiphon.control.machine import MachineWatch
-from antiphon.control.osc.intake import Intake
-from antiphon.control.patches.plans import Plans
-from antiphon.control.patches.set_position import SetPosition
-from antiphon.control.saver import StateSaver
+from antiphon.control.osc.served import OscServer
 from antiphon.control.subscribers.clients import Access, Surfaces
-from antiphon.control.subscribers.feedback import Feedback
-from antiphon.control.subscribers.replies import Replies
 from antiphon.control.transports import Transports
-from antiphon.engine.link import EngineLink
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.session.node_state import Numbers
-from antiphon.session.session import Session
 from antiphon.workers.status import WorkerStatus
 
 SYNTH = "synth/"
@@ -31,23 +23,14 @@ KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ign
 """Counters of this process that continue in the next one. Those of the kernel belong to the socket, which stays."""
 
 
-class StatusSource(Protocol):
+class StatusSource(OscServer, Protocol):
     """Source of the figures of `/status`."""
 
-    link: EngineLink
-    session: Session
-    catalog: Catalog
-    intake: Intake
-    replies: Replies
     outbox: Outbox
     udp: UdpEndpoint
     tcp: TcpServer
     access: Access
     surfaces: Surfaces
-    feedback: Feedback
-    plans: Plans
-    position: SetPosition
-    saver: StateSaver
     faults: ControlFaults
     machine: MachineWatch
     workers: Callable[[], list[WorkerStatus]]

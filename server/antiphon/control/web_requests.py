@@ -20,18 +20,16 @@ from time import monotonic, thread_time
 from typing import Any, Protocol
 
 from antiphon.contract.addresses import AddressInfo
-from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.control.commands.executor import CommandExecutor, round_float32
+from antiphon.control.commands.executor import round_float32
 from antiphon.control.osc.addresses import ADDRESSES, Address
 from antiphon.control.osc.plugin_addresses import PluginAddresses
-from antiphon.control.patches.plans import Plans
+from antiphon.control.osc.served import OscServer
 from antiphon.control.subscribers.approvals import Approvals
 from antiphon.control.subscribers.clients import Access, Surfaces
 from antiphon.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import declaration, own_nodes
-from antiphon.session.session import Session
 from antiphon.wire.web_link import MAX_REQUEST, STARTED, Topic, WebRequest, parts
 
 log = logging.getLogger("antiphon.web")
@@ -60,15 +58,11 @@ class ControlShare:
         return max(0.0, -self._credit / SHARE)
 
 
-class WebServed(Protocol):
+class WebServed(OscServer, Protocol):
     """The part of the server that the answers call."""
 
     access: Access
     surfaces: Surfaces
-    catalog: Catalog
-    executor: CommandExecutor
-    session: Session
-    plans: Plans
     plugin_addresses: PluginAddresses
 
     @property

@@ -105,7 +105,7 @@ def _described(path: Path) -> PatchEntry:
     known = _entries.get(path)
     if known is not None and known[0] == stamp:
         return known[1]
-    text = _head(path)
+    text = head_of(path)
     top = _top(text)
     entry = PatchEntry(
         name=path.stem,
@@ -154,7 +154,7 @@ def line(text: str) -> str:
 
 def hint(path: Path) -> str:
     """What to do first with a patch, as its file says; "" where it says nothing or cannot be read."""
-    return _text(_top(_head(path)), "hint", LINE)
+    return _text(_top(head_of(path)), "hint", LINE)
 
 
 def is_listed(text: str) -> bool:
@@ -185,7 +185,8 @@ def _files(folder: Path) -> list[Path]:
     return [folder / name for name in names if name[0] != "." and not name.endswith(PREVIOUS + SUFFIX)]
 
 
-def _head(path: Path) -> str:
+def head_of(path: Path) -> str:
+    """The beginning of a file, `HEAD` bytes of it; "" where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(HEAD).decode("utf-8-sig", "replace").replace("\r\n", "\n")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.errors import WireError
-from antiphon.graph.patch_list import HEAD, LINE, SETS
+from antiphon.graph.patch_list import LINE, SETS, head_of
 from antiphon.runtime import paths, resources
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.suggestion import instead
@@ -62,7 +62,7 @@ def live_sets() -> dict[str, LiveSet]:
     found: dict[str, LiveSet] = {}
     for own, folder in enumerate(folders()):
         for path in _files(folder):
-            head = _head(path)
+            head = head_of(path)
             quoted, bars = _QUOTED.match(head), _BARS.search(head)
             line = printable(" ".join(quoted[1].split()))[:LINE] if quoted else ""
             found[path.stem] = LiveSet(path.stem, line, int(bars[1]) if bars else BARS, bool(own), path)
@@ -91,11 +91,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
-
-
-def _head(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(HEAD).decode("utf-8-sig", "replace").replace("\r\n", "\n")
-    except OSError:
-        return ""

@@ -60,7 +60,7 @@ def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
     channel.send(
         {
             "patch": script.patch,
-            "bar": _pair(script.bar),
+            "bar": script.bar.as_integer_ratio(),
             "seed": script.seed,
             "names": names,
             "line": script.patch_line,
@@ -99,7 +99,7 @@ def _play(
 
 
 def _plain(event: LiveEvent) -> list[Any]:
-    return [_pair(event.beat), event.address, list(event.args), event.source, event.line]
+    return [event.beat.as_integer_ratio(), event.address, list(event.args), event.source, event.line]
 
 
 def _text(path: str) -> str:
@@ -111,10 +111,6 @@ def _text(path: str) -> str:
         raise ScriptError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError:
         raise ScriptError(f"cannot read {path}: it is not UTF-8 text") from None
-
-
-def _pair(value: Fraction) -> list[int]:
-    return [value.numerator, value.denominator]
 
 
 def _confine(seconds: float) -> None:

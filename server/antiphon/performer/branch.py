@@ -78,7 +78,7 @@ class Branch:
     def until(self, beat: Fraction, *, coming: bool = False) -> None:
         """Asks for the events before a beat. coming: and for what tracks will play after it."""
         self.asked = beat
-        self.ask("until", beat=pair(beat), **({"coming": True} if coming else {}))
+        self.ask("until", beat=beat.as_integer_ratio(), **({"coming": True} if coming else {}))
 
     def fork(self) -> Branch:
         """Requests a fork of the process, after the pending requests."""
@@ -270,8 +270,3 @@ class BranchProcesses:
         self._process.wait()
         self.output.close()
         self.collect()
-
-
-def pair(value: Fraction) -> list[int]:
-    """A fraction for JSON: [numerator, denominator]."""
-    return [value.numerator, value.denominator]

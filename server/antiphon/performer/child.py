@@ -139,7 +139,7 @@ class ScriptChild:
             return {
                 "did": "read",
                 "patch": script.patch,
-                "bar": _pair(script.bar),
+                "bar": script.bar.as_integer_ratio(),
                 "levels": [list(level) for level in script.levels],
                 "line": script.patch_line,
                 "listens": list(script.listens.items()),
@@ -151,11 +151,13 @@ class ScriptChild:
         faults, self._faults = self._faults, []
         return {
             "did": "until",
-            "beat": _pair(performance.beat),
+            "beat": performance.beat.as_integer_ratio(),
             "faults": faults,
             "awaited": sorted(performance.awaited),
             "sounding": [list(key) for key in performance.sounding],
-            "events": [[*_pair(e.beat), e.address, list(e.args), e.line, _lit(e), e.source] for e in self._events],
+            "events": [
+                [*e.beat.as_integer_ratio(), e.address, list(e.args), e.line, _lit(e), e.source] for e in self._events
+            ],
             "coming": self._coming if asked.get("coming") else None,
         }
 
@@ -240,10 +242,6 @@ def _within(seconds: float) -> Callable[[], bool]:
 def _lit(event: LiveEvent) -> list[Any] | None:
     """Length in beats and places of an event's mark."""
     return None if event.mark is None else [float(event.mark.length), event.mark.places]
-
-
-def _pair(value: Fraction) -> list[int]:
-    return [value.numerator, value.denominator]
 
 
 def main(arguments: list[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from antiphon.errors import EngineError
 from antiphon.live.listening import level_cue
-from antiphon.performer.branch import Branch, BranchProcesses, pair
+from antiphon.performer.branch import Branch, BranchProcesses
 from antiphon.performer.limits import PATIENCE
 from antiphon.performer.outgoing import Outgoing, SentEvent
 
@@ -296,7 +296,7 @@ class Player:
         assert self._follower is not None
         if beat > self._follower.asked:
             self._follower.asked = beat
-            self._follow("until", beat=pair(beat))
+            self._follow("until", beat=beat.as_integer_ratio())
 
     def _advance(self) -> Fraction:
         """Brings the follower to what was sent; that beat."""
@@ -376,8 +376,8 @@ class Player:
             at = max(_next(self._soon() - float(self.out.offset), bar), self.out.sent)
         candidate.asked = at
         self.out.begin(at)
-        candidate.ask("start", beat=pair(at), tempo=self._bpm)
-        candidate.ask("until", beat=pair(at))
+        candidate.ask("start", beat=at.as_integer_ratio(), tempo=self._bpm)
+        candidate.ask("until", beat=at.as_integer_ratio())
         return at
 
     def _replace(self, candidate: Branch) -> Fraction:
@@ -392,7 +392,7 @@ class Player:
         candidate.asked = at
         self._since = []
         beat = max(_next(self._soon() - float(self.out.offset), self._quantum or self._bar), at)
-        candidate.ask("swap", beat=pair(beat))
+        candidate.ask("swap", beat=beat.as_integer_ratio())
         self._follower.end()
         self.out.hold = beat
         return beat

@@ -29,6 +29,10 @@ class GenreRecipe(Recipe):
     name: ClassVar[str] = "genre"
     weights: ClassVar[str] = "classify-genre"
     plugin: ClassVar[str] = "classify"
+    trained_on: ClassVar[str] = (
+        "songs composed by rules, played by FluidR3_GM and FreePats, and sketched from their notes and computed "
+        "instruments; espeak-ng voices, babble, noise; temperature and threshold chosen on OPL-3 FM"
+    )
     steps: ClassVar[int] = 6000
     rate: ClassVar[float] = 1.5e-3
     _calibration: Calibration
@@ -76,10 +80,7 @@ class GenreRecipe(Recipe):
     def said(self) -> Mapping[str, Any]:
         found: JoinedCalibration = self._joined
         return {
-            "licence": "MIT",
-            "trained_on": "songs composed by rules, played by FluidR3_GM and FreePats, and sketched from their notes "
-            "and computed instruments; espeak-ng voices, babble, noise; temperature and threshold chosen on OPL-3 FM",
-            "card": "plugins/antiphon_classify/README.md",
+            **super().said(),
             "labels": list(LABELS),
             "unknown": "other",
             "temperatures": [round(each, 4) for each in found.temperatures],

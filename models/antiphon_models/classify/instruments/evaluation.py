@@ -42,8 +42,6 @@ class FindingInstruments(Evaluation):
         "there is a voice, the mean of those with one and those without, its n is theirs. found: the share of the "
         "marked families that are given."
     )
-    files_doc: ClassVar[str] = ""
-    folders: ClassVar[tuple[str, ...]] = ()
     card: ClassVar[str] = "antiphon_classify"
     road: ClassVar[str] = "`antiphon library analyse FILE --only instruments --json`"
 

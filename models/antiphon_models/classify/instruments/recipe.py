@@ -37,6 +37,10 @@ class InstrumentsRecipe(ClassifierRecipe):
 
     name: ClassVar[str] = "instruments"
     weights: ClassVar[str] = "classify-instruments"
+    trained_on: ClassVar[str] = (
+        "takes by rules, played by FluidR3, MuseScore General, OPL3 and FreePats; espeak-ng's voices; Sonic Pi's drums "
+        "(CC0); noises of ESC-10 (CC BY)"
+    )
     labels: ClassVar[tuple[str, ...]] = LABELS
     kind: ClassVar[Literal["one", "many", "number"]] = "many"
     steps: ClassVar[int] = 20000
@@ -117,14 +121,7 @@ class InstrumentsRecipe(ClassifierRecipe):
         return super().answers(network, LabeledClips(both, clips.targets, clips.groups))
 
     def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "takes by rules, played by FluidR3, MuseScore General, OPL3 and FreePats; espeak-ng's "
-            "voices; Sonic Pi's drums (CC0); noises of ESC-10 (CC BY)",
-            "card": "plugins/antiphon_classify/README.md",
-            "labels": list(LABELS),
-            **self._chosen,
-        }
+        return {**super().said(), "labels": list(LABELS), **self._chosen}
 
 
 def _excerpt(sounds: LabeledClips, row: int, frames: int, rng: np.random.Generator) -> F32:

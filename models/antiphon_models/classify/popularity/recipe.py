@@ -82,7 +82,7 @@ class PopularityRecipe(Recipe):
     weights: ClassVar[str] = WEIGHTS
     plugin: ClassVar[str] = "classify"
     steps: ClassVar[int] = 2000
-    rate: ClassVar[float] = 2e-3
+    trained_on: ClassVar[str] = "songs composed by rules in FluidR3 and TimGM6mb, and the votes of a computed audience"
     artists: ClassVar[int | None] = None
 
     def prepare(self, job: TrainingJob) -> None:
@@ -135,13 +135,6 @@ class PopularityRecipe(Recipe):
 
     def _width(self, found: NDArray[np.float64]) -> float:
         return taste.half_width(found, self.fit.votes.popularity, self.fit.artists)
-
-    def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "songs composed by rules in FluidR3 and TimGM6mb, and the votes of a computed audience",
-            "card": "plugins/antiphon_classify/README.md",
-        }
 
 
 def _attributes(network: AttributeNetwork, made: MadeSongs) -> NDArray[np.float32]:

@@ -30,6 +30,9 @@ class TagsRecipe(ClassifierRecipe):
 
     name: ClassVar[str] = "tags"
     weights: ClassVar[str] = "classify-tags"
+    trained_on: ClassVar[str] = (
+        "POP909 renders (FluidR3, OPL-3), espeak-ng voices, ESC-10 folds 1-2, chosen on other ones"
+    )
     labels: ClassVar[tuple[str, ...]] = LABELS
     kind: ClassVar[Literal["one", "many", "number"]] = "many"
     steps: ClassVar[int] = 4000
@@ -72,9 +75,7 @@ class TagsRecipe(ClassifierRecipe):
     def said(self) -> Mapping[str, Any]:
         read = self._calibration
         return {
-            "licence": "MIT",
-            "trained_on": "POP909 renders (FluidR3, OPL-3), espeak-ng voices, ESC-10 folds 1-2, chosen on other ones",
-            "card": "plugins/antiphon_classify/README.md",
+            **super().said(),
             "labels": list(LABELS),
             "slope": round(read.slope, 4),
             "offsets": _digits(read.offsets),

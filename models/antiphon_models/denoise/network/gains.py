@@ -24,7 +24,6 @@ class GainNetwork(StreamingModel):
     answer: ClassVar[int | None] = UNITS
     frames: ClassVar[int | None] = HOP
     inputs: ClassVar[int] = 2
-    outputs: ClassVar[int] = 1
 
     def __init__(self) -> None:
         super().__init__()

@@ -30,14 +30,6 @@ HARM = 1.0, 4.0
 """Weight of a loss in SI-SDR relative to a gain, at the beginning and at the end of the training."""
 QUIET_PAUSE, MASKED = 24.0, 2.0
 VALID_SEED, VALID_ITEMS = 990, 96
-SAID = {
-    "licence": "MIT",
-    "trained_on": (
-        "ESC-10 folds 1-3, librosa's example recordings, Sonic Pi samples, POP909 and JSB renders (FluidR3), "
-        "espeak-ng voices"
-    ),
-    "card": "plugins/antiphon_denoise/README.md",
-}
 
 
 def si_sdr(made: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
@@ -55,6 +47,10 @@ class MaskRecipe(Recipe):
     name: ClassVar[str] = "denoise"
     weights: ClassVar[str] = "denoise-mask"
     plugin: ClassVar[str] = "denoise"
+    trained_on: ClassVar[str] = (
+        "ESC-10 folds 1-3, librosa's example recordings, Sonic Pi samples, POP909 and JSB renders (FluidR3), "
+        "espeak-ng voices"
+    )
     steps: ClassVar[int] = 5000
     rate: ClassVar[float] = 3e-3
     hop: ClassVar[int] = HOP
@@ -171,9 +167,6 @@ class MaskRecipe(Recipe):
             some = noisy & (snr > low) & (snr <= high)
             figures[f"gain_{low}_{high}"] = float(better[some].mean())
         return figures
-
-    def said(self) -> Mapping[str, Any]:
-        return SAID
 
 
 def _rest(made: torch.Tensor, mixed: torch.Tensor, gap: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from antiphon_denoise.learned.file_confidence import MODEL as FILE_MODEL
 from antiphon_models.denoise.training import examples, material
 from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network, FileConfidenceNetwork, errors
 from antiphon_models.denoise.training.examples import FILE, Examples
-from antiphon_models.denoise.training.recipe import HARM, MARGIN, MOST, PURE, SAID
+from antiphon_models.denoise.training.recipe import HARM, MARGIN, MOST, PURE, MaskRecipe
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 PASS = 42.0
@@ -36,6 +36,7 @@ class ConfidenceRecipe(Recipe):
     name: ClassVar[str] = "denoise-confidence"
     weights: ClassVar[str] = MODEL
     plugin: ClassVar[str] = "denoise"
+    trained_on: ClassVar[str] = f"{MaskRecipe.trained_on}, through denoise-mask and denoise-gate"
     steps: ClassVar[int] = 700
     rate: ClassVar[float] = 3e-3
     shares: ClassVar[str] = "denoise"
@@ -136,9 +137,6 @@ class ConfidenceRecipe(Recipe):
             some = noisy & (snr > low_snr) & (snr <= high)
             figures[f"gain_{low_snr}_{high}"] = float(gain[some].mean())
         return figures
-
-    def said(self) -> Mapping[str, Any]:
-        return {**SAID, "trained_on": f"{SAID['trained_on']}, through denoise-mask and denoise-gate"}
 
 
 class FileConfidenceRecipe(ConfidenceRecipe):

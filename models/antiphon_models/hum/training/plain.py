@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,7 +30,7 @@ class PlainRecipe(Recipe):
     weights: ClassVar[str] = "hum-spectrogram"
     plugin: ClassVar[str] = "hum"
     steps: ClassVar[int] = 4000
-    rate: ClassVar[float] = 2e-3
+    trained_on: ClassVar[str] = "as hum-learned; what it is to paint is TimGM6mb's piano"
     shares: ClassVar[str] = "hum"
 
     def prepare(self, job: TrainingJob) -> None:
@@ -95,10 +94,3 @@ class PlainRecipe(Recipe):
             found["f1"].append(score)
             found.setdefault(clip.kind, []).append(score)
         return {name: float(np.mean(values)) for name, values in found.items()}
-
-    def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "as hum-learned; what it is to paint is TimGM6mb's piano",
-            "card": "plugins/antiphon_hum/README.md",
-        }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -59,7 +58,10 @@ class HumRecipe(Recipe):
     weights: ClassVar[str] = "hum-learned"
     plugin: ClassVar[str] = "hum"
     steps: ClassVar[int] = 6000
-    rate: ClassVar[float] = 2e-3
+    trained_on: ClassVar[str] = (
+        "POP909 melodies sung by espeak-ng voices resynthesised by WORLD, hummed and whistled by "
+        "sines, played by TimGM6mb; ESC-10 folds 1 and 2; espeak-ng speech; JSB chorales"
+    )
 
     def prepare(self, job: TrainingJob) -> None:
         self.job = job
@@ -120,14 +122,6 @@ class HumRecipe(Recipe):
         answers = network.answers(*network.logits(x))[0].cpu().numpy()
         decoder = NoteDecoder(Live())
         return decoder.all(answers), decode_file(answers)
-
-    def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "POP909 melodies sung by espeak-ng voices resynthesised by WORLD, hummed and whistled by "
-            "sines, played by TimGM6mb; ESC-10 folds 1 and 2; espeak-ng speech; JSB chorales",
-            "card": "plugins/antiphon_hum/README.md",
-        }
 
 
 def _noisy(sound: np.ndarray, ratio: float, seed: int) -> np.ndarray:

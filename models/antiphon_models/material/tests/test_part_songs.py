@@ -6,13 +6,8 @@ import json
 import struct
 from pathlib import Path
 
-import pytest
-import soundfile
-
 from antiphon.api.files import MidiNote, MidiTrack, write_midi
-from antiphon_models.material import fluidsynth
-from antiphon_models.material.part_songs import PartChord, PartNote, PartSong, songs
-from antiphon_models.material.stems import render_stems
+from antiphon_models.material.part_songs import PartChord, PartNote, songs
 
 
 def band(path: Path) -> None:
@@ -58,19 +53,3 @@ def test_a_chorales_voices_are_held_notes(tmp_path: Path) -> None:
     (song,) = songs(tmp_path, "train", ("jsb",))
     assert song.parts["melody"] == [PartNote(0, 1, 72), PartNote(1, 1.5, 74), PartNote(1.5, 2, 71)]
     assert song.parts["bass"] == [PartNote(0, 1, 48), PartNote(1, 2, 43)]
-
-
-@pytest.mark.skipif(bool(fluidsynth.missing((fluidsynth.TIM,))), reason="FluidSynth or its soundfont is missing")
-def test_stems_are_rendered_once_and_of_one_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
-    parts = {"melody": [PartNote(0, 1, 72), PartNote(1, 2, 76)], "drums": [PartNote(0, 0.5, 36), PartNote(3, 3.5, 38)]}
-    song = PartSong("made up 1", "train", 4, 0, 120.0, 0, parts, [])
-    files = render_stems(song, fluidsynth.TIM, 8000)
-    assert all(tmp_path in path.parents for path in files.values())
-    sounds = {part: soundfile.read(path)[0] for part, path in files.items()}
-    assert {len(sound) for sound in sounds.values()} == {round((3.5 / 2 + 2.0) * 8000)}
-    # the melody has ended when the second drum comes
-    late = slice(12000, 14000)
-    assert abs(sounds["drums"][late]).max() > 10 * abs(sounds["melody"][late]).max()
-    monkeypatch.setattr(fluidsynth, "PROGRAM", "no-such-program")
-    assert render_stems(song, fluidsynth.TIM, 8000) == files

@@ -5,23 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from antiphon.control.osc.arguments import Args
 from antiphon.control.osc.handlers import graph, learn, library, live, notes, scenes, server, sets, time
+from antiphon.control.osc.served import OscServer
 from antiphon.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.session.commands import NudgeBeat, When
 from antiphon.session.transport import PRESSABLE
 
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
-
-
-class OscServer(
-    graph.GraphServer, learn.LearnServer, library.LibraryServer, live.LiveServer, notes.NoteServer, scenes.SceneServer,
-    server.StatusServer, sets.SetServer, time.TimeServer, Protocol,
-):  # fmt: skip
-    """The parts of the server that all handlers together use."""
 
 
 AddressHandler = Callable[[OscServer, Peer, Args, When], None]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from antiphon.control.osc.addresses import ADDRESSES, OscServer
+from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.control.osc.handlers.graph import node_routes
 from antiphon.control.osc.handlers.live import CODE
 from antiphon.control.osc.route import AddressRoute
+from antiphon.control.osc.served import OscServer
 from antiphon.graph.names import MACRO
 from antiphon.session.graph_state import GraphState
 from antiphon.session.router import Router

@@ -39,10 +39,10 @@ from antiphon_models.classify.genre.notes import (
 from antiphon_models.classify.genre.sketches import FIRST_SEED, add_from_bank, degraded_sketch, sketch
 from antiphon_models.classify.genre.sources import SPLITS, medley
 from antiphon_models.learning.evaluation import EvaluationRequest
-from antiphon_models.material.composer.computed import sound_of_song
 from antiphon_models.material.composer.genres import BY_NAME
 from antiphon_models.material.composer.song import ComposedNote, ComposedSong, compose
 from antiphon_models.material.composer.strangers import invent_genre
+from antiphon_models.material.composer.tests.computed_sound import sound_of_song
 
 
 def test_a_sketch_is_like_the_sound() -> None:

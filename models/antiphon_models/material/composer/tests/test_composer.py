@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from antiphon.api.files import read_midi
-from antiphon_models.material.composer.computed import sound_of_song
 from antiphon_models.material.composer.genres import BY_NAME, DRUM_NOTES, GENRES, STRANGERS
 from antiphon_models.material.composer.harmony import SCALES, parse, voice_chord
 from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import CHANNELS, DRUMS, ComposedSong, compose, swung
+from antiphon_models.material.composer.tests.computed_sound import sound_of_song
 
 ALL = (*GENRES, *STRANGERS["choose"], *STRANGERS["measure"])
 RATE = 22050

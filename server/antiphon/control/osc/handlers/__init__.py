@@ -1,4 +1,5 @@
-"""The handlers of OSC addresses, a module each group; `addresses` lists them.
+"""The handlers of OSC addresses, a module each group; `addresses` says what each does.
 
-A handler takes the message's arguments and the parts of the server it uses, which it declares as a protocol.
+Each takes the server (`served.OscServer`), the sender, the arguments and the time. It raises `AntiphonError`, whose
+text answers the sender.
 """

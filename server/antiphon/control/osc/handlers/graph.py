@@ -1,22 +1,12 @@
-"""Handlers of patches, nodes, wires and parameters.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of patches, nodes, wires and parameters."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
-from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, is_press, most, number, text, whole
-from antiphon.control.osc.patch_questions import PatchQuestions, words_packet
+from antiphon.control.osc.patch_questions import words_packet
 from antiphon.control.osc.route import AddressRoute, Handler
-from antiphon.control.osc.unknown_words import UnknownWords
-from antiphon.control.patches.plans import Plans
-from antiphon.control.saver import StateSaver
+from antiphon.control.osc.served import OscServer
 from antiphon.control.subscribers.feedback import param_level, wire_value
 from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import PatchError, RequestError
@@ -28,67 +18,54 @@ from antiphon.session import play
 from antiphon.session.commands import ResetNode, SetParam, When
 from antiphon.session.graph_state import FADE, MAX_FADE
 from antiphon.session.node_state import Node
-from antiphon.session.session import MAX_RAMP, Session, near
+from antiphon.session.session import MAX_RAMP, near
 from antiphon.wire.osc import IMPULSE, encode
 
 
-class GraphServer(Protocol):
-    """The part of the server that these handlers call."""
-
-    session: Session
-    catalog: Catalog
-    plans: Plans
-    executor: CommandExecutor
-    saver: StateSaver
-    replies: Replies
-    unknown_words: UnknownWords
-    patch_questions: PatchQuestions
-
-
-def patch_load(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def patch_load(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:name [f:fade]")
     name, fade = text(args, 0, "name"), number(args, 1, "fade", 0.0, MAX_FADE, FADE)
     loaded = patches.load(name, server.catalog)
     server.plans.load(loaded, fade, peer, "/patch/load", (name,))
 
 
-def patch_reload(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def patch_reload(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[f:fade]")
     fade = number(args, 0, "fade", 0.0, MAX_FADE, FADE)
     server.plans.load(server.plans.read_again(), fade, peer, "/patch/reload", (server.session.state.name,))
 
 
-def patch_save(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def patch_save(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:name [i:replace]")
     name = text(args, 0, "name")
     server.plans.save(name, replacing=bool(whole(args, 1, "replace", 0, 1, 0)))
     server.replies.reply(peer, encode("/done", "/patch/save", name))
 
 
-def patch_undo(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def patch_undo(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.plans.undo(peer, "/patch/undo")
 
 
-def patch_redo(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def patch_redo(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.plans.redo(peer, "/patch/redo")
 
 
-def patch_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def patch_list(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     server.patch_questions.ask(peer)
 
 
-def patch_hint(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def patch_hint(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     hint = "" if server.plans.patch is None else server.plans.patch.hint
     server.replies.reply(peer, encode("/patch/hint.reply", server.session.state.name, hint))
 
 
-def node_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def node_list(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     listing(
         server.replies,
@@ -98,7 +75,7 @@ def node_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     )
 
 
-def plugin_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def plugin_list(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     listing(
         server.replies, peer, "/plugin/list.reply", [t for i in server.catalog.types.values() for t in (i.type, i.doc)]
@@ -110,7 +87,7 @@ def listing(replies: Replies, peer: Peer, address: str, words: list[str]) -> Non
     replies.reply(peer, words_packet(address, words))
 
 
-def node_add(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def node_add(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 3, "s:type s:name [s:after]")
     kind = text(args, 0, "type")
     try:
@@ -123,31 +100,31 @@ def node_add(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     server.plans.edit(lambda: server.session.state.add(kind, name, after or None), peer, "/node/add")
 
 
-def node_remove(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def node_remove(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:name")
     name = text(args, 0, "name")
     server.plans.edit(lambda: server.session.state.remove(name), peer, "/node/remove")
 
 
-def node_move(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def node_move(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:name [s:after]")
     name, after = text(args, 0, "name"), text(args, 1, "after", IN)
     server.plans.edit(lambda: server.session.state.move(name, after), peer, "/node/move")
 
 
-def node_connect(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def node_connect(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:from.port s:to.port")
     source, dest = text(args, 0, "from"), text(args, 1, "to")
     server.plans.edit(lambda: server.session.state.connect(source, dest), peer, "/node/connect")
 
 
-def node_disconnect(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+def node_disconnect(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:from.port s:to.port")
     source, dest = text(args, 0, "from"), text(args, 1, "to")
     server.plans.edit(lambda: server.session.state.disconnect(source, dest), peer, "/node/disconnect")
 
 
-def node_routes(server: GraphServer, node: Node) -> list[AddressRoute]:
+def node_routes(server: OscServer, node: Node) -> list[AddressRoute]:
     """Every address of one node; the macros have short ones too."""
     short = f"/{MACRO}" if node.name == MACRO else ""
     routes: list[AddressRoute] = []
@@ -180,7 +157,7 @@ def _span(param: Param) -> tuple[float, float]:
     return 1.0, 0.0
 
 
-def set_param(server: GraphServer, command: SetParam, peer: Peer, address: str) -> None:
+def set_param(server: OscServer, command: SetParam, peer: Peer, address: str) -> None:
     """Sets a parameter; where that needs a new plan, the sender is answered once the engine confirms or refuses it."""
     goal = server.session.state.goal
     server.executor.do(command, peer.key)
@@ -189,7 +166,7 @@ def set_param(server: GraphServer, command: SetParam, peer: Peer, address: str) 
         server.plans.expect(peer, address)
 
 
-def _reset(server: GraphServer, node: str) -> Handler:
+def _reset(server: OscServer, node: str) -> Handler:
     def handle(peer: Peer, args: Args, when: When) -> None:
         most(args, 1, "no arguments")
         if is_press(args):
@@ -198,7 +175,7 @@ def _reset(server: GraphServer, node: str) -> Handler:
     return handle
 
 
-def _param(server: GraphServer, node: str, param: Param, address: str) -> Handler:
+def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
     def handle(peer: Peer, args: Args, when: When) -> None:
         if param.kind == "trigger":
             info = server.session.state.node(node).info
@@ -220,7 +197,7 @@ def _param(server: GraphServer, node: str, param: Param, address: str) -> Handle
     return handle
 
 
-def _norm(server: GraphServer, node: str, param: Param, address: str) -> Handler:
+def _norm(server: OscServer, node: str, param: Param, address: str) -> Handler:
     def handle(peer: Peer, args: Args, when: When) -> None:
         if not args:
             server.replies.reply(peer, encode(address, float(param.to_norm(server.executor.value(node, param.name)))))

@@ -1,45 +1,19 @@
-"""Handlers of `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from antiphon.control.osc.arguments import Args, most, text, whole
 from antiphon.control.osc.handlers.time import MOST_BARS, node_number
-from antiphon.control.subscribers.replies import Replies
+from antiphon.control.osc.served import OscServer
 from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
-from antiphon.session.session import Session
 from antiphon.session.transport import CAPTURE, CUE, pressable, settable
 from antiphon.session.transport_server import Learner
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 
 
-class Learning(Protocol):
-    """Source of the learner that maps controllers, such as `Transports`."""
-
-    @property
-    def learner(self) -> Learner | None:
-        """What maps a controller to a parameter; None where no transport can."""
-
-
-class LearnServer(Protocol):
-    """The part of the server that these handlers call."""
-
-    session: Session
-    replies: Replies
-
-    @property
-    def transports(self) -> Learning:
-        """The transports."""
-
-
-def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
+def learn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     address, target = _target(args)
     if not pressable(target):
         node, name = split_address(address)
@@ -54,11 +28,11 @@ def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     _learner(server).learn(target, done)
 
 
-def unlearn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
+def unlearn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     _learner(server).unlearn(_target(args)[1])
 
 
-def assignments(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
+def assignments(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     words: list[str] = []
     for target, control, port in _learner(server).assignments():
@@ -86,7 +60,7 @@ def _target(args: Args) -> tuple[str, str]:
     return address, address if pressable(address) else ".".join(split_address(address))
 
 
-def _learner(server: LearnServer) -> Learner:
+def _learner(server: OscServer) -> Learner:
     if server.transports.learner is None:
         raise RequestError("no MIDI is open: start the server with --midi")
     return server.transports.learner

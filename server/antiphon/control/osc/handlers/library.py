@@ -1,36 +1,20 @@
-"""Handlers of the library: what comes next, and what goes with what sounds.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of the library: what comes next, and what goes with what sounds."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from antiphon.control.commands.captures import Captures
 from antiphon.control.osc.arguments import Args, most, text, whole
 from antiphon.control.osc.handlers.time import node_number
-from antiphon.control.osc.library_questions import LibraryQuestions
+from antiphon.control.osc.served import OscServer
 from antiphon.errors import RequestError
 from antiphon.graph.graph import OUT
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
-from antiphon.session.session import Session
 
 MOST_TRACKS, MOST_SIGNALS = 50, 20
 KINDS = ("like", "skip", "dislike", "after")
 
 
-class LibraryServer(Protocol):
-    """The part of the server that these handlers call."""
-
-    library: LibraryQuestions
-    captures: Captures
-    session: Session
-
-
-def following(server: LibraryServer, peer: Peer, args: Args, _when: When) -> None:
+def following(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1 + 2 * MOST_SIGNALS, "[i:count] [s:kind s:path]…")
     count = whole(args, 0, "count", 1, MOST_TRACKS, 1)
     given = []
@@ -42,7 +26,7 @@ def following(server: LibraryServer, peer: Peer, args: Args, _when: When) -> Non
     server.library.ask(peer, "/library/next", count, tuple(given))
 
 
-def fitting(server: LibraryServer, peer: Peer, args: Args, _when: When) -> None:
+def fitting(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "[i:count] [s:node]")
     count, node = whole(args, 0, "count", 1, MOST_TRACKS, 10), text(args, 1, "node", OUT)
     number, bar = node_number(server.session, node), server.session.state.bar

@@ -1,18 +1,10 @@
-"""Handlers of what live scripts use: messages by beat, cues, and scripts that come by OSC.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of what live scripts use: messages by beat, cues, and scripts that come by OSC."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from antiphon.control.osc.arguments import Args, most, number, text
-from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.script_gate import LONGEST_SCRIPT, ScriptGate
-from antiphon.control.subscribers.feedback import Feedback
-from antiphon.control.subscribers.replies import Replies
+from antiphon.control.osc.script_gate import LONGEST_SCRIPT
+from antiphon.control.osc.served import OscServer
 from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime.shortening import short_repr
@@ -27,23 +19,14 @@ CODE = "/live/"
 EVALUATE = "/live/eval"
 
 
-class LiveServer(Protocol):
-    """The part of the server that these handlers call; see `ControlApp`."""
-
-    intake: Intake
-    feedback: Feedback
-    replies: Replies
-    scripts: ScriptGate
-
-
-def at(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+def at(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT)
     address = text(args, 1, "address")
     tags = server.intake.handling.tags
     server.intake.at_beat(beat, Message(address.encode("utf-8", "replace"), b"," + tags[3:], args[2:]), peer)
 
 
-def cue(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+def cue(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:name [x:value]")
     name = text(args, 0, "name")
     for value in args[1:]:
@@ -53,18 +36,18 @@ def cue(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
     server.feedback.event("/cue", name, *args[1:])
 
 
-def join(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+def join(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:nonce")
     server.replies.reply(peer, server.scripts.join(peer, text(args, 0, "nonce")))
 
 
-def perform(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+def perform(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:proof")
     server.scripts.admit(peer, text(args, 0, "proof"))
     server.replies.reply(peer, encode("/done", "/live/perform"))
 
 
-def evaluate(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+def evaluate(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:token s:script")
     secret, script = text(args, 0, "token"), text(args, 1, "script", longest=LONGEST_SCRIPT)
     proved = server.scripts.check(peer, secret, script)

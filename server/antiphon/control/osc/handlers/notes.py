@@ -1,31 +1,20 @@
-"""Handlers of notes, of controllers, programs and pitch bend, and of values of single notes.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of notes, of controllers, programs and pitch bend, and of values of single notes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
-from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args
+from antiphon.control.osc.served import OscServer
 from antiphon.io.osc_peer import Peer
 from antiphon.session import notes
 from antiphon.session.commands import When
 
 
-class NoteServer(Protocol):
-    """The part of the server that these handlers call."""
-
-    executor: CommandExecutor
-
-
-def handler(address: str) -> Callable[[NoteServer, Peer, Args, When], None]:
+def handler(address: str) -> Callable[[OscServer, Peer, Args, When], None]:
     """The handler of one of the addresses that `session.notes.read` reads."""
 
-    def handle(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+    def handle(server: OscServer, peer: Peer, args: Args, when: When) -> None:
         server.executor.do(notes.read(address, args, when), peer.key)
 
     return handle

@@ -1,44 +1,19 @@
-"""Handlers of scenes: store and recall.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of scenes: store and recall."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from antiphon.control.commands.engine_clock import EngineClock
-from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, whole
-from antiphon.control.patches.plans import Plans
-from antiphon.control.saver import StateSaver
-from antiphon.control.subscribers.feedback import Feedback
-from antiphon.control.subscribers.replies import Replies
+from antiphon.control.osc.served import OscServer
 from antiphon.io.osc_peer import Peer
 from antiphon.session import scenes
 from antiphon.session.commands import NOW, Beat, When
 from antiphon.session.schedule import MAX_BEAT
-from antiphon.session.session import Session
 from antiphon.wire.osc import encode
-
-
-class SceneServer(Protocol):
-    """The part of the server that these handlers call."""
-
-    session: Session
-    plans: Plans
-    executor: CommandExecutor
-    clock: EngineClock
-    saver: StateSaver
-    feedback: Feedback
-    replies: Replies
-
 
 MAX_MORPH = 4096.0
 
 
-def store(server: SceneServer, peer: Peer, args: Args, _when: When) -> None:
+def store(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:number")
     place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
     server.executor.settle()
@@ -48,7 +23,7 @@ def store(server: SceneServer, peer: Peer, args: Args, _when: When) -> None:
     server.replies.reply(peer, encode("/done", "/scene/store", place))
 
 
-def recall(server: SceneServer, peer: Peer, args: Args, when: When) -> None:
+def recall(server: OscServer, peer: Peer, args: Args, when: When) -> None:
     most(args, 3, "i:number [f:beats] [f:quantum]")
     place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
     beats = number(args, 1, "the morph in beats", 0.0, MAX_MORPH, 0.0)
@@ -57,7 +32,7 @@ def recall(server: SceneServer, peer: Peer, args: Args, when: When) -> None:
 
 
 def recall_scene(
-    server: SceneServer, place: int, beats: float = 0.0, quantum: float = 0.0, when: When = NOW, source: object = None
+    server: OscServer, place: int, beats: float = 0.0, quantum: float = 0.0, when: When = NOW, source: object = None
 ) -> None:
     """Sets all values to those of scene number `place`, in ramps of `beats` beats.
 

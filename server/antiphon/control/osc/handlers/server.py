@@ -1,61 +1,26 @@
-"""Handlers of the server itself: status, version, ping, subscription, monitor, sync, panic.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of the server itself: status, version, ping, subscription, monitor, sync, panic."""
 
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
 import antiphon
-from antiphon.contract.catalog import Catalog
-from antiphon.control.commands.engine_clock import EngineClock
-from antiphon.control.commands.executor import CommandExecutor
-from antiphon.control.commands.syncs import Syncs
 from antiphon.control.osc.arguments import Args, is_press, most, whole
-from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.note_watch import NoteWatch
-from antiphon.control.subscribers.monitor import Monitor
-from antiphon.control.subscribers.replies import Replies
-from antiphon.control.subscribers.subscribers import Subscribers
-from antiphon.engine.link import EngineLink
+from antiphon.control.osc.served import OscServer
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import ClearSchedule, Panic, Sync, When
-from antiphon.session.session import Session
 from antiphon.wire.osc import MAX_DATAGRAM, Arg, Double, encode, encode_tagged
-
-
-class StatusServer(Protocol):
-    """The part of the server that these handlers call."""
-
-    session: Session
-    catalog: Catalog
-    link: EngineLink
-    clock: EngineClock
-    executor: CommandExecutor
-    replies: Replies
-    intake: Intake
-    syncs: Syncs
-    subscribers: Subscribers
-    monitor: Monitor
-    note_watch: NoteWatch
-
-    def counts(self) -> dict[str, int]:
-        """Every counter by name, since the server's start."""
-
 
 _INT_MASK = 0x7FFFFFFF
 
 
-def status(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+def status(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     first, rate, counters = _figures(server)
     server.replies.reply(peer, encode("/status.reply", *first, Double(rate), Double(rate), *counters))
 
 
-def status_ext(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+def status_ext(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     first, rate, counters = _figures(server)
     server.replies.reply(peer, encode("/status.ext.reply", *first, float(rate), float(rate), *counters))
@@ -68,7 +33,7 @@ COUNTERS = (
 """Counters after scsynth's nine fields in `/status.reply`, each an `i` that wraps to 0 after 2147483647."""
 
 
-def _figures(server: StatusServer) -> tuple[list[Arg], float, list[int]]:
+def _figures(server: OscServer) -> tuple[list[Arg], float, list[int]]:
     engine, nodes = server.link.status(), len(server.session.state.nodes)
     load = [engine.load_mean * 100.0, engine.load_peak * 100.0]
     counts = server.counts()
@@ -79,14 +44,14 @@ def _figures(server: StatusServer) -> tuple[list[Arg], float, list[int]]:
     )
 
 
-def version(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+def version(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     match = re.match(r"(\d+)\.(\d+)(.*)", antiphon.__version__)
     major, minor, patch = (int(match[1]), int(match[2]), match[3]) if match else (0, 0, antiphon.__version__)
     server.replies.reply(peer, encode("/version.reply", "antiphon", major, minor, patch, "", ""))
 
 
-def ping(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+def ping(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     clock = Double(server.clock.moment().sample / server.session.rate)
     packet = encode_tagged("/pong", server.intake.handling.tags + b"d", (*args, clock))
     if len(packet) > MAX_DATAGRAM:
@@ -95,7 +60,7 @@ def ping(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     server.replies.reply(peer, packet)
 
 
-def notify(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+def notify(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "i:on [i:port]")
     on = whole(args, 0, "on", 0, 1)
     port = whole(args, 1, "port", 0, 65535, 0)  # sclang's Server sends its client number there, 0
@@ -103,31 +68,31 @@ def notify(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     server.replies.reply(peer, encode("/done", "/notify", number))
 
 
-def monitor(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+def monitor(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:on")
     server.monitor.set(peer, bool(whole(args, 0, "on", 0, 1)))
     server.replies.reply(peer, encode("/done", "/monitor"))
 
 
-def note_watch(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+def note_watch(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:on")
     server.note_watch.set(peer, on=bool(whole(args, 0, "on", 0, 1)))
     server.replies.reply(peer, encode("/done", "/note/watch"))
 
 
-def sync(server: StatusServer, peer: Peer, args: Args, when: When) -> None:
+def sync(server: OscServer, peer: Peer, args: Args, when: When) -> None:
     most(args, 1, "i:id")
     token = server.syncs.expect(peer, whole(args, 0, "id", -(2**31), 2**31 - 1), when)
     server.executor.do(Sync(token, when), peer.key)
 
 
-def panic(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+def panic(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.executor.do(Panic(), peer.key)
 
 
-def clear_schedule(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+def clear_schedule(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.executor.do(ClearSchedule(), peer.key)

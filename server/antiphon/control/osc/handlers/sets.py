@@ -1,64 +1,46 @@
-"""Handlers of set lists: load, next, previous, go, save, list.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of set lists: load, next, previous, go, save, list."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from antiphon.control.osc.arguments import Args, is_press, most, text, whole
 from antiphon.control.osc.handlers.graph import listing
-from antiphon.control.patches.set_list_player import Sets
-from antiphon.control.patches.set_position import SetPosition
-from antiphon.control.subscribers.replies import Replies
+from antiphon.control.osc.served import OscServer
 from antiphon.io.osc_peer import Peer
 from antiphon.session import set_list
 from antiphon.session.commands import When
-from antiphon.session.session import Session
 from antiphon.wire.osc import encode
 
 
-class SetServer(Protocol):
-    """The part of the server that these handlers call."""
-
-    sets: Sets
-    position: SetPosition
-    session: Session
-    replies: Replies
-
-
-def load(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+def load(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "s:name")
     server.sets.load(text(args, 0, "name"), peer, "/set/load")
 
 
-def forward(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+def forward(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.sets.step(1, peer, "/set/next")
 
 
-def back(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+def back(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.sets.step(-1, peer, "/set/previous")
 
 
-def go(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+def go(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:place")
     server.sets.go(whole(args, 0, "place", 1, set_list.MAX_PATCHES) - 1, peer, "/set/go")
 
 
-def save(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+def save(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     name = text(args, 0, "name")
     listed = tuple(text(args, at, "patch") for at in range(1, max(2, len(args))))
     server.sets.save(name, listed)
     server.replies.reply(peer, encode("/done", "/set/save", name))
 
 
-def names(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+def names(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     listing(server.replies, peer, "/set/list.reply", set_list.names())
     found = server.position.status(server.session.state.path)

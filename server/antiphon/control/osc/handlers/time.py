@@ -1,8 +1,4 @@
-"""Handlers of tempo, transport and recording.
-
-Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
-`AntiphonError`, whose text answers the sender.
-"""
+"""Handlers of tempo, transport and recording."""
 
 from __future__ import annotations
 
@@ -10,14 +6,9 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
 
-from antiphon.control.commands.captures import Captures
-from antiphon.control.commands.engine_clock import EngineClock
-from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, is_press, most, number, text, whole
-from antiphon.control.subscribers.replies import Replies
-from antiphon.engine.link import EngineLink
+from antiphon.control.osc.served import OscServer
 from antiphon.errors import RequestError
 from antiphon.graph.clock import MAX_BAR, MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import OUT
@@ -31,34 +22,17 @@ from antiphon.session.schedule import MAX_BEAT
 from antiphon.session.session import Session
 from antiphon.wire.osc import encode
 
-
-class TimeServer(Protocol):
-    """The part of the server that these handlers call.
-
-    Attributes:
-        session_header: Gives the header of a recorded session's log.
-    """
-
-    session: Session
-    link: EngineLink
-    clock: EngineClock
-    executor: CommandExecutor
-    replies: Replies
-    captures: Captures
-    session_header: Callable[[], dict[str, Any]]
-
-
 CAPTURES, MOST_BARS = "captures", 256
 """The folder of captures in the performer's library, and bars of one at most."""
 ROOM = 1 << 18
 """Bytes that must be free when a recording is asked for."""
 
 
-def plain(kind: type[Plain]) -> Callable[[TimeServer, Peer, Args, When], None]:
+def plain(kind: type[Plain]) -> Callable[[OscServer, Peer, Args, When], None]:
     """The handler of a message whose arguments are the command's fields in order."""
     row = ACTIONS.row(kind)
 
-    def handle(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+    def handle(server: OscServer, peer: Peer, args: Args, when: When) -> None:
         names = (f"f:{name}" if at < row.least else f"[f:{name}]" for at, name in enumerate(row.names))
         most(args, len(row.names), " ".join(names))
         given = max(len(args), row.least)
@@ -70,7 +44,7 @@ def plain(kind: type[Plain]) -> Callable[[TimeServer, Peer, Args, When], None]:
     return handle
 
 
-def tempo(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+def tempo(server: OscServer, peer: Peer, args: Args, when: When) -> None:
     if not args:
         server.executor.catch_up()
         server.replies.reply(peer, encode("/tempo", float(server.session.state.tempo)))
@@ -81,7 +55,7 @@ def tempo(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     server.executor.do(SetTempo(bpm, beats, when), peer.key)
 
 
-def swing(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+def swing(server: OscServer, peer: Peer, args: Args, when: When) -> None:
     if args:
         plain(SetSwing)(server, peer, args, when)
         return
@@ -89,7 +63,7 @@ def swing(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     server.replies.reply(peer, encode("/swing", *server.session.state.swing))
 
 
-def bar_beats(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+def bar_beats(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[i:beats]")
     if args:
         server.session.state.put_bar(whole(args, 0, "beats of a bar", 1, MAX_BAR))
@@ -97,19 +71,19 @@ def bar_beats(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
         server.replies.reply(peer, encode("/bar/beats", server.session.state.bar))
 
 
-def play(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+def play(server: OscServer, peer: Peer, args: Args, when: When) -> None:
     most(args, 1, "[f:beat]")
     beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT) if args else None
     server.executor.do(SetTransport(True, beat, when), peer.key)
 
 
-def stop(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+def stop(server: OscServer, peer: Peer, args: Args, when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.executor.do(SetTransport(False, None, when), peer.key)
 
 
-def beat(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+def beat(server: OscServer, peer: Peer, args: Args, when: When) -> None:
     if not args:
         # by the sample clock, which also runs while the engine computes no block
         server.replies.reply(peer, encode("/beat", float(server.link.beat_at(server.clock.moment().sample))))
@@ -118,7 +92,7 @@ def beat(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     server.executor.do(SetTransport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer.key)
 
 
-def session_record(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+def session_record(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[s:name]")
     if server.link.keeping:
         raise RequestError("a session is being recorded already; end it first with /session/stop")
@@ -128,13 +102,13 @@ def session_record(server: TimeServer, peer: Peer, args: Args, _when: When) -> N
     server.replies.reply(peer, encode("/done", "/session/record", str(path)))
 
 
-def session_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+def session_stop(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.link.session(None)
 
 
-def record_start(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+def record_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[s:name]")
     path = _fresh(paths.recordings(), text(args, 0, "name", _now()), ".wav")
     _check_room(path)
@@ -142,7 +116,7 @@ def record_start(server: TimeServer, peer: Peer, args: Args, _when: When) -> Non
     server.replies.reply(peer, encode("/done", "/record/start", str(path)))
 
 
-def capture(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+def capture(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 3, "i:bars [s:node] [s:name]")
     bars, name = whole(args, 0, "bars", 1, MOST_BARS), text(args, 1, "node", OUT)
     node = node_number(server.session, name)
@@ -152,7 +126,7 @@ def capture(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     server.captures.ask(peer, str(path), node, bars, server.session.state.bar)
 
 
-def record_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+def record_stop(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if is_press(args):
         server.link.record(None)

@@ -1,4 +1,4 @@
-"""Generates `docs/osc.md` from the declarations: `python -m antiphon.control.osc.reference > docs/osc.md`."""
+"""Generates `docs/osc.md` from the declarations: `python tools/osc_reference.py > docs/osc.md`. `make docs` runs it."""
 
 from __future__ import annotations
 
