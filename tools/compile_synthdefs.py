@@ -85,18 +85,8 @@ def tables(of: Index) -> str:
         if "like" in entry:
             lines.append(f"Controls as of {entry['like']}.")
         elif own:
-            lines += wrap(f"Controls: {', '.join(_short(key, value) for key, value in own.items())}.", 100)
-        other = [f"`{key}` {entry['controls'][key]['default']:g}" for key in entry.get("controls", {}) if key in shared]
-        if other:
-            lines += ["", f"Other defaults: {', '.join(other)}."]
+            lines += wrap(f"Controls: {', '.join(f'`{key}`' for key in own)}.", 100)
     return "\n".join(lines[1:])
-
-
-def _short(key: str, value: dict[str, Any]) -> str:
-    low, high = value["range"]
-    unit = f" {value['unit']}" if value["unit"] else ""
-    fixed = ", fixed" if value.get("fixed") else ""
-    return f"`{key}` {low:.8g}..{high:.8g}{unit} ({value['default']:g}{fixed})"
 
 
 def _table(rows: dict[str, dict[str, Any]]) -> list[str]:

@@ -23,15 +23,11 @@ RUN_BY = {
     "docs/workers.md": "tests/docs/test_plugins.py",
     "docs/library.md": "tests/docs/test_python_blocks.py",
 }
-NOT_RUN = {
-    "plugins/antiphon_model/README.md": "a part of a plugin, of which docs/workers.md has a whole one",
-}
-"""Pages whose blocks are no programs."""
 
 
 def test_each_page_with_python_is_run() -> None:
     pages = {page for page in PAGES if any(block.lang == "python" for block in blocks(page))}
-    assert pages == {*RUN_BY, *NOT_RUN}
+    assert pages == set(RUN_BY)
     assert [path for path in RUN_BY.values() if not (ROOT / path).is_file()] == []
 
 
