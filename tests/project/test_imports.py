@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,7 @@ def imported(file):
             waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
 
 
+@cache
 def ours(module):
     """The file of a module of ours, or None."""
     for top in ROOTS:
@@ -117,15 +119,21 @@ def test_control_reads_patches_without_numpy(name):
     subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": str(SERVER)}, timeout=300)
 
 
-def heavy(file):
-    """Heavy modules the file imports anywhere, functions included."""
-    found = set()
+@cache
+def anywhere(file):
+    """What the file imports, functions included; read once for all the walks that pass it."""
+    found = []
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.partition(".")[0])
-    return found & HEAVY.keys()
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(found)
+
+
+def heavy(file):
+    """Heavy modules the file imports anywhere, functions included."""
+    return {name.partition(".")[0] for name in anywhere(file)} & HEAVY.keys()
 
 
 def test_heavy_modules_are_imported_where_workers_and_benches_are_and_nowhere_else():
@@ -153,13 +161,7 @@ def walked(waiting, beyond=()):
             continue
         seen.add(file)
         assert not heavy(file), f"{file} is reached and imports {heavy(file)}"
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            waiting += [found for name in names if (found := ours(name)) is not None]
+        waiting += [found for name in anywhere(file) if (found := ours(name)) is not None]
     return seen
 
 

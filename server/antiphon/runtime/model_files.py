@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
     row = _manifest(where).get(name)
     if not isinstance(row, dict) or not isinstance(row.get("file"), str):
         raise ModelError(f"the manifest in {where} names no model {name!r}")
-    return row
+    return dict(row)
 
 
 def names(folder: Path | None = None) -> list[str]:
@@ -60,7 +61,7 @@ def names(folder: Path | None = None) -> list[str]:
 def checksums(folder: Path | None = None) -> dict[str, str]:
     """The sha256 of every model the manifest names; none without a manifest."""
     try:
-        manifest = tomllib.loads(((folder or resources.models()) / MANIFEST).read_text("utf-8"))
+        manifest = _parsed(((folder or resources.models()) / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
         return {}  # reading a model's weights reports the error
     return {name: str(row["sha256"]) for name, row in manifest.items() if isinstance(row, dict) and "sha256" in row}
@@ -123,9 +124,15 @@ def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dic
     write_atomic(path, tomli_w.dumps(manifest).encode())
 
 
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> dict[str, Any]:
+    """A manifest's text as tables; kept, for it takes most of 10 ms, and each model that is loaded asks for it."""
+    return tomllib.loads(text)
+
+
 def _manifest(where: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads((where / MANIFEST).read_text("utf-8"))
+        return _parsed((where / MANIFEST).read_text("utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{where} holds no {MANIFEST}: no model is installed") from None
     except (OSError, ValueError) as error:
