@@ -58,9 +58,9 @@ class Bank:
         self._server = server
         self.run = server._server.process
         self.out: Samples = _at(server._server.getOutputAddr(), (chunk, 2))
-        self._frames = pyo.Input(0)
+        self._frames = pyo.Input(0)[0]
         _at(server._server.getInputAddr(), (chunk,))[:] = np.arange(chunk)
-        self._silence = pyo.DataTable(64)
+        self._silence = pyo.DataTable_base(64)
         self.level: list[Samples] = []
         self.speed: list[Samples] = []
         self._oscillators: list[tuple[Any, Any]] = []
@@ -101,16 +101,25 @@ class Bank:
             low.setFreq(min(cutoff, self._top))
 
     def _voice(self, chunk: int) -> None:
-        tables = pyo.DataTable(chunk), pyo.DataTable(chunk)
-        level, speed = (pyo.TableIndex(table, self._frames) for table in tables)
-        both = [pyo.Osc(self._silence, speed, interp=CUBIC, mul=level) for _ in range(2)]
-        filters = [pyo.Biquad(x, 1000.0, RESONANCE, LOWPASS).out(side) for side, x in enumerate(both)]
-        self.level.append(np.asarray(tables[0].getBuffer()))
-        self.speed.append(np.asarray(tables[1].getBuffer()))
-        # the objects underneath: pyo's own wrappers check and loop for a microsecond or two each call
-        self._oscillators.append((both[0][0], both[1][0]))
-        self._filters.append((filters[0][0], filters[1][0]))
-        self._objects += [tables, level, speed, both, filters]
+        # the objects underneath: pyo's own wrappers check and loop for a microsecond or two each call, make a worker
+        # of 16 nodes start 0.2 s later, and put a cross-fader between an oscillator and its filter
+        tables = pyo.DataTable_base(chunk), pyo.DataTable_base(chunk)
+        level, speed = (_playing(pyo.TableIndex_base(table, self._frames)) for table in tables)
+        both = [_playing(pyo.Osc_base(self._silence, speed, 0.0, CUBIC, level)) for _ in range(2)]
+        filters = [pyo.Biquad_base(x, 1000.0, RESONANCE, LOWPASS) for x in both]
+        for side, low in enumerate(filters):
+            low.out(side, 0, 0)
+        self.level.append(np.asarray(tables[0].getTableStream()))
+        self.speed.append(np.asarray(tables[1].getTableStream()))
+        self._oscillators.append((both[0], both[1]))
+        self._filters.append((filters[0], filters[1]))
+        self._objects += [tables, level, speed]
+
+
+def _playing(each: Any) -> Any:
+    """Starts an object whose sound others read."""
+    each.play(0, 0)
+    return each
 
 
 def _at(address: str, shape: tuple[int, ...]) -> Samples:
