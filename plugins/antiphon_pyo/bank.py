@@ -102,7 +102,7 @@ class Bank:
 
     def _voice(self, chunk: int) -> None:
         # the objects underneath: pyo's own wrappers check and loop for a microsecond or two each call, make a worker
-        # of 16 nodes start 0.2 s later, and put a cross-fader between an oscillator and its filter
+        # of 16 nodes start 0.1 s later, and put a cross-fader between an oscillator and its filter
         tables = pyo.DataTable_base(chunk), pyo.DataTable_base(chunk)
         level, speed = (_playing(pyo.TableIndex_base(table, self._frames)) for table in tables)
         both = [_playing(pyo.Osc_base(self._silence, speed, 0.0, CUBIC, level)) for _ in range(2)]
