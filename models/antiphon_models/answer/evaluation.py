@@ -61,8 +61,8 @@ class Answering(Evaluation):
     synthetic_doc: ClassVar[str] = "melodies that repeat and vary phrases drawn by seed"
     card: ClassVar[str] = "antiphon_answer"
     road: ClassVar[str] = (
-        "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody; ranks and `memory alone` by the "
-        "same code called directly, as they need other continuations"
+        "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody (by=bars: `bar model`); ranks, "
+        "`memory alone` and the bits of `bar model` by the same code called directly"
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
