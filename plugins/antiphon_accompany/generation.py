@@ -14,12 +14,13 @@ from antiphon.api import FileUse, Param, UsageError, Value
 from antiphon.api.files import MIDI_SUFFIXES, MidiNote, MidiTimes, MidiTrack, open_midi, printable_path, write_midi
 from antiphon.api.jobs import NOTHING, FileJob, Written, is_midi
 from antiphon.api.rendering import run_job
+from antiphon_accompany.bars import WRITTEN, fill_part, piece
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.chordtext import ChordSpan, spans_of, text_of
 from antiphon_accompany.jobs import run as accompany
 from antiphon_accompany.parameters import PARAMS
 from antiphon_accompany.processor import Accompany
-from antiphon_accompany.styles import PARTS
+from antiphon_accompany.styles import PARTS, parts_of
 
 PHRASE = 4
 """Bars of the first phrase, which the rest of the melody remembers."""
@@ -48,6 +49,13 @@ class Generate(Accompany):
     params = (
         Param("bars", "int", 32, PHRASE, MOST_BARS, doc="In files: the length."),
         Param("tempo", default=100.0, low=40.0, high=240.0, unit="bpm", doc="In files: the tempo."),
+        Param(
+            "by",
+            "choice",
+            "memory",
+            choices=("memory", "bars"),
+            doc="In files: what the piece is by; bars is the bar model, which also writes chords, bass and drums.",
+        ),
         Param("corpus", "file", "", doc="In files: a folder of MIDI files whose melodies it has learnt."),
         *(_REPLACED.get(param.name, param) for param in PARAMS),
     )
@@ -75,15 +83,26 @@ def run(job: FileJob) -> tuple[Written, ...]:
             if own
             else "generate makes a piece from no file; say which part IN lacks, as -p fill=bass, or leave IN out"
         )
-    band = {name: value for name, value in job.settings.items() if name not in ("bars", "tempo", "corpus", "fill")}
+    if settings["by"] == "bars" and not own and fill not in WRITTEN:
+        raise UsageError(f"the bar model fills {' or '.join(WRITTEN)}, not {fill}: leave out by=bars")
+    left = ("bars", "tempo", "corpus", "fill", "by")
+    band = {name: value for name, value in job.settings.items() if name not in left}
     band["parts"] = settings["parts"] if own else fill
     chords = job.given.get("chords", "") or str(settings["chords"])
     with tempfile.TemporaryDirectory() as folder:
+        if own and settings["by"] == "bars":
+            return by_bars(job, settings, band, Path(folder), chords)
         if own:
             source = melody(settings, Path(folder), text_of(chords) if chords else "")
         else:
             source = without(job.source, fill, Path(folder) / job.source.name)
         made = accompany(replace(job, source=source, settings=band))
+        if not own and settings["by"] == "bars":
+            lines = Path(folder) / "chords.txt"
+            trial = replace(job, source=source, target=Path(folder) / "trial.mid", beside={"chords-out": lines})
+            accompany(replace(trial, settings=band))
+            whole = fill_part(job.target, fill, lines.read_text(), settings["seed"], Path(folder))
+            without(whole, "chords", job.target)
     told = f"seed {settings['seed']}" if own else printable_path(job.source)
     return tuple(replace(written, source=told) if written.path == job.target else written for written in made)
 
@@ -96,7 +115,29 @@ def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Pat
         folder: Where it is written.
         chords: Their text, of which the key is taken where none is set.
     """
-    seed, bars, meter = (int(str(settings[name])) for name in ("seed", "bars", "meter"))
+    bars, meter = (int(str(settings[name])) for name in ("bars", "meter"))
+    notes, number = beginning(settings, chords)
+    first = folder / "first.mid"
+    write_midi(first, [MidiTrack("melody", notes, 73)], float(str(settings["tempo"])))
+    _set_meter(first, meter)
+    wishes: dict[str, Value] = {
+        "seed": settings["seed"],
+        "key": KEYS[number],
+        "corpus": settings["corpus"],
+        "meter": meter,
+    }
+    wishes = {name: value for name, value in wishes.items() if value}
+    phrase = run_job("continue", first, folder / "phrase.mid", {**wishes, "bars": PHRASE - 1})
+    return (
+        run_job("continue", phrase, folder / "melody.mid", {**wishes, "bars": bars - PHRASE})
+        if bars > PHRASE
+        else phrase
+    )
+
+
+def beginning(settings: Mapping[str, Value], chords: str = "") -> tuple[tuple[MidiNote, MidiNote], int]:
+    """The two notes of the first bar, and the key, 0 to 23, by the seed; see `melody`."""
+    seed, meter = (int(str(settings[name])) for name in ("seed", "meter"))
     random = np.random.default_rng(seed)
     key, number = str(settings["key"]), int(random.integers(24))
     if key != "auto":
@@ -108,18 +149,25 @@ def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Pat
     two = _FIRST[int(random.integers(len(_FIRST)))]
     pitches = [low + step - (minor and step in (4, 9)) for step in two]
     second = float(random.choice(_TIMES))
-    notes = (MidiNote(0.0, second, pitches[0], 0.8), MidiNote(second, meter - second, pitches[1], 0.75))
-    first = folder / "first.mid"
-    write_midi(first, [MidiTrack("melody", notes, 73)], float(str(settings["tempo"])))
-    _set_meter(first, meter)
-    wishes: dict[str, Value] = {"seed": seed, "key": KEYS[number], "corpus": settings["corpus"], "meter": meter}
-    wishes = {name: value for name, value in wishes.items() if value}
-    phrase = run_job("continue", first, folder / "phrase.mid", {**wishes, "bars": PHRASE - 1})
-    return (
-        run_job("continue", phrase, folder / "melody.mid", {**wishes, "bars": bars - PHRASE})
-        if bars > PHRASE
-        else phrase
-    )
+    return (MidiNote(0.0, second, pitches[0], 0.8), MidiNote(second, meter - second, pitches[1], 0.75)), number
+
+
+def by_bars(
+    job: FileJob, settings: Mapping[str, Value], band: dict[str, Value], folder: Path, chords: str
+) -> tuple[Written, ...]:
+    """Writes a piece by the bar model, its other parts by the style. Raises `UsageError` where chords are given."""
+    if chords:
+        raise UsageError("the bar model writes chords of its own: leave out the chords, or say by=memory")
+    wanted = parts_of(str(settings["parts"]))
+    notes, key = beginning(settings)
+    source, lines = piece(notes, key, wanted, settings, folder, without)
+    others = [part for part in wanted if part not in WRITTEN]
+    band |= {"parts": ",".join(others or ["piano"]), "key": KEYS[key]}
+    made = accompany(replace(job, source=source, settings=band, given={**job.given, "chords": lines}))
+    if not others:
+        without(job.target, "piano", job.target)
+    told = f"the bar model, seed {settings['seed']}"
+    return tuple(replace(written, source=told) if written.path == job.target else written for written in made)
 
 
 def key_of(spans: Sequence[ChordSpan]) -> int:

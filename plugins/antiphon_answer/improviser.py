@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon_answer.memory import INTERVALS, SYMBOLS, TIMES, WIDEST, Matches, Memory
 from antiphon_answer.prior import INTERVAL_CLASSES, PLACES, SCALES, TIME_CLASSES, Prior, interval_class, time_class
@@ -155,6 +156,19 @@ class Improviser:
         interval = min(WIDEST, max(-WIDEST, pitch - self._pitch)) + WIDEST
         time = min(TIMES - 1, max(0, slot - self.slot))
         return -math.log2(self._chances[interval * TIMES + time])
+
+    def foresee(self) -> NDArray[np.float64]:
+        """`[SYMBOLS]`, chances of the next note by interval and time; a view that the next call overwrites."""
+        self._predict(self._history, self.slot, self._pitch, self._interval, self._time)
+        return self._chances
+
+    def unlike(self, chances: NDArray[np.float64], time: int) -> NDArray[np.float64]:
+        """Chances of the next interval, `time` after the last note, without what would copy more than `originality`."""
+        memory, left = self.memory, chances.copy()
+        for row in np.flatnonzero(self._history.joint[: memory.count - 1] >= self.wishes.originality - 1) + 1:
+            if memory.times[row] == time:
+                left[memory.intervals[row]] = 0.0
+        return left if left.any() else chances
 
     # ---- the answer
     def begin(self, start: int, end: int, latest: int) -> bool:

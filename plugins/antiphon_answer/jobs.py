@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.files import MIDI_SUFFIXES, printable_path, write_atomic
+from antiphon.api.files import MIDI_SUFFIXES, open_midi, printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written
+from antiphon_answer.bar_files import continuation_by_bars, part_by_bars, write_parts
 from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, read, write
@@ -33,12 +35,20 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if job.target.suffix.lower() not in MIDI_SUFFIXES:
         raise UsageError(f"{job.plugin} writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}, or say -p audio=on")
     given = read(job.source)
+    by_bars = job.settings.get("by") == "bars"
+    beside: dict[int, list[Planned]] = {}
     if settings["mode"] != "continue":
         return _with(job, given, settings)
     improviser = Improviser(installed_prior())
     read_corpus(improviser, str(settings["corpus"]))
     wish(improviser, settings)
     improviser.wishes.bar = given.bar
+    fill = str(job.settings.get("fill", "none"))
+    if fill != "none":
+        beside = part_by_bars(improviser, given, fill, settings)
+        seconds = write_parts(job.target, given, beside)
+        told = (f"{sum(map(len, beside.values()))} notes of {fill}",)
+        return (Written(job.target, printable_path(job.source), seconds, found=told),)
     bits: list[tuple[float, float, float]] = []
     for n, note in enumerate(given.notes):
         if n and "report" in job.beside:
@@ -48,11 +58,16 @@ def run(job: FileJob) -> tuple[Written, ...]:
         improviser.sounded(note.pitch, note.length)
     if improviser.fixed < 0:
         improviser.key = improviser.prior.key(given.sounds)
-    added = continuation(improviser, given, int(str(settings["bars"])), int(str(settings["transpose"])))
+    if by_bars:
+        added, beside = continuation_by_bars(improviser, given, settings)
+    else:
+        added = continuation(improviser, given, int(str(settings["bars"])), int(str(settings["transpose"])))
     if not added:
         raise FileError(f"{job.source.name} has too little to go on with: its melody needs two notes at least")
     job.progress(1.0)
     seconds = write(job.target, given, added)
+    if beside:
+        write_parts(job.target, replace(given, midi=open_midi(job.target)), beside)
     bars = "1 bar" if settings["bars"] == 1 else f"{settings['bars']} bars"
     key = KEYS[improviser.key]
     found = (f"{len(added)} notes added", key, f"{bars} from beat {given.next_bar / 4 + given.origin:g} on")

@@ -60,7 +60,7 @@ def read(path: Path) -> MelodyFile:
     ticks = midi.ticks_per_beat
     lines: dict[tuple[int, int], list[tuple[float, float, int, float]]] = {}
     for number, track in enumerate(midi.tracks):
-        for channel, on, off, pitch, loud in _notes(track):
+        for channel, on, off, pitch, loud in track_notes(track):
             lines.setdefault((number, channel), []).append((on / ticks, off / ticks, pitch, loud / 127.0))
     tuneful = [key for key in lines if key[1] != _DRUMS]
     if not tuneful:
@@ -123,7 +123,7 @@ def write(path: Path, given: MelodyFile, added: Sequence[Planned], name: str = "
     return float(midi.length)
 
 
-def _notes(track: mido.MidiTrack) -> list[tuple[int, int, int, int, int]]:
+def track_notes(track: mido.MidiTrack) -> list[tuple[int, int, int, int, int]]:
     """(channel, start, end, pitch, velocity) in ticks; a note that is never ended ends with the track."""
     open_: dict[tuple[int, int], tuple[int, int]] = {}
     notes: list[tuple[int, int, int, int, int]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
 from antiphon_answer.corpus import read_corpus, wish
@@ -46,7 +46,7 @@ class Answer(Processor):
         special=("audio=on", "antiphon_answer.jobs:run"),
         changes=("length", "time", "pitch", "level", "channels"),
     )
-    params = (
+    params: ClassVar[tuple[Param, ...]] = (
         Param("mode", "choice", "continue", choices=MODES, doc="When it plays: after a pause, in turn, with you."),
         Param("bars", "int", 4, 1, 64, unit="bars", doc="Length of an answer, of a turn, and of the canon's delay."),
         Param("pause", default=0.5, low=0.25, high=16.0, unit="beats", doc="Mode continue: the pause it waits for."),
@@ -345,3 +345,21 @@ _WISHES = ("originality", "register", "seed", "density", "forget", "key")
 
 class Continue(Answer):
     """`answer` by the name of its file job: `antiphon run continue IN.mid OUT.mid -p bars=8`."""
+
+    params = (
+        *Answer.params,
+        Param(
+            "by",
+            "choice",
+            "memory",
+            choices=("memory", "bars"),
+            doc="In files: what goes on; bars: the bar model, with it tracks CHORDS, BASS and DRUMS too.",
+        ),
+        Param(
+            "fill",
+            "choice",
+            "none",
+            choices=("none", "bass", "drums"),
+            doc="In files, by=bars: an empty track to fill.",
+        ),
+    )

@@ -13,6 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.models import ModelError
+from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.improviser import Planned
 from antiphon_answer.memory import symbols_of
 from antiphon_models.answer import synthetic
@@ -43,7 +45,7 @@ class Answering(Evaluation):
         trivial="last two bars repeated",
         classical="order-1 Markov",
         peer="factor oracle",
-        ours="answer; prior alone; memory alone",
+        ours="answer; bar model; prior alone; memory alone; bar model alone",
         oracle="human, next bars; human, other bars",
     )
     measures = measures_of(
@@ -59,8 +61,8 @@ class Answering(Evaluation):
     synthetic_doc: ClassVar[str] = "melodies that repeat and vary phrases drawn by seed"
     card: ClassVar[str] = "antiphon_answer"
     road: ClassVar[str] = (
-        "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody; ranks and `memory alone` by the "
-        "same code called directly, as they need other continuations"
+        "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody (by=bars: `bar model`); ranks, "
+        "`memory alone` and the bits of `bar model` by the same code called directly"
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
@@ -85,7 +87,7 @@ def _bits(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricV
         for name, column in (("answer", 1), ("prior alone", 2)):
             if ask.wants(name):
                 yield from scored(name, song.name, spans([row[column] for row in report["bits"]]))
-    for name in ("order-1 Markov", "factor oracle", "memory alone"):
+    for name in ("order-1 Markov", "factor oracle", "memory alone", "bar model", "bar model alone"):
         if ask.wants(name) and _is_there(name, ask):
             foreseer = FORESEERS[name]()
             for song in found:
@@ -126,10 +128,11 @@ def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterato
         ],
         "order-1 Markov": lambda song, before, start: markov(before, start, chosen),
         "answer": lambda song, before, start: continuation_of(song, before, ask.seed)[0],
+        "bar model": lambda song, before, start: continuation_of(song, before, ask.seed, by="bars")[0],
         "human, other bars": lambda song, before, start: _other(song, start, chosen),
     }
     human, names = [], []
-    made: dict[str, list[np.ndarray]] = {name: [] for name in ask.wanted(makers)}
+    made: dict[str, list[np.ndarray]] = {name: [] for name in ask.wanted(makers) if _is_there(name, ask)}
     for song in found:
         for part in CUTS:
             cut = int(len(song.notes) * part)
@@ -197,14 +200,17 @@ def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list
 
 
 def continuation_of(
-    song: TuneSong, before: Sequence[Planned], seed: int, *, bars: int = BARS
+    song: TuneSong, before: Sequence[Planned], seed: int, *, bars: int = BARS, by: str = "memory"
 ) -> tuple[list[Planned], dict[str, list[list[float]]]]:
     """What `antiphon run continue` adds to a file of a melody, and its report."""
     with tempfile.TemporaryDirectory() as folder:
         source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "report.json"))
         notes = tuple(MidiNote(n.slot / 4, n.length / 4, n.pitch, n.velocity) for n in before)
         write_midi(source, [MidiTrack("MELODY", notes)], song.tempo)
-        command("run", "continue", source, target, "--report", report, "-p", f"bars={bars}", "-p", f"seed={seed}")
+        wishes = [
+            word for name, value in (("bars", bars), ("seed", seed), ("by", by)) for word in ("-p", f"{name}={value}")
+        ]
+        command("run", "continue", source, target, "--report", report, *wishes)
         made = [note for track in read_midi(target).tracks for note in track.notes][len(notes) :]
         told = json.loads(report.read_text())
     added = sorted(Planned(round(4 * n.start), 4 * n.length, n.number, n.velocity) for n in made)
@@ -215,6 +221,12 @@ def _is_there(name: str, ask: EvaluationRequest) -> bool:
     """Whether what a system needs is installed; says so where it is not."""
     from importlib.util import find_spec
 
+    if name.startswith("bar model"):
+        try:
+            installed_bars()
+        except ModelError as error:
+            ask.say(f"{error}; the bar model is left out")
+            return False
     if name != "factor oracle" or find_spec("vmo") is not None:
         return True
     ask.say("vmo is not installed: pip install vmo for the factor oracle")

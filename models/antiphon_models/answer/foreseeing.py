@@ -11,6 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
+from antiphon_answer.bar_features import MELODY, BarEvent
+from antiphon_answer.bar_model import installed_bars
+from antiphon_answer.bar_writing import BarPlayer
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.memory import INTERVALS, TIMES, symbols_of
 from antiphon_answer.prior import installed_prior
@@ -54,6 +57,27 @@ class OwnForeseer:
         """See `Foreseer`."""
         self.improviser.learn(note.slot, note.pitch, note.velocity)
         self.improviser.sounded(note.pitch, note.length)
+
+
+class BarForeseer:
+    """The bar model, over the memory or alone."""
+
+    def __init__(self, *, memory: bool = True) -> None:
+        self._memory = memory
+        self.start()
+
+    def start(self) -> None:
+        """See `Foreseer`."""
+        improviser = Improviser(installed_prior())
+        self._player = BarPlayer(installed_bars(), improviser, alone=True, memory=self._memory)
+
+    def surprise(self, before: Planned, note: Planned) -> float:
+        """See `Foreseer`."""
+        return self._player.surprise(_melody(note))
+
+    def learn(self, before: Planned | None, note: Planned) -> None:
+        """See `Foreseer`."""
+        self._player.learn(_melody(note))
 
 
 class MarkovForeseer:
@@ -116,7 +140,13 @@ FORESEERS: dict[str, Callable[[], Foreseer]] = {
     "prior alone": lambda: OwnForeseer(memory=False),
     "memory alone": lambda: OwnForeseer(prior=False),
     "answer": OwnForeseer,
+    "bar model": BarForeseer,
+    "bar model alone": lambda: BarForeseer(memory=False),
 }
+
+
+def _melody(note: Planned) -> BarEvent:
+    return BarEvent(MELODY, note.slot, note.pitch, note.length, note.velocity)
 
 
 def _symbol(before: Planned, note: Planned) -> int:

@@ -82,3 +82,52 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, source: str, targe
     with pytest.raises(UsageError, match=part):
         made(tmp_path / target, source, fill=fill)
     assert not (tmp_path / target).exists()
+
+
+def test_a_piece_by_the_bar_model(tmp_path: Path) -> None:
+    one, again = (made(tmp_path / f"{n}.mid", by="bars", bars=8, parts="bass,drums", key="D") for n in range(2))
+    assert [track.name for track in one.tracks if track.name] == ["melody", "bass", "drums"]
+    assert notes(one, "melody") == notes(again, "melody")
+    assert notes(one, "bass") == notes(again, "bass")
+    tune = notes(one, "melody")
+    assert sum((pitch - KEYS.index("D")) % 12 in SCALE for _, pitch in tune) > 0.9 * len(tune)
+
+
+def test_its_chords_are_those_that_the_band_plays(tmp_path: Path) -> None:
+    lines = tmp_path / "a.txt"
+    command(
+        "run", "generate", tmp_path / "a.mid", "-p", "by=bars", "-p", "bars=8", "-p", "parts=piano,bass", "-p", "key=C",
+        "--chords-out", lines,
+    )  # fmt: skip
+    chords = [line.split()[2] for line in lines.read_text().splitlines()]
+    assert chords[-1] == "C:maj"
+    midi = mido.MidiFile(tmp_path / "a.mid")
+    assert sorted(track.name for track in midi.tracks if track.name) == ["bass", "melody", "piano"]
+
+
+@pytest.mark.parametrize("part", ["bass", "drums"])
+def test_a_part_by_the_bar_model(tmp_path: Path, part: str) -> None:
+    made(tmp_path / "a.mid", bars=8, parts="piano,bass,drums", key="D")
+    plain, filled = (made(tmp_path / f"{by}.mid", tmp_path / "a.mid", fill=part, by=by) for by in ("memory", "bars"))
+    assert sorted(t.name for t in filled.tracks if t.name) == ["bass", "drums", "melody", "piano"]
+    assert notes(filled, "melody") == notes(plain, "melody")
+    assert notes(filled, part) != notes(plain, part)
+    bar = 4 * filled.ticks_per_beat
+    assert {at // bar for at, _ in notes(filled, part)} >= set(range(7))
+    (track,) = (t for t in filled.tracks if t.name == part)
+    assert {m.channel == 9 for m in track if m.type == "note_on"} == {part == "drums"}
+
+
+def test_the_bar_model_fills_no_piano(tmp_path: Path) -> None:
+    made(tmp_path / "a.mid", bars=4)
+    with pytest.raises(UsageError, match="fills bass or drums, not piano"):
+        made(tmp_path / "b.mid", tmp_path / "a.mid", fill="piano", by="bars")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"meter": 3}, "4 beats"), ({"chords": "| C |"}, "chords of its own"), ({"fill": "bass"}, "fill= is for")],
+)
+def test_what_the_bar_model_does_not(tmp_path: Path, settings: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        made(tmp_path / "a.mid", by="bars", bars=8, **settings)

@@ -1,0 +1,220 @@
+"""A piece as the bar model reads it: chords, melody, bass and drums, bar after bar, and what each memory expects.
+
+An event of a part is a time, sixteenths since the part's event before, and a value: an interval; of chords how far the
+root moves, and the kind; of drums the instrument. Both are symbols of `Memory`, and each part has a memory of its own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_answer.improviser import Improviser
+from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, Matches, Memory, symbols_of
+
+F64 = NDArray[np.float64]
+PARTS = ("chords", "melody", "bass", "drums")
+"""In the order in which a bar is told."""
+CHORDS, MELODY, BASS, DRUMS = range(len(PARTS))
+KINDS = ("maj", "min", "other", "none")
+LAGS = (1, 2, 4, 8)
+"""Bars before, of which the model is shown what the part did at the same place."""
+_PART = len(PARTS)
+
+
+def _offsets(*sizes: int) -> tuple[NDArray[np.int64], int]:
+    edges = np.cumsum((0, *sizes))
+    return edges[:-1], int(edges[-1])
+
+
+EVENT, EVENT_ROWS = _offsets(2 * _PART, _PART * INTERVALS, _PART * TIMES, 16, _PART * 48, 16, 32)
+"""Offsets and number of rows of the table of an event that was played: part and whether it is alone, value, time,
+place in the bar, degree or chord, bar, register."""
+TIME, _TIMES_PLAIN = _offsets(2 * _PART, 16 * _PART, *[_PART * (TIMES + 1)] * len(LAGS))
+"""Likewise of what the time of a part's next event is told by: part, place, the times at the lags."""
+VALUE, _VALUES_PLAIN = _offsets(
+    2 * _PART,
+    _PART * TIMES,
+    16 * _PART,
+    _PART * 48,
+    _PART * INTERVALS,
+    _PART * 49,
+    *[_PART * (INTERVALS + 1)] * len(LAGS),
+)
+"""Of what its value is told by: part, time, place, degree and value before, chord or melody, the values at the lags."""
+_FOLDED, _FOLDED_TIMES = 4093, 2039
+"""Rows that pairs share where there are more of them: primes, so that they are shared evenly."""
+TIME_ROWS, VALUE_ROWS = _TIMES_PLAIN + 2112 + _FOLDED_TIMES, _VALUES_PLAIN + 3072 + 2 * _FOLDED
+
+
+def paired_times(rows: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows `[…, k]` of the table `TIME` with those of pairs: the time before with the place, and with four bars ago.
+
+    Args:
+        rows: Single rows.
+        time: `[…]`, part * TIMES + the time before.
+    """
+    place, ago = (rows[..., 1] - TIME[1]) % 16, (rows[..., 4] - TIME[4]) % (TIMES + 1)
+    pairs = (time * 16 + place, 2112 + (time * (TIMES + 1) + ago) % _FOLDED_TIMES)
+    return np.concatenate((rows, _TIMES_PLAIN + np.stack(pairs, axis=-1)), axis=-1)
+
+
+def paired_values(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows `[…, k]` of the table `VALUE` with those of pairs: degree with place, with value before, and with chord."""
+    single = rows - VALUE
+    degree, place = single[..., 3], single[..., 2] % 16
+    before, beside = single[..., 4] % INTERVALS, single[..., 5]
+    pairs = (
+        degree * 16 + place,
+        3072 + (degree * INTERVALS + before) % _FOLDED,
+        3072 + _FOLDED + (beside * 48 + degree % 48) % _FOLDED,
+    )
+    return np.concatenate((rows, _VALUES_PLAIN + np.stack(pairs, axis=-1)), axis=-1)
+
+
+class BarEvent(NamedTuple):
+    """An event of a part.
+
+    Attributes:
+        part: Number in `PARTS`.
+        slot: Onset in sixteenths.
+        code: MIDI number; of chords root + 12 * kind; of drums the instrument's class.
+        length: In sixteenths.
+        velocity: Above 0 to 1.
+    """
+
+    part: int
+    slot: int
+    code: int
+    length: float = 2.0
+    velocity: float = 0.7
+
+
+def in_order(events: list[BarEvent], bar: int = 16) -> list[BarEvent]:
+    """Events bar after bar, and part after part within one."""
+    return sorted(events, key=lambda e: (e.slot // bar, e.part, e.slot, e.code))
+
+
+class BarReader:
+    """What was played, and what is to be known of it for the next event. Events come in the order of `in_order`.
+
+    Attributes:
+        improviser: Remembers the melody, and knows the key.
+        alone: Whether there is a melody and nothing else.
+        last: The newest event of each part; None before the first.
+    """
+
+    def __init__(self, improviser: Improviser, *, alone: bool) -> None:
+        self.improviser, self.alone = improviser, alone
+        self.last: list[BarEvent | None] = [None] * _PART
+        self._memories = [Memory() for _ in PARTS]
+        self._histories = [Matches() for _ in PARTS]
+        self._values, self._times = [WIDEST] * _PART, [0] * _PART
+        self._at: list[dict[int, list[int]]] = [{} for _ in PARTS]
+        self._slots: list[list[int]] = [[] for _ in PARTS]
+        self._chances = np.zeros(INTERVALS * TIMES)
+        self._uniform = np.full(INTERVALS, 1.0 / INTERVALS), np.full(TIMES, 1.0 / TIMES)
+
+    def chances(self, part: int) -> F64:
+        """`[INTERVALS, TIMES]`: of the part's next event by its memory; a view that the next call overwrites."""
+        if part == MELODY:
+            return self.improviser.foresee().reshape(INTERVALS, TIMES)
+        self._memories[part].predict(self._histories[part], *self._uniform, self._chances)
+        return self._chances.reshape(INTERVALS, TIMES)
+
+    def value_of(self, part: int, code: int) -> int:
+        """The symbol that leads from the part's last event to a code."""
+        last = self.last[part]
+        if part == DRUMS:
+            return code
+        if part == CHORDS:
+            return (code - (last.code if last else 0)) % 12 + 12 * (code // 12)
+        return symbols_of(code - (last.code if last else code), 0)[0]
+
+    def code_of(self, part: int, value: int) -> int:
+        """The code to which a symbol leads from the part's last event."""
+        last = self.last[part]
+        if part == DRUMS:
+            return value
+        if part == CHORDS:
+            return ((last.code if last else 0) + value) % 12 + 12 * min(3, value // 12)
+        return (last.code if last else 60) + value - WIDEST
+
+    def codes(self, part: int) -> list[int]:
+        """All codes of a part, by their slots."""
+        return [code for codes in self._at[part].values() for code in codes]
+
+    def since(self, part: int, slot: int) -> list[int]:
+        """Slots of a part's events from one on."""
+        slots = self._slots[part]
+        return slots[int(np.searchsorted(slots, slot)) :]
+
+    def time_rows(self, part: int) -> NDArray[np.int64]:
+        """Rows of the table `TIME` for the time to the part's next event, after its last one."""
+        last = self.last[part]
+        slot = last.slot if last else 0
+        bar = self.improviser.wishes.bar
+        rows = [2 * part + self.alone, 16 * part + slot % bar % 16]
+        rows += [part * (TIMES + 1) + self._after(part, slot - lag * bar) for lag in LAGS]
+        return paired_times(TIME + rows, np.array(part * TIMES + self._times[part]))
+
+    def value_rows(self, part: int, time: int) -> NDArray[np.int64]:
+        """Rows of the table `VALUE` for the value of the part's next event, `time` sixteenths after its last."""
+        last = self.last[part]
+        slot = (last.slot if last else 0) + time
+        bar = self.improviser.wishes.bar
+        other = self.last[MELODY] if part in (BASS, CHORDS) else self.last[CHORDS]
+        beside = self._degree(other) if other else 48
+        if part == BASS and (chord := self.last[CHORDS]):
+            beside = self._degree(chord)
+        rows = [2 * part + self.alone, part * TIMES + min(time, TIMES - 1), 16 * part + slot % bar % 16]
+        rows += [part * 48 + (self._degree(last) if last else 0), part * INTERVALS + self._values[part]]
+        rows += [part * 49 + beside]
+        rows += [part * (INTERVALS + 1) + self._there(part, slot - lag * bar, time) for lag in LAGS]
+        return paired_values(VALUE + rows)
+
+    def learn(self, event: BarEvent) -> NDArray[np.int64]:
+        """Takes an event; its rows of the table `EVENT`."""
+        part, last = event.part, self.last[event.part]
+        value, time = self.value_of(part, event.code), min(TIMES - 1, event.slot - last.slot) if last else 0
+        bar = self.improviser.wishes.bar
+        if part == MELODY:
+            self.improviser.learn(event.slot, event.code, event.velocity)
+            self.improviser.sounded(event.code, event.length)
+        else:
+            memory, history = self._memories[part], self._histories[part]
+            # a memory counts in intervals: pitches are chosen so that it counts these values
+            before = int(memory.pitches[memory.count - 1]) if memory.count else 0
+            memory.add(before + value - WIDEST, time, event.slot % bar, event.velocity, history, last is None)
+        self._values[part], self._times[part], self.last[part] = value, time, event
+        self._at[part].setdefault(event.slot, []).append(event.code)
+        self._slots[part].append(event.slot)
+        rows = [2 * part + self.alone, part * INTERVALS + value, part * TIMES + time, event.slot % bar % 16]
+        rows += [part * 48 + self._degree(event), event.slot // bar % 16]
+        rows += [min(31, max(0, event.code // 4)) if part in (MELODY, BASS) else 0]
+        return EVENT + rows
+
+    def _degree(self, event: BarEvent) -> int:
+        key = self.improviser.key
+        if event.part == DRUMS:
+            return event.code
+        if event.part == CHORDS:
+            return (event.code - key) % 12 + 12 * (event.code // 12)
+        return (event.code - key) % 12 + 12 * (key // 12)
+
+    def _after(self, part: int, slot: int) -> int:
+        """Sixteenths from a slot to the part's next event after it; `TIMES` where there was none before it."""
+        slots = self._slots[part]
+        if slot < 0 or not slots or slot < slots[0]:
+            return TIMES
+        at = int(np.searchsorted(slots, slot, side="right"))
+        return min(TIMES - 1, slots[at] - slot) if at < len(slots) else TIMES
+
+    def _there(self, part: int, slot: int, time: int) -> int:
+        """The value that would lead to what the part did at a slot; `INTERVALS` where it did nothing."""
+        codes = self._at[part].get(slot, [])
+        if part == DRUMS and time == 0 and (last := self.last[part]):
+            codes = [code for code in codes if code > last.code]
+        return self.value_of(part, codes[0]) if codes else INTERVALS

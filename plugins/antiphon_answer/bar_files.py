@@ -1,0 +1,149 @@
+"""Continues a MIDI file by the bar model: its melody, and its tracks named CHORDS, BASS and DRUMS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from antiphon.api import UsageError, Value
+from antiphon.api.files import open_midi
+from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, PARTS, BarEvent, in_order
+from antiphon_answer.bar_model import installed_bars
+from antiphon_answer.bar_writing import ENOUGH, BarPlayer
+from antiphon_answer.improviser import Improviser, Planned
+from antiphon_answer.melody_file import MelodyFile, track_notes, write
+
+_DRUM_NUMBERS = (
+    (36, 35),
+    (38, 37, 39, 40),
+    (42, 44),
+    (46,),
+    (45, 41, 43, 47, 48, 50),
+    (49, 52, 55, 57),
+    (51, 53, 59),
+    (54,),
+)
+"""Of General MIDI, by class; the first is what is written."""
+_CHORD_ROOT = 48
+_LOUD = {CHORDS: 0.5, BASS: 0.7, DRUMS: 0.7}
+
+
+def continuation_by_bars(
+    improviser: Improviser, given: MelodyFile, settings: Mapping[str, Value]
+) -> tuple[list[Planned], dict[int, list[Planned]]]:
+    """The notes of `bars` bars from the next bar line on: the melody's, and those of other tracks by their number.
+
+    Args:
+        improviser: Its wishes and its corpus; what it learnt of the file's melody is learnt anew.
+        given: The file.
+        settings: Parameters of `Answer`.
+
+    Raises:
+        ModelError: The network is not installed.
+    """
+    model, key = installed_bars(), improviser.key
+    improviser.clear()
+    tracks = _tracks(given)
+    events = [BarEvent(MELODY, note.slot, note.pitch, note.length, note.velocity) for note in given.notes]
+    events += [event for part, track in tracks.items() for event in _events(part, given, track)]
+    player = BarPlayer(model, improviser, alone=not tracks, enough=ENOUGH)
+    for event in in_order(events, given.bar):
+        player.learn(event)
+    if len(given.notes) < 2:
+        return [], {}
+    improviser.key = improviser.fixed if improviser.fixed >= 0 else key
+    improviser.fixed = improviser.key
+    made = player.write(given.next_bar, int(str(settings["bars"])), int(str(settings["seed"])))
+    up = int(str(settings["transpose"]))
+    tune = [Planned(e.slot, e.length, min(127, max(0, e.code + up)), _loud(given, e)) for e in made if e.part == MELODY]
+    beside = {
+        track: [note for event in made if event.part == part for note in _notes(event)]
+        for part, track in tracks.items()
+    }
+    return tune, beside
+
+
+def part_by_bars(
+    improviser: Improviser, given: MelodyFile, name: str, settings: Mapping[str, Value]
+) -> dict[int, list[Planned]]:
+    """The notes of a part, bass or drums, that a file with chords lacks: its track is there and empty.
+
+    Raises:
+        ModelError: The network is not installed.
+        UsageError: There is no such track, it has notes, or there are no chords.
+    """
+    tracks, part = _tracks(given), PARTS.index(name)
+    events = {other: _events(other, given, track) for other, track in tracks.items()}
+    if events.get(part, [None]) or not events.get(CHORDS):
+        raise UsageError(
+            f"fill={name} needs a track {name.upper()} without notes, and one CHORDS; see antiphon run generate"
+        )
+    improviser.clear()
+    improviser.key = improviser.fixed if improviser.fixed >= 0 else improviser.prior.key(given.sounds)
+    improviser.fixed = improviser.key
+    slot, root = events[CHORDS][0].slot, events[CHORDS][0].code % 12
+    begun = [BarEvent(BASS, slot, 28 + (root - 28) % 12)]
+    if part == DRUMS:
+        begun = [BarEvent(DRUMS, slot, 0), BarEvent(DRUMS, slot, 2)]
+    others = [BarEvent(MELODY, note.slot, note.pitch, note.length, note.velocity) for note in given.notes]
+    others += [event for found in events.values() for event in found]
+    player = BarPlayer(installed_bars(), improviser, alone=False, enough=ENOUGH)
+    made = player.fill(begun, others, given.next_bar, int(str(settings["seed"])))
+    return {tracks[part]: [note for event in made for note in _notes(event)]}
+
+
+def _tracks(given: MelodyFile) -> dict[int, int]:
+    """Tracks by the part that they are named as."""
+    return {
+        PARTS.index(track.name.strip().lower()): n
+        for n, track in enumerate(given.midi.tracks)
+        if n != given.track and track.name.strip().lower() in ("chords", "bass", "drums")
+    }
+
+
+def write_parts(path: Path, given: MelodyFile, beside: Mapping[int, Sequence[Planned]]) -> float:
+    """Writes the file with notes added to tracks of it, by the tracks' numbers. Returns its length in seconds."""
+    seconds, midi = 0.0, given.midi
+    for track, notes in beside.items():
+        channel = next((m.channel for m in midi.tracks[track] if m.type in ("note_on", "program_change")), 0)
+        seconds = write(path, replace(given, midi=midi, track=track, channel=channel), notes)
+        midi = open_midi(path)
+    return seconds
+
+
+def _loud(given: MelodyFile, event: BarEvent) -> float:
+    """Of the given notes, the last one at the same place of the bar; else of the last."""
+    same = [n.velocity for n in given.notes[-64:] if n.slot % given.bar == event.slot % given.bar]
+    return same[-1] if same else given.notes[-1].velocity
+
+
+def _events(part: int, given: MelodyFile, track: int) -> list[BarEvent]:
+    ticks = given.midi.ticks_per_beat
+    found: dict[tuple[int, int], list[tuple[int, float, float]]] = {}
+    for _, on, off, pitch, loud in track_notes(given.midi.tracks[track]):
+        slot = round(4 * (on / ticks - given.origin))
+        number = next((n for n, numbers in enumerate(_DRUM_NUMBERS) if pitch in numbers), len(_DRUM_NUMBERS) - 1)
+        at = (slot, number if part == DRUMS else 0)
+        found.setdefault(at, []).append((pitch, 4 * (off - on) / ticks, loud / 127.0))
+    events: list[BarEvent] = []
+    for (slot, number), played in sorted(found.items()):
+        low, length, velocity = min(played)
+        code = low
+        if part == DRUMS:
+            code = number
+        if part == CHORDS:
+            code = low % 12 + 12 * any((other - low) % 12 == 3 for other, _, _ in played)
+        events.append(BarEvent(part, slot, code, max(0.25, length), velocity))
+    return events
+
+
+def _notes(event: BarEvent) -> list[Planned]:
+    if event.part == DRUMS:
+        pitches = [_DRUM_NUMBERS[event.code][0]]
+    elif event.part == CHORDS:
+        root = _CHORD_ROOT + event.code % 12
+        pitches = [root, root + (3 if event.code // 12 == 1 else 4), root + 7]
+    else:
+        pitches = [event.code]
+    return [Planned(event.slot, event.length, pitch, _LOUD[event.part]) for pitch in pitches]

@@ -1,0 +1,214 @@
+"""Reads a piece and writes on by the bar model, a bar at a time: chords, melody, bass, drums."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, PARTS, BarEvent, BarReader, in_order
+from antiphon_answer.bar_model import UNITS, BarModel
+from antiphon_answer.improviser import FLOOR, OUT_OF_KEY, Improviser
+from antiphon_answer.memory import INTERVALS, TIMES
+from antiphon_answer.prior import SCALES
+
+F64 = NDArray[np.float64]
+_COMPASS = 5
+"""Semitones that a line may go beyond the highest and lowest note that were given."""
+_DRUMS = 8
+ENOUGH = 32
+"""Events of a part from which on its memory counts for what is written: of fewer it only knows to repeat them."""
+_REPEATED, _FAST = 4, 10
+"""Notes of a line on one pitch, and onsets of it within a bar, after which another pitch and a longer time follow."""
+_REST = 16
+"""Most sixteenths from one onset of melody or bass to the next."""
+_FLOORS = {CHORDS: FLOOR, MELODY: FLOOR, BASS: 0.1, DRUMS: 0.2}
+"""Chances below this share of the likeliest are left out: for bass and drums more, as patterns are to be steady."""
+_LONGEST = {CHORDS: 32.0, MELODY: 8.0, BASS: 8.0, DRUMS: 1.0}
+"""Sixteenths of a note."""
+
+
+class BarPlayer:
+    """What was played, as the network has it, and what follows. Nothing of it is fit for the block path.
+
+    Attributes:
+        reader: What was played.
+        memory: Whether the memories count; else the network alone.
+        enough: Events of a part from which on its memory counts.
+    """
+
+    def __init__(
+        self, model: BarModel, improviser: Improviser, *, alone: bool, memory: bool = True, enough: int = 0
+    ) -> None:
+        self.reader, self.memory, self.enough = BarReader(improviser, alone=alone), memory, enough
+        self._model = model
+        self._state = np.zeros(UNITS, np.float32)
+        self._times = [np.full(TIMES, 1.0 / TIMES) for _ in PARTS]
+        self._expected: list[F64] = [np.ones((INTERVALS, TIMES)) for _ in PARTS]
+
+    def learn(self, event: BarEvent) -> None:
+        """Takes an event; see `BarReader` for their order."""
+        part = event.part
+        self._state = self._model.follow(self._state, self.reader.learn(event))
+        self._expected[part] = self.reader.chances(part).copy()
+        known = self._expected[part].sum(axis=0) if self._knows(part) else None
+        self._times[part] = self._model.times(self._state, self.reader.time_rows(part), known)
+
+    def values(self, part: int, time: int) -> F64:
+        """Chances `[INTERVALS]` of the part's next value, `time` sixteenths (at most `TIMES` - 1) after its last."""
+        known = self._expected[part][:, time] if self._knows(part) else None
+        return self._model.values(self._state, self.reader.value_rows(part, time), known)
+
+    def _knows(self, part: int) -> bool:
+        return self.memory and len(self.reader.codes(part)) >= self.enough
+
+    def surprise(self, event: BarEvent) -> float:
+        """Bits of an event that could come next in its part, which has begun."""
+        last = self.reader.last[event.part]
+        assert last is not None
+        time = min(TIMES - 1, event.slot - last.slot)
+        chance = self.values(event.part, time)[self.reader.value_of(event.part, event.code)]
+        return -math.log2(chance) - math.log2(self._times[event.part][time])
+
+    def write(self, start: int, bars: int, seed: int) -> list[BarEvent]:
+        """Writes bars of all parts that have begun.
+
+        Args:
+            start: The slot of the first bar line.
+            bars: How many.
+            seed: Of all that is drawn.
+
+        Returns:
+            In order; the last note of the melody is of the tonic's triad and lasts to the bar line.
+        """
+        chosen = np.random.default_rng(seed)
+        bar = self.reader.improviser.wishes.bar
+        parts = [part for part in range(len(PARTS)) if self.reader.last[part] is not None]
+        due = {part: self._due(part, start, chosen) for part in parts}
+        self._range = {part: self._compass(part) for part in (MELODY, BASS)}
+        made: list[BarEvent] = []
+        for line in range(start, start + bars * bar, bar):
+            for part in parts:
+                if part == CHORDS and line == start + (bars - 1) * bar and due[part] < line + bar:
+                    # the last bar is the tonic's
+                    key = self.reader.improviser.key
+                    made.append(BarEvent(CHORDS, line, key % 12 + 12 * (key // 12)))
+                    self.learn(made[-1])
+                    due[part] = line + bar
+                while due[part] < line + bar:
+                    made.append(BarEvent(part, due[part], self._code(part, due[part], chosen)))
+                    self.learn(made[-1])
+                    due[part] = self._due(part, line, chosen)
+        return self._ended(made, start + bars * bar)
+
+    def fill(self, begun: Sequence[BarEvent], events: Iterable[BarEvent], end: int, seed: int) -> list[BarEvent]:
+        """Writes one part beside others. Nothing has been learnt before.
+
+        Args:
+            begun: Its first events, on one slot.
+            events: Those of the other parts.
+            end: The slot after the last.
+            seed: Of all that is drawn.
+        """
+        chosen = np.random.default_rng(seed)
+        part, bar = begun[0].part, self.reader.improviser.wishes.bar
+        due, made = begun[0].slot, list[BarEvent]()
+        others = in_order(list(events), bar)
+        for line in range(0, end, bar):
+            here = [event for event in others if line <= event.slot < line + bar]
+            for event in (event for event in here if event.part < part):
+                self.learn(event)
+            while due < line + bar:
+                written = [BarEvent(part, due, self._code(part, due, chosen))] if made else begun
+                for event in written:
+                    self.learn(event)
+                if not made:
+                    self._range = {part: self._compass(part)}
+                made += written
+                due = self._due(part, line, chosen)
+            for event in (event for event in here if event.part > part):
+                self.learn(event)
+        return self._ended(made, end)
+
+    def _due(self, part: int, start: int, chosen: np.random.Generator) -> int:
+        """The slot of the part's next event, not before `start`."""
+        last = self.reader.last[part]
+        assert last is not None
+        chances = self._times[part].copy()
+        chances[: max(0 if part == DRUMS and last.code < _DRUMS - 1 else 1, start - last.slot)] = 0.0
+        if part in (MELODY, BASS):
+            chances[max(_REST, start - last.slot + 4) + 1 :] = 0.0
+            if len(self.reader.since(part, last.slot - 15)) > _FAST:
+                chances[1] = 0.0
+        if not chances.any():
+            return start
+        return last.slot + _drawn(chances, chosen, _FLOORS[part])
+
+    def _code(self, part: int, slot: int, chosen: np.random.Generator) -> int:
+        last = self.reader.last[part]
+        assert last is not None
+        time = min(TIMES - 1, slot - last.slot)
+        chances = self.values(part, time)
+        codes = np.array([self.reader.code_of(part, value) for value in range(INTERVALS)])
+        if part == DRUMS:
+            chances[codes >= _DRUMS] = 0.0
+            if time == 0:
+                chances[codes <= last.code] = 0.0
+        elif part == CHORDS:
+            chances[24:] = 0.0
+            key = self.reader.improviser.key
+            for value in np.flatnonzero(chances):
+                root, minor = codes[value] % 12, codes[value] // 12
+                tones = (root - key, root + (3 if minor else 4) - key, root + 7 - key)
+                # the leading note makes the dominant of a minor key, too
+                scale = (*SCALES[key // 12], *((11,) if key // 12 else ()))
+                chances[value] *= 1.0 if all(tone % 12 in scale for tone in tones) else OUT_OF_KEY
+        else:
+            improviser = self.reader.improviser
+            inside = np.isin((codes - improviser.key) % 12, SCALES[improviser.key // 12])
+            low, high = self._range[part]
+            chances[(codes < low) | (codes > high)] = 0.0
+            chances[~inside] *= OUT_OF_KEY
+            recent = self.reader.codes(part)[-_REPEATED:]
+            if part == MELODY and len(recent) == _REPEATED and len(set(recent)) == 1:
+                chances[codes == last.code] = 0.0
+            if part == MELODY:
+                chances = improviser.unlike(chances, time)
+        return int(codes[_drawn(chances, chosen, _FLOORS[part])]) if chances.any() else last.code
+
+    def _compass(self, part: int) -> tuple[int, int]:
+        if self.reader.last[part] is None:
+            return 0, 127
+        given = self.reader.codes(part)
+        low, high = (min(given), max(given))
+        # two notes say little of a line's compass
+        narrow = max(0, 8 - (high - low) // 2)
+        return max(0, low - max(_COMPASS, narrow)), min(127, high + max(_COMPASS, narrow))
+
+    def _ended(self, made: Iterable[BarEvent], end: int) -> list[BarEvent]:
+        """Events with their lengths, the melody's last on the tonic's triad."""
+        following: dict[int, int] = {}
+        done: list[BarEvent] = []
+        key = self.reader.improviser.key
+        triad = [(key + step) % 12 for step in (0, 4 - key // 12, 7)]
+        for event in reversed(list(made)):
+            until = following.get(event.part, end)
+            length = float(min(_LONGEST[event.part], max(1, until - event.slot)))
+            if event.part == MELODY and MELODY not in following:
+                near = min(
+                    range(event.code - 4, event.code + 5), key=lambda n: (n % 12 not in triad, abs(n - event.code))
+                )
+                event, length = event._replace(code=near), float(min(16, end - event.slot))
+            done.append(event._replace(length=length))
+            if event.slot < until:
+                following[event.part] = event.slot
+        return in_order(done, self.reader.improviser.wishes.bar)
+
+
+def _drawn(chances: F64, chosen: np.random.Generator, floor: float) -> int:
+    """A place drawn by its chance; what is below a share of the likeliest is left out."""
+    shares = np.where(chances < floor * chances.max(), 0.0, chances)
+    edges = np.cumsum(shares)
+    return min(len(shares) - 1, int(np.searchsorted(edges, chosen.random() * edges[-1], side="right")))

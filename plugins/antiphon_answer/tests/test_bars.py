@@ -1,0 +1,83 @@
+"""The bar model: pieces that go on by it, in parts, by seed and as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.models import ModelError
+from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
+from antiphon_answer.bar_model import UNITS, BarModel, installed_bars
+from antiphon_answer.bar_writing import BarPlayer
+from antiphon_answer.improviser import Improviser
+from antiphon_answer.prior import SCALES, installed_prior
+from antiphon_models.learning.user_commands import command
+
+TUNE = [BarEvent(MELODY, 2 * n, 60 + (0, 2, 4, 7, 5, 4, 2, 0)[n % 8]) for n in range(48)]
+BAND = in_order(
+    [
+        *TUNE,
+        *(BarEvent(CHORDS, slot, (0, 5, 7)[slot // 16 % 3]) for slot in range(0, 96, 16)),
+        *(BarEvent(BASS, slot, 36 + slot // 8 % 3) for slot in range(0, 96, 8)),
+        *(BarEvent(DRUMS, slot, code) for slot in range(0, 96, 4) for code in (0, 2)),
+    ]
+)
+
+
+def player(events: list[BarEvent], key: int = 0) -> BarPlayer:
+    improviser = Improviser(installed_prior())
+    improviser.fixed = key
+    improviser.clear()
+    made = BarPlayer(installed_bars(), improviser, alone=all(e.part == MELODY for e in events))
+    for event in events:
+        made.learn(event)
+    return made
+
+
+def test_it_writes_bars_of_all_parts() -> None:
+    made = player(BAND).write(96, 8, seed=1)
+    assert {e.part for e in made} == {CHORDS, MELODY, BASS, DRUMS}
+    assert all(96 <= e.slot < 96 + 128 for e in made)
+    assert all(0 <= e.code < {CHORDS: 24, DRUMS: 8}.get(e.part, 128) for e in made)
+    assert made == in_order(made)
+    tune = [e for e in made if e.part == MELODY]
+    assert sum(e.code % 12 in SCALES[0] for e in tune) > 0.9 * len(tune)
+    assert tune[-1].code % 12 in (0, 4, 7)
+    assert tune[-1].slot + tune[-1].length == 96 + 128
+    assert [e.code for e in made if e.part == CHORDS][-1] == 0
+
+
+def test_the_seed_is_the_piece() -> None:
+    one, again, other = (player(TUNE).write(96, 4, seed=seed) for seed in (1, 1, 2))
+    assert one == again != other
+
+
+def test_chances_are_chances() -> None:
+    playing = player(TUNE)
+    chances = np.array([playing.values(MELODY, time).sum() for time in (1, 2, 4)])
+    assert chances == pytest.approx(1.0)
+    assert playing.surprise(BarEvent(MELODY, 96, 60)) < playing.surprise(BarEvent(MELODY, 99, 73))
+
+
+def test_a_file_goes_on_in_its_tracks(tmp_path: Path) -> None:
+    tracks = [
+        MidiTrack("melody", tuple(MidiNote(e.slot / 4, 0.5, e.code) for e in TUNE)),
+        MidiTrack("bass", tuple(MidiNote(n, 1.0, 36 + n % 3 * 2, 0.7, 2) for n in range(24))),
+        MidiTrack("other", (MidiNote(0.0, 24.0, 50, 0.5, 3),)),
+    ]
+    write_midi(tmp_path / "in.mid", tracks, 120.0)
+    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "bars=4")
+    made = {track.name: track.notes for track in read_midi(tmp_path / "out.mid").tracks if track.notes}
+    for track in tracks[:2]:
+        assert [n.start for n in made[track.name][: len(track.notes)]] == [n.start for n in track.notes]
+        assert len(made[track.name]) > len(track.notes)
+        assert max(n.end for n in made[track.name]) <= 40.0
+    assert len(made["other"]) == 1
+
+
+def test_other_arrays_are_refused() -> None:
+    with pytest.raises(ModelError, match="answer-bars does not hold event_table"):
+        BarModel({"gru.bias_ih_l0": np.zeros(3 * UNITS)})
