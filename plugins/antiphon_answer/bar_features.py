@@ -97,32 +97,41 @@ def in_order(events: list[BarEvent], bar: int = 16) -> list[BarEvent]:
     return sorted(events, key=lambda e: (e.slot // bar, e.part, e.slot, e.code))
 
 
-class BarReader:
-    """What was played, and what is to be known of it for the next event. Events come in the order of `in_order`.
+class BarHistory:
+    """What each part did, and by which rows of the tables the model is told of it. Events come as `in_order` has them.
 
     Attributes:
-        improviser: Remembers the melody, and knows the key.
+        improviser: Knows the key and the length of a bar.
         alone: Whether there is a melody and nothing else.
         last: The newest event of each part; None before the first.
     """
 
     def __init__(self, improviser: Improviser, *, alone: bool) -> None:
         self.improviser, self.alone = improviser, alone
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all events."""
         self.last: list[BarEvent | None] = [None] * _PART
-        self._memories = [Memory() for _ in PARTS]
-        self._histories = [Matches() for _ in PARTS]
         self._values, self._times = [WIDEST] * _PART, [0] * _PART
         self._at: list[dict[int, list[int]]] = [{} for _ in PARTS]
         self._slots: list[list[int]] = [[] for _ in PARTS]
-        self._chances = np.zeros(INTERVALS * TIMES)
-        self._uniform = np.full(INTERVALS, 1.0 / INTERVALS), np.full(TIMES, 1.0 / TIMES)
 
-    def chances(self, part: int) -> F64:
-        """`[INTERVALS, TIMES]`: of the part's next event by its memory; a view that the next call overwrites."""
-        if part == MELODY:
-            return self.improviser.foresee().reshape(INTERVALS, TIMES)
-        self._memories[part].predict(self._histories[part], *self._uniform, self._chances)
-        return self._chances.reshape(INTERVALS, TIMES)
+    def copy(self, other: BarHistory) -> None:
+        """Takes over the events of another history."""
+        self.last, self._values, self._times = other.last[:], other._values[:], other._times[:]
+        self._at = [{slot: codes[:] for slot, codes in at.items()} for at in other._at]
+        self._slots = [slots[:] for slots in other._slots]
+
+    def count(self, part: int) -> int:
+        """How many events of a part it holds."""
+        return len(self._slots[part])
+
+    def forget_before(self, slot: int) -> None:
+        """Forgets what the rows do not tell of: events before a slot."""
+        for part in range(_PART):
+            self._slots[part] = self.since(part, slot)
+            self._at[part] = {at: codes for at, codes in self._at[part].items() if at >= slot}
 
     def value_of(self, part: int, code: int) -> int:
         """The symbol that leads from the part's last event to a code."""
@@ -175,19 +184,11 @@ class BarReader:
         rows += [part * (INTERVALS + 1) + self._there(part, slot - lag * bar, time) for lag in LAGS]
         return paired_values(VALUE + rows)
 
-    def learn(self, event: BarEvent) -> NDArray[np.int64]:
+    def take(self, event: BarEvent) -> NDArray[np.int64]:
         """Takes an event; its rows of the table `EVENT`."""
-        part, last = event.part, self.last[event.part]
-        value, time = self.value_of(part, event.code), min(TIMES - 1, event.slot - last.slot) if last else 0
+        part = event.part
+        value, time = self._symbols(event)
         bar = self.improviser.wishes.bar
-        if part == MELODY:
-            self.improviser.learn(event.slot, event.code, event.velocity)
-            self.improviser.sounded(event.code, event.length)
-        else:
-            memory, history = self._memories[part], self._histories[part]
-            # a memory counts in intervals: pitches are chosen so that it counts these values
-            before = int(memory.pitches[memory.count - 1]) if memory.count else 0
-            memory.add(before + value - WIDEST, time, event.slot % bar, event.velocity, history, last is None)
         self._values[part], self._times[part], self.last[part] = value, time, event
         self._at[part].setdefault(event.slot, []).append(event.code)
         self._slots[part].append(event.slot)
@@ -195,6 +196,12 @@ class BarReader:
         rows += [part * 48 + self._degree(event), event.slot // bar % 16]
         rows += [min(31, max(0, event.code // 4)) if part in (MELODY, BASS) else 0]
         return EVENT + rows
+
+    def _symbols(self, event: BarEvent) -> tuple[int, int]:
+        """Value and time of an event that is not taken yet."""
+        last = self.last[event.part]
+        time = min(TIMES - 1, event.slot - last.slot) if last else 0
+        return self.value_of(event.part, event.code), time
 
     def _degree(self, event: BarEvent) -> int:
         key = self.improviser.key
@@ -218,3 +225,36 @@ class BarReader:
         if part == DRUMS and time == 0 and (last := self.last[part]):
             codes = [code for code in codes if code > last.code]
         return self.value_of(part, codes[0]) if codes else INTERVALS
+
+
+class BarReader(BarHistory):
+    """What was played, and what each part's memory expects next."""
+
+    def __init__(self, improviser: Improviser, *, alone: bool) -> None:
+        super().__init__(improviser, alone=alone)
+        self._memories = [Memory() for _ in PARTS]
+        self._histories = [Matches() for _ in PARTS]
+        self._chances = np.zeros(INTERVALS * TIMES)
+        self._uniform = np.full(INTERVALS, 1.0 / INTERVALS), np.full(TIMES, 1.0 / TIMES)
+
+    def chances(self, part: int) -> F64:
+        """`[INTERVALS, TIMES]`: of the part's next event by its memory; a view that the next call overwrites."""
+        if part == MELODY:
+            return self.improviser.foresee().reshape(INTERVALS, TIMES)
+        self._memories[part].predict(self._histories[part], *self._uniform, self._chances)
+        return self._chances.reshape(INTERVALS, TIMES)
+
+    def learn(self, event: BarEvent) -> NDArray[np.int64]:
+        """Takes an event, which the part's memory remembers; its rows of the table `EVENT`."""
+        part = event.part
+        value, time = self._symbols(event)
+        if part == MELODY:
+            self.improviser.learn(event.slot, event.code, event.velocity)
+            self.improviser.sounded(event.code, event.length)
+        else:
+            memory, history = self._memories[part], self._histories[part]
+            # a memory counts in intervals: pitches are chosen so that it counts these values
+            before = int(memory.pitches[memory.count - 1]) if memory.count else 0
+            place = event.slot % self.improviser.wishes.bar
+            memory.add(before + value - WIDEST, time, place, event.velocity, history, self.last[part] is None)
+        return self.take(event)

@@ -209,8 +209,7 @@ class Improviser:
         if first and self._latest - self._at >= TIMES - 1:
             self._at = self._start - 4
         low, high = (max(1, self._start - self._at), max(1, self._latest - self._at)) if first else (1, TIMES)
-        self._weigh()
-        self._predict(self._going, self._at, self._now, self._step, self._wait)
+        self._expect(low, high)
         density = 3.0 * (self.wishes.density - 0.5)
         for time in range(1, TIMES):
             self._by_time[time] = math.pow(time, -density)
@@ -227,6 +226,7 @@ class Improviser:
         self._sources[self._at % len(self._sources)] = self._at, row
         self._now = min(PITCHES - 1, max(0, self._now + interval - WIDEST))
         self._step, self._wait = interval - WIDEST, time
+        self._go_on()
         self.memory.follow(interval, time, self._going)
         if first:
             # a run of the answer's own begins with its first note
@@ -244,6 +244,14 @@ class Improviser:
         self._present.fill(0.0)
         for pitch in pitches:
             self._present[pitch % 12] = 1.0
+
+    def _expect(self, low: int, high: int) -> None:
+        """Fills the chances of the answer's next note, `low` to `high` sixteenths after its last."""
+        self._weigh()
+        self._predict(self._going, self._at, self._now, self._step, self._wait)
+
+    def _go_on(self) -> None:
+        """The answer has come to another note."""
 
     def _weigh(self) -> None:
         """Rows by age, and by what sounds now."""

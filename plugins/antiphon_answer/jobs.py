@@ -35,7 +35,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if job.target.suffix.lower() not in MIDI_SUFFIXES:
         raise UsageError(f"{job.plugin} writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}, or say -p audio=on")
     given = read(job.source)
-    by_bars = job.settings.get("by") == "bars"
+    by_bars = settings["by"] == "bars"
     beside: dict[int, list[Planned]] = {}
     if settings["mode"] != "continue":
         return _with(job, given, settings)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
+from antiphon_answer.bar_improviser import BarImproviser
+from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
@@ -65,6 +67,14 @@ class Answer(Processor):
             doc="After so much playing a note counts half; 0: never.",
         ),
         Param("seed", "int", 1, 0, 65535, doc="Random seed."),
+        Param(
+            "by",
+            "choice",
+            "memory",
+            restart=True,
+            choices=("memory", "bars"),
+            doc="What goes on: the memory of what was played, or the bar model over it.",
+        ),
         Param("audio", "switch", False, restart=True, doc="Answers sound by beats of it, in place of notes."),
         Param("corpus", "file", "", doc="A folder of MIDI files that it has learnt before."),
         Param("next", "int", 0, 0, 127, readonly=True, doc="The note it is going to play, a beat ahead."),
@@ -75,7 +85,8 @@ class Answer(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
-        self._improviser = Improviser(installed_prior())
+        bars = self.settings["by"] == "bars"
+        self._improviser = BarImproviser(installed_prior(), installed_bars()) if bars else Improviser(installed_prior())
         read_corpus(self._improviser, str(self.settings["corpus"]))
         self._sound = SoundAnswer(spec) if self.settings["audio"] else None
         self._sounding: dict[int, float] = {}
@@ -348,13 +359,6 @@ class Continue(Answer):
 
     params = (
         *Answer.params,
-        Param(
-            "by",
-            "choice",
-            "memory",
-            choices=("memory", "bars"),
-            doc="In files: what goes on; bars: the bar model, with it tracks CHORDS, BASS and DRUMS too.",
-        ),
         Param(
             "fill",
             "choice",
