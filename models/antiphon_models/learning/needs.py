@@ -9,8 +9,15 @@ from pathlib import Path
 from antiphon.api import UsageError
 from antiphon.runtime import extras
 
-PACKAGES = {"espeak-ng": "espeak-ng", "fluidsynth": "fluidsynth fluid-soundfont-gm timgm6mb-soundfont"}
-"""By program, the Debian packages that bring it and what it plays."""
+PACKAGES = {
+    "espeak-ng": "espeak-ng",
+    "fluidsynth": "fluidsynth fluid-soundfont-gm timgm6mb-soundfont",
+    "FluidR3_GM.sf2": "fluid-soundfont-gm",
+    "TimGM6mb.sf2": "timgm6mb-soundfont",
+    "OPL-3_FM_128M.sf2": "opl3-soundfont",
+    "MuseScore_General_Lite.sf3": "musescore-general-soundfont-small",
+}
+"""By program and by soundfont, the Debian packages that bring it and what it plays."""
 
 
 def missing_folders(data: Path, wanted: Sequence[str]) -> list[str]:
@@ -41,7 +48,7 @@ def explain_missing(name: str) -> Iterator[None]:
             raise
         raise UsageError(text) from None
     except FileNotFoundError as error:
-        packages = PACKAGES.get(str(error.filename))
+        packages = PACKAGES.get(Path(str(error.filename)).name)
         if packages is None:
             raise
         raise UsageError(f"{name} needs {error.filename}; sudo apt-get install {packages}") from None

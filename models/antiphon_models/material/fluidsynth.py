@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +47,13 @@ def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArra
     """Renders a MIDI file's bytes by FluidSynth: float32 `[frames, 2]`, with what rings on after the last event.
 
     Raises:
-        FileNotFoundError: There is no fluidsynth program.
+        FileNotFoundError: There is no fluidsynth program, or no such soundfont.
         subprocess.CalledProcessError: It fails.
         subprocess.TimeoutExpired: It takes over `LONGEST` seconds.
     """
+    if not font.is_file():
+        # FluidSynth would play its default soundfont, with a warning alone
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(font))
     return render(score, lambda notes, sound: [
         PROGRAM, "-ni", "-q", "-g", f"{settings.gain:g}", "-r", str(rate), "-O", settings.samples, "-T", "wav",
         *_switch("-R", settings.reverb), *_switch("-C", settings.chorus),

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.api import UsageError
 from antiphon.api.files import read_midi
+from antiphon_models.learning.needs import explain_missing
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings
 from antiphon_models.material.midi_bytes import is_note_on, midi_bytes, note_off, note_on, program_change
@@ -80,14 +82,15 @@ def test_fluidsynth_is_asked_for_what_the_settings_say(tmp_path: Path, monkeypat
         "Path(sys.argv[sys.argv.index('-F') + 1]).write_bytes((HERE / 'x.wav').read_bytes())\n",
         monkeypatch,
     )  # fmt: skip
-    score = midi_bytes([(0, note_on(0, 60, 90))])
+    score, font = midi_bytes([(0, note_on(0, 60, 90))]), tmp_path / "font.sf2"
+    font.touch()
     settings = FluidSettings(
         gain=0.6, reverb=True, chorus=None, options=(("synth.reverb.level", "0.8"),), samples="s16"
     )
-    assert np.array_equal(fluidsynth.play(score, Path("font.sf2"), 44100, settings), x)
+    assert np.array_equal(fluidsynth.play(score, font, 44100, settings), x)
     asked = (tmp_path / "asked").read_text().splitlines()
     assert " ".join(asked[:-4]) == "-ni -q -g 0.6 -r 44100 -O s16 -T wav -R 1 -o synth.reverb.level=0.8"
-    assert (asked[-4], asked[-2]) == ("-F", "font.sf2")
+    assert (asked[-4], asked[-2]) == ("-F", str(font))
     assert (tmp_path / "score").read_bytes() == score
 
 
@@ -96,6 +99,16 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert fluidsynth.missing([tmp_path / "no.sf2"]) == ["fluidsynth", str(tmp_path / "no.sf2")]
     with pytest.raises(FileNotFoundError, match="espeak-ng"):
         espeak.speech("hello", "en", 150, 50)
+
+
+def test_a_missing_soundfont_is_not_replaced_by_another(tmp_path: Path) -> None:
+    """FluidSynth itself plays its default soundfont then: figures of two soundfonts were of one."""
+    score = midi_bytes([(0, note_on(0, 60, 100)), (480, note_off(0, 60))])
+    with (
+        pytest.raises(UsageError, match=r"identify needs .*TimGM6mb\.sf2; sudo apt-get install timgm6mb-soundfont"),
+        explain_missing("identify"),
+    ):
+        fluidsynth.play(score, tmp_path / "TimGM6mb.sf2", 8000, FluidSettings(0.5))
 
 
 def test_espeak_says_what_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
