@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -89,8 +88,10 @@ class Identifying(Evaluation):
 
     def _other_fonts(self, ask: EvaluationRequest, folder: Path) -> Iterator[MetricValue]:
         """Excerpts of songs of which the catalogue has a rendering with another soundfont alone."""
-        plans = [plan for plan in tracks.catalogue(ask.data) if tracks.asked_for(plan)]
-        pairs = [(one, other) for one, other in pairwise(plans) if one.song == other.song][: ask.limit or OTHERS]
+        songs: dict[str, list[TrackPlan]] = {}
+        for plan in filter(tracks.asked_for, tracks.catalogue(ask.data)):
+            songs.setdefault(plan.song, []).append(plan)
+        pairs = [plans for plans in songs.values() if len(plans) == len(tracks.FONTS)][: ask.limit or OTHERS]
         own, other = ([tracks.render_track(pair[n], ask.data, ask.work) for pair in pairs] for n in (0, 1))
         run = _ours(make_folder(folder / "others"), other, [])
         for number, path in enumerate(own):
