@@ -72,7 +72,11 @@ def run(job: FileJob) -> tuple[Written, ...]:
         write_parts(job.target, replace(given, midi=open_midi(job.target)), beside)
     bars = "1 bar" if settings["bars"] == 1 else f"{settings['bars']} bars"
     key = KEYS[improviser.key]
-    found = (f"{len(added)} notes added", key, f"{bars} from beat {given.next_bar / 4 + given.origin:g} on")
+    found = (
+        f"{len(added) + sum(map(len, beside.values()))} notes added",
+        key,
+        f"{bars} from beat {given.next_bar / 4 + given.origin:g} on",
+    )
     made = (Written(job.target, printable_path(job.source), seconds, found=found),)
     if "report" not in job.beside:
         return made

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api import UsageError
+from antiphon.api import UsageError, Value
 from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.jobs import FileJob
 from antiphon.api.models import ModelError
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
 from antiphon_answer.bar_files import drum_bar
 from antiphon_answer.bar_model import UNITS, BarModel, installed_bars
 from antiphon_answer.bar_writing import BarPlayer
 from antiphon_answer.improviser import Improviser
+from antiphon_answer.jobs import run
 from antiphon_answer.prior import SCALES, installed_prior
 from antiphon_models.learning.user_commands import command
 
@@ -101,13 +103,15 @@ def test_a_file_goes_on_in_its_tracks(tmp_path: Path) -> None:
         MidiTrack("other", (MidiNote(0.0, 24.0, 50, 0.5, 3),)),
     ]
     write_midi(tmp_path / "in.mid", tracks, 120.0)
-    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "bars=4")
+    wishes: dict[str, Value] = {"by": "bars", "bars": 4}
+    (written,) = run(FileJob("continue", tmp_path / "in.mid", tmp_path / "out.mid", wishes))
     made = {track.name: track.notes for track in read_midi(tmp_path / "out.mid").tracks if track.notes}
     for track in tracks[:2]:
         assert [n.start for n in made[track.name][: len(track.notes)]] == [n.start for n in track.notes]
         assert len(made[track.name]) > len(track.notes)
         assert max(n.end for n in made[track.name]) <= 40.0
     assert len(made["other"]) == 1
+    assert written.found[0] == f"{sum(map(len, made.values())) - sum(len(t.notes) for t in tracks)} notes added"
 
 
 def test_it_plays_nothing_with_a_file(tmp_path: Path) -> None:
