@@ -8,7 +8,7 @@ from pathlib import Path
 import mido
 
 from antiphon.api import SHARP_NAMES, UsageError, Value
-from antiphon.api.files import MidiNote, MidiTimes, MidiTrack, read_midi, write_midi
+from antiphon.api.files import MidiNote, MidiTimes, MidiTrack, open_midi, read_midi, write_midi
 from antiphon.api.rendering import run_job
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.chordtext import spans_of
@@ -18,7 +18,7 @@ WRITTEN = ("bass", "drums")
 """Parts that the model writes; the others are the style's, over the model's chords."""
 _CHORDS = "chords"
 _BASS = 36
-_KICK, _HAT = 36, 42
+_DRUM_CHANNEL = 9
 
 
 def piece(
@@ -49,7 +49,6 @@ def piece(
     first = {
         _CHORDS: MidiTrack(_CHORDS, tuple(MidiNote(0.0, 4.0, pitch, 0.5, 2) for pitch in triad)),
         "bass": MidiTrack("bass", (MidiNote(0.0, 2.0, _BASS + (tonic + 8) % 12 - 8, 0.7, 3),), 33),
-        "drums": MidiTrack("drums", tuple(MidiNote(0.0, 0.25, number, 0.7, 10) for number in (_KICK, _HAT))),
     }
     tracks = [MidiTrack("melody", tuple(begun), 73)]
     tracks += [track for name, track in first.items() if name in (_CHORDS, *parts)]
@@ -58,6 +57,13 @@ def piece(
     bars = int(str(settings["bars"])) - 1
     given = {**wishes, "key": KEYS[key], "meter": 4, "bars": bars, "by": "bars"}
     whole = run_job("continue", folder / "first.mid", folder / "whole.mid", given)
+    if "drums" in parts:
+        file = open_midi(whole)
+        empty = mido.MetaMessage("track_name", name="drums"), mido.Message("program_change", channel=_DRUM_CHANNEL)
+        file.tracks.append(mido.MidiTrack(empty))
+        file.save(folder / "rest.mid")
+        filling = {"by": "bars", "fill": "drums", "seed": settings["seed"], "key": KEYS[key]}
+        whole = run_job("continue", folder / "rest.mid", folder / "drummed.mid", filling)
     (chords,) = (track for track in read_midi(whole).tracks if track.name == _CHORDS)
     return without(whole, _CHORDS, folder / "melody.mid"), _lines(chords, 60.0 / tempo, 4.0 * (bars + 1))
 

@@ -11,13 +11,24 @@ import mido
 import numpy as np
 
 from antiphon.api import FileUse, Param, UsageError, Value
-from antiphon.api.files import MIDI_SUFFIXES, MidiNote, MidiTimes, MidiTrack, open_midi, printable_path, write_midi
+from antiphon.api.files import (
+    MIDI_SUFFIXES,
+    MidiNote,
+    MidiTimes,
+    MidiTrack,
+    open_midi,
+    printable_path,
+    read_midi,
+    write_atomic,
+    write_midi,
+)
 from antiphon.api.jobs import NOTHING, FileJob, Written, is_midi
 from antiphon.api.rendering import run_job
 from antiphon_accompany.bars import WRITTEN, fill_part, piece
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.chordtext import ChordSpan, spans_of, text_of
 from antiphon_accompany.jobs import run as accompany
+from antiphon_accompany.midifiles import roll_of
 from antiphon_accompany.parameters import PARAMS
 from antiphon_accompany.processor import Accompany
 from antiphon_accompany.styles import PARTS, parts_of
@@ -103,6 +114,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
             accompany(replace(trial, settings=band))
             whole = fill_part(job.target, fill, lines.read_text(), settings["seed"], Path(folder))
             without(whole, "chords", job.target)
+            made = _as_written(job, made, [fill], lines.read_text())
     told = f"seed {settings['seed']}" if own else printable_path(job.source)
     return tuple(replace(written, source=told) if written.path == job.target else written for written in made)
 
@@ -166,8 +178,30 @@ def by_bars(
     made = accompany(replace(job, source=source, settings=band, given={**job.given, "chords": lines}))
     if not others:
         without(job.target, "piano", job.target)
+    made = _as_written(job, made, wanted, lines)
     told = f"the bar model, seed {settings['seed']}"
     return tuple(replace(written, source=told) if written.path == job.target else written for written in made)
+
+
+def _as_written(job: FileJob, made: Sequence[Written], parts: Sequence[str], chords: str) -> tuple[Written, ...]:
+    """What is said and drawn of a file that was changed after the band was written: length, notes, piano roll.
+
+    Args:
+        job: The job, whose target was changed.
+        made: What was said.
+        parts: Of which the notes are counted and drawn.
+        chords: Lines of seconds.
+    """
+    whole = str(job.source) == NOTHING
+    tracks = [track for track in read_midi(job.target).tracks if whole or track.name in parts]
+    told = f"{sum(len(track.notes) for track in tracks)} notes" + ("" if whole else f" of {parts[0]}")
+    seconds = float(open_midi(job.target).length)
+    if "roll" in job.beside:
+        write_atomic(job.beside["roll"], roll_of(job.target, parts, chords).encode())
+    return tuple(
+        replace(written, seconds=seconds, found=(told, *written.found[1:])) if written.path == job.target else written
+        for written in made
+    )
 
 
 def key_of(spans: Sequence[ChordSpan]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import mido
 import numpy as np
 
 from antiphon.api import FileError, Value
-from antiphon.api.files import MidiTimes, melody_line, open_midi, write_atomic
+from antiphon.api.files import MidiTimes, melody_line, open_midi, read_midi, write_atomic
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.chordtext import ChordSpan, lines_of, musicxml, spans_of
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
@@ -202,12 +202,35 @@ def accompany_midi(
         if ending == ".musicxml":
             return musicxml(_joined(played), measures, max(end, *(span.end for span in played)))
         if ending == ".svg":
-            edges = [*(part.start for part in parts[1:]), end]
-            lines = (np.arange(p.start, stop, p.meter * p.unit) for p, stop in zip(parts, edges, strict=True))
-            return piano_roll(given.melody, notes, _joined(played), (float(x) for line in lines for x in line))
+            return piano_roll(given.melody, notes, _joined(played), _lines(parts, end))
         return lines_of(_joined(played), times.seconds)
 
     return Accompanied(notes, key, chords, _bars(parts, end), given.tempo, midi.length, played, lead)
+
+
+def roll_of(path: Path, parts: Sequence[str], chords: str) -> str:
+    """The piano roll, an SVG file's text, of a written file.
+
+    Args:
+        path: The MIDI file.
+        parts: Names of the tracks that are shown with the melody.
+        chords: Lines of seconds.
+
+    Raises:
+        FileError: The file cannot be read.
+    """
+    given = read(path)
+    shown = [track for track in read_midi(path).tracks if track.name in parts]
+    notes = [BeatNote(n.start, n.end, n.number, n.velocity, track.name) for track in shown for n in track.notes]
+    end = max(n.end for n in (*given.melody, *notes))
+    spans = spans_of(chords, 4.0, MidiTimes(tuple(given.tempos)).beat)
+    return piano_roll(given.melody, notes, _joined(spans), _lines(sections(given), end))
+
+
+def _lines(parts: Sequence[Section], end: float) -> list[float]:
+    """Quarter notes on which bars begin."""
+    edges = [*(part.start for part in parts[1:]), end]
+    return [float(x) for p, to in zip(parts, edges, strict=True) for x in np.arange(p.start, to, p.meter * p.unit)]
 
 
 def _joined(spans: list[ChordSpan]) -> list[ChordSpan]:

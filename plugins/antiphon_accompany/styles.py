@@ -264,6 +264,7 @@ def parts_of(text: str) -> tuple[str, ...]:
     words = {word.strip() for word in text.split(",")} - {""}
     if words == {"all"}:
         return PARTS
-    if not words or (odd := sorted(words - set(PARTS))):
+    odd = sorted(words - set(PARTS))
+    if not words or odd:
         raise PluginError(f"parts takes {', '.join(PARTS)} with commas between, or all, not {(odd or [text])[0]!r}")
     return tuple(part for part in PARTS if part in words)

@@ -25,8 +25,14 @@ _DRUM_NUMBERS = (
     (54,),
 )
 """Of General MIDI, by class; the first is what is written."""
+_KICKS = ((0, 8), (0, 6, 8), (0, 8, 10), (0, 4, 8, 12), (0, 7, 10), (0, 3, 8, 14))
+"""Sixteenths at which a first bar has its bass drum."""
 _CHORD_ROOT = 48
-_LOUD = {CHORDS: 0.5, BASS: 0.7, DRUMS: 0.7}
+_LOUD = {CHORDS: 0.5, BASS: 0.75}
+_DRUMS_LOUD = (0.8, 0.75, 0.55, 0.5, 0.65, 0.75, 0.55, 0.45)
+"""By class, on a beat."""
+_OFF_BEAT = (1.0, 0.8, 0.9, 0.8)
+"""Factors of the loudness of bass and drums, by the sixteenth of the beat."""
 
 
 def continuation_by_bars(
@@ -82,14 +88,15 @@ def part_by_bars(
     improviser.clear()
     improviser.key = improviser.fixed if improviser.fixed >= 0 else improviser.prior.key(given.sounds)
     improviser.fixed = improviser.key
+    seed = int(str(settings["seed"]))
     slot, root = events[CHORDS][0].slot, events[CHORDS][0].code % 12
     begun = [BarEvent(BASS, slot, 28 + (root - 28) % 12)]
     if part == DRUMS:
-        begun = [BarEvent(DRUMS, slot, 0), BarEvent(DRUMS, slot, 2)]
+        begun = [event for event in drum_bar(given.bar, slot - slot % given.bar, seed) if event.slot >= slot]
     others = [BarEvent(MELODY, note.slot, note.pitch, note.length, note.velocity) for note in given.notes]
     others += [event for found in events.values() for event in found]
     player = BarPlayer(installed_bars(), improviser, alone=False, enough=ENOUGH)
-    made = player.fill(begun, others, given.next_bar, int(str(settings["seed"])))
+    made = player.fill(begun, others, given.next_bar, seed)
     return {tracks[part]: [note for event in made for note in _notes(event)]}
 
 
@@ -146,4 +153,28 @@ def _notes(event: BarEvent) -> list[Planned]:
         pitches = [root, root + (3 if event.code // 12 == 1 else 4), root + 7]
     else:
         pitches = [event.code]
-    return [Planned(event.slot, event.length, pitch, _LOUD[event.part]) for pitch in pitches]
+    loud = _DRUMS_LOUD[event.code] if event.part == DRUMS else _LOUD[event.part]
+    if event.part != CHORDS:
+        loud *= _OFF_BEAT[event.slot % 4]
+    return [Planned(event.slot, event.length, pitch, loud) for pitch in pitches]
+
+
+def drum_bar(bar: int, first: int, seed: int) -> list[BarEvent]:
+    """A bar of drums with which a part begins: hi-hat in eighths, snare off the first beat, a bass drum by the seed.
+
+    With less to begin on the network, which has heard drums of many kinds, often leaves out the snare.
+
+    Args:
+        bar: Its sixteenths.
+        first: Its first slot, of a bar line.
+        seed: Which of `_KICKS`.
+    """
+    events = [BarEvent(DRUMS, first + at, 2) for at in range(0, bar, 2)]
+    if bar // 4 % 2:
+        # bars of an odd number of beats have one bass drum, as a waltz
+        kicks, snares = {0}, set(range(4, bar, 4))
+    else:
+        kicks = {at + place for at in range(0, bar, 16) for place in _KICKS[seed % len(_KICKS)] if at + place < bar}
+        snares = set(range(4, bar, 8))
+    events += [BarEvent(DRUMS, first + at, number) for number, places in ((0, kicks), (1, snares)) for at in places]
+    return in_order(events, bar)

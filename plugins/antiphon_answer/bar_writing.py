@@ -17,7 +17,14 @@ from antiphon_answer.prior import SCALES
 F64 = NDArray[np.float64]
 _COMPASS = 5
 """Semitones that a line may go beyond the highest and lowest note that were given."""
-_DRUMS = 8
+_BASS_LOW, _BASS_HIGH = 28, 55
+"""The compass of a bass guitar, which a given bass may leave."""
+_OTHER = 7
+"""The class of drums that are none of the seven before: it is written only where the given drums have it."""
+_CRASH, _SELDOM = 5, 4
+"""The class of crash cymbals, and the fewest bars from one to the next: the network tends to strike one each bar."""
+_AT_ONCE = 3
+"""Most drums struck at once."""
 ENOUGH = 32
 """Events of a part from which on its memory counts for what is written: of fewer it only knows to repeat them."""
 _REPEATED, _FAST = 4, 10
@@ -43,7 +50,7 @@ class BarPlayer:
         self, model: BarModel, improviser: Improviser, *, alone: bool, memory: bool = True, enough: int = 0
     ) -> None:
         self.reader, self.memory, self.enough = BarReader(improviser, alone=alone), memory, enough
-        self._model = model
+        self._model, self._last_drum = model, _OTHER - 1
         self._state = np.zeros(UNITS, np.float32)
         self._times = [np.full(TIMES, 1.0 / TIMES) for _ in PARTS]
         self._expected: list[F64] = [np.ones((INTERVALS, TIMES)) for _ in PARTS]
@@ -51,6 +58,8 @@ class BarPlayer:
     def learn(self, event: BarEvent) -> None:
         """Takes an event; see `BarReader` for their order."""
         part = event.part
+        if part == DRUMS and event.code == _OTHER:
+            self._last_drum = _OTHER
         self._state = self._model.follow(self._state, self.reader.learn(event))
         self._expected[part] = self.reader.chances(part).copy()
         known = self._expected[part].sum(axis=0) if self._knows(part) else None
@@ -107,7 +116,7 @@ class BarPlayer:
         """Writes one part beside others. Nothing has been learnt before.
 
         Args:
-            begun: Its first events, on one slot.
+            begun: Its first events, within one bar.
             events: Those of the other parts.
             end: The slot after the last.
             seed: Of all that is drawn.
@@ -137,7 +146,8 @@ class BarPlayer:
         last = self.reader.last[part]
         assert last is not None
         chances = self._times[part].copy()
-        chances[: max(0 if part == DRUMS and last.code < _DRUMS - 1 else 1, start - last.slot)] = 0.0
+        more = part == DRUMS and last.code < self._last_drum and len(self.reader.since(part, last.slot)) < _AT_ONCE
+        chances[: max(0 if more else 1, start - last.slot)] = 0.0
         if part in (MELODY, BASS):
             chances[max(_REST, start - last.slot + 4) + 1 :] = 0.0
             if len(self.reader.since(part, last.slot - 15)) > _FAST:
@@ -153,7 +163,7 @@ class BarPlayer:
         chances = self.values(part, time)
         codes = np.array([self.reader.code_of(part, value) for value in range(INTERVALS)])
         if part == DRUMS:
-            chances[codes >= _DRUMS] = 0.0
+            chances[codes > self._last_drum] = 0.0
             if time == 0:
                 chances[codes <= last.code] = 0.0
         elif part == CHORDS:
@@ -185,7 +195,8 @@ class BarPlayer:
         low, high = (min(given), max(given))
         # two notes say little of a line's compass
         narrow = max(0, 8 - (high - low) // 2)
-        return max(0, low - max(_COMPASS, narrow)), min(127, high + max(_COMPASS, narrow))
+        lowest, highest = (min(low, _BASS_LOW), max(high, _BASS_HIGH)) if part == BASS else (0, 127)
+        return max(lowest, low - max(_COMPASS, narrow)), min(highest, high + max(_COMPASS, narrow))
 
     def _ended(self, made: Iterable[BarEvent], end: int) -> list[BarEvent]:
         """Events with their lengths, the melody's last on the tonic's triad."""
@@ -204,7 +215,21 @@ class BarPlayer:
             done.append(event._replace(length=length))
             if event.slot < until:
                 following[event.part] = event.slot
-        return in_order(done, self.reader.improviser.wishes.bar)
+        bar = self.reader.improviser.wishes.bar
+        return _with_few_crashes(in_order(done, bar), _SELDOM * bar)
+
+
+def _with_few_crashes(events: Iterable[BarEvent], apart: int) -> list[BarEvent]:
+    """Events without the crash cymbals that are fewer than so many slots after another."""
+    kept: list[BarEvent] = []
+    last = -apart
+    for event in events:
+        if event.part == DRUMS and event.code == _CRASH:
+            if event.slot - last < apart:
+                continue
+            last = event.slot
+        kept.append(event)
+    return kept
 
 
 def _drawn(chances: F64, chosen: np.random.Generator, floor: float) -> int:

@@ -26,7 +26,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """Writes the continued file; a report has how many bits each of its notes takes, with and without the memory.
 
     Raises:
-        UsageError: OUT is no MIDI file; or, with `audio`, no sound file.
+        UsageError: OUT is no MIDI file; or, with `audio`, no sound file; or parameters do not go together.
         FileError: A file cannot be read or written, or has no two notes of melody.
     """
     settings = {param.name: job.settings.get(param.name, param.default) for param in Answer.params}
@@ -38,6 +38,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     by_bars = settings["by"] == "bars"
     beside: dict[int, list[Planned]] = {}
     if settings["mode"] != "continue":
+        if by_bars:
+            raise UsageError(f"by=bars goes on after a file and plays no {settings['mode']}: leave out by or mode")
         return _with(job, given, settings)
     improviser = Improviser(installed_prior())
     read_corpus(improviser, str(settings["corpus"]))
@@ -70,7 +72,11 @@ def run(job: FileJob) -> tuple[Written, ...]:
         write_parts(job.target, replace(given, midi=open_midi(job.target)), beside)
     bars = "1 bar" if settings["bars"] == 1 else f"{settings['bars']} bars"
     key = KEYS[improviser.key]
-    found = (f"{len(added)} notes added", key, f"{bars} from beat {given.next_bar / 4 + given.origin:g} on")
+    found = (
+        f"{len(added) + sum(map(len, beside.values()))} notes added",
+        key,
+        f"{bars} from beat {given.next_bar / 4 + given.origin:g} on",
+    )
     made = (Written(job.target, printable_path(job.source), seconds, found=found),)
     if "report" not in job.beside:
         return made

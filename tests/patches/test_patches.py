@@ -168,3 +168,19 @@ def test_dub_echoes_are_on_the_clock(loaded):
     out = played(loaded, "dub", audio, [SetParam("reverb", "wet", 0.0), SetParam("echo", "flutter", 0.0)])
     places = [np.argmax(np.abs(out[side, a : a + 20000])) + a for side, a in ((0, 15000), (1, 39000))]
     np.testing.assert_allclose(np.diff([1000, *places]), 24000, atol=160)
+
+
+@pytest.mark.parametrize("name", ["pads", "talk"])
+def test_macros_reach_the_scenes(loaded, name):
+    patch = load(resources.patches() / f"{name}.toml", loaded.catalog, trusted=True)
+    reach = {t.key: sorted((t.low, t.high)) for macro in patch.graph.macros for t in macro.targets}
+    for scene in patch.scenes.values():
+        for place, value in scene.items():
+            low, high = reach.get(place, (-np.inf, np.inf))
+            assert low <= value <= high
+
+
+def test_the_macro_speed_of_pads_plays_everywhere(loaded):
+    patch = load(resources.patches() / "pads.toml", loaded.catalog, trusted=True)
+    (speed,) = (t for macro in patch.graph.macros for t in macro.targets if macro.name == "speed")
+    assert min(speed.low, speed.high) > 0.0  # at speed 0 nothing sounds

@@ -7,7 +7,8 @@ from pathlib import Path
 import mido
 import pytest
 
-from antiphon.api import UsageError
+from antiphon.api import PluginError, UsageError
+from antiphon.api.files import read_midi
 from antiphon.api.jobs import NOTHING, FileJob
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.generation import run
@@ -93,6 +94,39 @@ def test_a_piece_by_the_bar_model(tmp_path: Path) -> None:
     assert sum((pitch - KEYS.index("D")) % 12 in SCALE for _, pitch in tune) > 0.9 * len(tune)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_bar_models_drums_have_a_snare_and_accents(tmp_path: Path, seed: int) -> None:
+    piece = made(tmp_path / "a.mid", by="bars", bars=8, parts="bass,drums", seed=seed)
+    bars = {at // (4 * piece.ticks_per_beat) for at, number in notes(piece, "drums") if number == 38}
+    assert bars >= set(range(7))
+    (drums,) = (track for track in piece.tracks if track.name == "drums")
+    struck = [message for message in drums if message.type == "note_on" and message.velocity]
+    assert {message.channel for message in struck} == {9}
+    assert len({message.velocity for message in struck}) > 2
+    assert min(number for _, number in notes(piece, "bass")) >= 28
+
+
+@pytest.mark.parametrize("part", ["", "drums"])
+def test_the_roll_shows_what_the_bar_model_wrote(tmp_path: Path, part: str) -> None:
+    made(tmp_path / "a.mid", bars=4)
+    source, wishes = (tmp_path / "a.mid", {"fill": part}) if part else (Path(NOTHING), {"bars": 4, "parts": "bass"})
+    roll = tmp_path / "b.svg"
+    run(FileJob("generate", source, tmp_path / "b.mid", {"by": "bars", **wishes}, beside={"roll": roll}))
+    shown, written = roll.read_text(), mido.MidiFile(tmp_path / "b.mid")
+    for name in ("melody", part or "bass"):
+        assert shown.count(f'class="{name}"') == len(notes(written, name))
+    assert 'class="piano"' not in shown
+
+
+@pytest.mark.parametrize("part", ["", "bass"])
+def test_it_says_how_many_notes_the_bar_model_wrote(tmp_path: Path, part: str) -> None:
+    made(tmp_path / "a.mid", bars=4)
+    source, wishes = (tmp_path / "a.mid", {"fill": part}) if part else (Path(NOTHING), {"bars": 4})
+    (written,) = run(FileJob("generate", source, tmp_path / "b.mid", {"by": "bars", **wishes}))
+    tracks = [track for track in read_midi(tmp_path / "b.mid").tracks if not part or track.name == part]
+    assert written.found[0] == f"{sum(len(track.notes) for track in tracks)} notes" + (f" of {part}" if part else "")
+
+
 def test_its_chords_are_those_that_the_band_plays(tmp_path: Path) -> None:
     lines = tmp_path / "a.txt"
     command(
@@ -126,8 +160,13 @@ def test_the_bar_model_fills_no_piano(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"meter": 3}, "4 beats"), ({"chords": "| C |"}, "chords of its own"), ({"fill": "bass"}, "fill= is for")],
+    [
+        ({"meter": 3}, "4 beats"),
+        ({"parts": ","}, "parts takes"),
+        ({"chords": "| C |"}, "chords of its own"),
+        ({"fill": "bass"}, "fill= is for"),
+    ],
 )
 def test_what_the_bar_model_does_not(tmp_path: Path, settings: dict[str, object], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises((UsageError, PluginError), match=said):
         made(tmp_path / "a.mid", by="bars", bars=8, **settings)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from antiphon.api import UsageError, Value
 from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.jobs import FileJob
 from antiphon.api.models import ModelError
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
+from antiphon_answer.bar_files import drum_bar
 from antiphon_answer.bar_model import UNITS, BarModel, installed_bars
 from antiphon_answer.bar_writing import BarPlayer
 from antiphon_answer.improviser import Improviser
+from antiphon_answer.jobs import run
 from antiphon_answer.prior import SCALES, installed_prior
 from antiphon_models.learning.user_commands import command
 
@@ -50,6 +55,35 @@ def test_it_writes_bars_of_all_parts() -> None:
     assert [e.code for e in made if e.part == CHORDS][-1] == 0
 
 
+@pytest.mark.parametrize("bar", [16, 12])
+def test_drums_begin_with_a_bar_that_has_a_snare(bar: int) -> None:
+    made = drum_bar(bar, 2 * bar, seed=1)
+    assert made == in_order(made, bar)
+    assert {e.code for e in made} == {0, 1, 2}
+    assert {e.slot // bar for e in made} == {2}
+    assert BarEvent(DRUMS, 2 * bar + 4, 1) in made
+    assert made != drum_bar(bar, 2 * bar, seed=2) or bar == 12
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_drums_are_few_enough_to_be_heard(seed: int) -> None:
+    others = [e for e in BAND if e.part in (CHORDS, MELODY)]
+    improviser = Improviser(installed_prior())
+    improviser.clear()
+    made = BarPlayer(installed_bars(), improviser, alone=False).fill(drum_bar(16, 0, seed), others, 160, seed)
+    slots = [e.slot for e in made]
+    assert max(map(slots.count, slots)) <= 3
+    assert all(e.code < 7 for e in made)
+    crashes = [e.slot for e in made if e.code == 5]
+    assert all(late - early >= 64 for early, late in itertools.pairwise(crashes))
+
+
+def test_a_bass_stays_on_its_strings() -> None:
+    low = [BarEvent(CHORDS, 0, 4), BarEvent(MELODY, 0, 64), BarEvent(MELODY, 4, 67), BarEvent(BASS, 0, 28)]
+    made = player(low, key=4).write(16, 16, seed=3)
+    assert {28 <= e.code <= 55 for e in made if e.part == BASS} == {True}
+
+
 def test_the_seed_is_the_piece() -> None:
     one, again, other = (player(TUNE).write(96, 4, seed=seed) for seed in (1, 1, 2))
     assert one == again != other
@@ -69,13 +103,21 @@ def test_a_file_goes_on_in_its_tracks(tmp_path: Path) -> None:
         MidiTrack("other", (MidiNote(0.0, 24.0, 50, 0.5, 3),)),
     ]
     write_midi(tmp_path / "in.mid", tracks, 120.0)
-    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "bars=4")
+    wishes: dict[str, Value] = {"by": "bars", "bars": 4}
+    (written,) = run(FileJob("continue", tmp_path / "in.mid", tmp_path / "out.mid", wishes))
     made = {track.name: track.notes for track in read_midi(tmp_path / "out.mid").tracks if track.notes}
     for track in tracks[:2]:
         assert [n.start for n in made[track.name][: len(track.notes)]] == [n.start for n in track.notes]
         assert len(made[track.name]) > len(track.notes)
         assert max(n.end for n in made[track.name]) <= 40.0
     assert len(made["other"]) == 1
+    assert written.found[0] == f"{sum(map(len, made.values())) - sum(len(t.notes) for t in tracks)} notes added"
+
+
+def test_it_plays_nothing_with_a_file(tmp_path: Path) -> None:
+    write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
+    with pytest.raises(UsageError, match="plays no canon"):
+        command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "mode=canon")
 
 
 def test_other_arrays_are_refused() -> None:
