@@ -38,8 +38,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
     by_bars = settings["by"] == "bars"
     beside: dict[int, list[Planned]] = {}
     if settings["mode"] != "continue":
-        if by_bars:
-            raise UsageError(f"by=bars goes on after a file and plays no {settings['mode']}: leave out by or mode")
+        if by_bars and settings["mode"] in ("shadow", "canon"):
+            raise UsageError(
+                f"{settings['mode']} copies what is played, and draws nothing by=bars: leave out by or mode"
+            )
         return _with(job, given, settings)
     improviser = Improviser(installed_prior())
     read_corpus(improviser, str(settings["corpus"]))

@@ -114,9 +114,9 @@ def test_a_file_goes_on_in_its_tracks(tmp_path: Path) -> None:
     assert written.found[0] == f"{sum(map(len, made.values())) - sum(len(t.notes) for t in tracks)} notes added"
 
 
-def test_it_plays_nothing_with_a_file(tmp_path: Path) -> None:
+def test_copies_are_not_drawn_by_it(tmp_path: Path) -> None:
     write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
-    with pytest.raises(UsageError, match="plays no canon"):
+    with pytest.raises(UsageError, match="canon copies what is played"):
         command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "mode=canon")
 
 
