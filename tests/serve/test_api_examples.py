@@ -40,7 +40,6 @@ from antiphon_bench.rig import ServerProcess
 RATE, SECONDS, HERTZ = 48000, 3.5, 220.0
 ELSEWHERE = {
     "get_phone": (409, "--lan"),  # tests/web/test_lan.py has such a server
-    "get_nodes_name_syllables": (404, "lyrics"),  # tests/web/test_live.py has a node that sings
 }
 """Operations that this server refuses: the status, and a word of the answer."""
 LAST = ("get_live_script", "post_capture")
