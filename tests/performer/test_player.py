@@ -316,6 +316,9 @@ def test_a_copy_that_a_busy_machine_makes_late_is_no_script_that_waits(
     now = [time.monotonic()]
     monkeypatch.setattr("antiphon.performer.branch.time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
     os.kill(first.pid, signal.SIGSTOP)
+    stat = Path(f"/proc/{first.pid}/stat")
+    # one that waits for a processor runs until it has had one to stop on
+    until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", 10.0, "it has stopped")
     try:
         copy = first.fork()
         for _ in range(10):

@@ -125,7 +125,7 @@ class Branch:
             return False
         most, used = _GRACE * self._waiting[0], spent(self.pid)
         if self._begun is None:
-            self._begun, self._ran, self._looks = (now, used), 0.0, 0
+            self._begun, self._ran, self._looks, self._still = (now, used), 0.0, 0, now
         then, before = self._begun
         if used is None or before is None:
             return now - then > _UNSEEN * most
