@@ -16,7 +16,7 @@ from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, Matches, Memory, sy
 
 F64 = NDArray[np.float64]
 PARTS = ("chords", "melody", "bass", "drums")
-"""In the order in which a bar is told."""
+"""In the order in which a bar's events are given."""
 CHORDS, MELODY, BASS, DRUMS = range(len(PARTS))
 KINDS = ("maj", "min", "other", "none")
 LAGS = (1, 2, 4, 8)
@@ -33,7 +33,7 @@ EVENT, EVENT_ROWS = _offsets(2 * _PART, _PART * INTERVALS, _PART * TIMES, 16, _P
 """Offsets and number of rows of the table of an event that was played: part and whether it is alone, value, time,
 place in the bar, degree or chord, bar, register."""
 TIME, _TIMES_PLAIN = _offsets(2 * _PART, 16 * _PART, *[_PART * (TIMES + 1)] * len(LAGS))
-"""Likewise of what the time of a part's next event is told by: part, place, the times at the lags."""
+"""Likewise of the features of the time of a part's next event: part, place, the times at the lags."""
 VALUE, _VALUES_PLAIN = _offsets(
     2 * _PART,
     _PART * TIMES,
@@ -43,7 +43,7 @@ VALUE, _VALUES_PLAIN = _offsets(
     _PART * 49,
     *[_PART * (INTERVALS + 1)] * len(LAGS),
 )
-"""Of what its value is told by: part, time, place, degree and value before, chord or melody, the values at the lags."""
+"""Of those of its value: part, time, place, degree and value before, chord or melody, the values at the lags."""
 _FOLDED, _FOLDED_TIMES = 4093, 2039
 """Rows that pairs share where there are more of them: primes, so that they are shared evenly."""
 TIME_ROWS, VALUE_ROWS = _TIMES_PLAIN + 2112 + _FOLDED_TIMES, _VALUES_PLAIN + 3072 + 2 * _FOLDED
@@ -98,7 +98,7 @@ def in_order(events: list[BarEvent], bar: int = 16) -> list[BarEvent]:
 
 
 class BarHistory:
-    """What each part did, and by which rows of the tables the model is told of it. Events come as `in_order` has them.
+    """What each part did, and its features as rows of the tables. Events come as `in_order` has them.
 
     Attributes:
         improviser: Knows the key and the length of a bar.

@@ -25,7 +25,7 @@ FARTHEST = 4.0
 
 
 def conditions(pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
-    """What a model is told of notes `[n]`, float32 `[n, CONDITIONS]`. velocity: 0 to 1."""
+    """The conditions of notes `[n]`, float32 `[n, CONDITIONS]`. velocity: 0 to 1."""
     p, v = (np.clip(pitch, LOW, HIGH) - 60.0) / 24.0, 2.0 * np.asarray(velocity) - 1.0
     return np.stack([p, p**2, p**3, v, v * p], axis=-1).astype(np.float32)
 
