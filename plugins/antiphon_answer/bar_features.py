@@ -22,6 +22,17 @@ KINDS = ("maj", "min", "other", "none")
 LAGS = (1, 2, 4, 8)
 """Bars before, of which the model is shown what the part did at the same place."""
 _PART = len(PARTS)
+DRUM_NUMBERS = (
+    (36, 35),
+    (38, 37, 39, 40),
+    (42, 44),
+    (46,),
+    (45, 41, 43, 47, 48, 50),
+    (49, 52, 55, 57),
+    (51, 53, 59),
+    (54,),
+)
+"""Of General MIDI, by class: kick, snare, hat, open hat, toms, crash, ride, all else; the first is what is written."""
 
 
 def _offsets(*sizes: int) -> tuple[NDArray[np.int64], int]:
@@ -90,6 +101,11 @@ class BarEvent(NamedTuple):
     code: int
     length: float = 2.0
     velocity: float = 0.7
+
+
+def drum_class(number: int) -> int:
+    """The class of a drum of General MIDI."""
+    return next((n for n, numbers in enumerate(DRUM_NUMBERS) if number in numbers), len(DRUM_NUMBERS) - 1)
 
 
 def in_order(events: list[BarEvent], bar: int = 16) -> list[BarEvent]:

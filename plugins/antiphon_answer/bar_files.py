@@ -8,23 +8,22 @@ from pathlib import Path
 
 from antiphon.api import UsageError, Value
 from antiphon.api.files import open_midi
-from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, PARTS, BarEvent, in_order
+from antiphon_answer.bar_features import (
+    BASS,
+    CHORDS,
+    DRUM_NUMBERS,
+    DRUMS,
+    MELODY,
+    PARTS,
+    BarEvent,
+    drum_class,
+    in_order,
+)
 from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.bar_writing import ENOUGH, BarPlayer
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, track_notes, write
 
-_DRUM_NUMBERS = (
-    (36, 35),
-    (38, 37, 39, 40),
-    (42, 44),
-    (46,),
-    (45, 41, 43, 47, 48, 50),
-    (49, 52, 55, 57),
-    (51, 53, 59),
-    (54,),
-)
-"""Of General MIDI, by class; the first is what is written."""
 _KICKS = ((0, 8), (0, 6, 8), (0, 8, 10), (0, 4, 8, 12), (0, 7, 10), (0, 3, 8, 14))
 """Sixteenths at which a first bar has its bass drum."""
 _CHORD_ROOT = 48
@@ -130,7 +129,7 @@ def _events(part: int, given: MelodyFile, track: int) -> list[BarEvent]:
     found: dict[tuple[int, int], list[tuple[int, float, float]]] = {}
     for _, on, off, pitch, loud in track_notes(given.midi.tracks[track]):
         slot = round(4 * (on / ticks - given.origin))
-        number = next((n for n, numbers in enumerate(_DRUM_NUMBERS) if pitch in numbers), len(_DRUM_NUMBERS) - 1)
+        number = drum_class(pitch)
         at = (slot, number if part == DRUMS else 0)
         found.setdefault(at, []).append((pitch, 4 * (off - on) / ticks, loud / 127.0))
     events: list[BarEvent] = []
@@ -147,7 +146,7 @@ def _events(part: int, given: MelodyFile, track: int) -> list[BarEvent]:
 
 def _notes(event: BarEvent) -> list[Planned]:
     if event.part == DRUMS:
-        pitches = [_DRUM_NUMBERS[event.code][0]]
+        pitches = [DRUM_NUMBERS[event.code][0]]
     elif event.part == CHORDS:
         root = _CHORD_ROOT + event.code % 12
         pitches = [root, root + (3 if event.code // 12 == 1 else 4), root + 7]

@@ -9,13 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
-from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, PARTS, BarEvent, BarReader, in_order
+from antiphon_answer.bar_features import (
+    BASS,
+    CHORDS,
+    DRUMS,
+    MELODY,
+    PARTS,
+    BarEvent,
+    BarReader,
+    drum_class,
+    in_order,
+)
+from antiphon_answer.bar_model import LOWEST
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.memory import INTERVALS, TIMES
 from antiphon_answer.prior import installed_prior
 from antiphon_models.material.part_songs import PartNote, PartSong, songs
 
-LOWEST = 1e-7
 MOST_EVENTS = 1000
 """Of a song."""
 LATER = (0.25, 0.6)
@@ -24,17 +34,7 @@ _BASS_BELOW = 52
 """POP909 has no bass: the lowest note of the piano on each onset, where it is below this."""
 _KINDS = {"maj": 0, "7": 0, "maj7": 0, "maj6": 0, "9": 0, "maj9": 0, "min": 1, "min7": 1, "min6": 1, "min9": 1}
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B", "Fb": "E"}
-_DRUMS = (
-    {35, 36}, {37, 38, 39, 40}, {42, 44}, {46}, {41, 43, 45, 47, 48, 50}, {49, 52, 55, 57}, {51, 53, 59}
-)  # fmt: skip
-"""Kick, snare, hat, open hat, toms, crash, ride; all else is the eighth class."""
-
 Sequence_ = dict[str, NDArray[np.generic]]
-
-
-def drum_class(number: int) -> int:
-    """The class of a drum of General MIDI."""
-    return next((n for n, numbers in enumerate(_DRUMS) if number in numbers), len(_DRUMS))
 
 
 def chord_code(label: str) -> int:

@@ -93,7 +93,10 @@ class BarsRecipe(Recipe):
     weights: ClassVar[str] = MODEL
     plugin: ClassVar[str] = "answer"
     steps: ClassVar[int] = 1500
-    rate: ClassVar[float] = 2e-3
+    half: ClassVar[bool] = True
+    trained_on: ClassVar[str] = (
+        "POP909, songs whose number ends in 1 to 6; training parts of JSB, freedoom, openttd-openmsx"
+    )
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -195,17 +198,9 @@ class BarsRecipe(Recipe):
             means += (rows[counts > 0] / math.log(2.0)).tolist()
         return float(np.mean(means))
 
-    def said(self) -> Mapping[str, Any]:
-        return {
-            "licence": "MIT",
-            "trained_on": "POP909, songs whose number ends in 1 to 6; training parts of JSB, freedoom, openttd-openmsx",
-            "card": "plugins/antiphon_answer/README.md",
-        }
-
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
         path = self._job.material / "best.npz"
-        kept: Mapping[str, NDArray[Any]] = super().arrays(network)
-        if path.is_file():
-            with np.load(path) as stored:
-                kept = {name: stored[name] for name in stored.files if name != "saved"}
-        return {name: array.astype(np.float16) for name, array in kept.items()}
+        if not path.is_file():
+            return super().arrays(network)
+        with np.load(path) as stored:
+            return {name: stored[name] for name in stored.files if name != "saved"}

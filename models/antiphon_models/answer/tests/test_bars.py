@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
+from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, drum_class, in_order
 from antiphon_answer.bar_model import BarModel
 from antiphon_answer.bar_writing import BarPlayer
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.prior import installed_prior
 from antiphon_models.answer import synthetic
-from antiphon_models.answer.bar_material import chord_code, drum_class, sequence
+from antiphon_models.answer.bar_material import chord_code, sequence
 from antiphon_models.answer.foreseeing import OwnForeseer, bits_of
 
 torch = pytest.importorskip("torch")
