@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Collection, Iterator
 from typing import TypeVar
 
@@ -82,6 +83,12 @@ class ActionSchedule:
             if key in sounding and not 0 < keep_from <= item[1] and (key not in first or item[:2] < first[key][:2]):
                 first[key] = item
         return [action for _, _, action in first.values() if isinstance(action, NodeNoteOff)]
+
+    def upcoming(self, tempo: TempoMap) -> float:
+        """The sample before whose block's end nothing is due, as of `due`; infinite when nothing is scheduled."""
+        by_sample = self._by_sample[0][0] if self._by_sample else math.inf
+        by_beat = tempo.event_at(self._by_beat[0][0]) if self._by_beat else math.inf
+        return min(by_sample, by_beat if math.isinf(by_beat) else round(by_beat))
 
     def due(self, end: int, tempo: TempoMap) -> Iterator[tuple[int, Action]]:
         """Removes the actions due before sample `end`, in order of time, and yields them as (sample, action).

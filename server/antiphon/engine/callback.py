@@ -218,9 +218,9 @@ class CallbackState:
         return self.view[Slot.TIMES + call % DEPTH]
 
     def give(self, block: int, samples: Samples) -> None:
-        """Publishes the output of block number `block`: float32 `[channels, block]`."""
+        """Publishes the output of block number `block`: float32 `[channels, block]`; the device's channels of it."""
         place = block % DEPTH
-        self.outputs[place] = samples
+        self.outputs[place] = samples[: self.outputs.shape[1]]
         self.view[Slot.OUT_TAGS + place] = block + 1
 
     def wait(self) -> None:

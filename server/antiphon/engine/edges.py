@@ -46,6 +46,11 @@ class Edges:
         """Whether the fade-out has ended; the output is silent from here."""
         return self._falling == 0
 
+    @property
+    def rests(self) -> bool:
+        """Whether no fade is under way."""
+        return not self.rising and self._falling < 0
+
     def into(self, x: Samples, frames: int) -> None:
         """Applies the fade-in to a block of input `[channels, frames]`, in place."""
         elapsed = self.wait + self._rise - self.rising

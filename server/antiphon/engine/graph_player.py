@@ -22,6 +22,7 @@ from antiphon.engine.clock_actions import CLOCK_ACTIONS
 from antiphon.engine.edges import Edges
 from antiphon.engine.levels import Levels, MasterLevel
 from antiphon.engine.output_buses import OutputBuses
+from antiphon.engine.plan_state import resume_nodes, state_of
 from antiphon.engine.player_reports import Applied, PlayerCounters, PlayerReport
 from antiphon.engine.playing import Playing
 from antiphon.engine.retries import Retries
@@ -49,6 +50,8 @@ class GraphPlayer:
         applied: Actions as they took effect, for the session log; None while no session is recorded.
         plan: The plan that plays, or None before the first.
         buses: All channels that it plays.
+        out: The output of the last block among them, float32 `[channels, block]`.
+        time: When the last block began.
         retired: Crossfades that have ended. The loader closes their old plans, off the block path.
     """
 
@@ -65,9 +68,9 @@ class GraphPlayer:
         self._now: deque[Action] = deque()
         # for each Panic and ClearSchedule in _now: number of the first scheduled action that is kept; 0 keeps none
         self._cuts: deque[int] = deque()
-        self._time = BlockTime()
+        self.time = BlockTime()
         self.buses = OutputBuses(spec)
-        self._out = self.buses.channels[: spec.channels]
+        self.out = self.buses.channels[: spec.channels]
         self._curve = np.zeros(spec.block, np.float32)
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._synced: deque[int] = deque()
@@ -156,18 +159,14 @@ class GraphPlayer:
 
     def state(self) -> dict[str, Any]:
         """State at the next sample, for `resume`; without that of processors and delay lines."""
-        hosts = self.plan.hosts if self.plan is not None else {}
+        nodes = state_of(self.plan)
+        nodes["cells"].update(self._levels.state())
         return {
             "sample": self.sample,
             "tempo": asdict(self.tempo),
             "limited": float(self.buses.reductions[0]),
             **self.rising,
-            "cells": {
-                **{str(number): [cell.state() for cell in host.cells] for number, host in hosts.items()},
-                **self._levels.state(),
-            },
-            "marks": [[n, kind, at] for n, host in hosts.items() for kind, at in host.runner.standing()],
-            "failed": {str(number): host.failed for number, host in hosts.items() if host.failed},
+            **nodes,
         }
 
     def resume(self, state: dict[str, Any], plan: Plan | None) -> None:
@@ -178,13 +177,8 @@ class GraphPlayer:
         self.buses.reductions[0] = state.get("limited", 0.0)
         self.plan = plan
         self._levels.resume(state.get("cells", {}))
-        for number, host in (plan.hosts if plan is not None else {}).items():
-            if str(number) in state["failed"]:
-                host.mark_failed(state["failed"][str(number)])
-            host.resume([tuple(held) for held in state["cells"][str(number)]])
-            for node, kind, at in state.get("marks", ()):
-                if node == number:
-                    host.runner.recall(kind, at)
+        if plan is not None:
+            resume_nodes(plan, state)
 
     @property
     def leaving(self) -> Mapping[int, NodeHost]:
@@ -222,10 +216,10 @@ class GraphPlayer:
             if place == self.sample:
                 # as for an action in _now: a replay schedules by sample what was applied in _now live
                 beat = self.tempo.beat_at(place)
-        time = self._time
+        time = self.time
         time.sample, time.beat = self.sample, beat
         time.tempo, time.playing = self.tempo.tempo_at(self.sample), self.tempo.playing
-        out = ends = self._out[:, :frames]
+        out = ends = self.out[:, :frames]
         if self.plan is None:
             out.fill(0.0)
             # changes of the input's level take effect also while there is no plan yet
@@ -235,8 +229,43 @@ class GraphPlayer:
             if self.buses.sounding:
                 ends = self.buses.channels[:, :frames]
             self._edges.out(ends, frames)
+        self._close(ends, frames, before)
+        return out
+
+    @property
+    def rests(self) -> bool:
+        """Whether the coming block is like the one before but for its sound, so that machine code may play it."""
+        plan = self.plan
+        waits = self._now or self._synced or self._panic or self.reports or self.applied or self._playing.waiting
+        if plan is None or waits or self._crossing is not None or self.buses.sounding is not plan.sounding:
+            return False
+        return self._edges.rests and self._levels.rests and self._retries.rests and plan.native.rests
+
+    @property
+    def upcoming(self) -> float:
+        """The sample of the next scheduled action; infinite without one."""
+        return self.schedule.upcoming(self.tempo)
+
+    def go_on(self, stop: int) -> Samples:
+        """Ends a whole block that machine code began while the player rested; as `run`.
+
+        Args:
+            stop: Why it was left, a member of `graph.native.rows.Stop`.
+        """
+        plan, time, frames = self.plan, self.time, self.spec.block
+        assert plan is not None
+        before = time.beat = self.tempo.beat_at(self.sample)
+        time.sample = self.sample
+        self.out[:] = plan.go_on(stop, time)
+        self.buses.take(plan.sounding, frames)
+        self._report_nodes(plan, leaving=False)
+        self._close(self.out, frames, before)
+        return self.out
+
+    def _close(self, ends: Samples, frames: int, before: float) -> None:
+        """Ends a block: level, panic and limiter. `ends`: all channels that sound; `before`: beat of its start."""
         # the master volume is not that of the last bus, the cue
-        self._levels.out(ends if ends is out else ends[:-2], self.sample, frames)
+        self._levels.out(ends if len(ends) == len(self.out) else ends[:-2], self.sample, frames)
         if self._panic:
             # the sound that plays fades out over this block
             curve = np.divide(self._steps[:frames], frames, out=self._curve[:frames])
@@ -249,14 +278,13 @@ class GraphPlayer:
             if self.plan is not None:
                 self.plan.clear()
             self.buses.reductions.fill(0.0)
-        self.sample = end
+        self.sample += frames
         while self._synced:
             self._report(PlayerReport("synced", token=self._synced.popleft()))
         if self.tempo.playing:
-            after = math.floor(self.tempo.beat_at(end))
+            after = math.floor(self.tempo.beat_at(self.sample))
             if after != math.floor(before) and after > before:
                 self._report(PlayerReport("beat", token=after))
-        return out
 
     def _run_plans(self, plan: Plan, x: Samples, frames: int, time: BlockTime, out: Samples) -> None:
         into = plan.input[:, :frames]

@@ -66,9 +66,14 @@ class MasterLevel:
             cell.resume(state)
         self._active = list(self.cells)
 
+    @property
+    def rests(self) -> bool:
+        """Whether it changes nothing: at 0 dB, and no parameter moves."""
+        return not self._active and self._gain.target == 0.0 and self._mute.target == 0.0
+
     def run(self, x: Samples, sample: int, frames: int) -> None:
         """Applies the level to `[channels, frames]` in place, from `sample` on; at 0 dB and at rest it does nothing."""
-        if not self._active and self._gain.target == 0.0 and self._mute.target == 0.0:
+        if self.rests:
             return
         for cell in self._active:
             cell.render(sample, frames)
@@ -82,7 +87,13 @@ class Levels:
 
     def __init__(self, spec: StreamSpec) -> None:
         self.ends = {number: MasterLevel(info, spec) for number, info in ENDS.values()}
+        self._into, self._out = self.ends[IN_NUMBER], self.ends[OUT_NUMBER]
         self.into, self.out = self.ends[IN_NUMBER].run, self.ends[OUT_NUMBER].run
+
+    @property
+    def rests(self) -> bool:
+        """Whether both change nothing."""
+        return self._into.rests and self._out.rests
 
     def state(self) -> dict[str, Any]:
         """State of each end's cells, by node number as a string."""

@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,12 +20,17 @@ from antiphon.contract.block import Samples
 from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.native.blocks import STALL_NS
+from antiphon.engine.native.loop import LoopDescriptors, NativeLoop
+from antiphon.engine.native.publishing import MEAN_SHARE, PEAK_FALL
+from antiphon.engine.native.words import Left, LoopWord, LoopWords
 from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.output_buses import ChosenPairs
 from antiphon.engine.player_reports import PlayerReport
+from antiphon.engine.recorder_tap import RecorderTap
 from antiphon.engine.recording.journal import Journal
-from antiphon.engine.remote import KINDS, SAID
+from antiphon.engine.remote import KINDS, PLACES
 from antiphon.engine.shared import METERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.graph.clock import DelayLockedLoop
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
@@ -34,12 +40,9 @@ from antiphon.session.actions import FadeOut
 from antiphon.session.notes import HIGHEST
 from antiphon.workers.pool import Pool
 
-_SAID = {name: place for place, name in enumerate(SAID)}
 _KINDS = {kind: place for place, kind in enumerate(KINDS)}
 METER_HZ = 60
 COMMANDS_A_BLOCK = 2048
-STALL_NS = 100_000_000
-"""A turn that takes so much longer than the process computes means that the machine stood still."""
 MOST_SECONDS = 8.0
 """A plan whose bar line is farther away is taken at once: control requests a plan again that has no answer in 20 s."""
 _NOT_SET = -math.inf
@@ -85,7 +88,6 @@ class EngineLoop:
         player: The graph player.
         driver: The driver.
         shared: The mapping that control and recorder read.
-        next_plan: The plan to take before the next block; the loader sets it, the loop clears it.
         to_say: Messages for control, which the loader sends.
         journal: Records for the session log.
     """
@@ -116,15 +118,17 @@ class EngineLoop:
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self._dll = DelayLockedLoop(driver.rate, driver.block)
-        self.next_plan: NextPlan | None = None
+        self._next_plan: NextPlan | None = None
+        self._native: NativeLoop | None = None
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
         self.journal = Journal(shared, player)
-        self._tap = _Tap(shared, driver.channels)
+        self._tap = RecorderTap(shared, driver.channels)
         self._meter_every = max(1, round(driver.rate / driver.block / METER_HZ))
-        self._meter_in = 0
         self._node_meters = np.asarray(shared.meters, np.float32)[8 : 4 * (METERS - 1)]
-        self._load_mean = self._load_peak = 0.0
+        self._own = LoopWords()
+        self._loop, self._loads = self._own.whole, self._own.real
+        self._loop[LoopWord.METER_EVERY] = self._meter_every
         self._base = (
             self._words[HeaderWord.MISSED_BLOCKS],
             self._words[HeaderWord.LATE_BLOCKS],
@@ -132,9 +136,20 @@ class EngineLoop:
         )
         self._late_base = self._words[HeaderWord.LATE]
         self._wake_needed = False
-        self._turned = self._noted = time.monotonic_ns()
-        self._computed = time.process_time_ns()
-        self._latest = self._words[HeaderWord.LATEST_NS]
+        self._loop[LoopWord.TURNED] = self._loop[LoopWord.NOTED] = time.monotonic_ns()
+        self._loop[LoopWord.COMPUTED] = time.process_time_ns()
+        self._loop[LoopWord.LATEST] = self._words[HeaderWord.LATEST_NS]
+
+    @property
+    def next_plan(self) -> NextPlan | None:
+        """The plan to take before the next block; the loader sets it, the loop clears it."""
+        return self._next_plan
+
+    @next_plan.setter
+    def next_plan(self, plan: NextPlan | None) -> None:
+        self._next_plan = plan
+        # after the plan: machine code that sees the word returns for it
+        self._loop[LoopWord.ASKED] = int(plan is not None)
 
     def begin(self, first: int, died: int) -> None:
         """Begins with block number `first`.
@@ -154,13 +169,11 @@ class EngineLoop:
         driver, player, words = self.driver, self.player, self._words
         block = driver.wait()
         words[HeaderWord.ALIVE_NS] = now = time.monotonic_ns()
+        turned, self._loop[LoopWord.TURNED] = self._loop[LoopWord.TURNED], now
         if block < 0:
-            self._turned = now
             return False
-        if now - self._turned > STALL_NS:
-            self._stalled(now)
-        self._turned = now
-        started = time.perf_counter_ns()
+        if now - turned > STALL_NS:
+            self._stalled(now, now - turned)
         words[HeaderWord.HEARTBEAT] = block
         sample = block * driver.block
         if sample != player.sample:
@@ -180,10 +193,48 @@ class EngineLoop:
         pool = self._pool
         if pool is not None:
             # a worker's late answer is waited for at most half of the time that this block's own work leaves
-            now = time.monotonic_ns()
-            work = int(self._load_mean * driver.block * 1_000_000_000 / driver.rate)
-            pool.until_ns = now + max(0, driver.deadline(block) - now - work) // 2
-        out = player.run(x)
+            at = time.monotonic_ns()
+            work = int(self._loads[LoopWord.LOAD_MEAN] * driver.block * 1_000_000_000 / driver.rate)
+            pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
+        self._hand_over(block, x, player.run(x), now)
+        return True
+
+    def run(self, ending: Sequence[int], signals: int) -> bool:
+        """Runs blocks until the device is gone or a signal's handler has put something into `ending`.
+
+        Args:
+            ending: Read between blocks.
+            signals: Descriptor that can be read once a signal has come (`signal.set_wakeup_fd`).
+
+        Returns:
+            Whether the device is still there.
+        """
+        if self._overlay is None:
+            self._native = NativeLoop(
+                self._own, self.player, self.driver, self.shared, self._dll, self._taps, self._capture, self._pairs
+            )
+        descriptors = LoopDescriptors(self._bell, signals, self.driver.bell)
+        while not ending:
+            if not self.run_block() and not self.driver.alive():
+                return False
+            if self._native is not None and not self._wake_needed:
+                self._play_on(self._native, descriptors)
+        return True
+
+    def _play_on(self, native: NativeLoop, descriptors: LoopDescriptors) -> None:
+        """Has machine code play as long as nothing needs the interpreter, and ends the block that it left."""
+        left = native.play(self._base, descriptors)
+        block, player = self._loop[LoopWord.NUMBER], self.player
+        if left == Left.ROW:
+            started = self._loop[LoopWord.STARTED]
+            self._hand_over(block, native.input, player.go_on(self._loop[LoopWord.STOP]), started)
+        elif left == Left.UNHEARD:
+            self.journal.unheard(block * self.driver.block)
+
+    def _hand_over(self, block: int, x: Samples, out: Samples, started: int) -> None:
+        """Delivers a block that is computed, keeps its sound and publishes it."""
+        driver, player, words, pool = self.driver, self.player, self._words, self._pool
+        sample = block * driver.block
         words[HeaderWord.AT_WORK] = 0
         if words[HeaderWord.ECHO]:
             self._echo(words[HeaderWord.ECHO], sample)
@@ -197,14 +248,13 @@ class EngineLoop:
         if not played:
             self.journal.unheard(sample)
         self._publish(block, x, out)
-        self._measure(time.perf_counter_ns() - started)
+        self._measure(time.monotonic_ns() - started)
         # last: on a busy machine a process that is woken may take this core at once
         if pool is not None:
             pool.flush()
         if self._wake_needed:
             self._wake_needed = False
             os.eventfd_write(self._bell, 1)
-        return True
 
     def end(self) -> None:
         """Runs the last blocks, over which the sound fades out. Returns early when the device asks for no more."""
@@ -212,17 +262,17 @@ class EngineLoop:
         while not self.player.over and self.run_block():
             pass
 
-    def _stalled(self, now: int) -> None:
-        """After a long turn: counts a stall of the machine where this process did not compute."""
-        stood = now - self._noted - (time.process_time_ns() - self._computed)
-        if min(stood, now - self._turned) > STALL_NS:
+    def _stalled(self, now: int, turn: int) -> None:
+        """After a turn of so many ns: counts a stall of the machine where this process did not compute."""
+        computed = time.process_time_ns() - self._loop[LoopWord.COMPUTED]
+        if min(now - self._loop[LoopWord.NOTED] - computed, turn) > STALL_NS:
             self._words[HeaderWord.STALLS] += 1
-            self._words[HeaderWord.STALLED_NS] = now - self._turned
+            self._words[HeaderWord.STALLED_NS] = turn
 
     def _late(self, behind: int) -> None:
         """A block was computed `behind` ns after its time; what is later than a stall says nothing about `--ahead`."""
-        if self._latest < behind < STALL_NS:
-            self._latest = self._words[HeaderWord.LATEST_NS] = behind
+        if self._loop[LoopWord.LATEST] < behind < STALL_NS:
+            self._loop[LoopWord.LATEST] = self._words[HeaderWord.LATEST_NS] = behind
 
     def _swap(self) -> None:
         ready = self.next_plan
@@ -282,10 +332,10 @@ class EngineLoop:
         words[HeaderWord.BEAT_SEQUENCE] += 1
         if player.reports:
             self._send_reports(player.reports)
-        self._meter_in -= 1
-        if self._meter_in <= 0:
-            self._meter_in = self._meter_every
-            self._noted, self._computed = time.monotonic_ns(), time.process_time_ns()
+        self._loop[LoopWord.METER_IN] -= 1
+        if self._loop[LoopWord.METER_IN] <= 0:
+            self._loop[LoopWord.METER_IN] = self._meter_every
+            self._loop[LoopWord.NOTED], self._loop[LoopWord.COMPUTED] = time.monotonic_ns(), time.process_time_ns()
             self._meters(x, out)
         self.journal.follow()
         if player.applied:
@@ -304,7 +354,16 @@ class EngineLoop:
                 self.journal.marked(self._words[HeaderWord.HEARTBEAT] * self.driver.block, report)
                 continue
             self._reports.push(
-                (_SAID[report.kind], report.node << 16 | (report.cell + 1), report.number, 0.0, 0, 0.0, report.token, 0)
+                (
+                    PLACES[report.kind],
+                    report.node << 16 | (report.cell + 1),
+                    report.number,
+                    0.0,
+                    0,
+                    0.0,
+                    report.token,
+                    0,
+                )
             )
         self._wake_needed = True
 
@@ -316,7 +375,7 @@ class EngineLoop:
                 kind, key = _KINDS.get(event.kind), int(event.number)
                 if kind is not None and 0 <= key <= HIGHEST:
                     where, value, channel = number << 16 | key + 1, float(event.value), float(event.channel)
-                    self._reports.push((_SAID["played"], where, value, channel, sample + event.offset, 0.0, kind, 0))
+                    self._reports.push((PLACES["played"], where, value, channel, sample + event.offset, 0.0, kind, 0))
                     self._wake_needed = True
 
     def _meters(self, x: Samples, out: Samples) -> None:
@@ -329,7 +388,7 @@ class EngineLoop:
         if plan is not None:
             row += plan.native.meters(frames, self._node_meters)
             for node, cell, value in plan.reports():
-                self._reports.push((_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
+                self._reports.push((PLACES["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
                 self._wake_needed = True
         view[4 * row] = 0.0
         counters, words = player.counters, self._words
@@ -339,9 +398,11 @@ class EngineLoop:
 
     def _measure(self, spent_ns: int) -> None:
         share = spent_ns * self.driver.rate / (self.driver.block * 1e9)
-        self._load_mean += 0.02 * (share - self._load_mean)
-        self._load_peak = max(share, self._load_peak * 0.999)
-        self._floats[HeaderWord.LOAD_MEAN], self._floats[HeaderWord.LOAD_PEAK] = self._load_mean, self._load_peak
+        mean = self._loads[LoopWord.LOAD_MEAN]
+        mean += MEAN_SHARE * (share - mean)
+        peak = max(share, self._loads[LoopWord.LOAD_PEAK] * PEAK_FALL)
+        self._loads[LoopWord.LOAD_MEAN] = self._floats[HeaderWord.LOAD_MEAN] = mean
+        self._loads[LoopWord.LOAD_PEAK] = self._floats[HeaderWord.LOAD_PEAK] = peak
 
 
 def _level(sound: Samples, frames: int, view: memoryview[float], at: int) -> None:
@@ -349,29 +410,3 @@ def _level(sound: Samples, frames: int, view: memoryview[float], at: int) -> Non
     stride, channels = sound.strides[0] // 4, sound.shape[0]
     view[at + 1] = max(0.0, dsp.peak(sound, stride, channels, frames))
     view[at + 2] = math.sqrt(max(0.0, dsp.rms_sum(sound, frames)) / (frames * channels))
-
-
-class _Tap:
-    """The last seconds of output and input as block-tagged slots in shared memory, for the recorder."""
-
-    def __init__(self, shared: Shared, channels: int) -> None:
-        shape = shared.shape
-        self._words, self._tags, self._count = shared.words, shared.tap_tags, shape.tap
-        size = (shape.tap, channels, shape.block)
-        self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
-        self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
-
-    def put(self, block: int, x: Samples, out: Samples, played: bool) -> None:
-        """Stores a block while a recording runs; an output that was not played is stored as silence."""
-        wanted = self._words[HeaderWord.TAPPING]
-        if wanted:
-            slot = block % self._count
-            self._tags[slot] = 0
-            if played:
-                self._out[slot] = out
-            else:
-                self._out[slot] = 0.0
-            if wanted == 2:
-                self._in[slot] = x
-            self._tags[slot] = block + 1
-        self._words[HeaderWord.TAP_WRITE] = block + 1

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
+from antiphon.engine.native.words import LoopWord
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.graph.plan import Plan
 from antiphon.io.capture_memory import CHANNELS, CaptureMemory
+from antiphon.native.kernel import address
+
+_WORDS = (
+    LoopWord.CAPTURE_PLACE,
+    LoopWord.CAPTURE_TAGS,
+    LoopWord.CAPTURE_OWNERS,
+    LoopWord.CAPTURE_BEAT_TAGS,
+    LoopWord.CAPTURE_BEATS,
+    LoopWord.CAPTURE_SOUND,
+)
 
 
 class NodeCapture:
@@ -17,7 +29,7 @@ class NodeCapture:
         """Goes on where an engine before this one was."""
         self._memory, self._slots = memory, memory.shape.slots
         self._plan: Plan | None = None
-        self._owners: np.ndarray | None = None
+        self._owners: NDArray[np.int64] | None = None
 
     def put(self, block: int, beat: float, x: Samples, out: Samples, plan: Plan | None) -> None:
         """Copies the first output with samples of every node, the input and the output.
@@ -49,6 +61,20 @@ class NodeCapture:
             place += len(source)
         memory.tags[at:end] = block + 1
         memory.place[0] = end
+
+    @property
+    def tables(self) -> dict[LoopWord, int]:
+        """The memory's addresses, for machine code."""
+        memory = self._memory
+        parts = (memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats, memory.sound)
+        return {LoopWord.CAPTURE_SLOTS: self._slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
+
+    def sources(self, x: Samples, out: Samples, plan: Plan) -> tuple[list[Samples], NDArray[np.int64]]:
+        """What is kept of a plan: the sounds, `[channels, block]` each, and the owner of each channel, in order."""
+        if self._owners is None or plan is not self._plan:
+            self._take(x, out, plan)
+        assert self._owners is not None
+        return [out, x, *(host.outs[0] for host in self._hosts)], self._owners
 
     def _take(self, x: Samples, out: Samples, plan: Plan | None) -> None:
         """Notes whose sound each slot of a block holds, as long as this plan plays."""

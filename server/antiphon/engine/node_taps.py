@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.contract.block import Samples
+from antiphon.engine.native.words import LoopWord
 from antiphon.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
 from antiphon.graph.plan import Plan
 from antiphon.io.tap_memory import TAPS, TapMemory, TapWord
+from antiphon.native.kernel import address
 
 _FIRST_BUS = max(BUS_NUMBERS.values())
 
@@ -29,22 +31,10 @@ class NodeTaps:
         in the plan, or has no output with samples, is not copied.
         """
         words = self._words
-        for tap in range(TAPS):
-            number = words[tap]
-            if not number:
+        for tap, number in enumerate(self.wanted()):
+            sound = self.sound(number, x, out, plan, channels) if number else None
+            if sound is None:
                 continue
-            if number == OUT_NUMBER:
-                sound = out
-            elif number == IN_NUMBER:
-                sound = x
-            elif number <= _FIRST_BUS and channels is not None:
-                first = len(out) + 2 * (_FIRST_BUS - number)
-                sound = channels[first : first + 2]
-            else:
-                host = plan.hosts.get(number) if plan is not None else None
-                if host is None or not host.outs:
-                    continue
-                sound = host.outs[0]
             slot = tap * self._slots + block % self._slots
             self._tags[slot] = 0
             count = sound.shape[0]
@@ -57,3 +47,32 @@ class NodeTaps:
                 self._sound[slot, count:] = 0.0
             self._tags[slot] = block + 1
         words[TapWord.WRITE] = block + 1
+
+    def wanted(self) -> memoryview[int]:
+        """The numbers of the wanted nodes, 0 for none."""
+        return self._words[:TAPS]
+
+    def sound(
+        self, number: int, x: Samples, out: Samples, plan: Plan | None, channels: Samples | None
+    ) -> Samples | None:
+        """What a tap of that node copies; None where it has no sound. Arguments as of `put`."""
+        if number == OUT_NUMBER:
+            return out
+        if number == IN_NUMBER:
+            return x
+        if number <= _FIRST_BUS and channels is not None:
+            first = len(out) + 2 * (_FIRST_BUS - number)
+            return channels[first : first + 2]
+        host = plan.hosts.get(number) if plan is not None else None
+        return host.outs[0] if host is not None and host.outs else None
+
+    @property
+    def tables(self) -> dict[LoopWord, int]:
+        """The memory's addresses and sizes, for machine code."""
+        return {
+            LoopWord.LISTEN: address(np.asarray(self._words)),
+            LoopWord.LISTEN_TAGS: address(np.asarray(self._tags)),
+            LoopWord.LISTEN_SOUND: address(self._sound),
+            LoopWord.LISTEN_SLOTS: self._slots,
+            LoopWord.LISTEN_CHANNELS: self._channels,
+        }

@@ -58,17 +58,21 @@ class OutputBuses:
 
 
 class ChosenPairs:
-    """Gathers the channels of a device, or of a file, from those of a player."""
+    """Gathers the channels of a device, or of a file, from those of a player.
+
+    Attributes:
+        rows: The player's channel of each, int64.
+    """
 
     def __init__(self, pairs: Sequence[str], spec: StreamSpec) -> None:
         """`pairs`: `FIRST`, or a name of `BUSES`, for each two channels."""
         first = [-2 if pair == FIRST else BUSES.index(pair) * 2 for pair in pairs]
-        self._rows = np.array([spec.channels + place + side for place in first for side in (0, 1)], np.int64)
-        self._gathered = np.zeros((len(self._rows), spec.block), np.float32)
+        self.rows = np.array([spec.channels + place + side for place in first for side in (0, 1)], np.int64)
+        self._gathered = np.zeros((len(self.rows), spec.block), np.float32)
 
     def gather(self, buses: OutputBuses) -> Samples:
         """The last block, float32 `[2 * pairs, block]`, valid until the next call."""
-        return np.take(buses.channels, self._rows, axis=0, out=self._gathered, mode="clip")
+        return np.take(buses.channels, self.rows, axis=0, out=self._gathered, mode="clip")
 
 
 def pairs_of(graph: Graph, cue: str = "") -> tuple[str, ...]:

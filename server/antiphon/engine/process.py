@@ -129,6 +129,9 @@ def run(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+    # a handler of the interpreter's cannot run while machine code plays: the byte has it return
+    signals, signalling = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(signalling, warn_on_full_buffer=False)
     listening()
     words[HeaderWord.ENGINE_PID], words[HeaderWord.ENGINE_STATE] = os.getpid(), 1
     words[HeaderWord.DRIVER] = DRIVERS.index(driver_name)
@@ -168,10 +171,9 @@ def run(
         player.tempo = _tempo_of(shared)
     loop.begin(first, died)
     words[HeaderWord.ENGINE_STATE] = 2
-    while not ending:
-        if not loop.run_block() and not driver.alive():
-            words[HeaderWord.ENGINE_STATE] = 1
-            return DEVICE_GONE
+    if not loop.run(ending, signals):
+        words[HeaderWord.ENGINE_STATE] = 1
+        return DEVICE_GONE
     loop.end()
     words[HeaderWord.ENGINE_STATE] = 3
     driver.stop()

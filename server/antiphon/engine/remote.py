@@ -39,6 +39,8 @@ from antiphon.session.commands import Now
 from antiphon.workers.low_latency_events import EventWriter
 
 SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
+PLACES = {name: place for place, name in enumerate(SAID)}
+"""The number of each kind of report."""
 KINDS = tuple(event.kind for event in EVENTS)
 """Kinds of the events that a node emits; a report holds the index."""
 STATES = ("none", "starting", "running", "ended")

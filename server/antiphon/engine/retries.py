@@ -20,6 +20,11 @@ class Retries:
         self._rate = rate
         self._nodes: deque[tuple[int, int]] = deque(maxlen=_MOST)
 
+    @property
+    def rests(self) -> bool:
+        """Whether no node waits."""
+        return not self._nodes
+
     def add(self, failure: NodeFailure, sample: int) -> None:
         """Takes note of a node's failure in the block at `sample`."""
         if failure.retry:

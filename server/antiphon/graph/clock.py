@@ -52,6 +52,23 @@ def unswung(beat: float, swing: float, step: float) -> float:
     return first + step + (within - step * (1.0 + swing)) / (1.0 - swing)
 
 
+@dataclass(frozen=True, slots=True)
+class TempoLine:
+    """Beats at a constant tempo: `beat + (minutes since sample - after) * bpm`, in this order of operations.
+
+    Attributes:
+        sample: The sample from which minutes count.
+        beat: The beat there, or at the end of a ramp.
+        after: Minutes of the ramp.
+        bpm: The tempo; 0 while the transport stands still.
+    """
+
+    sample: int
+    beat: float
+    after: float
+    bpm: float
+
+
 @dataclass(slots=True)
 class TempoMap:
     """Converts between beats and samples. Holds one segment: a constant tempo, or a ramp that is linear in beats.
@@ -95,6 +112,17 @@ class TempoMap:
         if after >= 0.0:
             return self.beat + self.ramp_beats + after * self.end_bpm
         return self.beat + self.bpm / slope * math.expm1(slope * minutes)
+
+    def line_at(self, sample: int) -> TempoLine | None:
+        """The line that beats follow from a sample on until the map changes; None within a ramp."""
+        if not self.playing:
+            return TempoLine(self.sample, self.beat, 0.0, 0.0)
+        if self._slope == 0.0:
+            return TempoLine(self.sample, self.beat, 0.0, self.bpm)
+        length = self._ramp_minutes
+        if (sample - self.sample) / (self.rate * 60.0) < length:
+            return None
+        return TempoLine(self.sample, self.beat + self.ramp_beats, length, self.end_bpm)
 
     def sample_at(self, beat: float) -> float:
         """The sample, fractional, at which a beat falls; infinite when the transport stands still before it."""
@@ -162,6 +190,10 @@ class TempoMap:
         self.beat, self.sample = beat, sample
 
 
+MOST_PERIODS = 20
+"""Error of a device's time, in blocks, above which a delay-locked loop begins anew."""
+
+
 class DelayLockedLoop:
     """Smooths the times at which a device asked for blocks (Adriaensen, "Using a DLL to filter time", 2005).
 
@@ -193,13 +225,28 @@ class DelayLockedLoop:
         """Smoothed duration of a sample, ns."""
         return self._period / self._block
 
+    @property
+    def bandwidth(self) -> tuple[float, float]:
+        """Shares of an error by which the next time and the period are corrected."""
+        return self._b, self._c
+
+    @property
+    def state(self) -> tuple[int, float, float, float]:
+        """Sample and time of the last block, the time expected of the next one, -1 for none, and the period, ns."""
+        return self.sample, self.time, -1.0 if self._expected is None else self._expected, self._period
+
+    def resume(self, state: tuple[int, float, float, float]) -> None:
+        """Goes on from a `state`."""
+        self.sample, self.time, expected, self._period = state
+        self._expected = None if expected < 0.0 else expected
+
     def update(self, sample: int, monotonic_ns: int) -> None:
         """Takes in a block: its first sample, and the CLOCK_MONOTONIC, ns, at which the device asked for it."""
         if self._expected is None or sample != self.sample + self._block:
             self._restart(sample, monotonic_ns)
             return
         error = monotonic_ns - self._expected
-        if abs(error) > 20 * self._period:
+        if abs(error) > MOST_PERIODS * self._period:
             self._restart(sample, monotonic_ns)
             return
         self.time = self._expected

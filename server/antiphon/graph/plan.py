@@ -14,10 +14,12 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon.graph.graph import Graph
 from antiphon.graph.modulation import Modulation
+from antiphon.graph.native.packed_calls import PackedCalls
 from antiphon.graph.native.plan import NativePlan
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.succession import succeed
 from antiphon.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, WireKey
+from antiphon.native.step import Step
 
 Sounding = tuple[tuple[int, Samples], ...]
 """Buses with a signal: place in `names.BUSES`, and buffer, float32 `[2, block]`."""
@@ -116,6 +118,8 @@ class Plan:
         at_work: Called with the number of each node before it runs, or None.
         work_at: The address of the 64-bit word that gets that number from machine code; 0 where no watchdog reads it.
         native: The part that machine code plays.
+        opening: Calls before the nodes of a whole block.
+        closing: Calls after them.
         input_at: Address of `input`.
         ran: Frames of the last block.
         crossing: The change from the plan that this one was compiled to follow; the player takes it.
@@ -144,6 +148,8 @@ class Plan:
     sounding: Sounding = field(init=False)
     work_at: int = 0
     native: NativePlan = field(init=False)
+    opening: PackedCalls = field(init=False)
+    closing: PackedCalls = field(init=False)
     _lines: Mapping[WireKey, DelayLine] = field(default_factory=dict)
     _back: Mapping[WireKey, FeedbackDelay] = field(default_factory=dict)
 
@@ -154,6 +160,8 @@ class Plan:
             notes = [other for other in self.steps if any(wire.key[0] == step.host.number for wire in other.notes)]
             step.listeners = tuple(other.host for other in notes)
         self.native = NativePlan(self.steps, self.spec)
+        self.opening = PackedCalls(self._before(self.spec.block))
+        self.closing = PackedCalls(self._after(self.spec.block))
 
     def run(self, frames: int, time: BlockTime) -> Samples:
         """Runs one block of at most `spec.block` frames from `input[:, :frames]`; returns a view of the output."""
@@ -169,8 +177,22 @@ class Plan:
     def before(self, frames: int) -> None:
         """Begins a block: reads the wires that close cycles."""
         self.ran = frames
+        if frames == self.spec.block:
+            self.opening.run()
+            return
+        for step in self._before(frames):
+            step.run()
+
+    def _before(self, frames: int) -> Iterator[Step]:
         for feedback in self._feedbacks:
-            feedback.read(frames)
+            yield feedback.read(frames)
+
+    def go_on(self, stop: int, time: BlockTime) -> Samples:
+        """Ends a whole block that machine code began by itself and left; `stop` as of `NativePlan.go_on`."""
+        self.ran = self.spec.block
+        self.native.go_on(self, stop, time)
+        self.after(self.ran)
+        return self.last.buffer
 
     def run_step(self, step: NodeStep, frames: int, time: BlockTime) -> None:
         """Computes a node's inputs and runs it."""
@@ -229,13 +251,20 @@ class Plan:
 
     def after(self, frames: int) -> None:
         """Ends a block: stores the wires that close cycles, and computes the output."""
+        if frames == self.spec.block:
+            self.closing.run()
+            return
+        for step in self._after(frames):
+            step.run()
+
+    def _after(self, frames: int) -> Iterator[Step]:
         for feedback in self._feedbacks:
-            feedback.write(frames)
+            yield feedback.write(frames)
         for line in self._out_lines:
-            line.run(frames)
-        self.last.run(frames)
+            yield line.step(frames)
+        yield self.last.step(frames)
         for place, _ in self.sounding:
-            self.buses[place].run(frames)
+            yield self.buses[place].step(frames)
 
     def emitted(self, number: int) -> Iterator[tuple[int, Sequence[Event]]]:
         """(number, events) of the node, or of every node for a negative `number`, that emitted in the last block."""

@@ -61,23 +61,15 @@ class FeedbackDelay:
         self.block = source.shape[1]
         self.out = np.zeros_like(source)
         self._ring = np.zeros((source.shape[0], 2 * self.block), np.float32)
-        self._at = 0
+        self._at = np.zeros(1, np.int64)
 
-    def read(self, frames: int) -> None:
+    def read(self, frames: int) -> Step:
         """Writes the delayed signal to `out`; before the nodes of a block run."""
-        size = 2 * self.block
-        start = (self._at - self.block) % size
-        first = min(frames, size - start)
-        self.out[:, :first] = self._ring[:, start : start + first]
-        self.out[:, first:frames] = self._ring[:, : frames - first]
+        return dsp.ring_read.step(self._ring, self.out, self._at, self.block, frames)
 
-    def write(self, frames: int) -> None:
+    def write(self, frames: int) -> Step:
         """Stores the source's signal; after the nodes of a block have run."""
-        size = 2 * self.block
-        first = min(frames, size - self._at)
-        self._ring[:, self._at : self._at + first] = self.source[:, :first]
-        self._ring[:, : frames - first] = self.source[:, first:frames]
-        self._at = (self._at + frames) % size
+        return dsp.ring_write.step(self.source, self._ring, self._at, frames)
 
     def clear(self) -> None:
         """Fills the delay with silence."""
@@ -86,7 +78,7 @@ class FeedbackDelay:
     def copy_state(self, old: FeedbackDelay) -> None:
         """Copies the content of another plan's wire of equal channels."""
         self._ring[:] = old._ring
-        self._at = old._at
+        self._at[:] = old._at
 
 
 SourceKey = tuple[int, str, int]

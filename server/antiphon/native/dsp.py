@@ -125,6 +125,36 @@ def delay_line(x: Audio, y: Audio, ring: Audio, at: i64p, lag: i64, frames: i64)
 
 
 @kernel
+def ring_read(ring: Audio, y: Audio, at: i64p, lag: i64, frames: i64) -> None:
+    """y ← what was written into a ring of at least `lag` frames so many frames before; at[0] is its write position."""
+    size = ring.frames
+    begin = at[0] - lag
+    if begin < 0:
+        begin = begin + size
+    for c in range(y.channels):
+        r = begin
+        for n in range(frames):
+            y[c, n] = ring[c, r]
+            r = r + 1
+            if r >= size:
+                r = 0
+
+
+@kernel
+def ring_write(x: Audio, ring: Audio, at: i64p, frames: i64) -> None:
+    """Writes the first `frames` of x into a ring; at[0] is its write position, which moves on."""
+    size = ring.frames
+    for c in range(x.channels):
+        w = at[0]
+        for n in range(frames):
+            ring[c, w] = x[c, n]
+            w = w + 1
+            if w >= size:
+                w = 0
+    at[0] = (at[0] + frames) % size
+
+
+@kernel
 def copy_sound(x: Audio, y: Audio) -> None:
     """y ← x.
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
 
@@ -70,6 +74,25 @@ def ahead_for(late_ns: int, block: int, rate: int) -> int:
     return min(MOST_AHEAD, math.ceil(late_ns * rate / (block * 1e9)) + 1)
 
 
+class PaceWord(IntEnum):
+    """Indices of a driver's own 64-bit words, which the interpreter's loop and that in machine code share."""
+
+    NEXT = 0  # the block waited for: its number, of a device that of its call
+    FIRST = 1  # of a device: what is added to the number of a call
+    ORIGIN = 2  # of a software clock: CLOCK_MONOTONIC of sample 0
+    BUFFER = 3  # of a software clock: blocks of its virtual device buffer
+    MISSED = 4  # of a software clock
+    LATE = 5
+    DELIVERED = 6  # of a device: the call whose block was delivered last
+    SILENT_MS = 7  # of a device: for how long it has not asked for a block
+    SIZE = 8
+
+
+def pace_words() -> NDArray[np.int64]:
+    """Words of a driver that has not started, indexed by `PaceWord`."""
+    return np.zeros(PaceWord.SIZE, np.int64)
+
+
 class Driver(Protocol):
     """A clock that asks for blocks, with or without an audio device. Block numbers count from sample 0.
 
@@ -81,6 +104,9 @@ class Driver(Protocol):
         latency: Latency of the device, frames.
         ring: Frames between the input and the output of a block in the driver's slots.
         exact: Whether `time_of` is exact (the clock is CLOCK_MONOTONIC), so that no delay-locked loop smooths it.
+        pace: The words of `pace_words`.
+        device: Address of the words of the device's callback (`engine.callback.Slot`); 0 for a software clock.
+        bell: The eventfd that the callback writes; -1 for a software clock.
     """
 
     name: str
@@ -90,6 +116,9 @@ class Driver(Protocol):
     latency: int
     ring: int
     exact: bool
+    pace: NDArray[np.int64]
+    device: int
+    bell: int
 
     def start(self, first: int, origin_ns: int) -> None:
         """Begins to ask for blocks, with number `first`. `origin_ns` is the CLOCK_MONOTONIC of sample 0."""

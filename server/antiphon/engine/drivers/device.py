@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 from antiphon.contract.block import Samples
 from antiphon.engine.callback import DEPTH, CallbackState, Slot
+from antiphon.engine.drivers.base import PaceWord, pace_words
 
 STALL_SECONDS = 3.0
 """A device that has not asked for a block for this long counts as lost."""
-_LOOK_SECONDS = 0.25
+LOOK_MS = 250
+"""Milliseconds of one wait for the device."""
 _DRAIN_SECONDS = 0.5
 
 
@@ -34,60 +36,59 @@ class CallbackDriver:
         self.ahead = ahead
         self.ring = ahead * block
         self.latency = 0
-        self._first = 0
-        self._next = 0
-        self._late = 0
-        self._delivered = -ahead - 1
+        self.device, self.bell = state.address, state.bell
+        self.pace = pace_words()
+        self._pace = memoryview(self.pace)  # type: ignore[arg-type]
+        self._pace[PaceWord.DELIVERED] = -ahead - 1
         self._gone = False
-        self._silent = 0.0
         self._poll = select.poll()
         self._poll.register(state.bell, select.POLLIN)
         self.on_idle: Callable[[], bool] = lambda: True
 
     def start(self, first: int, origin_ns: int) -> None:
-        self._next = self.state.calls
-        self._first = first - self._next
+        call = self.state.calls
+        self._pace[PaceWord.NEXT], self._pace[PaceWord.FIRST] = call, first - call
         # the callback counts no misses before this block
-        self.state.view[Slot.PRIMED] = self._next + 1
+        self.state.view[Slot.PRIMED] = call + 1
 
     def wait(self) -> int:
         """Blocks until the next input is there, and returns its block's number; -1 when the device sends none."""
-        while self.state.calls <= self._next:
+        pace = self._pace
+        while self.state.calls <= pace[PaceWord.NEXT]:
             if self._gone:
                 return -1
-            if not self._poll.poll(_LOOK_SECONDS * 1000):
-                self._silent += _LOOK_SECONDS
-                self._gone = self._silent >= STALL_SECONDS or not self.on_idle()
+            if not self._poll.poll(LOOK_MS):
+                pace[PaceWord.SILENT_MS] += LOOK_MS
+                self._gone = pace[PaceWord.SILENT_MS] >= STALL_SECONDS * 1000 or not self.on_idle()
                 return -1
             os.eventfd_read(self.state.bell)
-        self._silent = 0.0
+        pace[PaceWord.SILENT_MS] = 0
         # block j is played by call j + ahead: older blocks would be dropped
-        self._next = max(self._next, self.state.calls - self.ahead)
-        block = self._next
-        self._next += 1
-        return self._first + block
+        call = max(pace[PaceWord.NEXT], self.state.calls - self.ahead)
+        pace[PaceWord.NEXT] = call + 1
+        return pace[PaceWord.FIRST] + call
 
     def input(self, block: int) -> Samples:
-        x: Samples = self.state.inputs[(block - self._first) % DEPTH]
+        x: Samples = self.state.inputs[(block - self._pace[PaceWord.FIRST]) % DEPTH]
         return x
 
     def deliver(self, block: int, samples: Samples) -> bool:
-        at = block - self._first
+        at = block - self._pace[PaceWord.FIRST]
         behind = self.state.calls - at
         if behind > 1:
-            self._late += 1
+            self._pace[PaceWord.LATE] += 1
         self.state.give(at, samples)
-        self._delivered = at
+        self._pace[PaceWord.DELIVERED] = at
         return behind <= self.ahead
 
     def time_of(self, block: int) -> int:
-        return self.state.time_of(block - self._first)
+        return self.state.time_of(block - self._pace[PaceWord.FIRST])
 
     def deadline(self, block: int) -> int:
         return self.time_of(block) + self.ahead * self.block * 1_000_000_000 // self.rate
 
     def counts(self) -> tuple[int, int, int]:
-        return self.state.view[Slot.MISSED], self._late, self.state.view[Slot.XRUNS]
+        return self.state.view[Slot.MISSED], self._pace[PaceWord.LATE], self.state.view[Slot.XRUNS]
 
     def alive(self) -> bool:
         return not self._gone
@@ -95,7 +96,7 @@ class CallbackDriver:
     def drain(self) -> None:
         """Waits until the device has played the last delivered block, 1 s at most; before it is closed."""
         # block j is copied in call j + ahead
-        last_call = self._delivered + self.ahead + 1
+        last_call = self._pace[PaceWord.DELIVERED] + self.ahead + 1
         until = time.monotonic() + _DRAIN_SECONDS
         while not self._gone and self.state.calls < last_call and (left := until - time.monotonic()) > 0.0:
             if self._poll.poll(left * 1000):

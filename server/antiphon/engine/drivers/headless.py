@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from antiphon.contract.block import Samples
-from antiphon.engine.drivers.base import DriverOptions
+from antiphon.engine.drivers.base import DriverOptions, PaceWord, pace_words
 
 _TIMER_ABSTIME = 1
 _CLOCK_MONOTONIC = 1
@@ -28,15 +28,16 @@ class Headless:
 
     name = "headless"
     exact = True
+    device, bell = 0, -1
 
     def __init__(self, options: DriverOptions) -> None:
         self.rate, self.block, self.channels = options.rate, options.block, options.channels
         self._buffer = max(options.buffer_blocks, options.blocks_ahead(options.block, options.rate))
         self.latency, self.ring = self._buffer * self.block, 0
-        self._origin = 0
         self._silence = np.zeros((self.channels, self.block), np.float32)
-        self._next = 0
-        self._missed = self._late = 0
+        self.pace = pace_words()
+        self._pace = memoryview(self.pace)  # type: ignore[arg-type]
+        self._pace[PaceWord.BUFFER] = self._buffer
         libc = ctypes.CDLL(None, use_errno=True)
         self._sleep = getattr(libc, "clock_nanosleep", None)
         self._until = _Timespec()
@@ -44,22 +45,22 @@ class Headless:
             libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
 
     def start(self, first: int, origin_ns: int) -> None:
-        self._next, self._origin = first, origin_ns
+        self._pace[PaceWord.NEXT], self._pace[PaceWord.ORIGIN] = first, origin_ns
 
     def _due(self, block: int) -> int:
-        return self._origin + block * self.block * 1_000_000_000 // self.rate
+        return self._pace[PaceWord.ORIGIN] + block * self.block * 1_000_000_000 // self.rate
 
     def wait(self) -> int:
-        block = self._next
+        block = expected = self._pace[PaceWord.NEXT]
         due = self._due(block)
         now = time.monotonic_ns()
         if now < due:
             self._sleep_until(due)
         elif now > self._due(block + self._buffer):
             # blocks that cannot be in time are skipped in one step, to continue at the present sample
-            block = max(block, (now - self._origin) * self.rate // (1_000_000_000 * self.block))
-            self._missed += block - self._next
-        self._next = block + 1
+            block = max(block, (now - self._pace[PaceWord.ORIGIN]) * self.rate // (1_000_000_000 * self.block))
+            self._pace[PaceWord.MISSED] += block - expected
+        self._pace[PaceWord.NEXT] = block + 1
         return block
 
     def _sleep_until(self, due: int) -> None:
@@ -76,9 +77,9 @@ class Headless:
     def deliver(self, block: int, samples: Samples) -> bool:
         now = time.monotonic_ns()
         if now > self._due(block + 1):
-            self._late += 1
+            self._pace[PaceWord.LATE] += 1
             if now > self._due(block + self._buffer):
-                self._missed += 1
+                self._pace[PaceWord.MISSED] += 1
                 return False
         return True
 
@@ -89,7 +90,7 @@ class Headless:
         return self._due(block + max(1, self._buffer * 3 // 4))
 
     def counts(self) -> tuple[int, int, int]:
-        return self._missed, self._late, 0
+        return self._pace[PaceWord.MISSED], self._pace[PaceWord.LATE], 0
 
     def alive(self) -> bool:
         return True

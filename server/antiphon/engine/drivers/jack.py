@@ -42,7 +42,6 @@ class JackDriver(CallbackDriver):
         callback = ffi.cast("JackProcessCallback", jack_process.address)
         if lib.jack_set_process_callback(client._ptr, callback, ffi.cast("void*", state.address)):
             raise EngineError("JACK refused the process callback")
-        self._xruns = 0
         self._down = False
         client.set_xrun_callback(self._on_xrun)
         client.set_shutdown_callback(self._on_shutdown)
@@ -52,7 +51,7 @@ class JackDriver(CallbackDriver):
         self.on_idle = lambda: not self._down
 
     def _on_xrun(self, _microseconds: float) -> None:
-        self._xruns += 1
+        self.state.view[Slot.XRUNS] += 1
 
     def _on_shutdown(self, _status: object, _reason: object) -> None:
         self._down = self._gone = True
@@ -71,10 +70,6 @@ class JackDriver(CallbackDriver):
                 client.connect(sources[min(n, len(sources) - 1)], port)
         for port, sink in zip(self._outs, sinks, strict=False):
             client.connect(port, sink)
-
-    def counts(self) -> tuple[int, int, int]:
-        missed, late, _ = super().counts()
-        return missed, late, self._xruns
 
     def stop(self) -> None:
         if not self._down:

@@ -8,7 +8,7 @@ one is not valid, and at a node without a step, the machine code returns; the in
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.processor import BlockTime
 from antiphon.graph.native.layout import BlockWord, NativeNode, laid_out
-from antiphon.graph.native.rows import NodeRow, PlanWord, Stop, measure_rows, run_rows
-from antiphon.graph.node_host import NOT_FINITE
+from antiphon.graph.native.rows import NodeRow, PlanWord, Stop, measure_rows, rows_rest, run_rows
+from antiphon.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.native.kernel import address, words_of
 from antiphon.native.step import Call
 
@@ -40,6 +40,19 @@ class PlanSteps(Protocol):
 
     def conclude(self, place: int, time: BlockTime, reason: str) -> None:
         """Ends a node's block whose outputs are computed; `reason` why it has failed, or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTables:
+    """Addresses of the tables of a plan, as of `run_rows`, the duration of a block in ns, and the number of nodes."""
+
+    words: int
+    rows: int
+    calls: int
+    outs: int
+    times: int
+    block_ns: float
+    nodes: int
 
 
 @dataclass(slots=True)
@@ -110,6 +123,8 @@ class NativePlan:
         self._run = run_rows.bind(
             self._words, self._rows, self._calls, self._outs, self._times, self._period, spec.block
         )
+        self._whole_in_steps = all(place.kernels for place in self._places)
+        self._rest = rows_rest.bind(rows, len(nodes))
         for place in range(len(nodes)):
             self.settle(place)
 
@@ -120,13 +135,28 @@ class NativePlan:
             play: The plan, which runs the nodes that need the interpreter.
             time: When the block begins.
         """
+        self.begin(play, time)
+        self.go_on(play, self._run(), time)
+
+    def begin(self, play: PlanSteps, time: BlockTime) -> None:
+        """Sets the time of a block, from which the kernels read it."""
         whole, real, rate = self._whole, self._real, self._spec.rate
         whole[PlanWord.NEXT], whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = 0, time.sample, int(time.playing)
         real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
         real[PlanWord.STEP], real[PlanWord.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
         whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
-        while stop := self._run():
+
+    def go_on(self, play: PlanSteps, stop: int, time: BlockTime) -> None:
+        """Runs the rest of a block.
+
+        Args:
+            play: The plan.
+            stop: What `run_rows` returned.
+            time: When the block begins.
+        """
+        whole = self._whole
+        while stop:
             place = whole[PlanWord.NEXT]
             if stop == Stop.HELD:
                 play.run_place(place, time)
@@ -136,6 +166,27 @@ class NativePlan:
             else:
                 play.conclude(place, time, self._places[place].node.host.judge(whole[PlanWord.SPENT], time.sample))
             whole[PlanWord.NEXT] = place + 1
+            stop = self._run()
+
+    @property
+    def rests(self) -> bool:
+        """Whether machine code runs every node in the coming block."""
+        return self._whole_in_steps and bool(self._rest())
+
+    @property
+    def tables(self) -> PlanTables:
+        """What `run_rows` takes, for a caller in machine code."""
+        words, rows, calls = address(self._words), address(self._rows), address(self._calls)
+        return PlanTables(
+            words, rows, calls, address(self._outs), address(self._times), self._period, len(self._places)
+        )
+
+    @property
+    def reported(self) -> Iterator[tuple[NodeHost, str, NDArray[Any], int]]:
+        """Each node, its readonly parameter, and the array and place where its kernels leave the value."""
+        for at in self._places:
+            for name, (array, index) in at.reports.items():
+                yield at.node.host, name, array, index
 
     def settle(self, place: int) -> None:
         """Packs a node's row if the node rests.

@@ -115,6 +115,17 @@ def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns
 
 
 @kernel
+def rows_rest(rows: i64p, nodes: i64) -> i64:
+    """1 where each row was packed for its node's present version, so that machine code runs it."""
+    same = 0
+    for k in range(nodes):
+        row = offset(rows, k * NodeRow.SIZE)
+        version = address_i64(row[NodeRow.HOST])
+        same = same + (1 if version[0] == row[NodeRow.PACKED] else 0)
+    return 1 if same == nodes else 0
+
+
+@kernel
 def measure_rows(rows: i64p, outs: i64p, nodes: i64, frames: i64, meters: f32p) -> None:
     """Writes four floats a node: its number, peak and RMS of its first output in the last block (0 without one), load.
 

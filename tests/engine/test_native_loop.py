@@ -1,0 +1,371 @@
+"""The loop in machine code against that of the interpreter: same samples, words, reports and copies."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from tests.audio import noise
+
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.engine.callback import DEPTH, CallbackState, Slot, portaudio_process
+from antiphon.engine.drivers.base import DriverOptions
+from antiphon.engine.drivers.device import CallbackDriver
+from antiphon.engine.drivers.headless import Headless
+from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.loop import EngineLoop, NextPlan
+from antiphon.engine.native import loop as native_loop
+from antiphon.engine.native.words import Left
+from antiphon.engine.node_capture import NodeCapture
+from antiphon.engine.node_taps import NodeTaps
+from antiphon.engine.output_buses import ChosenPairs
+from antiphon.engine.remote import SAID
+from antiphon.engine.shared import HeaderWord, MappingShape, Shared, command_ring, report_ring
+from antiphon.graph.compiler import compile_plan
+from antiphon.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.io.capture_memory import CaptureMemory, CaptureShape
+from antiphon.io.tap_memory import TapMemory, TapShape
+from antiphon.native import compile_all
+from antiphon.plugins import loader
+from antiphon.plugins.loader import Loaded
+from antiphon.session.actions import NodeSet
+from antiphon.session.commands import NOW, Sample, SetTempo
+
+RATE, BLOCK, AHEAD = 48000, 64, 2
+BLOCKS = 1500
+"""Two seconds."""
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Loaded:
+    compile_all()
+    return loader.load(check=False)
+
+
+def chain(*types: str, last: str = "out") -> Graph:
+    """`in` → each type in turn → `out`, the first one with a wire back from the last, and a second pair of channels."""
+    nodes = [NodeSpec(f"n{place}", kind) for place, kind in enumerate(types)]
+    ends = [End("in", "in"), *(End(node.name, "out") for node in nodes)]
+    into = [*(End(node.name, "in") for node in nodes), End("out", last)]
+    wires = [Wire(source, dest) for source, dest in zip(ends, into, strict=True)]
+    return Graph(tuple(nodes), (*wires, Wire(ends[2], End("out", "3-4"))))
+
+
+class CalledDriver(CallbackDriver):
+    """A driver whose device is called by the test. Not in real time: the next call waits for the block of the last."""
+
+    def __init__(self, state: CallbackState) -> None:
+        super().__init__(state, RATE, BLOCK, 2, AHEAD)
+
+
+@dataclass
+class Engine:
+    """The engine's loop over a device, without processes.
+
+    pairs: what the device plays; channels: those of the device; interpreted: blocks that were left to the interpreter.
+    """
+
+    plugins: Loaded
+    graph: Graph
+    channels: int = 2
+    pairs: tuple[str, ...] = ()
+    calls: int = BLOCKS
+    shared: Shared = field(init=False)
+    loop: EngineLoop = field(init=False)
+    ending: list[int] = field(default_factory=list)
+    lefts: list[Left] = field(default_factory=list)
+    interpreted: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        spec = StreamSpec(RATE, BLOCK, 2)
+        self.shared, self.bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+        self.state = CallbackState(BLOCK, 2, self.channels, AHEAD)
+        self.driver = CalledDriver(self.state)
+        self.player = GraphPlayer(spec, 150.0)
+        self.taps = TapMemory.create(TapShape.of(RATE, BLOCK, 2))
+        self.capture = CaptureMemory.create(CaptureShape(RATE, BLOCK, 3000))
+        pairs = ChosenPairs(self.pairs, spec) if self.pairs else None
+        self.loop = EngineLoop(
+            self.player, self.driver, self.shared, self.bell, None, None, NodeTaps(self.taps),
+            NodeCapture(self.capture), None, pairs,
+        )  # fmt: skip
+        ids = {node.name: place + 1 for place, node in enumerate(self.graph.nodes)}
+        plan = compile_plan(self.graph, self.plugins.catalog, self.plugins.make, spec, ids)
+        self.loop.next_plan = NextPlan(plan, 1, 0.0, 0.0, b"{}")
+        self.signals, self.signalling = os.pipe2(os.O_NONBLOCK)
+        self.x = noise(self.calls * BLOCK, 2, -12.0)
+        self.out = np.zeros((self.calls, BLOCK, self.channels), np.float32)
+
+    def call(self) -> None:
+        """The device: a call for each block, and the wait until the one before is delivered."""
+        given = np.ascontiguousarray(self.x.T)
+        until = time.monotonic() + PATIENCE
+        for n in range(self.calls + 1):
+            while n and self.state.view[Slot.OUT_TAGS + (n - 1) % DEPTH] != n and time.monotonic() < until:
+                time.sleep(0)
+            if n == self.calls:
+                break
+            portaudio_process(
+                given[n * BLOCK :].ctypes.data, self.out[n].ctypes.data, BLOCK, 0, 0, self.state.words
+            )  # fmt: skip
+        self.ending.append(1)
+        os.write(self.signalling, b"x")
+
+    def run(self) -> Samples:
+        """Plays all blocks; what the device got, `[channels, frames]`."""
+        self.driver.start(0, 0)
+        self.loop.begin(0, 0)
+        thread = threading.Thread(target=self.call)
+        thread.start()
+        assert self.loop.run(self.ending, self.signals)
+        thread.join()
+        return self.out.reshape(-1, self.channels).T
+
+    def reports(self) -> list[tuple[str, int, int, float]]:
+        """Kind, node with cell, token and number of each report."""
+        records = report_ring(self.shared).drain(10**6)
+        return [(SAID[kind], where, token, number) for kind, where, number, _, _, _, token, _ in records]
+
+    def close(self) -> None:
+        for descriptor in (self.bell, self.signals, self.signalling, self.shared.fd, self.taps.fd, self.capture.fd):
+            os.close(descriptor)
+        self.state.close()
+
+
+@pytest.fixture
+def engine(plugins: Loaded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Engine]]:
+    """Makes engines; `native=False` leaves all blocks to the interpreter."""
+    made: list[Engine] = []
+    play = native_loop.NativeLoop.play
+
+    def make(graph: Graph, *, native: bool = True, **options: object) -> Engine:
+        one = Engine(plugins, graph, **options)  # type: ignore[arg-type]
+        made.append(one)
+
+        def noted(self: native_loop.NativeLoop, *args: object) -> Left:
+            left = play(self, *args) if native else Left.DUE  # type: ignore[arg-type]
+            one.lefts.append(left)
+            one.interpreted += [one.player.sample // BLOCK] * (left == Left.DUE)
+            return left
+
+        monkeypatch.setattr(native_loop.NativeLoop, "play", noted)
+        return one
+
+    yield make
+    for one in made:
+        one.close()
+
+
+CHAIN = chain("gain", "filter", "delay", "compressor")
+COUNTED = (HeaderWord.BLOCKS, HeaderWord.MISSED_BLOCKS, HeaderWord.NAN_BLOCKS, HeaderWord.LIMITED_BLOCKS,
+           HeaderWord.CLIPPED_BLOCKS, HeaderWord.BEAT, HeaderWord.TEMPO, HeaderWord.BEAT_SAMPLE, HeaderWord.PLAYING,
+           HeaderWord.HEARTBEAT, HeaderWord.TAP_WRITE, HeaderWord.BEAT_SEQUENCE, HeaderWord.CLOCK_SAMPLE)  # fmt: skip
+
+
+def both(engine: Callable[..., Engine], prepare: Callable[[Engine], None], graph: Graph = CHAIN, **options: object):
+    """The same run by machine code and by the interpreter; the first was left to machine code for the most part."""
+    engines, sounds = [], []
+    for native in (True, False):
+        one = engine(graph, native=native, **options)
+        prepare(one)
+        engines.append(one)
+        sounds.append(one.run())
+    assert len(engines[0].lefts) < BLOCKS / 4
+    assert len(engines[1].lefts) >= BLOCKS - 2
+    return engines, sounds
+
+
+def perform(one: Engine) -> None:
+    """Changes at their samples: a value with its ramp, the tempo, the master volume."""
+    take = one.player.take
+    cells = [param.name for param in one.plugins.catalog["gain"].cells]
+    take(NodeSet(1, cells.index("gain"), 0.4, 0.05, Sample(20_000)))
+    take(SetTempo(97.0, 0.25, Sample(40_000)))
+    take(NodeSet(3, 2, 0.5, 0.0, Sample(60_010)))
+
+
+def test_samples_and_counters_are_the_interpreters(engine):
+    (by_machine, by_interpreter), (y, z) = both(engine, perform)
+    assert np.abs(y).max() > 0.1
+    np.testing.assert_array_equal(y, z)
+    ours, theirs = by_machine.shared.words, by_interpreter.shared.words
+    assert {word.name: ours[word] for word in COUNTED} == {word.name: theirs[word] for word in COUNTED}
+    assert by_machine.player.sample == by_interpreter.player.sample == BLOCKS * BLOCK
+    assert ours[HeaderWord.MISSED_BLOCKS] == 0
+    assert 0.0 < by_machine.shared.floats[HeaderWord.LOAD_MEAN] < 50.0
+
+
+def test_beats_and_readonly_values_are_reported_as_by_the_interpreter(engine):
+    (by_machine, by_interpreter), _ = both(engine, perform)
+    ours, theirs = by_machine.reports(), by_interpreter.reports()
+    assert [report for report in ours if report[0] == "beat"] == [report for report in theirs if report[0] == "beat"]
+    assert [token for kind, _, token, _ in ours if kind == "beat"] == [1, 2, 3, 4]
+    values = [[report for report in said if report[0] == "reported"] for said in (ours, theirs)]
+    assert len(values[0]) > 20
+    assert values[0] == values[1]
+
+
+def test_meters_are_the_interpreters(engine):
+    (by_machine, by_interpreter), _ = both(engine, lambda one: None)
+    ours, theirs = (np.array(one.shared.meters[: 4 * 7]).reshape(7, 4) for one in (by_machine, by_interpreter))
+    np.testing.assert_allclose(ours[:, :3], theirs[:, :3], rtol=1e-5)
+    assert ours[:, 0].tolist() == [-2.0, -1.0, 1.0, 2.0, 3.0, 4.0, 0.0]
+
+
+def test_a_recording_and_listeners_get_the_same_copies(engine):
+    def keep(one: Engine) -> None:
+        one.shared.words[HeaderWord.TAPPING] = 1
+        for tap, number in enumerate((2, -1, -2, 99)):
+            one.taps.words[tap] = number
+
+    (by_machine, by_interpreter), _ = both(engine, keep)
+    for name in ("tap_tags", "tap_out", "tap_in"):
+        parts = [np.frombuffer(one.shared.part(name), np.uint8) for one in (by_machine, by_interpreter)]
+        np.testing.assert_array_equal(*parts)
+    assert np.frombuffer(by_machine.shared.part("tap_out"), np.float32).any()
+    assert list(by_machine.taps.words) == list(by_interpreter.taps.words)
+    assert list(by_machine.taps.tags) == list(by_interpreter.taps.tags)
+    assert by_machine.taps.sound == by_interpreter.taps.sound
+
+
+def test_all_nodes_are_kept_for_capture_as_by_the_interpreter(engine):
+    (by_machine, by_interpreter), _ = both(engine, perform)
+    for name in ("place", "tags", "owners", "beat_tags", "beats", "sound"):
+        np.testing.assert_array_equal(*(getattr(one.capture, name) for one in (by_machine, by_interpreter)))
+    assert by_machine.capture.sound.any()
+
+
+@pytest.mark.parametrize(
+    ("channels", "pairs"), [(4, ("1-2", "3-4")), (4, ("1-2", "cue")), (1, ()), (3, ("1-2", "3-4"))]
+)
+def test_a_device_gets_the_pairs_that_it_plays(engine, channels, pairs):
+    if channels in (1, 3):
+        whole = engine(CHAIN, channels=4, pairs=("1-2", "3-4")).run()
+        np.testing.assert_array_equal(engine(CHAIN, channels=channels, pairs=pairs or ("1-2",)).run(), whole[:channels])
+        return
+    _, (y, z) = both(engine, perform, channels=channels, pairs=pairs)
+    np.testing.assert_array_equal(y, z)
+    assert y[2:].any() == (pairs[1] == "3-4")
+
+
+def test_an_input_with_nan_or_at_full_scale_is_counted_and_the_output_limited(engine):
+    def loud(one: Engine) -> None:
+        one.x *= 8.0
+        one.x[0, 700 * BLOCK + 5] = np.nan
+
+    (by_machine, by_interpreter), (y, z) = both(engine, loud, chain("gain", "filter"))
+    np.testing.assert_array_equal(y, z)
+    ours, theirs = by_machine.player.counters, by_interpreter.player.counters
+    assert ours == theirs
+    assert ours.nan_blocks == 1
+    assert ours.clipped_blocks > BLOCKS / 2
+    assert ours.limited_blocks > BLOCKS / 2
+
+
+def test_a_node_that_gives_infinity_fails_in_its_block(engine):
+    def overflow(one: Engine) -> None:
+        cells = [param.name for param in one.plugins.catalog["gain"].cells]
+        one.player.take(NodeSet(1, cells.index("gain"), 4.0, 0.0, Sample(100)))
+        one.x[:, 1300 * BLOCK :] *= np.float32(1e38)
+
+    (by_machine, _), (y, z) = both(engine, overflow, chain("gain", "filter"))
+    np.testing.assert_array_equal(y, z)
+    # after a long turn of a busy machine a block is the interpreter's, which may be this one
+    assert (Left.ROW in by_machine.lefts) == (1300 not in by_machine.interpreted)
+    assert [message["said"] for message in by_machine.loop.to_say] == ["failed"]
+
+
+def test_commands_and_a_next_plan_end_it(engine, plugins):
+    one = engine(CHAIN, calls=BLOCKS)
+    ring = command_ring(one.shared)
+    cells = [param.name for param in plugins.catalog["gain"].cells]
+    at: list[int] = []
+
+    def orders() -> None:
+        while one.shared.words[HeaderWord.HEARTBEAT] < 300:
+            time.sleep(0.001)
+        ring.push(NodeSet(1, cells.index("mute"), 1.0, 0.0, NOW))
+        while not one.shared.words[HeaderWord.COMMANDS_READ]:
+            time.sleep(0)
+        at.append(one.shared.words[HeaderWord.HEARTBEAT])
+        spec = StreamSpec(RATE, BLOCK, 2)
+        plan = compile_plan(chain("gain", "filter"), plugins.catalog, plugins.make, spec, {"n0": 11, "n1": 12})
+        one.loop.next_plan = NextPlan(plan, 2, 0.0, 0.0, b"{}")
+
+    thread = threading.Thread(target=orders)
+    thread.start()
+    y = one.run()
+    thread.join()
+    assert one.loop.next_plan is None
+    assert sorted(one.player.plan.hosts) == [11, 12]
+    loudness = np.abs(y).reshape(2, -1, BLOCK).max(axis=(0, 2))
+    assert loudness[: at[0]].any()
+    assert loudness[-100:].all()
+
+
+class Software:
+    """The engine's loop over the software clock."""
+
+    def __init__(self, plugins: Loaded, graph: Graph) -> None:
+        spec = StreamSpec(RATE, 256, 2)
+        self.shared, self.bell = Shared.create(MappingShape.of(RATE, 256, 2)), os.eventfd(0, os.EFD_NONBLOCK)
+        self.driver = Headless(DriverOptions(RATE, 256, 2, buffer_blocks=40))
+        self.loop = EngineLoop(GraphPlayer(spec), self.driver, self.shared, self.bell, None)
+        ids = {node.name: place + 1 for place, node in enumerate(graph.nodes)}
+        plan = compile_plan(graph, plugins.catalog, plugins.make, spec, ids)
+        self.loop.next_plan = NextPlan(plan, 1, 0.0, 0.0, b"{}")
+        self.signals, self.signalling = os.pipe2(os.O_NONBLOCK)
+        self.ending: list[int] = []
+
+    def run(self) -> None:
+        self.driver.start(0, time.monotonic_ns())
+        self.loop.begin(0, 0)
+        self.loop.run(self.ending, self.signals)
+
+    def blocks(self) -> int:
+        return self.shared.words[HeaderWord.BLOCKS]
+
+
+@pytest.fixture
+def software(plugins: Loaded) -> Iterator[Software]:
+    one = Software(plugins, CHAIN)
+    thread = threading.Thread(target=one.run)
+    thread.start()
+    until = time.monotonic() + PATIENCE
+    while one.blocks() < 20 and time.monotonic() < until:
+        time.sleep(0.01)
+    yield one
+    one.ending.append(1)
+    os.write(one.signalling, b"x")
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    for descriptor in (one.bell, one.signals, one.signalling, one.shared.fd):
+        os.close(descriptor)
+
+
+def test_blocks_are_played_while_the_interpreters_lock_is_held(software):
+    # a C function that is called with the lock held: no other thread of the interpreter runs meanwhile
+    sleep = ctypes.PyDLL(None).usleep
+    before = software.blocks()
+    sleep(900_000)
+    # 169 blocks in that time; the interpreter's loop would have played none
+    assert software.blocks() - before > 40
+
+
+def test_the_clock_goes_on_from_where_machine_code_left_it(software):
+    words = software.shared.words
+    begun = time.monotonic()
+    first = words[HeaderWord.HEARTBEAT]
+    until = begun + PATIENCE
+    while words[HeaderWord.HEARTBEAT] < first + 100 and time.monotonic() < until:
+        time.sleep(0.005)
+    assert words[HeaderWord.CLOCK_SAMPLE] == words[HeaderWord.CLOCK_SAMPLE] // 256 * 256
+    assert words[HeaderWord.CLOCK_SEQUENCE] % 2 == 0
+    assert time.monotonic() - begun > 0.4, "blocks come at the clock's pace"
