@@ -17,9 +17,9 @@ from antiphon.contract.block import StreamSpec
 from antiphon.engine.callback import CallbackState
 from antiphon.engine.drivers.device import CallbackDriver
 from antiphon.engine.edges import FALL, RISE
+from antiphon.engine.file_loop import FileLoop
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loop import EngineLoop, NextPlan
-from antiphon.engine.process import FileLoop
 from antiphon.engine.recording.recorder import Recorder
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.graph import Graph

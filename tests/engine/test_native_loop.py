@@ -18,6 +18,7 @@ from antiphon.engine.callback import DEPTH, CallbackState, Slot, portaudio_proce
 from antiphon.engine.drivers.base import DriverOptions
 from antiphon.engine.drivers.device import CallbackDriver
 from antiphon.engine.drivers.headless import Headless
+from antiphon.engine.file_loop import FileLoop
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loop import EngineLoop, NextPlan
 from antiphon.engine.native import loop as native_loop
@@ -77,6 +78,7 @@ class Engine:
     channels: int = 2
     pairs: tuple[str, ...] = ()
     calls: int = BLOCKS
+    file: Samples | None = None
     shared: Shared = field(init=False)
     loop: EngineLoop = field(init=False)
     ending: list[int] = field(default_factory=list)
@@ -92,8 +94,9 @@ class Engine:
         self.taps = TapMemory.create(TapShape.of(RATE, BLOCK, 2))
         self.capture = CaptureMemory.create(CaptureShape(RATE, BLOCK, 3000))
         pairs = ChosenPairs(self.pairs, spec) if self.pairs else None
+        overlay = None if self.file is None else FileLoop(self.file, 2, BLOCK)
         self.loop = EngineLoop(
-            self.player, self.driver, self.shared, self.bell, None, None, NodeTaps(self.taps),
+            self.player, self.driver, self.shared, self.bell, overlay, None, NodeTaps(self.taps),
             NodeCapture(self.capture), None, pairs,
         )  # fmt: skip
         ids = {node.name: place + 1 for place, node in enumerate(self.graph.nodes)}
@@ -253,6 +256,15 @@ def test_a_device_gets_the_pairs_that_it_plays(engine, channels, pairs):
     _, (y, z) = both(engine, perform, channels=channels, pairs=pairs)
     np.testing.assert_array_equal(y, z)
     assert y[2:].any() == (pairs[1] == "3-4")
+
+
+def test_a_file_loops_in_place_of_the_devices_input(engine):
+    file = noise(7001, 1, -6.0)
+    _, (y, z) = both(engine, perform, file=file)
+    np.testing.assert_array_equal(y, z)
+    heard = np.abs(y[0, 200:20_000])
+    assert heard.min() < heard.max()
+    assert heard.max() > 0.1
 
 
 def test_an_input_with_nan_or_at_full_scale_is_counted_and_the_output_limited(engine):

@@ -198,7 +198,6 @@ class GraphPlayer:
     def run(self, x: Samples) -> Samples:
         """Computes one block from `[channels, frames ≤ block]`; returns a view that is valid until the next call."""
         frames = x.shape[1]
-        end = self.sample + frames
         before = self.tempo.beat_at(self.sample)
         waiting = self._playing.waiting
         for _ in range(len(waiting)):
@@ -207,7 +206,7 @@ class GraphPlayer:
         while self._now:
             self._apply(self.sample, self._now.popleft())
         beat, place = self.tempo.beat_at(self.sample), self.sample
-        for sample, action in self.schedule.due(end, self.tempo):
+        for sample, action in self.schedule.due(self.sample + frames, self.tempo):
             if sample < self.sample:
                 self._count_late(sample, action)
             # actions by beat that a jump of the transport passed over are applied with the jump, not before it
@@ -240,11 +239,6 @@ class GraphPlayer:
         if plan is None or waits or self._crossing is not None or self.buses.sounding is not plan.sounding:
             return False
         return self._edges.rests and self._levels.rests and self._retries.rests and plan.native.rests
-
-    @property
-    def upcoming(self) -> float:
-        """The sample of the next scheduled action; infinite without one."""
-        return self.schedule.upcoming(self.tempo)
 
     def go_on(self, stop: int) -> Samples:
         """Ends a whole block that machine code began while the player rested; as `run`.

@@ -12,16 +12,16 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver
+from antiphon.engine.file_loop import FileLoop
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.native.blocks import STALL_NS
-from antiphon.engine.native.loop import LoopDescriptors, NativeLoop
+from antiphon.engine.native.loop import LoopDescriptors, NativeLoop, NativeParts
 from antiphon.engine.native.publishing import MEAN_SHARE, PEAK_FALL
 from antiphon.engine.native.words import Left, LoopWord, LoopWords
 from antiphon.engine.node_capture import NodeCapture
@@ -46,16 +46,6 @@ COMMANDS_A_BLOCK = 2048
 MOST_SECONDS = 8.0
 """A plan whose bar line is farther away is taken at once: control requests a plan again that has no answer in 20 s."""
 _NOT_SET = -math.inf
-
-
-class Input(Protocol):
-    """Sound that replaces the device's input, such as a looping file."""
-
-    def block(self, sample: int, frames: int) -> Samples:
-        """A block of the sound, float32 `[channels, frames]`; silence where `sample` is negative.
-
-        Samples count from the first block of the server's first plan.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +88,7 @@ class EngineLoop:
         driver: Driver,
         shared: Shared,
         bell: int,
-        overlay: Input | None,
+        overlay: FileLoop | None,
         pool: Pool | None = None,
         taps: NodeTaps | None = None,
         capture: NodeCapture | None = None,
@@ -119,7 +109,6 @@ class EngineLoop:
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self._dll = DelayLockedLoop(driver.rate, driver.block)
         self._next_plan: NextPlan | None = None
-        self._native: NativeLoop | None = None
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
         self.journal = Journal(shared, player)
@@ -209,16 +198,14 @@ class EngineLoop:
         Returns:
             Whether the device is still there.
         """
-        if self._overlay is None:
-            self._native = NativeLoop(
-                self._own, self.player, self.driver, self.shared, self._dll, self._taps, self._capture, self._pairs
-            )
+        sound = None if self._overlay is None else self._overlay.sound
+        parts = NativeParts(self._taps, self._capture, self._pairs, sound)
+        native = NativeLoop(self._own, self.player, self.driver, self.shared, self._dll, parts)
         descriptors = LoopDescriptors(self._bell, signals, self.driver.bell)
         while not ending:
             if not self.run_block() and not self.driver.alive():
                 return False
-            if self._native is not None and not self._wake_needed:
-                self._play_on(self._native, descriptors)
+            self._play_on(native, descriptors)
         return True
 
     def _play_on(self, native: NativeLoop, descriptors: LoopDescriptors) -> None:

@@ -39,7 +39,7 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     Raises:
         FileError: The catalog cannot be written, or the input file cannot be read.
     """
-    from antiphon.engine import callback, loop, process  # noqa: F401 - warm for the fork
+    from antiphon.engine import callback, file_loop, loop, process  # noqa: F401 - warm for the fork
     from antiphon.native import compile_all
 
     compile_all()
@@ -56,7 +56,7 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
             say(choosing.silence(registered))
     choosing.use(choice)
     path = settings.input_file
-    sound = None if path is None else process.load_sound(path, settings.rate)
+    sound = None if path is None else file_loop.load_sound(path, settings.rate)
     zygote().close()  # no other file is decoded here
     memory.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it

@@ -47,6 +47,23 @@ class LoopDescriptors:
     device: int
 
 
+@dataclass(frozen=True, slots=True)
+class NativeParts:
+    """What a server may have or not.
+
+    Attributes:
+        taps: Copies sound for listeners.
+        capture: Keeps the sound of all nodes.
+        pairs: What a device of more than two channels plays.
+        file: What loops in place of the device's input, float32 `[channels, frames]`.
+    """
+
+    taps: NodeTaps | None = None
+    capture: NodeCapture | None = None
+    pairs: ChosenPairs | None = None
+    file: Samples | None = None
+
+
 class NativeLoop:
     """Plays a plan that rests. For the thread of the engine's loop.
 
@@ -61,9 +78,7 @@ class NativeLoop:
         driver: Driver,
         shared: Shared,
         dll: DelayLockedLoop,
-        taps: NodeTaps | None,
-        capture: NodeCapture | None,
-        pairs: ChosenPairs | None,
+        parts: NativeParts,
     ) -> None:
         """Notes what stays the same for as long as the engine runs.
 
@@ -73,15 +88,13 @@ class NativeLoop:
             driver: A driver with `pace` words.
             shared: The mapping that control reads.
             dll: The loop of a device's clock.
-            taps: Copies sound for listeners, or None.
-            capture: Keeps the sound of all nodes, or None.
-            pairs: What a device of more than two channels plays, or None.
+            parts: What this server has.
         """
         self.words, self._player, self._shared, self._dll = words, player, shared, dll
-        self._taps, self._capture = taps, capture
+        self._taps, self._capture, self._file = parts.taps, parts.capture, parts.file
         self._plan: Plan | None = None
         self._x: Samples = np.zeros((driver.channels, driver.block), np.float32)
-        rows = np.arange(driver.channels, dtype=np.int64) if pairs is None else pairs.rows
+        rows = np.arange(driver.channels, dtype=np.int64) if parts.pairs is None else parts.pairs.rows
         self._rows = np.ascontiguousarray(rows)
         self._sources = self._owners = self._reported = np.zeros(1, np.int64)
         self._parts = [np.frombuffer(shared.part(name), np.uint8) for name in _PARTS]
@@ -115,8 +128,10 @@ class NativeLoop:
             LoopWord.X: address(self._x),
             LoopWord.OUT: address(player.buses.channels),
             LoopWord.REDUCTIONS: address(player.buses.reductions),
-            **({} if taps is None else taps.tables),
-            **({} if capture is None else capture.tables),
+            LoopWord.FILE: 0 if parts.file is None else address(parts.file),
+            LoopWord.FILE_FRAMES: 0 if parts.file is None else parts.file.shape[1],
+            **({} if parts.taps is None else parts.taps.tables),
+            **({} if parts.capture is None else parts.capture.tables),
         }
         for word, value in values.items():
             whole[word] = value
@@ -150,7 +165,7 @@ class NativeLoop:
         header = self._shared.words
         plan.native.begin(plan, player.time)
         whole[LoopWord.SAMPLE], whole[LoopWord.WAKE], whole[LoopWord.WOKEN] = player.sample, 0, 0
-        upcoming = player.upcoming
+        upcoming = player.schedule.upcoming(player.tempo)
         whole[LoopWord.UNTIL] = _NEVER if math.isinf(upcoming) else int(upcoming)
         whole[LoopWord.TAPPING], whole[LoopWord.SESSIONS] = header[HeaderWord.TAPPING], header[HeaderWord.SESSIONS]
         whole[LoopWord.BELL], whole[LoopWord.DEVICE_BELL] = descriptors.bell, descriptors.device

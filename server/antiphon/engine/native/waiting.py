@@ -10,6 +10,7 @@ from antiphon.engine.callback import DEPTH, Slot
 from antiphon.engine.drivers.base import PaceWord
 from antiphon.engine.drivers.device import LOOK_MS
 from antiphon.engine.native.words import LoopWord
+from antiphon.engine.shared import HeaderWord
 from antiphon.native.compiling import kernel
 from antiphon.native.intrinsics import address_f32, address_i64, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.native.kernel import i64, i64p
@@ -106,22 +107,49 @@ def block_time(s: i64p, block: i64) -> i64:
 
 
 @kernel
+def copy_device(s: i64p, block: i64) -> None:
+    """Copies the device's input; a mono one goes to all channels."""
+    pace = address_i64(s[LoopWord.PACE])
+    device = address_i64(s[LoopWord.DEVICE])
+    frames = s[LoopWord.BLOCK]
+    count = max(1, device[Slot.CHANNELS_IN])
+    first = (block - pace[PaceWord.FIRST]) % DEPTH * count
+    source = address_f32(device[Slot.IN_DATA])
+    x = address_f32(s[LoopWord.X])
+    for c in range(s[LoopWord.CHANNELS]):
+        row = first + (c if c < count else count - 1)
+        for n in range(frames):
+            x[c * frames + n] = source[row * frames + n]
+
+
+@kernel
+def copy_file(s: i64p, block: i64) -> None:
+    """Copies a block of the file that is looped since the first plan (`engine.file_loop`)."""
+    header = address_i64(s[LoopWord.HEADER])
+    frames = s[LoopWord.BLOCK]
+    length = s[LoopWord.FILE_FRAMES]
+    source = address_f32(s[LoopWord.FILE])
+    x = address_f32(s[LoopWord.X])
+    begin = (block * frames - header[HeaderWord.BEGUN] + 1) % length
+    for c in range(s[LoopWord.CHANNELS]):
+        at = begin
+        for n in range(frames):
+            x[c * frames + n] = source[c * length + at]
+            at = at + 1
+            if at >= length:
+                at = 0
+
+
+@kernel
 def take_input(s: i64p, block: i64) -> None:
-    """Takes the block from the driver and copies its input; a mono device goes to all channels."""
+    """Takes the block from the driver and copies its input."""
     pace = address_i64(s[LoopWord.PACE])
     pace[PaceWord.NEXT] = pace[PaceWord.NEXT] + 1
     pace[PaceWord.SILENT_MS] = 0
-    if s[LoopWord.DEVICE] != 0:
-        device = address_i64(s[LoopWord.DEVICE])
-        frames = s[LoopWord.BLOCK]
-        count = max(1, device[Slot.CHANNELS_IN])
-        first = (block - pace[PaceWord.FIRST]) % DEPTH * count
-        source = address_f32(device[Slot.IN_DATA])
-        x = address_f32(s[LoopWord.X])
-        for c in range(s[LoopWord.CHANNELS]):
-            row = first + (c if c < count else count - 1)
-            for n in range(frames):
-                x[c * frames + n] = source[row * frames + n]
+    if s[LoopWord.FILE] != 0:
+        copy_file(s, block)
+    elif s[LoopWord.DEVICE] != 0:
+        copy_device(s, block)
 
 
 @kernel

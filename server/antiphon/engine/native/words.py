@@ -122,13 +122,16 @@ class LoopWord(IntEnum):
     DLL_PERIOD = 97
     DLL_B = 98
     DLL_C = 99
+    # the looping file in place of the device's input, float32 `[channels, frames]`
+    FILE = 100  # its address, or 0
+    FILE_FRAMES = 101
     # listeners: the wanted node, then address, stride and channels of its sound
-    WANTED = 100
-    SOUNDS = 100 + TAPS
+    WANTED = 102
+    SOUNDS = 102 + TAPS
     # buses with a signal: place, address and stride
-    BUSES_COUNT = 100 + 4 * TAPS
-    BUSES = 101 + 4 * TAPS
-    SIZE = 101 + 4 * TAPS + 3 * MOST_BUSES
+    BUSES_COUNT = 102 + 4 * TAPS
+    BUSES = 103 + 4 * TAPS
+    SIZE = 103 + 4 * TAPS + 3 * MOST_BUSES
 
 
 class Left(IntEnum):
