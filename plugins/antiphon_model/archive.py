@@ -1,7 +1,8 @@
 """The form of a TorchScript file, checked before torch reads it: a zip archive with code, never a pickle.
 
-`torch.jit.load` has an unpickler of its own that makes tensors and script objects alone; a file of `torch.save` is for
-Python's, which runs what the file says. Script may also call torch's operators, two of which reach files.
+torch's loader of script has an unpickler of its own that makes tensors and script objects alone; a file of `torch.save`
+is for Python's, which runs what the file says. What the code says is checked by `antiphon_model.source` before torch
+loads it, and by `antiphon_model.operators` after that.
 
 torch reads the archive by miniz, this module by zipfile. What the two could read differently is refused: names that
 differ by case alone, which miniz takes for the same, and directories and sizes that are said twice and differ.
@@ -15,6 +16,7 @@ import struct
 import zipfile
 
 from antiphon.api.models import ModelError
+from antiphon_model import source
 
 MAX_ENTRIES = 20_000
 """Parts of an archive; a RAVE model has under 1,000."""
@@ -22,21 +24,15 @@ MAX_UNPACKED = 1 << 30
 """Bytes of all parts unpacked."""
 MAX_CODE = 16 << 20
 """Bytes of all code unpacked; a RAVE model has about 1 MB."""
-FORBIDDEN = ("from_file", "save", "load")
-"""Names of torch's operators that open files (`aten::from_file`, `aten::save`), and of what might."""
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _PLAIN = re.compile(
     r"(data|constants|traced_inputs)\.pkl|version|byteorder|\.format_version|\.storage_alignment|"
-    r"\.data/serialization_id"
+    r"\.data/(serialization_id|version)"
 )
 _TENSOR = re.compile(r"(data|constants|traced_inputs)/[0-9]+")
 _CODE = re.compile(r"code/[!-~]+\.py(\.debug_pkl)?")
 _EXTRA = re.compile(r"extra/[ -~]+")
 _TWO = "its archive has two directories, or something behind its own; it is broken or made to harm"
-_NAMES = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
-_STRINGS = re.compile(rb"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|#[^\n]*")
-_OTHERS = re.compile(rb"\bops\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)")
-_OWN = (b"prim", b"prims", b"aten", b"quantized")
 
 
 def check(data: bytes) -> None:
@@ -97,11 +93,15 @@ def _parts(archive: zipfile.ZipFile) -> None:
             raise ModelError(f"its archive has a part {name[:60]!r}, which a TorchScript model has not")
         if part.compress_type == zipfile.ZIP_STORED and part.compress_size != part.file_size:
             raise ModelError("its archive says two sizes of a part; it is made to harm")
-        if name.startswith("code/") and name.endswith(".py"):
-            text = archive.read(part)
-            if len(text) != part.file_size:
+        is_code = name.startswith("code/") and name.endswith(".py")
+        if is_code or name.endswith("pkl"):
+            content = archive.read(part)
+            if len(content) != part.file_size:
                 raise ModelError("its archive says two sizes of a part; it is made to harm")
-            _code(text)
+            if is_code:
+                source.check(content)
+            elif b"torch.classes" in content.replace(b"\n", b"."):
+                raise ModelError("it has objects of torch's own classes (torch.classes); such models are not played")
 
 
 def _directory(data: bytes, end: int, archive: zipfile.ZipFile) -> None:
@@ -118,19 +118,3 @@ def _directory(data: bytes, end: int, archive: zipfile.ZipFile) -> None:
     read = (len(archive.infolist()), end - begin, archive.start_dir)
     if any(one != read for one in found):
         raise ModelError(_TWO)
-
-
-def _code(text: bytes) -> None:
-    bare = _STRINGS.sub(b"''", text)
-    used = {name.decode() for name in _NAMES.findall(bare)}
-    for name in FORBIDDEN:
-        if name in used:
-            raise ModelError(f"its code uses {name!r}, by which script can open files; such models are not played")
-    strange = next((name.decode() for name in _OTHERS.findall(bare) if name not in _OWN), "")
-    if strange:
-        raise ModelError(
-            f"its code uses operators of {strange!r}, which are not PyTorch's own; such models are not played"
-        )
-    # torch's lexer has strings of several lines, in which the expression below would lose its place; it writes none
-    if any(mark in text for mark in (b"'''", b'"""', b"\\\n", b"\\\r", b"\0")):
-        raise ModelError("its code has a string of several lines, which torch does not write; it is made to harm")

@@ -34,7 +34,7 @@ PROBE_SECONDS = 30.0
 """Seconds that a file may take to be loaded and tried, torch's own import among them."""
 REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
 """Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
-VERSION = 2
+VERSION = 3
 """Of the description's form and of what is checked; another one is not read from the cache."""
 LEAST_HOP = 512
 """Frames of a hop where the file declares no ratio above it: shorter hops cost more than they gain."""

@@ -10,16 +10,16 @@ method keeps its memory (cached convolutions) in the module, so that each stream
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from torch.jit._recursive import wrap_cpp_module
 
 from antiphon.api import Samples
 from antiphon.api.models import ModelError
-from antiphon_model import archive
+from antiphon_model import archive, operators
 from antiphon_model.foreign import Run, sentence
 
 KINDS = ("bool", "int", "float", "str")
@@ -32,14 +32,21 @@ MAX_RATIO = 65536
 
 
 def load(data: bytes) -> Any:
-    """Loads a `torch.jit.ScriptModule` after a check of its archive, in evaluation, without gradients.
+    """Loads a `torch.jit.ScriptModule`, its archive and operators checked, in evaluation, without gradients.
 
     Raises:
         ModelError: The file is no TorchScript model.
     """
     archive.check(data)
+    torch_c: Any = torch._C  # whose types torch states in part, and wrongly
+    unit = torch_c.CompilationUnit()
     try:
-        module = torch.jit.load(io.BytesIO(data), map_location="cpu")
+        # what torch.jit.load does, with the unit kept: it has all functions and methods of the file
+        loaded = torch_c.import_ir_module_from_buffer(unit, data, torch.device("cpu"), {}, False)
+        operators.check(unit.get_functions())
+        module = wrap_cpp_module(loaded)
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"torch cannot load it ({sentence(error)}); export it again") from None
     module.eval()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import tracemalloc
 import wave
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ from antiphon.library.taste_tables import Signal, TrackRow
 CLUSTERS, EACH = 3, 12
 
 
+def vector(values: object) -> np.ndarray:
+    return np.asarray(values, np.float32)
+
+
 def rows(*, tags: bool = True, seed: int = 1) -> list[TrackRow]:
     """Tracks in three clusters of sound; each cluster is a genre of two artists."""
     rng = np.random.default_rng(seed)
@@ -41,7 +46,7 @@ def rows(*, tags: bool = True, seed: int = 1) -> list[TrackRow]:
         said = (
             {"artist": f"artist {cluster} {n % 2}", "genre": f"genre {cluster}", "title": f"title {n}"} if tags else {}
         )
-        found.append(TrackRow(n, b"/m/%d.wav" % n, said, 100.0, list(centres[cluster] + rng.normal(0.0, 0.5, 8))))
+        found.append(TrackRow(n, b"/m/%d.wav" % n, said, 100.0, vector(centres[cluster] + rng.normal(0.0, 0.5, 8))))
     return found
 
 
@@ -76,6 +81,26 @@ def test_what_is_liked_brings_its_own_kind(tags: bool) -> None:
     first = {"by the artist of title 0", "sounds like title 3"} if tags else {"sounds like 0.wav", "sounds like 3.wav"}
     assert chosen[0].why in first
     assert not {choice.why for choice in playlist(table, [], 2, now=1000.0)[:1]} - {""}
+
+
+def test_a_track_takes_little_memory(tmp_path: Path) -> None:
+    """The vectors of 100,000 tracks as lists of numbers took 440 MB of a server."""
+    count, length = 500, 60
+    with Catalogue(tmp_path / "root") as many:
+        rng = np.random.default_rng(3)
+        for n in range(count):
+            sound = SoundIdentity(f"s{n}", 10.0, 44100, 2)
+            tags = {"artist": f"An artist of a long name, who has many tracks {n % 5}", "genre": "G"}
+            many.put(FileEntry(b"/music/%d.wav" % n, FileState(1, 1), f"f{n}", sound, tags))
+            many.put_results(f"s{n}", {"timbre": (1, {"embedding": rng.normal(0.0, 9.0, length).tolist()}, "")})
+        tracemalloc.start()
+        try:
+            tracks = many.taste.tracks()
+            used = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+    assert len(tracks) == count
+    assert used < count * (4 * length + 900)
 
 
 def test_loops_and_one_shots_are_not_recommended(catalogue: Catalogue) -> None:
@@ -242,7 +267,7 @@ def test_an_empty_catalogue_has_no_map_and_says_what_to_do(tmp_path: Path) -> No
 def test_a_picture_is_drawn_whatever_names_are(catalogue: Catalogue) -> None:
     hostile = "\u202e<b>" + "é" * 30000
     placement = chart.Placement(
-        [TrackRow(1, b"\xff.wav", {"artist": hostile, "genre": "\n\t"}, 1.0, [0.0])] * 2,
+        [TrackRow(1, b"\xff.wav", {"artist": hostile, "genre": "\n\t"}, 1.0, vector([0.0]))] * 2,
         np.zeros((2, 1)),
         np.zeros((2, 2)),
     )

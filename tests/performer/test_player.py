@@ -333,20 +333,36 @@ def test_a_copy_that_a_busy_machine_makes_late_is_no_script_that_waits(
 
 
 def test_versions_that_are_replaced_at_once_leave_no_process(processes: BranchProcesses) -> None:
-    def children() -> set[str]:
+    for _ in range(4):
+        processes.first.fork().end()
+    _all_gone(processes)
+
+
+def test_copies_that_end_before_they_say_who_they_are_leave_no_process(processes: BranchProcesses) -> None:
+    for wait in range(12):
+        parent = processes.first.fork()
+        until(lambda: parent.answers() and parent.pid, 10.0, "the copy is there")  # noqa: B023
+        copy = parent.fork()
+        time.sleep(0.0005 * wait)  # the parent is ended while it forks, at another moment each time
+        parent.end()
+        copy.end(ended=wait % 2 == 0)
+    _all_gone(processes)
+
+
+def _all_gone(processes: BranchProcesses) -> None:
+    group = processes._process.pid
+
+    def others() -> set[str]:
+        """Processes of the group but the first, zombies too."""
         found = set()
         for entry in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
-                if entry.read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
+                if entry.read_text().rpartition(")")[2].split()[2] == str(os.getpgid(group)):
                     found.add(entry.parent.name)
-        return found
-
-    before = children()
-    for _ in range(4):
-        processes.first.fork().end()
+        return found - {str(group), str(os.getpid())}
 
     def gone() -> bool:
         processes.collect()
-        return not processes._unnamed and children() <= before
+        return not processes._unnamed and not others()
 
     until(gone, 10.0, "all have ended, and none is left to be collected")

@@ -177,7 +177,11 @@ def track_table(world: World) -> TrackTable:
     return TrackTable(
         [
             TrackRow(
-                n, b"%d" % n, {"artist": f"a{world.artist[n]}", "genre": f"g{world.genre[n]}"}, 200.0, sound.tolist()
+                n,
+                b"%d" % n,
+                {"artist": f"a{world.artist[n]}", "genre": f"g{world.genre[n]}"},
+                200.0,
+                np.asarray(sound, np.float32),
             )
             for n, sound in enumerate(world.sound)
         ]

@@ -33,6 +33,8 @@ FRESH_NS, SHARE = 250_000_000, 20
 make: files may be edited in place, and a surface that asks again and again must not keep control from its work."""
 TICK_NS = 50_000_000
 """Longest step of a file system's clock, by which a change is seen."""
+FEW = 300
+"""Files that are read for the names in a refusal; of more the names of files stand there."""
 MOST_ENTRIES = 20_000
 """Files whose entries are kept."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
@@ -78,11 +80,12 @@ class PatchEntry:
 
 _entries: dict[Path, tuple[tuple[int, int, int], PatchEntry]] = {}
 _listings: dict[tuple[Path, Path], tuple[tuple[tuple[int, int, int] | None, ...], int, list[PatchEntry]]] = {}
+_file_names: dict[tuple[Path, Path], tuple[tuple[tuple[int, int, int] | None, ...], list[str]]] = {}
 
 
 def entries(part: str = "") -> list[PatchEntry]:
     """All patches, or all files in their folder `part`, by name, tools last; one of yours hides a built-in one."""
-    folders = resources.patches() / part, paths.patches() / part
+    folders = _folders(part)
     now, stamps = time.time_ns(), tuple(map(_stamp, folders))
     known = _listings.get(folders)
     if known is not None and known[0] == stamps and now < known[1]:
@@ -138,6 +141,18 @@ def names(part: str = "") -> list[str]:
     return [entry.name for entry in entries(part) if entry.listed]
 
 
+def names_beside(part: str = "") -> list[str]:
+    """The same for a refusal, which control writes between two messages: of thousands no file is read."""
+    folders = _folders(part)
+    now, stamps = time.time_ns(), tuple(map(_stamp, folders))
+    known = _file_names.get(folders)
+    if known is None or known[0] != stamps:
+        known = stamps, sorted({path.stem for folder in folders for path in _files(folder)})
+        if all(stamp is None or now - stamp[1] > TICK_NS for stamp in stamps):
+            _file_names[folders] = known
+    return names(part) if len(known[1]) <= FEW else known[1]
+
+
 def line(text: str) -> str:
     """The first sentence of the comment at the beginning of a file; without one the value of `name`, or ""."""
     comment: list[str] = []
@@ -174,6 +189,10 @@ def _text(top: dict[str, Any], key: str, most: int) -> str:
     """The value of a key that holds text, as a printable line; else ""."""
     value = top.get(key)
     return printable(value)[:most] if isinstance(value, str) else ""
+
+
+def _folders(part: str) -> tuple[Path, Path]:
+    return resources.patches() / part, paths.patches() / part
 
 
 def _files(folder: Path) -> list[Path]:

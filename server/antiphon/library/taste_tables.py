@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
+
+import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.library.kinds import findings
 from antiphon.library.schema import explain_errors, transaction
@@ -37,14 +41,14 @@ class TrackRow:
         path: One of its files, as bytes of the operating system.
         tags: By name, what the file says of itself.
         duration: Seconds.
-        vector: Of how it sounds; None where it has not been analysed.
+        vector: Of how it sounds, float32 `[d]`; None where it has not been analysed.
     """
 
     id: int
     path: bytes
     tags: Mapping[str, str]
     duration: float
-    vector: Sequence[float] | None
+    vector: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,14 @@ class TasteTables:
 
     def tracks(self) -> list[TrackRow]:
         """The sounds that are there, each once, in order of their numbers."""
-        with explain_errors(self._path):
-            rows = self._base.execute(_TRACKS).fetchall()
         found: dict[int, TrackRow] = {}
-        for sound, path, tags, duration, vector in rows:
-            if sound not in found:
-                values = None if vector is None else json.loads(vector)
-                found[sound] = TrackRow(sound, path, json.loads(tags), duration, values)
+        same: dict[str, str] = {}  # an artist has many tracks: the text is kept once
+        with explain_errors(self._path):
+            for sound, path, tags, duration, vector in self._base.execute(_TRACKS):
+                if sound not in found:
+                    values = None if vector is None else np.array(json.loads(vector), np.float32)
+                    named = {intern(tag): same.setdefault(text, text) for tag, text in json.loads(tags).items()}
+                    found[sound] = TrackRow(sound, path, named, duration, values)
         return list(found.values())
 
     def samples(self) -> frozenset[int]:

@@ -187,7 +187,7 @@ class BranchProcesses:
         with contextlib.suppress(AttributeError):
             ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
         self._free = list(range(SLOTS))
-        self._ended: set[int] = set()
+        self._ends: dict[int, int] = {}
         self._unnamed: list[Branch] = []
         with tempfile.TemporaryFile() as file:
             file.truncate(SLOTS * SLOT.size)
@@ -201,6 +201,7 @@ class BranchProcesses:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=environment(PYTHONHASHSEED="0"),
+                process_group=0,  # the copies', by which their ends are found; those of other processes are not
             )
             theirs.close()
         assert self._process.stdout is not None
@@ -229,25 +230,15 @@ class BranchProcesses:
             self._kill(branch.pid)
             return None
         for _ in range(_LAST_LOOKS):  # its sockets are closed a little before it has ended
-            try:
-                pid, status = os.waitpid(branch.pid, os.WNOHANG)
-            except ChildProcessError:
-                return None
-            if pid:
-                return os.waitstatus_to_exitcode(status)
+            self._reap()
+            if branch.pid in self._ends:
+                return self._ends.pop(branch.pid)
             time.sleep(0.001)
-        self._ended.add(branch.pid)
         return None
 
     def collect(self) -> None:
         """Reaps processes that have ended."""
-        for pid in list(self._ended):
-            try:
-                done = os.waitpid(pid, os.WNOHANG)[0] != 0
-            except ChildProcessError:
-                done = True
-            if done:
-                self._ended.discard(pid)
+        self._reap()
         for branch in list(self._unnamed):
             _, gone = branch.answers()
             if branch.pid:
@@ -256,10 +247,24 @@ class BranchProcesses:
                 self._unnamed.remove(branch)
                 branch.leave()
 
+    def _reap(self) -> None:
+        """Reaps copies, those that ended before they said who they are too; the first process is `close`'s."""
+        group = self._process.pid
+        if not hasattr(os, "waitid"):  # macOS, where copies are no children of this process
+            return
+        with contextlib.suppress(ChildProcessError):  # there is none
+            while ended := os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid == group:
+                    return
+                _, status = os.waitpid(ended.si_pid, 0)
+                self._ends[ended.si_pid] = os.waitstatus_to_exitcode(status)
+                while len(self._ends) > SLOTS:  # of copies that were ended from here, nobody asks
+                    del self._ends[next(iter(self._ends))]
+
     def _kill(self, pid: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        self._ended.add(pid)
+        if pid not in self._ends:  # else the number may be another's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Ends the first process; the others end when their sockets are closed."""

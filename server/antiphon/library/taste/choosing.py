@@ -59,7 +59,7 @@ class TrackTable:
         """By sound its row."""
         return {row.id: place for place, row in enumerate(self.rows)}
 
-    @cached_property
+    @property
     def vectors(self) -> F64:
         """`[n, d]`, NaN for what has none; d is the commonest length."""
         lengths = [len(row.vector) for row in self.rows if row.vector is not None]

@@ -1,0 +1,74 @@
+"""The code of a TorchScript file, read as text before torch loads it: what torch would run while it loads is refused.
+
+Of a class torch runs `__setstate__`, and it computes the constants of its body and the values of arguments that are
+left out. Both happen before there is a graph that could be looked at (`antiphon_model.operators`), so no call may stand
+there. The text is read by Python's parser; what its lexer and torch's could read differently is refused, since torch
+writes none of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+
+from antiphon.api.models import ModelError
+
+_ODD = re.compile(rb"[^\n -~]|\\\n|'''|\"\"\"")
+"""Bytes that torch does not write: other than printable ASCII, a line that goes on, strings of several lines."""
+_VALUES = (
+    ast.Constant,
+    ast.UnaryOp,
+    ast.unaryop,
+    ast.Tuple,
+    ast.List,
+    ast.Dict,
+    ast.Name,
+    ast.Attribute,
+    ast.Subscript,
+)
+_VALUES_BESIDE = (ast.expr_context, ast.keyword)
+_CALLS = ("float", "annotate", "torch.device")
+"""What torch writes of calls in such values: infinity, the type of an empty list, a device."""
+
+
+def check(text: bytes) -> None:
+    """Checks one file of code; nothing of it is run.
+
+    Raises:
+        ModelError: It has what torch would run while it loads, or what torch does not write.
+    """
+    if _ODD.search(text):
+        raise ModelError("its code has characters or strings that torch does not write; it is made to harm")
+    try:
+        tree = ast.parse(text)
+        words = tokenize.tokenize(io.BytesIO(text).readline)
+        comment = any(word.type == tokenize.COMMENT for word in words) if b"#" in text else False
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
+        raise ModelError("its code is not what torch writes; export it again") from None
+    if comment:
+        raise ModelError("its code has comments, which torch does not write; it is made to harm")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            if node.name == "__setstate__":
+                raise ModelError(
+                    "its code has '__setstate__', which torch runs while it loads; such models are not played"
+                )
+            defaults = (*node.args.defaults, *(value for value in node.args.kw_defaults if value))
+            _constant(f"an argument of {node.name}", *defaults)
+            _constant(f"a decorator of {node.name}", *node.decorator_list)
+        elif isinstance(node, ast.ClassDef):
+            values = [part.value for part in node.body if isinstance(part, ast.Assign | ast.AnnAssign) and part.value]
+            _constant(f"a value of {node.name}", *values)
+
+
+def _constant(what: str, *values: ast.expr) -> None:
+    for value in values:
+        for part in ast.walk(value):
+            if isinstance(part, ast.Call) and ast.unparse(part.func) in _CALLS:
+                continue
+            if not isinstance(part, (*_VALUES, *_VALUES_BESIDE)):
+                raise ModelError(
+                    f"its code computes {what[:60]}, which torch does while it loads; such models are not played"
+                )
