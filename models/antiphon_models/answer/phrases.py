@@ -63,10 +63,9 @@ def phrases(data: Path, split: str, sources: tuple[str, ...] = ("pop909", "jsb")
 def notes_of(column: NDArray[np.uint8], track: str, up: int = 0) -> list[Planned]:
     """A track's notes, each until the next one begins."""
     slots = np.flatnonzero(column != NONE)
+    low = LOWEST[track] + up
     ends = [*slots[1:], len(column)]
-    return [
-        Planned(int(s), float(e - s), int(column[s]) + LOWEST[track] + up, 0.7) for s, e in zip(slots, ends, strict=True)
-    ]
+    return [Planned(int(s), float(e - s), int(column[s]) + low, 0.7) for s, e in zip(slots, ends, strict=True)]
 
 
 def figures(found: NDArray[np.uint8]) -> dict[str, float]:
