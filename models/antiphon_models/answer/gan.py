@@ -40,9 +40,9 @@ class BarGenerator(nn.Module):
         self.sixteenths = nn.ConvTranspose1d(WIDTH, WIDTH, 2, stride=2)
         self.leave = nn.Conv1d(WIDTH, out, 3, padding=1)
         # few notes at first: else the critic has won before anything is learnt
-        nn.init.constant_(self.leave.bias, -2.0)
-        if out > PITCHES:
-            nn.init.constant_(self.leave.bias[PITCHES:], 2.5)
+        bias = torch.full((out,), -2.0)
+        bias[PITCHES:] = 2.5
+        self.leave.bias = nn.Parameter(bias)
 
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
         """`[n, 2 * (SHARED + OWN)]` to `[n, STEPS, out]`."""
