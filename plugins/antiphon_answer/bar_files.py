@@ -87,7 +87,7 @@ def part_by_bars(
             f"fill={name} needs a track {name.upper()} without notes, and one CHORDS; see antiphon run generate"
         )
     improviser.clear()
-    improviser.key = improviser.fixed if improviser.fixed >= 0 else given.key(improviser.prior)
+    improviser.key = improviser.fixed if improviser.fixed >= 0 else improviser.prior.key(given.sounds)
     improviser.fixed = improviser.key
     seed = int(str(settings["seed"]))
     slot, root = events[CHORDS][0].slot, events[CHORDS][0].code % 12

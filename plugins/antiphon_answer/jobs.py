@@ -61,7 +61,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         improviser.learn(note.slot, note.pitch, note.velocity)
         improviser.sounded(note.pitch, note.length)
     if improviser.fixed < 0:
-        improviser.key = given.key(improviser.prior)
+        improviser.key = improviser.prior.key(given.sounds)
     if by_bars:
         added, beside = continuation_by_bars(improviser, given, settings)
     else:

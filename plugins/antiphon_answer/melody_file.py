@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from antiphon.api import FileError
 from antiphon.api.files import melody_line, open_midi, write_atomic
 from antiphon_answer.improviser import Planned
-from antiphon_answer.prior import Prior
 
 MOST_BEATS = 20_000
 _DRUMS = 9
@@ -37,8 +36,7 @@ class MelodyFile:
         origin: Quarter note of slot 0; may be below 0.
         next_bar: Slot of the bar line from which the file can be continued.
         tempo: Beats a minute where it ends.
-        sounds: `[2, 12]`, of its last `_KEY_BEATS` beats and of all: how each pitch class sounded in all tracks but
-            drums, the sum of the roots of the notes' beats.
+        sounds: `[12]`, how long each pitch class sounded in its last `_KEY_BEATS` beats, of all tracks but drums.
     """
 
     midi: mido.MidiFile
@@ -50,12 +48,6 @@ class MelodyFile:
     next_bar: int
     tempo: float
     sounds: NDArray[np.float64]
-
-    def key(self, prior: Prior) -> int:
-        """The key, 0 to 23, in which it ends; of two that share their notes, major and minor, the one of the whole."""
-        ends, whole = (prior.key(row) for row in self.sounds)
-        relative = (ends + 9) % 12 + 12 if ends < 12 else (ends + 3) % 12
-        return whole if whole == relative else ends
 
 
 def read(path: Path) -> MelodyFile:
@@ -91,9 +83,9 @@ def read(path: Path) -> MelodyFile:
     onset = max(begin for line in lines.values() for begin, _, _, _ in line)
     slots = max(4 * (onset - origin) + 0.5, 4 * (last - _EARLY - origin))
     notes = [top[slot] for slot in sorted(top)]
-    sounds = np.zeros((2, 12))
+    sounds = np.zeros(12)
     for begin, end, pitch, _ in (note for key in tuneful for note in lines[key]):
-        sounds[:, pitch % 12] += math.sqrt(min(4.0, max(0.0, end - begin))) * np.array([end > last - _KEY_BEATS, True])
+        sounds[pitch % 12] += min(4.0, end - begin) * (end > last - _KEY_BEATS)
     return MelodyFile(midi, *chosen, notes, bar, origin, bar * math.ceil(slots / bar), tempo, sounds)
 
 

@@ -60,12 +60,12 @@ def shown(phrase: U8) -> NDArray[np.float64]:
     times = np.clip(np.diff(slots), 0, 16)
     counts = (tune != NONE).reshape(BARS, STEPS).sum(axis=1)
     pitches = tune[slots] if len(slots) else np.zeros(1)
-    rows = [
-        list(figures(phrase[None]).values()),
+    rows: list[NDArray[np.float64]] = [
+        np.array(list(figures(phrase[None]).values())),
         np.bincount(steps, minlength=25) / max(1, len(steps)),
         np.bincount(times, minlength=17) / max(1, len(times)),
         np.bincount(slots % STEPS, minlength=STEPS) / max(1, len(slots)),
-        [counts.std(), pitches.mean(), pitches.std(), len(np.unique(pitches)), PITCHES - np.ptp(pitches)],
+        np.array([counts.std(), pitches.mean(), pitches.std(), len(np.unique(pitches)), PITCHES - np.ptp(pitches)]),
     ]
     return np.concatenate(rows)
 

@@ -12,8 +12,6 @@ import soundfile
 
 from antiphon.api import UsageError
 from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
-from antiphon_answer.melody_file import read
-from antiphon_answer.prior import installed_prior
 from antiphon_models.learning.user_commands import command
 
 SCALE = (60, 64, 67, 65, 64, 62, 59, 62)
@@ -54,18 +52,6 @@ def test_all_tracks_are_kept_and_eight_bars_follow(tmp_path: Path) -> None:
     assert (tmp_path / "again.mid").read_bytes() == (tmp_path / "out.mid").read_bytes()
     command(*words[:3], tmp_path / "other.mid", "-p", "bars=8", "-p", "seed=2")
     assert (tmp_path / "other.mid").read_bytes() != (tmp_path / "out.mid").read_bytes()
-
-
-def test_of_a_key_and_its_relative_the_whole_file_tells(tmp_path: Path) -> None:
-    """Its last bars dwell on A and E, which alone would be A minor; another key at the end is the end's."""
-    major = [MidiNote(float(n), 1.0, pitch) for n, pitch in enumerate((60, 64, 67, 72, 71, 67, 65, 60) * 40)]
-    late = [MidiNote(320.0 + n, 1.0, pitch) for n, pitch in enumerate((69, 71, 72, 76, 74, 69, 64, 69) * 17)]
-    away = [MidiNote(320.0 + n, 1.0, pitch) for n, pitch in enumerate((66, 70, 73, 78, 77, 73, 71, 66) * 17)]
-    said = {}
-    for name, tune in (("minor", late), ("relative", major + late), ("moved", major + away)):
-        write_midi(tmp_path / f"{name}.mid", [MidiTrack("melody", tuple(tune))], 120.0)
-        said[name] = read(tmp_path / f"{name}.mid").key(installed_prior())
-    assert said == {"minor": 21, "relative": 0, "moved": 6}
 
 
 @pytest.mark.parametrize("originality", [4, 8])
