@@ -68,13 +68,14 @@ def piece(
     return without(whole, _CHORDS, folder / "melody.mid"), _lines(chords, 60.0 / tempo, 4.0 * (bars + 1))
 
 
-def fill_part(target: Path, part: str, lines: str, seed: Value, folder: Path) -> Path:
+def fill_part(target: Path, part: str, lines: str, key: str, seed: Value, folder: Path) -> Path:
     """Replaces the notes of bass or drums by those of the bar model; returns a file with a track of chords, too.
 
     Args:
         target: The file with the part as the style has it.
         part: Its name.
         lines: The chords, as lines of seconds.
+        key: In which they are.
         seed: The model's.
         folder: Where it is written.
     """
@@ -96,7 +97,7 @@ def fill_part(target: Path, part: str, lines: str, seed: Value, folder: Path) ->
         at = when
     midi.tracks.append(chords)
     midi.save(folder / "chords.mid")
-    wishes = {"by": "bars", "fill": part, "seed": seed}
+    wishes = {"by": "bars", "fill": part, "key": key, "seed": seed}
     return run_job("continue", folder / "chords.mid", folder / "filled.mid", wishes)
 
 

@@ -16,6 +16,8 @@ from antiphon_accompany.chords import KINDS, Chord, read_chord
 MOST = 1 << 20
 """Bytes of a file of chords."""
 MOST_CHORDS = 20_000
+SUFFIXES = (".txt", ".lab", ".musicxml")
+"""Endings of files of chords: what ends so is a file's name and no chord."""
 _LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
 
 
@@ -31,8 +33,10 @@ def text_of(given: str) -> str:
     """The content of a file of that name, where there is one, otherwise the text itself."""
     path = Path(given)
     try:
-        if "|" in given or "\n" in given or not path.is_file():
+        if "|" in given or "\n" in given or not (path.suffix.lower() in SUFFIXES or path.is_file()):
             return given
+        if path.suffix.lower() == ".musicxml":
+            raise UsageError(f"{path.name} is MusicXML, which is written and not read; name a file of bars or of lines")
         if path.stat().st_size > MOST:
             raise UsageError(f"{path.name} is larger than a file of chords may be; at most {MOST >> 20} MiB is allowed")
         return path.read_text(encoding="utf-8")

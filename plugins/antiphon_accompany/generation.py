@@ -112,7 +112,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
             lines = Path(folder) / "chords.txt"
             trial = replace(job, source=source, target=Path(folder) / "trial.mid", beside={"chords-out": lines})
             accompany(replace(trial, settings=band))
-            whole = fill_part(job.target, fill, lines.read_text(), settings["seed"], Path(folder))
+            # the key of the band, which knows the chords, too: by its notes alone one is more often wrong
+            key = next(written.found[1] for written in made if written.path == job.target)
+            whole = fill_part(job.target, fill, lines.read_text(), key, settings["seed"], Path(folder))
             without(whole, "chords", job.target)
             made = _as_written(job, made, [fill], lines.read_text())
     told = f"seed {settings['seed']}" if own else printable_path(job.source)

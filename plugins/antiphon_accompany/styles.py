@@ -261,10 +261,8 @@ def fit_to_meter(bar: tuple[Strike, ...], own: int, meter: int) -> list[Strike]:
 
 def parts_of(text: str) -> tuple[str, ...]:
     """The parts of a text, in the order of `styles.PARTS`; all for "all". Raises PluginError for another."""
-    words = {word.strip() for word in text.split(",")} - {""}
-    if words == {"all"}:
-        return PARTS
-    odd = sorted(words - set(PARTS))
+    words = {word.strip().lower() for word in text.split(",")} - {""}
+    odd = sorted(words - {*PARTS, "all"})
     if not words or odd:
         raise PluginError(f"parts takes {', '.join(PARTS)} with commas between, or all, not {(odd or [text])[0]!r}")
-    return tuple(part for part in PARTS if part in words)
+    return PARTS if "all" in words else tuple(part for part in PARTS if part in words)

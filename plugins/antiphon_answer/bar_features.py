@@ -171,6 +171,12 @@ class BarHistory:
         """All codes of a part, by their slots."""
         return [code for codes in self._at[part].values() for code in codes]
 
+    def at(self, part: int, slot: int) -> tuple[int, int] | None:
+        """Slot and code of the part's event that sounds at a slot, the latest that has begun; None before the first."""
+        slots = self._slots[part]
+        place = int(np.searchsorted(slots, slot, side="right"))
+        return (slots[place - 1], self._at[part][slots[place - 1]][-1]) if place else None
+
     def since(self, part: int, slot: int) -> list[int]:
         """Slots of a part's events from one on."""
         slots = self._slots[part]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from antiphon.api import UsageError, Value
 from antiphon.api.files import open_midi
+from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import (
     BASS,
     CHORDS,
@@ -24,8 +25,6 @@ from antiphon_answer.bar_writing import ENOUGH, BarPlayer
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, track_notes, write
 
-_KICKS = ((0, 8), (0, 6, 8), (0, 8, 10), (0, 4, 8, 12), (0, 7, 10), (0, 3, 8, 14))
-"""Sixteenths at which a first bar has its bass drum."""
 _CHORD_ROOT = 48
 _LOUD = {CHORDS: 0.5, BASS: 0.75}
 _DRUMS_LOUD = (0.8, 0.75, 0.55, 0.5, 0.65, 0.75, 0.55, 0.45)
@@ -59,7 +58,10 @@ def continuation_by_bars(
         return [], {}
     improviser.key = improviser.fixed if improviser.fixed >= 0 else key
     improviser.fixed = improviser.key
-    made = player.write(given.next_bar, int(str(settings["bars"])), int(str(settings["seed"])))
+    start, bars, seed = given.next_bar, int(str(settings["bars"])), int(str(settings["seed"]))
+    made = player.write(start, bars, seed)
+    drums = with_fills((e for e in made if e.part == DRUMS), given.bar, start, start + bars * given.bar, seed)
+    made = [*(e for e in made if e.part != DRUMS), *drums]
     up = int(str(settings["transpose"]))
     tune = [Planned(e.slot, e.length, min(127, max(0, e.code + up)), _loud(given, e)) for e in made if e.part == MELODY]
     beside = {
@@ -96,6 +98,8 @@ def part_by_bars(
     others += [event for found in events.values() for event in found]
     player = BarPlayer(installed_bars(), improviser, alone=False, enough=ENOUGH)
     made = player.fill(begun, others, given.next_bar, seed)
+    if part == DRUMS:
+        made = with_fills(made, given.bar, slot - slot % given.bar, given.next_bar, seed)
     return {tracks[part]: [note for event in made for note in _notes(event)]}
 
 
@@ -156,24 +160,3 @@ def _notes(event: BarEvent) -> list[Planned]:
     if event.part != CHORDS:
         loud *= _OFF_BEAT[event.slot % 4]
     return [Planned(event.slot, event.length, pitch, loud) for pitch in pitches]
-
-
-def drum_bar(bar: int, first: int, seed: int) -> list[BarEvent]:
-    """A bar of drums with which a part begins: hi-hat in eighths, snare off the first beat, a bass drum by the seed.
-
-    With less to begin on the network, which has heard drums of many kinds, often leaves out the snare.
-
-    Args:
-        bar: Its sixteenths.
-        first: Its first slot, of a bar line.
-        seed: Which of `_KICKS`.
-    """
-    events = [BarEvent(DRUMS, first + at, 2) for at in range(0, bar, 2)]
-    if bar // 4 % 2:
-        # bars of an odd number of beats have one bass drum, as a waltz
-        kicks, snares = {0}, set(range(4, bar, 4))
-    else:
-        kicks = {at + place for at in range(0, bar, 16) for place in _KICKS[seed % len(_KICKS)] if at + place < bar}
-        snares = set(range(4, bar, 8))
-    events += [BarEvent(DRUMS, first + at, number) for number, places in ((0, kicks), (1, snares)) for at in places]
-    return in_order(events, bar)

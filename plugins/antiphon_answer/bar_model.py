@@ -101,5 +101,8 @@ def _sigmoid(x: F32) -> F32:
 
 @cache
 def installed_bars() -> BarModel:
-    """The installed network. Raises `ModelError` where it is missing or changed."""
-    return BarModel(read_weights(MODEL))
+    """The installed network. Raises `ModelError` where it is missing or changed, with what to do."""
+    try:
+        return BarModel(read_weights(MODEL))
+    except ModelError as error:
+        raise ModelError(f"by=bars cannot be used: {error}; say by=memory, which needs no network") from None

@@ -27,6 +27,10 @@ _AT_ONCE = 3
 """Most drums struck at once."""
 ENOUGH = 32
 """Events of a part from which on its memory counts for what is written: of fewer it only knows to repeat them."""
+_NO_CHORD = 36
+"""The first code of chords that is none."""
+_INVERTED, _PASSING = 0.15, 0.25
+"""For a bass: how good the third and fifth are where a chord begins, the root being 1, and other notes within it."""
 _REPEATED, _FAST = 4, 10
 """Notes of a line on one pitch, and onsets of it within a bar, after which another pitch and a longer time follow."""
 _REST = 16
@@ -177,16 +181,36 @@ class BarPlayer:
                 chances[value] *= 1.0 if all(tone % 12 in scale for tone in tones) else OUT_OF_KEY
         else:
             improviser = self.reader.improviser
-            inside = np.isin((codes - improviser.key) % 12, SCALES[improviser.key // 12])
+            inside = self._in_key(codes)
             low, high = self._range[part]
             chances[(codes < low) | (codes > high)] = 0.0
-            chances[~inside] *= OUT_OF_KEY
+            chances *= self._in_chord(codes, last.slot, slot) if part == BASS else np.where(inside, 1.0, OUT_OF_KEY)
             recent = self.reader.codes(part)[-_REPEATED:]
             if part == MELODY and len(recent) == _REPEATED and len(set(recent)) == 1:
                 chances[codes == last.code] = 0.0
             if part == MELODY:
                 chances = improviser.unlike(chances, time)
         return int(codes[_drawn(chances, chosen, _FLOORS[part])]) if chances.any() else last.code
+
+    def _in_key(self, codes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        key = self.reader.improviser.key
+        return np.isin((codes - key) % 12, SCALES[key // 12])
+
+    def _in_chord(self, codes: NDArray[np.int64], before: int, slot: int) -> F64:
+        """How good codes are for a bass at a slot whose last note began at `before`.
+
+        The network has heard few basses: in a long song it falls into one note that its memory knows best.
+        """
+        found = self.reader.at(CHORDS, slot)
+        if found is None or found[1] >= _NO_CHORD:
+            return np.where(self._in_key(codes), 1.0, OUT_OF_KEY)
+        since, chord = found
+        degrees = (codes - chord) % 12
+        root = degrees == 0
+        tones = np.isin(degrees, (0, 7) if chord >= 24 else (0, 4 - chord // 12, 7))
+        if before < since:
+            return np.where(root, 1.0, np.where(tones, _INVERTED, 0.0))
+        return np.where(tones, 1.0, np.where(self._in_key(codes), _PASSING, OUT_OF_KEY))
 
     def _compass(self, part: int) -> tuple[int, int]:
         if self.reader.last[part] is None:

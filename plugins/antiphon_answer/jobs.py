@@ -113,5 +113,5 @@ def continuation(improviser: Improviser, given: MelodyFile, bars: int, transpose
     if added:
         # the last one lasts to the bar line
         rest = start + bars * given.bar - added[-1].slot
-        added[-1] = added[-1]._replace(length=float(min(rest, given.bar)))
+        added[-1] = added[-1]._replace(length=float(min(rest, 2 * given.bar)))
     return added

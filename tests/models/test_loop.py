@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from tests.models.toy import Line
 
 from antiphon.errors import UsageError
-from antiphon_models.learning import checkpoint, curve
+from antiphon_models.learning import checkpoint, curve, loop
 from antiphon_models.learning.loop import Length, Trainer, TrainingError
 from antiphon_models.learning.recipe import TrainingJob
 
@@ -59,6 +59,31 @@ def test_stopped_and_gone_on_it_is_the_same_to_the_bit(tmp_path) -> None:
     assert weights(trained) == weights(expected)
     steps = [row[0] for row in curve.read(parts / "log.csv") if row[1:3] == ("train", "loss")]
     assert steps == [50, 100, 150, 200]
+
+
+def test_the_best_weights_outlive_a_stop(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "LEAST_APART", 10)
+
+    def half(self, network):
+        return {"score": -abs(float(network.weight.detach()) - 0.6 * self.slope)}
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder in (whole, parts):
+        folder.mkdir()
+    given = {"validate": half, "keeps_best": True}
+    expected = trainer(whole, **given).run(Length(300), quiet)
+    scores = [row[3] for row in curve.read(whole / "log.csv") if row[1:3] == ("valid", "score")]
+    assert expected.figures["score"] == pytest.approx(max(scores), abs=1e-5)
+    assert max(scores) > scores[-1]
+
+    def stop(done: float, words: str) -> None:
+        if words == f"step {10 * scores.index(max(scores)) + 55}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert not trainer(parts, **given).run(Length(300), stop).complete
+    trained = trainer(parts, **given).run(Length(300), quiet)
+    assert weights(trained) == weights(expected)
+    assert trained.figures == expected.figures
 
 
 def test_another_seed_is_another_training(tmp_path) -> None:

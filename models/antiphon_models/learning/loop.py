@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import signal
 import threading
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from antiphon.api import AntiphonError, UsageError
@@ -52,6 +54,7 @@ class TrainingProgress:
         seconds: Time trained so far.
         lost: Batches left out because their loss was not finite.
         began_with: Checksum of the weights that the training began with; "" for weights drawn at random.
+        best: Figures of the best validation, of a recipe that keeps the best weights.
     """
 
     recipe: str
@@ -60,6 +63,7 @@ class TrainingProgress:
     seconds: float
     lost: int = 0
     began_with: str = ""
+    best: Mapping[str, float] | None = None
 
 
 def progress_in(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[str, checkpoint.Arrays]] | None:
@@ -101,11 +105,11 @@ class Trained:
     """The result of a training.
 
     Attributes:
-        network: With the averaged weights.
+        network: With the averaged weights: the last ones, or those of the best validation.
         steps: Steps trained.
         seconds: Time trained.
         lost: Batches left out because their loss was not finite.
-        figures: Figures of the last validation.
+        figures: Figures of the validation of these weights.
         complete: Whether it reached its end.
     """
 
@@ -129,6 +133,8 @@ class Trainer:
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
         self._rate = recipe.rate * (FURTHER if job.further else 1.0)
         self._step, self._before, self._lost = 0, 0.0, 0
+        self._best: Mapping[str, float] | None = None
+        self._best_arrays: checkpoint.Arrays = {}
         saved = progress_in(folder, recipe.name, job.seed)
         if saved is not None:
             self._restore(*saved)
@@ -177,7 +183,12 @@ class Trainer:
             self._keep(began)
             rows = curve.read(self._folder / "log.csv")
             (self._folder / "curve.svg").write_text(curve.draw(rows, f"{self._recipe.name}, seed {self._job.seed}"))
-        return Trained(self._average, self._step, self._seconds(began), self._lost, figures, complete)
+        network = self._average
+        if complete and self._best is not None:
+            # a copy: the checkpoint goes on from the last weights, not from the best
+            network, figures = copy.deepcopy(self._average), self._best
+            _fill(network, self._best_arrays)
+        return Trained(network, self._step, self._seconds(began), self._lost, figures, complete)
 
     def validate(self, log: curve.Log | None = None) -> Mapping[str, float]:
         """The recipe's figures for the averaged weights."""
@@ -185,6 +196,8 @@ class Trainer:
             figures = self._recipe.validate(self._average)
         if log is not None:
             log.add(self._step, "valid", figures)
+        if self._recipe.keeps_best and (self._best is None or _first(figures) > _first(self._best)):
+            self._best, self._best_arrays = figures, _arrays_of(self._average)
         return figures
 
     def _learn(self, batch: Batch, done: float, recent: deque[Mapping[str, float | torch.Tensor]]) -> None:
@@ -243,24 +256,49 @@ class Trainer:
 
     def _keep(self, began: float) -> None:
         progress = TrainingProgress(
-            self._recipe.name, self._job.seed, self._step, round(self._seconds(began), 1), self._lost, self._began_with
+            self._recipe.name,
+            self._job.seed,
+            self._step,
+            round(self._seconds(began), 1),
+            self._lost,
+            self._began_with,
+            None if self._best is None else {name: float(value) for name, value in self._best.items()},
         )
         arrays = {
-            group: {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
-            for group, network in (("network", self._network), ("average", self._average))
+            "network": _arrays_of(self._network),
+            "average": _arrays_of(self._average),
+            "best": self._best_arrays,
+            "moments": moments_of(self._optimizer),
         }
-        checkpoint.keep(self._folder, asdict(progress), {**arrays, "moments": moments_of(self._optimizer)})
+        checkpoint.keep(self._folder, asdict(progress), arrays)
 
     def _restore(self, progress: TrainingProgress, arrays: dict[str, checkpoint.Arrays]) -> None:
         try:
             for group, network in (("network", self._network), ("average", self._average)):
-                network.load_state_dict({name: torch.tensor(value) for name, value in arrays[group].items()})
+                _fill(network, arrays[group])
         except (KeyError, RuntimeError) as error:
             raise TrainingError(
                 f"the checkpoint in {self._folder} is of another network ({str(error).splitlines()[0]}); use --restart"
             ) from None
         set_moments(self._optimizer, arrays.get("moments", {}))
         self._step, self._before, self._lost = progress.step, progress.seconds, progress.lost
+        if self._recipe.keeps_best and arrays.get("best"):
+            self._best, self._best_arrays = progress.best, arrays["best"]
+
+
+def _arrays_of(network: torch.nn.Module) -> checkpoint.Arrays:
+    """Copies of a network's weights and buffers, by name."""
+    return {name: np.array(tensor.detach().cpu().numpy()) for name, tensor in network.state_dict().items()}
+
+
+def _fill(network: torch.nn.Module, arrays: checkpoint.Arrays) -> None:
+    network.load_state_dict({name: torch.tensor(value) for name, value in arrays.items()})
+
+
+def _first(figures: Mapping[str, float]) -> float:
+    """The figure of which higher is better; what is not finite is worst."""
+    value = float(next(iter(figures.values()), -math.inf))
+    return value if math.isfinite(value) else -math.inf
 
 
 @contextmanager

@@ -68,6 +68,7 @@ class Recipe(ABC):
         takes: What the folder named on the command line holds; "" where none can be named.
         trained_on: What it is trained on, of a recipe that has `said` from here.
         half: Whether the weights are stored in half precision.
+        keeps_best: Whether the weights of the best validation are stored, by its first figure; else the last ones.
     """
 
     name: ClassVar[str]
@@ -79,6 +80,7 @@ class Recipe(ABC):
     takes: ClassVar[str] = ""
     trained_on: ClassVar[str] = ""
     half: ClassVar[bool] = False
+    keeps_best: ClassVar[bool] = False
 
     @abstractmethod
     def prepare(self, job: TrainingJob) -> None:

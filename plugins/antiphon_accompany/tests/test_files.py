@@ -12,12 +12,13 @@ import mido
 import numpy as np
 import pytest
 
-from antiphon.api import AntiphonError
+from antiphon.api import AntiphonError, UsageError
 from antiphon_accompany.chords import KEYS, parse
+from antiphon_accompany.chordtext import text_of
 from antiphon_accompany.files import Section, accompany_file, offset
 from antiphon_accompany.midifiles import accompany_midi, bars, read
 from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.styles import STYLES
+from antiphon_accompany.styles import PARTS, STYLES, parts_of
 from antiphon_models.accompany.measures import chords_of, clash, texture
 from antiphon_models.learning.user_commands import command
 
@@ -263,3 +264,24 @@ def test_the_melody_is_found_among_tracks(tmp_path: Path) -> None:
     one.tracks[1].name = "Vocals"
     one.save(path)
     assert read(path).track == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.txt", None, "cannot read the chords in '.*': no such file or directory"),
+        ("lead.musicxml", "<?xml version='1.0'?>", "lead.musicxml is MusicXML, which is written and not read"),
+    ],
+)
+def test_a_file_of_chords_that_cannot_be_read_is_said(
+    tmp_path: Path, name: str, content: str | None, said: str
+) -> None:
+    if content:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(UsageError, match=said):
+        text_of(str(tmp_path / name))
+
+
+def test_parts_are_named_in_any_case_and_all_is_all() -> None:
+    assert parts_of("Piano, BASS") == ("piano", "bass")
+    assert parts_of("all,piano") == parts_of("all") == PARTS

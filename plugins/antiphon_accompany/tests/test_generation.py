@@ -54,6 +54,13 @@ def test_the_key_is_that_of_given_chords(tmp_path: Path) -> None:
     assert sum((pitch - 7) % 12 in SCALE for _, pitch in tune) > 0.9 * len(tune)
 
 
+def test_a_melody_lasts_to_the_end(tmp_path: Path) -> None:
+    """The last note of this seed begins seven beats before it."""
+    command("run", "generate", tmp_path / "a.mid", "-p", "bars=8", "--chords", "| Am F | C G |", "-p", "parts=piano")
+    (tune,) = (track for track in read_midi(tmp_path / "a.mid").tracks if track.name == "melody")
+    assert max(note.end for note in tune.notes) == pytest.approx(32.0)
+
+
 def test_the_seed_is_the_piece(tmp_path: Path) -> None:
     one, again, other = (made(tmp_path / f"{n}.mid", bars=8, seed=seed) for n, seed in enumerate((5, 5, 6)))
     assert notes(one, "melody") == notes(again, "melody")

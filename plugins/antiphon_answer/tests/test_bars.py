@@ -12,10 +12,10 @@ from antiphon.api import UsageError, Value
 from antiphon.api.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon.api.jobs import FileJob
 from antiphon.api.models import ModelError
+from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order
-from antiphon_answer.bar_files import drum_bar
 from antiphon_answer.bar_model import UNITS, BarModel, installed_bars
-from antiphon_answer.bar_writing import BarPlayer
+from antiphon_answer.bar_writing import ENOUGH, BarPlayer
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.jobs import run
 from antiphon_answer.prior import SCALES, installed_prior
@@ -65,6 +65,23 @@ def test_drums_begin_with_a_bar_that_has_a_snare(bar: int) -> None:
     assert made != drum_bar(bar, 2 * bar, seed=2) or bar == 12
 
 
+@pytest.mark.parametrize("bar", [16, 12])
+def test_drums_have_a_fill_before_each_phrase_but_the_end(bar: int) -> None:
+    plain = [event for n in range(24) for event in drum_bar(bar, bar * n, seed=1)]
+    made = with_fills(plain, bar, 0, 24 * bar, seed=1)
+    assert made == in_order(made, bar)
+    toms = {e.slot // bar for e in made if e.code == 4}
+    assert toms == {7, 15}
+    assert {e.slot for e in made if e.code == 5} == {8 * bar, 16 * bar}
+    slots = [e.slot for e in made]
+    assert max(map(slots.count, slots)) <= 3
+    assert [e for e in made if e.slot // bar not in (7, 8, 15, 16)] == [
+        e for e in plain if e.slot // bar not in (7, 8, 15, 16)
+    ]
+    first, second = ({e.slot % bar for e in made if e.slot // bar == n and e.code == 4} for n in (7, 15))
+    assert first != second
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_drums_are_few_enough_to_be_heard(seed: int) -> None:
     others = [e for e in BAND if e.part in (CHORDS, MELODY)]
@@ -82,6 +99,24 @@ def test_a_bass_stays_on_its_strings() -> None:
     low = [BarEvent(CHORDS, 0, 4), BarEvent(MELODY, 0, 64), BarEvent(MELODY, 4, 67), BarEvent(BASS, 0, 28)]
     made = player(low, key=4).write(16, 16, seed=3)
     assert {28 <= e.code <= 55 for e in made if e.part == BASS} == {True}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_bass_follows_the_chords_of_a_whole_song(seed: int) -> None:
+    bars = 48
+    chords = [BarEvent(CHORDS, 16 * n, (0, 9 + 12, 5, 7)[n % 4]) for n in range(bars)]
+    tune = [event._replace(slot=event.slot + 96 * n) for n in range(8) for event in TUNE]
+    improviser = Improviser(installed_prior())
+    improviser.clear()
+    player = BarPlayer(installed_bars(), improviser, alone=False, enough=ENOUGH)
+    made = player.fill([BarEvent(BASS, 0, 36)], [*chords, *tune], 16 * bars, seed)
+    roots = {chord.slot: chord.code % 12 for chord in chords}
+    first = {e.slot // 16: e.code % 12 for e in reversed(made)}
+    assert len(first) > 0.9 * bars
+    assert sum(code == roots[16 * bar] for bar, code in first.items()) > 0.7 * len(first)
+    tones = {0: (0, 4, 7), 9: (9, 0, 4), 5: (5, 9, 0), 7: (7, 11, 2)}
+    assert sum(e.code % 12 in tones[roots[e.slot // 16 * 16]] for e in made) > 0.7 * len(made)
+    assert len({e.code for e in made}) > 4
 
 
 def test_the_seed_is_the_piece() -> None:
@@ -118,6 +153,18 @@ def test_copies_are_not_drawn_by_it(tmp_path: Path) -> None:
     write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
     with pytest.raises(UsageError, match="canon copies what is played"):
         command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars", "-p", "mode=canon")
+
+
+def test_without_the_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModelError(f"the weights {name}.safetensors cannot be read: No such file or directory")
+
+    monkeypatch.setattr("antiphon_answer.bar_model.read_weights", missing)
+    installed_bars.cache_clear()
+    write_midi(tmp_path / "in.mid", [MidiTrack("melody", (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 62)))], 120.0)
+    with pytest.raises(UsageError, match=r"by=bars cannot be used: .*; say by=memory, which needs no network"):
+        command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "by=bars")
+    assert not (tmp_path / "out.mid").exists()
 
 
 def test_other_arrays_are_refused() -> None:
