@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from antiphon.api.files import built_in_folder
 from antiphon_sampler.pads import named_rows
 
 LIBRARY = built_in_folder("library")
-TABLE = re.findall(r"^\| `(\S+)` \| (.+?) \| (\S+) \| (\S+) \| (\S+) \|$", (LIBRARY / "SOUNDS.md").read_text(), re.M)
+TABLE = [line.split(",") for line in (LIBRARY / "sounds.csv").read_text().splitlines()[1:]]
 PALETTE = {name: tags for name, tags, *_ in TABLE}
 KIT = sorted(p for p in (LIBRARY / "kit").glob("*/*") if f"{p.parent.name}/{p.stem}" not in PALETTE)
 LOOPS = sorted((LIBRARY / "loops").glob("*.flac"))
