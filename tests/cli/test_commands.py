@@ -291,8 +291,14 @@ def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPat
     answers(monkeypatch, TOLD)
     text = antiphon("status").out
     assert re.findall(r"^(\S.*)$", text, re.MULTILINE) == [
-        "sound", "misses", "OSC", "workers", "synth", "nodes", "trouble",
-    ]  # fmt: skip
+        "sound",
+        "misses",
+        "OSC",
+        "workers",
+        "synth",
+        "nodes",
+        "trouble",
+    ]
     for line in (
         "  engine   running, jack at 48000 Hz, 256 frames",
         "  set      An evening, patch 2 of 3",

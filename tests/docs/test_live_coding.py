@@ -193,8 +193,12 @@ def test_the_error_is_the_one_that_is_said(tmp_path: Path) -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     for said in (
-        f"{LONGEST:,} characters", f"{DEEPEST} brackets", f"{MOST_EVENTS:,} events a cycle",
-        f"{PATIENCE:g} s of processor", f"{script_child.MEMORY >> 30} GiB", f"{MOST_A_BEAT:,} events",
+        f"{LONGEST:,} characters",
+        f"{DEEPEST} brackets",
+        f"{MOST_EVENTS:,} events a cycle",
+        f"{PATIENCE:g} s of processor",
+        f"{script_child.MEMORY >> 30} GiB",
+        f"{MOST_A_BEAT:,} events",
         f"{event_file.MAX_EVENTS:,}",
-    ):  # fmt: skip
+    ):
         assert said in PAGE, said

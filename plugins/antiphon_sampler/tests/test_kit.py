@@ -75,9 +75,15 @@ def test_a_drum_of_a_bank_has_the_names_that_others_write():
     names = tuple(sorted(path.name for path in (LIBRARY / "kit").iterdir()))
     rows = named_rows(names)
     for said, folder in (
-        ("sn", "sd"), ("rim", "rs"), ("tr909_sn", "tr909_sd"), ("tr808_rim", "tr808_rs"),
-        ("RolandTR909_bd", "tr909_bd"), ("808bd", "tr808_bd"), ("808oh", "tr808_oh"), ("lofi_kick", "lofi_bd"),
-    ):  # fmt: skip
+        ("sn", "sd"),
+        ("rim", "rs"),
+        ("tr909_sn", "tr909_sd"),
+        ("tr808_rim", "tr808_rs"),
+        ("RolandTR909_bd", "tr909_bd"),
+        ("808bd", "tr808_bd"),
+        ("808oh", "tr808_oh"),
+        ("lofi_kick", "lofi_bd"),
+    ):
         assert names[rows[said]] == folder, said
 
 
