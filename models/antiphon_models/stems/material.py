@@ -166,11 +166,11 @@ def _band(data: Path, part: splits.Part, rnd: random.Random) -> Score:
 def _pop(data: Path, part: splits.Part, rnd: random.Random) -> Score:
     """A song of POP909; its drums and its bass are a composed song's."""
     score = _part_song(rnd.choice(_songs(data, part, ("pop909",))), rnd)
-    other = _composed(part, rnd)
+    other = _composed(data, part, rnd)
     return {**score, "pop": [], "bass": other.get("bass", []), "drums": other.get("drums", [])}
 
 
-def _composed(part: splits.Part, rnd: random.Random) -> Score:
+def _composed(data: Path, part: splits.Part, rnd: random.Random) -> Score:
     first = {"train": 0, "valid": 10**6, "test": 2 * 10**6}[part]
     song = compose(rnd.choice(GENRES), first + rnd.randrange(10**6), 24.0)
     names = {"lead": "melody"}
