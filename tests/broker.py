@@ -41,9 +41,12 @@ class Mosquitto:
         assert PASSWD is not None
         subprocess.run([PASSWD, "-b", passwords, USER, PASSWORD], check=True, capture_output=True)
         lines = [
-            f"listener {self.port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}",
-            "max_queued_messages 0", f"persistence {'true' if keep else 'false'}",
-        ]  # fmt: skip
+            f"listener {self.port} 127.0.0.1",
+            "allow_anonymous false",
+            f"password_file {passwords}",
+            "max_queued_messages 0",
+            f"persistence {'true' if keep else 'false'}",
+        ]
         if keep:
             lines += [f"persistence_location {folder}/", "autosave_interval 1"]
         if os.getuid() == 0:

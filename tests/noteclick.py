@@ -19,8 +19,16 @@ def antiphon_processors(register):
 
 def click(kind, number, value, channel):
     """The sample of an event: no two of a test are alike. At most 0.4, below where the limiter begins."""
-    base = {"on": 0.05, "off": 0.15, "control": 0.25, "bend": 0.3, "program": 0.34, "pitch": 0.1,
-            "pressure": 0.2, "timbre": 0.01}[kind]  # fmt: skip
+    base = {
+        "on": 0.05,
+        "off": 0.15,
+        "control": 0.25,
+        "bend": 0.3,
+        "program": 0.34,
+        "pitch": 0.1,
+        "pressure": 0.2,
+        "timbre": 0.01,
+    }[kind]
     value = value / 96 if kind == "pitch" else value
     return base + number / 4096 + value / 64 + channel / 2048
 

@@ -1,6 +1,6 @@
-"""Compiles supercollider/synthdefs/*.scd into supercollider/compiled/ by sclang, and writes the tables of its README.
+"""Compiles supercollider/synthdefs/*.scd into supercollider/compiled/ by sclang, and writes the table of its README.
 
-    python tools/compile_synthdefs.py            compile all, write the tables
+    python tools/compile_synthdefs.py            compile all, write the table
     python tools/compile_synthdefs.py --check    change nothing; exit 1 where a file differs from what its source gives
 
 Needs sclang (apt-get install supercollider-language). sclang 3.13 gives the same bytes each time.
@@ -16,13 +16,12 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[1] / "supercollider"
 COMPILED = FOLDER / "compiled"
 README = FOLDER / "README.md"
-BEGIN, END = "<!-- controls: written by tools/compile_synthdefs.py -->", "<!-- end of controls -->"
+BEGIN, END = "<!-- definitions: written by tools/compile_synthdefs.py -->", "<!-- end of definitions -->"
 PATIENCE = 120.0
 Index = dict[str, Any]
 
@@ -73,38 +72,17 @@ def controls(name: str, of: Index) -> dict[str, dict[str, Any]]:
     return found
 
 
-def tables(of: Index) -> str:
-    """What README.md says of the controls."""
-    lines: list[str] = []
-    for part in of["shared"].values():
-        lines += ["", f"### {part['doc']}", "", *_table(part["controls"])]
-    for name, entry in of["defs"].items():
-        lines += ["", f"### {name}", "", *wrap(f"*{entry['kind']}* · {entry['doc']}", 100), ""]
-        shared = of["shared"][entry["shared"]]["controls"] if "shared" in entry else {}
-        own = {key: value for key, value in entry.get("controls", {}).items() if key not in shared}
-        if "like" in entry:
-            lines.append(f"Controls as of {entry['like']}.")
-        elif own:
-            lines += wrap(f"Controls: {', '.join(f'`{key}`' for key in own)}.", 100)
-    return "\n".join(lines[1:])
+def table(of: Index) -> str:
+    """The definitions in README.md."""
+    rows = (f"| `{name}` | {entry['kind']} | {entry['doc']} |" for name, entry in of["defs"].items())
+    return "\n".join(("| definition | kind | what |", "|---|---|---|", *rows))
 
 
-def _table(rows: dict[str, dict[str, Any]]) -> list[str]:
-    lines = ["| control | unit | range | default | |", "|---|---|---|---|---|"]
-    for key, value in rows.items():
-        low, high = value["range"]
-        fixed = " Fixed at the start." if value.get("fixed") else ""
-        lines.append(
-            f"| `{key}` | {value['unit']} | {low:.8g} to {high:.8g} | {value['default']:g} | {value['doc']}{fixed} |"
-        )
-    return lines
-
-
-def with_tables(text: str, of: Index) -> str:
-    """README.md with its tables put in. Raises ValueError where it has lost the marks around them."""
+def with_table(text: str, of: Index) -> str:
+    """README.md with its table put in. Raises ValueError where it has lost the marks around them."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{tables(of)}\n{END}{after}"
+    return f"{before}{BEGIN}\n{table(of)}\n{END}{after}"
 
 
 def differences(fresh: Path) -> list[str]:
@@ -132,7 +110,7 @@ def main() -> int:
             return 1
         if check:
             found = differences(fresh)
-            if with_tables(text, of) != text:
+            if with_table(text, of) != text:
                 found.append("README.md does not say what synthdefs.toml says")
             print("\n".join(found) or f"{len(names)} SynthDefs are what their sources give")
             return 1 if found else 0
@@ -142,7 +120,7 @@ def main() -> int:
                 path.unlink()
         for each in names:
             shutil.copyfile(fresh / each, COMPILED / each)
-    README.write_text(with_tables(text, of), encoding="utf-8")
+    README.write_text(with_table(text, of), encoding="utf-8")
     print(f"{len(names)} SynthDefs compiled")
     return 0
 

@@ -1,6 +1,6 @@
 """Makes the palette in `library/kit/`: drum kits, percussion, basses, plucks, keys, pads, breaks, textures and voices.
 
-python tools/make_palette.py [FOLDER]     writes those of `palette.txt`, and the table `SOUNDS.md`
+python tools/make_palette.py [FOLDER]     writes those of `palette.txt`, and the table `sounds.csv`
 
 All of it is computed, from sines and seeded noise; nothing was recorded. Every sound has one loudness: its loudest
 100 ms, weighted as ITU-R BS.1770 weighs, are at `LOUDNESS`, unless its peak would pass -1 dBFS. Pitched ones are a C.
@@ -279,14 +279,8 @@ def save(folder: Path, name: str, tags: str, x: F64) -> Path:
 
 
 def table(rows: Sequence[tuple[str, str, float, float, float]]) -> str:
-    head = (
-        "# Sounds of `library/kit`\n\n*Made by `tools/make_palette.py`: change that, and run it.*\n\n"
-        f"{len(rows)} sounds beside those of `tools/make_sounds.py`. Origin of all: computed by that script, nothing "
-        "was recorded. Licence of all: CC0 1.0. The banks are named after the machines whose circuits they imitate; no "
-        f"sound of those was used. The loudest 100 ms are at {LOUDNESS:g} LUFS, less where the peak is at -1 dBFS.\n\n"
-        "| sound | tags | s | LUFS | peak dBFS |\n|---|---|---|---|---|\n"
-    )
-    return head + "".join(f"| `{n}` | {t} | {s:.2f} | {loud:.1f} | {p:.1f} |\n" for n, t, s, loud, p in rows)
+    head = "sound,tags,seconds,lufs,peak_dbfs\n"
+    return head + "".join(f"{n},{t},{s:.2f},{loud:.1f},{p:.1f}\n" for n, t, s, loud, p in rows)
 
 
 def main() -> None:
@@ -296,7 +290,7 @@ def main() -> None:
         x = levelled(recipe(name), tags.startswith("break"))
         size += save(into / "kit", name, tags, x).stat().st_size
         rows.append((name, tags, len(x) / RATE, weighted(x), 20.0 * np.log10(np.abs(x).max())))
-    (into / "SOUNDS.md").write_text(table(rows))
+    (into / "sounds.csv").write_text(table(rows))
     print(f"{into}: {len(rows)} sounds, {size / 1e6:.2f} MB, {sum(r[2] for r in rows):.0f} s")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from itertools import groupby
 
 from antiphon.contract.addresses import AddressInfo
-from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import HOST_PARAMS, Param
-from antiphon.contract.ports import Port
 from antiphon.control.osc.addresses import ADDRESSES, Address
 from antiphon.control.osc.handlers.server import COUNTERS
 from antiphon.io.osc_peer import Level
@@ -146,11 +147,12 @@ each an `i`:
 PROCESSORS = """
 ## Processors
 
-`antiphon plugins TYPE` and the card that is linked list a processor's parameters: `PARAM` of `/node/NAME/PARAM`, with
-range, unit and default. Read-only ones are reported by the node; a change of one marked so makes a new plan.
+`antiphon plugins` says what each type does, `antiphon plugins TYPE` lists its ports and parameters, as the card does
+that is linked: `PARAM` of `/node/NAME/PARAM`, with range, unit and default. Read-only ones are reported by the node; a
+change of one marked so makes a new plan.
 
-| type | ports | what it does |
-|---|---|---|
+| card | types |
+|---|---|
 """
 
 
@@ -158,7 +160,7 @@ def markdown(catalog: Catalog) -> str:
     """The whole page; the processors of `catalog` with a link to the card that has their parameters."""
     parts = [HEAD, _addresses(catalog), NODES, _params(HOST_PARAMS), TAIL, _counters()]
     if catalog.types:
-        parts += [PROCESSORS, *(_processor(info) for _, info in sorted(catalog.types.items()))]
+        parts += [PROCESSORS, *_processors(catalog)]
     return "".join(parts)
 
 
@@ -195,14 +197,12 @@ def _default_text(param: Param) -> str:
     return f"{param.default:g}" if isinstance(param.default, float) else str(param.default)
 
 
-def _processor(info: ProcessorInfo) -> str:
-    ports = f"{_ports(info.inputs)} → {_ports(info.outputs)}"
-    return f"| [`{info.type}`](../plugins/{info.plugin}/README.md) | {ports} | {info.doc} |\n"
-
-
-def _ports(ports: tuple[Port, ...]) -> str:
-    names = [port.name for port in ports]
-    return ", ".join(names if len(names) < 5 else [*names[:2], "…", names[-1]]) or "none"
+def _processors(catalog: Catalog) -> Iterator[str]:
+    """A row for each card: the types that it describes."""
+    types = sorted(catalog.types.values(), key=lambda info: (info.plugin, info.type))
+    for plugin, group in groupby(types, lambda info: info.plugin):
+        named = " ".join(f"`{info.type}`" for info in group)
+        yield f"| [{plugin.removeprefix('antiphon_')}](../plugins/{plugin}/README.md) | {named} |\n"
 
 
 def _counters() -> str:

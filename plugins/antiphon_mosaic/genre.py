@@ -82,7 +82,7 @@ def band(
                 played += LEVELS[part] * render_part(tracks[part], INSTRUMENTS[part], float(tempo), first, frames, rate)
         progress(0.6)
         played = change(played)
-        lead, factor = find_voice(sound, rate, work), VOICE
+        lead, factor = find_voice(sound, work), VOICE
         if lead is None:
             track = MidiTrack("melody", tuple(heard), 0)
             lead, factor = render_part(track, "strings", float(tempo), first, frames, rate), MELODY
@@ -140,7 +140,7 @@ def render_part(track: MidiTrack, instrument: str, tempo: float, first: int, fra
     return out
 
 
-def find_voice(sound: F32, rate: int, work: Path) -> F32 | None:
+def find_voice(sound: F32, work: Path) -> F32 | None:
     """A's voice by `stems`, of `work`/a.wav, `[1, n]`; None where there is hardly one."""
     run_job("stems", work / "a.wav", work / "voice.wav", {}, {"only": "voice"})
     voice = read_sound(work / "voice.wav").samples.mean(axis=0, keepdims=True)[:, : sound.shape[1]]

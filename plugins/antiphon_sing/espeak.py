@@ -160,9 +160,7 @@ def _grouped(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
     return [group for group in groups if group]
 
 
-def envelopes(
-    sound: NDArray[np.float32], hop: int, rate: int, low: float = 60.0, high: float = 300.0
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def envelopes(sound: NDArray[np.float32], hop: int, rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Finds pitch and spectral envelope, frame by frame, after the first two steps of CheapTrick (Morise 2015).
 
     Returns:
@@ -173,7 +171,7 @@ def envelopes(
     padded = np.pad(sound.astype(np.float64), size)
     found, pitched = np.zeros((frames, bins)), np.zeros(frames)
     hz = np.arange(bins) * rate / size
-    lags = np.arange(int(rate / high), int(rate / low))
+    lags = np.arange(rate // 300, rate // 60)  # a voice between 60 and 300 Hz
     quefrency = np.arange(1, bins) / rate
     for n in range(frames):
         middle = size + n * hop + hop // 2

@@ -174,9 +174,15 @@ class Stems(Processor):
         self._ramp: F32 = np.linspace(0.0, 1.0, hop + 1, dtype=np.float32)[1:]
         self._fall = np.float32(20.0 / FLOOR * hop / spec.rate / RELEASE)
         self._measure = stems_units.bind(
-            self._spectra.bins, channels, bins, LIVE.bins, LIVE.first, LIVE.units,
-            self._spectra.unit * channels, self._sent,
-        )  # fmt: skip
+            self._spectra.bins,
+            channels,
+            bins,
+            LIVE.bins,
+            LIVE.first,
+            LIVE.units,
+            self._spectra.unit * channels,
+            self._sent,
+        )
         self._step = 1.0 / (SOLO * spec.rate)
         self._number = -1
         self.reset()

@@ -40,13 +40,19 @@ RECENT = 1.0
 def shapes() -> dict[str, tuple[int, ...]]:
     """The arrays of the model, by name."""
     return {
-        "coarse": (CODES, BANDS), "fine": (CODES, BANDS),
-        "first.weight": (CODES, EMBEDDED), "second.weight": (CODES, EMBEDDED),
-        "gru.weight_ih_l0": (3 * UNITS, 2 * EMBEDDED), "gru.weight_hh_l0": (3 * UNITS, UNITS),
-        "gru.bias_ih_l0": (3 * UNITS,), "gru.bias_hh_l0": (3 * UNITS,),
-        "next.weight": (CODES, UNITS), "next.bias": (CODES,),
-        "then.weight": (CODES, UNITS + EMBEDDED), "then.bias": (CODES,),
-    }  # fmt: skip
+        "coarse": (CODES, BANDS),
+        "fine": (CODES, BANDS),
+        "first.weight": (CODES, EMBEDDED),
+        "second.weight": (CODES, EMBEDDED),
+        "gru.weight_ih_l0": (3 * UNITS, 2 * EMBEDDED),
+        "gru.weight_hh_l0": (3 * UNITS, UNITS),
+        "gru.bias_ih_l0": (3 * UNITS,),
+        "gru.bias_hh_l0": (3 * UNITS,),
+        "next.weight": (CODES, UNITS),
+        "next.bias": (CODES,),
+        "then.weight": (CODES, UNITS + EMBEDDED),
+        "then.bias": (CODES,),
+    }
 
 
 def bands_of(mono: F32) -> F32:
@@ -148,9 +154,11 @@ def run(job: FileJob) -> tuple[Written, ...]:
     mono = np.asarray(soxr.resample(sound.mean(axis=0), rate, RATE), np.float32)
     try:
         places = choose_frames(
-            mono, round(seconds * RATE / HOP) + 1, int(job.settings.get("seed", 1)),
+            mono,
+            round(seconds * RATE / HOP) + 1,
+            int(job.settings.get("seed", 1)),
             float(job.settings.get("temperature", 0.8)),
-        )  # fmt: skip
+        )
     except ModelError as error:
         raise FileError(f"extend has no model here: {error}") from None
     job.progress(0.8)

@@ -74,12 +74,17 @@ def shapes(*, capsules: bool) -> dict[str, tuple[int, ...]]:
     """The arrays of a network, by name."""
     coded = (PRIMARY * PRIMARY if capsules else CODE,)
     found: dict[str, tuple[int, ...]] = {
-        "hidden.weight": (HIDDEN, INPUTS), "hidden.bias": (HIDDEN,),
-        "coded.weight": (*coded, HIDDEN), "coded.bias": coded,
-        "enter.weight": (WIDTH, INPUTS), "enter.bias": (WIDTH,),
-        "leave.weight": (OUTPUTS, WIDTH), "leave.bias": (OUTPUTS,),
-        "film.weight": (2 * WIDTH * len(DILATIONS), CODE), "film.bias": (2 * WIDTH * len(DILATIONS),),
-    }  # fmt: skip
+        "hidden.weight": (HIDDEN, INPUTS),
+        "hidden.bias": (HIDDEN,),
+        "coded.weight": (*coded, HIDDEN),
+        "coded.bias": coded,
+        "enter.weight": (WIDTH, INPUTS),
+        "enter.bias": (WIDTH,),
+        "leave.weight": (OUTPUTS, WIDTH),
+        "leave.bias": (OUTPUTS,),
+        "film.weight": (2 * WIDTH * len(DILATIONS), CODE),
+        "film.bias": (2 * WIDTH * len(DILATIONS),),
+    }
     for n in range(len(DILATIONS)):
         found |= {f"old.{n}.weight": (WIDTH, WIDTH), f"new.{n}.weight": (WIDTH, WIDTH), f"new.{n}.bias": (WIDTH,)}
         found |= {f"out.{n}.weight": (WIDTH, WIDTH), f"out.{n}.bias": (WIDTH,)}

@@ -154,6 +154,20 @@ def test_sets_are_listed(antiphon: Run) -> None:
     assert [entry["name"] for entry in json.loads(antiphon("sets", "--json").out)] == ["evening", "jam"]
 
 
+def test_words_of_scripts_are_listed_by_chapter_by_name_and_by_text(antiphon: Run) -> None:
+    everything = antiphon("words").out
+    assert everything.startswith("Scripts\n  between  A number by chance")
+    assert everything.endswith("  sysex  a server sends no system-exclusive messages\n")
+    assert antiphon("words", "loopat").out.startswith("Parts of sounds\n  loop_at loopAt")
+    assert "  maybe  True by chance" in antiphon("words", "by chance").out
+    assert antiphon("words", "orbit").out.splitlines()[1:] == [
+        '  orbit  name the node that plays: track(…, on="drums")'
+    ]
+    found = json.loads(antiphon("words", "linger", "--json").out)
+    assert [entry["names"][0] for entry in found["words"]] == ["linger"]
+    assert antiphon("words", "nothinglikeit").code == 2
+
+
 def test_a_plugin_is_shown_in_full(antiphon: Run) -> None:
     card = antiphon("plugins", "limiter").out
     assert card.startswith("limiter  (antiphon_utilities)  ")
@@ -277,8 +291,14 @@ def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPat
     answers(monkeypatch, TOLD)
     text = antiphon("status").out
     assert re.findall(r"^(\S.*)$", text, re.MULTILINE) == [
-        "sound", "misses", "OSC", "workers", "synth", "nodes", "trouble",
-    ]  # fmt: skip
+        "sound",
+        "misses",
+        "OSC",
+        "workers",
+        "synth",
+        "nodes",
+        "trouble",
+    ]
     for line in (
         "  engine   running, jack at 48000 Hz, 256 frames",
         "  set      An evening, patch 2 of 3",

@@ -76,8 +76,14 @@ def test_add_list_show_search_similar_forget(library: Library, music: Path) -> N
     done = library("add", music, "--json")
     assert done.code == 0
     assert json.loads(done.out) == {
-        "added": 4, "changed": 0, "recognised": 0, "unchanged": 0, "missing": 0, "bad": 1, "problems": [],
-    }  # fmt: skip
+        "added": 4,
+        "changed": 0,
+        "recognised": 0,
+        "unchanged": 0,
+        "missing": 0,
+        "bad": 1,
+        "problems": [],
+    }
     assert library("add", music).out == "4 unchanged\n"
     files = json.loads(library("list", "--json").out)["files"]
     assert [Path(row["path"]).name for row in files] == ["a.wav", "b.flac", "bad.mp3", "c.wav"]
@@ -375,8 +381,13 @@ def test_next_map_learn_and_personality(
     found = json.loads(library("map", "--png", "map.png", "--json").out)
     assert len(found["tracks"]) == 3
     assert found["artists"][0] | {"x": 0, "y": 0} == {
-        "name": "Sine", "genre": "", "x": 0, "y": 0, "tracks": 3, "nearest": [],
-    }  # fmt: skip
+        "name": "Sine",
+        "genre": "",
+        "x": 0,
+        "y": 0,
+        "tracks": 3,
+        "nearest": [],
+    }
     assert found["trustworthiness"] == {"k": 10, "map": None, "pca": None}
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "mpd.slice.0-999.json").write_text(

@@ -33,9 +33,13 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.chdir(tmp_path)
     (tmp_path / "music").mkdir()
     for name, sound in (
-        ("music/a.wav", notes(1)), ("music/b.flac", notes(2)), ("part.wav", notes(2)[4 * RATE : 11 * RATE]),
-        ("other.wav", notes(3)), ("silence.wav", np.zeros(5 * RATE)), ("short.wav", notes(1)[: RATE // 5]),
-    ):  # fmt: skip
+        ("music/a.wav", notes(1)),
+        ("music/b.flac", notes(2)),
+        ("part.wav", notes(2)[4 * RATE : 11 * RATE]),
+        ("other.wav", notes(3)),
+        ("silence.wav", np.zeros(5 * RATE)),
+        ("short.wav", notes(1)[: RATE // 5]),
+    ):
         soundfile.write(name, sound, RATE)
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -36,9 +36,13 @@ def test_every_shape_loads_and_passes_its_own_test(tmp_path: Path, shape: str) -
     source = os.pathsep.join([".", str(ROOT / "server"), str(ROOT / "plugins")])
     done = subprocess.run(
         [sys.executable, *said[1].split(), "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True, timeout=300,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        timeout=300,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for key in [key for key in sys.modules if key.partition(".")[0] == name]:
         del sys.modules[key]
@@ -65,8 +69,11 @@ def test_what_is_written_passes_the_linter(tmp_path: Path) -> None:
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, *rules, *sources, str(tmp_path)],
-            capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

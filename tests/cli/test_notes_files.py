@@ -137,8 +137,11 @@ def test_a_score_is_on_its_frames(tmp_path: Path) -> None:
     )
     score = read_score(tmp_path / "a.mid", 48000)
     assert [(at, e.kind, e.number) for at, e in score.events] == [
-        (0, "on", 60), (192_000, "off", 60), (240_000, "on", 61), (264_000, "off", 61),
-    ]  # fmt: skip
+        (0, "on", 60),
+        (192_000, "off", 60),
+        (240_000, "on", 61),
+        (264_000, "off", 61),
+    ]
     assert score.tempo == ((0, 60.0), (192_000, 120.0))
     assert score.frames == 264_001
 
@@ -199,10 +202,14 @@ def song_file(path: Path, kind: int) -> list[tuple[int, str, int, float, int]]:
         parts = [list(mido.merge_tracks([mido.MidiTrack(part) for part in parts]))]
     mido.MidiFile(type=kind, ticks_per_beat=480, tracks=[mido.MidiTrack(part) for part in parts]).save(path)
     return [
-        (0, "program", 33, 0.0, 2), (24_000, "on", 60, 1.0, 2), (36_000, "control", 64, 1.0, 2),
-        (49_000, "on", 61, 64 / 127, 10), (49_500, "bend", 0, -1.0, 10), (54_000, "off", 60, 0.0, 2),
+        (0, "program", 33, 0.0, 2),
+        (24_000, "on", 60, 1.0, 2),
+        (36_000, "control", 64, 1.0, 2),
+        (49_000, "on", 61, 64 / 127, 10),
+        (49_500, "bend", 0, -1.0, 10),
+        (54_000, "off", 60, 0.0, 2),
         (59_000, "off", 61, 0.0, 10),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("kind", [0, 1])

@@ -179,8 +179,11 @@ def low():
     song = midifile.read(place / "out.mid")
     tracks = {track.name: track for track in song.tracks}
     assert [(n.start, n.number, n.channel) for n in tracks["kick"].notes] == [
-        (0, 36, 10), (2, 38, 10), (4, 36, 10), (6, 38, 10),
-    ]  # fmt: skip
+        (0, 36, 10),
+        (2, 38, 10),
+        (4, 36, 10),
+        (6, 38, 10),
+    ]
     tick = 1 / song.ticks
     expected = [(F(2, 3) * k, F(1, 3)) for k in range(12)]
     low = tracks["low"].notes

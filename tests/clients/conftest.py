@@ -33,15 +33,25 @@ def sclang(tmp_path: Path) -> Run:
             paths = f"\n    - {QUARK}" if quark else "\n    []"
             config.write_text(f"includePaths:{paths}\nexcludePaths:\n    []\npostInlineWarnings: false\n")
         env = {
-            **os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
-            "XDG_DATA_HOME": str(home / "data"), "XDG_RUNTIME_DIR": str(home),
-            "QTWEBENGINE_DISABLE_SANDBOX": "1", "QT_QPA_PLATFORM": "offscreen", "ANTIPHON_PORT": str(port),
-        }  # fmt: skip
+            **os.environ,
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_DATA_HOME": str(home / "data"),
+            "XDG_RUNTIME_DIR": str(home),
+            "QTWEBENGINE_DISABLE_SANDBOX": "1",
+            "QT_QPA_PLATFORM": "offscreen",
+            "ANTIPHON_PORT": str(port),
+        }
         try:
             done = subprocess.run(
                 [program, "-D", "-l", str(config), str(file), *args],
-                env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=PATIENCE,
-            )  # fmt: skip
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PATIENCE,
+            )
         except subprocess.TimeoutExpired as late:
             # so it does when the class library does not compile
             said = (late.stdout or b"").decode(errors="replace")

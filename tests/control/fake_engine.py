@@ -170,9 +170,17 @@ class FakeEngine:
         return self._push(action.when, row.op, *(getattr(action, name) for name in row.names))
 
     def load(
-        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,
-        versions: Mapping[str, str] = NO_VERSIONS, quantum: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        serial: int,
+        graph: Graph,
+        ids: dict[str, int],
+        tempo: float,
+        fade: float,
+        *,
+        again: bool = False,
+        versions: Mapping[str, str] = NO_VERSIONS,
+        quantum: float = 0.0,
+    ) -> None:
         self.versions.append((dict(versions), quantum))
         self.loads.append((serial, graph, dict(ids), tempo, fade))
         if again:

@@ -314,14 +314,22 @@ async def test_tempo_and_transport(live: Rig) -> None:
     client = live.client()
     live.engine.applied.clear()
     for address, args in (
-        ("/tempo", (90.0,)), ("/tempo", (100, 4)), ("/transport/play", ()), ("/transport/play", (4.0,)),
-        ("/transport/stop", ()), ("/beat", (8.0,)),
-    ):  # fmt: skip
+        ("/tempo", (90.0,)),
+        ("/tempo", (100, 4)),
+        ("/transport/play", ()),
+        ("/transport/play", (4.0,)),
+        ("/transport/stop", ()),
+        ("/beat", (8.0,)),
+    ):
         assert await client.ask(address, *args) == []
     assert live.engine.applied == [
-        ("tempo", 90.0, 0.0, None), ("tempo", 100.0, 4.0, None), ("transport", True, None, None),
-        ("transport", True, 4.0, None), ("transport", False, None, None), ("transport", None, 8.0, None),
-    ]  # fmt: skip
+        ("tempo", 90.0, 0.0, None),
+        ("tempo", 100.0, 4.0, None),
+        ("transport", True, None, None),
+        ("transport", True, 4.0, None),
+        ("transport", False, None, None),
+        ("transport", None, 8.0, None),
+    ]
     assert await client.ask("/tempo") == [("/tempo", (100.0,))]
     live.engine.beat = 2.5
     assert await client.ask("/beat") == [("/beat", (2.5,))]
@@ -348,9 +356,14 @@ async def test_events_reach_subscribers(live: Rig) -> None:
     assert await client.ask("/notify", 1) == [("/done", ("/notify", 0))]
     live.engine.levels = {-2: (0.5, 0.25), 1: (0.125, 0.0625), 99: (1.0, 1.0)}
     for report in (
-        BeatPassed(4), Late(1, GAIN, 0.5), Late(1, GAIN, 0.25), Late(2, GAIN, 0.009), Late(0, 0, 0.5),
-        NodeState(2, "failed", "it raised"), Reported(1, LEVEL, 0.75),
-    ):  # fmt: skip
+        BeatPassed(4),
+        Late(1, GAIN, 0.5),
+        Late(1, GAIN, 0.25),
+        Late(2, GAIN, 0.009),
+        Late(0, 0, 0.5),
+        NodeState(2, "failed", "it raised"),
+        Reported(1, LEVEL, 0.75),
+    ):
         live.engine.say(report)
     await live.settle(2)
     heard = client.heard()

@@ -65,8 +65,16 @@ async def test_another_sender_waits_for_a_share_of_a_turn(
     intake, order = eight.app.intake, []
     greedy, other = made_peer(eight, "127.0.0.1", 5, []), made_peer(eight, "127.0.0.1", 6, [])
     call = intake.call
-    monkeypatch.setattr(intake, "call", lambda route, message, peer, when: order.append(peer) or call(  # type: ignore[func-returns-value]
-        route, message, peer, when))  # fmt: skip
+    monkeypatch.setattr(
+        intake,
+        "call",
+        lambda route, message, peer, when: (
+            order.append(peer)
+            or call(  # type: ignore[func-returns-value]
+                route, message, peer, when
+            )
+        ),
+    )
     pattern = encode("/node/*/*")
     if shape == "one bundle":
         put(eight, greedy, encode_bundle(1, [pattern] * 2728))
@@ -127,8 +135,11 @@ def test_lanes_take_turns_and_a_lone_one_has_all_of_it() -> None:
     for lane in lanes:
         rotation.add(lane)
     assert [rotation.next(100) for _ in range(8)] == [
-        *[(lane, 25) for lane in lanes[:5]], (lanes[5], 33), (lanes[6], 50), (lanes[7], 100)
-    ]  # fmt: skip
+        *[(lane, 25) for lane in lanes[:5]],
+        (lanes[5], 33),
+        (lanes[6], 50),
+        (lanes[7], 100),
+    ]
 
 
 def test_what_waits_is_counted_across_lanes() -> None:

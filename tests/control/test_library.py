@@ -36,9 +36,14 @@ async def test_what_comes_next_is_answered_with_paths(live: Rig, files: list[str
 
 @pytest.mark.parametrize(
     ("args", "reason"),
-    [(("like",), "count"), ((1, "love", "x"), "kind is like"), ((1, "like"), "path is missing"), ((51,), "count takes"),
-     ((1, "like", "/nowhere.wav"), "has no sound of /nowhere.wav")],
-)  # fmt: skip
+    [
+        (("like",), "count"),
+        ((1, "love", "x"), "kind is like"),
+        ((1, "like"), "path is missing"),
+        ((51,), "count takes"),
+        ((1, "like", "/nowhere.wav"), "has no sound of /nowhere.wav"),
+    ],
+)
 async def test_a_bad_question_is_one_sentence(
     live: Rig, files: list[str], args: tuple[object, ...], reason: str
 ) -> None:

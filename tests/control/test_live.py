@@ -62,8 +62,11 @@ async def test_a_cue_and_a_panic_come_to_every_subscriber(live: Rig) -> None:
         await other.ask(*message)
     await live.settle(2)
     assert [m for m in client.heard() if m[0] in ("/cue", "/panic")] == [
-        ("/cue", ("drop",)), ("/cue", ("drop", 0.5)), ("/cue", ("drop", "now")), ("/panic", ()),
-    ]  # fmt: skip
+        ("/cue", ("drop",)),
+        ("/cue", ("drop", 0.5)),
+        ("/cue", ("drop", "now")),
+        ("/panic", ()),
+    ]
 
 
 class Program:

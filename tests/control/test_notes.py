@@ -51,16 +51,32 @@ async def keys(live: Rig) -> Client:
 
 async def test_every_message_becomes_its_event(live: Rig, keys: Client) -> None:
     for message in (
-        ("/note/on", 60, 127), ("/note/on", 61.0, 127.0, 16), ("/note/on", 62, 0), ("/note/off", 60),
-        ("/note/off", 61, 64, 16, "k"), ("/cc", 64, 1), ("/cc", 1, 0.25, 2), ("/cc", 2, 127), ("/bend", -0.5),
-        ("/bend", 0.5, 3), ("/note/on", 63, 127, "k"),
-    ):  # fmt: skip
+        ("/note/on", 60, 127),
+        ("/note/on", 61.0, 127.0, 16),
+        ("/note/on", 62, 0),
+        ("/note/off", 60),
+        ("/note/off", 61, 64, 16, "k"),
+        ("/cc", 64, 1),
+        ("/cc", 1, 0.25, 2),
+        ("/cc", 2, 127),
+        ("/bend", -0.5),
+        ("/bend", 0.5, 3),
+        ("/note/on", 63, 127, "k"),
+    ):
         assert await keys.ask(*message) == []
     assert [done[:-1] for done in events(live)] == [
-        ("on", 3, 60, 1.0, 1), ("on", 3, 61, 1.0, 16), ("off", 3, 62, 0.0, 1), ("off", 3, 60, 0.0, 1),
-        ("off", 3, 61, 0.0, 16), ("control", 3, 64, 1.0, 1), ("control", 3, 1, 0.25, 2), ("control", 3, 2, 1.0, 1),
-        ("bend", 3, 0, -0.5, 1), ("bend", 3, 0, 0.5, 3), ("on", 3, 63, 1.0, 1),
-    ]  # fmt: skip
+        ("on", 3, 60, 1.0, 1),
+        ("on", 3, 61, 1.0, 16),
+        ("off", 3, 62, 0.0, 1),
+        ("off", 3, 60, 0.0, 1),
+        ("off", 3, 61, 0.0, 16),
+        ("control", 3, 64, 1.0, 1),
+        ("control", 3, 1, 0.25, 2),
+        ("control", 3, 2, 1.0, 1),
+        ("bend", 3, 0, -0.5, 1),
+        ("bend", 3, 0, 0.5, 3),
+        ("on", 3, 63, 1.0, 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -228,8 +244,11 @@ async def test_a_watcher_is_sent_every_note_with_its_beat_before_it_begins(live:
     await live.settle(2)
     notes = [args for address, args in watcher.heard() if address == "/note/event"]
     assert [note[1:] for note in notes] == [
-        (60, 100, 1, "k"), (64, 127, 2, "k"), (64, 0, 2, "k"), (60, 0, 1, "k"),
-    ]  # fmt: skip
+        (60, 100, 1, "k"),
+        (64, 127, 2, "k"),
+        (64, 0, 2, "k"),
+        (60, 0, 1, "k"),
+    ]
     assert [note[0] for note in notes] == [pytest.approx(4.0, abs=0.1), 8.0, 8.0, pytest.approx(4.0, abs=0.1)]
     assert all(address != "/note/event" for address, _ in other.heard())
     await watcher.ask("/note/watch", 0)

@@ -118,9 +118,13 @@ async def test_a_time_tag_is_the_sample_of_all_of_it(live: Rig, client: Client) 
     assert events(live) == []
     await live.move(0.51)
     assert [(done[0], done[2], done[3], done[-1]) for done in events(live)] == [
-        ("control", BEGIN, 0.0, at), ("control", FIRST + 1, 0.1, at), ("on", 60, 1.0, at),
-        ("control", BEGIN, 0.0, at), ("control", FIRST + 1, 0.2, at), ("on", 60, 1.0, at),
-    ]  # fmt: skip
+        ("control", BEGIN, 0.0, at),
+        ("control", FIRST + 1, 0.1, at),
+        ("on", 60, 1.0, at),
+        ("control", BEGIN, 0.0, at),
+        ("control", FIRST + 1, 0.2, at),
+        ("on", 60, 1.0, at),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,13 @@ from antiphon.runtime import paths, resources
 from antiphon.session.schedule import MAX_PENDING
 
 CAST = ProcessorInfo(
-    "cast", "By a reference.", "test", (AUDIO_IN,), (AUDIO_OUT,), (Param("reference", "file", ""), Param("depth")),
-)  # fmt: skip
+    "cast",
+    "By a reference.",
+    "test",
+    (AUDIO_IN,),
+    (AUDIO_OUT,),
+    (Param("reference", "file", ""), Param("depth")),
+)
 WITH_FILES = Catalog({"gain": GAIN, "cast": CAST})
 OWN = """format = 1  # by hand
 [nodes.a]

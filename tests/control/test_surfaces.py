@@ -26,8 +26,13 @@ from antiphon.wire.osc import Message, decode, encode
 
 OWN, NEAR, FAR = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 CAST = ProcessorInfo(
-    "cast", "By a reference.", "test", (AUDIO_IN,), (AUDIO_OUT,), (Param("reference", "file", ""), Param("depth")),
-)  # fmt: skip
+    "cast",
+    "By a reference.",
+    "test",
+    (AUDIO_IN,),
+    (AUDIO_OUT,),
+    (Param("reference", "file", ""), Param("depth")),
+)
 WITH_FILES = Catalog({"gain": GAIN, "cast": CAST})
 SECRET = "private-take-with-anna.wav"
 

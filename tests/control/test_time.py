@@ -326,6 +326,10 @@ async def test_bars_begin_at_whole_multiples_of_its_beats(live: Rig) -> None:
         live.engine.say(BeatPassed(beat))
     await live.settle(2)
     assert [m for m in client.heard() if m[0] in ("/beat", "/bar")] == [
-        ("/beat", (-3, 132.0)), ("/bar", (-1, 132.0)), ("/beat", (5, 132.0)), ("/beat", (6, 132.0)),
-        ("/bar", (2, 132.0)), ("/beat", (7, 132.0)),
-    ]  # fmt: skip
+        ("/beat", (-3, 132.0)),
+        ("/bar", (-1, 132.0)),
+        ("/beat", (5, 132.0)),
+        ("/beat", (6, 132.0)),
+        ("/bar", (2, 132.0)),
+        ("/beat", (7, 132.0)),
+    ]

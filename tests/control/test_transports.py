@@ -57,9 +57,12 @@ def host(live: Rig) -> TransportHost:
 
 @pytest.mark.parametrize(
     ("settings", "started", "imported"),
-    [("{}", [], []), ("{'options': {'midi-in': ('keys',)}}", ["midi"], ["pluggy", "antiphon_midi"]),
-     ("{'secrets': {'mqtt-url': 'mqtt://here'}}", ["mqtt"], ["pluggy", "antiphon_mqtt"])],
-)  # fmt: skip
+    [
+        ("{}", [], []),
+        ("{'options': {'midi-in': ('keys',)}}", ["midi"], ["pluggy", "antiphon_midi"]),
+        ("{'secrets': {'mqtt-url': 'mqtt://here'}}", ["mqtt"], ["pluggy", "antiphon_mqtt"]),
+    ],
+)
 def test_control_imports_nothing_of_a_transport_that_nobody_asks_for(
     settings: str, started: list[str], imported: list[str]
 ) -> None:

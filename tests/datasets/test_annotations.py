@@ -67,15 +67,24 @@ def test_stems_have_instruments_and_what_was_not_rendered_is_not_missing(tmp_pat
     track = items("slakh", tmp_path)["train/Track00001"]
     assert {Path(file).name: kind for file, kind in track.stems.items()} == {"S00.flac": "Bass", "S01.flac": "Drums"}
     assert [Path(file).name for file in track.files] == [
-        "mix.flac", "S00.flac", "S01.flac", "metadata.yaml", "all_src.mid", "S00.mid", "S01.mid",
-    ]  # fmt: skip
+        "mix.flac",
+        "S00.flac",
+        "S01.flac",
+        "metadata.yaml",
+        "all_src.mid",
+        "S00.mid",
+        "S01.mid",
+    ]
 
 
 def test_labels_of_instruments_are_words_and_excerpts_of_a_recording_share_a_group(tmp_path: Path) -> None:
     found = items("irmas", tmp_path).values()
     assert [(item.labels, item.group) for item in found] == [
-        (("cello",), "0058"), (("cello",), "0058"), (("voice",), "2400"), (("electric guitar", "voice"), "01 Song"),
-    ]  # fmt: skip
+        (("cello",), "0058"),
+        (("cello",), "0058"),
+        (("voice",), "2400"),
+        (("electric guitar", "voice"), "01 Song"),
+    ]
     tags = items("jamendo-genre", tmp_path / "j")
     assert tags["track_2"].labels == ("rock", "flute")
     assert items("jamendo", tmp_path / "all")["track_0"].labels == ("genre---rock",)

@@ -68,11 +68,18 @@ class Site:
         page = int(parse_qs(parts.query)["page"][0])
         first = 2 * (page - 1)
         rows: list[dict[str, Any]] = [
-            {"id": n, "name": f"rain {n}", "username": f"owner{n}", "license": "http://creativecommons.org/by/3.0/",
-             "tags": ["rain", "wet"], "duration": 1.5, "url": f"https://freesound.org/s/{n}/",
-             "previews": {"preview-hq-mp3": f"{self.url}/previews/{n}.mp3"}}
+            {
+                "id": n,
+                "name": f"rain {n}",
+                "username": f"owner{n}",
+                "license": "http://creativecommons.org/by/3.0/",
+                "tags": ["rain", "wet"],
+                "duration": 1.5,
+                "url": f"https://freesound.org/s/{n}/",
+                "previews": {"preview-hq-mp3": f"{self.url}/previews/{n}.mp3"},
+            }
             for n in range(first, min(first + 2, self.count))
-        ]  # fmt: skip
+        ]
         more = f"http://elsewhere.invalid/?page={page + 1}" if first + 2 < self.count else None
         return 200, {}, json.dumps({"count": self.count, "next": more, "results": rows, "previous": None}).encode()
 

@@ -138,8 +138,12 @@ def test_hooks_and_errors_come_without_numpy() -> None:
     code = "import sys; from antiphon.api import PluginError, hookimpl; print('numpy' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"PYTHONPATH": str(ROOT / "server")}, capture_output=True, text=True, timeout=300, check=True,
-    )  # fmt: skip
+        env={"PYTHONPATH": str(ROOT / "server")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
     assert done.stdout == "False\n"
 
 

@@ -26,8 +26,9 @@ def test_every_address_and_every_processor_is_in_it() -> None:
     for item in ADDRESSES:
         assert f"| `{item.path}` |" in page
         assert item.doc in page
-    for name in TYPES:
-        assert f"| [`{name}`](../plugins/" in page
+    for name, info in TYPES.items():
+        (row,) = (line for line in page.splitlines() if f"](../plugins/{info.plugin}/README.md) |" in line)
+        assert f"`{name}`" in row
 
 
 @pytest.mark.parametrize("name", TYPES)

@@ -54,8 +54,13 @@ def run(folder, *command):
     source = os.pathsep.join([str(folder), str(ROOT / "server"), str(ROOT / "plugins")])
     return subprocess.run(
         [sys.executable, *command],
-        cwd=folder, env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_the_tutorial_is_short_and_begins_with_the_command_that_writes_a_plugin():

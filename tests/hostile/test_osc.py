@@ -125,10 +125,15 @@ def test_one_packet_of_very_many_messages(calm: ServerProcess) -> None:
 def test_mutated_packets_by_udp(calm: ServerProcess, client: Client) -> None:
     choose = random.Random(5)
     seeds = [
-        encode("/node/gain/gain", 1.5, 0.1), encode("/node/*/{wet,gain}/norm", 0.5), encode("/patch/load", "../../x"),
-        encode("/sync", 5), encode("/notify", 1, 9), encode("/ping", 1, "x", b"blob", (1, (2.0, None, True))),
-        encode("/record/start", "a/../b"), bundle(1, encode("/beat"), bundle(7 << 60, encode("/tempo", 90.0))),
-    ]  # fmt: skip
+        encode("/node/gain/gain", 1.5, 0.1),
+        encode("/node/*/{wet,gain}/norm", 0.5),
+        encode("/patch/load", "../../x"),
+        encode("/sync", 5),
+        encode("/notify", 1, 9),
+        encode("/ping", 1, "x", b"blob", (1, (2.0, None, True))),
+        encode("/record/start", "a/../b"),
+        bundle(1, encode("/beat"), bundle(7 << 60, encode("/tempo", 90.0))),
+    ]
     for _ in range(1500):
         packet = bytearray(choose.choice(seeds))
         for _ in range(choose.randrange(1, 5)):

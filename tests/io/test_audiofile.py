@@ -26,8 +26,15 @@ from antiphon.io.decode import Decoder
 KINDS = ("wav", "flac", "ogg", "mp3", "aiff", "au")
 
 
-def wav(*, rate: int = 48000, channels: int = 1, bits: int = 16, tag: int = 1, promised: int | None = None,
-        data: bytes = b"\0" * 2000) -> bytes:  # fmt: skip
+def wav(
+    *,
+    rate: int = 48000,
+    channels: int = 1,
+    bits: int = 16,
+    tag: int = 1,
+    promised: int | None = None,
+    data: bytes = b"\0" * 2000,
+) -> bytes:
     """A wav file whose header says what it is told to say."""
     width = channels * bits // 8
     form = struct.pack("<HHIIHH", tag, channels, rate, (rate * width) & 0xFFFFFFFF, width & 0xFFFF, bits)

@@ -85,8 +85,12 @@ def test_the_sources_bit_depth_is_kept_to_the_bit(tmp_path: Path, kind: str, sub
 def test_subtypes_follow_the_source_where_the_format_has_them() -> None:
     wav, flac, ogg = (format_of(f"a.{kind}") for kind in ("WAV", "flac", "ogg"))
     assert [subtype_for(wav, s) for s in ("PCM_16", "FLOAT", "VORBIS", "", "PCM_S8")] == [
-        "PCM_16", "FLOAT", "PCM_24", "PCM_24", "PCM_U8",
-    ]  # fmt: skip
+        "PCM_16",
+        "FLOAT",
+        "PCM_24",
+        "PCM_24",
+        "PCM_U8",
+    ]
     assert [subtype_for(flac, s) for s in ("PCM_16", "FLOAT", "PCM_U8")] == ["PCM_16", "PCM_24", "PCM_S8"]
     assert subtype_for(ogg, "PCM_16") == "VORBIS"
 

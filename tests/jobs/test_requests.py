@@ -185,8 +185,16 @@ def test_a_live_set_is_named_and_never_sent() -> None:
     task = live_task("bells", {"midi": True}, path_of)
     words = command(task, None, Path("/o"))
     assert words == [
-        "render", "--out", "/o/out.wav", "--bars", "18", "--midi", "/o/notes.mid", "--", str(shipped.path),
-    ]  # fmt: skip
+        "render",
+        "--out",
+        "/o/out.wav",
+        "--bars",
+        "18",
+        "--midi",
+        "/o/notes.mid",
+        "--",
+        str(shipped.path),
+    ]
     assert "--in" in command(live_task("bells", {"file": "aa", "bars": 2}, path_of), path_of("aa"), Path("/o"))
     for name, body in (
         ("../live/bells", {}),

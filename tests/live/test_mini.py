@@ -59,12 +59,16 @@ DOCUMENTED: list[tuple[str, list[tuple[str, ...]], str]] = [
     ("{bd bd bd bd, cp cp hh}", [("bd bd bd bd", "cp cp hh cp"), ("bd bd bd bd", "cp hh cp cp")], PAGE),
     ("{bd cp hh}%8", [("bd cp hh bd cp hh bd cp",), ("hh bd cp hh bd cp hh bd",)], PAGE),
     ("[bd hh] bd bd", [("bd hh bd _ bd _",)], PAGE),
-    ("[bd [hh [cp sn:2] hh]] bd bd bd",
-     [("bd _ _ _ _ _ hh _ cp sn:2 hh _ bd _ _ _ _ _ _ _ _ _ _ _ bd _ _ _ _ _ _ _ _ _ _ _ bd _ _ _ _ _ _ _ _ _ _ _",)],
-     PAGE),
-    ("bd*3 . hh*4 cp",
-     [("bd _ _ _ _ _ _ _ bd _ _ _ _ _ _ _ bd _ _ _ _ _ _ _ hh _ _ hh _ _ hh _ _ hh _ _ cp _ _ _ _ _ _ _ _ _ _ _",)],
-     PAGE),
+    (
+        "[bd [hh [cp sn:2] hh]] bd bd bd",
+        [(f"bd{' _' * 5} hh _ cp sn:2 hh _" + f" bd{' _' * 11}" * 3,)],
+        PAGE,
+    ),
+    (
+        "bd*3 . hh*4 cp",
+        [(f"bd{' _' * 7} " * 3 + "hh _ _ " * 4 + f"cp{' _' * 11}",)],
+        PAGE,
+    ),
     ("[bd*2,hh*3,[~ cp]*2, bass]", [("bd bd", "hh hh hh", ". cp . cp", "bass")], PAGE),
     ("cp cp cp*2", [("cp _ cp _ cp cp",)], PAGE),
     ("bd cp/2", [("bd .",), ("bd .",), ("bd .",)], PAGE),
@@ -109,7 +113,7 @@ DOCUMENTED: list[tuple[str, list[tuple[str, ...]], str]] = [
     ("<a!3 b ! c@5>", [("a",), ("a",), ("a",), ("b",), ("b",)], PARSE),
     ("cp/0", [(".",)], PARSE),
     ("bd - sn -", [("bd . sn .",)], "strudel.cc, Mini-Notation"),
-]  # fmt: skip
+]
 SPANS_CYCLES = {"a/2": [(F(0), F(2), "a")], "bd cp/2": [(F(0), F(1, 2), "bd"), (F(1, 2), F(3, 2), "cp")]}
 """First cycles whose events reach beyond them."""
 

@@ -72,14 +72,21 @@ def test_one_way_is_the_other(left: Pattern[Any], right: Pattern[Any]) -> None:
 def test_chunk_changes_one_part_of_the_cycle() -> None:
     changed = mini("a b c d").chunk(4, lambda p: p.map(str.upper))
     assert [[value for _, value in starts(changed.early(k))][:4] for k in range(5)] == [
-        ["A", "b", "c", "d"], ["a", "B", "c", "d"], ["a", "b", "C", "d"], ["a", "b", "c", "D"], ["A", "b", "c", "d"],
-    ]  # fmt: skip
+        ["A", "b", "c", "d"],
+        ["a", "B", "c", "d"],
+        ["a", "b", "C", "d"],
+        ["a", "b", "c", "D"],
+        ["A", "b", "c", "d"],
+    ]
 
 
 def test_off_and_superimpose_add_a_changed_copy() -> None:
     assert starts(note("c4 e4").off(F(1, 8), add(7))) == [
-        (F(0), {"note": 60}), (F(1, 8), {"note": 67}), (F(1, 2), {"note": 64}), (F(5, 8), {"note": 71}),
-    ]  # fmt: skip
+        (F(0), {"note": 60}),
+        (F(1, 8), {"note": 67}),
+        (F(1, 2), {"note": 64}),
+        (F(5, 8), {"note": 71}),
+    ]
 
 
 def test_jux_plays_both_sides() -> None:
@@ -119,8 +126,11 @@ def test_notes_chords_and_scales() -> None:
 
 def test_chop_and_echo() -> None:
     assert [(b, v["begin"], v["end"]) for b, v in starts(s("a b").chop(2))] == [
-        (F(0), 0, 0.5), (F(1, 4), 0.5, 1), (F(1, 2), 0, 0.5), (F(3, 4), 0.5, 1),
-    ]  # fmt: skip
+        (F(0), 0, 0.5),
+        (F(1, 4), 0.5, 1),
+        (F(1, 2), 0, 0.5),
+        (F(3, 4), 0.5, 1),
+    ]
     echoed = starts(note("c", velocity=100).echo(3, F(1, 4), 0.5), 2)
     assert {(b % 1, v["velocity"]) for b, v in echoed if b >= 1} == {(F(0), 100), (F(1, 4), 50), (F(1, 2), 25)}
 

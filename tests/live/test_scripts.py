@@ -175,9 +175,13 @@ def l():
     node("echo").ramp(4, feedback=0.1, time=0.5)
 """
     assert plain(performed(text, 4)) == [
-        (F(0), "tempo", 60), (F(0), "feedback", 0.4), (F(0), "feedback", 0.1, 4.0), (F(0), "time", 0.5, 4.0),
-        (F(0), "cutoff", 200), (F(2), "cutoff", 400),
-    ]  # fmt: skip
+        (F(0), "tempo", 60),
+        (F(0), "feedback", 0.4),
+        (F(0), "feedback", 0.1, 4.0),
+        (F(0), "time", 0.5, 4.0),
+        (F(0), "cutoff", 200),
+        (F(2), "cutoff", 400),
+    ]
     gliding = performed('track("x", "bd")\nnode("filter").cutoff = saw.range(0, 32)', 4)
     cutoffs = [event for event in gliding if event.address == "/node/filter/cutoff"]
     assert [(event.beat, event.args) for event in cutoffs][:2] == [(F(0), (0.5, 0.0625)), (F(1, 8), (1.5, 0.0625))]
@@ -233,8 +237,11 @@ def test_a_version_takes_over_on_its_beat_and_loops_keep_memory_and_place() -> N
     drums = [(event.beat, event.args[1]) for event in events if event.source == "beat"]
     assert drums == [(F(k), "bd" if k < 4 else "sn") for k in range(12)]
     assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [
-        (F(0), 60), (F(3), 61), (F(6), 72), (F(9), 73),
-    ]  # fmt: skip
+        (F(0), 60),
+        (F(3), 61),
+        (F(6), 72),
+        (F(9), 73),
+    ]
     assert [event.beat for event in events if event.source == "gone"] == [F(k) for k in range(4)]
     assert [event.beat for event in events if event.source == "new"] == [F(k) for k in range(4, 12)]
     settings = [event for event in events if event.source == "" and event.beat > 0]
@@ -257,8 +264,13 @@ def test_what_fails_is_reported_and_the_version_before_plays_on() -> None:
     assert [(e.beat, e.args[1]) for e in events if e.source == "beat"] == [(F(k), "bd") for k in range(16)]
     # the pass at 6 failed after its note; the function before goes on from the bar at 8
     assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [
-        (F(0), 60), (F(3), 61), (F(6), 72), (F(8), 62), (F(11), 63), (F(14), 64),
-    ]  # fmt: skip
+        (F(0), 60),
+        (F(3), 61),
+        (F(6), 72),
+        (F(8), 62),
+        (F(11), 63),
+        (F(14), 64),
+    ]
     assert [event.beat for event in events if event.source == "new"] == [F(k) for k in range(4, 16)]
 
 
@@ -347,8 +359,12 @@ def test_one_pattern_gives_way_to_the_next(word: str, before: list[Any], after: 
 def test_the_speed_of_a_sound_may_count_cycles() -> None:
     (event,) = performed('track("t", s("bd").loopAt(2).slice(4, "1"))', 4)
     assert dict(zip(event.args[::2], event.args[1::2], strict=True)) == {
-        "s": "bd", "begin": 0.25, "end": 0.5, "speed": 1.0, "beats": 2.0,
-    }  # fmt: skip
+        "s": "bd",
+        "begin": 0.25,
+        "end": 0.5,
+        "speed": 1.0,
+        "beats": 2.0,
+    }
 
 
 def test_osc_goes_to_other_programs_at_its_beats() -> None:
@@ -369,10 +385,13 @@ def test_a_pattern_goes_to_a_midi_port_with_its_channel_and_controllers() -> Non
         'midi_out("synth", "0 127", channel=3, cc=74)\n'
     )
     assert sorted((event.beat, event.address, event.args) for event in events) == [
-        (0, "@/cc", (74, 0.0, 3, "@/synth")), (0, "@/note/on", (60, 100.0, 3, "@/synth")),
-        (1, "@/note/off", (60, 0, 3, "@/synth")), (2, "@/cc", (74, 127.0, 3, "@/synth")),
-        (2, "@/note/on", (64, 100.0, 3, "@/synth")), (3, "@/note/off", (64, 0, 3, "@/synth")),
-    ]  # fmt: skip
+        (0, "@/cc", (74, 0.0, 3, "@/synth")),
+        (0, "@/note/on", (60, 100.0, 3, "@/synth")),
+        (1, "@/note/off", (60, 0, 3, "@/synth")),
+        (2, "@/cc", (74, 127.0, 3, "@/synth")),
+        (2, "@/note/on", (64, 100.0, 3, "@/synth")),
+        (3, "@/note/off", (64, 0, 3, "@/synth")),
+    ]
     sent = [to_midi(SentEvent(0.0, event.address, event.args)).args for event in events if event.beat == 0]
     assert sorted(sent) == [("synth", 0x92, 60, 100), ("synth", 0xB2, 74, 0)]
 
@@ -416,8 +435,11 @@ BEAT = 'track("t", "bd")\n'
         (BEAT + "@loop\ndef l():\n    track('x', 'bd')\n    yield 1", 5, "track stands in the script itself"),
         (BEAT + "@loop\ndef l():\n    node('x').y = object()\n    yield 1", 5, "x.y takes a number"),
         (BEAT + "@loop\ndef l():\n    while True: sample('bd')\n    yield", 5, "played ahead"),
-        (BEAT + "@loop\ndef a():\n    cue('b'); yield sync('c')\n@loop\ndef b():\n    cue('c'); yield sync('b')", 6,
-         "without end on one beat"),
+        (
+            BEAT + "@loop\ndef a():\n    cue('b'); yield sync('c')\n@loop\ndef b():\n    cue('c'); yield sync('b')",
+            6,
+            "without end on one beat",
+        ),
         ('track("t", s("bd").set(pan=rand.map(lambda v: [v])))', 2, "pan takes numbers and words"),
         ('track("t", note("c4").add("<0 500>"), beats=1)', 2, "note takes 0 to 127"),
         ('track("t", s("bd").evry(4, rev))', 2, "did you mean every?"),
@@ -431,7 +453,7 @@ BEAT = 'track("t", "bd")\n'
         ("trck('a', 'bd')", 2, "did you mean track"),
         ("def mine(a): pass\nmine()", 3, "TypeError"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_is_a_sentence_with_its_line(text: str, line: int, reason: str) -> None:
     with pytest.raises(ScriptError) as caught:
         performed(text, 8)

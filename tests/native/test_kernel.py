@@ -501,9 +501,13 @@ def test_a_caller_gives_what_the_kernel_gives_whatever_has_changed():
     args = None
     for turn in range(40):
         fresh = [
-            rng.random((2, 3 + turn % 4), np.float32), rng.random(2, np.float32), rng.random(2),
-            int(rng.integers(-(2**40), 2**40)), float(rng.random()), float(rng.random()),
-        ]  # fmt: skip
+            rng.random((2, 3 + turn % 4), np.float32),
+            rng.random(2, np.float32),
+            rng.random(2),
+            int(rng.integers(-(2**40), 2**40)),
+            float(rng.random()),
+            float(rng.random()),
+        ]
         # some stay the same objects, an array with other content
         args = fresh if args is None else [n if rng.random() < 0.5 else o for o, n in zip(args, fresh, strict=True)]
         args[1][1] = turn

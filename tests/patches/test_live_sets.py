@@ -72,9 +72,12 @@ def sounds(x: np.ndarray, floor: float) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_some_bars_of_a_set_sound_as_accepted(
-    name: str, loaded: Loaded, figures: Mapping[str, sets.Figures], performed: Mapping[str, Performed],
+    name: str,
+    loaded: Loaded,
+    figures: Mapping[str, sets.Figures],
+    performed: Mapping[str, Performed],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)  # a fresh install has none
     x = sets.render(performed[name], loaded, PARTS[name])
     sounds(x, -40.0)

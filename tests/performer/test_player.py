@@ -78,8 +78,11 @@ class Stage:
         return self.sent[0].beat
 
     def on(self, address: str, since: float) -> list[tuple[float, object]]:
-        return [(e.beat - since, e.args[1] if address.endswith("/play") else e.args[0])
-                for e in self.sent if e.address == address]  # fmt: skip
+        return [
+            (e.beat - since, e.args[1] if address.endswith("/play") else e.args[0])
+            for e in self.sent
+            if e.address == address
+        ]
 
 
 @pytest.fixture

@@ -103,9 +103,15 @@ def test_a_spectrogram_is_librosas() -> None:
     mono = np.random.default_rng(1).normal(0, 0.1, 22050).astype(np.float32)
     ours = LogMel(settings.mel).compute(mono)
     energy = librosa.feature.melspectrogram(
-        y=mono, sr=settings.rate, n_fft=settings.window, hop_length=settings.hop, center=False, n_mels=settings.bands,
-        fmin=settings.low, fmax=settings.high,
-    )  # fmt: skip
+        y=mono,
+        sr=settings.rate,
+        n_fft=settings.window,
+        hop_length=settings.hop,
+        center=False,
+        n_mels=settings.bands,
+        fmin=settings.low,
+        fmax=settings.high,
+    )
     assert ours.shape == (42, 64)
     assert np.abs(ours - 10 * np.log10(energy.T)).max() < 1e-3
 

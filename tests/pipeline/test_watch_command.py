@@ -28,9 +28,12 @@ def watched(folder: Path, more: str = "", address: str = "") -> Iterator[subproc
     (folder / "in").mkdir(exist_ok=True)
     path.write_text(f'name = "one"\n[watch]\npath = "in"\nanalyses = ["loudness"]\nlargest = 2_000_000\n{more}')
     process = subprocess.Popen(
-        [sys.executable, "-m", "antiphon", "pipeline", "watch", str(path)], stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.PIPE, env={**os.environ, "ANTIPHON_MQTT_URL": address},
-    )  # fmt: skip
+        [sys.executable, "-m", "antiphon", "pipeline", "watch", str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "ANTIPHON_MQTT_URL": address},
+    )
     try:
         yield process
     finally:

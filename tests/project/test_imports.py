@@ -146,8 +146,11 @@ def test_heavy_modules_are_imported_where_workers_and_benches_are_and_nowhere_el
 def test_librosa_is_imported_in_one_place_where_one_process_at_a_time_compiles_it():
     found = subprocess.run(
         ["git", "grep", "-lE", r"(^|[^_])import libros[a]|from libros[a]|importorskip\(.libros[a]", "--", "*.py"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert found.stdout.split() == ["server/antiphon/signal/features.py"]
 
 

@@ -28,8 +28,12 @@ class Keyboard:
         path = os.pathsep.join(str(ROOT / part) for part in ("server", "plugins", "."))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.real.keyboard", name, target],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": path},
+        )
         assert self._line() == "ready"
 
     def send(self, *data: int, after: int = 0) -> None:

@@ -75,11 +75,16 @@ def take(sound: Samples, prefix: str, period: int, driver: Driver) -> dict[str, 
         (missed, late, xruns), theirs = driver.counts(), player.counts()
     sent, came = np.flatnonzero(sound), np.flatnonzero(heard)
     return {
-        "sent": sent.tolist(), "sent_heights": sound[sent].tolist(),
-        "came": came.tolist(), "heights": heard[came].tolist(),
-        "player": player.ring, "ring": driver.ring, "missed": missed, "late": late,
+        "sent": sent.tolist(),
+        "sent_heights": sound[sent].tolist(),
+        "came": came.tolist(),
+        "heights": heard[came].tolist(),
+        "player": player.ring,
+        "ring": driver.ring,
+        "missed": missed,
+        "late": late,
         "whole": missed + xruns + theirs[0] + theirs[2] == 0,
-    }  # fmt: skip
+    }
 
 
 def clicks(frames: int) -> Samples:
@@ -104,9 +109,14 @@ def answered(kind: str, period: int) -> dict[str, Any]:
         missed, _, xruns = driver.counts()
         wrong = driver.state.view[Slot.WRONG_SIZE]  # type: ignore[attr-defined]
         return {
-            "rate": driver.rate, "block": driver.block, "calls": calls, "wanted": seconds * RATE / period,
-            "missed": missed, "xruns": xruns, "wrong": wrong,
-        }  # fmt: skip
+            "rate": driver.rate,
+            "block": driver.block,
+            "calls": calls,
+            "wanted": seconds * RATE / period,
+            "missed": missed,
+            "xruns": xruns,
+            "wrong": wrong,
+        }
 
 
 def passes(kind: str, period: int) -> dict[str, Any]:
@@ -166,8 +176,13 @@ def run(scenario: str, kind: str, period: int) -> dict[str, Any]:
     path = os.pathsep.join(str(root / part) for part in ("server", "plugins", "."))
     done = subprocess.run(
         [sys.executable, "-m", "tests.real.rig", scenario, kind, str(period)],
-        cwd=root, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     lines = done.stdout.splitlines()
     assert lines, f"exit {done.returncode}: {done.stderr[-2000:]}"
     return dict(json.loads(lines[-1]))

@@ -75,10 +75,13 @@ def test_a_program_that_uses_mido_plays(live: ServerProcess, home: Path) -> None
     keys = keyboard_of_mido()
     try:
         for message in (
-            mido.Message("note_on", note=60, velocity=127, channel=2), mido.Message("note_off", note=60, channel=2),
-            mido.Message("control_change", control=64, value=127), mido.Message("pitchwheel", pitch=8191),
-            mido.Message("control_change", control=21, value=127), mido.Message("program_change", program=5),
-        ):  # fmt: skip
+            mido.Message("note_on", note=60, velocity=127, channel=2),
+            mido.Message("note_off", note=60, channel=2),
+            mido.Message("control_change", control=64, value=127),
+            mido.Message("pitchwheel", pitch=8191),
+            mido.Message("control_change", control=21, value=127),
+            mido.Message("program_change", program=5),
+        ):
             keys.send(message)
             time.sleep(0.05)
         until(lambda: received(live) == 6, 3.0, "six messages, each once")

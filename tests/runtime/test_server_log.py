@@ -56,8 +56,11 @@ def test_everything_of_all_processes_is_in_the_file_with_time_and_level(tmp_path
     lines = file.read_text().splitlines()
     assert all(re.match(STAMP, line) for line in lines)
     assert [re.sub(f"^{STAMP}", "", line) for line in lines] == [
-        "WARNING antiphon: a warning", "INFO antiphon: ready", "INFO antiphon: c", "ERROR antiphon: why it ended",
-    ]  # fmt: skip
+        "WARNING antiphon: a warning",
+        "INFO antiphon: ready",
+        "INFO antiphon: c",
+        "ERROR antiphon: why it ended",
+    ]
     assert file.stat().st_mode & 0o777 == 0o600
 
 

@@ -354,9 +354,12 @@ def test_the_pages_lines_work_as_they_are_typed(client: Client, tmp_path: Path) 
         script = f"{auth[0]}\n{command}".replace("127.0.0.1:4401", f"127.0.0.1:{client.server.http}")
         done = subprocess.run(
             ["bash", "-c", script],
-            cwd=tmp_path, env=os.environ | {"HOME": str(tmp_path / "home")},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            env=os.environ | {"HOME": str(tmp_path / "home")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, (command, done.stderr)
         if shown:
             answered = json.loads(done.stdout)

@@ -100,8 +100,14 @@ def write(tab: Tab, text: str) -> None:
 def press(tab: Tab, key: str, code: str, *, ctrl: bool = False, shift: bool = False) -> None:
     number = {"Escape": 27, "Enter": 13, ".": 190, "a": 65, "Backspace": 8, "Home": 36, "End": 35}[key]
     for kind in ("rawKeyDown", "keyUp"):
-        tab.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=number,
-                 modifiers=2 * ctrl + 8 * shift)  # fmt: skip
+        tab.call(
+            "Input.dispatchKeyEvent",
+            type=kind,
+            key=key,
+            code=code,
+            windowsVirtualKeyCode=number,
+            modifiers=2 * ctrl + 8 * shift,
+        )
 
 
 def give(tab: Tab, token: str) -> None:
@@ -184,9 +190,15 @@ def test_a_script_is_run_heard_lit_and_plays_on_behind_an_error(
 def test_names_are_completed_and_escape_leaves(server: ServerProcess, browser: Chromium) -> None:
     tab = opened(browser, server)
     for typed, wanted in (
-        ('node("send").ga', "gain"), ("s(\"", "bd"), ('note("1", on="', "drums"), ('scale("a3 min', "minPent"),
-        ("chord(\"c4 min", "minor7"), ("deg", None), ("s(\"bd\").deg", "degrade_by"), ("trac", "track"),
-    ):  # fmt: skip
+        ('node("send").ga', "gain"),
+        ('s("', "bd"),
+        ('note("1", on="', "drums"),
+        ('scale("a3 min', "minPent"),
+        ('chord("c4 min', "minor7"),
+        ("deg", None),
+        ('s("bd").deg', "degrade_by"),
+        ("trac", "track"),
+    ):
         write(tab, "")
         for character in typed:
             tab.call("Input.insertText", text=character)

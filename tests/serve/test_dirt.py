@@ -45,9 +45,16 @@ def stage(tmp_path: Path) -> Iterator[tuple[ServerProcess, int, Path]]:
     (tmp_path / "clicks.toml").write_text(PATCH)
     port, out = free_port(), tmp_path / "out.wav"
     with ServerProcess(
-        "--audio", "headless", "--patch", str(tmp_path / "clicks.toml"), "--dirt-port", str(port),
-        "--record", str(out), home=tmp_path,
-    ) as server:  # fmt: skip
+        "--audio",
+        "headless",
+        "--patch",
+        str(tmp_path / "clicks.toml"),
+        "--dirt-port",
+        str(port),
+        "--record",
+        str(out),
+        home=tmp_path,
+    ) as server:
         until(lambda: server.ask("/node/drums/loaded")[1] == [2], 10.0, "the sounds are read")
         yield server, port, out
 
@@ -117,10 +124,15 @@ def test_what_is_wrong_is_counted_and_nothing_else_stops(stage: tuple[ServerProc
     server, port, out = stage
     fields = [item for n in range(3000) for item in (f"x{n}", 1.0)]
     wrong = [
-        b"", b"garbage", b"#bundle\0", message("/dirt/play", "s"), message("/dirt/play", 1.0, 2.0),
-        message("/dirt/play", "n", 1.0), message("/dirt/play", "s", "bd", *fields),
+        b"",
+        b"garbage",
+        b"#bundle\0",
+        message("/dirt/play", "s"),
+        message("/dirt/play", 1.0, 2.0),
+        message("/dirt/play", "n", 1.0),
+        message("/dirt/play", "s", "bd", *fields),
         bundle(ntp(time.time() + 1e6), message("/dirt/play", "s", "bd")),
-    ]  # fmt: skip
+    ]
     send(port, *wrong)
     send(port, message("/dirt/play", "s", "bd", "cutoff", "c1", "label", "x"), message("/c_set", 1, 2.0))
     until(lambda: figures(server)["received"] == len(wrong) + 2, 10.0, "all have arrived")

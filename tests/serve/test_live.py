@@ -65,10 +65,14 @@ class Live:
     ) -> subprocess.CompletedProcess[str]:
         """`antiphon eval -` with a script."""
         return subprocess.run(
-            [sys.executable, "-m", "antiphon", "eval", "-", "--port", str(server.osc)], input=script, text=True,
-            capture_output=True, timeout=60, check=False,
+            [sys.executable, "-m", "antiphon", "eval", "-", "--port", str(server.osc)],
+            input=script,
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
             env={**os.environ, "ANTIPHON_HOME": str(home or self.path.parent)},
-        )  # fmt: skip
+        )
 
 
 @contextmanager
@@ -133,19 +137,28 @@ def test_a_script_is_performed_at_a_server_that_runs(tmp_path: Path) -> None:
         counts_on(server)
         before = value(server, "/node/send/gain")
         performed.save(SCRIPT.replace("value\n\n", "value / 2\n\n"), "plays from bar")
-        until(lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.25)[1], 10.0,
-              "the new version answers")  # fmt: skip
+        until(
+            lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.25)[1],
+            10.0,
+            "the new version answers",
+        )
         assert value(server, "/node/send/gain") > before, "the loop goes on from its own memory"
         # a version by OSC, with the owner's token
         token = next(tmp_path.rglob("token")).read_text().strip()
         server.send("/live/eval", token, SCRIPT.replace("value\n\n", "value / 4\n\n"))
-        until(lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.125)[1], 20.0,
-              "the version that was sent answers")  # fmt: skip
+        until(
+            lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.125)[1],
+            20.0,
+            "the version that was sent answers",
+        )
         # the same by the command, which shows no token to those who list processes
         handed = performed.hand_over(server, SCRIPT.replace("value\n\n", "value / 8\n\n"))
         assert (handed.returncode, handed.stdout) == (0, "handed over\n"), handed.stderr
-        until(lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.0625)[1], 20.0,
-              "the version that was handed over answers")  # fmt: skip
+        until(
+            lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.0625)[1],
+            20.0,
+            "the version that was handed over answers",
+        )
         refused = performed.hand_over(server, "bad", home=tmp_path / "other")
         assert refused.returncode == 2
         assert "you have no token here" in refused.stderr

@@ -397,9 +397,14 @@ def test_the_microphone_and_a_dropped_file_are_the_input(server: ServerProcess, 
     tab.until("antiphon.level('in') < 0.001")
     samples = "".join(n.to_bytes(2, "little").hex() for n in (8192, 57344) * 2400)  # quarter of full scale, at 24 kHz
     head = (
-        b"RIFF" + (36 + 9600).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\x01\0\x01\0" + (48000).to_bytes(4, "little")
-        + (96000).to_bytes(4, "little") + b"\x02\0\x10\0data" + (9600).to_bytes(4, "little")
-    ).hex()  # fmt: skip
+        b"RIFF"
+        + (36 + 9600).to_bytes(4, "little")
+        + b"WAVEfmt \x10\0\0\0\x01\0\x01\0"
+        + (48000).to_bytes(4, "little")
+        + (96000).to_bytes(4, "little")
+        + b"\x02\0\x10\0data"
+        + (9600).to_bytes(4, "little")
+    ).hex()
     tab.run(
         "(() => { const drop = new DragEvent('drop', {dataTransfer: new DataTransfer()}); "
         f"const bytes = new Uint8Array('{head}{samples}'.match(/../g).map(x => parseInt(x, 16))); "

@@ -45,8 +45,16 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture
 def options(tmp_path: Path) -> list[str]:
-    return ["--audio", "headless", "--patch", "through", "--input", str(steady(tmp_path / "in.wav")),
-            "--record", str(tmp_path / "out.wav")]  # fmt: skip
+    return [
+        "--audio",
+        "headless",
+        "--patch",
+        "through",
+        "--input",
+        str(steady(tmp_path / "in.wav")),
+        "--record",
+        str(tmp_path / "out.wav"),
+    ]
 
 
 def test_it_starts_answers_and_ends_leaving_no_process(options: list[str], tmp_path: Path) -> None:

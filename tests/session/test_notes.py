@@ -103,9 +103,17 @@ def test_what_is_out_of_range_is_refused_in_a_sentence(address: str, args: tuple
 
 
 _ANY = st.one_of(
-    st.integers(), st.floats(), st.booleans(), st.text(max_size=80), st.binary(max_size=8), st.none(),
-    st.just(IMPULSE), st.integers(-2, 130), st.floats(-2, 130), st.sampled_from(["", "keys"]),
-)  # fmt: skip
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.text(max_size=80),
+    st.binary(max_size=8),
+    st.none(),
+    st.just(IMPULSE),
+    st.integers(-2, 130),
+    st.floats(-2, 130),
+    st.sampled_from(["", "keys"]),
+)
 
 
 @given(st.sampled_from(ADDRESSES), st.lists(_ANY, max_size=6))

@@ -72,9 +72,12 @@ def test_a_version_with_other_parameters_keeps_the_values_they_can_have() -> Non
     made = state()
     number = made.nodes["a"].id
     new = (
-        Param("more", default=3.0, low=0.0, high=4.0), replace(PARAMS[0], high=0.75), replace(PARAMS[1], high=300),
-        PARAMS[2], replace(PARAMS[3], choices=("b", "a")),
-    )  # fmt: skip
+        Param("more", default=3.0, low=0.0, high=4.0),
+        replace(PARAMS[0], high=0.75),
+        replace(PARAMS[1], high=300),
+        PARAMS[2],
+        replace(PARAMS[3], choices=("b", "a")),
+    )
     (load,) = made.renew(version(made.catalog, *new), 4.0)
     assert isinstance(load, EngineLoad)
     assert load.ids["a"] not in (number, load.ids["b"])

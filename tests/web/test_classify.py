@@ -183,8 +183,11 @@ async def test_what_there_is_and_a_sound_that_is_sent(tmp_path: Path) -> None:
         status, found = await asking.get("/api/status")
         counts = {name: value for name, value in found.items() if name.startswith("classify")}
         assert counts == {
-            "classify_waiting": 0, "classify_streams": 0, "classify_done": 6, "classify_refused": 0,
-        }  # fmt: skip
+            "classify_waiting": 0,
+            "classify_streams": 0,
+            "classify_done": 6,
+            "classify_refused": 0,
+        }
 
 
 async def test_what_is_refused_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -358,7 +358,7 @@ def test_who_gets_the_page() -> None:
 
 async def test_only_loopback_is_bound_without_lan(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
-        assert server.connections.sockets[0].getsockname()[0] == "127.0.0.1"
+        assert server.connections._servers[0].sockets[0].getsockname()[0] == "127.0.0.1"
         others = [ip for ip in local_addresses() if not ip.startswith("127.")]
         for ip in others:
             with pytest.raises(ConnectionRefusedError):

@@ -146,10 +146,15 @@ async def test_sliders_and_silent_tracks_reach_the_performer_by_the_token_alone(
 
 async def test_a_text_is_divided_as_it_is_sung() -> None:
     async with serving() as rig:
-        assert await rig.ask("GET", "/api/syllables?lyrics=twin-kle+star%20%2F+how", token="") == (200, [
-            {"text": "twin", "word": 0, "line": 0}, {"text": "kle", "word": 0, "line": 0},
-            {"text": "star", "word": 1, "line": 0}, {"text": "how", "word": 2, "line": 1},
-        ])  # fmt: skip
+        assert await rig.ask("GET", "/api/syllables?lyrics=twin-kle+star%20%2F+how", token="") == (
+            200,
+            [
+                {"text": "twin", "word": 0, "line": 0},
+                {"text": "kle", "word": 0, "line": 0},
+                {"text": "star", "word": 1, "line": 0},
+                {"text": "how", "word": 2, "line": 1},
+            ],
+        )
         assert (await rig.ask("GET", "/api/syllables?lyrics=" + "la" * 600, token=""))[0] == 400
 
 
@@ -232,11 +237,16 @@ async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http() -
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"text": None}, "text takes"), ({"text": "\ud800"}, "UTF-8"), ({"text": "x" * (LONGEST_SCRIPT + 1)}, "bytes"),
-        ({"version": 0}, "version takes"), ({"version": True}, "version"), ({"version": MAX_VERSION + 1}, "version"),
-        ({"name": "x" * 81}, "name takes"), ({"by": "a\nb"}, "by takes"),
+        ({"text": None}, "text takes"),
+        ({"text": "\ud800"}, "UTF-8"),
+        ({"text": "x" * (LONGEST_SCRIPT + 1)}, "bytes"),
+        ({"version": 0}, "version takes"),
+        ({"version": True}, "version"),
+        ({"version": MAX_VERSION + 1}, "version"),
+        ({"name": "x" * 81}, "name takes"),
+        ({"by": "a\nb"}, "by takes"),
     ],
-)  # fmt: skip
+)
 async def test_a_wrong_script_is_refused_in_words(change: dict[str, Any], reason: str) -> None:
     async with serving() as rig:
         rig.told()

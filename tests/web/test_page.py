@@ -128,9 +128,13 @@ def test_the_page_sets_text_only_as_text_and_loads_nothing() -> None:
         assert risky not in own
     made = page.html()
     assert re.findall(r'(?:src|href)="([^"]*)"', made) == [
-        "/page/icon.svg", "/page/icon-192.png", "/page/manifest.webmanifest", "/page/app.css", "/page/app.js",
+        "/page/icon.svg",
+        "/page/icon-192.png",
+        "/page/manifest.webmanifest",
+        "/page/app.css",
+        "/page/app.js",
         "/api/status",
-    ]  # fmt: skip
+    ]
     assert not re.search(r"<script[^>]*>[^<]|<style|\son\w+=", made), (
         "nothing that the policy would have to allow inline"
     )
@@ -371,9 +375,12 @@ async def test_a_foreign_origin_or_host_posts_nothing() -> None:
         server.add("POST", "/plugins/osc", lambda request: sent.append(request.body) or Response(202))  # type: ignore[func-returns-value]
         ours = f"127.0.0.1:{server.port}"
         for headers in (
-            {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": f"evil.example:{server.port}"},
-            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, {"Origin": f"http://{ours}", "Host": "a:1"},
-        ):  # fmt: skip
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Host": f"evil.example:{server.port}"},
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+            {"Origin": f"http://{ours}", "Host": "a:1"},
+        ):
             assert (await posted(server, {"Host": ours, **headers})) in (403, 421), headers
         assert not sent
         assert await posted(server, {"Host": ours, "Origin": f"http://{ours}"}) == 202

@@ -27,10 +27,17 @@ def test_any_bytes_are_a_request_or_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, [], {"number": 1, "topic": "status"}, {"number": 1, "topic": "eval", "ip": ""},
-     {"number": -1, "topic": "status", "ip": ""}, {"number": True, "topic": "status", "ip": ""},
-     {"number": 2**60, "topic": "status", "ip": ""}, {"number": 1, "topic": "approve", "ip": 5}],
-)  # fmt: skip
+    [
+        {},
+        [],
+        {"number": 1, "topic": "status"},
+        {"number": 1, "topic": "eval", "ip": ""},
+        {"number": -1, "topic": "status", "ip": ""},
+        {"number": True, "topic": "status", "ip": ""},
+        {"number": 2**60, "topic": "status", "ip": ""},
+        {"number": 1, "topic": "approve", "ip": 5},
+    ],
+)
 def test_what_is_no_request_is_refused(fields: object) -> None:
     with pytest.raises(WireError):
         WebRequest.unpack(json.dumps(fields).encode())

@@ -96,9 +96,17 @@ class Model:
     def worker(self, device):
         shape = (1, self.hop)
         return WorkerSpec(
-            self.name, f"faulty:{self.stepper}", "none", self.hop, self.rate, shape, shape, 4, memory=64,
+            self.name,
+            f"faulty:{self.stepper}",
+            "none",
+            self.hop,
+            self.rate,
+            shape,
+            shape,
+            4,
+            memory=64,
             settings={"heeds": self.name},
-        )  # fmt: skip
+        )
 
 
 def node(name: str, stepper: str = "Echo") -> type[ModelProcessor]:

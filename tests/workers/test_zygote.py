@@ -114,9 +114,13 @@ def test_a_command_that_ends_or_dies_leaves_no_process(end: str) -> None:
     argument = "wait" if end == "kill" else "go"
     path = os.pathsep.join(str(ROOT / part) for part in ("server", "plugins", "."))
     child = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, argument], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+        [sys.executable, "-c", SCRIPT, argument],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     with child:
         assert child.stdout is not None
         pids = [int(word) for word in child.stdout.readline().split()]

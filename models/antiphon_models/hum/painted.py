@@ -88,10 +88,12 @@ class GanPainter(torch.nn.Module):
         super().__init__()
         self.painter = Painter()
         self.critic = torch.nn.Sequential(
-            torch.nn.Conv2d(2, 16, 5, 2), torch.nn.LeakyReLU(0.2),
-            torch.nn.Conv2d(16, 32, 5, 2), torch.nn.LeakyReLU(0.2),
+            torch.nn.Conv2d(2, 16, 5, 2),
+            torch.nn.LeakyReLU(0.2),
+            torch.nn.Conv2d(16, 32, 5, 2),
+            torch.nn.LeakyReLU(0.2),
             torch.nn.Conv2d(32, 1, 3, 2),
-        )  # fmt: skip
+        )
 
 
 class GanRecipe(Recipe):

@@ -61,11 +61,11 @@ def catalogue(data: Path) -> list[TrackPlan]:
     return plans
 
 
-def strangers(data: Path, digits: str = "9", part: str = "test") -> list[TrackPlan]:
-    """Tracks that are in no catalogue: songs ending in 9, in turn with either soundfont, and chorales of a part."""
+def strangers(data: Path) -> list[TrackPlan]:
+    """Tracks that are in no catalogue: songs ending in 9, in turn with either soundfont, and chorales of `test`."""
     fonts = list(FONTS)
-    songs = [TrackPlan(name, fonts[n % 2], BANDS[n // 2 % 6]) for n, name in enumerate(_songs(data, digits))]
-    return songs + [TrackPlan(f"{part}-{n}", fonts[n % 2], (CHOIRS[n // 2 % 4],)) for n in range(_chorales(data)[part])]
+    songs = [TrackPlan(name, fonts[n % 2], BANDS[n // 2 % 6]) for n, name in enumerate(_songs(data, "9"))]
+    return songs + [TrackPlan(f"test-{n}", fonts[n % 2], (CHOIRS[n // 2 % 4],)) for n in range(_chorales(data)["test"])]
 
 
 def asked_for(plan: TrackPlan) -> bool:

@@ -60,10 +60,12 @@ def name_axes(decoder: PartialDecoder) -> tuple[F64, F64]:
     rng = np.random.default_rng(3)
     places = rng.standard_normal((DRAWN, AXES)).astype(np.float32)
     pitch, velocity = rng.uniform(*KEYS, DRAWN), rng.uniform(0.3, 1.0, DRAWN)
-    found = np.concatenate([
-        describe_notes(decoder.notes(places[n : n + 250], pitch[n : n + 250], velocity[n : n + 250]))
-        for n in range(0, DRAWN, 250)
-    ])  # fmt: skip
+    found = np.concatenate(
+        [
+            describe_notes(decoder.notes(places[n : n + 250], pitch[n : n + 250], velocity[n : n + 250]))
+            for n in range(0, DRAWN, 250)
+        ]
+    )
     told = decoder.inputs(places, pitch, velocity)[:, -CONDITIONS:]
     given = np.concatenate([np.ones((DRAWN, 1)), told], axis=1)
     found -= given @ np.linalg.lstsq(given, found, rcond=None)[0]

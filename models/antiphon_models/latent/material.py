@@ -65,9 +65,12 @@ def sounds(font: Path, program: int, keys: tuple[int, ...], velocities: tuple[in
 
 
 def by_font(
-    folder: Path, say: Callable[[str], None], font: Path = FLUID, keys: tuple[int, ...] = KEYS,
+    folder: Path,
+    say: Callable[[str], None],
+    font: Path = FLUID,
+    keys: tuple[int, ...] = KEYS,
     velocities: tuple[int, ...] = VELOCITIES,
-) -> Notes:  # fmt: skip
+) -> Notes:
     """The notes of a font's programs; what is in `folder` is not made again."""
     parts = []
     for program in PROGRAMS:

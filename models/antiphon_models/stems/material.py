@@ -116,9 +116,15 @@ def scene(
             other += level * _even(_instrument(score[name], rnd.choice(programs), font, rnd, synth=0.25))
     bass = _instrument(score.get("bass", []), rnd.choice(range(32, 40)), font, rnd, synth=0.35)
     drums = _drums(data, part, score.get("drums", []), font, rnd)
-    stems = [_room(_driven(s, rnd, often), rnd, wet) for s, often, wet in (
-        (drums, 0.4, 0.3), (bass, 0.3, 0.1), (sung, 0.15, 0.6), (other, 0.1, 0.4),
-    )]  # fmt: skip
+    stems = [
+        _room(_driven(s, rnd, often), rnd, wet)
+        for s, often, wet in (
+            (drums, 0.4, 0.3),
+            (bass, 0.3, 0.1),
+            (sung, 0.15, 0.6),
+            (other, 0.1, 0.4),
+        )
+    ]
     return np.stack([0.9 * _peak(s) for s in stems])
 
 
@@ -197,8 +203,9 @@ def _instrument(notes: list[ScoreNote], program: int, font: Path, rnd: random.Ra
     # the synthesisers are made for 48 kHz
     up = 12 * np.log2(sounds.RATE / RATE)
     played = [voices.VoiceNote(n.start, max(0.05, n.end - n.start), n.pitch + up, n.velocity) for n in notes[:120]]
-    stretched = [voices.VoiceNote(v.begin * RATE / sounds.RATE, v.length * RATE / sounds.RATE, v.pitch, v.level)
-                 for v in played]  # fmt: skip
+    stretched = [
+        voices.VoiceNote(v.begin * RATE / sounds.RATE, v.length * RATE / sounds.RATE, v.pitch, v.level) for v in played
+    ]
     return _length(voices.played(stretched, SECONDS, rnd))
 
 
@@ -350,9 +357,11 @@ def _pattern(folder: Path, part: splits.Part, rnd: random.Random) -> F32:
     swing = rnd.choice((0.0, 0.0, rnd.uniform(0.0, 0.33)))
     speed = rnd.uniform(0.85, 1.2)
     for kinds, places, often, level in (
-        (_KICKS, (0, 8), 0.15, 1.0), (_SNARES, (4, 12), 0.08, 0.8), (_HATS, (0, 2, 4, 6, 8, 10, 12, 14), 0.35, 0.45),
+        (_KICKS, (0, 8), 0.15, 1.0),
+        (_SNARES, (4, 12), 0.08, 0.8),
+        (_HATS, (0, 2, 4, 6, 8, 10, 12, 14), 0.35, 0.45),
         (("perc_", "drum_tom", "drum_cymbal", "elec_", "tabla_"), (), 0.12, 0.5),
-    ):  # fmt: skip
+    ):
         found = [p for p in names if p.stem.startswith(kinds)]
         if not found or rnd.random() < 0.1:
             continue

@@ -139,7 +139,7 @@ function Words() {
         ))}
       </ul>
       {all.length > SHOWN && <p class="soft">{all.length - SHOWN} more: search for them.</p>}
-      {!all.length && <p class="soft">No word of that name; docs/live-words.md says which are not here.</p>}
+      {!all.length && <p class="soft">No word of that name; antiphon words says which are not here.</p>}
     </>
   );
 }

@@ -1,6 +1,6 @@
 // The reference beside the editor, its sounds and the sliders of a text: what is found, tried, drawn. Without state.
 
-/** A word of live scripts, as docs/live-words.md has it. */
+/** A word of live scripts, as `antiphon words` prints it. */
 export interface Explained {
   names: string[];
   group: string;

@@ -25,12 +25,17 @@ def arrays() -> dict[str, np.ndarray]:
         return rng.normal(0.0, 0.3, shape).astype(np.float32)
 
     return {
-        "mean": np.zeros(64, np.float32), "deviation": np.full(64, 10.0, np.float32),
-        "conv0.weight": some(4, 1, 3, 3), "conv0.bias": some(4), "conv1.weight": some(6, 4, 3, 3),
+        "mean": np.zeros(64, np.float32),
+        "deviation": np.full(64, 10.0, np.float32),
+        "conv0.weight": some(4, 1, 3, 3),
+        "conv0.bias": some(4),
+        "conv1.weight": some(6, 4, 3, 3),
         "conv1.bias": some(6),
-        "hidden.weight": some(8, 2 * 6 * 16), "hidden.bias": some(8), "labels.weight": some(3, 8),
+        "hidden.weight": some(8, 2 * 6 * 16),
+        "hidden.bias": some(8),
+        "labels.weight": some(3, 8),
         "labels.bias": some(3),
-    }  # fmt: skip
+    }
 
 
 class TrialClassifier(Classifier):

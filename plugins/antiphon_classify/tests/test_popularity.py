@@ -21,13 +21,18 @@ def arrays() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(8)
     columns = 2 * ATTRIBUTES
     found = {
-        "mean": np.zeros(SIZE), "deviation": np.full(SIZE, 5.0), "hidden.weight": rng.normal(0, 0.1, (7, SIZE)),
-        "hidden.bias": rng.normal(size=7), "attributes.weight": rng.normal(size=(ATTRIBUTES, 7)),
+        "mean": np.zeros(SIZE),
+        "deviation": np.full(SIZE, 5.0),
+        "hidden.weight": rng.normal(0, 0.1, (7, SIZE)),
+        "hidden.bias": rng.normal(size=7),
+        "attributes.weight": rng.normal(size=(ATTRIBUTES, 7)),
         "attributes.bias": rng.normal(size=ATTRIBUTES),
         "direct.weight": rng.normal(0, 0.1, (ATTRIBUTES, SIZE)),
-        "centre": np.zeros(columns), "scale": np.full(columns, 90.0),
-        "taste": np.concatenate([[0.5], rng.normal(0, 0.1, columns)]), "width": np.array([0.3]),
-    }  # fmt: skip
+        "centre": np.zeros(columns),
+        "scale": np.full(columns, 90.0),
+        "taste": np.concatenate([[0.5], rng.normal(0, 0.1, columns)]),
+        "width": np.array([0.3]),
+    }
     return {name: array.astype(np.float32) for name, array in found.items()}
 
 

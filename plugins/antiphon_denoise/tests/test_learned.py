@@ -61,9 +61,10 @@ def level(sound) -> float:
 
 @settings(max_examples=6)
 @given(
-    sizes=st.lists(st.integers(1, BLOCK), min_size=1, max_size=40), mode=st.sampled_from(MODES),
+    sizes=st.lists(st.integers(1, BLOCK), min_size=1, max_size=40),
+    mode=st.sampled_from(MODES),
     rate=st.sampled_from([44100, 48000, 96000]),
-)  # fmt: skip
+)
 def test_any_block_split_gives_the_same_samples(sizes, mode, rate):
     sound = sounds.melody(rate, 0.3)[None] + sounds.white(int(rate * 0.3), 0.02)
     changes = [(3001, "amount", 0.5), (9007, "learn", True), (11345, "full", True), (13001, "threshold", -30.0)]

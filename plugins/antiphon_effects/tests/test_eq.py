@@ -30,10 +30,15 @@ def cookbook(kind, hertz, gain, q):
 
 
 BANDS = [
-    ("lowcut", 40.0, 0.0, 0.7071), ("lowshelf", 120.0, 6.0, 0.9), ("peak", 300.0, -12.0, 3.0),
-    ("peak", 900.0, 9.0, 0.5), ("notch", 2000.0, 0.0, 8.0), ("peak", 6000.0, 24.0, 10.0),
-    ("highshelf", 9000.0, -15.0, 0.7071), ("highcut", 17000.0, 0.0, 1.3),
-]  # fmt: skip
+    ("lowcut", 40.0, 0.0, 0.7071),
+    ("lowshelf", 120.0, 6.0, 0.9),
+    ("peak", 300.0, -12.0, 3.0),
+    ("peak", 900.0, 9.0, 0.5),
+    ("notch", 2000.0, 0.0, 8.0),
+    ("peak", 6000.0, 24.0, 10.0),
+    ("highshelf", 9000.0, -15.0, 0.7071),
+    ("highcut", 17000.0, 0.0, 1.3),
+]
 
 
 def test_eight_bands_null_against_the_cookbook():

@@ -86,8 +86,12 @@ def test_a_bend_is_taken_back_before_the_next_note(monkeypatch):
     voice = rests(20, np.full(5, 58.6), np.full(40, 60.1), np.full(40, 65.1), 20)
     found = events(monkeypatch, voice, [20, 65])
     assert short(found)[:5] == [
-        ("on", 59, None), ("bend", 0, 0.5), ("off", 59, None), ("bend", 0, 0.0), ("on", 65, None),
-    ]  # fmt: skip
+        ("on", 59, None),
+        ("bend", 0, 0.5),
+        ("off", 59, None),
+        ("bend", 0, 0.0),
+        ("on", 65, None),
+    ]
     assert found[3].offset == found[4].offset
     assert all(e.kind != "bend" for e in found[5:])
 

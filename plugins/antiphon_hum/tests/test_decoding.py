@@ -10,8 +10,10 @@ from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.file_decoder import PathCosts, _pitch, decode_file
 from antiphon_hum.learned.lead_voice import LeadVoice
 
-LATE = {spec.NEAR: (spec.KEY, spec.KEY_SURE, spec.NOTE, spec.ONSET, spec.PITCH, spec.SURE, spec.VOICED),
-        spec.FAR: (spec.FAR_KEY, spec.FAR_SURE, spec.FAR_NOTE, spec.FAR_ONSET)}  # fmt: skip
+LATE = {
+    spec.NEAR: (spec.KEY, spec.KEY_SURE, spec.NOTE, spec.ONSET, spec.PITCH, spec.SURE, spec.VOICED),
+    spec.FAR: (spec.FAR_KEY, spec.FAR_SURE, spec.FAR_NOTE, spec.FAR_ONSET),
+}
 
 
 def answers(pitch, onsets=(), chance=0.99, attack=0.9):

@@ -97,9 +97,13 @@ def test_downbeats_are_where_the_chord_changes() -> None:
     assert len(values["downbeats"]) < 28
 
 
-@pytest.mark.parametrize(("transpose", "names", "key"), [
-    (0, NAMES, "C major"), (3, ("D#:maj", "A#:maj", "C:min", "G#:maj"), "D# major"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("transpose", "names", "key"),
+    [
+        (0, NAMES, "C major"),
+        (3, ("D#:maj", "A#:maj", "C:min", "G#:maj"), "D# major"),
+    ],
+)
 def test_chords_and_key(transpose: int, names: tuple[str, ...], key: str) -> None:
     values = plain(transpose)
     assert values["key"] == key
@@ -157,9 +161,17 @@ def test_sections_cover_the_song_and_a_repeat_has_its_letter() -> None:
     assert at[0] != at[1]
 
 
-@pytest.mark.parametrize("sound", [
-    np.zeros(0), np.zeros(10 * RATE), np.full(RATE, 1e-6), np.ones(1), 0.5 * np.ones(5 * RATE),
-], ids=["nothing", "silence", "almost silence", "one sample", "a constant"])  # fmt: skip
+@pytest.mark.parametrize(
+    "sound",
+    [
+        np.zeros(0),
+        np.zeros(10 * RATE),
+        np.full(RATE, 1e-6),
+        np.ones(1),
+        0.5 * np.ones(5 * RATE),
+    ],
+    ids=["nothing", "silence", "almost silence", "one sample", "a constant"],
+)
 def test_what_is_no_music_has_no_beats(sound: np.ndarray) -> None:
     values = found(sound.astype(np.float32))
     assert values["beats"] is None or len(values["beats"]) < len(sound) / RATE * 4

@@ -182,11 +182,15 @@ def test_compact_of_a_file_is_shorter_than_it(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize(("sound", "seconds", "sentence"), [
-    (0.1 * np.ones((1, 3 * RATE), np.float32), 30.0, "is written whole"),
-    (np.zeros((1, 20 * RATE), np.float32), 5.0, "no parts were found"),
-    (np.random.default_rng(1).uniform(-0.1, 0.1, (2, 8 * RATE)).astype(np.float32), 5.0, "no parts were found"),
-], ids=["short", "silence", "noise"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sound", "seconds", "sentence"),
+    [
+        (0.1 * np.ones((1, 3 * RATE), np.float32), 30.0, "is written whole"),
+        (np.zeros((1, 20 * RATE), np.float32), 5.0, "no parts were found"),
+        (np.random.default_rng(1).uniform(-0.1, 0.1, (2, 8 * RATE)).astype(np.float32), 5.0, "no parts were found"),
+    ],
+    ids=["short", "silence", "noise"],
+)
 def test_what_has_no_parts_gets_a_sentence_and_a_file(
     tmp_path: Path, sound: np.ndarray, seconds: float, sentence: str
 ) -> None:

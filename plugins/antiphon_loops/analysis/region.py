@@ -54,9 +54,9 @@ class LoopReading:
     origin: str = "sound"
 
 
-def read_region(samples: F32, mono: F32, rate: int, label: TempoLabel, known: LoopTables | None = None) -> LoopReading:
-    """The loop in a file `[channels, frames]`, `[frames]` of peak 1; `known` None takes the fitted tables that ship."""
-    known = known or tables.load()
+def read_region(samples: F32, mono: F32, rate: int, label: TempoLabel) -> LoopReading:
+    """The loop in a file `[channels, frames]`, `[frames]` of peak 1, by the fitted tables that ship."""
+    known = tables.load()
     first, last = _stated_part(samples.shape[1], rate, label)
     starts = [first]
     lead = silence_before(samples[:, first:last], rate)

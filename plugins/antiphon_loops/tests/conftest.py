@@ -22,10 +22,15 @@ RATE = 44100
 CATALOGUE = "library.sqlite"
 TRUTH: dict[str, tuple[str, float, int, int | None]] = {
     # role, bpm, bars, tonic
-    "a.wav": ("drums", 104.0, 2, None), "b.wav": ("drums", 96.0, 2, None), "c.wav": ("bass", 100.0, 4, 0),
-    "d.wav": ("chords", 110.0, 4, 0), "e.wav": ("melody", 92.0, 2, 2), "f.wav": ("chords", 104.0, 4, 5),
-    "g.wav": ("bass", 116.0, 4, 9), "h.wav": ("drums", 120.0, 4, None),
-}  # fmt: skip
+    "a.wav": ("drums", 104.0, 2, None),
+    "b.wav": ("drums", 96.0, 2, None),
+    "c.wav": ("bass", 100.0, 4, 0),
+    "d.wav": ("chords", 110.0, 4, 0),
+    "e.wav": ("melody", 92.0, 2, 2),
+    "f.wav": ("chords", 104.0, 4, 5),
+    "g.wav": ("bass", 116.0, 4, 9),
+    "h.wav": ("drums", 120.0, 4, None),
+}
 
 
 def hit(frames: int, low: float, noise: float, decay: float, rng: np.random.Generator) -> np.ndarray:

@@ -59,8 +59,9 @@ def test_an_uncertain_tempo_is_asked_about_once(unsure: Path, tmp_path: Path):
     assert "139.1 or 92.72 bpm" in person.questions[0]
     assert person.sentences == []
     assert [(x.file, x.bars, x.tempo_from) for x in ready(unsure)[0]] == [
-        ("clear.wav", 2, "sound"), ("odd.wav", 2, "user"),
-    ]  # fmt: skip
+        ("clear.wav", 2, "sound"),
+        ("odd.wav", 2, "user"),
+    ]
     again = AnsweredQuestions("50")
     piece(unsure, tmp_path / "out2.wav", again)
     assert (again.questions, again.sentences) == ([], [])

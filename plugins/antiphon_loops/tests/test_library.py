@@ -90,8 +90,9 @@ def test_the_catalogue_has_what_was_found_by_content_and_by_what_a_name_states(
     assert analyse(tmp_path).fresh == 3
     again = analyse(tmp_path)
     assert (again.fresh, [(x.file, x.tempo_from) for x in again.loops]) == (
-        0, [("a-52bpm.wav", "name"), ("a.wav", "sound"), ("b.wav", "sound")],
-    )  # fmt: skip
+        0,
+        [("a-52bpm.wav", "name"), ("a.wav", "sound"), ("b.wav", "sound")],
+    )
     with Catalogue(library_folder()) as catalogue:
         rows = {row.path: row for row in catalogue.rows()}
     a, bad = rows[os.fsencode(tmp_path / "a.wav")], rows[os.fsencode(tmp_path / "words.wav")]

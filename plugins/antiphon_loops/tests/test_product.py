@@ -107,8 +107,13 @@ def test_rules_are_read_and_refused(tmp_path: Path):
     (tmp_path / "rules.toml").write_text("section = 4\nform = [0.5, 1.0]\n[enters]\nbass = 0.5\n")
     rules = load(tmp_path)
     assert (rules.section, rules.form, rules.enters["bass"], rules.enters["drums"]) == (4, (0.5, 1.0), 0.5, 0.0)
-    for text, said in (("sections = 4", "sections"), ("section = 0", "section"), ("form = []", "form"),
-                       ("[enters]\nkazoo = 1", "enters"), ("section =", "rules.toml")):  # fmt: skip
+    for text, said in (
+        ("sections = 4", "sections"),
+        ("section = 0", "section"),
+        ("form = []", "form"),
+        ("[enters]\nkazoo = 1", "enters"),
+        ("section =", "rules.toml"),
+    ):
         (tmp_path / "rules.toml").write_text(text)
         with pytest.raises(AntiphonError, match=said):
             load(tmp_path)

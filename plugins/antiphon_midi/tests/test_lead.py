@@ -232,11 +232,14 @@ async def test_the_server_sends_a_clock_to_its_outputs(leading: MidiStage) -> No
     assert ("gear in", bytes((midi.TICK,))) in live.fake.sent
 
 
-@pytest.mark.parametrize(("given", "said"), [
-    ({"midi-clock": "both"}, "--midi-clock takes follow or lead, not 'both'"),
-    ({"midi-clock": "follow"}, "--midi-clock follow is about the ports of --midi or --midi-in"),
-    ({"midi-clock": "lead", "midi": True}, "--midi-clock lead is about the ports of --midi-out"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"midi-clock": "both"}, "--midi-clock takes follow or lead, not 'both'"),
+        ({"midi-clock": "follow"}, "--midi-clock follow is about the ports of --midi or --midi-in"),
+        ({"midi-clock": "lead", "midi": True}, "--midi-clock lead is about the ports of --midi-out"),
+    ],
+)
 def test_the_option_is_refused_without_its_ports(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         MidiTransport().check(ServeSettings(options=given))

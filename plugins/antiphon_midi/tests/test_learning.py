@@ -91,10 +91,13 @@ async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: MidiSta
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("/node/z/gain", "there is no node 'z'"), ("/node/a/level", "readonly"), ("/node/a/label", "text"),
-        ("/tempo", "address takes /node/NAME/PARAM"), ("a", "address takes /node/NAME/PARAM"),
+        ("/node/z/gain", "there is no node 'z'"),
+        ("/node/a/level", "readonly"),
+        ("/node/a/label", "text"),
+        ("/tempo", "address takes /node/NAME/PARAM"),
+        ("a", "address takes /node/NAME/PARAM"),
     ],
-)  # fmt: skip
+)
 async def test_what_cannot_be_learned_is_said(live: MidiStage, address: str, said: str) -> None:
     ((where, (_, reason)),) = await live.client().ask("/learn", address)
     assert where == "/fail"

@@ -62,8 +62,13 @@ def test_any_bytes_in_any_pieces_give_the_same_and_hold_no_more_than_the_bound(
 
 def test_running_status_and_real_time_bytes_within_other_messages() -> None:
     assert Parser().feed(bytes([0x90, 60, 0xF8, 100, 61, 0xFE, 0, 0xF0, 1, 0xFA, 2, 0xF7, 62])) == [
-        Short(0xF8), Short(0x90, 60, 100), Short(0xFE), Short(0x90, 61, 0), Short(0xFA), SysEx(b"\x01\x02"),
-    ]  # fmt: skip
+        Short(0xF8),
+        Short(0x90, 60, 100),
+        Short(0xFE),
+        Short(0x90, 61, 0),
+        Short(0xFA),
+        SysEx(b"\x01\x02"),
+    ]
 
 
 def test_a_note_behind_a_sysex_without_an_end_is_heard() -> None:
@@ -95,11 +100,16 @@ def test_a_million_random_bytes_take_a_moment() -> None:
 @pytest.mark.parametrize(
     ("kind", "number", "value", "wanted"),
     [
-        ("on", 60, 1.0, (0x92, 60, 127)), ("on", 60, 0.001, (0x92, 60, 1)), ("off", 60, 0.0, (0x82, 60, 64)),
-        ("control", 64, 0.5, (0xB2, 64, 64)), ("control", 1, 7.0, (0xB2, 1, 127)), ("bend", 0, 0.0, (0xE2, 0, 64)),
-        ("bend", 0, 1.0, (0xE2, 127, 127)), ("bend", 0, -1.0, (0xE2, 0, 0)),
+        ("on", 60, 1.0, (0x92, 60, 127)),
+        ("on", 60, 0.001, (0x92, 60, 1)),
+        ("off", 60, 0.0, (0x82, 60, 64)),
+        ("control", 64, 0.5, (0xB2, 64, 64)),
+        ("control", 1, 7.0, (0xB2, 1, 127)),
+        ("bend", 0, 0.0, (0xE2, 0, 64)),
+        ("bend", 0, 1.0, (0xE2, 127, 127)),
+        ("bend", 0, -1.0, (0xE2, 0, 0)),
     ],
-)  # fmt: skip
+)
 def test_an_event_as_bytes(kind: str, number: int, value: float, wanted: tuple[int, int, int]) -> None:
     assert tuple(encode(kind, number, value, 3)) == wanted
 

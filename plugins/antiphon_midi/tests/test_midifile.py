@@ -73,9 +73,15 @@ def test_any_blocks_give_the_same_events(tmp_path: Path, blocks: list[int], data
     quick = [MidiTrack("", tuple(MidiNote(n / 16, 0.1, 50 + n % 12, 0.5, c) for n in range(24))) for c in (1, 2)]
     path = song(tmp_path, *quick, tempo=[(0.0, 97.0), (0.6, 143.0)])
     names = st.sampled_from(["speed", "transpose", "mute1", "track", "start", "stop", "tempo"])
-    values = {"speed": st.floats(0.5, 3.0), "transpose": st.integers(-5, 5), "mute1": st.booleans(),
-              "track": st.integers(0, 3), "start": st.just(True), "stop": st.just(True),
-              "tempo": st.sampled_from(["clock", "file"])}  # fmt: skip
+    values = {
+        "speed": st.floats(0.5, 3.0),
+        "transpose": st.integers(-5, 5),
+        "mute1": st.booleans(),
+        "track": st.integers(0, 3),
+        "start": st.just(True),
+        "stop": st.just(True),
+        "tempo": st.sampled_from(["clock", "file"]),
+    }
     changes = []
     for at in sorted(data.draw(st.lists(st.integers(0, 15_000), max_size=3))):
         name = data.draw(names)
@@ -106,9 +112,14 @@ def test_it_loops_at_the_end_of_its_last_bar(tmp_path: Path) -> None:
 def test_a_part_of_it_loops_to_the_sample(tmp_path: Path) -> None:
     events = play(song(tmp_path, LEAD, BASS), 4.0, begin=1.0, end=2.25)
     assert on(events, 1) == [
-        (0, 61, 1), (BEAT, 62, 1), (round(1.25 * BEAT), 61, 1), (round(2.25 * BEAT), 62, 1),
-        (round(2.5 * BEAT), 61, 1), (round(3.5 * BEAT), 62, 1), (round(3.75 * BEAT), 61, 1),
-    ]  # fmt: skip
+        (0, 61, 1),
+        (BEAT, 62, 1),
+        (round(1.25 * BEAT), 61, 1),
+        (round(2.25 * BEAT), 62, 1),
+        (round(2.5 * BEAT), 61, 1),
+        (round(3.5 * BEAT), 62, 1),
+        (round(3.75 * BEAT), 61, 1),
+    ]
     # the bass note at 2 is cut where the loop ends
     assert (round(1.25 * BEAT), 38) in [(e.offset, e.number) for e in events if e.kind == "off"]
 
@@ -145,11 +156,17 @@ def test_a_start_on_the_bar_is_on_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "channels"),
     [
-        ({"track": 2}, {2}), ({"channel": 1}, {1}), ({"mute1": True, "mute3": True}, {2}),
-        ({"instruments": "drums"}, {10}), ({"instruments": "pitched"}, {1, 2}), ({"instruments": "bass"}, {2}),
-        ({"instruments": "piano"}, {1}), ({"instruments": "brass"}, set()), ({"track": 9}, set()),
+        ({"track": 2}, {2}),
+        ({"channel": 1}, {1}),
+        ({"mute1": True, "mute3": True}, {2}),
+        ({"instruments": "drums"}, {10}),
+        ({"instruments": "pitched"}, {1, 2}),
+        ({"instruments": "bass"}, {2}),
+        ({"instruments": "piano"}, {1}),
+        ({"instruments": "brass"}, set()),
+        ({"track": 9}, set()),
     ],
-)  # fmt: skip
+)
 def test_parts_channels_and_instruments_are_chosen(tmp_path: Path, values: dict[str, Any], channels: set[int]) -> None:
     events = play(song(tmp_path), 4.5, loop=False, **values)
     assert {channel for _, _, channel in on(events)} == channels

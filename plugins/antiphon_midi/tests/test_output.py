@@ -115,8 +115,11 @@ def test_a_patch_names_the_node_whose_notes_go_out() -> None:
     text = 'format = 1\n[nodes.h]\ntype = "hears"\n[nodes.a]\ntype = "gain"\n[wires]\n"in" = "h"\n[midi]\nout = {}\n'
     assert parse(text.format('"h"'), catalog).midi == {"out": "h.notes"}
     for target, said in (
-        ('"a"', "'a' gives no notes"), ('"h.x"', "no output port 'x'"), ("1", "takes node.port"),
-        ('"in"', "gives no notes"), ('"z"', "z"),
-    ):  # fmt: skip
+        ('"a"', "'a' gives no notes"),
+        ('"h.x"', "no output port 'x'"),
+        ("1", "takes node.port"),
+        ('"in"', "gives no notes"),
+        ('"z"', "z"),
+    ):
         with pytest.raises(Exception, match=said):
             parse(text.format(target), catalog)

@@ -251,8 +251,11 @@ async def test_a_broker_that_dies_before_it_knows_what_arrived_has_nothing_appli
     await live.settle()  # the engine takes the last one
     sets = [done[2:4] for done in live.engine.applied if done[0] == "set"]
     assert [(cell, number) for cell, number in sets if cell in (LEARN, GAIN, STEPS)] == [
-        (LEARN, 1.0), (GAIN, 1.5), (GAIN, 0.25), (STEPS, 8.0),
-    ]  # fmt: skip
+        (LEARN, 1.0),
+        (GAIN, 1.5),
+        (GAIN, 0.25),
+        (STEPS, 8.0),
+    ]
 
 
 async def test_a_control_process_started_again_takes_up_its_session(live: Rig, tmp_path: Path) -> None:
@@ -326,7 +329,12 @@ def test_a_topic_that_comes_back_before_it_was_taken_back_is_told() -> None:
 def test_the_rig_has_what_these_tests_speak_of() -> None:
     cells = [p.name for p in CATALOG["gain"].cells]
     assert [cells[n] for n in (GAIN, STEPS, MODE, LEARN, SIZE, LEVEL)] == [
-        "gain", "steps", "mode", "learn", "size", "level",
-    ]  # fmt: skip
+        "gain",
+        "steps",
+        "mode",
+        "learn",
+        "size",
+        "level",
+    ]
     with pytest.raises(PatchError):
         Graph().remove("a", CATALOG)

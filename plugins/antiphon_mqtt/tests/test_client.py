@@ -74,9 +74,14 @@ def test_what_is_remembered_is_bounded() -> None:
 
 def line(port: int) -> MqttConnection:
     return MqttConnection(
-        Broker("127.0.0.1", port), "antiphon-test", will=("antiphon/status", b"offline"), once=Once(),
-        taken=lambda *_: None, repeated=lambda: None, unreadable=lambda: None,
-    )  # fmt: skip
+        Broker("127.0.0.1", port),
+        "antiphon-test",
+        will=("antiphon/status", b"offline"),
+        once=Once(),
+        taken=lambda *_: None,
+        repeated=lambda: None,
+        unreadable=lambda: None,
+    )
 
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -93,9 +98,17 @@ async def opened(talk: Talk) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x03\x00\x86\x00", b"\x20\x00", b"\xff" * 64,
-     b"\x20\x03\x00\x00\x00", b"\x20\x03\x00\x00\x00\x90\x04\x00\x01\x00\x87", b"\x20\x03\x00\x00\x00\xd0\x00\x30\x00"],
-)  # fmt: skip
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x20\x03\x00\x86\x00",
+        b"\x20\x00",
+        b"\xff" * 64,
+        b"\x20\x03\x00\x00\x00",
+        b"\x20\x03\x00\x00\x00\x90\x04\x00\x01\x00\x87",
+        b"\x20\x03\x00\x00\x00\xd0\x00\x30\x00",
+    ],
+)
 async def test_a_broker_that_talks_nonsense_is_an_error(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_client, "ANSWER_SECONDS", 0.3)
 

@@ -24,8 +24,13 @@ def test_another_process_gives_the_same_zones(name: str) -> None:
     assert len(here) == len(there) > 2
     for one, other in zip(here, there, strict=True):
         assert (one.root, one.low, one.high, one.rate, one.cutoffs, one.loop) == (
-            other.root, other.low, other.high, other.rate, other.cutoffs, other.loop,
-        )  # fmt: skip
+            other.root,
+            other.low,
+            other.high,
+            other.rate,
+            other.cutoffs,
+            other.loop,
+        )
         np.testing.assert_array_equal(one.left, other.left)
         np.testing.assert_array_equal(one.right, other.right)
 

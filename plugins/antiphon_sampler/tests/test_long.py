@@ -177,8 +177,14 @@ def test_a_reader_that_is_too_slow_is_counted_and_its_voice_fades(play, live, fo
 
 
 def test_a_reader_that_is_late_once_loses_that_voice_alone(live, folder):
-    got, _ = live([on(0), on(2 * PAGE)], 12 * PAGE, pages=lambda b: 0 if b < 5 * PAGE // 512 else 99,
-                  library=str(folder), s="tone", voices=8)  # fmt: skip
+    got, _ = live(
+        [on(0), on(2 * PAGE)],
+        12 * PAGE,
+        pages=lambda b: 0 if b < 5 * PAGE // 512 else 99,
+        library=str(folder),
+        s="tone",
+        voices=8,
+    )
     assert got.reports["underruns"] == 1
     assert np.abs(got.audio[0][0, 10 * PAGE :]).max() > 0.4
 
@@ -194,9 +200,13 @@ def test_more_long_samples_than_streams_end_the_oldest(live, folder):
 
 @pytest.mark.parametrize(
     ("suffix", "subtype", "rate"),
-    [("flac", "PCM_16", 44100), ("ogg", "VORBIS", RATE), ("mp3", "MPEG_LAYER_III", RATE),
-     ("mp3", "MPEG_LAYER_III", 44100)],
-)  # fmt: skip
+    [
+        ("flac", "PCM_16", 44100),
+        ("ogg", "VORBIS", RATE),
+        ("mp3", "MPEG_LAYER_III", RATE),
+        ("mp3", "MPEG_LAYER_III", 44100),
+    ],
+)
 def test_a_part_is_the_same_whatever_was_read_before_it(tmp_path, suffix, subtype, rate):
     path = tmp_path / f"x.{suffix}"
     t = np.arange(12 * rate) / rate

@@ -39,10 +39,14 @@ def font(presets: Sequence[tuple[int, int, int]] = ((0, 0, 1), (0, 40, 2), (128,
         )
     headers += named("EOS") + bytes(26)
     count = len(presets)
-    phdr = b"".join(
-        named(f"p{bank} {program}") + struct.pack("<HHHIII", program, bank, n, 0, 0, 0)
-        for n, (bank, program, _) in enumerate(presets)
-    ) + named("EOP") + struct.pack("<HHHIII", 0, 0, count, 0, 0, 0)  # fmt: skip
+    phdr = (
+        b"".join(
+            named(f"p{bank} {program}") + struct.pack("<HHHIII", program, bank, n, 0, 0, 0)
+            for n, (bank, program, _) in enumerate(presets)
+        )
+        + named("EOP")
+        + struct.pack("<HHHIII", 0, 0, count, 0, 0, 0)
+    )
     bags = b"".join(struct.pack("<HH", n, 0) for n in range(count + 1))
     # generator 41 is the instrument of a preset; 54 loops a sample, 53 is the sample
     pgen = b"".join(struct.pack("<HH", 41, n) for n in range(count)) + bytes(4)
@@ -53,10 +57,16 @@ def font(presets: Sequence[tuple[int, int, int]] = ((0, 0, 1), (0, 40, 2), (128,
     igen = b"".join(struct.pack("<HHHH", 54, 1, 53, n) for n in range(count)) + bytes(4)
     info = chunk(b"ifil", struct.pack("<HH", 2, 4)) + chunk(b"isng", b"EMU8000\0") + chunk(b"INAM", b"test\0\0")
     pdta = (
-        chunk(b"phdr", phdr) + chunk(b"pbag", bags) + chunk(b"pmod", bytes(10)) + chunk(b"pgen", pgen)
-        + chunk(b"inst", inst) + chunk(b"ibag", ibag) + chunk(b"imod", bytes(10)) + chunk(b"igen", igen)
+        chunk(b"phdr", phdr)
+        + chunk(b"pbag", bags)
+        + chunk(b"pmod", bytes(10))
+        + chunk(b"pgen", pgen)
+        + chunk(b"inst", inst)
+        + chunk(b"ibag", ibag)
+        + chunk(b"imod", bytes(10))
+        + chunk(b"igen", igen)
         + chunk(b"shdr", headers)
-    )  # fmt: skip
+    )
     parts = b"".join(
         chunk(b"LIST", kind + body)
         for kind, body in ((b"INFO", info), (b"sdta", chunk(b"smpl", samples)), (b"pdta", pdta))

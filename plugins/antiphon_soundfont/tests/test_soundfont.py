@@ -91,9 +91,12 @@ def test_programs_choose_by_channel_and_channel_10_is_drums(font: str) -> None:
 @needs_fluidsynth
 def test_two_notes_of_one_channel_are_bent_apart(font: str) -> None:
     notes = [
-        Event("pitch", 0, 60, 0.25), on(0, 60), on(0, 67),
-        Event("pitch", 12_000, 60, -1.5), Event("pitch", 12_000, 67, 0.4),
-    ]  # fmt: skip
+        Event("pitch", 0, 60, 0.25),
+        on(0, 60),
+        on(0, 67),
+        Event("pitch", 12_000, 60, -1.5),
+        Event("pitch", 12_000, 67, 0.4),
+    ]
     sound = played(font, notes)
     assert pitches(sound, 2000, 12_000) == [pytest.approx(60.25, abs=0.02), pytest.approx(67.0, abs=0.02)]
     assert pitches(sound, 13_000, 23_000) == [pytest.approx(58.5, abs=0.02), pytest.approx(67.4, abs=0.02)]

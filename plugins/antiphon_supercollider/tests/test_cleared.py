@@ -42,11 +42,15 @@ class CapturingBackend(SuperCollider):
         self.sent = []
         layout = SimpleNamespace(nodes=0, clock=0, private=0, places=0, held=0, group=lambda s: 1, sound=lambda s: 0)
         return SimpleNamespace(
-            generation=0, has=1 << 30, ended=deque(), layout=layout, flush=lambda: None,
+            generation=0,
+            has=1 << 30,
+            ended=deque(),
+            layout=layout,
+            flush=lambda: None,
             counts=SimpleNamespace(moved=0, unheard=0, unclaimed=0, failed=0),
             shelf=SimpleNamespace(ask=lambda *a: None, take=lambda s: None),
             send=lambda some: self.sent.extend(packet for _, packet in some),
-        )  # fmt: skip
+        )
 
 
 @pytest.mark.parametrize("block", [64, 128, 256, 512, 1024])

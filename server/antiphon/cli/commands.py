@@ -18,6 +18,7 @@ COMMANDS = {
     "play": "play:play",
     "live": "live:live",
     "eval": "evaluate:evaluate",
+    "words": "words:words",
     "run": "files.run:run",
     "render": "files.render:render",
     "replay": "files.replay:replay",

@@ -14,6 +14,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "play": ("antiphon play melody.mid", "antiphon play --patch techno"),
     "live": ("antiphon live set.py",),
     "eval": ("antiphon eval set.py",),
+    "words": ("antiphon words", "antiphon words linger"),
     "run": (
         "antiphon run denoise noisy.wav clean.wav",
         "antiphon run hum voice.wav piano.wav --midi-out voice.mid",

@@ -109,7 +109,7 @@ __all__ = [
     "tri",
     "turn",
     "xfade",
-]  # fmt: skip
+]
 _MORE = _table.export_words({name: globals()[name] for name in __all__}) | _SIGNALS
 _MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade}
 globals().update(_MORE)

@@ -52,6 +52,10 @@ class Entry:
     doc: str
     example: str
 
+    def plain(self) -> dict[str, object]:
+        """As JSON holds it, with the title of its chapter as `group`."""
+        return {"names": list(self.names), "group": CHAPTERS[self.group], "doc": self.doc, "example": self.example}
+
 
 def entries() -> list[Entry]:
     """All words, by group and name; those of scripts, as `track`, are in the group script."""

@@ -70,8 +70,13 @@ def silence_muted(script: LiveScript) -> None:
 # ---- one pattern after another
 
 
-def _mixed(old: P, new: P, how: Callable[[Query[Any], Callable[[Fraction], float], bool], Query[Any]], at: Fraction,
-           cycles: Fraction) -> P:  # fmt: skip
+def _mixed(
+    old: P,
+    new: P,
+    how: Callable[[Query[Any], Callable[[Fraction], float], bool], Query[Any]],
+    at: Fraction,
+    cycles: Fraction,
+) -> P:
     def share(time: Fraction) -> float:
         """How far the change has come, 0 to 1."""
         return float(min(max((time - at) / cycles, Fraction(0)), Fraction(1)))
@@ -122,9 +127,13 @@ def _cut(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> 
 
 def _transition(how: Any, doc: str, default: int) -> Callable[..., None]:
     def word(
-        name: str, pattern: ControlPattern | str, cycles: Number = default, on: str = "", beats: Number | None = None,
+        name: str,
+        pattern: ControlPattern | str,
+        cycles: Number = default,
+        on: str = "",
+        beats: Number | None = None,
         **values: arguments.Argument,
-    ) -> None:  # fmt: skip
+    ) -> None:
         length = exact(cycles, "a transition")
         if not 0 <= length <= 1024:
             raise UsageError(f"a transition takes a number of cycles, 0 to 1,024, not {float(length):g}")

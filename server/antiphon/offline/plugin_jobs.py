@@ -75,9 +75,7 @@ def transcribe(source: Path, target: Path, settings: Mapping[str, Value]) -> Pat
     return target
 
 
-def play_through(
-    plugin: str, sound: Samples, rate: int, values: Mapping[str, Value], block: int = BLOCK
-) -> NDArray[np.float32]:
+def play_through(plugin: str, sound: Samples, rate: int, values: Mapping[str, Value]) -> NDArray[np.float32]:
     """Plays a sound through a node as `antiphon run PLUGIN` does, its latency taken out.
 
     Args:
@@ -85,7 +83,6 @@ def play_through(
         sound: float32 `[channels, frames]`.
         rate: Frames a second.
         values: Its parameters.
-        block: Frames of a block.
 
     Returns:
         float32 of the same shape.
@@ -95,7 +92,7 @@ def play_through(
     """
     loaded = load(check=False)
     made = np.zeros_like(sound)
-    runner = PlanRunner(plugin, loaded.catalog, loaded.make, StreamSpec(rate, block, len(sound)), values)
+    runner = PlanRunner(plugin, loaded.catalog, loaded.make, StreamSpec(rate, BLOCK, len(sound)), values)
     with closing(runner):
         at = 0
         for part in process_stream([sound], runner):

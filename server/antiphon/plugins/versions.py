@@ -90,13 +90,13 @@ class PluginVersions:
         return _Version(types, {name: make for name, make in self._factories.items() if name in types})
 
 
-def import_version(plugin: str, folder: Path, *, check: bool = False) -> _Version:
-    """Imports a version, compiles its kernels, and with `check` runs a block of zeros through each processor.
+def import_version(plugin: str, folder: Path) -> _Version:
+    """Imports a version, and compiles its kernels.
 
     Raises:
         PluginError: It cannot be imported, or one of its registrations is not valid.
     """
-    loading = PluginLoading(check)
+    loading = PluginLoading(check=False)
     loading.add(plugin, partial(importing.import_folder, folder))
     if loading.failures:
         raise PluginError(loading.failures[0].reason)

@@ -41,9 +41,12 @@ def graph(outputs: int = 2, halves_in: str = "") -> bytes:
     ]
     value = helper.make_tensor_value_info
     made = helper.make_graph(
-        nodes, "halves", [value("excerpts", TensorProto.FLOAT, ["n", FRAMES, BANDS])],
-        [value("probabilities", TensorProto.FLOAT, ["n", outputs])], [tensor],
-    )  # fmt: skip
+        nodes,
+        "halves",
+        [value("excerpts", TensorProto.FLOAT, ["n", FRAMES, BANDS])],
+        [value("probabilities", TensorProto.FLOAT, ["n", outputs])],
+        [tensor],
+    )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return bytes(model.SerializeToString())
 
@@ -52,10 +55,15 @@ def write(folder: Path, model: bytes, **change: object) -> Path:
     from antiphon.classifiers.classifier_file import digest_of
 
     about = {
-        "version": 1, "name": folder.name, "framework": "none", "labels": LABELS, "frames": FRAMES,
+        "version": 1,
+        "name": folder.name,
+        "framework": "none",
+        "labels": LABELS,
+        "frames": FRAMES,
         "mel": {"rate": RATE, "window": WINDOW, "hop": HOP, "bands": BANDS, "low": 30.0, "high": 4000.0},
-        "digest": digest_of(model), **change,
-    }  # fmt: skip
+        "digest": digest_of(model),
+        **change,
+    }
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(model)
     (folder / "classifier.json").write_text(json.dumps(about))

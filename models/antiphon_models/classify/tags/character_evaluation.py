@@ -168,9 +168,9 @@ class CharacterEvaluation(Evaluation):
     """Pairs of pieces made by seed, alike but for one thing."""
 
     systems = systems_of(trivial="level; centroid", classical="exponent", ours="character")
-    measures = measures_of("in order")
+    measures = measures_of("; ".join(QUESTIONS))
     note: ClassVar[str] = (
-        "in order: the share of pairs whose first piece has more; by chance .5; both have one RMS, but for level. "
+        "Shares of pairs whose first piece has more; by chance .5; both have one RMS, but for level. "
         "level: RMS in tenths of dB; centroid: of the spectrum, the mean over frames; exponent: Streich and Herrera's, "
         "less of which is more danceable. Both pieces are made by rules: no listener judged."
     )
@@ -198,7 +198,7 @@ class CharacterEvaluation(Evaluation):
                     name = quantity if system == "character" else system
                     if ask.wants(system) and (system != "exponent" or quantity == "danceability"):
                         value = float(first[name] > second[name]) if first[name] != second[name] else 0.5
-                        yield MetricValue(system, "in order", f"pair {n + 1}", value, question)
+                        yield MetricValue(system, question, f"pair {n + 1}", value)
 
 
 def _measures(sound: F32) -> dict[str, float]:

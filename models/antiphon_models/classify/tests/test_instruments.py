@@ -102,8 +102,10 @@ def test_recordings_keep_length_and_peak() -> None:
         sound = simulate_recording(tone(440.0, 1.5), rng)
         assert len(sound) == round(1.5 * RATE)
         assert 0.05 < np.abs(sound).max() < 1.3
-    assert np.array_equal(simulate_recording(tone(440.0, 1.5), np.random.default_rng(5)),
-                          simulate_recording(tone(440.0, 1.5), np.random.default_rng(5)))  # fmt: skip
+    assert np.array_equal(
+        simulate_recording(tone(440.0, 1.5), np.random.default_rng(5)),
+        simulate_recording(tone(440.0, 1.5), np.random.default_rng(5)),
+    )
 
 
 def test_a_guitar_driven_hard_has_more_harmonics() -> None:

@@ -164,7 +164,7 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
     if len(notes) < 6:
         return _clip(data, part, kind, k + 1, rng)
     if kind == "wind":
-        return _wind(notes, k, rng)
+        return _wind(notes, k)
     how = manner(rng)
     if kind in ("sung", "untrained"):
         voices = TRAIN_VOICES if part == "train" else VALID_VOICES
@@ -185,7 +185,7 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
     return TrainingClip(kind, sound, _rows(notes), _cents(f0))
 
 
-def _wind(notes: Sequence[ScoreNote], k: int, rng: np.random.Generator) -> TrainingClip:
+def _wind(notes: Sequence[ScoreNote], k: int) -> TrainingClip:
     name = tuple(PROGRAMS)[k % len(PROGRAMS)]
     notes = transpose(notes, *_RANGES[name])
     sound = wind(name, notes, PROGRAMS[name], TUNED_FONT, RATE).sound

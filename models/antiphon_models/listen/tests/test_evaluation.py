@@ -21,9 +21,14 @@ SONG = ListenedSong("x", np.zeros(1, np.float32), BEATS, BEATS[::4], CHORDS, "C 
 
 
 def test_the_truth_scores_1_in_all() -> None:
-    right = MusicFound(120.0, BEATS, BEATS[::4], "C major", tuple(
-        (start, end, label.partition("(")[0]) for start, end, label in CHORDS
-    ), 118.0)  # fmt: skip
+    right = MusicFound(
+        120.0,
+        BEATS,
+        BEATS[::4],
+        "C major",
+        tuple((start, end, label.partition("(")[0]) for start, end, label in CHORDS),
+        118.0,
+    )
     assert dict(figures(SONG, right)) == pytest.approx({
         "beats": 1.0, "within 30 ms": 1.0, "downbeats": 1.0, "tempo": 1.0, "half or double": 1.0, "tempo at 4 s": 1.0,
         "majmin": 1.0, "key": 1.0, "key or relative": 1.0, "key, weighted": 1.0,

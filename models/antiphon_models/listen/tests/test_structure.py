@@ -53,10 +53,17 @@ def test_labels_of_other_bars_are_left_out(tmp_path: Path, labels: str) -> None:
 def test_a_summary_of_the_chorus_scores_1_and_of_another_part_0() -> None:
     assert chorus_of(PHRASES) == "B"
     right = dict(figures(SONG, SummaryFound(STARTS, ((20.0, 30.0), (50.0, 55.0)))))
-    assert right == pytest.approx({
-        "F .5 s": 1.0, "F 3 s": 1.0, "chorus": 1.0, "in chorus": 2 / 3, "letters": 2 / 3, "starts": 1.0,
-        "starts .5 s": 1.0,
-    })  # fmt: skip
+    assert right == pytest.approx(
+        {
+            "F .5 s": 1.0,
+            "F 3 s": 1.0,
+            "chorus": 1.0,
+            "in chorus": 2 / 3,
+            "letters": 2 / 3,
+            "starts": 1.0,
+            "starts .5 s": 1.0,
+        }
+    )
     other = dict(figures(SONG, SummaryFound(parts=((14.0, 19.0),))))
     assert other == pytest.approx(
         {"chorus": 0.0, "in chorus": 0.0, "letters": 1 / 3, "starts": 0.0, "starts .5 s": 0.0}

@@ -14,7 +14,7 @@ from antiphon_models.material.degradation import (
     equalise,
     phone,
     room,
-)  # fmt: skip
+)
 
 RATE = 22050
 

@@ -76,12 +76,13 @@ def test_fluidsynth_is_asked_for_what_the_settings_say(tmp_path: Path, monkeypat
     x = np.linspace(-0.5, 0.5, 200, dtype=np.float32).reshape(100, 2)
     (tmp_path / "x.wav").write_bytes(wave(x, 44100))
     program(
-        tmp_path, "fluidsynth",
+        tmp_path,
+        "fluidsynth",
         "(HERE / 'asked').write_text('\\n'.join(sys.argv[1:]))\n"
         "(HERE / 'score').write_bytes(Path(sys.argv[-1]).read_bytes())\n"
         "Path(sys.argv[sys.argv.index('-F') + 1]).write_bytes((HERE / 'x.wav').read_bytes())\n",
         monkeypatch,
-    )  # fmt: skip
+    )
     score, font = midi_bytes([(0, note_on(0, 60, 90))]), tmp_path / "font.sf2"
     font.touch()
     settings = FluidSettings(
@@ -115,11 +116,12 @@ def test_espeak_says_what_it_is_given(tmp_path: Path, monkeypatch: pytest.Monkey
     x = np.linspace(-0.5, 0.5, 100, dtype=np.float32)
     (tmp_path / "x.wav").write_bytes(wave(x, 22050))
     program(
-        tmp_path, "espeak-ng",
+        tmp_path,
+        "espeak-ng",
         "(HERE / 'asked').write_text('\\n'.join(sys.argv[1:]))\n"
         "sys.stdout.buffer.write((HERE / 'x.wav').read_bytes())\n",
         monkeypatch,
-    )  # fmt: skip
+    )
     sound, rate = espeak.speech("hello there", "en+f1", 150, 40)
     assert np.array_equal(sound, x)
     assert rate == 22050

@@ -283,9 +283,16 @@ def test_one_that_takes_no_more_is_given_up_and_the_rest_plays_on(
 ) -> None:
     theirs.asked("/notify", 1)
     with ServerProcess(
-        "--audio", audio, "--scsynth", f"127.0.0.1:{theirs.port}", "--patch", "keys",
-        home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": jackd.name},
-    ) as running:  # fmt: skip
+        "--audio",
+        audio,
+        "--scsynth",
+        f"127.0.0.1:{theirs.port}",
+        "--patch",
+        "keys",
+        home=tmp_path,
+        wait=40.0,
+        env={"JACK_DEFAULT_SERVER": jackd.name},
+    ) as running:
         until(lambda: "scsynth is given up" in running.standard_error(), 15.0, "it is given up")
         assert "takes no more clients" in running.standard_error()
         until(lambda: synth(running).get("backend") in ("pyo", "null"), 15.0, "something else plays")

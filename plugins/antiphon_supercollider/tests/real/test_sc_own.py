@@ -43,11 +43,19 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerPro
     with (
         alone(),
         ServerProcess(
-            "--audio", "headless", "--synth", "supercollider", "--patch", str(tmp_path / "keys.toml"),
-            "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0,
+            "--audio",
+            "headless",
+            "--synth",
+            "supercollider",
+            "--patch",
+            str(tmp_path / "keys.toml"),
+            "--session",
+            str(tmp_path / "set"),
+            home=tmp_path,
+            wait=40.0,
             env={"JACK_DEFAULT_SERVER": os.environ.get("ANTIPHON_TEST_JACK", NAME)},
         ) as running,
-    ):  # fmt: skip
+    ):
         until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
         play_for(running, SETTLED)
         yield running

@@ -61,8 +61,12 @@ def test_sequenced_notes_are_replayed_as_they_were_heard(server: ServerProcess, 
     again = tmp_path / "again.wav"
     done = subprocess.run(
         [sys.executable, "-m", "antiphon", "replay", str(tmp_path / "set"), str(again)],
-        capture_output=True, text=True, timeout=120, env={**os.environ, "ANTIPHON_HOME": str(tmp_path)}, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "ANTIPHON_HOME": str(tmp_path)},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     x, y = (soundfile.read(p, dtype="float32", always_2d=True)[0] for p in (tmp_path / "set" / "output.wav", again))
     assert x.shape == y.shape

@@ -135,10 +135,17 @@ def test_nothing_of_scsynth_is_left_when_the_server_ends(tmp_path: Path, monkeyp
     with (
         alone(),
         ServerProcess(
-            "--audio", "headless", "--synth", "supercollider", "--patch", "keys",
-            home=tmp_path / "home", wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
+            "--audio",
+            "headless",
+            "--synth",
+            "supercollider",
+            "--patch",
+            "keys",
+            home=tmp_path / "home",
+            wait=40.0,
+            env={"JACK_DEFAULT_SERVER": NAME},
         ) as running,
-    ):  # fmt: skip
+    ):
         until(lambda: synth(running)["state"] == "running" and len(ports()) == 2, 20.0, "two scsynths run")
         first = ports()
         assert all(Path(memory.format(port)).exists() for port in first)

@@ -93,9 +93,12 @@ def test_bend_and_velocity_reach_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("node", [own("blip"), {"instrument": "electric_piano"}], ids=["own", "ours"])
 def test_two_notes_are_bent_apart(tmp_path: Path, node: dict[str, object]) -> None:
     notes: list[Line] = [
-        (0, "/note/pitch", [57, 0.3]), (0, "/note/on", [57, 64]), (0, "/note/on", [64, 64]),
-        (24_000, "/note/pitch", [64, -0.45]), (24_000, "/note/pitch", [57, 0.0]),
-    ]  # fmt: skip
+        (0, "/note/pitch", [57, 0.3]),
+        (0, "/note/on", [57, 64]),
+        (0, "/note/on", [64, 64]),
+        (24_000, "/note/pitch", [64, -0.45]),
+        (24_000, "/note/pitch", [57, 0.0]),
+    ]
     x = rendered(tmp_path, node, notes, 1.0)
     fifth = 220.0 * 2 ** (7 / 12)
     for part, lower, upper in ((x[:, 6000:22_000], 30.0, 0.0), (x[:, 28_000:46_000], 0.0, -45.0)):

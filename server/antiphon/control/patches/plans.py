@@ -89,20 +89,15 @@ class Plans:
 
     # ---- asking
 
-    def edit(
-        self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None
-    ) -> None:
-        """Changes nodes or wires by `make`.
-
-        `peer` gets `/done ADDRESS done…` when the plan plays, or `/fail` if the engine refuses it; `done` None sends no
-        `/done`.
+    def edit(self, make: Callable[[], list[Effect]], peer: Peer | None, address: str) -> None:
+        """Changes nodes or wires by `make`; `peer` gets `/fail` if the engine refuses the plan.
 
         Raises:
             AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
         """
         state = self._session.state
         previous, graph = self._before(address, whole=False), state.graph
-        self._change(make, peer, address, done)
+        self._change(make, peer, address, None)
         if state.graph is not graph:
             self.history.add(previous)
 
@@ -117,7 +112,8 @@ class Plans:
     ) -> None:
         """Loads a patch in place of the present one, in a crossfade of `fade` seconds.
 
-        `peer` and `done` as for `edit`; `then` is called when the plan plays.
+        `peer` gets `/done ADDRESS done…` when the plan plays, or `/fail` if the engine refuses it; then `then` is
+        called where it plays.
 
         Raises:
             AntiphonError: The patch is not valid, or too many changes are pending; nothing has changed.
@@ -236,7 +232,8 @@ class Plans:
     ) -> None:
         """Answers `peer` once the engine has confirmed or refused the plan with all edits made so far.
 
-        `done` as for `edit`; `then` is called when the plan plays, `refused` with the reason where it does not.
+        `done` as for `load`, None sends no `/done`; `then` is called when the plan plays, `refused` with the
+        reason where it does not.
         """
         state = self._session.state
         answer = PlanAnswer(state.goal, peer, address, done, then, refused)

@@ -23,7 +23,7 @@ def words() -> dict[str, Any]:
 
     Returns:
         `words`, the methods of patterns (`changes`) and of nodes (`nodes`), the names of `scales` and `chords`, and
-        all words by chapter with an example (`reference`, as docs/live-words.md).
+        all words by chapter with an example (`reference`, as `antiphon words` prints them).
     """
     from antiphon import live  # when an editor asks first: a web process without one needs none of it
     from antiphon.live.reference import CHAPTERS, entries
@@ -39,12 +39,7 @@ def words() -> dict[str, Any]:
         "nodes": nodes,
         "scales": sorted(SCALES),
         "chords": sorted(CHORDS),
-        "reference": [
-            {"names": list(one.names), "group": CHAPTERS[one.group], "doc": one.doc, "example": one.example}
-            for group in CHAPTERS
-            for one in entries()
-            if one.group == group
-        ],
+        "reference": [one.plain() for group in CHAPTERS for one in entries() if one.group == group],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,8 +47,12 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*common_headers(state["last"]), *message["headers"]]
-            async with asyncio.timeout(SEND_SECONDS):
-                await send(message)
+            try:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                connection.drop()
+                raise Disconnect from None
 
         try:
             state["request"] = request = gate.admitted(scope)
@@ -55,16 +60,24 @@ class Guard:
             await self._app(scope, receive, within_time)
         except Disconnect:
             pass
-        except TimeoutError:
-            connection.drop()
         except Exception as error:
             if started:
                 raise
-            if not isinstance(error, AntiphonError):
-                count_failure(gate.counters, f"{scope['method']} {scope['path']}", error)
-                error = Refusal(500, "this address failed; see the server's log")
-            state["last"] = True
-            await respond(gate.refused(refusal_of(error)), scope, receive, within_time)
+            # what is not read of a body would be taken for the next request
+            state["last"] |= not state["complete"]
+            with contextlib.suppress(Disconnect):
+                await respond(self._failed(scope, error), scope, receive, within_time)
+
+    def _failed(self, scope: Scope, error: Exception) -> Response:
+        """What a request that failed is answered: counted as refused where it is at fault, else as an error, logged."""
+        if isinstance(error, AntiphonError):
+            return self._gate.refused(refusal_of(error))
+        late = isinstance(error, TimeoutError)
+        why = "no answer in time" if late else error
+        count_failure(self._gate.counters, f"{scope['method']} {scope['path']}", why)
+        if late:
+            return answer({"error": "this address did not answer in time"}, 503)
+        return answer({"error": "this address failed; see the server's log"}, 500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +119,12 @@ class Resource:
             # what a handler has left unread would be taken for the next request
             state["last"] |= not state["complete"] or response.pieces is not None
         else:
-            response = await self._with_body(endpoint, request, receive)
+            response = await self._with_body(endpoint, request, scope["state"], receive)
         await respond(response, {**scope, "headers": []} if head else scope, receive, send)
 
-    async def _with_body(self, endpoint: Endpoint, request: HttpRequest, receive: Receive) -> Response:
+    async def _with_body(
+        self, endpoint: Endpoint, request: HttpRequest, state: dict[str, Any], receive: Receive
+    ) -> Response:
         """Reads the body, and counts it for as long as the handler works."""
         body: list[bytes] = []
         received, more = 0, True
@@ -123,35 +138,21 @@ class Resource:
                     self._gate.hold(request, received, len(message["body"]))
                     received += len(message["body"])
                     body.append(message["body"])
+            state["complete"] = True
             return await self._called(endpoint, replace(request, body=b"".join(body)))
         finally:
             self._gate.body_bytes -= received
 
     async def _called(self, endpoint: Endpoint, request: HttpRequest, *pieces: AsyncIterator[bytes]) -> Response:
-        """Calls a handler; what it raises becomes an answer, a counter and a line of the log.
-
-        The time of one that reads its body in pieces is not limited: the client's speed is.
-        """
-        gate, asked = self._gate, f"{request.method} {request.path}"
-        try:
-            async with asyncio.timeout(None if pieces else gate.limits.handler_seconds):
-                result = endpoint.handler(request, *pieces)
-                if isinstance(result, Awaitable):
-                    result = await result
-            if not isinstance(result, Response):
-                raise TypeError(f"a handler answers with a Response, not {type(result).__name__}")
-            result.check()
-            return result
-        except Disconnect:
-            raise
-        except AntiphonError as error:
-            return gate.refused(refusal_of(error))
-        except TimeoutError:
-            count_failure(gate.counters, asked, "no answer in time")
-            return answer({"error": "this address did not answer in time"}, 503)
-        except Exception as error:
-            count_failure(gate.counters, asked, error)
-            return answer({"error": "this address failed; see the server's log"}, 500)
+        """Calls a handler; the time of one that reads its body in pieces is not limited: the client's speed is."""
+        async with asyncio.timeout(None if pieces else self._gate.limits.handler_seconds):
+            result = endpoint.handler(request, *pieces)
+            if isinstance(result, Awaitable):
+                result = await result
+        if not isinstance(result, Response):
+            raise TypeError(f"a handler answers with a Response, not {type(result).__name__}")
+        result.check()
+        return result
 
 
 async def respond(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

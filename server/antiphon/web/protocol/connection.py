@@ -332,11 +332,6 @@ class Connections:
         """Number of open connections."""
         return len(self.waiting) + len(self.busy)
 
-    @property
-    def sockets(self) -> tuple[Any, ...]:
-        """The listening sockets."""
-        return tuple(sock for server in self._servers for sock in server.sockets)
-
     async def accept(self, listener: socket.socket) -> None:
         """Accepts connections from now on, by a socket that `close_port` closes."""
         loop = asyncio.get_running_loop()

@@ -35,7 +35,7 @@ from antiphon_models.classify.genre.notes import (
     SLOT,
     VELOCITY,
     NoteBank,
-)  # fmt: skip
+)
 from antiphon_models.classify.genre.sketches import FIRST_SEED, add_from_bank, degraded_sketch, sketch
 from antiphon_models.classify.genre.sources import SPLITS, medley
 from antiphon_models.learning.evaluation import EvaluationRequest

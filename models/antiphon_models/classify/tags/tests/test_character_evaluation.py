@@ -44,8 +44,8 @@ def test_one_pair_of_each_quantity_is_in_order(tmp_path: Path, monkeypatch: pyte
         monkeypatch.delitem(QUESTIONS, name)
     scores: list[MetricValue] = list(CharacterEvaluation().scores(EvaluationRequest(tmp_path, tmp_path, limit=1)))
     ours = [score for score in scores if score.system == "character"]
-    assert [score.group for score in ours] == list(QUESTIONS)
+    assert [score.measure for score in ours] == list(QUESTIONS)
     assert sum(score.value for score in ours) == len(ours) == 8
     # both of a pair are equally loud, where it does not ask for level
-    assert {s.value for s in scores if s.system == "level" and s.group != "energy: level"} == {0.5}
+    assert {s.value for s in scores if s.system == "level" and s.measure != "energy: level"} == {0.5}
     assert PAIRS > 1

@@ -81,15 +81,21 @@ SIGNALS = {
     **{
         f"{name}2": wave.map(lambda value: value * 2 - 1)
         for name, wave in {
-            "sine": signals.sine, "cosine": signals.cosine, "saw": signals.saw, "isaw": signals.isaw,
-            "tri": signals.tri, "itri": itri, "square": signals.square, "rand": signals.rand,
+            "sine": signals.sine,
+            "cosine": signals.cosine,
+            "saw": signals.saw,
+            "isaw": signals.isaw,
+            "tri": signals.tri,
+            "itri": itri,
+            "square": signals.square,
+            "rand": signals.rand,
         }.items()
     },
     "itri": itri,
     "envL": envL,
     "brand": signals.rand.map(lambda value: value < 0.5),
     "time": Pattern(queries.signal(lambda time, seed: float(time))),
-}  # fmt: skip
+}
 """By name: those that end with 2 go from -1 to 1; `envL` rises from 0 to 1 in cycle 0 and stays there."""
 
 

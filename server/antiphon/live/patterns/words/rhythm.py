@@ -32,10 +32,11 @@ def euclid_rot(p: P, pulses: Argument, steps: Argument, rotation: Argument) -> P
 def euclid_inv(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
     return p._new(
         _euclid(
-            pulses, steps,
+            pulses,
+            steps,
             lambda k, n: each(rotation, "euclid", lambda r: rhythms.euclid(p.events, -k or -1024, n, int(r))),
         )
-    )  # fmt: skip
+    )
 
 
 def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:

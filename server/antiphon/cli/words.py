@@ -1,0 +1,62 @@
+"""`antiphon words`: the words of live scripts with an example of each, or those that a text names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.cli.terminal.answers import Json
+from antiphon.errors import UsageError
+
+if TYPE_CHECKING:
+    from antiphon.live.reference import Entry
+
+
+def words(
+    text: Annotated[
+        str, typer.Argument(metavar="[TEXT]", help="A word; or a text, for the words that it stands in the line of.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List the words of live scripts by chapter, each with an example; TEXT shows those that it names."""
+    from antiphon.cli.terminal.style import style_text
+    from antiphon.live.patterns.words.table import NOT_HERE
+    from antiphon.live.reference import entries
+
+    found = matching(text, entries())
+    lacking = {name: place for name, place in NOT_HERE.items() if not text or name.lower() == text.lower()}
+    if not found and not lacking:
+        raise UsageError(f"there is no word {text!r}; antiphon words lists all")
+    if as_json:
+        typer.echo(json.dumps({"words": [entry.plain() for entry in found], "not_here": lacking}))
+        return
+    for line in listing(found, lacking):
+        typer.echo(line if line.startswith(" ") else style_text(line, "head"))
+
+
+def matching(text: str, entries: Sequence[Entry]) -> list[Entry]:
+    """The word of that name, in any of its spellings; or those with the text in a name or in what they do."""
+    asked = text.lower()
+    exact = [entry for entry in entries if asked in (name.lower() for name in entry.names)]
+    return exact or [entry for entry in entries if asked in " ".join((*entry.names, entry.doc)).lower()]
+
+
+def listing(entries: Sequence[Entry], lacking: Mapping[str, str]) -> Iterator[str]:
+    """Lines for a person: a chapter's title, and below it each word, what it does, and what can be tried."""
+    from antiphon.live.reference import CHAPTERS
+
+    for group, title in CHAPTERS.items():
+        chapter = [entry for entry in entries if entry.group == group]
+        if chapter:
+            yield title
+        for entry in chapter:
+            yield f"  {' '.join(entry.names)}  {entry.doc}"
+            if entry.example:
+                yield f"      {entry.example}"
+    if lacking:
+        yield "Words of Tidal and Strudel that are not here"
+    for name, place in sorted(lacking.items()):
+        yield f"  {name}  {place}"
