@@ -42,6 +42,20 @@ def test_the_sound_is_added_whole_and_in_order_over_the_end_of_the_ring() -> Non
     assert web.gaps == 0
 
 
+def test_it_rests_once_it_has_seen_that_no_browser_sends() -> None:
+    memory, web, engine = parts()
+    x = np.zeros((2, BLOCK), np.float32)
+    assert engine.rests
+    for _ in range(20):
+        web.put(message(np.ones((1, 480), np.float32)))
+    engine.add(x)
+    assert not engine.rests
+    memory.words[TapWord.INPUT_OPEN] = 0
+    assert not engine.rests, "else the next browser's sound would begin where this one's ended"
+    engine.add(x)
+    assert engine.rests
+
+
 def test_where_it_runs_out_it_fades_and_waits_to_be_full_again() -> None:
     _, web, engine = parts()
     ones = np.ones((1, 2880), np.float32)

@@ -15,6 +15,7 @@ from tests.audio import noise
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.engine.callback import DEPTH, CallbackState, Slot, portaudio_process
+from antiphon.engine.drivers import device
 from antiphon.engine.drivers.base import DriverOptions
 from antiphon.engine.drivers.device import CallbackDriver
 from antiphon.engine.drivers.headless import Headless
@@ -27,7 +28,7 @@ from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.output_buses import ChosenPairs
 from antiphon.engine.remote import SAID
-from antiphon.engine.shared import HeaderWord, MappingShape, Shared, command_ring, report_ring
+from antiphon.engine.shared import SESSION, HeaderWord, MappingShape, Shared, command_ring, report_ring
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.io.capture_memory import CaptureMemory, CaptureShape
@@ -42,6 +43,8 @@ RATE, BLOCK, AHEAD = 48000, 64, 2
 BLOCKS = 1500
 """Two seconds."""
 PATIENCE = 60.0
+FUTURE = 10**18
+"""ns of the device's clock at its first call."""
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,7 @@ class Engine:
     pairs: tuple[str, ...] = ()
     calls: int = BLOCKS
     file: Samples | None = None
+    ends: bool = True
     shared: Shared = field(init=False)
     loop: EngineLoop = field(init=False)
     ending: list[int] = field(default_factory=list)
@@ -89,6 +93,9 @@ class Engine:
         spec = StreamSpec(RATE, BLOCK, 2)
         self.shared, self.bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
         self.state = CallbackState(BLOCK, 2, self.channels, AHEAD)
+        self.ticks = 0
+        self.clock = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(self.tick)
+        self.state.view[Slot.CLOCK] = ctypes.cast(self.clock, ctypes.c_void_p).value or 0
         self.driver = CalledDriver(self.state)
         self.player = GraphPlayer(spec, 150.0)
         self.taps = TapMemory.create(TapShape.of(RATE, BLOCK, 2))
@@ -106,6 +113,13 @@ class Engine:
         self.x = noise(self.calls * BLOCK, 2, -12.0)
         self.out = np.zeros((self.calls, BLOCK, self.channels), np.float32)
 
+    def tick(self, _clock: int, where: int) -> int:
+        """The clock of the device: its calls are a block apart, give or take, whenever they come."""
+        at = (ctypes.c_int64 * 2).from_address(where)
+        at[0], at[1] = divmod(FUTURE + self.ticks * BLOCK * 10**9 // RATE + 50_000 * (self.ticks % 7), 10**9)
+        self.ticks += 1
+        return 0
+
     def call(self) -> None:
         """The device: a call for each block, and the wait until the one before is delivered."""
         given = np.ascontiguousarray(self.x.T)
@@ -118,17 +132,23 @@ class Engine:
             portaudio_process(
                 given[n * BLOCK :].ctypes.data, self.out[n].ctypes.data, BLOCK, 0, 0, self.state.words
             )  # fmt: skip
-        self.ending.append(1)
-        os.write(self.signalling, b"x")
+        if self.ends:
+            self.ending.append(1)
+            os.write(self.signalling, b"x")
 
-    def run(self) -> Samples:
-        """Plays all blocks; what the device got, `[channels, frames]`."""
+    def play(self) -> bool:
+        """Plays until the calls end; whether the device is still there."""
         self.driver.start(0, 0)
         self.loop.begin(0, 0)
         thread = threading.Thread(target=self.call)
         thread.start()
-        assert self.loop.run(self.ending, self.signals)
+        there = self.loop.run(self.ending, self.signals)
         thread.join()
+        return there
+
+    def run(self) -> Samples:
+        """Plays all blocks; what the device got, `[channels, frames]`."""
+        assert self.play()
         return self.out.reshape(-1, self.channels).T
 
     def reports(self) -> list[tuple[str, int, int, float]]:
@@ -169,7 +189,8 @@ def engine(plugins: Loaded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 CHAIN = chain("gain", "filter", "delay", "compressor")
 COUNTED = (HeaderWord.BLOCKS, HeaderWord.MISSED_BLOCKS, HeaderWord.NAN_BLOCKS, HeaderWord.LIMITED_BLOCKS,
            HeaderWord.CLIPPED_BLOCKS, HeaderWord.BEAT, HeaderWord.TEMPO, HeaderWord.BEAT_SAMPLE, HeaderWord.PLAYING,
-           HeaderWord.HEARTBEAT, HeaderWord.TAP_WRITE, HeaderWord.BEAT_SEQUENCE, HeaderWord.CLOCK_SAMPLE)  # fmt: skip
+           HeaderWord.HEARTBEAT, HeaderWord.TAP_WRITE, HeaderWord.BEAT_SEQUENCE, HeaderWord.CLOCK_SAMPLE,
+           HeaderWord.CLOCK_NS, HeaderWord.CLOCK_NS_PER_SAMPLE, HeaderWord.CLOCK_SEQUENCE)  # fmt: skip
 
 
 def both(engine: Callable[..., Engine], prepare: Callable[[Engine], None], graph: Graph = CHAIN, **options: object):
@@ -180,7 +201,7 @@ def both(engine: Callable[..., Engine], prepare: Callable[[Engine], None], graph
         prepare(one)
         engines.append(one)
         sounds.append(one.run())
-    assert len(engines[0].lefts) < BLOCKS / 4
+    assert len(engines[0].lefts) < BLOCKS / 6
     assert len(engines[1].lefts) >= BLOCKS - 2
     return engines, sounds
 
@@ -190,8 +211,8 @@ def perform(one: Engine) -> None:
     take = one.player.take
     cells = [param.name for param in one.plugins.catalog["gain"].cells]
     take(NodeSet(1, cells.index("gain"), 0.4, 0.05, Sample(20_000)))
-    take(SetTempo(97.0, 0.25, Sample(40_000)))
-    take(NodeSet(3, 2, 0.5, 0.0, Sample(60_010)))
+    take(NodeSet(3, 2, 0.5, 0.0, Sample(40_010)))
+    take(SetTempo(97.0, 0.25, Sample(80_000)))
 
 
 def test_samples_and_counters_are_the_interpreters(engine):
@@ -292,6 +313,43 @@ def test_a_node_that_gives_infinity_fails_in_its_block(engine):
     # after a long turn of a busy machine a block is the interpreter's, which may be this one
     assert (Left.ROW in by_machine.lefts) == (1300 not in by_machine.interpreted)
     assert [message["said"] for message in by_machine.loop.to_say] == ["failed"]
+
+
+def test_a_value_that_waits_to_be_reported_is_reported_first(engine):
+    one = engine(CHAIN)
+    one.run()
+    assert one.player.rests
+    one.player.plan.steps[0].io.reports["gain"] = 0.5
+    assert not one.player.rests
+    one.player.plan.reports()
+    assert one.player.rests
+
+
+def test_a_session_that_begins_is_joined_by_the_interpreter(engine):
+    one = engine(CHAIN)
+    one.run()
+    words, journal = one.shared.words, one.loop.journal
+    assert journal.rests
+    words[HeaderWord.SESSIONS], words[HeaderWord.TAPPING] = 1, SESSION
+    assert not journal.rests
+    journal.follow()
+    assert journal.rests
+
+
+def test_a_device_that_falls_silent_is_lost_after_its_time(engine, monkeypatch):
+    monkeypatch.setattr(device, "STALL_SECONDS", 1.5)
+    one = engine(CHAIN, calls=50, ends=False)
+    waits: list[int] = []
+    wait = one.driver.wait
+
+    def noted() -> int:
+        waits.append(wait())
+        return waits[-1]
+
+    monkeypatch.setattr(one.driver, "wait", noted)
+    assert one.play() is False
+    # one wait in machine code counts too
+    assert waits.count(-1) == 1.5 * 1000 // device.LOOK_MS - 1
 
 
 def test_commands_and_a_next_plan_end_it(engine, plugins):

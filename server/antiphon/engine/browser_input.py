@@ -26,6 +26,11 @@ class BrowserInput:
         self._target = max(2 * shape.block, round(TARGET_SECONDS * shape.rate))
         self._filling = True
 
+    @property
+    def rests(self) -> bool:
+        """Whether it has seen that no browser sends, or waits for the first of its sound."""
+        return self._filling
+
     def add(self, x: Samples) -> Samples:
         """The input, float32 `[channels, block]`, with the browser's sound added.
 

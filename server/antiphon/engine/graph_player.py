@@ -238,7 +238,7 @@ class GraphPlayer:
         waits = self._now or self._synced or self._panic or self.reports or self.applied or self._playing.waiting
         if plan is None or waits or self._crossing is not None or self.buses.sounding is not plan.sounding:
             return False
-        return self._edges.rests and self._levels.rests and self._retries.rests and plan.native.rests
+        return self._edges.rests and self._levels.rests and self._retries.rests and plan.rests
 
     def go_on(self, stop: int) -> Samples:
         """Ends a whole block that machine code began while the player rested; as `run`.

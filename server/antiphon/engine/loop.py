@@ -136,9 +136,12 @@ class EngineLoop:
 
     @next_plan.setter
     def next_plan(self, plan: NextPlan | None) -> None:
+        # The word last when a plan comes, first when it is taken: the loader may hand over the one after it meanwhile.
+        if plan is None:
+            self._loop[LoopWord.ASKED] = 0
         self._next_plan = plan
-        # after the plan: machine code that sees the word returns for it
-        self._loop[LoopWord.ASKED] = int(plan is not None)
+        if plan is not None:
+            self._loop[LoopWord.ASKED] = 1
 
     def begin(self, first: int, died: int) -> None:
         """Begins with block number `first`.
@@ -199,18 +202,21 @@ class EngineLoop:
             Whether the device is still there.
         """
         sound = None if self._overlay is None else self._overlay.sound
-        parts = NativeParts(self._taps, self._capture, self._pairs, sound)
+        parts = NativeParts(self._taps, self._capture, self._pairs, sound, self._browser)
         native = NativeLoop(self._own, self.player, self.driver, self.shared, self._dll, parts)
         descriptors = LoopDescriptors(self._bell, signals, self.driver.bell)
         while not ending:
-            if not self.run_block() and not self.driver.alive():
+            if self.run_block():
+                self._play_on(native, descriptors)
+            elif not self.driver.alive():
                 return False
-            self._play_on(native, descriptors)
         return True
 
     def _play_on(self, native: NativeLoop, descriptors: LoopDescriptors) -> None:
         """Has machine code play as long as nothing needs the interpreter, and ends the block that it left."""
-        left = native.play(self._base, descriptors)
+        if self._next_plan is not None:
+            return
+        left = native.play(self._base, descriptors, self.journal)
         block, player = self._loop[LoopWord.NUMBER], self.player
         if left == Left.ROW:
             started = self._loop[LoopWord.STARTED]
@@ -310,6 +316,7 @@ class EngineLoop:
         words[HeaderWord.DEVICE_XRUNS] = self._base[2] + xruns
         words[HeaderWord.LATE] = self._late_base + player.counters.late
         words[HeaderWord.PENDING] = len(player.schedule)
+        words[HeaderWord.SCHEDULE_DROPPED] = player.counters.schedule_dropped
         # odd, also where an engine was killed between the two changes
         words[HeaderWord.BEAT_SEQUENCE] |= 1
         words[HeaderWord.BEAT_SAMPLE] = block * self.driver.block
@@ -379,7 +386,6 @@ class EngineLoop:
                 self._wake_needed = True
         view[4 * row] = 0.0
         counters, words = player.counters, self._words
-        words[HeaderWord.SCHEDULE_DROPPED] = counters.schedule_dropped
         words[HeaderWord.NAN_BLOCKS], words[HeaderWord.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
         words[HeaderWord.CLIPPED_BLOCKS] = counters.clipped_blocks
 

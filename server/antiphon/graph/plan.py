@@ -308,6 +308,11 @@ class Plan:
                         step.host.endings += wire.endings()
                         step.host.wake()
 
+    @property
+    def rests(self) -> bool:
+        """Whether machine code runs every node in the coming block, and no value waits for `reports`."""
+        return self.native.rests and not any(step.io.reports for step in self.steps)
+
     def reports(self) -> list[tuple[int, int, float]]:
         """(node, cell, number) of the readonly values that processors have reported since the last call."""
         result = []

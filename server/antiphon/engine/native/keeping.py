@@ -6,7 +6,7 @@ from antiphon.engine.native.words import LoopWord
 from antiphon.engine.shared import SESSION, HeaderWord
 from antiphon.io.tap_memory import TAPS, TapWord
 from antiphon.native.compiling import kernel
-from antiphon.native.intrinsics import address_f32, address_f64, address_i64, offset
+from antiphon.native.intrinsics import address_f32, address_f64, address_i64, offset, store_release
 from antiphon.native.kernel import f32, f32p, f64, i64, i64p
 
 _RECORDS_INPUT = SESSION
@@ -29,7 +29,7 @@ def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
     if s[LoopWord.TAPPING] != 0:
         slot = block % s[LoopWord.TAP_SLOTS]
         tags = address_i64(s[LoopWord.TAP_TAGS])
-        tags[slot] = 0
+        store_release(tags, slot, 0)
         size = channels * frames
         into = offset(address_f32(s[LoopWord.TAP_OUT]), slot * size)
         if played != 0:
@@ -40,8 +40,8 @@ def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
         if s[LoopWord.TAPPING] == _RECORDS_INPUT:
             heard = offset(address_f32(s[LoopWord.TAP_IN]), slot * size)
             copy_rows(address_f32(s[LoopWord.X]), frames, heard, channels, frames)
-        tags[slot] = block + 1
-    header[HeaderWord.TAP_WRITE] = block + 1
+        store_release(tags, slot, block + 1)
+    store_release(header, HeaderWord.TAP_WRITE, block + 1)
 
 
 @kernel
@@ -55,7 +55,7 @@ def keep_for_listeners(s: i64p, block: i64) -> None:
         source = offset(s, LoopWord.SOUNDS + 3 * tap)
         if s[LoopWord.WANTED + tap] != 0 and source[0] != 0:
             slot = tap * s[LoopWord.LISTEN_SLOTS] + block % s[LoopWord.LISTEN_SLOTS]
-            tags[slot] = 0
+            store_release(tags, slot, 0)
             x = address_f32(source[0])
             count = source[2]
             for c in range(channels):
@@ -66,8 +66,8 @@ def keep_for_listeners(s: i64p, block: i64) -> None:
                 else:
                     for n in range(frames):
                         into[n] = f32(0.0)
-            tags[slot] = block + 1
-    listen[TapWord.WRITE] = block + 1
+            store_release(tags, slot, block + 1)
+    store_release(listen, TapWord.WRITE, block + 1)
 
 
 @kernel
@@ -82,19 +82,19 @@ def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
     sources = address_i64(s[LoopWord.SOURCES])
     wanted = address_i64(s[LoopWord.SOURCES_OWNERS])
     at = block % slots
-    beat_tags[at] = 0
+    store_release(beat_tags, at, 0)
     beats[at] = beat
-    beat_tags[at] = block + 1
+    store_release(beat_tags, at, block + 1)
     place = address_i64(s[LoopWord.CAPTURE_PLACE])
     first = place[0]
     rows = s[LoopWord.SOURCES_ROWS]
     if first + rows > slots:
         for n in range(first, slots):
-            tags[n] = 0
+            store_release(tags, n, 0)
         first = 0
     # Warning: tags are 0 while owners and sound change, as of `NodeCapture.put`
     for n in range(rows):
-        tags[first + n] = 0
+        store_release(tags, first + n, 0)
         owners[first + n] = wanted[n]
     row = first
     for k in range(s[LoopWord.SOURCES_COUNT]):
@@ -103,5 +103,5 @@ def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
         copy_rows(address_f32(source[0]), source[1], into, source[2], frames)
         row = row + source[2]
     for n in range(rows):
-        tags[first + n] = block + 1
-    place[0] = first + rows
+        store_release(tags, first + n, block + 1)
+    store_release(place, 0, first + rows)

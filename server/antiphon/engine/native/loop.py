@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
+from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.callback import Slot
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
@@ -20,6 +21,7 @@ from antiphon.engine.native.words import MOST_BUSES, REPORTED_SIZE, Left, LoopWo
 from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.output_buses import ChosenPairs
+from antiphon.engine.recording.journal import Journal
 from antiphon.engine.shared import HeaderWord, Shared
 from antiphon.graph.clock import DelayLockedLoop
 from antiphon.graph.names import BUSES
@@ -56,12 +58,14 @@ class NativeParts:
         capture: Keeps the sound of all nodes.
         pairs: What a device of more than two channels plays.
         file: What loops in place of the device's input, float32 `[channels, frames]`.
+        browser: Adds the sound of a browser to the input.
     """
 
     taps: NodeTaps | None = None
     capture: NodeCapture | None = None
     pairs: ChosenPairs | None = None
     file: Samples | None = None
+    browser: BrowserInput | None = None
 
 
 class NativeLoop:
@@ -91,7 +95,7 @@ class NativeLoop:
             parts: What this server has.
         """
         self.words, self._player, self._shared, self._dll = words, player, shared, dll
-        self._taps, self._capture, self._file = parts.taps, parts.capture, parts.file
+        self._taps, self._capture, self._file, self._browser = parts.taps, parts.capture, parts.file, parts.browser
         self._plan: Plan | None = None
         self._x: Samples = np.zeros((driver.channels, driver.block), np.float32)
         rows = np.arange(driver.channels, dtype=np.int64) if parts.pairs is None else parts.pairs.rows
@@ -146,34 +150,43 @@ class NativeLoop:
         slot = (ctypes.c_int64 * (Slot.CHANNELS_OUT + 1)).from_address(driver.device)
         return min(int(slot[Slot.CHANNELS_OUT]), len(self._rows))
 
-    def play(self, base: tuple[int, int, int], descriptors: LoopDescriptors) -> Left:
+    def play(self, base: tuple[int, int, int], descriptors: LoopDescriptors, journal: Journal) -> Left:
         """Plays blocks until the interpreter is needed; at once where the player does not rest.
 
         Args:
             base: Missed blocks, late blocks and xruns of the engines before this one.
             descriptors: Of control, the signals and the device.
+            journal: The session log.
 
         Returns:
             Why it has ended; after `Left.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
         """
         player, plan, whole, real = self._player, self._player.plan, self.words.whole, self.words.real
-        line = player.tempo.line_at(player.sample)
-        if plan is None or line is None or whole[LoopWord.ASKED] or not player.rests:
-            return Left.DUE
         if plan is not self._plan:
-            self._take(plan)
+            self._plan = None  # it may have faded out: what it holds is given back
+        line = player.tempo.line_at(player.sample)
         header = self._shared.words
-        plan.native.begin(plan, player.time)
+        # before the journal is asked: a session that begins after this ends the run of blocks
+        whole[LoopWord.TAPPING], whole[LoopWord.SESSIONS] = header[HeaderWord.TAPPING], header[HeaderWord.SESSIONS]
+        rests = player.rests and journal.rests and (self._browser is None or self._browser.rests)
+        if plan is None or line is None or not rests:
+            return Left.DUE
+        if self._plan is None:
+            self._take(plan)
+        time = player.time
+        # those of the block before may be within a ramp that has ended
+        time.sample, time.beat = player.sample, player.tempo.beat_at(player.sample)
+        time.tempo, time.playing = player.tempo.tempo_at(player.sample), player.tempo.playing
+        plan.native.begin(plan, time)
         whole[LoopWord.SAMPLE], whole[LoopWord.WAKE], whole[LoopWord.WOKEN] = player.sample, 0, 0
         upcoming = player.schedule.upcoming(player.tempo)
         whole[LoopWord.UNTIL] = _NEVER if math.isinf(upcoming) else int(upcoming)
-        whole[LoopWord.TAPPING], whole[LoopWord.SESSIONS] = header[HeaderWord.TAPPING], header[HeaderWord.SESSIONS]
         whole[LoopWord.BELL], whole[LoopWord.DEVICE_BELL] = descriptors.bell, descriptors.device
         whole[LoopWord.SIGNALS] = descriptors.signals
         whole[LoopWord.BASE_MISSED], whole[LoopWord.BASE_LATE], whole[LoopWord.BASE_XRUNS] = base
         whole[LoopWord.LINE_SAMPLE], real[LoopWord.LINE_BEAT] = line.sample, line.beat
         real[LoopWord.LINE_AFTER], real[LoopWord.LINE_BPM] = line.after, line.bpm
-        real[LoopWord.TEMPO], whole[LoopWord.PLAYING] = player.time.tempo, int(player.tempo.playing)
+        real[LoopWord.TEMPO], whole[LoopWord.PLAYING] = time.tempo, int(time.playing)
         counters = player.counters
         whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
         whole[LoopWord.CLIPPED_BLOCKS] = counters.clipped_blocks

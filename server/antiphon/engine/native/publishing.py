@@ -14,7 +14,7 @@ from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.graph.native.rows import measure_rows
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import peak
-from antiphon.native.intrinsics import address_f32, address_f64, address_i64, bits_f64, f64_bits, offset
+from antiphon.native.intrinsics import address_f32, address_f64, address_i64, bits_f64, f64_bits, offset, store_release
 from antiphon.native.kernel import f32, f32p, f64, f64p, i64, i64p
 
 _BEAT, _REPORTED = PLACES["beat"], PLACES["reported"]
@@ -33,6 +33,10 @@ def beat_at(s: i64p, f: f64p, sample: i64) -> f64:
     return f64(f[LoopWord.LINE_BEAT] + (minutes - f[LoopWord.LINE_AFTER]) * f[LoopWord.LINE_BPM])
 
 
+# Warning: sequence words, tags and counts are written by `store_release` alone. The compiler removes a plain store that
+# another one overwrites, and a reader would take half-written words for whole ones.
+
+
 @kernel
 def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
     """Publishes the clock of a block, of a device by its delay-locked loop (`graph.clock.DelayLockedLoop`)."""
@@ -47,11 +51,11 @@ def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
         f[LoopWord.DLL_PERIOD] = f[LoopWord.DLL_PERIOD] + f[LoopWord.DLL_C] * error
         at = i64(math.floor(f[LoopWord.DLL_TIME] + 0.5))
         step = f[LoopWord.DLL_PERIOD] / f64(s[LoopWord.BLOCK])
-    header[HeaderWord.CLOCK_SEQUENCE] = header[HeaderWord.CLOCK_SEQUENCE] + 1
+    store_release(header, HeaderWord.CLOCK_SEQUENCE, header[HeaderWord.CLOCK_SEQUENCE] + 1)
     header[HeaderWord.CLOCK_SAMPLE] = sample
     header[HeaderWord.CLOCK_NS] = at
     header[HeaderWord.CLOCK_NS_PER_SAMPLE] = bits_f64(step)
-    header[HeaderWord.CLOCK_SEQUENCE] = header[HeaderWord.CLOCK_SEQUENCE] + 1
+    store_release(header, HeaderWord.CLOCK_SEQUENCE, header[HeaderWord.CLOCK_SEQUENCE] + 1)
 
 
 @kernel
@@ -69,7 +73,7 @@ def push_report(s: i64p, kind: i64, where: i64, number: f64, token: i64) -> None
         for n in range(3, _REPORT_WORDS):
             record[n] = 0
         record[6] = token
-        header[HeaderWord.REPORTS_WRITE] = at + 1
+        store_release(header, HeaderWord.REPORTS_WRITE, at + 1)
     s[LoopWord.WAKE] = 1
 
 
@@ -136,12 +140,12 @@ def publish_block(s: i64p, f: f64p, sample: i64) -> None:
     header[HeaderWord.LATE_BLOCKS] = s[LoopWord.BASE_LATE] + pace[PaceWord.LATE]
     header[HeaderWord.DEVICE_XRUNS] = s[LoopWord.BASE_XRUNS] + xruns
     beat = beat_at(s, f, sample)
-    header[HeaderWord.BEAT_SEQUENCE] = header[HeaderWord.BEAT_SEQUENCE] | 1
+    store_release(header, HeaderWord.BEAT_SEQUENCE, header[HeaderWord.BEAT_SEQUENCE] | 1)
     header[HeaderWord.BEAT_SAMPLE] = sample
     header[HeaderWord.BEAT] = bits_f64(beat)
     header[HeaderWord.TEMPO] = s[LoopWord.TEMPO]
     header[HeaderWord.PLAYING] = s[LoopWord.PLAYING]
-    header[HeaderWord.BEAT_SEQUENCE] = header[HeaderWord.BEAT_SEQUENCE] + 1
+    store_release(header, HeaderWord.BEAT_SEQUENCE, header[HeaderWord.BEAT_SEQUENCE] + 1)
     after = math.floor(beat_at(s, f, sample + s[LoopWord.BLOCK]))
     if s[LoopWord.PLAYING] != 0 and after > math.floor(beat):
         push_report(s, _BEAT, _NO_NODE, 0.0, i64(after))

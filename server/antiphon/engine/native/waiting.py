@@ -88,7 +88,11 @@ def wait_device(s: i64p) -> i64:
         s[LoopWord.POLLED] = s[LoopWord.DEVICE_BELL] + _READABLE
         s[LoopWord.POLLED + 1] = s[LoopWord.SIGNALS] + _READABLE
         call_c(s[LoopWord.POLL], offset(s, LoopWord.POLLED), 2, LOOK_MS)
+        if s[LoopWord.POLLED + 1] >> _RESULT != 0:
+            s[LoopWord.WOKEN] = 1
+            return -1
         if s[LoopWord.POLLED] >> _RESULT == 0:
+            pace[PaceWord.SILENT_MS] = pace[PaceWord.SILENT_MS] + LOOK_MS
             return -1
         call_c(s[LoopWord.READ], s[LoopWord.DEVICE_BELL], as_u8p(offset(s, LoopWord.SINK)), 8)
     if load_acquire(device, Slot.CALLS) - device[Slot.AHEAD] > call:

@@ -40,6 +40,12 @@ class Journal:
         """Whether a session is being recorded."""
         return self._words[HeaderWord.TAPPING] == SESSION
 
+    @property
+    def rests(self) -> bool:
+        """Whether no session has begun since the last `follow`."""
+        joined = self._player.applied is not None and self._session == self._words[HeaderWord.SESSIONS]
+        return joined or not self.recording
+
     def started(self, sample: int, died: int) -> None:
         """Records the start of an engine, whose processors are in their initial state.
 
