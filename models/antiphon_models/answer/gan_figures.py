@@ -26,7 +26,7 @@ COUNT = 400
 U8 = NDArray[np.uint8]
 
 
-def drawn(network: Any, count: int, seed: int, *, one: bool = False) -> U8:
+def draw_phrases(network: Any, count: int, seed: int, *, one: bool = False) -> U8:
     """Phrases of the GAN; with `one` they share the latent numbers of a phrase."""
     with torch.inference_mode(), torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -46,13 +46,13 @@ def place_by_place(human: U8, count: int, seed: int) -> U8:
 
 def gan_piece(network: Any, bars: int, key: int, seed: int) -> list[Planned]:
     """The melody of phrases that share their latent numbers, one after another, in a key 0 to 23."""
-    found = drawn(network, -(-bars // BARS), seed, one=True)
+    found = draw_phrases(network, -(-bars // BARS), seed, one=True)
     up = (key + (3 if key >= 12 else 0) + 6) % 12 - 6
     tune = notes_of(found[:, :, 0].reshape(-1), "melody", up)
     return [note for note in tune if note.slot < STEPS * bars]
 
 
-def shown(phrase: U8) -> NDArray[np.float64]:
+def describe_phrase(phrase: U8) -> NDArray[np.float64]:
     """What a forest is shown of a phrase: its figures, its melody's intervals, times and places."""
     tune = phrase[:, 0].astype(int)
     slots = np.flatnonzero(tune != NONE)
@@ -70,11 +70,11 @@ def shown(phrase: U8) -> NDArray[np.float64]:
     return np.concatenate(rows)
 
 
-def told_apart(human: U8, other: U8, seed: int = 1) -> float:
+def phrase_separation(human: U8, other: U8, seed: int = 1) -> float:
     """Area under the curve of a forest that tells phrases from human ones."""
     count = min(len(human), len(other), COUNT)
     chosen = np.random.default_rng(seed).permutation(len(human))[:count]
-    kinds = [[shown(phrase) for phrase in found] for found in (human[chosen], other[:count])]
+    kinds = [[describe_phrase(phrase) for phrase in found] for found in (human[chosen], other[:count])]
     return separation(kinds[0], kinds[1], [str(n) for n in range(count)], seed)
 
 
@@ -83,10 +83,14 @@ def main(arguments: Sequence[str]) -> None:
     data, weights = Path(arguments[0]), Path(arguments[1])
     network = BarsGANRecipe().network_of(weights).eval()
     human, seen = phrases(data, "test", ("pop909",)), phrases(data, "valid", ("pop909",))
-    others = {"gan": drawn(network, COUNT, 1), "place by place": place_by_place(seen, COUNT, 1), "other songs": seen}
+    others = {
+        "gan": draw_phrases(network, COUNT, 1),
+        "place by place": place_by_place(seen, COUNT, 1),
+        "other songs": seen,
+    }
     for name, found in {"human": human, **others}.items():
         told = ", ".join(f"{what} {value:.3f}" for what, value in figures(found).items())
-        area = "" if name == "human" else f", AUC {told_apart(human, found):.3f} (n {COUNT})"
+        area = "" if name == "human" else f", AUC {phrase_separation(human, found):.3f} (n {COUNT})"
         print(f"{name}: {len(found)} phrases, {told}{area}", flush=True)
 
 

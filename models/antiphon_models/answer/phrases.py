@@ -24,7 +24,7 @@ _FEWEST = 6
 _MELODY, _BASS = 1, 2
 
 
-def moved(pitch: int, track: str) -> int:
+def fold_pitch(pitch: int, track: str) -> int:
     """Place of a pitch in its track's three octaves."""
     place = pitch - LOWEST[track]
     return place % 12 if place < 0 else place if place < PITCHES else 24 + place % 12
@@ -42,13 +42,13 @@ def phrases_of(song: PartSong) -> Iterator[NDArray[np.uint8]]:
     low: dict[int, int] = {}
     for event in events:
         column = 0 if event.part == _MELODY else 1
-        table[event.slot, column] = moved(event.code + down, ("melody", "bass")[column])
+        table[event.slot, column] = fold_pitch(event.code + down, ("melody", "bass")[column])
         if column:
             low[event.slot] = event.code
     for note in song.parts.get("chords", []):
         slot = round(4 * note.start) + late
         if 0 <= slot < len(table) and low.get(slot) != note.pitch:
-            table[slot, 2 + moved(note.pitch + down, "piano")] = 1
+            table[slot, 2 + fold_pitch(note.pitch + down, "piano")] = 1
     for first in range(0, last - SLOTS, EVERY * STEPS):
         phrase = table[first : first + SLOTS]
         if (phrase[:, 0] != NONE).sum() >= _FEWEST and phrase[:, 2:].sum() >= _FEWEST:

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from antiphon_models.answer.gan import BATCH, BarsGANRecipe, symbols
-from antiphon_models.answer.gan_figures import drawn, gan_piece, place_by_place, told_apart
+from antiphon_models.answer.gan_figures import draw_phrases, gan_piece, phrase_separation, place_by_place
 from antiphon_models.answer.phrases import NONE, PITCHES, SLOTS, figures, phrases_of
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.material.part_songs import PartChord, PartNote, PartSong
@@ -37,7 +37,7 @@ def test_phrases_are_in_one_key() -> None:
 
 def test_it_draws_phrases_and_pieces_by_seed() -> None:
     network = BarsGANRecipe().network().eval()
-    one, again, other = (drawn(network, 4, seed) for seed in (1, 1, 2))
+    one, again, other = (draw_phrases(network, 4, seed) for seed in (1, 1, 2))
     assert one.shape == (4, SLOTS, 2 + PITCHES)
     assert (one == again).all()
     assert (one != other).any()
@@ -47,7 +47,7 @@ def test_it_draws_phrases_and_pieces_by_seed() -> None:
 
 def test_a_forest_tells_noise_from_songs() -> None:
     human = np.concatenate([np.stack(list(phrases_of(song())))] * 8)
-    assert told_apart(human, place_by_place(human, 48, 1)) > 0.9
+    assert phrase_separation(human, place_by_place(human, 48, 1)) > 0.9
 
 
 def test_a_few_steps_change_both_halves(tmp_path: Path) -> None:
