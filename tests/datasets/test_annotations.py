@@ -85,6 +85,10 @@ def test_labels_of_instruments_are_words_and_excerpts_of_a_recording_share_a_gro
         (("voice",), "2400"),
         (("electric guitar", "voice"), "01 Song"),
     ]
+    for place in ("cel/x", "voi/x"):  # named by oneself: each is a song of its own
+        sound(tmp_path / f"IRMAS-TrainingData/{place}.wav")
+    own = {item.group: item.labels for item in items("irmas", tmp_path).values() if item.group.endswith("/x")}
+    assert own == {"cel/x": ("cello",), "voi/x": ("voice",)}
     tags = items("jamendo-genre", tmp_path / "j")
     assert tags["track_2"].labels == ("rock", "flute")
     assert items("jamendo", tmp_path / "all")["track_0"].labels == ("genre---rock",)

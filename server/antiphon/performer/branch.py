@@ -258,7 +258,7 @@ class BranchProcesses:
                     return
                 _, status = os.waitpid(ended.si_pid, 0)
                 self._ends[ended.si_pid] = os.waitstatus_to_exitcode(status)
-                while len(self._ends) > SLOTS:  # of copies that were ended from here, nobody asks
+                while len(self._ends) > SLOTS:  # those of copies that were ended from here are not asked for
                     del self._ends[next(iter(self._ends))]
 
     def _kill(self, pid: int) -> None:

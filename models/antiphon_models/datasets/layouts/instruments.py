@@ -28,7 +28,8 @@ IRMAS = {
 }
 """Instruments by the folders' names."""
 _IRMAS_PARTS = tuple(f"IRMAS-TestingData-Part{part}" for part in (1, 2, 3))
-_IRMAS_CLIP = rf"(?P<label>{'|'.join(IRMAS)})/(?P<name>.*?(?P<song>\d+)__\d+)"
+_IRMAS_CLIP = rf"(?P<label>{'|'.join(IRMAS)})/(?P<name>.*?(?P<song>\d+)__\d+|[^/]+)"
+"""As published, with the song's number; a file of another name, one's own, is a song of itself."""
 _MEDLEY = "Medley-solos-DB"
 _MEDLEY_RULES = ItemRules(
     "{uuid4}",
@@ -58,7 +59,8 @@ def irmas(root: Path) -> DatasetListing:
         raise unlike(root, "irmas", "there is no IRMAS-TrainingData with the folders cel to voi, nor a testing part")
     items = []
     for found in matches(root, training, _IRMAS_CLIP, ".wav") if training else ():
-        items.append(Item(found["name"], (found["path"],), found["song"], TRAIN, (IRMAS[found["label"]],)))
+        name = found["name"] if found["song"] else f"{found['label']}/{found['name']}"
+        items.append(Item(name, (found["path"],), found["song"] or name, TRAIN, (IRMAS[found["label"]],)))
     for part in parts:
         for found in matches(root, root / part, r"(?:.*/)?(?P<name>(?P<song>[^/]+?)(?:-\d+)?)", ".wav"):
             marks = Path(found["path"]).with_suffix(".txt").as_posix()
