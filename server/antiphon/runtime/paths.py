@@ -275,6 +275,13 @@ def reserve(path: Path, size: int, mode: int = 0o644) -> None:
         raise FileError(f"cannot write {path}: {why(error)}") from None
 
 
+def check_space(path: Path) -> None:
+    """Raises `FileError` where the disk of `path` is full; one that cannot be asked is left to the first write."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(path.absolute().parent).f_bavail == 0:
+            raise FileError(f"cannot write {path}: {why(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
+
+
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Writes a file atomically: after any failure it has the new content or the previous one.
 

@@ -25,8 +25,11 @@ def check(settings: ServeSettings, folder: Path) -> None:
 
     Raises:
         UsageError: Something is in the way; the message names another path to use.
+        FileError: The disk of a recording has no space left.
     """
     record, session = settings.record, settings.session
+    for path in filter(None, (record, session)):
+        paths.check_space(Path(path))
     if record and settings.input_file is not None and paths.same(record, settings.input_file):
         raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
     if record and os.path.lexists(record) and not settings.force and not _broken_off(record, folder):
