@@ -1,22 +1,36 @@
 """Convolution with an impulse response, in partitions of two sizes.
 
-Overlap-save in the frequency domain: the first part of the response in partitions of one block, which is the latency;
-the rest in partitions of some 2,048 frames, whose products are spread over the blocks in which the next one is gathered
-(Gardner, "Efficient convolution without input-output delay", JAES 43, 1995; García, "Optimal filter partition for
-efficient convolution with short input/output delay", AES 113th Convention, 2002). So no block does much more than
-another.
+Overlap-save in the frequency domain: the first part of the response in partitions of one block (the next power of
+two), which is the latency; the rest in partitions of some 2,048 frames, whose products are spread over the blocks in
+which the next one is gathered (Gardner, "Efficient convolution without input-output delay", JAES 43, 1995; García,
+"Optimal filter partition for efficient convolution with short input/output delay", AES 113th Convention, 2002). So no
+block does much more than another.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import IO, FileError, FileUse, Param, Processor, StreamSpec
+from antiphon.api import IO, FileError, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.files import printable_path, stream_sound
-from antiphon.api.kernels import Audio, f32, f32p, f64, i64, kernel
+from antiphon.api.kernels import (
+    Audio,
+    RealFft,
+    address,
+    address_f32,
+    f32,
+    f32p,
+    f64,
+    fft_real,
+    fft_real_inverse,
+    i64,
+    i64p,
+    kernel,
+)
 from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain
 
 LONGEST = 20.0
@@ -24,105 +38,208 @@ LONGEST = 20.0
 LARGE = 2048
 """Frames of a large partition, at least."""
 F32 = NDArray[np.float32]
+# places in `place`: frames of a partition that are gathered, small partitions of a large one
+_AT, _TURN = 0, 1
+
+
+class Part(IntEnum):
+    """Places in the words of one size of partitions: numbers, then addresses of arrays."""
+
+    CHANNELS = 0
+    SIZE = 1
+    COUNT = 2
+    NEWEST = 3
+    """Place in the ring of the newest input's spectrum."""
+    DONE = 4
+    """Partitions whose products are in the total."""
+    RESPONSE = 5
+    SPECTRA = 6
+    TOTAL = 7
+    WINDOW = 8
+    SOUND = 9
+    TURNS = 10
+    WORK = 11
 
 
 @kernel
-def effects_products(
-    total: f32p, spectra: f32p, response: f32p, first: i64, last: i64, newest: i64, count: i64, bins: i64
+def effects_take(part: i64p, x: f32p) -> None:
+    """Takes the next input, `[channels, size]`: its spectrum, with the input before it, is the newest of the ring."""
+    size = part[Part.SIZE]
+    bins = size + 1
+    newest = part[Part.NEWEST] + 1
+    newest = 0 if newest == part[Part.COUNT] else newest
+    part[Part.NEWEST] = newest
+    part[Part.DONE] = 0
+    sound = address_f32(part[Part.SOUND])
+    for c in range(part[Part.CHANNELS]):
+        window = address_f32(part[Part.WINDOW] + 8 * c * size)
+        for n in range(size):
+            window[n] = window[size + n]
+            window[size + n] = x[c * size + n]
+        fft_real(window, 2 * size, address_f32(part[Part.TURNS]), address_f32(part[Part.WORK]), sound)
+        at = 2 * bins * (c * part[Part.COUNT] + newest)
+        spectrum = address_f32(part[Part.SPECTRA] + 4 * at)
+        total = address_f32(part[Part.TOTAL] + 8 * c * bins)
+        for k in range(bins):
+            spectrum[k] = sound[2 * k]
+            spectrum[bins + k] = sound[2 * k + 1]
+            total[k] = 0.0
+            total[bins + k] = 0.0
+
+
+@kernel
+def effects_products(total: f32p, x: f32p, h: f32p, bins: i64) -> None:
+    """total ← total and the product of two spectra, each `[2, bins]`, real and imaginary."""
+    for i in range(bins):
+        total[i] = total[i] + x[i] * h[i] - x[bins + i] * h[bins + i]
+    for i in range(bins):
+        total[bins + i] = total[bins + i] + x[i] * h[bins + i] + x[bins + i] * h[i]
+
+
+@kernel
+def effects_advance_to(part: i64p, last: i64) -> None:
+    """Computes the products up to partition `last`."""
+    bins = part[Part.SIZE] + 1
+    count = part[Part.COUNT]
+    for c in range(part[Part.CHANNELS]):
+        total = address_f32(part[Part.TOTAL] + 8 * c * bins)
+        for k in range(part[Part.DONE], last):
+            slot = part[Part.NEWEST] - k
+            slot = slot + count if slot < 0 else slot
+            x = address_f32(part[Part.SPECTRA] + 8 * bins * (c * count + slot))
+            effects_products(total, x, address_f32(part[Part.RESPONSE] + 8 * bins * (c * count + k)), bins)
+    part[Part.DONE] = last
+
+
+@kernel
+def effects_give(part: i64p, out: f32p) -> None:
+    """out `[channels, size]` ← the sound of the products."""
+    size = part[Part.SIZE]
+    bins = size + 1
+    effects_advance_to(part, part[Part.COUNT])
+    sound = address_f32(part[Part.SOUND])
+    for c in range(part[Part.CHANNELS]):
+        total = address_f32(part[Part.TOTAL] + 8 * c * bins)
+        for k in range(bins):
+            sound[2 * k] = total[k]
+            sound[2 * k + 1] = total[bins + k]
+        fft_real_inverse(sound, 2 * size, address_f32(part[Part.TURNS]), address_f32(part[Part.WORK]), sound)
+        for n in range(size):
+            out[c * size + n] = sound[size + n]
+
+
+@kernel
+def effects_partition(x: f32p, y: f32p, place: i64p, head: i64p, rest: i64p, gathered: f32p, late: f32p) -> None:
+    """y ← one partition, `[channels, size]`, of x filtered by the whole response. place: see `_TURN`."""
+    effects_take(head, x)
+    effects_give(head, y)
+    if rest[Part.COUNT] == 0:
+        return
+    size = head[Part.SIZE]
+    large = rest[Part.SIZE]
+    at = size * place[_TURN]
+    for c in range(head[Part.CHANNELS]):
+        for n in range(size):
+            y[c * size + n] = y[c * size + n] + late[c * large + at + n]
+            gathered[c * large + at + n] = x[c * size + n]
+    turns = large // size
+    place[_TURN] = place[_TURN] + 1
+    effects_advance_to(rest, rest[Part.COUNT] * place[_TURN] // turns)
+    if place[_TURN] == turns:
+        place[_TURN] = 0
+        effects_give(rest, late)
+        effects_take(rest, gathered)
+
+
+@kernel
+def effects_convolve(
+    x: Audio,
+    y: Audio,
+    frames: i64,
+    level: f32p,
+    size: i64,
+    take: f32p,
+    give: f32p,
+    place: i64p,
+    head: i64p,
+    rest: i64p,
+    gathered: f32p,
+    late: f32p,
 ) -> None:
-    """total ← total and the products of partitions `first` to `last`.
+    """y ← x filtered by the response, `size` frames later, at that level (dB).
 
-    total: `[2, bins]`, real and imaginary.  spectra: `[count, 2, bins]`, a ring whose newest is at `newest`.
-    response: `[count, 2, bins]`.
+    Args:
+        x: Input.
+        y: Output.
+        frames: Of both.
+        level: dB, of each frame.
+        size: Frames of a small partition.
+        take: `[channels, size]`, the input of which a partition is made.
+        give: `[channels, size]`, the output that is ready.
+        place: Frames of `take` that are there, and small partitions of `gathered`.
+        head: The words (`Part`) of the small partitions; with 0 of them the sound passes.
+        rest: Those of the large ones.
+        gathered: `[channels, large]`, the input of which a large partition is made.
+        late: `[channels, large]`, the output of the large ones that is ready.
     """
-    for k in range(first, last):
-        slot = newest - k
-        slot = slot + count if slot < 0 else slot
-        x = 2 * bins * slot
-        h = 2 * bins * k
-        for i in range(bins):
-            total[i] = total[i] + spectra[x + i] * response[h + i] - spectra[x + bins + i] * response[h + bins + i]
-        for i in range(bins):
-            total[bins + i] = (
-                total[bins + i] + spectra[x + i] * response[h + bins + i] + spectra[x + bins + i] * response[h + i]
-            )
-
-
-@kernel
-def effects_clean(x: Audio, first: i64, count: i64, y: Audio, at: i64) -> None:
-    """y from frame `at` on ← frames of x, NaN and infinity as silence."""
-    for c in range(x.channels):
-        for n in range(count):
-            y[c, at + n] = effects_finite(x[c, first + n])
-
-
-@kernel
-def effects_level(x: Audio, at: i64, y: Audio, first: i64, count: i64, level: f32p) -> None:
-    """Frames of y ← frames of x at that level (dB)."""
     last = f64(-1000.0)
     g = f32(1.0)
-    for n in range(first, first + count):
+    for n in range(frames):
         if f64(level[n]) != last:
             last = f64(level[n])
             g = f32(effects_gain(last)) if last != 0.0 else f32(1.0)
+        at = place[_AT]
         for c in range(y.channels):
-            v = x[c, at + n - first] * g
+            take[c * size + at] = effects_finite(x[c, n])
+            v = give[c * size + at] * g
             y[c, n] = f32(0.0) if abs(v) < f32(1e-15) else v
+        at = at + 1
+        if at == size:
+            at = 0
+            if head[Part.COUNT] == 0:
+                for i in range(size * y.channels):
+                    give[i] = take[i]
+            else:
+                effects_partition(take, give, place, head, rest, gathered, late)
+        place[_AT] = at
 
 
 class Partitions:
-    """One size of partitions of one response: spectra of the last inputs, and their products with the response's."""
+    """One size of partitions of one response: spectra of the last inputs, and their products with the response's.
 
-    def __init__(self, response: F32, size: int, channels: int) -> None:
-        """response: `[channels, frames]`, at least one frame."""
-        self.size, self.count = size, -(-response.shape[1] // size)
-        self.bins = size + 1
-        padded = np.zeros((channels, self.count * size), np.float32)
-        padded[:, : response.shape[1]] = response
-        self._response = np.zeros((channels, self.count, 2, self.bins), np.float32)
-        for c in range(channels):
-            for k in range(self.count):
-                spectrum = np.fft.rfft(padded[c, k * size : (k + 1) * size], 2 * size)
-                self._response[c, k] = spectrum.real, spectrum.imag
-        self._spectra = np.zeros_like(self._response)
-        self._total = np.zeros((channels, 2, self.bins), np.float32)
-        self._window = np.zeros((channels, 2 * size), np.float32)
-        self._bins = np.zeros((channels, self.bins), np.complex64)
-        self._sound = np.zeros((channels, 2 * size), np.float32)
-        self.newest = 0
-        self.done = 0
+    Attributes:
+        words: What the kernels read and write, by `Part`.
+    """
+
+    def __init__(self, response: F32, size: int) -> None:
+        """response: `[channels, frames]`; without frames there are no partitions. size: a power of two."""
+        channels, frames = response.shape
+        count, bins = -(-frames // size), size + 1
+        padded = np.zeros((channels, count, size), np.float32)
+        padded.reshape(channels, -1)[:, :frames] = response
+        spectra = np.fft.rfft(padded, 2 * size)
+        fft = RealFft(2 * size)
+        self._state: dict[Part, F32] = {
+            Part.SPECTRA: np.zeros((channels, count, 2, bins), np.float32),
+            Part.TOTAL: np.zeros((channels, 2, bins), np.float32),
+            Part.WINDOW: np.zeros((channels, 2 * size), np.float32),
+        }
+        self._arrays: dict[Part, F32] = {
+            **self._state,
+            Part.RESPONSE: np.stack([spectra.real, spectra.imag], axis=2).astype(np.float32),
+            Part.SOUND: np.zeros(2 * bins, np.float32),
+            Part.TURNS: fft.turns,
+            Part.WORK: fft.work,
+        }
+        self.words = np.zeros(len(Part), np.int64)
+        self.words[Part.CHANNELS], self.words[Part.SIZE], self.words[Part.COUNT] = channels, size, count
+        for part, array in self._arrays.items():
+            self.words[part] = address(array)
 
     def clear(self) -> None:
-        for state in (self._spectra, self._total, self._window):
+        for state in self._state.values():
             state.fill(0.0)
-        self.newest = self.done = 0
-
-    def take(self, x: F32) -> None:
-        """Takes the next input, `[channels, size]`."""
-        size = self.size
-        self._window[:, :size] = self._window[:, size:]
-        self._window[:, size:] = x
-        np.fft.rfft(self._window, axis=1, out=self._bins)  # type: ignore[arg-type]
-        self.newest = self.newest + 1 if self.newest + 1 < self.count else 0
-        self._spectra[:, self.newest, 0] = self._bins.real
-        self._spectra[:, self.newest, 1] = self._bins.imag
-        self._total.fill(0.0)
-        self.done = 0
-
-    def advance(self, to: int) -> None:
-        """Computes the products up to partition `to`."""
-        to = min(to, self.count)
-        for total, spectra, response in zip(self._total, self._spectra, self._response, strict=True):
-            effects_products(total, spectra, response, self.done, to, self.newest, self.count, self.bins)
-        self.done = to
-
-    def give(self, out: F32) -> None:
-        """out `[channels, size]` ← the sound of the products."""
-        self.advance(self.count)
-        self._bins.real = self._total[:, 0]
-        self._bins.imag = self._total[:, 1]
-        np.fft.irfft(self._bins, 2 * self.size, axis=1, out=self._sound)  # type: ignore[arg-type]
-        out[:] = self._sound[:, self.size :]
+        self.words[Part.NEWEST] = self.words[Part.DONE] = 0
 
 
 class Convolution(Processor):
@@ -145,70 +262,39 @@ class Convolution(Processor):
         Raises:
             FileError: It cannot be read, is empty, silent, or longer than 20 s.
         """
-        self._finish = effects_level.caller()
-        self._clean = effects_clean.caller()
-        self.latency = self._size = spec.block
-        self._in = np.zeros((spec.channels, spec.block), np.float32)
-        self._out = np.zeros((spec.channels, spec.block), np.float32)
-        self._at = 0
+        self.latency = self._size = size = 1 << max(1, (spec.block - 1).bit_length())
+        large = max(LARGE, size)
         path = str(self.settings["impulse"])
-        self._head: Partitions | None = None
-        self._rest: Partitions | None = None
-        if not path:
-            return
-        response = read_impulse(path, spec, normalise=bool(self.settings["normalise"]))
-        large = spec.block * -(-LARGE // spec.block)
-        self._turns = large // spec.block
-        self._head = Partitions(response[:, : 2 * large], spec.block, spec.channels)
-        if response.shape[1] > 2 * large:
-            self._rest = Partitions(response[:, 2 * large :], large, spec.channels)
-            self._gathered = np.zeros((spec.channels, large), np.float32)
-            self._late = np.zeros((spec.channels, large), np.float32)
-        self._turn = 0
+        response = np.zeros((spec.channels, 0), np.float32)
+        if path:
+            response = read_impulse(path, spec, normalise=bool(self.settings["normalise"]))
+        self._head, self._rest = Partitions(response[:, : 2 * large], size), Partitions(response[:, 2 * large :], large)
+        self._sounds = [np.zeros((spec.channels, frames), np.float32) for frames in (size, size, large, large)]
+        self._place = np.zeros(2, np.int64)
 
     def reset(self) -> None:
-        self._in.fill(0.0)
-        self._out.fill(0.0)
-        self._at = self._turn = 0
-        if self._head is not None:
-            self._head.clear()
-        if self._rest is not None:
-            self._rest.clear()
-            self._gathered.fill(0.0)
-            self._late.fill(0.0)
+        self._place.fill(0)
+        for sound in self._sounds:
+            sound.fill(0.0)
+        self._head.clear()
+        self._rest.clear()
 
-    def process(self, io: IO) -> None:
-        x, y, level = io.audio_in[0], io.audio_out[0], io.curve("level")
-        first = 0
-        while first < io.frames:
-            count = min(io.frames - first, self._size - self._at)
-            self._clean(x, first, count, self._in, self._at)
-            self._finish(self._out, self._at, y, first, count, level)
-            first += count
-            self._at += count
-            if self._at == self._size:
-                self._at = 0
-                self._block()
-
-    def _block(self) -> None:
-        """Computes one block of `_out` from one of `_in`."""
-        head, rest = self._head, self._rest
-        if head is None:
-            self._out[:] = self._in
-            return
-        head.take(self._in)
-        head.give(self._out)
-        if rest is None:
-            return
-        place = slice(self._turn * self._size, (self._turn + 1) * self._size)
-        np.add(self._out, self._late[:, place], out=self._out)
-        self._gathered[:, place] = self._in
-        self._turn += 1
-        rest.advance(rest.count * self._turn // self._turns)
-        if self._turn == self._turns:
-            self._turn = 0
-            rest.give(self._late)
-            rest.take(self._gathered)
+    def step(self, io: IO) -> Step:
+        take, give, gathered, late = self._sounds
+        return effects_convolve.step(
+            io.audio_in[0],
+            io.audio_out[0],
+            io.frames,
+            io.curve("level"),
+            self._size,
+            take,
+            give,
+            self._place,
+            self._head.words,
+            self._rest.words,
+            gathered,
+            late,
+        )
 
 
 def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.api.kernels import Audio, RealFft, channel, f32p, f64, f64p, fft_real, fft_real_inverse, i64, i64p, kernel
 from antiphon_effects.shared import effects_finite, smooth_param
 
 SECONDS = 0.085
@@ -22,38 +22,115 @@ OVERLAP = 4
 """Frames of spectra that sound at once."""
 FADE = 0.05
 """Seconds in which what is held fades in, and out."""
-# places in `state`: the gain of what is held
-_GAIN = 0
+# places in `place`: frames of the hop that were given, frames of the input, whether sound is held
+_AT, _AGE, _ON = 0, 1, 2
+
+
+@kernel
+def effects_spectrum(
+    past: Audio, mask: i64, end: i64, window: f32p, frame: Audio, turns: f32p, work: f32p, bins: Audio
+) -> None:
+    """bins ← the spectrum of the windowed frames of `past` before `end`."""
+    for c in range(frame.channels):
+        for n in range(frame.frames):
+            frame[c, n] = past[c, (end - frame.frames + n) & mask] * window[n]
+        fft_real(channel(frame, c), frame.frames, turns, work, channel(bins, c))
+
+
+@kernel
+def effects_hold(now: Audio, before: Audio, wave: f64p, turn: f64p) -> None:
+    """wave ← the spectrum of now; turn ← by what each bin, of length 1, has turned since the spectrum a hop before."""
+    for c in range(now.channels):
+        for k in range(now.frames // 2):
+            at = c * now.frames + 2 * k
+            a = f64(now[c, 2 * k])
+            b = f64(now[c, 2 * k + 1])
+            x = f64(before[c, 2 * k])
+            y = f64(before[c, 2 * k + 1])
+            wave[at] = a
+            wave[at + 1] = b
+            re = a * x + b * y
+            im = b * x - a * y
+            size = math.sqrt(re * re + im * im)
+            turn[at] = re / size if size > 0.0 else 1.0
+            turn[at + 1] = im / size if size > 0.0 else 0.0
+
+
+@kernel
+def effects_held(
+    wave: f64p, turn: f64p, bins: Audio, scaled: f32p, frame: Audio, sums: Audio, hop: i64, turns: f32p, work: f32p
+) -> None:
+    """Adds the next window of the held sound to `sums`, whose first hop is then ready; turns it by a hop."""
+    size = frame.frames
+    for c in range(frame.channels):
+        for k in range(bins.frames // 2):
+            at = c * bins.frames + 2 * k
+            re = wave[at]
+            im = wave[at + 1]
+            bins[c, 2 * k] = re
+            bins[c, 2 * k + 1] = im
+            wave[at] = re * turn[at] - im * turn[at + 1]
+            wave[at + 1] = re * turn[at + 1] + im * turn[at]
+        fft_real_inverse(channel(bins, c), size, turns, work, channel(frame, c))
+        for n in range(size - hop):
+            sums[c, n] = sums[c, n + hop] + frame[c, n] * scaled[n]
+        for n in range(size - hop, size):
+            sums[c, n] = frame[c, n] * scaled[n]
 
 
 @kernel
 def effects_freeze(
     x: Audio,
     y: Audio,
-    first: i64,
-    count: i64,
-    held: Audio,
-    at: i64,
-    past: Audio,
-    mask: i64,
-    ages: i64p,
-    to: f64,
+    frames: i64,
+    hold: i64,
     through: f32p,
     level: f32p,
-    state: f64p,
+    gain: f64p,
     step: f64,
+    place: i64p,
+    past: Audio,
+    mask: i64,
+    hop: i64,
+    window: f32p,
+    scaled: f32p,
+    frame: Audio,
+    now: Audio,
+    before: Audio,
+    wave: f64p,
+    turn: f64p,
+    sums: Audio,
+    turns: f32p,
+    work: f32p,
 ) -> None:
-    """Frames of y ← x plus the held sound; x is written to `past`, a ring of `mask` + 1 frames. to: the gain's end."""
-    age = ages[0] - first
-    for n in range(first, first + count):
-        g = state[_GAIN]
+    """y ← x plus the held sound, whose gain goes to `hold` by `step` a frame; x is written to `past`."""
+    if hold == 1 and place[_ON] == 0:
+        effects_spectrum(past, mask, place[_AGE] - hop, window, frame, turns, work, before)
+        effects_spectrum(past, mask, place[_AGE], window, frame, turns, work, now)
+        effects_hold(now, before, wave, turn)
+        for c in range(sums.channels):
+            for n in range(sums.frames):
+                sums[c, n] = 0.0
+        # the overlapping windows are filled at once
+        for _turn in range(OVERLAP):
+            effects_held(wave, turn, now, scaled, frame, sums, hop, turns, work)
+        place[_AT] = 0
+    place[_ON] = hold
+    to = f64(hold)
+    g = gain[0]
+    for n in range(frames):
         g = min(to, g + step) if to > g else max(to, g - step)
-        state[_GAIN] = g
         for c in range(y.channels):
             v = effects_finite(x[c, n])
-            past[c, (age + n) & mask] = v
-            y[c, n] = v * f64(through[n]) + f64(held[c, at + n - first]) * g * f64(level[n])
-    ages[0] = ages[0] + count
+            past[c, (place[_AGE] + n) & mask] = v
+            y[c, n] = v * f64(through[n]) + f64(sums[c, place[_AT]]) * g * f64(level[n])
+        if g > 0.0:
+            place[_AT] = place[_AT] + 1
+            if place[_AT] == hop:
+                place[_AT] = 0
+                effects_held(wave, turn, now, scaled, frame, sums, hop, turns, work)
+    gain[0] = g
+    place[_AGE] = place[_AGE] + frames
 
 
 class Freeze(Processor):
@@ -68,126 +145,48 @@ class Freeze(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_freeze.caller()
-        self._size = size = 1 << round(math.log2(SECONDS * spec.rate))
+        size = 1 << round(math.log2(SECONDS * spec.rate))
         self._hop = size // OVERLAP
         self._mask = 2 * size - 1
-        bins = size // 2 + 1
-        channels = spec.channels
+        self._fft = RealFft(size)
+        channels, words = spec.channels, size + 2
         self._past = np.zeros((channels, 2 * size), np.float32)
         self._window = np.hanning(size + 1)[:-1].astype(np.float32)
         # windows on both ways, which add up to 1.5 at an overlap of four
         self._scaled = (self._window / 1.5).astype(np.float32)
-        self._frame = np.zeros((channels, size), np.float32)
-        self._bins = np.zeros((channels, bins), np.complex64)
-        self._before = np.zeros((channels, bins), np.complex64)
-        self._loud = np.zeros((channels, bins), np.float32)
-        self._phase = np.zeros((channels, bins), np.float64)
-        self._turn = np.zeros((channels, bins), np.float64)
-        self._wave = np.zeros((channels, bins), np.float64)
-        self._sum = np.zeros((channels, size), np.float32)
-        self._held = np.zeros((channels, self._hop), np.float32)
-        self._nothing = np.zeros((channels, spec.block), np.float32)
+        self._frame, self._sums = (np.zeros((channels, size), np.float32) for _ in range(2))
+        self._now, self._before = (np.zeros((channels, words), np.float32) for _ in range(2))
+        self._wave, self._turn = (np.zeros((channels, words), np.float64) for _ in range(2))
         self._gain = np.zeros(1, np.float64)
-        self._age = np.zeros(1, np.int64)
+        self._place = np.zeros(3, np.int64)
         self._step = 1.0 / (FADE * spec.rate)
-        self.reset()
 
     def reset(self) -> None:
-        for state in (self._past, self._sum, self._held, self._gain, self._loud, self._phase, self._turn):
-            state.fill(0.0)
-        self._age.fill(0)
-        self._at = 0
-        self._on = False
+        for state in (self._past, self._sums, self._wave, self._turn, self._gain, self._place):
+            state.fill(0)
 
-    def step(self, io: IO) -> Step | None:
-        """While nothing is held, and what was held has faded out."""
-        if io.at("hold", 0) or self._gain[_GAIN]:
-            return None
+    def step(self, io: IO) -> Step:
         return effects_freeze.step(
             io.audio_in[0],
             io.audio_out[0],
-            0,
             io.frames,
-            self._nothing,
-            0,
-            self._past,
-            self._mask,
-            self._age,
-            0.0,
+            int(io.at("hold", 0)),
             io.curve("through"),
             io.curve("level"),
             self._gain,
             self._step,
+            self._place,
+            self._past,
+            self._mask,
+            self._hop,
+            self._window,
+            self._scaled,
+            self._frame,
+            self._now,
+            self._before,
+            self._wave,
+            self._turn,
+            self._sums,
+            self._fft.turns,
+            self._fft.work,
         )
-
-    def process(self, io: IO) -> None:
-        x, y = io.audio_in[0], io.audio_out[0]
-        on = bool(io.value("hold"))
-        if on and not self._on:
-            self._capture()
-        self._on = on
-        through, level = io.curve("through"), io.curve("level")
-        first = 0
-        while first < io.frames:
-            count = min(io.frames - first, self._hop - self._at)
-            self._run(
-                x,
-                y,
-                first,
-                count,
-                self._held,
-                self._at,
-                self._past,
-                self._mask,
-                self._age,
-                1.0 if on else 0.0,
-                through,
-                level,
-                self._gain,
-                self._step,
-            )
-            first += count
-            self._at += count
-            if self._at == self._hop:
-                self._at = 0
-                self._next()
-
-    def _spectrum(self, end: int) -> None:
-        """_bins ← the spectrum of the frames before `end`."""
-        begin = (end - self._size) & self._mask
-        part = min(self._size, self._mask + 1 - begin)
-        self._frame[:, :part] = self._past[:, begin : begin + part]
-        self._frame[:, part:] = self._past[:, : self._size - part]
-        np.multiply(self._frame, self._window, out=self._frame)
-        np.fft.rfft(self._frame, axis=1, out=self._bins)  # type: ignore[arg-type]
-
-    def _capture(self) -> None:
-        """Takes the spectrum of now, and fills the overlapping windows from it."""
-        self._spectrum(int(self._age[0]) - self._hop)
-        self._before[:] = self._bins
-        self._spectrum(int(self._age[0]))
-        np.abs(self._bins, out=self._loud)
-        np.arctan2(self._bins.imag, self._bins.real, out=self._phase)
-        np.arctan2(self._before.imag, self._before.real, out=self._wave)
-        np.subtract(self._phase, self._wave, out=self._turn)
-        self._sum.fill(0.0)
-        for _ in range(OVERLAP):
-            self._next()
-        self._at = 0
-
-    def _next(self) -> None:
-        """_held ← the next hop of the held sound."""
-        hop = self._hop
-        np.cos(self._phase, out=self._wave)
-        np.multiply(self._wave, self._loud, out=self._bins.real, casting="same_kind")
-        np.sin(self._phase, out=self._wave)
-        np.multiply(self._wave, self._loud, out=self._bins.imag, casting="same_kind")
-        np.add(self._phase, self._turn, out=self._phase)
-        np.remainder(self._phase, 2.0 * math.pi, out=self._phase)
-        np.fft.irfft(self._bins, self._size, axis=1, out=self._frame)  # type: ignore[arg-type]
-        np.multiply(self._frame, self._scaled, out=self._frame)
-        np.add(self._sum, self._frame, out=self._sum)
-        self._held[:] = self._sum[:, :hop]
-        self._sum[:, :-hop] = self._sum[:, hop:]
-        self._sum[:, -hop:] = 0.0

@@ -12,7 +12,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
+from antiphon.api.kernels import (
+    Audio,
+    RealFft,
+    channel,
+    f32,
+    f32p,
+    f64,
+    fft_real,
+    fft_real_inverse,
+    i64,
+    i64p,
+    kernel,
+)
 from antiphon_effects.shared import PI, REST
 
 OVERLAP = 8
@@ -20,6 +32,8 @@ OVERLAP = 8
 bins); with 8 they are at -79 dB."""
 QUIET = 1e-20
 """Power below which a bin is no peak."""
+ABOVE = 1.00001
+"""Times its neighbours' power that a peak has: more than rounding gives a bin of a flat spectrum."""
 TAU = 2.0 * math.pi
 F32 = NDArray[np.float32]
 
@@ -46,22 +60,28 @@ def effects_angle(y: f64, x: f64) -> f64:
 
 
 @kernel
-def effects_window(past: Audio, mask: i64, end: i64, window: f32p, frame: Audio) -> None:
-    """frame ← the windowed frames of `past` before `end`, its centre at the first place."""
+def effects_window(
+    past: Audio, mask: i64, end: i64, window: f32p, frame: Audio, turns: f32p, work: f32p, bins: Audio
+) -> None:
+    """bins ← the spectrum of the windowed frames of `past` before `end`, their centre at the first place of frame."""
     size = frame.frames
     half = size // 2
     for c in range(frame.channels):
         for n in range(half):
             frame[c, n] = past[c, (end - half + n) & mask] * window[half + n]
             frame[c, half + n] = past[c, (end - size + n) & mask] * window[n]
+        fft_real(channel(frame, c), size, turns, work, channel(bins, c))
 
 
 @kernel
-def effects_overlap(frame: Audio, window: f32p, sums: Audio, hop: i64, out: Audio) -> None:
-    """out ← the next `hop` frames of the overlapping windows, to which `frame` is added."""
+def effects_overlap(
+    bins: Audio, turns: f32p, work: f32p, frame: Audio, window: f32p, sums: Audio, hop: i64, out: Audio
+) -> None:
+    """out ← the next `hop` frames of the overlapping windows, to which the spectrum's sound, in `frame`, is added."""
     size = frame.frames
     half = size // 2
     for c in range(frame.channels):
+        fft_real_inverse(channel(bins, c), size, turns, work, channel(frame, c))
         for n in range(half):
             sums[c, n] = sums[c, n] + frame[c, half + n] * window[n]
             sums[c, half + n] = sums[c, half + n] + frame[c, n] * window[half + n]
@@ -87,9 +107,12 @@ def effects_peaks(now: Audio, power: f32p, edges: i64p, peaks: i64p) -> i64:
         for k in range(bins):
             power[k] = power[k] + now[c, 2 * k] * now[c, 2 * k] + now[c, 2 * k + 1] * now[c, 2 * k + 1]
     count = 0
+    strongest = 2
     for k in range(2, bins - 2):
         p = power[k]
-        if p > f32(QUIET) and p > max(power[k - 1], power[k - 2]) and p >= max(power[k + 1], power[k + 2]):
+        around = max(max(power[k - 1], power[k - 2]), max(power[k + 1], power[k + 2]))
+        strongest = k if p > power[strongest] else strongest
+        if p > f32(QUIET) and p > around * f32(ABOVE):
             peaks[count] = k
             # the border lies where the sound between two peaks is weakest
             if count > 0:
@@ -99,6 +122,10 @@ def effects_peaks(now: Audio, power: f32p, edges: i64p, peaks: i64p) -> i64:
                         low = j
                 edges[count] = low
             count = count + 1
+    # the spectrum of a click is flat: it is one peak, whose phases stay as they are to each other
+    if count == 0 and power[strongest] > f32(QUIET):
+        peaks[0] = strongest
+        count = 1
     edges[0] = 0
     edges[count] = bins
     return count
@@ -129,6 +156,11 @@ class PhaseSpectra:
         now: The spectrum taken last, `[channels, 2 bins]`, real and imaginary in turn.
         before: The one a hop before it.
         target: The spectrum that becomes sound, of the same shape.
+        window: Of the way into spectra.
+        scaled: The window of the way back.
+        fft: The transform's table and buffer.
+        frame: A windowed frame, `[channels, size]`.
+        sums: The overlapping windows so far, `[channels, size]`.
         power: Power of each bin, over all channels, of the spectrum of now.
         edges: The first bin of each peak's, and after the last peak's the number of bins.
         peaks: The bins of the peaks.
@@ -148,31 +180,26 @@ class PhaseSpectra:
         self.past = np.zeros((channels, self.mask + 1), np.float32)
         self.output = np.zeros((channels, self.hop), np.float32)
         window = np.hanning(size + 1)[:-1]
-        self._window = window.astype(np.float32)
+        self.window = window.astype(np.float32)
         # a window on both ways; their squares add up to 3/8 of the overlap
-        self._scaled = (window / (0.375 * OVERLAP)).astype(np.float32)
-        self._frame = np.zeros((channels, size), np.float32)
-        self._sums = np.zeros((channels, size), np.float32)
+        self.scaled = (window / (0.375 * OVERLAP)).astype(np.float32)
+        self.frame = np.zeros((channels, size), np.float32)
+        self.sums = np.zeros((channels, size), np.float32)
+        self.fft = RealFft(size)
         bins = size // 2 + 1
-        self._now, self._before, self._target = (np.zeros((channels, bins), np.complex64) for _ in range(3))
-        self.now, self.before, self.target = (bins.view(np.float32) for bins in (self._now, self._before, self._target))
+        self.now, self.before, self.target = (np.zeros((channels, 2 * bins), np.float32) for _ in range(3))
         self.power = np.zeros(bins, np.float32)
         self.edges, self.peaks = np.zeros(bins + 1, np.int64), np.zeros(bins, np.int64)
 
     def clear(self) -> None:
         """Forgets all sound."""
-        for state in (self.past, self.output, self._sums, self._now, self._before, self._target):
+        for state in (self.past, self.output, self.sums, self.now, self.before, self.target):
             state.fill(0.0)
 
     def take(self, end: int, *, into_before: bool = False) -> None:
         """Takes the spectrum of the frames before `end`; into `before` where that is asked for, else into `now`."""
-        effects_window(self.past, self.mask, end, self._window, self._frame)
-        out = self._before if into_before else self._now
-        np.fft.rfft(self._frame, axis=1, out=out)  # type: ignore[arg-type]
-
-    def keep(self) -> None:
-        """Makes the current spectrum the previous one."""
-        self._before[:] = self._now
+        out = self.before if into_before else self.now
+        effects_window(self.past, self.mask, end, self.window, self.frame, self.fft.turns, self.fft.work, out)
 
     def find(self) -> int:
         """Finds the peaks of the current spectrum; returns how many."""
@@ -180,8 +207,9 @@ class PhaseSpectra:
 
     def give(self) -> None:
         """Adds the target spectrum's sound; `output` is then the next hop."""
-        np.fft.irfft(self._target, self.size, axis=1, out=self._frame)  # type: ignore[arg-type]
-        effects_overlap(self._frame, self._scaled, self._sums, self.hop, self.output)
+        effects_overlap(
+            self.target, self.fft.turns, self.fft.work, self.frame, self.scaled, self.sums, self.hop, self.output
+        )
 
 
 def window_size(seconds: float, rate: int) -> int:

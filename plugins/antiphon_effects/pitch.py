@@ -13,9 +13,17 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_effects.phases import TAU, PhaseSpectra, effects_advance, window_size
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, fft_real, fft_real_inverse, i64, i64p, kernel
+from antiphon_effects.phases import (
+    TAU,
+    PhaseSpectra,
+    effects_advance,
+    effects_overlap,
+    effects_peaks,
+    effects_window,
+    window_size,
+)
 from antiphon_effects.shared import effects_finite, smooth_param
 
 WINDOWS = {"short": 0.043, "long": 0.085}
@@ -27,6 +35,8 @@ LOSS = 0.42
 the windows' product there."""
 MOST = 8.0
 """Factor by which an envelope raises a partial at most."""
+# places in `place`: frames of the output's hop that were given, frames of the input
+_AT, _AGE = 0, 1
 
 
 @kernel
@@ -37,13 +47,13 @@ def effects_shift(
     edges: i64p,
     peaks: i64p,
     count: i64,
-    turns: f64p,
+    angles: f64p,
     envelope: f32p,
     formants: i64,
     ratio: f64,
     hop: i64,
 ) -> None:
-    """target ← now with every peak at `ratio` of its frequency. turns: the angle by which each bin's peak is turned."""
+    """target ← now with every peak at `ratio` of its frequency. angles: by which each bin's peak is turned."""
     bins = now.frames // 2
     size = 2 * (bins - 1)
     step = TAU / f64(size)
@@ -52,7 +62,7 @@ def effects_shift(
             target[c, k] = 0.0
     if count == 0:
         for k in range(bins):
-            turns[k] = 0.0
+            angles[k] = 0.0
     for i in range(count):
         peak = peaks[i]
         # radians a frame
@@ -60,7 +70,7 @@ def effects_shift(
         ahead = effects_advance(now, before, peak) - expected * f64(hop)
         ahead = ahead - TAU * math.floor(ahead / TAU + 0.5)
         by = (ratio - 1.0) * (expected + ahead / f64(hop))
-        turn = turns[peak] + by * f64(hop)
+        turn = angles[peak] + by * f64(hop)
         turn = turn - TAU * math.floor(turn / TAU)
         bent = by / step
         move = i64(math.floor(bent + 0.5))
@@ -71,7 +81,7 @@ def effects_shift(
         first = edges[i]
         last = edges[i + 1]
         for k in range(first, last):
-            turns[k] = turn
+            angles[k] = turn
         first = max(first, -move)
         last = min(last, bins - move)
         for c in range(now.channels):
@@ -87,30 +97,82 @@ def effects_shift(
 
 
 @kernel
-def effects_shift_frames(
+def effects_envelope(
+    power: f32p, envelope: f32p, cepstrum: f32p, lifter: f32p, turns: f32p, work: f32p, size: i64
+) -> None:
+    """envelope ← the envelope of a spectrum of that power, a magnitude a bin. cepstrum: size + 2 floats, used."""
+    bins = size // 2 + 1
+    for k in range(bins):
+        cepstrum[2 * k] = math.log(f64(power[k]) + 1e-12)
+        cepstrum[2 * k + 1] = 0.0
+    fft_real_inverse(cepstrum, size, turns, work, cepstrum)
+    for n in range(size):
+        cepstrum[n] = cepstrum[n] * lifter[n]
+    fft_real(cepstrum, size, turns, work, cepstrum)
+    for k in range(bins):
+        envelope[k] = math.exp(0.5 * f64(cepstrum[2 * k]))
+
+
+@kernel
+def effects_pitch(
     x: Audio,
     y: Audio,
-    first: i64,
-    count: i64,
-    output: Audio,
-    at: i64,
+    frames: i64,
+    semitones: f32p,
+    cents: f32p,
+    mix: f32p,
+    formants: i64,
+    place: i64p,
     past: Audio,
     mask: i64,
-    age: i64,
     latency: i64,
-    mix: f32p,
+    hop: i64,
+    output: Audio,
+    window: f32p,
+    scaled: f32p,
+    frame: Audio,
+    sums: Audio,
+    now: Audio,
+    before: Audio,
+    target: Audio,
+    power: f32p,
+    edges: i64p,
+    peaks: i64p,
+    angles: f64p,
+    envelope: f32p,
+    cepstrum: f32p,
+    lifter: f32p,
+    turns: f32p,
+    work: f32p,
 ) -> None:
-    """Frames of y ← what is ready and x `latency` frames before, mixed; x is written to `past`."""
-    for c in range(y.channels):
-        for n in range(first, first + count):
-            past[c, (age + n) & mask] = effects_finite(x[c, n])
-            dry = past[c, (age + n - latency) & mask]
-            y[c, n] = dry + (output[c, at + n - first] - dry) * mix[n]
+    """y ← x at another pitch, and x `latency` frames before, mixed. place: see `_AT`; the others as `PhaseSpectra`."""
+    for n in range(frames):
+        at = place[_AT]
+        age = place[_AGE]
+        for c in range(y.channels):
+            past[c, age & mask] = effects_finite(x[c, n])
+            dry = past[c, (age - latency) & mask]
+            y[c, n] = dry + (output[c, at] - dry) * mix[n]
+        place[_AGE] = age + 1
+        place[_AT] = at + 1
+        if at + 1 == hop:
+            place[_AT] = 0
+            ratio = math.exp2((f64(semitones[n]) + 0.01 * f64(cents[n])) / 12.0)
+            for c in range(now.channels):
+                for k in range(now.frames):
+                    before[c, k] = now[c, k]
+            effects_window(past, mask, age + 1, window, frame, turns, work, now)
+            count = effects_peaks(now, power, edges, peaks)
+            if formants == 1:
+                effects_envelope(power, envelope, cepstrum, lifter, turns, work, frame.frames)
+            effects_shift(now, before, target, edges, peaks, count, angles, envelope, formants, ratio, hop)
+            effects_overlap(target, turns, work, frame, scaled, sums, hop, output)
 
 
 class Pitch(Processor):
     """Higher or lower by `semitones` and `cents`, at the same speed. A new pitch is reached within a window."""
 
+    split = True
     params = (
         Param(
             "semitones",
@@ -135,73 +197,54 @@ class Pitch(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_shift_frames.caller()
         size = window_size(WINDOWS[str(self.settings["window"])], spec.rate)
         self.latency = size
         self._spectra = PhaseSpectra(spec.channels, size, 2 * size)
         bins = size // 2 + 1
-        self._turns = np.zeros(bins)
+        self._angles = np.zeros(bins)
         self._envelope = np.zeros(bins, np.float32)
-        self._logs = np.zeros(bins, np.complex64)
-        self._cepstrum = np.zeros(size, np.float32)
+        self._cepstrum = np.zeros(2 * bins, np.float32)
         self._lifter = lifter(size, round(SMOOTHEST * spec.rate))
-        self._at = self._age = 0
+        self._place = np.zeros(2, np.int64)
 
     def reset(self) -> None:
         self._spectra.clear()
-        self._turns.fill(0.0)
-        self._at = self._age = 0
+        self._angles.fill(0.0)
+        self._place.fill(0)
 
-    def process(self, io: IO) -> None:
-        x, y, spectra = io.audio_in[0], io.audio_out[0], self._spectra
-        semitones, cents, mix = io.curve("semitones"), io.curve("cents"), io.curve("mix")
-        first = 0
-        while first < io.frames:
-            count = min(io.frames - first, spectra.hop - self._at)
-            self._run(
-                x, y, first, count, spectra.output, self._at, spectra.past, spectra.mask, self._age, self.latency, mix
-            )
-            first += count
-            self._at += count
-            if self._at == spectra.hop:
-                self._at = 0
-                last = first - 1
-                steps = float(semitones[last]) + 0.01 * float(cents[last])
-                self._next(self._age + first, 2.0 ** (steps / 12.0), formants=bool(io.at("formants", last)))
-        self._age += io.frames
-
-    def _next(self, end: int, ratio: float, *, formants: bool) -> None:
+    def step(self, io: IO) -> Step:
         spectra = self._spectra
-        spectra.keep()
-        spectra.take(end)
-        count = spectra.find()
-        if formants:
-            self._trace()
-        effects_shift(
+        return effects_pitch.step(
+            io.audio_in[0],
+            io.audio_out[0],
+            io.frames,
+            io.curve("semitones"),
+            io.curve("cents"),
+            io.curve("mix"),
+            int(io.at("formants", 0)),
+            self._place,
+            spectra.past,
+            spectra.mask,
+            self.latency,
+            spectra.hop,
+            spectra.output,
+            spectra.window,
+            spectra.scaled,
+            spectra.frame,
+            spectra.sums,
             spectra.now,
             spectra.before,
             spectra.target,
+            spectra.power,
             spectra.edges,
             spectra.peaks,
-            count,
-            self._turns,
+            self._angles,
             self._envelope,
-            int(formants),
-            ratio,
-            spectra.hop,
+            self._cepstrum,
+            self._lifter,
+            spectra.fft.turns,
+            spectra.fft.work,
         )
-        spectra.give()
-
-    def _trace(self) -> None:
-        """_envelope ← the envelope of the spectrum of now, a magnitude a bin."""
-        np.add(self._spectra.power, 1e-12, out=self._envelope)
-        np.log(self._envelope, out=self._logs.real)
-        np.fft.irfft(self._logs, self._spectra.size, out=self._cepstrum)  # type: ignore[arg-type]
-        np.multiply(self._cepstrum, self._lifter, out=self._cepstrum)
-        np.fft.rfft(self._cepstrum, out=self._logs)  # type: ignore[arg-type]
-        np.multiply(self._logs.real, 0.5, out=self._envelope)
-        np.exp(self._envelope, out=self._envelope)
-        self._logs.imag.fill(0.0)
 
 
 def lifter(size: int, frames: int) -> np.ndarray:

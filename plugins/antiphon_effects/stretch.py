@@ -14,9 +14,17 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
-from antiphon_effects.phases import TAU, PhaseSpectra, effects_angle, window_size
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon_effects.phases import (
+    TAU,
+    PhaseSpectra,
+    effects_angle,
+    effects_overlap,
+    effects_peaks,
+    effects_window,
+    window_size,
+)
 from antiphon_effects.shared import effects_finite
 
 WINDOW = 0.085
@@ -32,6 +40,12 @@ FADING, FAINT = 0.9, 0.001
 """Of the loudest power: what is left of it a hop later, and the share below which nothing is an attack."""
 MOST_DEBT = 2.0
 """Windows of time that may be made good at most: where one attack follows another, some are stretched."""
+# places in `place`: frames of the output's hop that were given, frames of the input, whether to return to now, hops
+# before an attack is given and hops of it, peaks of the spectrum
+_AT, _AGE, _RETURN, _BEFORE, _WITHIN, _PEAKS = 0, 1, 2, 3, 4, 5
+# places in `state`, frames: by which attacks have put the pace forward (above 0) or back, to be made good; the input of
+# the last hop; of the hop before an attack; by which the output lags
+_DEBT, _PACE, _BACK, _BEHIND = 0, 1, 2, 3
 
 
 @kernel
@@ -119,14 +133,177 @@ def effects_turn(
 
 
 @kernel
-def effects_stretch_frames(
-    x: Audio, y: Audio, first: i64, count: i64, output: Audio, at: i64, past: Audio, mask: i64, age: i64
+def effects_look(
+    end: i64,
+    past: Audio,
+    mask: i64,
+    hop: i64,
+    window: f32p,
+    frame: Audio,
+    now: Audio,
+    before: Audio,
+    power: f32p,
+    edges: i64p,
+    peaks: i64p,
+    turns: f32p,
+    work: f32p,
+    rises: f32p,
+    loudest: f32p,
+    place: i64p,
+) -> f64:
+    """Takes the spectra of the input before `end`; returns where in the window a sound begins, or 0."""
+    effects_window(past, mask, end - hop, window, frame, turns, work, before)
+    effects_window(past, mask, end, window, frame, turns, work, now)
+    place[_PEAKS] = effects_peaks(now, power, edges, peaks)
+    return effects_attack(now, before, power, edges, peaks, place[_PEAKS], rises, loudest, hop)
+
+
+@kernel
+def effects_stretch_hop(
+    end: i64,
+    factor: f64,
+    past: Audio,
+    mask: i64,
+    hop: i64,
+    output: Audio,
+    window: f32p,
+    scaled: f32p,
+    frame: Audio,
+    sums: Audio,
+    now: Audio,
+    before: Audio,
+    target: Audio,
+    power: f32p,
+    edges: i64p,
+    peaks: i64p,
+    turns: f32p,
+    work: f32p,
+    rises: f32p,
+    loudest: f32p,
+    place: i64p,
+    state: f64p,
+) -> f64:
+    """output ← the next hop, from the input before `end`; returns by how much further on the next one's `end` lies.
+
+    place, state: see `_AT` and `_DEBT`; the others as `PhaseSpectra` and `effects_attack` have them.
+    """
+    size = frame.frames
+    pace = f64(hop) / factor
+    debt = state[_DEBT]
+    lag = effects_look(
+        end, past, mask, hop, window, frame, now, before, power, edges, peaks, turns, work, rises, loudest, place
+    )
+    begins = 0
+    moved = 0.0
+    if place[_BEFORE] > 0:
+        place[_BEFORE] = place[_BEFORE] - 1
+        moved = 0.0 if place[_BEFORE] > 0 else state[_BACK]
+    elif place[_WITHIN] > 0:
+        place[_WITHIN] = place[_WITHIN] - 1
+        begins = 1 if lag > 0.0 else 0
+        moved = f64(hop)
+    elif lag == 0.0 or abs(debt) > MOST_DEBT * f64(size):
+        # at most half the pace is taken off or added
+        moved = pace - max(-0.5 * pace, min(0.5 * pace, debt))
+    else:
+        place[_WITHIN] = size // hop
+        # so that the sound begins in its time, the debt must be 0 when its first frame is given
+        early = debt + lag * (1.0 - pace / f64(hop))
+        hops = i64(math.floor(early / pace))
+        if hops > 0 and state[_PACE] > 0.0:
+            place[_BEFORE] = hops
+            state[_BACK] = state[_PACE]
+            back = i64(math.floor(-state[_PACE]))
+            effects_look(
+                end + back, past, mask, hop, window, frame, now, before, power, edges, peaks, turns, work, rises,
+                loudest, place,
+            )  # fmt: skip
+            moved = -state[_PACE]
+        else:
+            begins = 1
+            moved = f64(hop) + max(0.0, -early)
+    effects_turn(now, before, target, edges, peaks, place[_PEAKS], rises, begins)
+    effects_overlap(target, turns, work, frame, scaled, sums, hop, output)
+    state[_DEBT] = debt + moved - pace
+    state[_PACE] = moved
+    return moved
+
+
+@kernel
+def effects_seconds(state: f64p, rate: f64, behind: f64p) -> None:
+    """behind ← the seconds by which the output lags."""
+    behind[0] = state[_BEHIND] / rate
+
+
+@kernel
+def effects_jump(place: i64p, state: f64p) -> None:
+    """Forgets the phases: the next hop's place does not follow the last one's."""
+    state[_DEBT] = 0.0
+    state[_PACE] = 0.0
+    state[_BACK] = 0.0
+    place[_BEFORE] = 0
+    place[_WITHIN] = 0
+
+
+@kernel
+def effects_stretch(
+    x: Audio,
+    y: Audio,
+    frames: i64,
+    factor: f32p,
+    limit: f64,
+    return_at: i64,
+    past: Audio,
+    mask: i64,
+    hop: i64,
+    output: Audio,
+    window: f32p,
+    scaled: f32p,
+    frame: Audio,
+    sums: Audio,
+    now: Audio,
+    before: Audio,
+    target: Audio,
+    power: f32p,
+    edges: i64p,
+    peaks: i64p,
+    turns: f32p,
+    work: f32p,
+    rises: f32p,
+    loudest: f32p,
+    place: i64p,
+    state: f64p,
 ) -> None:
-    """Frames of y ← what is ready; x is written to `past`."""
-    for c in range(y.channels):
-        for n in range(first, first + count):
-            past[c, (age + n) & mask] = effects_finite(x[c, n])
-            y[c, n] = output[c, at + n - first]
+    """y ← the stretched sound of x, at most `limit` frames behind it; at frame `return_at` it returns to now."""
+    for n in range(frames):
+        at = place[_AT]
+        age = place[_AGE]
+        for c in range(y.channels):
+            past[c, age & mask] = effects_finite(x[c, n])
+            y[c, n] = output[c, at]
+        if n == return_at:
+            place[_RETURN] = 1
+        place[_AGE] = age + 1
+        place[_AT] = at + 1
+        if at + 1 == hop:
+            place[_AT] = 0
+            if place[_RETURN] == 1:
+                place[_RETURN] = 0
+                state[_BEHIND] = 0.0
+                effects_jump(place, state)
+            moved = effects_stretch_hop(
+                age + 1 - i64(math.floor(state[_BEHIND])), f64(factor[n]),
+                past, mask, hop, output, window, scaled, frame, sums, now, before, target,
+                power, edges, peaks, turns, work,
+                rises, loudest, place, state,
+            )  # fmt: skip
+            state[_BEHIND] = state[_BEHIND] + f64(hop) - moved
+            if state[_BEHIND] < 0.0:
+                # it has caught up
+                state[_BEHIND] = 0.0
+                effects_jump(place, state)
+            elif state[_BEHIND] > limit:
+                place[_RETURN] = 1
 
 
 class Stretcher:
@@ -134,30 +311,46 @@ class Stretcher:
 
     Attributes:
         spectra: The windows, with the input in `spectra.past`.
-        debt: Frames of input by which attacks have put the pace forward (above 0) or back, to be made good.
+        place: Whole numbers: see `_AT`.
+        state: Numbers: see `_DEBT`.
+        arguments: What `effects_stretch_hop` and `effects_stretch` are given after their own.
     """
 
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
         """Makes the buffers, which remember at least so many seconds of input."""
         size = window_size(WINDOW, rate)
-        self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
-        self._rises = np.zeros(size // 2 + 1, np.float32)
+        self.spectra = spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
         self._loudest = np.zeros(1, np.float32)
-        self.clear()
+        self.place = np.zeros(6, np.int64)
+        self.state = np.zeros(4, np.float64)
+        self.arguments = (
+            spectra.past,
+            spectra.mask,
+            spectra.hop,
+            spectra.output,
+            spectra.window,
+            spectra.scaled,
+            spectra.frame,
+            spectra.sums,
+            spectra.now,
+            spectra.before,
+            spectra.target,
+            spectra.power,
+            spectra.edges,
+            spectra.peaks,
+            spectra.fft.turns,
+            spectra.fft.work,
+            np.zeros(size // 2 + 1, np.float32),
+            self._loudest,
+            self.place,
+            self.state,
+        )
 
     def clear(self) -> None:
         """Forgets all sound."""
         self.spectra.clear()
-        self._loudest.fill(0.0)
-        self.jump()
-
-    def jump(self) -> None:
-        """Resets the phases: the next hop's place does not follow the last one's."""
-        self.debt = 0.0
-        # hops before an attack is given, and hops of it; the frames of input of the hop before it
-        self._before = self._within = 0
-        self._pace = self._back = 0.0
-        self._count = 0
+        for state in (self._loudest, self.place, self.state):
+            state.fill(0)
 
     def step(self, end: int, factor: float) -> float:
         """Makes `spectra.output`, the next hop of output, from the input before frame `end`.
@@ -169,73 +362,7 @@ class Stretcher:
         Returns:
             Frames by which the next hop's `end` lies further on; below 0 where a sound begins.
         """
-        pace = self.spectra.hop / factor
-        moved = self._moved(end, pace)
-        self.spectra.give()
-        self.debt += moved - pace
-        self._pace = moved
-        return moved
-
-    def _moved(self, end: int, pace: float) -> float:
-        """Makes the target spectrum; returns how far the next one's `end` lies further on."""
-        hop, size = self.spectra.hop, self.spectra.size
-        lag = self._look(end)
-        if self._before:
-            self._before -= 1
-            self._turn(begins=False)
-            return 0.0 if self._before else self._back
-        if self._within:
-            self._within -= 1
-            self._turn(begins=lag > 0.0)
-            return float(hop)
-        if lag == 0.0 or abs(self.debt) > MOST_DEBT * size:
-            self._turn(begins=False)
-            # at most half the pace is taken off or added
-            return pace - max(-0.5 * pace, min(0.5 * pace, self.debt))
-        self._within = size // hop
-        # so that the sound begins in its time, the debt must be 0 when its first frame is given
-        early = self.debt + lag * (1.0 - pace / hop)
-        self._before = math.floor(early / pace)
-        if self._before > 0 and self._pace > 0.0:
-            self._back = self._pace
-            self._look(end - math.ceil(self._pace))
-            self._turn(begins=False)
-            return -self._pace
-        self._before = 0
-        self._turn(begins=True)
-        return hop + max(0.0, -early)
-
-    def _look(self, end: int) -> float:
-        """Takes the spectra of the input before `end`; returns where in the window a sound begins, or 0."""
-        spectra = self.spectra
-        spectra.take(end - spectra.hop, into_before=True)
-        spectra.take(end)
-        self._count = spectra.find()
-        return effects_attack(
-            spectra.now,
-            spectra.before,
-            spectra.power,
-            spectra.edges,
-            spectra.peaks,
-            self._count,
-            self._rises,
-            self._loudest,
-            spectra.hop,
-        )
-
-    def _turn(self, *, begins: bool) -> None:
-        """Makes the target spectrum."""
-        spectra = self.spectra
-        effects_turn(
-            spectra.now,
-            spectra.before,
-            spectra.target,
-            spectra.edges,
-            spectra.peaks,
-            self._count,
-            self._rises,
-            int(begins),
-        )
+        return effects_stretch_hop(end, factor, *self.arguments)
 
 
 class Stretch(Processor):
@@ -245,6 +372,7 @@ class Stretch(Processor):
     stays where it is. A file becomes `factor` times as long.
     """
 
+    split = True
     on_files = FileUse("antiphon_effects.jobs:stretch_file")
     params = (
         Param(
@@ -262,49 +390,28 @@ class Stretch(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_stretch_frames.caller()
         self._rate = float(spec.rate)
         self._stretcher = Stretcher(spec.channels, spec.rate, LONGEST)
         self.latency = self._stretcher.spectra.size
-        self._behind = 0.0
-        self._return = False
-        self._at = self._age = 0
+        # frames are reported as seconds
+        self._behind = np.zeros(1, np.float64)
 
     def reset(self) -> None:
         self._stretcher.clear()
-        self._behind = 0.0
-        self._return = False
-        self._at = self._age = 0
+        self._behind.fill(0.0)
 
-    def process(self, io: IO) -> None:
-        x, y, spectra = io.audio_in[0], io.audio_out[0], self._stretcher.spectra
-        factor, fired = io.curve("factor"), io.fired("now")
-        first = 0
-        while first < io.frames:
-            count = min(io.frames - first, spectra.hop - self._at)
-            self._run(x, y, first, count, spectra.output, self._at, spectra.past, spectra.mask, self._age)
-            for frame in fired:
-                self._return = self._return or first <= frame < first + count
-            first += count
-            self._at += count
-            if self._at == spectra.hop:
-                self._at = 0
-                limit = self._rate * float(io.at("buffer", first - 1))
-                self._next(self._age + first, float(factor[first - 1]), limit)
-        self._age += io.frames
-        io.report("behind", min(LONGEST, self._behind / self._rate))
-
-    def _next(self, end: int, factor: float, limit: float) -> None:
-        stretcher = self._stretcher
-        if self._return:
-            self._return = False
-            self._behind = 0.0
-            stretcher.jump()
-        moved = stretcher.step(end - math.floor(self._behind), factor)
-        self._behind += stretcher.spectra.hop - moved
-        if self._behind < 0.0:
-            # it has caught up
-            self._behind = 0.0
-            stretcher.jump()
-        elif self._behind > limit:
-            self._return = True
+    def step(self, io: IO) -> Step:
+        fired = io.fired("now")
+        return (
+            effects_stretch.step(
+                io.audio_in[0],
+                io.audio_out[0],
+                io.frames,
+                io.curve("factor"),
+                self._rate * float(io.at("buffer", 0)),
+                fired[0] if len(fired) else -1,
+                *self._stretcher.arguments,
+            )
+            .then(effects_seconds.step(self._stretcher.state, self._rate, self._behind))
+            .reporting(behind=(self._behind, 0))
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from antiphon.api import BlockTime
+from antiphon.api.kernels import f64, i64, kernel
 
 EARLY = 1e-3
 """Frames of tolerance for a beat just before a frame, due to rounding."""
@@ -20,6 +21,12 @@ def per_frame(time: BlockTime, rate: int) -> float:
 def frame_of(beat: float, time: BlockTime, rate: int) -> int:
     """The frame of this block, or of one after it, that `beat` falls on; 0 for what is past."""
     return max(0, math.ceil((beat - time.beat) / per_frame(time, rate) - EARLY))
+
+
+@kernel
+def utilities_frame_of(beat: f64, now: f64, per: f64) -> i64:
+    """As `frame_of`, of a block that begins at beat `now` and goes on by `per` beats a frame."""
+    return max(0, i64(-math.floor(EARLY - (beat - now) / per)))
 
 
 def next_multiple(quantum: float, time: BlockTime, rate: int, frame: int = 0) -> int:

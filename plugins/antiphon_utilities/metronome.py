@@ -4,23 +4,84 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from antiphon.api import IO, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, copy_sound, f64, i64, kernel
-from antiphon_utilities.beats import JUMP, frame_of, next_multiple, per_frame
+from antiphon.api.kernels import Audio, f64, f64p, i64, i64p, kernel
+from antiphon_utilities.beats import EARLY, JUMP, utilities_frame_of
 
 LENGTH = 0.03
+TAU = 2.0 * math.pi
 _BEAT, _BETWEEN = 0.7, 0.4
+_NEVER = 1e300
+"""The beat expected while the metronome is silent."""
+# places in `place`: frames since the click began, the next division's number, divisions of a beat
+_AGE, _NEXT, _DIVISION = 0, 1, 2
+# places in `state`: the click's level and radians a frame, the beat at which the next block should begin, the report
+_LEVEL, _STEP, _EXPECTED, _REPORT = 0, 1, 2, 3
 
 
 @kernel
-def utilities_tick(x: Audio, y: Audio, first: i64, last: i64, age: i64, length: i64, level: f64, step: f64) -> None:
-    """y[first:last] ← x and a decaying cosine that is `age` frames old at `first` and `length` frames long."""
-    for n in range(first, last):
-        t = age + n - first
+def utilities_strike(
+    place: i64p, state: f64p, division: i64, bar: i64, level: f64, pitch: f64, accent: f64, rate: f64
+) -> None:
+    """A click begins: what it is depends on where in the bar it falls."""
+    beat = place[_NEXT] // division
+    between = place[_NEXT] % division > 0
+    of_bar = beat % max(bar, 1) if bar > 0 else 0  # both are computed
+    first = not between and bar > 0 and of_bar == 0
+    place[_AGE] = 0
+    place[_NEXT] = place[_NEXT] + 1
+    state[_LEVEL] = level * (_BETWEEN if between else (1.0 if first else _BEAT))
+    state[_STEP] = TAU * (accent if first else pitch) / rate
+    state[_REPORT] = f64(of_bar + 1)
+
+
+@kernel
+def utilities_metronome(
+    x: Audio,
+    y: Audio,
+    frames: i64,
+    beat: f64,
+    tempo: f64,
+    clicks: i64,
+    bar: i64,
+    division: i64,
+    level: f64,
+    pitch: f64,
+    accent: f64,
+    rate: f64,
+    block: i64,
+    length: i64,
+    place: i64p,
+    state: f64p,
+) -> None:
+    """y ← x and a click on each division of a beat: a decaying cosine of `length` frames. clicks: 1, or 0 for none."""
+    strike = frames
+    per = tempo / (60.0 * rate)
+    if clicks == 0:
+        state[_EXPECTED] = _NEVER
+        state[_REPORT] = 0.0
+    else:
+        jumped = abs(beat - state[_EXPECTED]) > JUMP
+        if jumped or division != place[_DIVISION]:
+            # a jump within a block is reported with the next block, after the beat it led to
+            since = -block if jumped and state[_EXPECTED] < _NEVER else 0
+            here = beat + (f64(since) - EARLY) * per
+            place[_NEXT] = i64(-math.floor(-here / (1.0 / f64(division))))
+            place[_DIVISION] = division
+        state[_EXPECTED] = beat + f64(frames) * per
+        strike = utilities_frame_of(f64(place[_NEXT]) / f64(division), beat, per)
+    for n in range(frames):
+        while clicks == 1 and strike <= n:
+            utilities_strike(place, state, division, bar, level, pitch, accent, rate)
+            strike = utilities_frame_of(f64(place[_NEXT]) / f64(division), beat, per)
         v = f64(0.0)
+        t = place[_AGE]
         if t < length:
             left = 1.0 - f64(t) / f64(length)
-            v = level * math.cos(step * f64(t)) * math.exp(6.0 * left - 6.0) * left
+            v = state[_LEVEL] * math.cos(state[_STEP] * f64(t)) * math.exp(6.0 * left - 6.0) * left
+            place[_AGE] = t + 1
         for c in range(y.channels):
             y[c, n] = f64(x[c, n]) + v
 
@@ -53,53 +114,32 @@ class Metronome(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate, self._block = spec.rate, spec.block
         self._length = round(LENGTH * spec.rate)
+
+        self._place = np.zeros(3, np.int64)
+        self._state = np.zeros(4, np.float64)
         self.reset()
 
     def reset(self) -> None:
-        self._age = self._length
-        self._level = self._step = 0.0
-        self._division = self._next = 0
-        self._expected = math.inf
+        self._place[:] = self._length, 0, 0
+        self._state[:] = 0.0, 0.0, _NEVER, 0.0
 
-    def step(self, io: IO) -> Step | None:
-        """While it is off, once the last click is over."""
-        over = not io.at("on", 0) and self._age >= self._length
-        return copy_sound.step(io.audio_in[0], io.audio_out[0]) if over else None
-
-    def process(self, io: IO) -> None:
-        time, at, division = io.time, 0, int(io.value("division"))
-        if not time.playing or not io.value("on"):
-            self._expected = math.inf
-            self._play(io, 0, io.frames)
-            io.report("beat", 0.0)
-            return
-        jumped = abs(time.beat - self._expected) > JUMP
-        if jumped or division != self._division:
-            # a jump within a block is reported with the next block, after the beat it led to
-            since = -self._block if jumped and math.isfinite(self._expected) else 0
-            self._next, self._division = next_multiple(1.0 / division, time, self._rate, since), division
-        while (frame := frame_of(self._next / division, time, self._rate)) < io.frames:
-            self._play(io, at, frame)
-            self._strike(io)
-            at = frame
-            self._next += 1
-        self._play(io, at, io.frames)
-        self._expected = time.beat + io.frames * per_frame(time, self._rate)
-
-    def _strike(self, io: IO) -> None:
-        """A click begins: what it is depends on where in the bar it falls."""
-        beat, between = divmod(self._next, self._division)
-        bar = int(io.value("bar"))
-        accent = not between and bar > 0 and beat % bar == 0
-        self._age = 0
-        self._level = float(io.value("level")) * (_BETWEEN if between else 1.0 if accent else _BEAT)
-        self._step = 2.0 * math.pi * float(io.value("accent" if accent else "pitch")) / self._rate
-        io.report("beat", float(beat % bar + 1 if bar else 1))
-
-    def _play(self, io: IO, first: int, last: int) -> None:
-        x, y = io.audio_in[0], io.audio_out[0]
-        if self._age >= self._length:
-            y[:, first:last] = x[:, first:last]
-            return
-        utilities_tick(x, y, first, last, self._age, self._length, self._level, self._step)
-        self._age += last - first
+    def step(self, io: IO) -> Step:
+        playing = io.time.playing if io.at("on", 0) else 0
+        return utilities_metronome.step(
+            io.audio_in[0],
+            io.audio_out[0],
+            io.frames,
+            io.time.beat,
+            io.time.tempo,
+            playing,
+            int(io.at("bar", 0)),
+            int(io.at("division", 0)),
+            float(io.at("level", 0)),
+            float(io.at("pitch", 0)),
+            float(io.at("accent", 0)),
+            float(self._rate),
+            self._block,
+            self._length,
+            self._place,
+            self._state,
+        ).reporting(beat=(self._state, _REPORT))

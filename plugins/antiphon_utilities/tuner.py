@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f64, f64p, i64, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, RealFft, f32p, f64, f64p, fft_real, fft_real_inverse, i64, i64p, kernel
 
 WINDOW, HOP = 0.08, 0.05
 LOWEST, HIGHEST = 25.0, 5000.0
@@ -19,30 +19,14 @@ GROUNDED = 0.06
 _CLEAR, _NOISY = 0.02, 0.03
 _SOFTEN, _BLOCK = 500.0, 20.0
 TAU = 2.0 * math.pi
-# places in `filter_state` (f64): the filters' memories, sum of squares of this hop
-_LOW, _HIGH, _ENERGY = 0, 1, 2
+# places in `state` (f64): the filters' memories, sum of squares of this hop, what is reported, the pitch a hop before
+_LOW, _HIGH, _ENERGY, _HERTZ, _SURE, _NOTE, _CENTS, _BEFORE = 0, 1, 2, 3, 4, 5, 6, 7
+# places in `place` (i64): the next frame of the ring, frames of this hop
+_AT, _GONE = 0, 1
 
 
 @kernel
-def utilities_tuner_prefilter(
-    x: Audio, ring: f64p, size: i64, at: i64, filter_state: f64p, rate: f64, first: i64, last: i64
-) -> None:
-    """ring ← the mean of the channels, low-passed and without offset; filter_state: see above."""
-    soften = 1.0 - math.exp(-TAU * _SOFTEN / rate)
-    block = 1.0 - math.exp(-TAU * _BLOCK / rate)
-    for n in range(first, last):
-        v = f64(0.0)
-        for c in range(x.channels):
-            v = v + f64(x[c, n])
-        v = v / f64(x.channels)
-        filter_state[_ENERGY] = filter_state[_ENERGY] + v * v
-        filter_state[_LOW] = filter_state[_LOW] + (v - filter_state[_LOW]) * soften + 1e-18
-        filter_state[_HIGH] = filter_state[_HIGH] + (filter_state[_LOW] - filter_state[_HIGH]) * block
-        ring[(at + n - first) % size] = filter_state[_LOW] - filter_state[_HIGH]
-
-
-@kernel
-def utilities_tuner_power(spectrum: f64p, bins: i64) -> None:
+def utilities_tuner_power(spectrum: f32p, bins: i64) -> None:
     """spectrum (real and imaginary parts in turn) ← its power."""
     for n in range(bins):
         a = spectrum[2 * n]
@@ -52,11 +36,11 @@ def utilities_tuner_power(spectrum: f64p, bins: i64) -> None:
 
 
 @kernel
-def utilities_tuner_top(like: f64p, at: i64, top: f64p) -> None:
-    """found ← place and height of the parabola through the likenesses about lag `at`."""
-    a = like[at - 1]
-    b = like[at]
-    c = like[at + 1]
+def utilities_tuner_top(like: f32p, at: i64, top: f64p) -> None:
+    """top ← place and height of the parabola through the likenesses about lag `at`."""
+    a = f64(like[at - 1])
+    b = f64(like[at])
+    c = f64(like[at + 1])
     bend = a - 2.0 * b + c
     by = 0.0
     if bend < -1e-12:
@@ -68,19 +52,19 @@ def utilities_tuner_top(like: f64p, at: i64, top: f64p) -> None:
 
 
 @kernel
-def utilities_tuner_period(frame: f64p, size: i64, like: f64p, most: i64, period: f64p) -> None:
-    """found ← the period in frames (0: none) and how alike two neighbouring periods are, up to 1.
+def utilities_tuner_period(frame: f32p, size: i64, like: f32p, most: i64, period: f64p) -> None:
+    """period ← the period in frames (0: none) and how alike two neighbouring periods are, up to 1.
 
     like: in, the frame's autocorrelation; out, the normalised likeness of the frame and itself `lag` later
     (McLeod and Wyvill, "A Smarter Way to Find Pitch", 2005), up to lag `most` + 1.
     """
-    both = 2.0 * like[0]
+    both = 2.0 * f64(like[0])
     like[0] = 1.0
     for lag in range(1, most + 2):
-        a = frame[lag - 1]
-        b = frame[size - lag]
+        a = f64(frame[lag - 1])
+        b = f64(frame[size - lag])
         both = both - a * a - b * b
-        like[lag] = 2.0 * like[lag] / both if both > 1e-15 else 0.0
+        like[lag] = 2.0 * f64(like[lag]) / both if both > 1e-15 else 0.0
     best = 0.0
     chosen = 0.0
     sure = 0.0
@@ -125,17 +109,110 @@ def utilities_tuner_period(frame: f64p, size: i64, like: f64p, most: i64, period
 
 
 @kernel
-def utilities_tuner_low(power: f64p, bins: i64, step: f64) -> f64:
+def utilities_tuner_low(power: f32p, bins: i64, step: f64) -> f64:
     """How much of the power lies in the first three multiples of `step` bins, 0 to 1."""
     total = 0.0
     for n in range(1, bins):
-        total = total + power[2 * n]
+        total = total + f64(power[2 * n])
     low = 0.0
     for times in range(1, 4):
         at = i64(f64(times) * step + 0.5)
         for n in range(max(1, at - 2), min(bins, at + 3)):
-            low = low + power[2 * n]
+            low = low + f64(power[2 * n])
     return low / max(total, 1e-30)
+
+
+@kernel
+def utilities_tuner_pitch(
+    ring: f32p,
+    at: i64,
+    size: i64,
+    state: f64p,
+    rate: f64,
+    most: i64,
+    frame: f32p,
+    spectrum: f32p,
+    like: f32p,
+    period: f64p,
+    turns: f32p,
+    work: f32p,
+) -> f64:
+    """The pitch of the window that ends at place `at` of the ring, 0 for none; in `state`, how sure it is."""
+    for n in range(size):
+        frame[n] = ring[(at + n) % size]
+        frame[size + n] = 0.0
+    fft_real(frame, 2 * size, turns, work, spectrum)
+    utilities_tuner_power(spectrum, size + 1)
+    fft_real_inverse(spectrum, 2 * size, turns, work, like)
+    utilities_tuner_period(frame, size, like, most, period)
+    state[_SURE] = max(0.0, period[1])
+    if period[0] * HIGHEST < rate or period[1] < SURE:
+        return 0.0
+    # many chords repeat as well, at a pitch far below all their notes
+    if utilities_tuner_low(spectrum, size + 1, 2.0 * f64(size) / period[0]) < GROUNDED:
+        return 0.0
+    return f64(rate / period[0])
+
+
+@kernel
+def utilities_tuner(
+    x: Audio,
+    y: Audio,
+    frames: i64,
+    reference: f64,
+    ring: f32p,
+    size: i64,
+    hop: i64,
+    place: i64p,
+    state: f64p,
+    rate: f64,
+    most: i64,
+    frame: f32p,
+    spectrum: f32p,
+    like: f32p,
+    period: f64p,
+    turns: f32p,
+    work: f32p,
+) -> None:
+    """y ← x; each hop, the pitch of the last `size` frames, the mean of the channels without offset and treble."""
+    soften = 1.0 - math.exp(-TAU * _SOFTEN / rate)
+    block = 1.0 - math.exp(-TAU * _BLOCK / rate)
+    for n in range(frames):
+        v = f64(0.0)
+        for c in range(x.channels):
+            y[c, n] = x[c, n]
+            v = v + f64(x[c, n])
+        v = v / f64(x.channels)
+        state[_ENERGY] = state[_ENERGY] + v * v
+        state[_LOW] = state[_LOW] + (v - state[_LOW]) * soften + 1e-18
+        state[_HIGH] = state[_HIGH] + (state[_LOW] - state[_HIGH]) * block
+        at = place[_AT]
+        ring[at] = state[_LOW] - state[_HIGH]
+        place[_AT] = 0 if at + 1 == size else at + 1
+        place[_GONE] = place[_GONE] + 1
+        if place[_GONE] == hop:
+            place[_GONE] = 0
+            loud = state[_ENERGY] >= QUIET * f64(hop)
+            state[_ENERGY] = 0.0
+            state[_SURE] = 0.0
+            hertz = 0.0
+            if loud:
+                hertz = utilities_tuner_pitch(
+                    ring, place[_AT], size, state, rate, most, frame, spectrum, like, period, turns, work
+                )
+            # a leap counts once the next hop says it too
+            before = state[_BEFORE] if state[_BEFORE] > 0.0 else 1.0
+            state[_BEFORE] = hertz
+            if hertz > 0.0 and abs(math.log2(hertz / before)) > 1.0 / 12.0:
+                hertz = state[_HERTZ]
+            state[_HERTZ] = hertz
+            state[_NOTE] = 0.0
+            state[_CENTS] = 0.0
+            if hertz > 0.0:
+                midi = 69.0 + 12.0 * math.log2(hertz / reference)
+                note = min(127.0, max(0.0, math.floor(midi + 0.5)))
+                state[_NOTE] = note
+                state[_CENTS] = min(50.0, max(-50.0, 100.0 * (midi - note)))
 
 
 class Tuner(Processor):
@@ -145,6 +222,7 @@ class Tuner(Processor):
     or a chord sounds.
     """
 
+    split = True
     params = (
         Param(
             "reference", default=440.0, low=400.0, high=480.0, unit="Hz", doc="Tuning: the frequency of A4 (note 69)."
@@ -178,71 +256,37 @@ class Tuner(Processor):
         self._hop = round(HOP * spec.rate)
         self._size = 1 << math.ceil(math.log2(WINDOW * spec.rate))
         self._most = min(self._size // 2, round(spec.rate / LOWEST))
-        self._ring = np.zeros(self._size, np.float64)
-        self._frame = np.zeros(2 * self._size, np.float64)
-        self._spectrum = np.zeros(self._size + 1, np.complex128)
-        self._parts = self._spectrum.view(np.float64)
-        self._like = np.zeros(2 * self._size, np.float64)
-        self._found = np.zeros(2, np.float64)
-        self._filter_state = np.zeros(3, np.float64)
-        self.reset()
+        self._fft = RealFft(2 * self._size)
+        self._ring = np.zeros(self._size, np.float32)
+        self._place = np.zeros(2, np.int64)
+        self._state = np.zeros(8, np.float64)
+        self._frame = np.zeros(2 * self._size, np.float32)
+        self._spectrum = np.zeros(2 * self._size + 2, np.float32)
+        self._like = np.zeros(2 * self._size, np.float32)
+        self._period = np.zeros(2, np.float64)
 
     def reset(self) -> None:
-        self._ring.fill(0.0)
-        self._filter_state.fill(0.0)
-        self._at = self._gone = 0
-        self._hertz = self._sure = self._before = 0.0
-        self._reported = 0.0, 0.0
+        for state in (self._ring, self._place, self._state):
+            state.fill(0)
 
-    def process(self, io: IO) -> None:
-        x, at = io.audio_in[0], 0
-        io.audio_out[0][:] = x
-        while at < io.frames:
-            count = min(io.frames - at, self._hop - self._gone)
-            utilities_tuner_prefilter(
-                x, self._ring, self._size, self._at, self._filter_state, float(self._rate), at, at + count
-            )
-            at += count
-            self._at = (self._at + count) % self._size
-            self._gone += count
-            if self._gone == self._hop:
-                self._listen(float(io.at("reference", at - 1)))
-        io.report("note", self._reported[0])
-        io.report("cents", self._reported[1])
-        io.report("hertz", self._hertz)
-        io.report("sure", self._sure)
-
-    def _listen(self, reference: float) -> None:
-        """A hop is over: what does the window hold? A leap counts once the next hop says it too."""
-        hertz = self._pitch()
-        before, self._before = self._before, hertz
-        if hertz and abs(math.log2(hertz / (before or 1.0))) > 1.0 / 12.0:
-            hertz = self._hertz
-        self._hertz = hertz
-        self._reported = 0.0, 0.0
-        if hertz:
-            place = 69.0 + 12.0 * math.log2(hertz / reference)
-            note = min(127, max(0, round(place)))
-            self._reported = float(note), min(50.0, max(-50.0, 100.0 * (place - note)))
-
-    def _pitch(self) -> float:
-        """The window's pitch, 0 for none."""
-        loud = float(self._filter_state[_ENERGY]) >= QUIET * self._hop
-        self._gone = 0
-        self._filter_state[_ENERGY] = self._sure = 0.0
-        if not loud:
-            return 0.0
-        old = self._size - self._at
-        self._frame[:old] = self._ring[self._at :]
-        self._frame[old : self._size] = self._ring[: self._at]
-        np.fft.rfft(self._frame, out=self._spectrum)
-        utilities_tuner_power(self._parts, self._size + 1)
-        np.fft.irfft(self._spectrum, 2 * self._size, out=self._like)
-        utilities_tuner_period(self._frame, self._size, self._like, self._most, self._found)
-        period, self._sure = float(self._found[0]), max(0.0, float(self._found[1]))
-        if period * HIGHEST < self._rate or self._sure < SURE:
-            return 0.0
-        # many chords repeat as well, at a pitch far below all their notes
-        if utilities_tuner_low(self._parts, self._size + 1, 2.0 * self._size / period) < GROUNDED:
-            return 0.0
-        return self._rate / period
+    def step(self, io: IO) -> Step:
+        state = self._state
+        return utilities_tuner.step(
+            io.audio_in[0],
+            io.audio_out[0],
+            io.frames,
+            float(io.at("reference", 0)),
+            self._ring,
+            self._size,
+            self._hop,
+            self._place,
+            state,
+            float(self._rate),
+            self._most,
+            self._frame,
+            self._spectrum,
+            self._like,
+            self._period,
+            self._fft.turns,
+            self._fft.work,
+        ).reporting(note=(state, _NOTE), cents=(state, _CENTS), hertz=(state, _HERTZ), sure=(state, _SURE))

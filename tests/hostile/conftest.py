@@ -21,7 +21,7 @@ from antiphon_bench.rig import ServerProcess, message
 
 QUICK = 0.1
 """Seconds of processor time within which control answers the next good message, whatever came before."""
-PROMPT = 2.0
+PROMPT = 4.0
 """Seconds of processor time within which the command line refuses."""
 LIMIT = 60.0
 """Seconds after which what has not ended hangs, however busy the machine is."""

@@ -26,10 +26,11 @@ class TestConvolution:
         processor = Convolution()
         settings = {"impulse": str(path), "normalise": False}
         y = run_processor(processor, StreamSpec(RATE, block, 2), x, settings)
-        assert processor.latency == block
-        wanted = signal.fftconvolve(x.astype(np.float64), impulse.astype(np.float64), axes=1)[:, : x.shape[1] - block]
-        assert np.abs(y[:, block:] - wanted).max() < 1e-5 * np.abs(wanted).max()
-        assert not y[:, :block].any()
+        late = processor.latency
+        assert late == {64: 64, 256: 256, 480: 512}[block]
+        wanted = signal.fftconvolve(x.astype(np.float64), impulse.astype(np.float64), axes=1)[:, : x.shape[1] - late]
+        assert np.abs(y[:, late:] - wanted).max() < 1e-5 * np.abs(wanted).max()
+        assert not y[:, :late].any()
 
     def test_a_noise_is_as_loud_as_before(self, tmp_path):
         path = tmp_path / "impulse.wav"

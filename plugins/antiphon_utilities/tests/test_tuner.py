@@ -53,18 +53,16 @@ def pluck(hertz, seconds=0.45):
 def readings(x, rate=RATE, tuner=None, **settings):
     """Each reading: note, cents, hertz, sure."""
     tuner, told = tuner or Tuner(), []
-    inner, listen = tuner.process, tuner._listen
-
-    def heard(reference):
-        listen(reference)
-        told.append(None)
+    inner, hop, frames = tuner.process, round(HOP * rate), 0
 
     def process(io):
+        nonlocal frames
         inner(io)
-        if told and told[-1] is None:
-            told[-1] = [io.reports[name] for name in NAMES]
+        before, frames = frames, frames + io.frames
+        if frames // hop > before // hop:
+            told.append([io.reports[name] for name in NAMES])
 
-    tuner.process, tuner._listen = process, heard
+    tuner.process = process
     render(tuner, StreamSpec(rate, 256, x.shape[0]), x, settings)
     return np.array(told)
 

@@ -73,6 +73,19 @@ def address_i64(address: int) -> Any:
     raise TypeError("address_i64 exists in compiled kernels alone")
 
 
+def channel(sound: Any, at: int) -> Any:
+    """The pointer to the first frame of a channel.
+
+    Args:
+        sound: An `Audio` argument of the kernel.
+        at: The channel.
+
+    Returns:
+        A pointer to 32-bit floats.
+    """
+    return sound.array[at]
+
+
 def offset(pointer: Any, items: int) -> Any:
     """Moves a pointer.
 

@@ -23,7 +23,7 @@ from antiphon.native.identity import members, packed_symbol, symbol
 from antiphon.native.kernel import AUDIO, Kernel
 
 _MATH = {"sqrt", "exp", "sin", "cos", "log", "floor", "pow", "log2", "exp2"}
-_CHEAP = {"sqrt", "floor", "min", "max", "abs", "f32", "f64", "i64", "offset"}
+_CHEAP = {"sqrt", "floor", "min", "max", "abs", "f32", "f64", "i64", "offset", "channel"}
 """Calls that cost no more than a branch."""
 
 
@@ -336,6 +336,9 @@ class _Lowering:
             zero = ir.Constant(a.type, 0)
             negative = self.numbers.compare(ast.Lt(), a, zero, node)
             return self.b.select(negative, self.b.neg(a) if a.type == I64 else self.b.fneg(a), a)
+        if name == "channel" and self.sound(args[0]):
+            row = self.b.mul(self.numbers.convert(self.value(args[1]), I64), self.given(args[0])[1])
+            return self.b.gep(self.given(args[0])[0], [row])
         made = [value for a in args for value in self.given(a)]
         match name:
             case "load_acquire":
