@@ -20,6 +20,7 @@ from antiphon.engine.loop import EngineLoop, NextPlan
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.native import compile_all
 from antiphon.plugins import loader
 from antiphon.plugins.checks import inspect_processor
 
@@ -37,6 +38,7 @@ class NumpyNode(Processor):
 
 def busy_rows(loaded: loader.Loaded, seconds: float) -> list[dict[str, Any]]:
     """Blocks played, missed and late, and the mean share of a block, of each loop, alone and beside that thread."""
+    compile_all()  # as a server does before its first block
     rows = []
     for node in ("machine code", "a numpy node"):
         for beside in ("nothing", "a thread that keeps the lock"):
