@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import replace
@@ -118,6 +119,9 @@ def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, synth: S
             ended = os.waitpid(pid, os.WNOHANG)[0]
             if ended or time.monotonic() > deadline:
                 why = "it ended at once" if ended else f"it does not answer after {ANSWER_SECONDS:g} s"
+                if not ended:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
                 raise EngineError(f"jackd, which {_program(synth)} plays through, does not start: {why}") from error
         time.sleep(0.05)
 
