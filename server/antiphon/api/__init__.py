@@ -51,7 +51,6 @@ from antiphon.errors import (
     ParamError,
     PluginError,
     RequestError,
-    Unanswered,
     UsageError,
     WireError,
     WorkerError,
