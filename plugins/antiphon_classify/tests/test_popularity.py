@@ -10,7 +10,6 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon.api.models import ModelError
-from antiphon.library.analyses import named_analyses
 from antiphon_classify.classifier import MEL
 from antiphon_classify.popularity import PopularityAnalysis, PopularityNetwork
 from antiphon_classify.statistics import LAGS, REGIONS, SIZE, statistics
@@ -58,12 +57,6 @@ def test_blocks_and_level_make_no_difference_and_the_interval_is_within_0_and_1(
     assert found == pytest.approx(soft, abs=1e-4)
     assert 0.0 <= found["popularity_low"] < found["popularity"] < found["popularity_high"] <= 1.0
     assert found["popularity"] != run(noise(14.0) + np.sin(np.arange(14 * MEL.rate) / 9).astype(np.float32))
-
-
-def test_it_is_computed_only_where_it_is_named() -> None:
-    assert "genre" in named_analyses([])
-    assert "popularity" not in named_analyses([])
-    assert named_analyses(["popularity"]) == ("popularity",)
 
 
 def test_a_short_sound_is_refused_and_a_silent_one_has_none() -> None:
