@@ -75,6 +75,7 @@ class PopularityAnalysis(Analysis):
     )
     rate = MEL.rate
     channels = 1
+    by_name = True  # of no listener: who wants the figure asks for it
     shortest = 6.0
     classifier = True
 

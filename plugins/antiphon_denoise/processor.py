@@ -101,7 +101,6 @@ class Denoise(Processor):
                 mode = "gate"
         if mode not in MODELS:
             self._grid = grid(spec.rate, HOP if overlap else GATE_HOP, overlap)
-        self.looks_ahead = mode == "learned" and not self.settings["causal"]
         self._file: FileConfidence | None = None
         hop = self._grid.hop
         self.latency = self._grid.lag + (self._delayed.delay if self._delayed is not None else 0) * hop
@@ -155,14 +154,19 @@ class Denoise(Processor):
         if self._delayed is not None:
             self._delayed.begin(max(0, self._number))
 
-    def look_ahead(self, frames: int) -> None:
-        """Notes the features of a file of so many frames."""
-        weights, live = load_file(), self._delayed.confidence if self._delayed is not None else None
-        if self._delayed is not None and weights is not None and isinstance(live, Confidence):
+    def look_ahead(self, frames: int | None) -> bool:
+        """Notes the features of a file of so many frames, in mode `learned`."""
+        if self._whole is not None or self.settings["mode"] != "learned" or self.settings["causal"]:
+            return False
+        if self._delayed is None or frames is None:
+            return self._delayed is not None
+        weights, live = load_file(), self._delayed.confidence
+        if weights is not None and isinstance(live, Confidence):
             hops = frames // self._grid.hop + 1
             self._file = self._delayed.confidence = FileConfidence(weights, live, self._grid.bins, hops)
             self._hum_hops = round(HUM_SECONDS * self._rate / self._grid.hop)
         self.reset()
+        return True
 
     def rewind(self) -> None:
         """Begins the file again, with a new hop: after its preroll with everything that was estimated, after it was

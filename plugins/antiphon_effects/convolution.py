@@ -42,7 +42,7 @@ F32 = NDArray[np.float32]
 _AT, _TURN = 0, 1
 
 
-class Part(IntEnum):
+class PartWord(IntEnum):
     """Places in the words of one size of partitions: numbers, then addresses of arrays."""
 
     CHANNELS = 0
@@ -64,22 +64,22 @@ class Part(IntEnum):
 @kernel
 def effects_take(part: i64p, x: f32p) -> None:
     """Takes the next input, `[channels, size]`: its spectrum, with the input before it, is the newest of the ring."""
-    size = part[Part.SIZE]
+    size = part[PartWord.SIZE]
     bins = size + 1
-    newest = part[Part.NEWEST] + 1
-    newest = 0 if newest == part[Part.COUNT] else newest
-    part[Part.NEWEST] = newest
-    part[Part.DONE] = 0
-    sound = address_f32(part[Part.SOUND])
-    for c in range(part[Part.CHANNELS]):
-        window = address_f32(part[Part.WINDOW] + 8 * c * size)
+    newest = part[PartWord.NEWEST] + 1
+    newest = 0 if newest == part[PartWord.COUNT] else newest
+    part[PartWord.NEWEST] = newest
+    part[PartWord.DONE] = 0
+    sound = address_f32(part[PartWord.SOUND])
+    for c in range(part[PartWord.CHANNELS]):
+        window = address_f32(part[PartWord.WINDOW] + 8 * c * size)
         for n in range(size):
             window[n] = window[size + n]
             window[size + n] = x[c * size + n]
-        fft_real(window, 2 * size, address_f32(part[Part.TURNS]), address_f32(part[Part.WORK]), sound)
-        at = 2 * bins * (c * part[Part.COUNT] + newest)
-        spectrum = address_f32(part[Part.SPECTRA] + 4 * at)
-        total = address_f32(part[Part.TOTAL] + 8 * c * bins)
+        fft_real(window, 2 * size, address_f32(part[PartWord.TURNS]), address_f32(part[PartWord.WORK]), sound)
+        at = 2 * bins * (c * part[PartWord.COUNT] + newest)
+        spectrum = address_f32(part[PartWord.SPECTRA] + 4 * at)
+        total = address_f32(part[PartWord.TOTAL] + 8 * c * bins)
         for k in range(bins):
             spectrum[k] = sound[2 * k]
             spectrum[bins + k] = sound[2 * k + 1]
@@ -99,31 +99,31 @@ def effects_products(total: f32p, x: f32p, h: f32p, bins: i64) -> None:
 @kernel
 def effects_advance_to(part: i64p, last: i64) -> None:
     """Computes the products up to partition `last`."""
-    bins = part[Part.SIZE] + 1
-    count = part[Part.COUNT]
-    for c in range(part[Part.CHANNELS]):
-        total = address_f32(part[Part.TOTAL] + 8 * c * bins)
-        for k in range(part[Part.DONE], last):
-            slot = part[Part.NEWEST] - k
+    bins = part[PartWord.SIZE] + 1
+    count = part[PartWord.COUNT]
+    for c in range(part[PartWord.CHANNELS]):
+        total = address_f32(part[PartWord.TOTAL] + 8 * c * bins)
+        for k in range(part[PartWord.DONE], last):
+            slot = part[PartWord.NEWEST] - k
             slot = slot + count if slot < 0 else slot
-            x = address_f32(part[Part.SPECTRA] + 8 * bins * (c * count + slot))
-            effects_products(total, x, address_f32(part[Part.RESPONSE] + 8 * bins * (c * count + k)), bins)
-    part[Part.DONE] = last
+            x = address_f32(part[PartWord.SPECTRA] + 8 * bins * (c * count + slot))
+            effects_products(total, x, address_f32(part[PartWord.RESPONSE] + 8 * bins * (c * count + k)), bins)
+    part[PartWord.DONE] = last
 
 
 @kernel
 def effects_give(part: i64p, out: f32p) -> None:
     """out `[channels, size]` ← the sound of the products."""
-    size = part[Part.SIZE]
+    size = part[PartWord.SIZE]
     bins = size + 1
-    effects_advance_to(part, part[Part.COUNT])
-    sound = address_f32(part[Part.SOUND])
-    for c in range(part[Part.CHANNELS]):
-        total = address_f32(part[Part.TOTAL] + 8 * c * bins)
+    effects_advance_to(part, part[PartWord.COUNT])
+    sound = address_f32(part[PartWord.SOUND])
+    for c in range(part[PartWord.CHANNELS]):
+        total = address_f32(part[PartWord.TOTAL] + 8 * c * bins)
         for k in range(bins):
             sound[2 * k] = total[k]
             sound[2 * k + 1] = total[bins + k]
-        fft_real_inverse(sound, 2 * size, address_f32(part[Part.TURNS]), address_f32(part[Part.WORK]), sound)
+        fft_real_inverse(sound, 2 * size, address_f32(part[PartWord.TURNS]), address_f32(part[PartWord.WORK]), sound)
         for n in range(size):
             out[c * size + n] = sound[size + n]
 
@@ -133,18 +133,18 @@ def effects_partition(x: f32p, y: f32p, place: i64p, head: i64p, rest: i64p, gat
     """y ← one partition, `[channels, size]`, of x filtered by the whole response. place: see `_TURN`."""
     effects_take(head, x)
     effects_give(head, y)
-    if rest[Part.COUNT] == 0:
+    if rest[PartWord.COUNT] == 0:
         return
-    size = head[Part.SIZE]
-    large = rest[Part.SIZE]
+    size = head[PartWord.SIZE]
+    large = rest[PartWord.SIZE]
     at = size * place[_TURN]
-    for c in range(head[Part.CHANNELS]):
+    for c in range(head[PartWord.CHANNELS]):
         for n in range(size):
             y[c * size + n] = y[c * size + n] + late[c * large + at + n]
             gathered[c * large + at + n] = x[c * size + n]
     turns = large // size
     place[_TURN] = place[_TURN] + 1
-    effects_advance_to(rest, rest[Part.COUNT] * place[_TURN] // turns)
+    effects_advance_to(rest, rest[PartWord.COUNT] * place[_TURN] // turns)
     if place[_TURN] == turns:
         place[_TURN] = 0
         effects_give(rest, late)
@@ -177,7 +177,7 @@ def effects_convolve(
         take: `[channels, size]`, the input of which a partition is made.
         give: `[channels, size]`, the output that is ready.
         place: Frames of `take` that are there, and small partitions of `gathered`.
-        head: The words (`Part`) of the small partitions; with 0 of them the sound passes.
+        head: The words (`PartWord`) of the small partitions; with 0 of them the sound passes.
         rest: Those of the large ones.
         gathered: `[channels, large]`, the input of which a large partition is made.
         late: `[channels, large]`, the output of the large ones that is ready.
@@ -196,7 +196,7 @@ def effects_convolve(
         at = at + 1
         if at == size:
             at = 0
-            if head[Part.COUNT] == 0:
+            if head[PartWord.COUNT] == 0:
                 for i in range(size * y.channels):
                     give[i] = take[i]
             else:
@@ -208,7 +208,7 @@ class Partitions:
     """One size of partitions of one response: spectra of the last inputs, and their products with the response's.
 
     Attributes:
-        words: What the kernels read and write, by `Part`.
+        words: What the kernels read and write, by `PartWord`.
     """
 
     def __init__(self, response: F32, size: int) -> None:
@@ -219,27 +219,27 @@ class Partitions:
         padded.reshape(channels, -1)[:, :frames] = response
         spectra = np.fft.rfft(padded, 2 * size)
         fft = RealFft(2 * size)
-        self._state: dict[Part, F32] = {
-            Part.SPECTRA: np.zeros((channels, count, 2, bins), np.float32),
-            Part.TOTAL: np.zeros((channels, 2, bins), np.float32),
-            Part.WINDOW: np.zeros((channels, 2 * size), np.float32),
+        self._state: dict[PartWord, F32] = {
+            PartWord.SPECTRA: np.zeros((channels, count, 2, bins), np.float32),
+            PartWord.TOTAL: np.zeros((channels, 2, bins), np.float32),
+            PartWord.WINDOW: np.zeros((channels, 2 * size), np.float32),
         }
-        self._arrays: dict[Part, F32] = {
+        self._arrays: dict[PartWord, F32] = {
             **self._state,
-            Part.RESPONSE: np.stack([spectra.real, spectra.imag], axis=2).astype(np.float32),
-            Part.SOUND: np.zeros(2 * bins, np.float32),
-            Part.TURNS: fft.turns,
-            Part.WORK: fft.work,
+            PartWord.RESPONSE: np.stack([spectra.real, spectra.imag], axis=2).astype(np.float32),
+            PartWord.SOUND: np.zeros(2 * bins, np.float32),
+            PartWord.TURNS: fft.turns,
+            PartWord.WORK: fft.work,
         }
-        self.words = np.zeros(len(Part), np.int64)
-        self.words[Part.CHANNELS], self.words[Part.SIZE], self.words[Part.COUNT] = channels, size, count
+        self.words = np.zeros(len(PartWord), np.int64)
+        self.words[PartWord.CHANNELS], self.words[PartWord.SIZE], self.words[PartWord.COUNT] = channels, size, count
         for part, array in self._arrays.items():
             self.words[part] = address(array)
 
     def clear(self) -> None:
         for state in self._state.values():
             state.fill(0.0)
-        self.words[Part.NEWEST] = self.words[Part.DONE] = 0
+        self.words[PartWord.NEWEST] = self.words[PartWord.DONE] = 0
 
 
 class Convolution(Processor):

@@ -165,6 +165,7 @@ class PhaseSpectra:
         edges: The first bin of each peak's, and after the last peak's the number of bins.
         peaks: The bins of the peaks.
         output: The sound that has become ready, `[channels, hop]`.
+        arguments: What kernels are given of it, in the order of `past` to `work` of `effects_pitch`.
     """
 
     def __init__(self, channels: int, size: int, past: int) -> None:
@@ -190,26 +191,29 @@ class PhaseSpectra:
         self.now, self.before, self.target = (np.zeros((channels, 2 * bins), np.float32) for _ in range(3))
         self.power = np.zeros(bins, np.float32)
         self.edges, self.peaks = np.zeros(bins + 1, np.int64), np.zeros(bins, np.int64)
+        self.arguments = (
+            self.past,
+            self.mask,
+            self.hop,
+            self.output,
+            self.window,
+            self.scaled,
+            self.frame,
+            self.sums,
+            self.now,
+            self.before,
+            self.target,
+            self.power,
+            self.edges,
+            self.peaks,
+            self.fft.turns,
+            self.fft.work,
+        )
 
     def clear(self) -> None:
         """Forgets all sound."""
         for state in (self.past, self.output, self.sums, self.now, self.before, self.target):
             state.fill(0.0)
-
-    def take(self, end: int, *, into_before: bool = False) -> None:
-        """Takes the spectrum of the frames before `end`; into `before` where that is asked for, else into `now`."""
-        out = self.before if into_before else self.now
-        effects_window(self.past, self.mask, end, self.window, self.frame, self.fft.turns, self.fft.work, out)
-
-    def find(self) -> int:
-        """Finds the peaks of the current spectrum; returns how many."""
-        return effects_peaks(self.now, self.power, self.edges, self.peaks)
-
-    def give(self) -> None:
-        """Adds the target spectrum's sound; `output` is then the next hop."""
-        effects_overlap(
-            self.target, self.fft.turns, self.fft.work, self.frame, self.scaled, self.sums, self.hop, self.output
-        )
 
 
 def window_size(seconds: float, rate: int) -> int:

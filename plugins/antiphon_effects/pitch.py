@@ -122,10 +122,14 @@ def effects_pitch(
     cents: f32p,
     mix: f32p,
     formants: i64,
+    latency: i64,
     place: i64p,
+    angles: f64p,
+    envelope: f32p,
+    cepstrum: f32p,
+    lifter: f32p,
     past: Audio,
     mask: i64,
-    latency: i64,
     hop: i64,
     output: Audio,
     window: f32p,
@@ -138,10 +142,6 @@ def effects_pitch(
     power: f32p,
     edges: i64p,
     peaks: i64p,
-    angles: f64p,
-    envelope: f32p,
-    cepstrum: f32p,
-    lifter: f32p,
     turns: f32p,
     work: f32p,
 ) -> None:
@@ -213,7 +213,6 @@ class Pitch(Processor):
         self._place.fill(0)
 
     def step(self, io: IO) -> Step:
-        spectra = self._spectra
         return effects_pitch.step(
             io.audio_in[0],
             io.audio_out[0],
@@ -222,28 +221,13 @@ class Pitch(Processor):
             io.curve("cents"),
             io.curve("mix"),
             int(io.at("formants", 0)),
-            self._place,
-            spectra.past,
-            spectra.mask,
             self.latency,
-            spectra.hop,
-            spectra.output,
-            spectra.window,
-            spectra.scaled,
-            spectra.frame,
-            spectra.sums,
-            spectra.now,
-            spectra.before,
-            spectra.target,
-            spectra.power,
-            spectra.edges,
-            spectra.peaks,
+            self._place,
             self._angles,
             self._envelope,
             self._cepstrum,
             self._lifter,
-            spectra.fft.turns,
-            spectra.fft.work,
+            *self._spectra.arguments,
         )
 
 

@@ -319,27 +319,12 @@ class Stretcher:
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
         """Makes the buffers, which remember at least so many seconds of input."""
         size = window_size(WINDOW, rate)
-        self.spectra = spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
+        self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
         self._loudest = np.zeros(1, np.float32)
         self.place = np.zeros(6, np.int64)
         self.state = np.zeros(4, np.float64)
         self.arguments = (
-            spectra.past,
-            spectra.mask,
-            spectra.hop,
-            spectra.output,
-            spectra.window,
-            spectra.scaled,
-            spectra.frame,
-            spectra.sums,
-            spectra.now,
-            spectra.before,
-            spectra.target,
-            spectra.power,
-            spectra.edges,
-            spectra.peaks,
-            spectra.fft.turns,
-            spectra.fft.work,
+            *self.spectra.arguments,
             np.zeros(size // 2 + 1, np.float32),
             self._loudest,
             self.place,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel, store_release
+from antiphon.api.intrinsics import store_release
+from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.coloring import Color, sampler_colored
 from antiphon_sampler.rows import NO_END, ROWS, Real, Whole, sampler_fall
 from antiphon_sampler.samples import PAGE

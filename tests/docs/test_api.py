@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tools import api_reference as reference
 
+from antiphon.api import Processor
+
 ROOT = Path(__file__).parents[2]
 NAMES = [(module, name) for module in reference.modules() for name in reference.exported_names(module)]
 TORCH = {"antiphon.api.networks", "antiphon.api.training"} & set(reference.modules())
@@ -25,6 +27,10 @@ SOURCES = [
 
 def test_authors_of_processors_have_a_page_of_few_names() -> None:
     assert len([name for module, name in NAMES if module in reference.AUTHORS]) <= 70
+
+
+def test_a_processor_has_few_attributes() -> None:
+    assert len(Processor.__annotations__) <= 14
 
 
 def test_the_pages_have_every_module_and_name() -> None:

@@ -22,8 +22,8 @@ from antiphon.engine.drivers.headless import Headless
 from antiphon.engine.file_loop import FileLoop
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loop import EngineLoop, NextPlan
+from antiphon.engine.loop_words import Left
 from antiphon.engine.native import loop as native_loop
-from antiphon.engine.native.words import Left
 from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.output_buses import ChosenPairs

@@ -1,4 +1,4 @@
-"""No file imports another that imports it in turn; imports inside functions and for type checkers count too.
+"""No file or folder imports another that imports it in turn; inside functions and for type checkers counts too.
 
 To import p.q.r runs p and p.q before. So at its load a file also imports the packages of what it imports, except its
 own: in such a circle the first import of a process meets a module that is half done, in another order it works.
@@ -76,12 +76,30 @@ def circle(found: Arrows) -> list[str]:
     return []
 
 
+def inside(package: str, found: Arrows) -> Arrows:
+    """The imports between what lies directly in a package, its folders and files."""
+    parts: dict[str, set[str]] = {}
+    for name, others in found.items():
+        if name.startswith(f"{package}."):
+            part = child(package, name)
+            near = {child(package, other) for other in others if other.startswith(f"{package}.")}
+            parts.setdefault(part, set()).update(near - {part})
+    return parts
+
+
+def child(package: str, name: str) -> str:
+    """The part of a package that a module is in."""
+    return f"{package}.{name.removeprefix(f'{package}.').split('.')[0]}"
+
+
 def test_no_circle_of_files() -> None:
     known = {name: file for top in TOPS for name, file in modules(ROOT / top).items()}
     found, at_load = arrows(known)
     assert len(known) > 500 < sum(map(len, found.values())), "too few are seen to mean anything"
     assert " imports ".join(circle(found)) == ""
     assert " imports ".join(circle(at_load)) == ""
+    packages = [name for name, file in known.items() if file.name == "__init__.py"]
+    assert [" imports ".join(circle(inside(package, found))) for package in packages] == [""] * len(packages)
 
 
 @pytest.mark.parametrize(
@@ -116,3 +134,18 @@ def test_a_circle_by_way_of_a_package_is_seen(tmp_path: Path) -> None:
     assert circle(arrows(modules(tmp_path))[1]) == []
     (folder / "q/__init__.py").write_text("from p import a\n")
     assert set(circle(arrows(modules(tmp_path))[1])) == {"p.a", "p.q"}
+
+
+def test_a_circle_of_folders_is_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    for name in ("q", "r"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").touch()
+    (folder / "__init__.py").touch()
+    (folder / "q/a.py").write_text("from p.r import b\n")
+    (folder / "q/c.py").touch()
+    (folder / "r/b.py").touch()
+    assert circle(inside("p", arrows(modules(tmp_path))[0])) == []
+    (folder / "r/b.py").write_text("from p.q import c\n")
+    assert circle(arrows(modules(tmp_path))[0]) == []
+    assert set(circle(inside("p", arrows(modules(tmp_path))[0]))) == {"p.q", "p.r"}

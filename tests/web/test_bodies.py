@@ -108,7 +108,7 @@ async def test_a_client_that_disconnects_ends_the_handler() -> None:
         await writer.drain()
         writer.transport.abort()
         await comes(lambda: sink.failure, "the handler fails")
-    assert sink.failure in ("Disconnect", "CancelledError")
+    assert sink.failure in ("ClientDisconnect", "CancelledError")
 
 
 async def test_a_client_that_sends_too_slowly_gets_408(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from antiphon.api.kernels import address_f32, as_u8p, call_c, i64, i64p, kernel, load_acquire, offset, store_release
+from antiphon.api.intrinsics import as_u8p, call_c, load_acquire, store_release
+from antiphon.api.kernels import address_f32, i64, i64p, kernel, offset
 
 INPUTS, OUTPUTS = 64, 16
 RING, OUT_RING, DATED_RING = 1 << 15, 4096, 2048

@@ -11,7 +11,7 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon.api.commands import SetTempo, SetTransport
-from antiphon.api.kernels import compile_all
+from antiphon.api.intrinsics import compile_all
 from antiphon.api.transports import ServeSettings
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.lead import ClockLeader

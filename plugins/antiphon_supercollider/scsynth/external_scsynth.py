@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.api import EngineError, Unanswered, osc
+from antiphon.api import EngineError, osc
 from antiphon.api.files import built_in_folder
+from antiphon.api.synths import Unanswered
 from antiphon_supercollider.scsynth.server import Scsynth
 
 ANSWER_SECONDS = 1.0

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 from tests.waiting import until
 
-from antiphon.api import EngineError, Unanswered, osc
+from antiphon.api import EngineError, osc
+from antiphon.api.synths import Unanswered
 from antiphon_supercollider.external_client import ExternalClient, NullBridge, join_scsynth
 from antiphon_supercollider.scsynth import external_scsynth
 from antiphon_supercollider.scsynth.scsynth_supervisor import ScsynthSupervisor

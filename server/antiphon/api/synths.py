@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from antiphon.errors import Unanswered
 from antiphon.synth.backend import (
     INSTRUMENTS,
     MORE_INSTRUMENTS,

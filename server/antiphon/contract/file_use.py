@@ -37,7 +37,7 @@ class FileUse:
         preroll: The name of a parameter in seconds: so much of the beginning of a file is played to it first, without
             output, so that its estimates are settled; `Processor.rewind` is called, and the file is played. "" for
             none.
-        causal: The name of the switch that `antiphon run --causal` sets, with which `Processor.looks_ahead` stays off.
+        causal: The name of the switch that `antiphon run --causal` sets: with it `Processor.look_ahead` answers False.
         stem: The name of a parameter, "all" or a part of a song: of a file that part is processed alone, and the others
             are added to it as they are. "" for none.
         changes: What of a sound is not kept with the parameters' defaults: its "length", the "time" at which things

@@ -288,8 +288,6 @@ class Processor:
         on_files: How `antiphon run` uses it, and what it does to a file.
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
-        looks_ahead: Whether it is to be given a file of up to half an hour twice, first without output, between
-            `look_ahead` and `rewind`. Set in `prepare`; live it means nothing.
         node: The number of its node; the host sets it before `prepare`.
         parts: What it holds outside its process; made in `prepare`.
         vocabulary: What its parameters of kind text can name, by parameter; set in `prepare`. A sender of
@@ -308,7 +306,6 @@ class Processor:
     channels: ClassVar[int | None] = None
     on_files: ClassVar[FileUse] = FileUse()
     latency: int = 0
-    looks_ahead: bool = False
     node: int = 0
     parts: tuple[ProcessorPart, ...] = ()
     vocabulary: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -359,12 +356,19 @@ class Processor:
     def reset(self) -> None:
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
 
-    def look_ahead(self, frames: int) -> None:
-        """Expects a file without output, then `rewind` and the file again: see `looks_ahead`.
+    def look_ahead(self, frames: int | None) -> bool:
+        """Says whether it is to be given a file twice. Called before a file; live never.
+
+        Where it answers True, the file follows without output, then `rewind` and the file again.
 
         Args:
-            frames: Of the file; silence as long as the latency follows it.
+            frames: Of the file; silence as long as the latency follows it. None for a file that is not known to be
+                shorter than half an hour, which is given once, whatever the answer.
+
+        Returns:
+            False where it needs no look at what comes; then nothing is changed.
         """
+        return False
 
     def rewind(self) -> None:
         """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""

@@ -20,10 +20,10 @@ from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.file_loop import FileLoop
 from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.loop_words import Left, LoopWord, LoopWords
 from antiphon.engine.native.blocks import STALL_NS
 from antiphon.engine.native.loop import LoopDescriptors, NativeLoop, NativeParts
 from antiphon.engine.native.publishing import MEAN_SHARE, PEAK_FALL
-from antiphon.engine.native.words import Left, LoopWord, LoopWords
 from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.output_buses import ChosenPairs

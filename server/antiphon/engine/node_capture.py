@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.engine.native.words import LoopWord
+from antiphon.engine.loop_words import LoopWord
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.graph.plan import Plan
 from antiphon.io.capture_memory import CHANNELS, CaptureMemory

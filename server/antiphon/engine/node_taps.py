@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.contract.block import Samples
-from antiphon.engine.native.words import LoopWord
+from antiphon.engine.loop_words import LoopWord
 from antiphon.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
 from antiphon.graph.plan import Plan
 from antiphon.io.tap_memory import TAPS, TapMemory, TapWord

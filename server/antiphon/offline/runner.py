@@ -136,7 +136,6 @@ class PlanRunner:
     Attributes:
         emitted: (frame of the file, event) of the events that the processor has emitted.
         dropped: Events that a full block had no room for.
-        looks_ahead: Whether the processor is to be given a file of at most `LONGEST` twice.
     """
 
     def __init__(
@@ -169,7 +168,6 @@ class PlanRunner:
         self._host = self._plan.hosts[1]
         before = info.on_files.preroll
         self._preroll = round(float({**defaults(info), **(values or {})}[before]) * spec.rate) if before else 0
-        self.looks_ahead = self._host.processor.looks_ahead
         self.latency = self._host.latency
         self._cells = {param.name: place for place, param in enumerate(info.cells)}
         self._firings = sorted(firings, key=lambda f: f.sample)
@@ -228,13 +226,16 @@ class PlanRunner:
                 break
         self._rewind()
 
+    def wants_ahead(self, frames: int | None) -> bool:
+        """Whether the processor is to be given a file of so many frames twice, None for more than `LONGEST`."""
+        return self._host.processor.look_ahead(frames)
+
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
-        """Plays a file of so many frames without output; the file itself is to follow. See `preroll`.
+        """Plays a file that `wants_ahead` was asked about without output; the file itself is to follow.
 
         Raises:
             PluginError: The processor fails.
         """
-        self._host.processor.look_ahead(frames)
         for x in _Fed(source, self.spec, frames, self.latency).blocks():
             self.run(x)
         self._rewind()

@@ -71,11 +71,12 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         runner = stack.enter_context(
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires, score))
         )
+        known = length if length is not None and length <= LONGEST * rate else None
         # what is no regular file, a pipe, cannot be read twice
-        if runner.looks_ahead and not plays and job.source.is_file():
-            if length is not None and length <= LONGEST * rate:
+        if not plays and job.source.is_file() and runner.wants_ahead(known):
+            if known is not None:
                 with stream(heard) as (_, whole):
-                    runner.look_ahead(whole, length)
+                    runner.look_ahead(whole, known)
             else:
                 complain(
                     f"{path_text(job.source)} is not known to be shorter than half an hour: {plugin} works as live"

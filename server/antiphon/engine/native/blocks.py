@@ -14,6 +14,7 @@ other thread may take blocks from the driver meanwhile.
 
 from __future__ import annotations
 
+from antiphon.engine.loop_words import Left, LoopWord
 from antiphon.engine.native.keeping import copy_rows, keep_for_capture, keep_for_listeners, keep_for_recorder
 from antiphon.engine.native.publishing import beat_at, publish_block, publish_clock, publish_load
 from antiphon.engine.native.waiting import (
@@ -27,7 +28,6 @@ from antiphon.engine.native.waiting import (
     wait_device,
     wait_software,
 )
-from antiphon.engine.native.words import Left, LoopWord
 from antiphon.engine.shared import HeaderWord
 from antiphon.graph.clock import MOST_PERIODS
 from antiphon.graph.io_nodes import CLIPPED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.engine.native.words import LoopWord
+from antiphon.engine.loop_words import LoopWord
 from antiphon.engine.shared import SESSION, HeaderWord
 from antiphon.io.tap_memory import TAPS, TapWord
 from antiphon.native.compiling import kernel

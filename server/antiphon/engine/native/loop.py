@@ -16,8 +16,8 @@ from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.callback import Slot
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.loop_words import MOST_BUSES, REPORTED_SIZE, Left, LoopWord, LoopWords
 from antiphon.engine.native.blocks import play_blocks
-from antiphon.engine.native.words import MOST_BUSES, REPORTED_SIZE, Left, LoopWord, LoopWords
 from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.output_buses import ChosenPairs

@@ -6,8 +6,8 @@ import math
 
 from antiphon.engine.callback import Slot
 from antiphon.engine.drivers.base import PaceWord
+from antiphon.engine.loop_words import REPORTED_SIZE, LoopWord
 from antiphon.engine.native.waiting import block_time, computed_ns, now_ns
-from antiphon.engine.native.words import REPORTED_SIZE, LoopWord
 from antiphon.engine.remote import PLACES
 from antiphon.engine.shared import METERS, REPORTS, HeaderWord
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER

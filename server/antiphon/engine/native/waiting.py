@@ -9,7 +9,7 @@ from __future__ import annotations
 from antiphon.engine.callback import DEPTH, Slot
 from antiphon.engine.drivers.base import PaceWord
 from antiphon.engine.drivers.device import LOOK_MS
-from antiphon.engine.native.words import LoopWord
+from antiphon.engine.loop_words import LoopWord
 from antiphon.engine.shared import HeaderWord
 from antiphon.native.compiling import kernel
 from antiphon.native.intrinsics import address_f32, address_i64, as_u8p, call_c, load_acquire, offset, store_release

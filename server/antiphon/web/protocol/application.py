@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from starlette.requests import ClientDisconnect, Request as BodyReader
 from starlette.responses import Response as BytesResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.web.protocol.bodies import Disconnect, FileBody, body_pieces
+from antiphon.web.protocol.bodies import FileBody, body_pieces
 from antiphon.web.protocol.connection import HttpConnection
 from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
 from antiphon.web.statuses import refusal_of
@@ -52,20 +53,20 @@ class Guard:
                     await send(message)
             except TimeoutError:
                 connection.drop()
-                raise Disconnect from None
+                raise ClientDisconnect from None
 
         try:
             state["request"] = request = gate.admitted(scope)
             scope["path"] = request.path
             await self._app(scope, receive, within_time)
-        except Disconnect:
+        except ClientDisconnect:
             pass
         except Exception as error:
             if started:
                 raise
             # what is not read of a body would be taken for the next request
             state["last"] |= not state["complete"]
-            with contextlib.suppress(Disconnect):
+            with contextlib.suppress(ClientDisconnect):
                 await respond(self._failed(scope, error), scope, receive, within_time)
 
     def _failed(self, scope: Scope, error: Exception) -> Response:
@@ -119,29 +120,21 @@ class Resource:
             # what a handler has left unread would be taken for the next request
             state["last"] |= not state["complete"] or response.pieces is not None
         else:
-            response = await self._with_body(endpoint, request, scope["state"], receive)
+            response = await self._with_body(endpoint, request, scope, receive)
         await respond(response, {**scope, "headers": []} if head else scope, receive, send)
 
-    async def _with_body(
-        self, endpoint: Endpoint, request: HttpRequest, state: dict[str, Any], receive: Receive
-    ) -> Response:
+    async def _with_body(self, endpoint: Endpoint, request: HttpRequest, scope: Scope, receive: Receive) -> Response:
         """Reads the body, and counts it for as long as the handler works."""
-        body: list[bytes] = []
-        received, more = 0, True
+        body = bytearray()
         try:
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Disconnect
-                more = message["more_body"]
-                if message["body"]:
-                    self._gate.hold(request, received, len(message["body"]))
-                    received += len(message["body"])
-                    body.append(message["body"])
-            state["complete"] = True
-            return await self._called(endpoint, replace(request, body=b"".join(body)))
+            async for piece in BodyReader(scope, receive).stream():
+                if piece:
+                    self._gate.hold(request, len(body), len(piece))
+                    body += piece
+            scope["state"]["complete"] = True
+            return await self._called(endpoint, replace(request, body=bytes(body)))
         finally:
-            self._gate.body_bytes -= received
+            self._gate.body_bytes -= len(body)
 
     async def _called(self, endpoint: Endpoint, request: HttpRequest, *pieces: AsyncIterator[bytes]) -> Response:
         """Calls a handler; the time of one that reads its body in pieces is not limited: the client's speed is."""

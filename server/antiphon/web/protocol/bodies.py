@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
 from starlette.types import Receive, Scope
 
@@ -20,10 +21,6 @@ LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
 """Chunks of such a body: 5 hours of 50 a second; and the time in which its next piece must come."""
 
 
-class Disconnect(Exception):
-    """The client disconnected before its request was complete."""
-
-
 async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
     """The pieces of a request's body, none empty.
 
@@ -32,7 +29,7 @@ async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) 
 
     Raises:
         Refusal: The body is too long or too slow.
-        Disconnect: It ends too early.
+        ClientDisconnect: It ends too early.
     """
     state, received = scope["state"], 0
     connection: HttpConnection = state["connection"]
@@ -46,7 +43,7 @@ async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) 
         message = await receive()
         connection.body_time(client=False)
         if message["type"] == "http.disconnect":
-            raise Disconnect
+            raise ClientDisconnect
         received += len(message["body"])
         state["complete"] = not message["more_body"]
         if received > most:
