@@ -13,7 +13,8 @@ from antiphon.api.models import say_instead, usable
 from antiphon.api.spectra import F32, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.deepfilter import DeepFilter
-from antiphon_denoise.gate.estimate import Estimator, denoise_power
+from antiphon_denoise.gate.estimate import Estimator
+from antiphon_denoise.gate.gains import denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.gate.threshold_opener import ThresholdOpener
