@@ -40,7 +40,7 @@ class Types:
 
 SPEC = StreamSpec(48000, 64, 2)
 BLOCKS = 60
-RESTING = {"metronome": {"on": False}}
+RESTING = {"metronome": {"on": False}, "denoise": {"mode": "gate"}}
 """Values with which types rest that do not by default."""
 
 
