@@ -12,10 +12,10 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.intrinsics import address_i64
 from antiphon.api.kernels import (
     address,
     address_f32,
-    address_i64,
     f32,
     f32p,
     i64,

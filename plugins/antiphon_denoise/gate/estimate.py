@@ -11,11 +11,10 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.intrinsics import address_f64, address_i64
 from antiphon.api.kernels import (
     address,
     address_f32,
-    address_f64,
-    address_i64,
     f32,
     f32p,
     f64,

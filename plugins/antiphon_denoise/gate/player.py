@@ -12,13 +12,12 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.api import IO, Step
+from antiphon.api.intrinsics import address_f64, address_i64
 from antiphon.api.kernels import (
     Audio,
     RealFft,
     address,
     address_f32,
-    address_f64,
-    address_i64,
     f32,
     f32p,
     f64,

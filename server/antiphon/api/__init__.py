@@ -23,7 +23,7 @@ For models, synths, transports, analyses and pages:
 | `antiphon.api.files` | sound files, MIDI files, folders |
 | `antiphon.api.harmony` | scales and chords by name |
 | `antiphon.api.http` | HTTP routes: requests, responses, refusals |
-| `antiphon.api.intrinsics` | the bits of a float and memory fetched ahead, in kernels |
+| `antiphon.api.intrinsics` | the bits of a float, pointers of addresses and memory fetched ahead, in kernels |
 | `antiphon.api.models` | models in workers, and files of weights |
 | `antiphon.api.networks` | the torch side of a model; imports torch |
 | `antiphon.api.osc` | OSC packets as bytes |
