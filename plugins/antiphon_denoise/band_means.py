@@ -53,6 +53,7 @@ class BandMeans:
 
     Attributes:
         area: float32 `[COUNT]`, sum of the interpolation weights of a band's bins.
+        ones: float32 `[BINS]`, gains of 1.
     """
 
     def __init__(self) -> None:
@@ -60,11 +61,11 @@ class BandMeans:
         up, down = self._fraction, 1.0 - self._fraction
         area = np.bincount(self._below, down, COUNT) + np.bincount(self._below + 1, up, COUNT)
         self.area: F32 = area.astype(np.float32)
-        self._ones: F32 = np.ones(BINS, np.float32)
+        self.ones: F32 = np.ones(BINS, np.float32)
 
     def measure(self, first: F32, second: F32, out: F32) -> None:
         """Writes the means over each band of two spectra, `[BINS]` or longer, into `[2, COUNT]`."""
-        self.scaled(first, self._ones, second, self._ones, out)
+        self.scaled(first, self.ones, second, self.ones, out)
 
     def scaled(self, first: F32, first_gain: F32, second: F32, second_gain: F32, out: F32) -> None:
         """Writes the means over each band of two spectra, each times the square of its gains, into `[2, COUNT]`."""

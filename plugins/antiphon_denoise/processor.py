@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, PluginError, Processor, StreamSpec, WorkerError
+from antiphon.api import IO, FileUse, Param, PluginError, Processor, Step, StreamSpec, WorkerError
 from antiphon.api.models import say_instead, usable
 from antiphon.api.spectra import F32, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.deepfilter import DeepFilter
-from antiphon_denoise.gate.estimate import Estimator, denoise_power
+from antiphon_denoise.gate.estimate import Estimator
+from antiphon_denoise.gate.gains import denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate
+from antiphon_denoise.gate.player import NEPERS, NO_CEILING, GatePlayer, transforms
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.gate.threshold_opener import ThresholdOpener
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
@@ -104,24 +105,33 @@ class Denoise(Processor):
         self._file: FileConfidence | None = None
         hop = self._grid.hop
         self.latency = self._grid.lag + (self._delayed.delay if self._delayed is not None else 0) * hop
-        self._history = SampleHistory(self._grid, spec.channels)
-        self._spectra = Spectra(self._grid, spec.channels)
         self._estimator = Estimator(self._grid.bins)
         self._hum = MainsHumRemover(self._grid, spec.rate, spec.channels) if mode in MODELS else None
         self._recent = RecentSpectra(self._grid, spec.rate)
         self._phrase = PhraseGate(GATE_HOP * self._grid.scale / hop)
-        self._opener = ThresholdOpener(self._grid.bins)
-        self._shrinker = Shrinker(self._grid, spec.channels) if mode == "wavelet" else None
-        self._gain: F32 = np.ones(self._grid.bins, np.float32)
-        self._frame: F32 = np.zeros((spec.channels, self._grid.lag), np.float32)
-        self._tail: F32 = np.zeros((spec.channels, self._grid.fade), np.float32)
-        self._ready: F32 = np.zeros((spec.channels, hop), np.float32)
-        self._measure = denoise_power.bind(
-            self._spectra.bins, spec.channels, self._grid.bins, self._spectra.unit, self._estimator.power
-        )
+        self._shrinker = Shrinker(self._grid) if mode == "wavelet" else None
         self._number, self._hum_hops = -1, 0
         self._beginning: list[F32] = []
+        self._player: GatePlayer | None = None
+        if mode not in MODELS and transforms(self._grid):
+            parts = self._estimator, self._recent, self._phrase, self._shrinker
+            self._player = GatePlayer(self._grid, spec.channels, *parts)
+        else:
+            self._prepare_hops(spec.channels)
         self.reset()
+
+    def _prepare_hops(self, channels: int) -> None:
+        """Allocates what hops need that Python computes."""
+        self._history = SampleHistory(self._grid, channels)
+        self._spectra = Spectra(self._grid, channels)
+        self._opener = ThresholdOpener(self._grid.bins)
+        self._gain: F32 = np.ones(self._grid.bins, np.float32)
+        self._frame: F32 = np.zeros((channels, self._grid.lag), np.float32)
+        self._tail: F32 = np.zeros((channels, self._grid.fade), np.float32)
+        self._ready: F32 = np.zeros((channels, self._grid.hop), np.float32)
+        self._measure = denoise_power.bind(
+            self._spectra.bins, channels, self._grid.bins, self._spectra.unit, self._estimator.power
+        )
 
     def _deepfilter(self, spec: StreamSpec) -> DeepFilter:
         """What plays in this node's place in mode `deepfilter`."""
@@ -142,10 +152,13 @@ class Denoise(Processor):
 
     def _begin(self) -> None:
         """Clears all but what is known of mains hum."""
-        self._history.clear()
         self._estimator.reset()
         self._recent.clear()
         self._phrase.reset()
+        if self._player is not None:
+            self._player.clear()
+            return
+        self._history.clear()
         self._tail.fill(0.0)
         self._ready.fill(0.0)
         self._filled = 0
@@ -175,6 +188,9 @@ class Denoise(Processor):
         if self._whole is not None:
             self._whole.rewind()
             return
+        if self._player is not None:
+            self._player.rewind()
+            return
         self._filled = 0
         if self._file is not None and self._hum_hops:
             self._hum_hops = 0
@@ -187,9 +203,15 @@ class Denoise(Processor):
         if self._hum is not None:
             self._hum.rewind()
 
+    def step(self, io: IO) -> Step | None:
+        return self._player.step(io) if self._whole is None and self._player is not None else None
+
     def process(self, io: IO) -> None:
         if self._whole is not None:
             self._whole.process(io)
+            return
+        if self._player is not None:
+            super().process(io)
             return
         sound, out = io.audio_in[0], io.audio_out[0]
         hop = self._grid.hop
@@ -234,7 +256,7 @@ class Denoise(Processor):
                     self._delayed.learn(self._recent.mean)
             self._learn_at = -1
         threshold = float(io.at("threshold", last))
-        ceiling = threshold * (math.log(10.0) / 10.0) if threshold < 0.0 else 1e9
+        ceiling = threshold * NEPERS if threshold < 0.0 else NO_CEILING
         estimator.update(ceiling)
         full = bool(io.at("full", last))
         if self._delayed is not None:

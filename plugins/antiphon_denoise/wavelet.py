@@ -7,12 +7,23 @@ passes, one below it is set to 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.kernels import f32, f32p, i64, i64p, kernel, wavelet_join, wavelet_split
+from antiphon.api.intrinsics import address_i64
+from antiphon.api.kernels import (
+    address,
+    address_f32,
+    f32,
+    f32p,
+    i64,
+    i64p,
+    kernel,
+    wavelet_join,
+    wavelet_split,
+)
 from antiphon.api.spectra import SpectrumSizes
 
 F32 = NDArray[np.float32]
@@ -55,53 +66,86 @@ def denoise_shrink(
             x[p * each + i] = here * (f32(1.0) - amount * (f32(1.0) - keep * keep))
 
 
-class Shrinker:
-    """Wavelet packet transform, shrinkage and inverse of one frame of every channel."""
+class ShrinkerWord(IntEnum):
+    """Places in the words of a shrinker: numbers, then addresses of arrays."""
 
-    def __init__(self, grid: SpectrumSizes, channels: int) -> None:
+    DEPTH = 0
+    LENGTH = 1
+    """Samples of a frame."""
+    TAPS = 2
+    SCALE = 3
+    ROW = 4
+    """`[LENGTH]`: a frame of one channel."""
+    OTHER = 5
+    EVEN = 6
+    ODD = 7
+    LOW = 8
+    HIGH = 9
+    WINDOW = 10
+    FIRST = 11
+    LAST = 12
+
+
+@kernel
+def denoise_shrink_row(w: i64p, power: f32p, gain: f32p, amount: f32) -> None:
+    """Shrinks the frame in ROW, in place: transform, shrinkage and inverse."""
+    depth = w[ShrinkerWord.DEPTH]
+    length = w[ShrinkerWord.LENGTH]
+    taps = w[ShrinkerWord.TAPS]
+    low = address_f32(w[ShrinkerWord.LOW])
+    high = address_f32(w[ShrinkerWord.HIGH])
+    even = address_f32(w[ShrinkerWord.EVEN])
+    odd = address_f32(w[ShrinkerWord.ODD])
+    for n in range(depth):
+        x = address_f32(w[ShrinkerWord.ROW + n % 2])
+        y = address_f32(w[ShrinkerWord.ROW + (n + 1) % 2])
+        wavelet_split(x, 1 << n, length >> n, low, high, taps, y, even, odd)
+    first = address_i64(w[ShrinkerWord.FIRST])
+    last = address_i64(w[ShrinkerWord.LAST])
+    unit = f32(0.5) * f32(w[ShrinkerWord.SCALE])
+    packets = address_f32(w[ShrinkerWord.ROW + depth % 2])
+    denoise_shrink(packets, 1 << depth, length >> depth, first, last, power, gain, unit, amount)
+    for back in range(depth):
+        n = depth - 1 - back
+        x = address_f32(w[ShrinkerWord.ROW + n % 2])
+        y = address_f32(w[ShrinkerWord.ROW + (n + 1) % 2])
+        wavelet_join(y, 1 << n, length >> n, low, high, taps, x, even, odd)
+
+
+class Shrinker:
+    """Wavelet packet transform, shrinkage and inverse of one frame of every channel.
+
+    Attributes:
+        words: What `denoise_shrink_row` works on, by `ShrinkerWord`.
+    """
+
+    def __init__(self, grid: SpectrumSizes) -> None:
         # imported here, off the block path: it takes longer to import than the whole plugin
         import pywt
 
         bank = pywt.Wavelet(WAVELET)
-        self._low: F32 = np.asarray(bank.dec_lo[::-1], np.float32)
-        self._high: F32 = np.asarray(bank.dec_hi[::-1], np.float32)
-        taps = len(self._low)
+        low, high = (np.asarray(taps[::-1], np.float32) for taps in (bank.dec_lo, bank.dec_hi))
         length = grid.lag
         depth = DEPTH + (grid.scale - 1).bit_length()
-        self._bands, self._each = 1 << depth, length >> depth
-        order = np.arange(self._bands)
+        order = np.arange(1 << depth)
         place = order.copy()
         for shift in (1, 2, 4, 8):
             place ^= place >> shift
-        edge = grid.bins / self._bands
-        self._first = np.floor(place * edge).astype(np.int64)
-        self._last = np.maximum(np.ceil((place + 1) * edge), self._first + 1).astype(np.int64)
+        edge = grid.bins / len(order)
+        first = np.floor(place * edge).astype(np.int64)
+        last = np.maximum(np.ceil((place + 1) * edge), first + 1).astype(np.int64)
         self._window: F32 = np.sin(np.pi * (np.arange(length) + 0.5) / length).astype(np.float32)
-        self._frame: F32 = np.zeros((channels, length), np.float32)
-        rows = [(row, np.zeros(length, np.float32)) for row in self._frame]
-        self.packets = [pair[depth % 2] for pair in rows]
-        scratch = [np.zeros((length + taps) // 2 + 1, np.float32) for _ in range(2)]
-        self._forward: list[list[Callable[[], None]]] = []
-        self._inverse: list[list[Callable[[], None]]] = []
-        for pair in rows:
-            steps = [(1 << n, length >> n, pair[n % 2], pair[(n + 1) % 2]) for n in range(depth)]
-            pack = (self._low, self._high, taps)
-            self._forward.append([wavelet_split.bind(x, p, size, *pack, y, *scratch) for p, size, x, y in steps])
-            self._inverse.append(
-                [wavelet_join.bind(y, p, size, *pack, x, *scratch) for p, size, x, y in reversed(steps)]
-            )
-        self._unit = 0.5 * grid.scale
+        self._row, other = (np.zeros(length, np.float32) for _ in range(2))
+        even, odd = (np.zeros((length + len(low)) // 2 + 1, np.float32) for _ in range(2))
+        self._arrays = self._row, other, even, odd, low, high, self._window, first, last
+        self.words = np.array([depth, length, len(low), grid.scale, *map(address, self._arrays)], np.int64)
 
     def run(self, samples: F32, power: F32, gain: F32, amount: float, out: F32) -> None:
         """out `[channels, lag]` ← the shrunk frame of `[channels, lag]`, under the squared window.
 
         `amount` is the share of the reduction to apply, 0 to 1.
         """
-        np.multiply(samples, self._window, out=self._frame)
-        for row, forward, inverse in zip(self.packets, self._forward, self._inverse, strict=True):
-            for step in forward:
-                step()
-            denoise_shrink(row, self._bands, self._each, self._first, self._last, power, gain, self._unit, amount)
-            for step in inverse:
-                step()
-        np.multiply(self._frame, self._window, out=out)
+        for sound, shrunk in zip(samples, out, strict=True):
+            np.multiply(sound, self._window, out=self._row)
+            denoise_shrink_row(self.words, power, gain, amount)
+            np.multiply(self._row, self._window, out=shrunk)

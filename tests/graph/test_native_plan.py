@@ -39,8 +39,8 @@ class Types:
 
 
 SPEC = StreamSpec(48000, 64, 2)
-BLOCKS = 60
-RESTING = {"metronome": {"on": False}}
+BLOCKS = 80
+RESTING = {"metronome": {"on": False}, "denoise": {"mode": "gate"}}
 """Values with which types rest that do not by default."""
 
 
@@ -146,6 +146,7 @@ def test_every_processor_with_a_step_gives_the_samples_of_the_interpreter(loaded
 ORDERS = {
     "looper": ((4, "record", 1.0), (14, "play", 1.0), (24, "overdub", 1.0), (34, "undo", 1.0), (44, "stop", 1.0)),
     "freeze": ((5, "hold", 1.0), (12, "hold", 0.0)),
+    "denoise": ((25, "learn", 1.0), (40, "full", 1.0)),
 }
 
 
@@ -162,7 +163,7 @@ def test_orders_are_the_interpreters_and_what_follows_them_machine_codes(loaded,
 
     native = play(compile_graph(loaded, chain(loaded.catalog, kind)), order)
     assert asked[2]
-    assert not asked[8]  # it records, or holds
+    assert asked[8] == (kind != "looper")  # which records
     assert asked[-1]
     interpreted()
     np.testing.assert_array_equal(native, play(compile_graph(loaded, chain(loaded.catalog, kind)), order))

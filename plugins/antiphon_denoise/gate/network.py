@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from enum import IntEnum
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.kernels import f32, f32p, i64, kernel
+from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel, offset
 from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT
 
@@ -72,16 +72,71 @@ def denoise_tanh(x: f32p, width: i64) -> None:
         x[j] = f32(2.0) / (f32(1.0) + math.exp(f32(-2.0) * x[j])) - f32(1.0)
 
 
+class NetworkWord(IntEnum):
+    """Places in the words of a network: addresses of the weights, as in `LAYOUT`, and of what it works on."""
+
+    W0 = 0
+    """0 where there are no weights."""
+    B0 = 1
+    U1 = 2
+    V1 = 3
+    C1 = 4
+    D1 = 5
+    U2 = 6
+    V2 = 7
+    C2 = 8
+    D2 = 9
+    WO = 10
+    BO = 11
+    INPUTS = 12
+    FIRST = 13
+    STATES = 14
+    FROM_INPUT = 15
+    FROM_STATE = 16
+    OUTPUTS = 17
+
+
+@kernel
+def denoise_gru_layer(w: i64p, at: i64, x: f32p, state: f32p) -> None:
+    """state ← that of a gated recurrent layer after x; its weights are at `at` of the words (`NetworkWord`)."""
+    from_input = address_f32(w[NetworkWord.FROM_INPUT])
+    from_state = address_f32(w[NetworkWord.FROM_STATE])
+    # the bias of the input counts for both
+    for j in range(3 * HIDDEN):
+        from_state[j] = 0.0
+    denoise_affine(x, HIDDEN, 3 * HIDDEN, address_f32(w[at]), address_f32(w[at + 2]), from_input)
+    denoise_affine(state, HIDDEN, 3 * HIDDEN, address_f32(w[at + 1]), from_state, from_state)
+    denoise_gru_step(from_input, from_state, address_f32(w[at + 3]), state, HIDDEN)
+
+
+@kernel
+def denoise_network(w: i64p) -> None:
+    """Computes the outputs of a network from its inputs, and advances its state by one hop."""
+    if w[NetworkWord.W0] == 0:
+        return
+    first = address_f32(w[NetworkWord.FIRST])
+    states = address_f32(w[NetworkWord.STATES])
+    inputs = address_f32(w[NetworkWord.INPUTS])
+    denoise_affine(inputs, INPUTS, HIDDEN, address_f32(w[NetworkWord.W0]), address_f32(w[NetworkWord.B0]), first)
+    denoise_tanh(first, HIDDEN)
+    denoise_gru_layer(w, NetworkWord.U1, first, states)
+    denoise_gru_layer(w, NetworkWord.U2, states, offset(states, HIDDEN))
+    weights = address_f32(w[NetworkWord.WO])
+    bias = address_f32(w[NetworkWord.BO])
+    denoise_affine(states, 2 * HIDDEN, OUTPUTS, weights, bias, address_f32(w[NetworkWord.OUTPUTS]))
+
+
 class Network:
     """The network of one stream.
 
     Attributes:
         inputs: float32 `[INPUTS]`, to be written before `step`.
         outputs: float32 `[6, COUNT]`, coefficients of `denoise_gate_logits`.
+        words: What `denoise_network` works on, by `NetworkWord`.
     """
 
     def __init__(self, weights: dict[str, F32] | None) -> None:
-        """Allocates buffers and binds the kernels.
+        """Allocates the buffers.
 
         Args:
             weights: As `load_weights` returns them; None for `PLAIN_RULE` in every band.
@@ -89,28 +144,14 @@ class Network:
         self._weights = weights
         self.inputs: F32 = np.zeros(INPUTS, np.float32)
         self.outputs: F32 = np.zeros((6, COUNT), np.float32)
-        self._first: F32 = np.zeros(HIDDEN, np.float32)
         self._states: F32 = np.zeros(2 * HIDDEN, np.float32)
-        self._from_input: F32 = np.zeros(3 * HIDDEN, np.float32)
-        self._from_state: F32 = np.zeros(3 * HIDDEN, np.float32)
-        zero_bias = np.zeros(3 * HIDDEN, np.float32)
-        self._steps: list[Callable[[], None]] = []
+        self._work: list[F32] = [np.zeros(size * HIDDEN, np.float32) for size in (1, 3, 3)]
+        first, from_input, from_state = self._work
+        arrays = self.inputs, first, self._states, from_input, from_state, self.outputs
+        given = [0] * len(LAYOUT) if weights is None else [address(weights[name]) for name, _ in LAYOUT]
+        self.words = np.array([*given, *map(address, arrays)], np.int64)
         if weights is None:
             self.outputs[:] = np.array(PLAIN_RULE, np.float32)[:, None]
-            return
-        w = weights
-        low, high = self._states[:HIDDEN], self._states[HIDDEN:]
-        self._steps = [
-            denoise_affine.bind(self.inputs, INPUTS, HIDDEN, w["w0"], w["b0"], self._first),
-            denoise_tanh.bind(self._first, HIDDEN),
-            denoise_affine.bind(self._first, HIDDEN, 3 * HIDDEN, w["u1"], w["c1"], self._from_input),
-            denoise_affine.bind(low, HIDDEN, 3 * HIDDEN, w["v1"], zero_bias, self._from_state),
-            denoise_gru_step.bind(self._from_input, self._from_state, w["d1"], low, HIDDEN),
-            denoise_affine.bind(low, HIDDEN, 3 * HIDDEN, w["u2"], w["c2"], self._from_input),
-            denoise_affine.bind(high, HIDDEN, 3 * HIDDEN, w["v2"], zero_bias, self._from_state),
-            denoise_gru_step.bind(self._from_input, self._from_state, w["d2"], high, HIDDEN),
-            denoise_affine.bind(self._states, 2 * HIDDEN, OUTPUTS, w["wo"], w["bo"], self.outputs),
-        ]
 
     def reset(self) -> None:
         """Sets the recurrent state to 0."""
@@ -118,8 +159,7 @@ class Network:
 
     def step(self) -> None:
         """Computes `outputs` from `inputs` and advances the state by one hop."""
-        for run in self._steps:
-            run()
+        denoise_network(self.words)
 
 
 @cache

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.kernels import f32, f32p, i64, kernel
+from antiphon.api.kernels import f32, f32p, f64, f64p, i64, kernel
 from antiphon_denoise.bands import BINS
 
 F32 = NDArray[np.float32]
@@ -25,6 +25,7 @@ _NOISE_FALL, _NOISE_RISE = 0.25, 0.01
 """Share of the way that the noise goes in a hop while the gate is closed. It rises slowly, within about a second, so
 that a voice that comes in over some hundred ms is above it, and opens."""
 _HOLD = 3
+_NEVER = 1e300
 
 
 @kernel
@@ -36,56 +37,92 @@ def denoise_passed_power(power: f32p, gain: f32p, bins: i64) -> f32:
     return total / f32(bins)
 
 
+class PhrasePlace(IntEnum):
+    """Places in the numbers of a phrase gate: its pace, then its state."""
+
+    FADE_OPEN = 0
+    FADE_CLOSED = 1
+    WINDOW = 2
+    WARM_UP = 3
+    HOLD = 4
+    SMOOTH = 5
+    FALL = 6
+    RISE = 7
+    PEAK = 8
+    LEVEL = 9
+    LOWEST = 10
+    BEFORE = 11
+    HOPS = 12
+    NOISE = 13
+    QUIET = 14
+    CLOSED = 15
+
+
+@kernel
+def denoise_phrase_floor(s: f64p, level: f64) -> f64:
+    """The minimum of the smoothed level over the last two to four seconds."""
+    before = s[PhrasePlace.LEVEL]
+    s[PhrasePlace.LEVEL] = level if before < 0.0 else before + s[PhrasePlace.SMOOTH] * (level - before)
+    hops = i64(s[PhrasePlace.HOPS]) + 1
+    s[PhrasePlace.HOPS] = hops
+    if hops % i64(s[PhrasePlace.WINDOW]) == 0:
+        s[PhrasePlace.BEFORE] = s[PhrasePlace.LOWEST]
+        s[PhrasePlace.LOWEST] = _NEVER
+    s[PhrasePlace.LOWEST] = min(s[PhrasePlace.LOWEST], s[PhrasePlace.LEVEL])
+    return f64(min(s[PhrasePlace.BEFORE], s[PhrasePlace.LOWEST]))
+
+
+@kernel
+def denoise_phrase(s: f64p, power: f32p, gain: f32p, level: f64) -> f64:
+    """Takes a hop of power `[bins]` and the spectral gate's gains, 0 to 1; 1.0 where open, else 0.0."""
+    passed = f64(denoise_passed_power(power, gain, BINS))
+    floor = denoise_phrase_floor(s, level)
+    peak = s[PhrasePlace.PEAK]
+    noise = s[PhrasePlace.NOISE]
+    if s[PhrasePlace.CLOSED] == 1.0:
+        peak = peak * s[PhrasePlace.FADE_CLOSED]
+        s[PhrasePlace.PEAK] = peak
+        if passed > max(max(_SILENT, noise * _OVER_NOISE), peak * _OVER_PEAK):
+            s[PhrasePlace.CLOSED] = 0.0
+            s[PhrasePlace.QUIET] = 0.0
+        share = s[PhrasePlace.RISE] if passed > noise else s[PhrasePlace.FALL]
+        s[PhrasePlace.NOISE] = noise + share * (passed - noise)
+    else:
+        warm = s[PhrasePlace.HOPS] > s[PhrasePlace.WARM_UP]
+        near = warm and passed < peak * _NEAR and s[PhrasePlace.LEVEL] < floor * _AT_FLOOR
+        quiet = s[PhrasePlace.QUIET] + 1.0 if near or passed < max(_SILENT, peak * _FAR) else 0.0
+        s[PhrasePlace.QUIET] = quiet
+        if quiet >= s[PhrasePlace.HOLD]:
+            s[PhrasePlace.CLOSED] = 1.0
+            s[PhrasePlace.NOISE] = passed
+        s[PhrasePlace.PEAK] = max(passed, peak * s[PhrasePlace.FADE_OPEN])
+    # frames overlap, so that a step from one hop to the next sounds as a fade of 13 ms
+    return f64(1.0 - s[PhrasePlace.CLOSED])
+
+
 class PhraseGate:
     """Closes when the level is back at the noise floor and well below the phrase's peak; opens on the next phrase.
 
     It compares the power that the spectral gate passes with the peak of the phrase, and the total level with its lowest
     value of the last two to four seconds.
+
+    Attributes:
+        numbers: What `denoise_phrase` works on, by `PhrasePlace`.
     """
 
     def __init__(self, pace: float = 1.0) -> None:
         """Scales all time constants to a hop of which `pace` take 13.3 ms."""
-        self._fade_open, self._fade_closed = _FADE_OPEN ** (1.0 / pace), _FADE_CLOSED ** (1.0 / pace)
-        self._window, self._warm_up, self._hold = round(_WINDOW * pace), round(_WARM_UP * pace), round(_HOLD * pace)
-        self._smooth = 1.0 - (1.0 - _SMOOTH) ** (1.0 / pace)
-        self._fall, self._rise = (1.0 - (1.0 - share) ** (1.0 / pace) for share in (_NOISE_FALL, _NOISE_RISE))
+        hops = [round(count * pace) for count in (_WINDOW, _WARM_UP, _HOLD)]
+        fades = [fade ** (1.0 / pace) for fade in (_FADE_OPEN, _FADE_CLOSED)]
+        shares = [1.0 - (1.0 - share) ** (1.0 / pace) for share in (_SMOOTH, _NOISE_FALL, _NOISE_RISE)]
+        self.numbers = np.zeros(len(PhrasePlace), np.float64)
+        self.numbers[: PhrasePlace.PEAK] = *fades, *hops, *shares
         self.reset()
 
     def reset(self) -> None:
         """Closes the gate and clears all levels."""
-        self._peak = 0.0
-        self._level = -1.0
-        self._lowest = self._before = math.inf
-        self._hops = 0
-        self._noise = 0.0
-        self._quiet = 0
-        self._closed = True
+        self.numbers[PhrasePlace.PEAK :] = 0.0, -1.0, _NEVER, _NEVER, 0.0, 0.0, 0.0, 1.0
 
     def update(self, power: F32, gain: F32, level: float) -> float:
         """Takes a hop of power `[bins]` and the spectral gate's gains, 0 to 1; 1.0 where open, else 0.0."""
-        passed = denoise_passed_power(power, gain, BINS)
-        floor = self._floor(level)
-        if self._closed:
-            self._peak *= self._fade_closed
-            if passed > max(_SILENT, self._noise * _OVER_NOISE, self._peak * _OVER_PEAK):
-                self._closed = False
-                self._quiet = 0
-            self._noise += (self._rise if passed > self._noise else self._fall) * (passed - self._noise)
-        else:
-            near = self._hops > self._warm_up and passed < self._peak * _NEAR and self._level < floor * _AT_FLOOR
-            self._quiet = self._quiet + 1 if near or passed < max(_SILENT, self._peak * _FAR) else 0
-            if self._quiet >= self._hold:
-                self._closed = True
-                self._noise = passed
-            self._peak = max(passed, self._peak * self._fade_open)
-        # frames overlap, so that a step from one hop to the next sounds as a fade of 13 ms
-        return 0.0 if self._closed else 1.0
-
-    def _floor(self, level: float) -> float:
-        """The minimum of the smoothed level over the last two to four seconds."""
-        self._level = level if self._level < 0.0 else self._level + self._smooth * (level - self._level)
-        self._hops += 1
-        if self._hops % self._window == 0:
-            self._before, self._lowest = self._lowest, math.inf
-        self._lowest = min(self._lowest, self._level)
-        return min(self._before, self._lowest)
+        return denoise_phrase(self.numbers, power, gain, level)

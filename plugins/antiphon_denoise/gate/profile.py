@@ -2,50 +2,97 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel
 from antiphon.api.spectra import SpectrumSizes
 
 F32 = NDArray[np.float32]
 SECONDS = 0.5
 
 
+class RecentWord(IntEnum):
+    """Places in the words of a ring of spectra: numbers, then addresses of arrays."""
+
+    COUNT = 0
+    """Spectra that were added."""
+    SLOTS = 1
+    BINS = 2
+    HOP = 3
+    SIZE = 4
+    REACH = 5
+    """Frames of the half second."""
+    RING = 6
+    MEAN = 7
+
+
+@kernel
+def denoise_recent_add(recent: i64p, power: f32p) -> None:
+    """Adds power `[bins]` of the newest frame; frame n, from 0, ends after (n + 1) hops."""
+    bins = recent[RecentWord.BINS]
+    slot = recent[RecentWord.COUNT] % recent[RecentWord.SLOTS]
+    into = address_f32(recent[RecentWord.RING] + 4 * slot * bins)
+    for k in range(bins):
+        into[k] = power[k]
+    recent[RecentWord.COUNT] = recent[RecentWord.COUNT] + 1
+
+
+@kernel
+def denoise_recent_take(recent: i64p, when: i64) -> i64:
+    """mean ← as `RecentSpectra.take`, which says when it returns 1."""
+    hop = recent[RecentWord.HOP]
+    count = recent[RecentWord.COUNT]
+    slots = recent[RecentWord.SLOTS]
+    bins = recent[RecentWord.BINS]
+    last = min(when // hop, count) - 1
+    if last < 0 or count - last > slots:
+        return 0
+    earliest = max(when - recent[RecentWord.REACH], 0)
+    first = max(max(0, count - slots), (earliest + recent[RecentWord.SIZE] + hop - 1) // hop - 1)
+    first = min(first, last)
+    mean = address_f32(recent[RecentWord.MEAN])
+    for k in range(bins):
+        mean[k] = 0.0
+    for n in range(first, last + 1):
+        power = address_f32(recent[RecentWord.RING] + 4 * (n % slots) * bins)
+        for k in range(bins):
+            mean[k] = mean[k] + power[k]
+    share = f32(1.0) / f32(last + 1 - first)
+    for k in range(bins):
+        mean[k] = mean[k] * share
+    return 1
+
+
 class RecentSpectra:
-    """A ring of the power spectra of the last `SECONDS`. `mean`: `[bins]` result of `take`."""
+    """A ring of the power spectra of the last `SECONDS`.
+
+    Attributes:
+        mean: `[bins]` result of `take`.
+        words: What the kernels work on, by `RecentWord`.
+    """
 
     def __init__(self, grid: SpectrumSizes, rate: int) -> None:
-        self._grid = grid
-        self._reach = round(SECONDS * rate)
-        self._slots = self._reach // grid.hop + 2
-        self._ring: F32 = np.zeros((self._slots, grid.bins), np.float32)
+        reach = round(SECONDS * rate)
+        slots = reach // grid.hop + 2
+        self._ring: F32 = np.zeros((slots, grid.bins), np.float32)
         self.mean: F32 = np.zeros(grid.bins, np.float32)
-        self.clear()
+        numbers = 0, slots, grid.bins, grid.hop, grid.size, reach
+        self.words = np.array([*numbers, address(self._ring), address(self.mean)], np.int64)
 
     def clear(self) -> None:
         """Empties the ring."""
-        self._count = 0
+        self.words[RecentWord.COUNT] = 0
 
     def add(self, power: F32) -> None:
         """Adds power `[bins]` of the newest frame; frame n, from 0, ends after (n + 1) hops."""
-        self._ring[self._count % self._slots] = power
-        self._count += 1
+        denoise_recent_add(self.words, power)
 
     def take(self, when: int) -> bool:
         """mean ← mean power of the frames within the half second before a sample; of the newest frame where none fits.
 
         False where no frame had ended by then. `when` counts from the last `clear`.
         """
-        hop, size = self._grid.hop, self._grid.size
-        last = min(when // hop, self._count) - 1
-        if last < 0 or self._count - last > self._slots:
-            return False
-        oldest = max(0, self._count - self._slots)
-        earliest = max(when - self._reach, 0)
-        first = max(oldest, -(-(earliest + size) // hop) - 1)
-        first = min(first, last)
-        self.mean.fill(0.0)
-        for n in range(first, last + 1):
-            np.add(self.mean, self._ring[n % self._slots], out=self.mean)
-        np.multiply(self.mean, 1.0 / (last + 1 - first), out=self.mean)
-        return True
+        return denoise_recent_take(self.words, when) == 1

@@ -78,7 +78,7 @@ def test_split_is_pywavelets_periodic_transform():
 @pytest.mark.parametrize("hertz", [300, 1000, 5000, 15000])
 def test_packets_are_matched_to_the_bins_they_span(hertz):
     sizes = grid(48000)
-    shrinker = Shrinker(sizes, 1)
+    shrinker = Shrinker(sizes)
     t = np.arange(sizes.lag) / 48000
     frame = np.sin(2 * np.pi * hertz * t).astype(np.float32)[None]
     power = np.full(sizes.bins, 1e-6, np.float32)

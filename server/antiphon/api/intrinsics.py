@@ -7,4 +7,14 @@ kernel that `compile_all` has compiled.
 from __future__ import annotations
 
 from antiphon.native import compile_all
-from antiphon.native.intrinsics import as_u8p, bits_f64, call_c, f64_bits, load_acquire, prefetch, store_release
+from antiphon.native.intrinsics import (
+    address_f64,
+    address_i64,
+    as_u8p,
+    bits_f64,
+    call_c,
+    f64_bits,
+    load_acquire,
+    prefetch,
+    store_release,
+)

@@ -2,4 +2,14 @@
 
 from __future__ import annotations
 
-from antiphon.signal.hop_spectrum import C64, F32, LOW_FADE, SampleHistory, Spectra, SpectrumSizes, grid, windows
+from antiphon.signal.hop_spectrum import (
+    C64,
+    F32,
+    LOW_FADE,
+    SampleHistory,
+    Spectra,
+    SpectrumSizes,
+    grid,
+    power_unit,
+    windows,
+)

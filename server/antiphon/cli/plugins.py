@@ -82,7 +82,7 @@ def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
     yield f"    {ports(info)}"
     frames, problem = latency(info, loaded)
     latency_text = f"unknown: {problem}" if problem else f"{frames} frames, {1000 * frames / RATE:.1f} ms"
-    runs = "machine code, while its parameters rest" if info.native else "Python"
+    runs = "machine code, where it offers a step and its parameters rest, else Python" if info.native else "Python"
     yield f"    a block is run by: {runs}"
     yield f"    latency with its defaults at {RATE} Hz: {latency_text}"
     yield "parameters"

@@ -89,6 +89,20 @@ def windows(grid: SpectrumSizes) -> tuple[F32, F32]:
     return analysis.astype(np.float32), (product / analysis[-grid.lag :]).astype(np.float32)
 
 
+def power_unit(grid: SpectrumSizes, channels: int) -> float:
+    """Computes the factor from squared magnitude to power, where white noise of variance 1 has power 1 in every bin.
+
+    Args:
+        grid: Frame sizes; the spectrum is that of the usual window, also in low latency.
+        channels: Over which squared magnitudes are summed.
+
+    Returns:
+        The factor, by which power is the same at twice the rate.
+    """
+    analysis = windows(replace(grid, overlap=0))[0].astype(np.float64)
+    return 1.0 / (float(np.sum(analysis**2)) * grid.scale * channels)
+
+
 class SampleHistory:
     """The newest `grid.size` samples of each channel; they are moved only once in `size / hop` hops.
 
@@ -147,8 +161,7 @@ class Spectra:
         bins: complex64 `[channels, bins]`, the newest spectrum, of which gains are estimated.
         sound: complex64 `[channels, bins]`, the spectrum that gains are applied to: `bins` itself, or in low latency
             one with the short window.
-        unit: Factor from squared magnitude, summed over channels, to power, where white noise of variance 1 has power
-            1.
+        unit: `power_unit`.
     """
 
     def __init__(self, grid: SpectrumSizes, channels: int) -> None:
@@ -159,8 +172,7 @@ class Spectra:
         self.bins: C64 = np.empty((channels, grid.bins), np.complex64)
         self.sound: C64 = np.empty_like(self.bins) if grid.overlap else self.bins
         self._shaped: C64 = np.empty((channels, grid.bins), np.complex64)
-        # power of white noise of variance 1 is 1 in every bin, and the same at twice the rate
-        self.unit = 1.0 / (float(np.sum(self._analysis.astype(np.float64) ** 2)) * grid.scale * channels)
+        self.unit = power_unit(grid, channels)
 
     def forward(self, frame: F32) -> None:
         """Computes `bins` and `sound`.
