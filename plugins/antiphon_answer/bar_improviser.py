@@ -33,11 +33,11 @@ class BarImproviser(Improviser):
         self._played.clear()
         self._state = self._nothing
 
-    def learn(self, slot: int, pitch: int, velocity: float, first: bool = False) -> None:
+    def learn(self, slot: int, pitch: int, velocity: float, first: bool = False, answered: int = 0) -> None:
         if first or self.slot < 0:
             self._played.clear()
             self._state = self._nothing
-        super().learn(slot, pitch, velocity, first)
+        super().learn(slot, pitch, velocity, first, answered)
         self._state = self._model.follow(self._state, self._played.take(BarEvent(MELODY, slot, pitch)))
         if self._played.count(MELODY) > KEPT:
             self._played.forget_before(slot - (max(LAGS) + 1) * self.wishes.bar)

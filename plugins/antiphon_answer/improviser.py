@@ -112,7 +112,7 @@ class Improviser:
         self._pitch, self._interval, self._time = 60, 0, 4
 
     # ---- what is played
-    def learn(self, slot: int, pitch: int, velocity: float, first: bool = False) -> None:
+    def learn(self, slot: int, pitch: int, velocity: float, first: bool = False, answered: int = 0) -> None:
         """Takes a note; slots do not fall.
 
         Args:
@@ -120,9 +120,10 @@ class Improviser:
             pitch: MIDI number.
             velocity: Above 0 to 1.
             first: A piece begins with it.
+            answered: Sixteenths since the note before in which the player listened: no rest of the music's.
         """
         first = first or self.slot < 0
-        time = slot - self.slot
+        time = max(1, slot - self.slot - answered) if answered else slot - self.slot
         before = self.memory.count
         self.memory.add(pitch, time, slot % self.wishes.bar, velocity, self._history, first)
         if self.memory.count <= before:

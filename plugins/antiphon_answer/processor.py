@@ -22,6 +22,7 @@ _EARLY = 1e-6
 _BACK, _ON = 0.25, 4.0
 """Beats by which a clock that was moved differs; it is further on too where blocks were missed, which moves nothing."""
 _NEVER = 1 << 60
+_NOTHING = (0, 0)
 _PHRASE = 2
 """Fewest notes that are answered."""
 MOST_WAITING, MOST_SOUNDING = 256, 32
@@ -102,6 +103,8 @@ class Answer(Processor):
         # a chord whose highest note is not known yet; notes since the last answer, and when one was last played
         self._chord: tuple[int, int, float] = (-1, 0, 0.0)
         self._count, self._last, self._turn = 0, -math.inf, 0
+        # the answer that is drawn, and the one that sounded since the last note: first and last slot
+        self._drawn = self._heard = _NOTHING
         self._forget()
 
     def reset(self) -> None:
@@ -189,8 +192,10 @@ class Answer(Processor):
     def _commit(self) -> None:
         slot, pitch, velocity = self._chord
         if slot >= 0:
-            self._improviser.learn(slot, pitch, velocity)
-            self._chord = -1, 0, 0.0
+            start, end = self._heard
+            answered = max(0, min(end, slot) - max(start, self._improviser.slot))
+            self._improviser.learn(slot, pitch, velocity, answered=answered)
+            self._chord, self._heard = (-1, 0, 0.0), _NOTHING
 
     def _copy(self, beat: float, pitch: int, velocity: float) -> None:
         """Shadow and canon: the note itself, at once or later; it ends as long after its start as the player's."""
@@ -267,6 +272,8 @@ class Answer(Processor):
                 return
             if self._mode == "trade":
                 self._count = 0
+            if self._mode != "accompany":
+                self._drawn = start, end
         if self._mode == "accompany":
             improviser.present(self._held)
         note = improviser.draw()
@@ -302,6 +309,8 @@ class Answer(Processor):
         if len(self._sounding) >= MOST_SOUNDING:
             self._end(io, next(iter(self._sounding)), frame)
         io.emit(Event("on", frame, note.pitch, note.velocity))
+        if self._drawn != _NOTHING:
+            self._heard, self._drawn = self._drawn, _NOTHING
         # a shadow whose key is still down lasts until it is up
         if note.length < 0.0:
             self._shadows[round(-1.0 - note.length)] = note.pitch
@@ -333,12 +342,14 @@ class Answer(Processor):
         """Drops what is planned."""
         self._waiting.clear()
         self._wake = self._draw = math.inf
+        self._drawn = _NOTHING
         self._improviser.planning = False
 
     def _rest(self) -> None:
         """The clock stands elsewhere: what was played stays known, and nothing follows from it."""
         self._chord = -1, 0, 0.0
         self._improviser.slot = -1
+        self._heard = _NOTHING
         self._count, self._last, self._turn = 0, -math.inf, 0
 
     def _forget(self) -> None:

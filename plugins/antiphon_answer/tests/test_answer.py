@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_in_turn_each_has_its_bars() -> None:
     notes = begun(play(phrase(), 70, {"mode": "trade", "bars": 8})[0])
     assert 32.0 <= notes[0][0] <= 34.0
     assert all(32.0 <= at < 64.0 for at, _ in notes)
+
+
+@pytest.mark.parametrize("mode", ["trade", "continue"])
+def test_the_time_in_which_it_answers_is_no_rest_of_the_players(mode: str) -> None:
+    scale = (60, 62, 64, 65, 67, 65, 64, 62) * 2
+    own = [(32.0 * n + k, 32.0 * n + k + 0.9, pitch) for n in range(8) for k, pitch in enumerate(scale)]
+    node = Answer()
+    notes = begun(play(own, 256.0, {"mode": mode, "bars": 4}, node=node)[0])
+    turns = [[at for at, _ in notes if 32 * n + 16 <= at < 32 * n + 32] for n in range(8)]
+    assert all(turns)
+    memory = node._improviser.memory
+    assert memory.count == len(own)
+    # a phrase's last note is a beat long, and a pause may precede an answer
+    assert max(memory.times[: memory.count]) <= (4 if mode == "trade" else 8)
+    assert max(b - a for turn in turns for a, b in pairwise(turn)) < 8.0
 
 
 def test_every_note_is_published_a_beat_ahead() -> None:

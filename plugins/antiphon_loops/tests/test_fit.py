@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.errors import UsageError
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums
 from antiphon_models.learning.user_commands import command
 
@@ -76,3 +77,11 @@ def test_a_file_outside_the_library_is_analysed_and_not_added(root: Path, folder
     found = matches(root, file)
     assert next(name for name in found if name not in ("drums", "bass")) == "right"
     assert "mine" not in command("library", "--root", root, "list")
+
+
+@pytest.mark.parametrize("root", ["fit"], indirect=True)
+def test_a_song_outside_the_library_is_no_loop_as_one_inside_is_not(root: Path, tmp_path: Path) -> None:
+    song = np.tile(bass(100.0, 4, 0), 7)
+    soundfile.write(tmp_path / "song.wav", song / np.abs(song).max() / 2, RATE)
+    with pytest.raises(UsageError, match=r"song\.wav: it is no loop of 1 to 60 s"):
+        command("library", "--root", root, "fits", tmp_path / "song.wav")

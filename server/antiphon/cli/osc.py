@@ -23,6 +23,10 @@ from antiphon.wire.text import printable
 
 SUBSCRIBED_SECONDS = 0.5
 """Seconds to wait for what subscribers are told."""
+LATE = {"/library/next", "/library/fits"}
+"""What is worked out beside the server, and answered after `/synced`."""
+LATE_SECONDS = 120.0
+"""Seconds to wait for such an answer; the server gives up before."""
 TYPES = {"i", "f", "d", "h", "s"}
 WORDS = {"true": True, "false": False}
 
@@ -101,7 +105,8 @@ def value(text: str) -> tuple[str, Arg]:
 
 
 def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bool, timeout: float) -> Iterator[str]:
-    """Sends a message and yields the answers, a line each, until the server has handled it (`/synced`).
+    """Sends a message and yields the answers, a line each, until the server has handled it (`/synced`); of `LATE` the
+    one that comes then, too.
 
     `args` are pairs of type tag and value, as `value` gives them; `timeout` is in seconds.
 
@@ -118,12 +123,22 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
         until = time.monotonic() + timeout
         for data in (packet, encode("/sync", number)):
             send(sock, data, tcp)
+        late = address in LATE
         for message in listen(sock, framer if tcp else None, until):
             if message == Message(b"/synced", b",i", (number,)):
+                if late:
+                    break
                 return
             if message.address == b"/fail":
                 raise refusal(message)
+            late = False
             yield message_text(message)
+        if late:
+            for message in listen(sock, framer if tcp else None, time.monotonic() + LATE_SECONDS):
+                if message.address == b"/fail":
+                    raise refusal(message)
+                yield message_text(message)
+                return
     raise EngineError(
         f"nothing answers at {host}:{port}, after {time.monotonic() - began:.1f} s; start `antiphon serve`, or name "
         "its --osc-port"

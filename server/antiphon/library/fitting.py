@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.errors import UsageError
-from antiphon.io.decode import path_text
+from antiphon.io.decode import Decoder, path_text
 from antiphon.library.analyses import analyse_file, analyses
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.records import SUMMARY
@@ -170,6 +170,12 @@ def _unit(vector: F64) -> F64:
     return np.asarray(out / (np.linalg.norm(out) + 1e-9))
 
 
+def _seconds(path: bytes) -> float:
+    """As long as the file says it is, 0 where it says nothing. Raises `FileError` where it cannot be read."""
+    with Decoder(os.fsdecode(path)) as decoder:
+        return (decoder.frames or 0) / decoder.rate
+
+
 def _identity(values: Mapping[str, Any]) -> tuple[float, ...] | None:
     vector = values.get("fit")
     return None if vector is None else tuple(vector)
@@ -187,7 +193,7 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dic
     rows = {row.path: row for row in catalogue.rows(only=(*QUANTITIES, *SUMMARY)) if not (row.missing or row.problem)}
     own = rows.pop(path, None)
     values = own.values if own is not None else {}
-    if own is not None and (own.duration or 0.0) > LONGEST:
+    if (_seconds(path) if own is None else own.duration or 0.0) > LONGEST:
         values = {}  # a minute of a song may fit, which minute is not known
     elif values.get("fit") is None and values.get("loop_bpm") is None:
         results = analyse_file(path, [name for name in ("fit", "loop") if name in analyses()])

@@ -29,6 +29,8 @@ PATIENCE = 60.0
 """Seconds after which a comparison is given up."""
 Cut = Callable[[str, int, Callable[[str, str], None]], None]
 """Has so many bars written to a path; then the last is called with the path, and why there is nothing."""
+Work = Callable[[], Coroutine[None, None, list[Arg]]]
+"""Finds an answer. It is called when its turn comes: a server that ends before leaves nothing half begun."""
 
 
 class LibraryQuestions:
@@ -48,7 +50,7 @@ class LibraryQuestions:
         Raises:
             EngineBusy: Too many are open.
         """
-        self._begin(peer, address, asyncio.to_thread(next_paths, paths.library(), count, given))
+        self._begin(peer, address, partial(asyncio.to_thread, next_paths, paths.library(), count, given))
 
     def ask_fitting(self, peer: Peer, address: str, count: int, cut: Cut) -> None:
         """Answers `ADDRESS.reply s:path f:score s:why…` to the sender, later: what goes with what `cut` writes.
@@ -56,20 +58,19 @@ class LibraryQuestions:
         Raises:
             EngineBusy: Too many are open.
         """
-        self._begin(peer, address, _fitting(count, cut))
+        self._begin(peer, address, partial(_fitting, count, cut))
 
-    def _begin(self, peer: Peer, address: str, work: Coroutine[None, None, list[Arg]]) -> None:
+    def _begin(self, peer: Peer, address: str, work: Work) -> None:
         if len(self._open) >= AT_ONCE:
-            work.close()
             raise EngineBusy(f"{AT_ONCE} such questions are open already; wait for the answer")
         task = asyncio.get_running_loop().create_task(self._answer(peer, address, work))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
 
-    async def _answer(self, peer: Peer, address: str, work: Coroutine[None, None, list[Arg]]) -> None:
+    async def _answer(self, peer: Peer, address: str, work: Work) -> None:
         try:
             async with self._one:
-                found = await work
+                found = await work()
             peer.send(encode(f"{address}.reply", *found))
         except AntiphonError as error:
             self._replies.fail(peer, address, str(error))
