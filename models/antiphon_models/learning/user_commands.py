@@ -71,7 +71,7 @@ def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
 
     with _sound_file(sound, rate) as source:
         target = source.with_name("out.wav")
-        command("run", plugin, source, target, *_options(params), "--tail", "0", "--fade", "0")
+        command("run", plugin, source, target, *_options(params), "--tail", "0")
         out, found = soundfile.read(target, dtype="float32", always_2d=True)
     if found != rate or out.shape[1] != 1:
         raise UsageError(f"run {plugin} wrote {out.shape[1]} channels at {found} Hz of a mono sound at {rate} Hz")

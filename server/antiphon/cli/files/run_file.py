@@ -23,6 +23,7 @@ from antiphon.io.midifile import SUFFIXES
 from antiphon.library.separation import separated_file
 from antiphon.offline import note_file
 from antiphon.offline.file_ends import fade_end, tail_of
+from antiphon.offline.file_job import FADE
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
@@ -87,7 +88,11 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         tail = tail_of(settings.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         played = process_stream(_summed(blocks, sums, "in"), runner, length if plays else None, progress.update, tail)
-        written = fade_end(_summed(played, sums, "out"), rate, settings.fade)
+        fade = settings.fade
+        if fade is None:
+            # an OUT that ends where IN does is as long and as loud there as IN, which may be a loop
+            fade = FADE if plays or info.on_files.tail else 0.0
+        written = fade_end(_summed(played, sums, "out"), rate, fade)
         if rest is not None:
             written = _added(written, stack.enter_context(stream(rest))[1])
         for samples in written:

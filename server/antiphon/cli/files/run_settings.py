@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antiphon.offline.file_job import FADE
-
 if TYPE_CHECKING:
     from antiphon.contract.params import Value
 
@@ -23,7 +21,7 @@ class RunSettings:
         fires: Pairs of trigger parameter and the time in seconds at which it fires.
         block: Frames.
         tail: Seconds after the end of IN; None for the default.
-        fade: Seconds at the end of OUT.
+        fade: Seconds at the end of OUT; None for the default.
         rate: Hz of OUT; 0 for IN's, or the nearest that OUT's format holds.
     """
 
@@ -31,5 +29,5 @@ class RunSettings:
     fires: tuple[tuple[str, float], ...]
     block: int = BLOCK
     tail: float | None = None
-    fade: float = FADE
+    fade: float | None = None
     rate: int = 0
