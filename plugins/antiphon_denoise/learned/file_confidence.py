@@ -15,13 +15,11 @@ import numpy as np
 from antiphon.api.models import ModelError, read_weights
 from antiphon.api.spectra import F32
 from antiphon_denoise.bands import COUNT, places
-from antiphon_denoise.learned.confidence import CHOICES, Confidence, denoise_confidence_gain
+from antiphon_denoise.learned.confidence import CAUTION, CHOICES, Confidence, denoise_confidence_gain
 from antiphon_denoise.learned.confidence_features import FEATURES, INPUTS, ConfidenceFeatures
 
 MODEL = "denoise-confidence-file"
 HIDDEN = 64
-CAUTION = 0.7
-"""Added to the logit of the gain 1 after training, as in `confidence`."""
 
 
 class FileConfidence:

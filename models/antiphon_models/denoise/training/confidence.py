@@ -11,7 +11,7 @@ import torch
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.confidence import CAUTION, CHOICES, HIDDEN, LAYOUT, START
 from antiphon_denoise.learned.confidence_features import FEATURES, INPUTS
-from antiphon_denoise.learned.file_confidence import CAUTION as FILE_CAUTION, HIDDEN as FILE_HIDDEN
+from antiphon_denoise.learned.file_confidence import HIDDEN as FILE_HIDDEN
 from antiphon_models.denoise.training.gate import torch_order
 
 STATISTICS = 10
@@ -78,7 +78,7 @@ class FileConfidenceNetwork(torch.nn.Module):
         own = features[..., : FEATURES * COUNT].unflatten(-1, (FEATURES, COUNT)).transpose(-1, -2)
         logits = said + self.local(own)
         if not self.training:
-            logits = logits + torch.tensor([FILE_CAUTION, 0.0, 0.0, 0.0], device=logits.device)
+            logits = logits + torch.tensor([CAUTION, 0.0, 0.0, 0.0], device=logits.device)
         return torch.softmax(logits, -1)
 
 
