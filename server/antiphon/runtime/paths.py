@@ -91,6 +91,15 @@ def plugins() -> Path:
     return data() / "plugins"
 
 
+def open_to_others(*folders: Path) -> str:
+    """Why code in these folders is not run: the first in which every user of this machine may write; "" if none."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mode & stat.S_IWOTH:
+                return f"every user of this machine may write where code runs as you; chmod o-w {folder}"
+    return ""
+
+
 def runtime() -> Path:
     """Creates the folder for a running server's state, mode 0700; `FileError` if it cannot, or is another user's.
 
