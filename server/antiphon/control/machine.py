@@ -33,7 +33,7 @@ class MachineWatch:
     """Compares the engine's counters with those of the last look.
 
     Attributes:
-        advice: What to type against missed blocks, as one sentence; "" while none was missed.
+        advice: What to type against the blocks missed so far, as one sentence; "" while none was missed.
     """
 
     def __init__(self, link: EngineLink, clock: Callable[[], float] = monotonic) -> None:
@@ -60,11 +60,12 @@ class MachineWatch:
                     now.stalled_ns / 1e9,
                     now.stalls,
                 )
-        elif (missed := now.missed_blocks - before.missed_blocks) > 0 and not self.advice:
+        elif (missed := now.missed_blocks - before.missed_blocks) > 0:
             self._missed += missed
             if self._missed > missed:
-                self.advice = (
+                said, self.advice = self.advice, (
                     f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
                     f"to end that, start with: antiphon serve {setting(engine, now.latest_ns)}"
                 )
-                log.warning(self.advice)
+                if not said:
+                    log.warning(self.advice)
