@@ -63,9 +63,12 @@ class MachineWatch:
         elif (missed := now.missed_blocks - before.missed_blocks) > 0:
             self._missed += missed
             if self._missed > missed:
-                said, self.advice = self.advice, (
-                    f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
-                    f"to end that, start with: antiphon serve {setting(engine, now.latest_ns)}"
+                said, self.advice = (
+                    self.advice,
+                    (
+                        f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
+                        f"to end that, start with: antiphon serve {setting(engine, now.latest_ns)}"
+                    ),
                 )
                 if not said:
                     log.warning(self.advice)
