@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from time import monotonic
 
@@ -15,6 +16,8 @@ STALL_LOG_SECONDS = 60.0
 """Seconds between two lines about stalls."""
 BUSY = 0.8
 """Mean share of a block above which the patch, and not the machine's late wake-ups, is taken for the cause."""
+CROWDED = 2.5
+"""Programs that want to compute, per core, above which others than Antiphon are among them: the load average."""
 
 
 def setting(engine: EngineStatus, late_ns: int) -> str:
@@ -27,6 +30,13 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
         return f"--ahead {need}"
     block = next((b for b in blocks[1:] if late_ns < (MOST_AHEAD - 1) * b * 1e9 / engine.rate), blocks[-1])
     return f"--block {block} --ahead {ahead_for(late_ns, block, engine.rate)}"
+
+
+def remedy(engine: EngineStatus, late_ns: int) -> str:
+    """What to do against blocks that were `late_ns` late; no option alone ends what other programs cause."""
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    others = f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED * cores else "to end that,"
+    return f"{others} start with: antiphon serve {setting(engine, late_ns)}"
 
 
 class MachineWatch:
@@ -67,7 +77,7 @@ class MachineWatch:
                     self.advice,
                     (
                         f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
-                        f"to end that, start with: antiphon serve {setting(engine, now.latest_ns)}"
+                        f"{remedy(engine, now.latest_ns)}"
                     ),
                 )
                 if not said:
