@@ -190,8 +190,8 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
     shown = repr(shorten(name))
     if not name or len(name) > MAX_NAME or len(name.encode("utf-8", "replace")) > 2 * MAX_NAME:
         raise error(f"{shown} is not a name: it takes 1 to {MAX_NAME} characters")
-    if name.startswith(".") or not name.isprintable() or any(c in name for c in "/\\:"):
-        raise error(f"{shown} is not a name: letters, digits, spaces, _ - and . make one, a dot not first")
+    if name.startswith(".") or name.isspace() or not name.isprintable() or any(c in name for c in "/\\:"):
+        raise error(f"{shown} is not a name: it begins with a dot, or holds one of / \\ : or what cannot be seen")
     path = folder / (name if suffix and name.endswith(suffix) else name + suffix)
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
