@@ -141,7 +141,7 @@ class SingingVoices:
         if song is None or place is None or row[VoiceRow.MODE] in (Mode.OFF, Mode.CODA):
             return
         own = (place.end - place.high) * song.hop * pace
-        step = min(HASTE, max(1.0, own / samples)) / (song.hop * pace)
+        step = min(HASTE, max(1.0, own / max(1, samples))) / (song.hop * pace)
         start = max(place.high, place.end - samples * step)
         row[VoiceRow.FROM], row[VoiceRow.FADE] = row[VoiceRow.AT], 1.0
         row[VoiceRow.FADING] = 1.0 / (JUMP * self.rate)

@@ -243,6 +243,7 @@ BEAT = 'track("t", "tick", on="drums")\n'
         ("x = bytearray(10 ** 10)\n", "set.py line 3: it takes more memory than a script may have", False),
         ("import os\nos._exit(3)\n", "the process of set.py ended before the music did, with status 3", False),
         ("import os\nos.kill(os.getpid(), 9)\n", "killed by SIGKILL", False),
+        ("import os\nos.fork()\n", "set.py line 4: a live script makes no copies of its process", False),
     ],
 )
 def test_a_fault_of_a_script_is_a_line(

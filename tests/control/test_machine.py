@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -48,7 +49,9 @@ def test_a_machine_that_wakes_late_is_given_more_blocks_unless_they_are_told(
     assert told or ahead_for(options.late_ns, 256, 48000) <= ahead
 
 
-def test_missed_blocks_are_said_once_and_stalls_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_missed_blocks_are_said_once_and_stalls_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock, link = FakeClock(), SimpleNamespace(now=EngineCounters(missed_blocks=5), engine=ENGINE)
     link.counters, link.status = lambda: link.now, lambda: link.engine
     machine = MachineWatch(link, clock)
@@ -71,7 +74,10 @@ def test_missed_blocks_are_said_once_and_stalls_once_a_minute(caplog: pytest.Log
     assert said.startswith("3 blocks were missed, the latest was 12.0 ms late")
     assert said.endswith("start with: antiphon serve --ahead 4")
     assert machine.advice == said
-    assert look(missed_blocks=300) == []
+    monkeypatch.setattr(os, "getloadavg", lambda: (99.0, 0.0, 0.0))
+    assert look(missed_blocks=300) == [], "once in the log"
+    assert machine.advice.startswith("100 blocks were missed, ")
+    assert "; end other programs (load 99 on " in machine.advice
     link.engine = replace(ENGINE, restarts=1)
     assert look(missed_blocks=900, stalls=0) == []
     clock.now += STALL_LOG_SECONDS

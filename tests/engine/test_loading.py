@@ -78,7 +78,8 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
     assert hang() == ""
     now[0] += round(2 * watchdog.LOAD_SECONDS * 1e9)
     assert hang() == "", "the watcher was late itself"
-    monkeypatch.setattr(processor_time, "threads_waited", lambda _pid: {"1": now[0] // 2})
+    waits = processor_time.ThreadTimes
+    monkeypatch.setattr(processor_time, "thread_times", lambda _pid: {"1": waits(0, now[0] // 2, False)})
     hang()
     assert hang(round(1.5 * watchdog.LOAD_SECONDS)) == "", "it waited for a processor half of the time"
     assert "at the node" not in hang(round(watchdog.LOAD_SECONDS))

@@ -192,6 +192,13 @@ def test_a_lying_header_is_refused_in_one_sentence(tmp_path: Path, name: str) ->
     assert said in refusal(path)
 
 
+@pytest.mark.filterwarnings("error")
+def test_samples_whose_squares_overflow_are_read_without_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "loud.wav"
+    path.write_bytes(wav(tag=3, bits=32, data=struct.pack("<3f", 1e38, -1e38, 0.5)))
+    assert decode_all(path)[0].tolist() == [np.float32(1e38), np.float32(-1e38), 0.5]
+
+
 @pytest.mark.parametrize("kind", ["wav", "flac", "aiff", "au"])
 def test_a_file_cut_in_half_is_refused(tmp_path: Path, kind: str) -> None:
     path = audio.write(tmp_path / f"in.{kind}", audio.noise(20_000, 2))

@@ -11,8 +11,8 @@ import pytest
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.harness import run_processor
-from antiphon.errors import PluginError
-from antiphon.plugins import version_files
+from antiphon.errors import FileError, PluginError
+from antiphon.plugins import finding, version_files
 from antiphon.plugins.loader import Loaded
 from antiphon.plugins.version_request import BEGUN, VersionCheck
 from antiphon.plugins.versions import PluginVersions
@@ -173,3 +173,12 @@ def test_a_worker_of_another_version_is_not_shared() -> None:
     assert WorkerSpec("m", "versioned:Step").with_versions(versions).versions == ("/v/3/versioned",)
     theirs = WorkerSpec("m", "versioned_more:Step")
     assert theirs.with_versions(versions) is theirs
+
+
+@pytest.mark.parametrize("open_folder", ["plugins", "plugins/versioned"])
+def test_a_plugin_that_every_user_may_change_is_not_run(plugin: Path, tmp_path: Path, open_folder: str) -> None:
+    assert not finding.sources(plugin.parent)[-1].problem
+    (tmp_path / open_folder).chmod(0o757)
+    assert finding.sources(plugin.parent)[-1].problem.endswith(f"chmod o-w {tmp_path / open_folder}")
+    with pytest.raises(FileError, match="every user of this machine may write where "):
+        version_files.copy(plugin, tmp_path / "versions")

@@ -47,7 +47,7 @@ def test_each_network_namespace_has_a_runtime_folder(tmp_path, monkeypatch):
 def test_names_stay_inside(tmp_path):
     assert paths.inside(tmp_path, "loop 1", ".wav") == tmp_path / "loop 1.wav"
     assert paths.inside(tmp_path, "loop.wav", ".wav") == tmp_path / "loop.wav"
-    for name in ("", "..", "../a", "a/../../b", "/a", "a\0", ".a", "a\x1b[2J", "x" * 200, "C:a", "a\\b"):
+    for name in ("", "..", "../a", "a/../../b", "/a", "a\0", ".a", "a\x1b[2J", "x" * 200, "C:a", "a\\b", "  "):
         with pytest.raises(FileError) as caught:
             paths.inside(tmp_path, name)
         assert str(caught.value).isprintable()

@@ -286,6 +286,9 @@ def test_wrong_combinations_are_refused_at_the_request(
         ({"address": "/nosuch"}, 404, "no such address"),
         ({"address": "/node/echo/feedback", "args": ["loud"]}, 422, "feedback"),
         ({"address": "/patch/load", "args": []}, 422, "/patch/load"),
+        ({"address": "/node/*/feedback", "args": ["loud"]}, 422, "/node/echo/feedback: "),
+        ({"address": "/at", "args": [8.0, "/nosuch", 1]}, 404, "/nosuch: there is no such address"),
+        ({"address": "/at", "args": [8.0, "/live/eval", "x", "y"]}, 422, "takes effect at no beat"),
     ],
 )
 def test_a_message_that_is_refused_says_so(client: Client, body: dict[str, Any], status: int, sentence: str) -> None:

@@ -104,3 +104,12 @@ def test_a_dated_change_of_pitch_is_as_late_as_its_note(monkeypatch):
     sound, _ = sing(monkeypatch, events, 2.2, lyrics="la", lead=300.0, vibrato=0.0)
     assert abs(cents(sound, 1.12, 60)) < 30
     assert abs(cents(sound, 1.35, 62)) < 30
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_key_of_a_chord_may_end_before_a_melisma(monkeypatch, live):
+    events = [Event("on", 0, number, 0.8, live=live) for number in (60, 64, 67)]
+    events += [Event("off", RATE // 2, number, live=live) for number in (60, 64, 67)]
+    sound, _ = sing(monkeypatch, events, 2.0, lyrics="la - la", lead=0, vibrato=0, breath=0)
+    assert level(sound, 0.3) > 0.003
+    assert level(sound, 1.8) < 0.001

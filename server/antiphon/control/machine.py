@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from time import monotonic
 
@@ -15,6 +16,8 @@ STALL_LOG_SECONDS = 60.0
 """Seconds between two lines about stalls."""
 BUSY = 0.8
 """Mean share of a block above which the patch, and not the machine's late wake-ups, is taken for the cause."""
+CROWDED = 2.5
+"""Programs that want to compute, per core, above which others than Antiphon are among them: the load average."""
 
 
 def setting(engine: EngineStatus, late_ns: int) -> str:
@@ -29,11 +32,18 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
     return f"--block {block} --ahead {ahead_for(late_ns, block, engine.rate)}"
 
 
+def remedy(engine: EngineStatus, late_ns: int) -> str:
+    """What to do against blocks that were `late_ns` late; no option alone ends what other programs cause."""
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    others = f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED * cores else "to end that,"
+    return f"{others} start with: antiphon serve {setting(engine, late_ns)}"
+
+
 class MachineWatch:
     """Compares the engine's counters with those of the last look.
 
     Attributes:
-        advice: What to type against missed blocks, as one sentence; "" while none was missed.
+        advice: What to type against the blocks missed so far, as one sentence; "" while none was missed.
     """
 
     def __init__(self, link: EngineLink, clock: Callable[[], float] = monotonic) -> None:
@@ -60,11 +70,15 @@ class MachineWatch:
                     now.stalled_ns / 1e9,
                     now.stalls,
                 )
-        elif (missed := now.missed_blocks - before.missed_blocks) > 0 and not self.advice:
+        elif (missed := now.missed_blocks - before.missed_blocks) > 0:
             self._missed += missed
             if self._missed > missed:
-                self.advice = (
-                    f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
-                    f"to end that, start with: antiphon serve {setting(engine, now.latest_ns)}"
+                said, self.advice = (
+                    self.advice,
+                    (
+                        f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
+                        f"{remedy(engine, now.latest_ns)}"
+                    ),
                 )
-                log.warning(self.advice)
+                if not said:
+                    log.warning(self.advice)

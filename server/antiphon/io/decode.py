@@ -139,8 +139,10 @@ class Decoder:
                 return
             flat: NDArray[np.float32] = np.frombuffer(data, np.float32)
             block = np.ascontiguousarray(flat.reshape(-1, channels).T)
-            # The sum of squares is finite only if every sample is, and costs no array.
-            if not np.isfinite(np.dot(flat, flat)) and not np.isfinite(flat).all():
+            # The sum of squares is finite only if every sample is, and costs no array; it may overflow without.
+            with np.errstate(over="ignore", invalid="ignore"):
+                power = np.dot(flat, flat)
+            if not np.isfinite(power) and not np.isfinite(flat).all():
                 first = at + int(np.argmin(np.isfinite(flat))) // channels
                 raise self._refused(
                     f"its sample at {first / self.rate:.3f} s is not a number (NaN or infinite); mend it in an editor"

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import traceback
 
-from antiphon.errors import AntiphonError
+from antiphon.errors import AntiphonError, UsageError
 from antiphon.live import foreign_words
 from antiphon.live.patterns.mini.tree import MiniError
 from antiphon.live.records import ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 
 _LONGEST = 300
+
+
+def refuse_copies(event: str) -> None:
+    """Raises `UsageError` where an event of Python's audit is a copy of the process, which nothing would end."""
+    if event in ("os.fork", "os.forkpty"):
+        raise UsageError("a live script makes no copies of its process; take os.fork and multiprocessing out")
 
 
 def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptError:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from antiphon.live.faults import fault_in_script
+from antiphon.live.faults import fault_in_script, refuse_copies
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
 from antiphon.live.reading import LARGEST, read
@@ -123,6 +123,7 @@ def _confine(seconds: float) -> None:
     signal.signal(signal.SIGALRM, end)
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
     limit_resources({resource.RLIMIT_DATA: MEMORY, resource.RLIMIT_CORE: 0})
+    sys.addaudithook(lambda event, _: refuse_copies(event))
 
 
 def _rearm(seconds: float) -> None:

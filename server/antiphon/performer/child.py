@@ -25,7 +25,7 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from antiphon.errors import UsageError
-from antiphon.live.faults import fault_in_script
+from antiphon.live.faults import fault_in_script, refuse_copies
 from antiphon.live.foresight import Foreseen
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
@@ -194,8 +194,8 @@ class ScriptChild:
     # ---- copies
 
     def _audited(self, event: str, _arguments: tuple[object, ...]) -> None:
-        if event in ("os.fork", "os.forkpty") and not self._forks:
-            raise UsageError("a live script makes no copies of its process; take os.fork and multiprocessing out")
+        if not self._forks:
+            refuse_copies(event)
 
     def _fork(self, slot: int) -> None:
         """Makes a copy that answers on the socket that came with the request."""

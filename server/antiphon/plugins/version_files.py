@@ -65,8 +65,10 @@ def copy(folder: Path, root: Path) -> Path:
     Modules are copied; everything else, as weights and samples, is linked.
 
     Raises:
-        FileError: It cannot be copied.
+        FileError: It cannot be copied, or others may write in it.
     """
+    if problem := paths.open_to_others(folder.parent, folder):
+        raise FileError(problem)
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = 1 + max((int(name) for name in os.listdir(root) if name.isdigit()), default=0)

@@ -91,6 +91,15 @@ def plugins() -> Path:
     return data() / "plugins"
 
 
+def open_to_others(*folders: Path) -> str:
+    """Why code in these folders is not run: the first in which every user of this machine may write; "" if none."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mode & stat.S_IWOTH:
+                return f"every user of this machine may write where code runs as you; chmod o-w {folder}"
+    return ""
+
+
 def runtime() -> Path:
     """Creates the folder for a running server's state, mode 0700; `FileError` if it cannot, or is another user's.
 
@@ -181,8 +190,8 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
     shown = repr(shorten(name))
     if not name or len(name) > MAX_NAME or len(name.encode("utf-8", "replace")) > 2 * MAX_NAME:
         raise error(f"{shown} is not a name: it takes 1 to {MAX_NAME} characters")
-    if name.startswith(".") or not name.isprintable() or any(c in name for c in "/\\:"):
-        raise error(f"{shown} is not a name: letters, digits, spaces, _ - and . make one, a dot not first")
+    if name.startswith(".") or name.isspace() or not name.isprintable() or any(c in name for c in "/\\:"):
+        raise error(f"{shown} is not a name: it begins with a dot, or holds one of / \\ : or what cannot be seen")
     path = folder / (name if suffix and name.endswith(suffix) else name + suffix)
     try:
         if not path.resolve().is_relative_to(folder.resolve()):

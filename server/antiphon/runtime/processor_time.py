@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from typing import NamedTuple
 
 TURNS = 2
 """Intervals of a watcher that one look counts at most: a watcher that was late itself must not blame others."""
@@ -27,14 +28,31 @@ def thread_clocks() -> tuple[int, int]:
         return ran_ns, time.perf_counter_ns() - ran_ns
 
 
-def threads_waited(pid: int) -> dict[str, int]:
-    """Time that each thread of a process has waited for a processor, ns by its id; empty where that is not known."""
-    waited = {}
+class ThreadTimes(NamedTuple):
+    """What a thread has done since its start.
+
+    Attributes:
+        ran: Time computed, ns.
+        waited: Time waited for a processor, ns, in waits that have ended.
+        ready: Whether it runs, or waits for a processor, at the moment.
+    """
+
+    ran: int
+    waited: int
+    ready: bool
+
+
+def thread_times(pid: int) -> dict[str, ThreadTimes]:
+    """The times of each thread of a process, by its id; empty where they are not known."""
+    times = {}
     with contextlib.suppress(OSError, ValueError, IndexError):
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as file:
-                waited[thread] = int(file.read(96).split()[1])
-    return waited
+                ran, waited = file.read(96).split()[:2]
+            with open(f"/proc/{pid}/task/{thread}/stat", "rb") as file:
+                ready = file.read().rpartition(b")")[2].split()[0] == b"R"
+            times[thread] = ThreadTimes(int(ran), int(waited), ready)
+    return times
 
 
 class Standstill:
@@ -47,7 +65,7 @@ class Standstill:
         """interval: seconds between two looks of the watcher."""
         self._most_ns = round(TURNS * interval * 1e9)
         self._mark, self._pid, self._looked_ns, self._still_ns = 0, 0, 0, 0
-        self._waited: dict[str, int] = {}
+        self._threads: dict[str, ThreadTimes] = {}
 
     def look(self, pid: int, mark: int) -> int:
         """The time that `mark`, which changes with the process's progress, has not changed, ns; 0 expects none."""
@@ -55,9 +73,18 @@ class Standstill:
         passed, self._looked_ns = now - self._looked_ns, now
         if not mark or mark != self._mark or pid != self._pid:
             self._mark, self._pid, self._still_ns = mark, pid, 0
-            self._waited.clear()
+            self._threads.clear()
             return 0
-        before, self._waited = self._waited, threads_waited(pid)
-        waited = max((ns - before.get(thread, ns) for thread, ns in self._waited.items()), default=0)
+        before, self._threads = self._threads, thread_times(pid)
+        waited = max((_waited(before.get(name), times, passed) for name, times in self._threads.items()), default=0)
         self._still_ns += max(0, min(passed, self._most_ns) - waited)
         return self._still_ns
+
+
+def _waited(before: ThreadTimes | None, now: ThreadTimes, passed: int) -> int:
+    """How long a thread waited for a processor in the time that passed since it was as `before`, ns."""
+    ended = now.waited - before.waited if before else 0
+    if not now.ready:
+        return ended
+    # Linux counts a wait when it ends: of one that lasts it tells only that nothing was computed in it
+    return max(ended, passed - (now.ran - before.ran if before else 0))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
+from antiphon.wire import pattern
 from antiphon.wire.osc import MAX_DATAGRAM, Arg, Message, address_text, decode, encode
 
 PATIENCE = 1.0
@@ -21,9 +22,14 @@ DONE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sent:
-    address: str
+    addresses: tuple[bytes, ...]
     number: int
-    refusal: asyncio.Future[str]
+    refusal: asyncio.Future[tuple[str, str]]
+
+    def is_named(self, address: str) -> bool:
+        """Whether a `/fail` of this address is of this message: one that a pattern matches, or that `/at` holds."""
+        name = address.encode()
+        return any(address == address_text(own) or pattern.matches(own, name) for own in self.addresses)
 
 
 class OscRefusals:
@@ -50,7 +56,8 @@ class OscRefusals:
             raise Refusal(503, "too many messages wait for the server; try again", (("Retry-After", "1"),))
         sock = self._opened()
         self._number += 1
-        sent = _Sent(address, self._number % 2**31, asyncio.get_running_loop().create_future())
+        held = args[1].encode() if address == "/at" and len(args) > 1 and isinstance(args[1], str) else address.encode()
+        sent = _Sent((address.encode(), held), self._number % 2**31, asyncio.get_running_loop().create_future())
         try:
             for packet in (encode(address, *args), encode("/ping", sent.number)):
                 sock.send(packet)
@@ -61,14 +68,14 @@ class OscRefusals:
         self._sent.append(sent)
         try:
             async with asyncio.timeout(PATIENCE):
-                reason = await sent.refusal
+                named, reason = await sent.refusal
         except TimeoutError:
             return
         finally:
             if sent in self._sent:
                 self._sent.remove(sent)
         if reason:
-            raise Refusal(404 if reason.startswith("there is no ") else 422, f"{address}: {reason}")
+            raise Refusal(404 if reason.startswith("there is no ") else 422, f"{named}: {reason}")
 
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
         """As `send`, but waits for an answer that comes once something is done.
@@ -129,8 +136,8 @@ class OscRefusals:
     def _take(self, message: Message) -> None:
         match message.address, message.args:
             case b"/fail", (str(address), str(reason), *_):
-                if self._sent and address == address_text(self._sent[0].address.encode()):
-                    self._settle(1, reason)
+                if self._sent and self._sent[0].is_named(address):
+                    self._settle(1, address, reason)
                 elif self._wanted and address == self._wanted[0] and not self._wanted[2].done():
                     self._wanted[2].set_exception(Refusal(422, f"{address}: {reason}"))
             case b"/pong", (int(number), *_):
@@ -141,9 +148,9 @@ class OscRefusals:
                 if self._wanted and address == self._wanted[1].encode() and not self._wanted[2].done():
                     self._wanted[2].set_result(tuple(args))
 
-    def _settle(self, count: int, reason: str = "") -> None:
-        """Takes the oldest messages as handled; reason: why they are refused, "" where they are not."""
+    def _settle(self, count: int, address: str = "", reason: str = "") -> None:
+        """Takes the oldest messages as handled; reason: why that address is refused, "" where none is."""
         for _ in range(count):
             sent = self._sent.popleft()
             if not sent.refusal.done():
-                sent.refusal.set_result(reason)
+                sent.refusal.set_result((address, reason))

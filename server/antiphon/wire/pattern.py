@@ -22,6 +22,17 @@ def is_pattern(address: bytes) -> bool:
     return not SPECIAL.isdisjoint(address)
 
 
+def matches(address: bytes, name: bytes) -> bool:
+    """Whether a pattern matches an address; false where it is malformed, or no pattern."""
+    parts, names = address.split(b"/"), name.split(b"/")
+    if not is_pattern(address) or len(address) > MAX_PATTERN or len(parts) != len(names):
+        return False
+    try:
+        return all(compile_part(part).matches(own) for part, own in zip(parts, names, strict=True))
+    except WireError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     """A `{a,b}`: from `start` to each of `ways`, from each of `ends` to `after`. All are bit masks."""

@@ -115,7 +115,7 @@ class _Reading:
     def _few(self, events: Fraction, column: int) -> Fraction:
         if events > MOST_EVENTS:
             raise MiniError(
-                f"a cycle has at most {MOST_EVENTS:,} events, and this makes {float(events):.4g}", self._text, column
+                f"a cycle has at most {MOST_EVENTS:,} events, and this makes {float(events):,.6g}", self._text, column
             )
         return events
 

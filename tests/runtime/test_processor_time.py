@@ -1,0 +1,57 @@
+"""Who is to blame for time without progress: what a process computed and slept, not what it waited for a processor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from antiphon.runtime import processor_time
+from antiphon.runtime.processor_time import Standstill, ThreadTimes
+
+MS = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("times", "blamed"),
+    [
+        (lambda n: ThreadTimes(0, 0, True), 0),  # one wait that has not ended
+        (lambda n: ThreadTimes(20 * MS * n, 0, True), 100 - 20),  # an endless loop, from the second look on
+        (lambda n: ThreadTimes(10 * MS * n, 10 * MS * n, True), 40),  # a loop beside another process
+        (lambda n: ThreadTimes(0, 0, False), 100),  # it sleeps, or is stopped
+    ],
+)
+def test_a_process_that_is_kept_from_running_does_not_stand_still(
+    monkeypatch: pytest.MonkeyPatch, times: Callable[[int], ThreadTimes], blamed: int
+) -> None:
+    now = [0]
+    monkeypatch.setattr(processor_time.time, "monotonic_ns", lambda: 20 * MS * now[0])
+    monkeypatch.setattr(processor_time, "thread_times", lambda _pid: {"1": times(now[0])})
+    still = Standstill(0.02)
+    assert still.look(1, 5) == 0
+    for _ in range(5):
+        now[0] += 1
+        found = still.look(1, 5)
+    assert found == blamed * MS
+
+
+def test_the_times_of_a_real_process() -> None:
+    code = "import sys\nprint(flush=True)\nsys.stdin.readline()\nprint(flush=True)\nwhile True: pass"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()
+        while (before := processor_time.thread_times(child.pid)[str(child.pid)]).ready:
+            pass
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        while (after := processor_time.thread_times(child.pid)[str(child.pid)]).ran < before.ran + 20 * MS:
+            pass
+        assert after.ready
+    finally:
+        child.kill()
+        child.wait()
