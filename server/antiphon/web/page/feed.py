@@ -13,17 +13,15 @@ import contextlib
 import json
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
-
-from starlette.websockets import WebSocket
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
 from antiphon.web.osc_json import check_message
-from antiphon.web.protocol.exchange import exchange
+from antiphon.web.protocol.websocket import WebSocket
 from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
 
 PERIOD = 1 / 30
@@ -71,10 +69,10 @@ class PageLink:
         while self.queue:
             yield self.queue.popleft()
 
-    def handle(self, message: MutableMapping[str, Any]) -> str:
+    def handle(self, message: str | bytes) -> str:
         """Sends control a message of the page; the answer to one that cannot be sent."""
         try:
-            self.command(message.get("text") or "")
+            self.command(message if isinstance(message, str) else "")
         except WireError as error:
             self.offer(json.dumps({"reply": ["/fail", "", str(error)]}))
         return ""
@@ -147,14 +145,14 @@ class PageFeed:
     async def serve(self, socket: WebSocket) -> None:
         """Serves one page until it disconnects."""
         if len(self._pages) >= PAGES:
-            await socket.close(4029, f"{PAGES} pages are open; close one")
+            socket.close(4029, f"{PAGES} pages are open; close one")
             return
         page = PageLink(self._control.osc)
         self._pages[page] = None
         if len(self._pages) == 1:
             self._start()
         try:
-            await exchange(socket, page.more, page.take, page.handle)
+            await socket.exchange(page.more, page.take, page.handle)
         finally:
             del self._pages[page]
             self._dropped += page.dropped
