@@ -22,7 +22,7 @@ SERVER = (
     "antiphon.cli.serve", "antiphon.cli.files.run", "antiphon.cli.files.render", "antiphon.supervisor.watch",
     "antiphon.control.process", "antiphon.web.process", "antiphon.engine.process", "antiphon.engine.drivers.headless",
     "antiphon.engine.recording.recorder", "antiphon.workers.zygote", "antiphon.jobs.process", "antiphon.web.routes",
-    "urllib.request", "uvicorn.protocols.http.h11_impl",
+    "urllib.request",
 )  # fmt: skip
 WORKER = (
     "antiphon_models.pipeline.running",

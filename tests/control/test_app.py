@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 from unittest.mock import ANY
@@ -14,6 +15,8 @@ from tests.control.rig import Rig
 
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.engine.link import BeatPassed, Late, NodeState, Reported
+from antiphon.errors import RequestError
+from antiphon.session.commands import NOW
 from antiphon.wire.osc import Bundle, Double, Message, decode, encode
 
 GAIN, TRIM, STEPS, MODE, LEARN, LABEL, SIZE, LEVEL = range(3, 11)
@@ -410,8 +413,18 @@ async def test_the_monitor_sees_every_packet(live: Rig) -> None:
 
 async def test_every_declared_address_is_answered(live: Rig) -> None:
     for item in ADDRESSES:
-        assert live.app.router.exact[item.path.encode()].handler.func is item.handler  # type: ignore[attr-defined]
+        assert live.app.router.exact[item.path.encode()].usage == item.usage
     assert len({item.path for item in ADDRESSES}) == len(ADDRESSES)
+
+
+async def test_more_arguments_than_an_address_has_are_refused_by_every_one(live: Rig) -> None:
+    peer = live.app.udp.peer(("127.0.0.1", 9000))
+    for item in ADDRESSES:
+        if "…" not in item.args:
+            count = len(item.args.split()) + 2
+            said = f"takes {item.args or 'no arguments'}; {count} arguments were sent"
+            with pytest.raises(RequestError, match=re.escape(said)):
+                live.app.router.exact[item.path.encode()].handler(peer, (0,) * count, NOW)
 
 
 async def test_hold_strangers_and_let_approved_ones_play(live: Rig) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from tests.control.rig import Rig
 
-from antiphon.cli.osc import unpack_messages
 from antiphon.errors import RequestError
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.commands import Beat
 from antiphon.wire.frames import Framer
-from antiphon.wire.osc import Double, decode, encode
+from antiphon.wire.osc import Double, decode, encode, messages_of
 from antiphon.wire.token_proof import TokenProof, nonce
 
 
@@ -92,7 +91,7 @@ class Program:
                 async with asyncio.timeout(0.01):
                     for packet in self._framer.feed(await self._reader.read(1 << 20)):
                         assert isinstance(packet, bytes)
-                        found += [(m.address.decode(), m.args) for m in unpack_messages(decode(packet))]
+                        found += [(m.address.decode(), m.args) for m in messages_of(decode(packet))]
         return found[:-1]
 
     async def join(self) -> tuple[str, str]:

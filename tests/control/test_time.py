@@ -296,7 +296,7 @@ async def test_swing_is_set_asked_for_and_checked(live: Rig) -> None:
     for args, said in (
         ((1,), "amount takes 0 to 0.75, not 1"),
         ((0.5, 0.01), "step takes 0.0625 to 4, not 0.01"),
-        ((0.5, 0.5, 1), "f:amount [f:step]"),
+        ((0.5, 0.5, 1), "takes [f:amount] [f:step]"),
         (("much",), "amount"),
     ):
         ((address, (where, reason)),) = await client.ask("/swing", *args)

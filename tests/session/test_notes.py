@@ -13,7 +13,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.ports import AUDIO_OUT, EVENTS_OUT
 from antiphon.errors import RequestError
 from antiphon.graph.graph import Graph, NodeSpec, Wire
-from antiphon.session.actions import NodeNoteOff, NodeNoteOn
+from antiphon.session.actions import PITCH_REACH, NodeNoteOff, NodeNoteOn
 from antiphon.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
 from antiphon.session.notes import ADDRESSES, Players, check, on_node, read
 from antiphon.wire.osc import IMPULSE, Double
@@ -126,7 +126,8 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
     event = on_node(command, 3)
     assert event.node == 3
     assert 0 <= event.number <= 127
-    assert -1.0 <= event.value <= 1.0
+    reach = PITCH_REACH if event.kind == "pitch" else 1.0
+    assert -reach <= event.value <= reach
     assert 1 <= event.channel <= 16
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.waiting import comes
 
 from antiphon.errors import PluginError
-from antiphon.web.protocol import application, bodies
+from antiphon.web.protocol import application, bodies, connection
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
 
 LIMITS = Limits(request_seconds=60.0, idle_seconds=60.0)
@@ -230,7 +230,7 @@ async def test_parts_of_one_version_of_a_file(tmp_path: Path) -> None:
 async def test_a_client_that_does_not_read_a_file_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "SEND_SECONDS", 0.2)
     path = tmp_path / "out.wav"
     with path.open("wb") as file:
         file.truncate(64 * 1024 * 1024)

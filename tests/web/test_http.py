@@ -17,6 +17,7 @@ from hypothesis import given, settings, strategies as st
 from tests.waiting import comes
 
 from antiphon.errors import PluginError
+from antiphon.web.protocol import connection
 from antiphon.web.protocol.guard import Site, decode_path
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text
 
@@ -319,8 +320,8 @@ async def test_clients_that_leave_before_their_time_is_up_stop_nothing() -> None
             sock.sendall(b"GET /")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             await comes(lambda: any(c.receiving for c in server.connections.waiting), "a piece of the head")
-            for connection in list(server.connections.waiting):
-                connection.transport.pause_reading()  # type: ignore[union-attr]  # it does not see the reset
+            for one in list(server.connections.waiting):
+                one.transport.pause_reading()  # type: ignore[union-attr]  # it does not see the reset
             sock.close()
         await comes(lambda: not server.connections.waiting, "each is closed")
         assert server.gate.counters.errors == 0
@@ -426,7 +427,8 @@ async def test_a_kept_connection_that_falls_silent_is_closed() -> None:
         assert reply.count(b"HTTP/1.1 ") == 1
 
 
-async def test_a_client_that_does_not_read_is_closed() -> None:
+async def test_a_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SEND_SECONDS", 0.4)
     async with serving(QUICK) as server:
         server.add("GET", "/big", lambda request: Response(body=bytes(20_000_000)))
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)

@@ -49,7 +49,7 @@ def server_thread(folder: Path) -> Iterator[tuple[str, str]]:
 def test_every_route_is_in_the_document_and_no_other(tmp_path: Path) -> None:
     async def routes() -> set[tuple[str, str]]:
         async with serving_web(tmp_path, jobs=tmp_path / "jobs") as server:
-            paths = [(path, method) for path, method in server.routes.paths() if not server.routes.has_websocket(path)]
+            paths = [(path, method) for path, method in server.routes.paths() if path not in server.routes.websockets]
             return {(method, path) for path, method in paths if path.startswith("/api/")}
 
     assert asyncio.run(routes()) == {(operation.method, operation.path) for operation in OPERATIONS}

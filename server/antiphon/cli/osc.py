@@ -18,7 +18,7 @@ from antiphon.cli import ports
 from antiphon.errors import EngineError, UsageError, WireError
 from antiphon.runtime.settings import OSC_PORT
 from antiphon.wire.frames import Framer
-from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, address_text as shown_address, decode, encode
+from antiphon.wire.osc import MAX_DATAGRAM, Arg, Message, address_text as shown_address, decode, encode, messages_of
 from antiphon.wire.text import printable
 
 SUBSCRIBED_SECONDS = 0.5
@@ -199,16 +199,7 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
             return
         packets = [data] if framer is None else [p for p in framer.feed(data) if isinstance(p, bytes)]
         for packet in packets:
-            yield from unpack_messages(decode(packet))
-
-
-def unpack_messages(packet: Packet) -> Iterator[Message]:
-    """Yields the messages of a packet; malformed ones are left out."""
-    if isinstance(packet, Message):
-        yield packet
-    elif isinstance(packet, Bundle):
-        for item in packet.items:
-            yield from unpack_messages(item)
+            yield from messages_of(decode(packet))
 
 
 def refusal(message: Message) -> WireError:

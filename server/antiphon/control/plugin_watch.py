@@ -72,7 +72,6 @@ class PluginWatch:
         faults: ControlFaults,
         turns: Turns,
         root: Path,
-        limit: float | None = None,
     ) -> None:
         """Looks at nothing before `serve`, but takes the files of now as those in use.
 
@@ -80,11 +79,10 @@ class PluginWatch:
             link, session, catalog, folder, plans: What plays, and where versions are kept.
             feedback, events, faults, turns: Where it is reported.
             root: The folder of plugin folders.
-            limit: Seconds that a check may take; None for those of a check at the start.
         """
         self._link, self._session, self._catalog, self._folder, self._plans = link, session, catalog, folder, plans
         self._feedback, self._events, self._faults, self._turns = feedback, events, faults, turns
-        self._root, self._limit = root, limit
+        self._root = root
         self._known: dict[str, Stamp] = self._stamps()
         self._seen = dict(self._known)
         self._before: dict[str, _Before] = {}
@@ -135,8 +133,6 @@ class PluginWatch:
         mine = {info.type for info in self._catalog.types.values() if info.plugin == name}
         nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
         asked = VersionCheck(str(folder), str(self._root / name), status.rate, status.block, status.channels, nodes)
-        if self._limit is not None:
-            asked = replace(asked, limit=self._limit)
         child = await HelperTask.start("antiphon.plugins.version_check")
         answer: dict[str, Any] = {}
         try:

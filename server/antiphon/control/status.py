@@ -49,6 +49,11 @@ def saved_counts(counters: Numbers) -> dict[str, int]:
     return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in counts.items()}
 
 
+def _named(record: object, *names: str) -> dict[str, Any]:
+    """Attributes by their names."""
+    return {name: getattr(record, name) for name in names}
+
+
 def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
     """Every counter by name.
 
@@ -69,26 +74,17 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
     late_here = before["late_here"] + intake.late
     queue_dropped = before["osc_queue_dropped"] + app.udp.queue_dropped
     return {
-        "blocks": engine.blocks,
-        "missed_blocks": engine.missed_blocks,
-        "late_blocks": engine.late_blocks,
+        **_named(engine, "blocks", "missed_blocks", "late_blocks"),
         "late": engine.late + late_here,
         "osc_received": before["osc_received"] + intake.received,
         "osc_dropped": app.udp.kernel_dropped() + queue_dropped,
         "osc_failed": before["osc_failed"] + app.replies.failed,
         "engine_restarts": app.link.status().restarts,
-        "device_xruns": engine.device_xruns,
-        "schedule_dropped": engine.schedule_dropped,
+        **_named(engine, "device_xruns", "schedule_dropped"),
         "commands_dropped": app.outbox.dropped,
         "commands_delayed": engine.commands_dropped,
-        "reports_dropped": engine.reports_dropped,
-        "tap_dropped": engine.tap_dropped,
-        "journal_dropped": engine.journal_dropped,
-        "nan_blocks": engine.nan_blocks,
-        "limited_blocks": engine.limited_blocks,
-        "clipped_blocks": engine.clipped_blocks,
-        "supervisor_faults": engine.supervisor_faults,
-        "stalls": engine.stalls,
+        **_named(engine, "reports_dropped", "tap_dropped", "journal_dropped"),
+        **_named(engine, "nan_blocks", "limited_blocks", "clipped_blocks", "supervisor_faults", "stalls"),
         "scheduled": len(app.session.schedule) + len(app.intake.deferred),
         "dated_bytes": app.intake.deferred.bytes,
         "dated_dropped": app.intake.deferred.dropped,
@@ -121,28 +117,16 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         **counters,
         "control": {"pid": os.getpid(), "state": "running"},
         "engine": {
-            "pid": engine.pid,
-            "state": engine.state,
-            "restarts": engine.restarts,
-            "driver": engine.driver,
-            "rate": engine.rate,
-            "block": engine.block,
-            "channels": engine.channels,
-            "ahead": engine.ahead,
+            **_named(engine, "pid", "state", "restarts", "driver", "rate", "block", "channels", "ahead"),
             "wake_late_ms": round(engine.wake_late_ns / 1e6, 2),
-            "load_mean": engine.load_mean,
-            "load_peak": engine.load_peak,
+            **_named(engine, "load_mean", "load_peak"),
         },
         "workers": [
             {
                 "node": names.get(w.node, ""),
-                "pid": w.pid,
-                "state": w.state,
-                "restarts": w.restarts,
-                "misses": w.misses,
+                **_named(w, "pid", "state", "restarts", "misses"),
                 "model": w.name,
-                "device": w.device,
-                "reason": w.reason,
+                **_named(w, "device", "reason"),
                 "load": round(w.hop_ns[0] / w.period_ns, 4),
                 "hops": w.hops,
             }
@@ -194,9 +178,7 @@ def synth(app: StatusSource) -> dict[str, Any] | None:
     return first.described(
         {
             "backend": first.name.removeprefix(SYNTH),
-            "pid": first.pid,
-            "state": first.state,
-            "restarts": first.restarts,
+            **_named(first, "pid", "state", "restarts"),
             "misses": sum(w.misses for w in workers),
             "reason": first.reason,
         }

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.contract.params import Value
 from antiphon.control.commands.engine_clock import EngineClock
 from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.commands.outbox import Outbox
@@ -27,10 +26,9 @@ from antiphon.graph.clock import swung
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.commands import NOW, Command, Now, Sample, When
-from antiphon.session.effects import EngineEffect
 from antiphon.session.node_state import Node
 from antiphon.session.router import Router
-from antiphon.session.schedule import Moment, due_beat
+from antiphon.session.schedule import due_beat
 from antiphon.session.session import Session
 from antiphon.session.transport_server import EmittedEvent, Learner, Reply, Status
 from antiphon.wire.osc import Arg, Message, decode, encode
@@ -103,11 +101,15 @@ class TransportHost:
     ) -> None:
         self._parts, self._transports, self._name = parts, transports, name
         self.settings, self.fresh = settings, fresh
-        self.rate = parts.session.rate
-
-    @property
-    def folder(self) -> Path:
-        return self._parts.folder.folder
+        self.rate, self.folder = parts.session.rate, parts.folder.folder
+        # what a part of control does is given as it is
+        self.now_ns, self.moment, self.when = parts.clock.now_ns, parts.clock.moment, parts.clock.when
+        self.sample_at, self.beat_at, self.tempo = parts.link.sample_at, parts.link.beat_at, parts.link.tempo_now
+        self.param, self.value_at = parts.session.state.param, parts.session.state.value_at
+        self.do, self.event = parts.executor.do, parts.feedback.event
+        self.on_value, self.on_event = parts.feedback.listeners.append, parts.events.listeners.append
+        self.on_effect, self.on_note = parts.outbox.taps.append, transports.on_note
+        self.attempt = parts.faults.attempt
 
     def file(self, name: str) -> Path:
         return self.folder / transport_file(self._name, name)
@@ -115,24 +117,6 @@ class TransportHost:
     @property
     def block(self) -> int:
         return self._parts.link.status().block
-
-    def now_ns(self) -> int:
-        return self._parts.clock.now_ns()
-
-    def moment(self) -> Moment:
-        return self._parts.clock.moment()
-
-    def sample_at(self, ns: int) -> float:
-        return self._parts.link.sample_at(ns)
-
-    def when(self, timetag: int) -> Sample:
-        return self._parts.clock.when(timetag)
-
-    def tempo(self) -> tuple[float, float, bool]:
-        return self._parts.link.tempo_now()
-
-    def beat_at(self, sample: float) -> float:
-        return self._parts.link.beat_at(sample)
 
     def due(self, when: When) -> float:
         now = self._parts.clock.moment().sample
@@ -153,9 +137,6 @@ class TransportHost:
         finally:
             self._parts.turns.finish()
 
-    def do(self, command: Command, source: str) -> None:
-        self._parts.executor.do(command, source)
-
     def command(self, command: Command, source: str) -> None:
         self._parts.executor.flush()
         self._parts.executor.do(command, source)
@@ -175,27 +156,9 @@ class TransportHost:
     def nodes(self) -> Mapping[str, Node]:
         return self._parts.session.state.every
 
-    def param(self, node: str, name: str) -> tuple[Node, int]:
-        return self._parts.session.state.param(node, name)
-
-    def value_at(self, node: Node, cell: int) -> Value:
-        return self._parts.session.state.value_at(node, cell)
-
     def controls(self) -> Mapping[str, str]:
         patch = self._parts.plans.patch
         return {**(patch.midi if patch is not None else {}), **self._parts.position.pedals()}
-
-    def on_value(self, listener: Callable[[str, Value], None]) -> None:
-        self._parts.feedback.listeners.append(listener)
-
-    def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
-        self._parts.events.listeners.append(listener)
-
-    def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
-        self._parts.outbox.taps.append(listener)
-
-    def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
-        self._transports.on_note(listener, node)
 
     def service(self, work: Service) -> None:
         self._parts.services.append((self._name, work))
@@ -206,14 +169,8 @@ class TransportHost:
     def learner(self, learner: Learner) -> None:
         self._transports.learner = learner
 
-    def event(self, address: str, *args: Arg) -> None:
-        self._parts.feedback.event(address, *args)
-
     def fault(self, what: str, error: Exception) -> None:
         self._parts.faults.add(what, error)
-
-    def attempt(self, what: str, work: Callable[[], object]) -> None:
-        self._parts.faults.attempt(what, work)
 
 
 def _answer(packet: bytes, reply: Reply | None) -> None:

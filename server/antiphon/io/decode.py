@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -244,9 +242,3 @@ def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return f"{(error.strerror or str(error)).lower()}"
     return "its name holds a zero byte"
-
-
-def _readable(fd: int, deadline: float) -> bool:
-    poller = select.poll()
-    poller.register(fd, select.POLLIN)
-    return bool(poller.poll(max(0.0, deadline - time.monotonic()) * 1000.0))

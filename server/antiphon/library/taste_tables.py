@@ -119,11 +119,11 @@ class TasteTables:
             ).fetchone()
         return None if row is None else row[0]
 
-    def put_signals(self, signals: Iterable[tuple[int, str]], now: float | None = None) -> None:
+    def put_signals(self, signals: Iterable[tuple[int, str]]) -> None:
         """Adds signals (sound, kind), in order."""
-        when = time.time() if now is None else now
+        now = time.time()
         with explain_errors(self._path), transaction(self._base):
-            rows = [(sound, kind, when) for sound, kind in signals]
+            rows = [(sound, kind, now) for sound, kind in signals]
             self._base.executemany("INSERT INTO signals (sound, kind, time) VALUES (?, ?, ?)", rows)
             self._base.execute("DELETE FROM signals WHERE id <= (SELECT max(id) FROM signals) - ?", (MOST_SIGNALS,))
 

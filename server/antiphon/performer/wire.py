@@ -10,7 +10,7 @@ from typing import Any
 
 from antiphon.performer.outgoing import SentEvent
 from antiphon.wire.frames import Framer
-from antiphon.wire.osc import Arg, Bundle, Double, Long, Message, Packet, decode, encode
+from antiphon.wire.osc import Arg, Double, Long, Message, decode, encode, messages_of
 
 HOST = "127.0.0.1"
 _MOST_UNSENT = 8 << 20
@@ -100,7 +100,7 @@ class ServerConnection:
                 return
             for packet in self._framer.feed(data):
                 if isinstance(packet, bytes):
-                    yield from _opened(decode(packet))
+                    yield from messages_of(decode(packet))
 
 
 class BeatClock:
@@ -151,11 +151,3 @@ def _exact(value: Any) -> Arg:
     if isinstance(value, int) and not isinstance(value, bool):
         return Long(value) if abs(value) >= 1 << 31 else value
     return value if isinstance(value, bool | str) else str(value)
-
-
-def _opened(packet: Packet) -> Iterator[Message]:
-    if isinstance(packet, Message):
-        yield packet
-    elif isinstance(packet, Bundle):
-        for item in packet.items:
-            yield from _opened(item)

@@ -58,10 +58,10 @@ def names(folder: Path | None = None) -> list[str]:
     return [name for name, row in _manifest(folder or resources.models()).items() if isinstance(row, dict)]
 
 
-def checksums(folder: Path | None = None) -> dict[str, str]:
+def checksums() -> dict[str, str]:
     """The sha256 of every model the manifest names; none without a manifest."""
     try:
-        manifest = _parsed(((folder or resources.models()) / MANIFEST).read_text("utf-8"))
+        manifest = _parsed((resources.models() / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
         return {}  # reading a model's weights reports the error
     return {name: str(row["sha256"]) for name, row in manifest.items() if isinstance(row, dict) and "sha256" in row}

@@ -216,14 +216,16 @@ class GraphState(NodeTable):
             return []
         self.serial += 1
         self._again_asked = again
-        texts = {n.name: dict(n.texts) for n in self.nodes.values()}
-        self._loading = LoadRequest(
-            self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo, self.catalog.copy()
-        )
+        self._loading = self._request()
         ids = {n.name: n.id for n in self.nodes.values()}
         tempo, self._plan_tempo = self._plan_tempo, 0.0
         quantum, self._quantum = self._quantum, 0.0
         return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again, self.catalog.versions, quantum)]
+
+    def _request(self) -> LoadRequest:
+        """A request with the state of now."""
+        texts, catalog = {n.name: dict(n.texts) for n in self.nodes.values()}, self.catalog.copy()
+        return LoadRequest(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo, catalog)
 
     def loaded(self, serial: int, sample: float) -> list[Effect]:
         """The engine plays the plan of load `serial`; sends again the values that were set while it was prepared.
@@ -338,9 +340,6 @@ class GraphState(NodeTable):
         # a leap, for the process may have been killed after it requested plans and before it saved their numbers
         self.serial, self.next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
         self.mend()
-        texts_now = {n.name: dict(n.texts) for n in nodes.values()}
-        self._confirmed = LoadRequest(
-            self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo, self.catalog.copy()
-        )
+        self._confirmed = self._request()
         self.playing = frozenset(self.by_id)
         return not data["loading"]

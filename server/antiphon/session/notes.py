@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import MissingArgument, RequestError, UsageError
@@ -91,64 +92,51 @@ def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
     return port is not None and port.kind == "events"
 
 
+class _Range(NamedTuple):
+    """A field of a command: what messages call it, and what it may be. A whole number where `low` is one."""
+
+    name: str
+    called: str
+    low: float
+    high: float
+
+    def check(self, value: Any) -> None:
+        whole = isinstance(self.low, int)
+        if (not whole or type(value) is int) and self.low <= value <= self.high:
+            return
+        takes = f"a whole number from {self.low} to {self.high}" if whole else f"{self.low:g} to {self.high:g}"
+        raise RequestError(f"{self.called} takes {takes}, not {_short_repr(value)}")
+
+
+_CHANNEL, _NOTE = _Range("channel", "channel", 1, CHANNELS), _Range("note", "note", 0, HIGHEST)
+# above MIDI's: values of single notes, which no device and no /cc can send
+_CONTROLLER = _Range("number", "controller", 0, LAST)
+_ON_NODE: dict[type[Note], tuple[Callable[..., NodeEvent], tuple[_Range, ...]]] = {
+    NoteOn: (NodeNoteOn, (_NOTE, _Range("velocity", "velocity", 0.0, 1.0))),
+    NoteOff: (NodeNoteOff, (_NOTE,)),
+    Control: (NodeControl, (_CONTROLLER, _Range("value", "value", 0.0, 1.0))),
+    Bend: (NodeBend, (_Range("value", "bend", -1.0, 1.0),)),
+    ProgramChange: (NodeProgram, (_Range("number", "program", 0, HIGHEST),)),
+    NotePitch: (NodePitch, (_NOTE, _Range("semitones", "pitch", -PITCH_REACH, PITCH_REACH))),
+    NotePressure: (NodePressure, (_NOTE, _Range("value", "pressure", 0.0, 1.0))),
+    NoteTimbre: (NodeTimbre, (_NOTE, _Range("value", "timbre", 0.0, 1.0))),
+}
+"""What each command is on a node: the action, and the command's fields, which are the action's behind its node."""
+
+
 def check(command: Note) -> None:
     """Raises `RequestError`, with the range, for a field outside it: notes 0 to 127, velocity 0 to 1 and so on."""
-    _integer("channel", command.channel, 1, CHANNELS)
-    match command:
-        case NoteOn(note, velocity):
-            _integer("note", note, 0, HIGHEST)
-            _within("velocity", velocity, 0.0, 1.0)
-        case NoteOff(note):
-            _integer("note", note, 0, HIGHEST)
-        case Control(number, value):
-            # above MIDI's: values of single notes, which no device and no /cc can send
-            _integer("controller", number, 0, LAST)
-            _within("value", value, 0.0, 1.0)
-        case Bend(value):
-            _within("bend", value, -1.0, 1.0)
-        case ProgramChange(number):
-            _integer("program", number, 0, HIGHEST)
-        case NotePitch(note, semitones):
-            _integer("note", note, 0, HIGHEST)
-            _within("pitch", semitones, -PITCH_REACH, PITCH_REACH)
-        case NotePressure(note, value):
-            _integer("note", note, 0, HIGHEST)
-            _within("pressure", value, 0.0, 1.0)
-        case NoteTimbre(note, value):
-            _integer("note", note, 0, HIGHEST)
-            _within("timbre", value, 0.0, 1.0)
+    for field in (_CHANNEL, *_ON_NODE[type(command)][1]):
+        field.check(getattr(command, field.name))
 
 
 def on_node(command: Note, node: int) -> NodeEvent:
     """The command as an action on the engine's node number `node`; a note-on of velocity 0 becomes a note-off."""
-    channel, when = command.channel, command.when
-    match command:
-        case NoteOn(note, velocity) if velocity > 0:
-            return NodeNoteOn(node, note, float(velocity), channel, when=when)
-        case NoteOn(note) | NoteOff(note):
-            return NodeNoteOff(node, note, channel, when=when)
-        case Control(number, value):
-            return NodeControl(node, number, float(value), channel, when=when)
-        case Bend(value):
-            return NodeBend(node, float(value), channel, when=when)
-        case ProgramChange(number):
-            return NodeProgram(node, number, channel, when=when)
-        case NotePitch(note, semitones):
-            return NodePitch(node, note, float(semitones), channel, when=when)
-        case NotePressure(note, value):
-            return NodePressure(node, note, float(value), channel, when=when)
-        case NoteTimbre(note, value):
-            return NodeTimbre(node, note, float(value), channel, when=when)
-
-
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise RequestError(f"{name} takes {low:g} to {high:g}, not {_short_repr(value)}")
-
-
-def _integer(name: str, value: int, low: int, high: int) -> None:
-    if type(value) is not int or not low <= value <= high:
-        raise RequestError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(value)}")
+    if isinstance(command, NoteOn) and not command.velocity > 0:
+        return NodeNoteOff(node, command.note, command.channel, when=command.when)
+    action, fields = _ON_NODE[type(command)]
+    values: list[Any] = [type(field.low)(getattr(command, field.name)) for field in fields]
+    return action(node, *values, command.channel, when=command.when)
 
 
 # ---- messages

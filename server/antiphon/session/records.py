@@ -80,9 +80,7 @@ class Field:
         low, high = self.bounds
         kind = _TYPES.get(self.code, int)
         if kind is float:
-            if not is_finite_number(value):
-                raise ValueError(f"{self.name} takes {low:g} to {high:g}, not {str(value)[:40]}")
-            if low <= value <= high:
+            if is_finite_number(value) and low <= value <= high:
                 return float(value)
             raise ValueError(f"{self.name} takes {low:g} to {high:g}, not {str(value)[:40]}")
         if kind is bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 from collections import deque
 from dataclasses import dataclass
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
+from antiphon.web.osc_socket import OscSocket
 from antiphon.wire import pattern
-from antiphon.wire.osc import MAX_DATAGRAM, Arg, Message, address_text, decode, encode
+from antiphon.wire.osc import Arg, Message, address_text, encode
 
 PATIENCE = 1.0
 """Seconds that a message's refusal is waited for. One that control has not handled by then is sent all the same."""
@@ -38,7 +38,7 @@ class OscRefusals:
     def __init__(self, osc: tuple[str, int]) -> None:
         """Opens no socket before the first message. osc: host and port of the OSC socket."""
         self._osc = osc
-        self._socket: socket.socket | None = None
+        self._socket: OscSocket | None = None
         self._sent: deque[_Sent] = deque()
         self._number = random.randrange(2**30)
         self._asking = asyncio.Lock()
@@ -54,13 +54,14 @@ class OscRefusals:
         """
         if len(self._sent) >= MAX_WAITING:
             raise Refusal(503, "too many messages wait for the server; try again", (("Retry-After", "1"),))
-        sock = self._opened()
+        if self._socket is None:
+            self._socket = OscSocket(self._osc, self._take, lambda: self._settle(len(self._sent)))
         self._number += 1
         held = args[1].encode() if address == "/at" and len(args) > 1 and isinstance(args[1], str) else address.encode()
         sent = _Sent((address.encode(), held), self._number % 2**31, asyncio.get_running_loop().create_future())
         try:
             for packet in (encode(address, *args), encode("/ping", sent.number)):
-                sock.send(packet)
+                self._socket.send(packet)
         except ConnectionRefusedError:
             return
         except OSError as error:
@@ -107,31 +108,8 @@ class OscRefusals:
     async def close(self) -> None:
         """Closes the socket, where one is open."""
         if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()
             self._socket = None
-
-    def _opened(self) -> socket.socket:
-        if self._socket is None:
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self._socket.setblocking(False)
-            self._socket.connect(self._osc)
-            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
-        return self._socket
-
-    def _read(self) -> None:
-        assert self._socket is not None
-        while True:
-            try:
-                data = self._socket.recv(MAX_DATAGRAM)
-            except BlockingIOError:
-                return
-            except OSError:  # nothing has this port: control was killed
-                self._settle(len(self._sent))
-                return
-            message = decode(data)
-            if isinstance(message, Message):
-                self._take(message)
 
     def _take(self, message: Message) -> None:
         match message.address, message.args:

@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server with routes and with limits for clients: Starlette's router behind a guard, on uvicorn.
+"""An HTTP/1.1 server with routes and with limits for clients: Starlette's router behind a guard, on h11.
 
 server = HttpServer(authorise=keeper.check)
 server.add("GET", "/plugins/hello", lambda request: text("hello"))
@@ -25,6 +25,7 @@ from antiphon.web.protocol.gate import RequestGate
 from antiphon.web.protocol.guard import LOOPBACK, Site
 from antiphon.web.protocol.limits import HttpCounters, Limits
 from antiphon.web.protocol.routing import Routes
+from antiphon.web.protocol.websocket import ServeWebSocket
 
 __all__ = [
     "Authorise",
@@ -66,8 +67,8 @@ class HttpServer:
         self.control = control
         self.gate = RequestGate(limits or Limits(), authorise=authorise)
         self.listeners = Listeners(control)
-        self.routes = Routes(self.gate, self.listeners.serve)
-        self.connections = Connections(Guard(self.routes, self.gate), self.gate, self._may_upgrade)
+        self.routes = Routes(self.gate)
+        self.connections = Connections(Guard(self.routes, self.gate), self.gate, self._websocket_of)
         self.hosts: frozenset[str] = frozenset()
         self.proxied: frozenset[str] = frozenset()
         self.token, self.port = "", 0
@@ -143,18 +144,18 @@ class HttpServer:
             **{name: count() for name, count in self.counts.items()},
         }
 
-    def _may_upgrade(self, scope: MutableMapping[str, Any]) -> bool:
-        """Whether a request for a WebSocket may have one; otherwise it is answered as a plain request."""
+    def _websocket_of(self, scope: MutableMapping[str, Any]) -> ServeWebSocket | None:
+        """What serves the WebSocket that a request asks for; None where it is answered as a plain request."""
         given = {**scope, "headers": with_offered_token(scope["headers"]), "state": {}}
         try:
             request = self.gate.admitted(given)
-            owner = self.routes.owners.get(request.path)
+            serve, owner = self.routes.websockets.get(request.path, (self.listeners.serve, None))
             self.gate.check(request, given, owner is not None)
             if owner is not None:
                 owner(request)
         except Refusal:
-            return False
-        if request.method != "GET" or not (self.routes.has_websocket(request.path) or self.listeners.room):
-            return False
+            return None
+        if request.method != "GET" or (request.path not in self.routes.websockets and not self.listeners.room):
+            return None
         self.gate.counters.requests += 1
-        return True
+        return serve

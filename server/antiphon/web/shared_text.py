@@ -11,16 +11,14 @@ import asyncio
 import importlib
 import json
 from collections import deque
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from starlette.websockets import WebSocket
-
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import Refusal
-from antiphon.web.protocol.exchange import exchange
+from antiphon.web.protocol.websocket import WebSocket
 
 PEOPLE = 8
 """Pages that edit together, at most."""
@@ -71,7 +69,7 @@ class SharedText:
         """Serves one page until it disconnects."""
         crdt = await asyncio.to_thread(importlib.import_module, "pycrdt")  # only where it is used: 3 MB
         if len(self._people) >= PEOPLE:
-            await socket.close(4029, f"{PEOPLE} pages edit together already; one has to leave")
+            socket.close(4029, f"{PEOPLE} pages edit together already; one has to leave")
             return
         first = self._document is None
         if first:
@@ -85,24 +83,23 @@ class SharedText:
                 person.offer(other.said)
         self._people.append(person)
         try:
-            await exchange(socket, person.more, person.take, partial(self._handle, person))
+            await socket.exchange(person.more, person.take, partial(self._handle, person))
         except AntiphonError as error:
-            await socket.close(4000, str(error)[:120])
+            socket.close(4000, str(error)[:120])
         finally:
             self._people.remove(person)
             self._tell(person, json.dumps({"gone": person.number}))
             if self._full and not self._people:
                 self._document = None
 
-    def _handle(self, person: Person, message: MutableMapping[str, Any]) -> str:
-        data = message.get("bytes")
-        if data is None:
-            self._say(person, message.get("text") or "")
+    def _handle(self, person: Person, message: str | bytes) -> str:
+        if isinstance(message, str):
+            self._say(person, message)
             return ""
-        person.pieces += data[1:]
+        person.pieces += message[1:]
         if len(person.pieces) > LONGEST_UPDATE:
             raise Refusal(413, f"a change of the shared script has at most {LONGEST_UPDATE >> 10} KiB")
-        if data[:1] != b"\0":
+        if message[:1] != b"\0":
             update = bytes(person.pieces)
             person.pieces.clear()
             self._update(person, update)

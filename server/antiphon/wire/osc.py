@@ -6,6 +6,7 @@ r"""OSC packets: `decode` is total (any bytes give a value), `encode` is what re
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -103,6 +104,15 @@ def decode(data: bytes) -> Packet:
         return _packet(data, 0, [0])
     except WireError as error:
         return error
+
+
+def messages_of(packet: Packet) -> Iterator[Message]:
+    """Yields the messages of a packet; malformed ones are left out."""
+    if isinstance(packet, Message):
+        yield packet
+    elif isinstance(packet, Bundle):
+        for item in packet.items:
+            yield from messages_of(item)
 
 
 def address_text(address: bytes) -> str:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from antiphon.control.osc.arguments import Args
+from antiphon.control.osc.arguments import Args, is_press, most
 from antiphon.control.osc.handlers import graph, learn, library, live, notes, scenes, server, sets, time
+from antiphon.control.osc.route import Handler
 from antiphon.control.osc.served import OscServer
 from antiphon.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Level, Peer
@@ -47,6 +48,22 @@ class Address:
     def usage(self) -> str:
         """Usage line of an address: `/node/add TYPE NAME [AFTER]`."""
         return f"{self.path} {_TYPED.sub(lambda found: found[1].upper(), self.args)}"
+
+    def bound(self, server: OscServer) -> Handler:
+        """The handler on a server, which is not called with more arguments than the address has.
+
+        An address without arguments that is no question is a button's: it may have a value, and 0 is the release.
+        """
+        button = not self.args and not self.at_once
+        count = 1 if button else len(self.args.split())
+
+        def handle(peer: Peer, args: Args, when: When) -> None:
+            if "…" not in self.args:
+                most(args, count, self.args)
+            if not button or is_press(args):
+                self.handler(server, peer, args, when)
+
+        return handle
 
 
 _TYPED = re.compile(r"\b[a-z]:(\w+)")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.control.osc.handlers.graph import node_routes
 from antiphon.control.osc.handlers.live import CODE
@@ -25,8 +23,9 @@ class Directory:
         self._server = server
         self.router: Router[AddressRoute] = Router()
         for item in ADDRESSES:
-            handler = partial(item.handler, server)
-            route = AddressRoute(item.path, handler, item.level, item.timed, at_once=item.at_once, usage=item.usage)
+            route = AddressRoute(
+                item.path, item.bound(server), item.level, item.timed, at_once=item.at_once, usage=item.usage
+            )
             # no pattern hands a script over: what looks for those addresses would not see it
             self.router.put(item.path.encode(), route, patterns=not item.path.startswith(CODE))
         self.roots = set(OWN_ROOTS)

@@ -6,7 +6,6 @@ import asyncio
 import ssl
 import statistics
 import time
-from collections.abc import Sequence
 
 from antiphon.doctor.deployment.client import DeployClient, HttpAnswer, NoAnswer
 from antiphon.doctor.deployment.findings import DeployFinding, failure, skip, success
@@ -139,11 +138,11 @@ async def check_open(client: DeployClient) -> list[DeployFinding]:
     return [*found, await check_ports(client)]
 
 
-async def check_ports(client: DeployClient, ports: Sequence[int] = tuple(PORTS)) -> DeployFinding:
+async def check_ports(client: DeployClient) -> DeployFinding:
     """Checks that internal ports are closed."""
     if client.address.local:
         return skip("ports", "on this machine's own loopback its other ports are open by right")
-    others = [port for port in ports if port != client.address.port]
+    others = [port for port in PORTS if port != client.address.port]
     connected = await asyncio.gather(*(_connects(client.address.host, port) for port in others))
     names = [f"{port} ({PORTS[port]})" for port, is_open in zip(others, connected, strict=True) if is_open]
     if names:

@@ -21,7 +21,7 @@ BEND, STEEP = 1.58, 0.9
 """Of the curve 1 / (1 + a d^2b) by which distance on the map becomes nearness: UMAP's for a least distance of 0.1."""
 PIECE = 1024
 """Rows of a table of distances that are computed at a time."""
-TRUSTED = 10
+TRUSTED, MOST_TRUSTED = 10, 400
 """Neighbours on the map that trustworthiness looks at."""
 
 
@@ -105,16 +105,16 @@ def beside(points: F64, known: F64, places: F64) -> F64:
     return found
 
 
-def trustworthiness(points: F64, places: F64, seed: int = 0, most: int = 400, count: int = TRUSTED) -> float:
+def trustworthiness(points: F64, places: F64) -> float:
     """How far neighbours on the map are neighbours indeed, 0 to 1 (Venna and Kaski, 2001).
 
     1 where each of a point's neighbours on the map is among its nearest; NaN for fewer than three times as many points
-    as neighbours. At most `most` of the points `[n, d]`, with places `[n, 2]`, are looked at.
+    as neighbours. At most `MOST_TRUSTED` of the points `[n, d]`, with places `[n, 2]`, are looked at.
     """
-    size = len(points)
+    size, count = len(points), TRUSTED
     if 2 * size - 3 * count - 1 <= 0 or size < 3 * count:
         return float("nan")
-    rows = np.arange(size) if size <= most else np.random.default_rng(seed).permutation(size)[:most]
+    rows = np.arange(size) if size <= MOST_TRUSTED else np.random.default_rng(0).permutation(size)[:MOST_TRUSTED]
     squares, flat_squares = (points**2).sum(axis=1), (places**2).sum(axis=1)
     penalty = 0.0
     for row in rows:

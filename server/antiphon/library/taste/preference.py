@@ -98,10 +98,8 @@ class Preference:
     variance: F64
 
 
-def preference(
-    kernel: TrackKernel, tracks: Sequence[int], signals: Sequence[float], noise: float = NOISE
-) -> Preference:
-    """Mean and variance of all tracks after signals: 1 for liked, negative for skipped, each of variance `noise`.
+def preference(kernel: TrackKernel, tracks: Sequence[int], signals: Sequence[float]) -> Preference:
+    """Mean and variance of all tracks after signals: 1 for liked, negative for skipped, each of variance `NOISE`.
 
     `tracks`: which the signals are about, each once.
     """
@@ -110,7 +108,7 @@ def preference(
     if not tracks:
         return Preference(np.zeros(size), np.full(size, own))
     across = kernel.columns(tracks)
-    scale = noise * (1.0 if kernel.together else kernel.content)
+    scale = NOISE * (1.0 if kernel.together else kernel.content)
     # companions are cut to the nearest, so their table may have small negative eigenvalues
     values, axes = np.linalg.eigh(across[list(tracks)])
     turned = across @ axes

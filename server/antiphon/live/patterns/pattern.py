@@ -305,10 +305,6 @@ class Pattern(Generic[T]):
         """Sums, with the beginnings of both."""
         return self._joined(other, operator.add, both=True)
 
-    def __radd__(self, other: Argument) -> Pattern[Any]:
-        """Sums."""
-        return self._joined(other, operator.add, both=True)
-
     def __sub__(self, other: Argument) -> Pattern[Any]:
         """Differences, with the beginnings of both."""
         return self._joined(other, operator.sub, both=True)
@@ -317,9 +313,7 @@ class Pattern(Generic[T]):
         """Products, with the beginnings of both."""
         return self._joined(other, operator.mul, both=True)
 
-    def __rmul__(self, other: Argument) -> Pattern[Any]:
-        """Products."""
-        return self._joined(other, operator.mul, both=True)
+    __radd__, __rmul__ = __add__, __mul__
 
 
 def _speed(factor: Fraction, what: str = "a factor of speed") -> Fraction:

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from starlette.websockets import WebSocket
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.oscquery.address_space import PATH_REMOVED, AddressSpace
-from antiphon.web.protocol.exchange import exchange
+from antiphon.web.protocol.websocket import WebSocket
 from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:
@@ -131,7 +129,7 @@ class Listeners:
             self._changes.start()
             self._look()
         try:
-            await exchange(socket, listener.more, listener.take, lambda message: self._handle(listener, message))
+            await socket.exchange(listener.more, listener.take, lambda message: self._handle(listener, message))
         finally:
             del self._all[listener]
             if not self._all and self._changes is not None:
@@ -156,16 +154,15 @@ class Listeners:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _handle(self, listener: WebListener, message: MutableMapping[str, Any]) -> str:
+    def _handle(self, listener: WebListener, message: str | bytes) -> str:
         """Handles a client's message; a refusal as JSON, or ""."""
-        text, packet = message.get("text"), message.get("bytes")
-        if text is not None:
-            refused = listener.command(text)
-        elif packet is None or self._control is None:
+        if isinstance(message, str):
+            refused = listener.command(message)
+        elif self._control is None:
             refused = "a message is text or an OSC packet"
         else:
             try:
-                self._control.forward(packet)
+                self._control.forward(message)
                 return ""
             except WireError as error:
                 refused = str(error)

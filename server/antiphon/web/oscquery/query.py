@@ -27,22 +27,10 @@ Entry: TypeAlias = dict[str, Any]
 NO_VALUE, READ, WRITE = 0, 1, 2
 ATTRIBUTES = frozenset({"FULL_PATH", "CONTENTS", "TYPE", "ACCESS", "VALUE", "RANGE", "DESCRIPTION", "UNIT"})
 EXTENSIONS = {
-    "ACCESS": True,
-    "VALUE": True,
-    "RANGE": True,
-    "DESCRIPTION": True,
-    "UNIT": True,
-    "TAGS": False,
-    "EXTENDED_TYPE": False,
-    "CRITICAL": False,
-    "CLIPMODE": False,
-    "OVERLOADS": False,
-    "HTML": False,
-    "LISTEN": True,
-    "PATH_ADDED": True,
-    "PATH_REMOVED": True,
-    "PATH_RENAMED": False,
-    "PATH_CHANGED": False,
+    **dict.fromkeys(("ACCESS", "VALUE", "RANGE", "DESCRIPTION", "UNIT"), True),
+    **dict.fromkeys(("TAGS", "EXTENDED_TYPE", "CRITICAL", "CLIPMODE", "OVERLOADS", "HTML"), False),
+    **dict.fromkeys(("LISTEN", "PATH_ADDED", "PATH_REMOVED"), True),
+    **dict.fromkeys(("PATH_RENAMED", "PATH_CHANGED"), False),
 }
 UNITS = {"dB": "gain.db", "Hz": "time.hz", "s": "time.second", "ms": "time.ms", "bpm": "time.bpm"}
 """OSCQuery's names of our units; a unit that is not here is given as it is."""

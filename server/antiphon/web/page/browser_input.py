@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 
-from starlette.websockets import WebSocket
-
 from antiphon.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord
+from antiphon.web.protocol.websocket import WebSocket
 
 HEAD_BYTES = 4
 CHANNELS = 2
@@ -43,13 +42,12 @@ class BrowserSound:
         """Takes one browser's sound until it disconnects."""
         if self._taken:
             reason = "another browser sends sound already; stop it there first"
-            await socket.close(BUSY, reason)
+            socket.close(BUSY, reason)
             return
         self._taken = True
         try:
-            while (message := await socket.receive())["type"] == "websocket.receive":
-                data = message.get("bytes")
-                if data is None or not self.put(data):
+            while (message := await socket.receive()) is not None:
+                if isinstance(message, str) or not self.put(message):
                     self.dropped += 1
         finally:
             self._taken = False

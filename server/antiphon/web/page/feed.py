@@ -11,20 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
-
-from starlette.websockets import WebSocket
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
 from antiphon.web.osc_json import check_message
-from antiphon.web.protocol.exchange import exchange
-from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
+from antiphon.web.osc_socket import OscSocket
+from antiphon.web.protocol.websocket import WebSocket
+from antiphon.wire.osc import Arg, Message, encode
 
 PERIOD = 1 / 30
 """Seconds between two objects."""
@@ -38,8 +36,6 @@ EVENTS = 256
 ARGUMENTS = 32
 ADDRESS = 256
 """Arguments of a message, and characters of its address."""
-DATAGRAMS = 64
-"""Answers of control that are read in one turn of the event loop."""
 
 
 class PageLink:
@@ -56,25 +52,18 @@ class PageLink:
         self.queue: deque[str] = deque()
         self.more = asyncio.Event()
         self.dropped = 0
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.connect(osc)
-        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
-
-    def close(self) -> None:
-        """Closes its socket; answers under way are lost."""
-        asyncio.get_running_loop().remove_reader(self._socket.fileno())
-        self._socket.close()
+        self._socket = OscSocket(osc, self._answer)
+        self.close = self._socket.close
 
     def take(self) -> Iterator[str]:
         """The queued messages, oldest first."""
         while self.queue:
             yield self.queue.popleft()
 
-    def handle(self, message: MutableMapping[str, Any]) -> str:
+    def handle(self, message: str | bytes) -> str:
         """Sends control a message of the page; the answer to one that cannot be sent."""
         try:
-            self.command(message.get("text") or "")
+            self.command(message if isinstance(message, str) else "")
         except WireError as error:
             self.offer(json.dumps({"reply": ["/fail", "", str(error)]}))
         return ""
@@ -108,16 +97,8 @@ class PageLink:
         except (OSError, ValueError, TypeError) as error:
             raise WireError(f"{address} was not sent ({error}); try again") from None
 
-    def _read(self) -> None:
-        for _ in range(DATAGRAMS):
-            try:
-                packet = decode(self._socket.recv(65536))
-            except (OSError, WireError):
-                return  # nothing left to read, or control is being restarted
-            for item in packet.items if isinstance(packet, Bundle) else (packet,):
-                if isinstance(item, Message):
-                    reply = [item.address.decode(errors="replace"), *map(_plain, item.args)]
-                    self.offer(json.dumps({"reply": reply}))
+    def _answer(self, message: Message) -> None:
+        self.offer(json.dumps({"reply": [message.address.decode(errors="replace"), *map(_plain, message.args)]}))
 
 
 class PageFeed:
@@ -147,14 +128,14 @@ class PageFeed:
     async def serve(self, socket: WebSocket) -> None:
         """Serves one page until it disconnects."""
         if len(self._pages) >= PAGES:
-            await socket.close(4029, f"{PAGES} pages are open; close one")
+            socket.close(4029, f"{PAGES} pages are open; close one")
             return
         page = PageLink(self._control.osc)
         self._pages[page] = None
         if len(self._pages) == 1:
             self._start()
         try:
-            await exchange(socket, page.more, page.take, page.handle)
+            await socket.exchange(page.more, page.take, page.handle)
         finally:
             del self._pages[page]
             self._dropped += page.dropped

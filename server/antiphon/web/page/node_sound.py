@@ -16,12 +16,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from starlette.websockets import WebSocket
 
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import Refusal
 from antiphon.io.tap_memory import TAPS, TapMemory, TapReader
-from antiphon.web.protocol.exchange import exchange
+from antiphon.web.protocol.websocket import WebSocket
 
 HEADER = struct.Struct("<IIIIqII")
 """Hz, frames of a block, channels, blocks, number of the first frame, blocks missed, messages dropped (both so far)."""
@@ -107,10 +106,10 @@ class NodeSounds:
                 raise Refusal(400, f"sound comes as {' or '.join(FORMATS)}")
             tap = await self._join(node, listener)
         except AntiphonError as error:
-            await socket.close(4004, str(error)[:120])
+            socket.close(4004, str(error)[:120])
             return
         try:
-            await exchange(socket, listener.more, listener.take)
+            await socket.exchange(listener.more, listener.take)
         finally:
             self._leave(tap, listener)
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.websockets import WebSocket
-
 from antiphon.io.http_message import HttpRequest, Response
 from antiphon.io.tap_memory import TapMemory
 from antiphon.web.control_link import ControlLink
@@ -20,6 +18,7 @@ from antiphon.web.page import files
 from antiphon.web.page.browser_input import BrowserSound
 from antiphon.web.page.feed import PageFeed
 from antiphon.web.page.node_sound import NodeSounds
+from antiphon.web.protocol.websocket import WebSocket
 from antiphon.web.server import HttpServer
 
 
@@ -44,7 +43,7 @@ def install(
     sounds = NodeSounds(taps, control.numbers)
 
     async def serve_sound(socket: WebSocket) -> None:
-        await sounds.serve(socket, socket.query_params.get("node", "out"), socket.query_params.get("format", "float32"))
+        await sounds.serve(socket, socket.query.get("node", "out"), socket.query.get("format", "float32"))
 
     server.routes.add_websocket("/api/sound", serve_sound)
     server.closing.append(sounds.stop)

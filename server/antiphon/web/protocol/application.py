@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request as BodyReader
 from starlette.responses import Response as BytesResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.bodies import FileBody, body_pieces
-from antiphon.web.protocol.connection import HttpConnection
-from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
+from antiphon.web.protocol.gate import RequestGate, count_failure
 from antiphon.web.statuses import refusal_of
 
-SEND_SECONDS = 30.0
-"""Time in which a client must read a piece of a response; after it the connection is closed."""
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade"})
 
 
@@ -32,42 +28,17 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 4xx and closes the connection, or passes the request on."""
-        if scope["type"] == "websocket":  # it was admitted before its upgrade
-            await self._app(scope, receive, send)
-            return
-        state, gate = scope["state"], self._gate
-        connection: HttpConnection = state["connection"]
-        connection.task = asyncio.current_task()
-        connection.served += 1
-        gate.counters.requests += 1
-        state.update(last=connection.served >= gate.limits.requests, complete=False)
-        started = False
-
-        async def within_time(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                message["headers"] = [*common_headers(state["last"]), *message["headers"]]
-            try:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await send(message)
-            except TimeoutError:
-                connection.drop()
-                raise ClientDisconnect from None
-
+        self._gate.counters.requests += 1
         try:
-            state["request"] = request = gate.admitted(scope)
+            scope["state"]["request"] = request = self._gate.admitted(scope)
             scope["path"] = request.path
-            await self._app(scope, receive, within_time)
+            await self._app(scope, receive, send)
         except ClientDisconnect:
-            pass
+            raise
         except Exception as error:
-            if started:
+            if scope["state"]["connection"].started:
                 raise
-            # what is not read of a body would be taken for the next request
-            state["last"] |= not state["complete"]
-            with contextlib.suppress(ClientDisconnect):
-                await respond(self._failed(scope, error), scope, receive, within_time)
+            await respond(self._failed(scope, error), scope, receive, send)
 
     def _failed(self, scope: Scope, error: Exception) -> Response:
         """What a request that failed is answered: counted as refused where it is at fault, else as an error, logged."""
@@ -107,18 +78,16 @@ class Resource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Checks the token, reads the body, calls the handler and answers."""
-        state, head = scope["state"], scope["method"] == "HEAD"
+        head = scope["method"] == "HEAD"
         endpoint = self.endpoints.get("GET" if head else scope["method"])
         if endpoint is None:
             allowed = ", ".join(sorted(self.endpoints))
             raise Refusal(405, f"this address takes {allowed}", (("Allow", allowed),))
-        request: HttpRequest = replace(state["request"], parts=scope.get("path_params", {}))
+        request: HttpRequest = replace(scope["state"]["request"], parts=scope.get("path_params", {}))
         self._gate.check(request, scope, endpoint.token, endpoint.most)
         if endpoint.most:
             body = body_pieces(scope, receive, endpoint.most, live=endpoint.live)
             response = await self._called(endpoint, request, body)
-            # what a handler has left unread would be taken for the next request
-            state["last"] |= not state["complete"] or response.pieces is not None
         else:
             response = await self._with_body(endpoint, request, scope, receive)
         await respond(response, {**scope, "headers": []} if head else scope, receive, send)
@@ -131,7 +100,6 @@ class Resource:
                 if piece:
                     self._gate.hold(request, len(body), len(piece))
                     body += piece
-            scope["state"]["complete"] = True
             return await self._called(endpoint, replace(request, body=bytes(body)))
         finally:
             self._gate.body_bytes -= len(body)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
 from starlette.types import Receive, Scope
 
@@ -24,35 +23,27 @@ LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
 async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
     """The pieces of a request's body, none empty.
 
-    The client's time runs only while one is waited for. `scope["state"]["complete"]` says afterwards whether the last
-    piece was read. `live` sound may be sent as it is made: in small chunks, at a low bit rate.
+    `live` sound may be sent as it is made: in small chunks, at a low bit rate.
 
     Raises:
-        Refusal: The body is too long or too slow.
-        ClientDisconnect: It ends too early.
+        Refusal: The body is too long or too slow, or its framing is wrong.
     """
-    state, received = scope["state"], 0
-    connection: HttpConnection = state["connection"]
-    slowest = SLOWEST_LIVE if live else SLOWEST
+    connection: HttpConnection = scope["state"]["connection"]
+    connection.piece_seconds, slowest = connection.limits.request_seconds, SLOWEST
     if live:
-        connection.conn.chunk_limit, connection.patience = LIVE_CHUNKS, LIVE_SECONDS
-    loop = asyncio.get_running_loop()
+        connection.piece_seconds, slowest, connection.chunks_left = LIVE_SECONDS, SLOWEST_LIVE, LIVE_CHUNKS
+    loop, received = asyncio.get_running_loop(), 0
     began = loop.time()
-    while not state["complete"]:
-        connection.body_time(client=True)
-        message = await receive()
-        connection.body_time(client=False)
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        received += len(message["body"])
-        state["complete"] = not message["more_body"]
+    while not connection.complete:
+        piece = (await receive())["body"]
+        received += len(piece)
         if received > most:
             raise Refusal(413, f"a request body has at most {most} bytes")
         seconds = loop.time() - began
-        if not state["complete"] and seconds > AFTER and received < seconds * slowest:
+        if not connection.complete and seconds > AFTER and received < seconds * slowest:
             raise Refusal(408, f"a file must be sent with {slowest} bytes a second at least")
-        if message["body"]:
-            yield message["body"]
+        if piece:
+            yield piece
 
 
 class FileBody(FileResponse):

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeAlias
 
-from starlette.routing import Match, Route, Router, WebSocketRoute
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from antiphon.errors import PluginError
 from antiphon.io.http_message import Handler, HttpRequest, Refusal, Response
-from antiphon.web.access import PROTOCOL
 from antiphon.web.protocol.application import Endpoint, Resource
 from antiphon.web.protocol.gate import RequestGate
+from antiphon.web.protocol.websocket import ServeWebSocket
 
-ServeWebSocket: TypeAlias = Callable[[WebSocket], Awaitable[None]]
-"""Serves one WebSocket, which is accepted, until it closes."""
+Owner: TypeAlias = Callable[[HttpRequest], None]
+"""Raises `Refusal` where a request with the token is not allowed."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -24,21 +23,20 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 class Routes:
     """The routes of a server, an ASGI application.
 
-    `fallback`: answers GET for paths without a route; `other`: serves the WebSockets of paths without one of their own;
-    `owners`: what checks a request for a WebSocket that needs the token, by its path.
+    `fallback`: answers GET for paths without a route; `websockets`: what serves those of a path, and where they need
+    the token what checks their requests.
     """
 
-    def __init__(self, gate: RequestGate, other: ServeWebSocket) -> None:
+    def __init__(self, gate: RequestGate) -> None:
         self._gate = gate
         self._router = Router(redirect_slashes=False, default=self._unknown)
         self._resources: dict[str, Resource] = {}
-        self.owners: dict[str, Callable[[HttpRequest], None]] = {}
+        self.websockets: dict[str, tuple[ServeWebSocket, Owner | None]] = {}
         self._reserved: frozenset[str] | None = None
         self.fallback: Handler | None = None
-        self.other = other
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request, or serves a WebSocket."""
+        """Answers a request."""
         await self._router(scope, receive, send)
 
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
@@ -70,16 +68,12 @@ class Routes:
             raise PluginError(f"{method} {path} is taken by another plugin; choose another path")
         self._resources[path].endpoints[method] = endpoint
 
-    def add_websocket(
-        self, path: str, serve: ServeWebSocket, owner: Callable[[HttpRequest], None] | None = None
-    ) -> None:
+    def add_websocket(self, path: str, serve: ServeWebSocket, owner: Owner | None = None) -> None:
         """Serves the WebSockets of a path; a plain request is told so.
 
         `owner`: it needs the token, and is called with the request and raises `Refusal`; None for any page.
         """
-        self._router.routes.append(WebSocketRoute(path, lambda socket: _accepted(socket, serve)))
-        if owner is not None:
-            self.owners[path] = owner
+        self.websockets[path] = serve, owner
 
         def upgrade(request: HttpRequest) -> Response:
             if owner is not None:
@@ -87,11 +81,6 @@ class Routes:
             raise Refusal(426, "this address is for WebSockets")
 
         self.add("GET", path, Endpoint(upgrade, owner is not None))
-
-    def has_websocket(self, path: str) -> bool:
-        """Whether a path has WebSockets of its own."""
-        scope = {"type": "websocket", "path": path, "root_path": ""}
-        return any(route.matches(scope)[0] is Match.FULL for route in self._router.routes)
 
     def paths(self) -> list[tuple[str, str]]:
         """Path and method of every route."""
@@ -102,9 +91,6 @@ class Routes:
         self._reserved = names | {"", "*"}
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await _accepted(WebSocket(scope, receive, send), self.other)
-            return
         if self.fallback is None or (scope["method"] not in ("GET", "HEAD") and scope["path"].startswith("/api/")):
             raise Refusal(404, "there is nothing at this address")
         resource = Resource(self._gate)
@@ -114,11 +100,3 @@ class Routes:
 
 def _order(path: str) -> tuple[bool, int, int]:
     return "{rest:path}" in path, path.count("{"), -len(path)
-
-
-async def _accepted(socket: WebSocket, serve: ServeWebSocket) -> None:
-    try:
-        await socket.accept(PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
-        await serve(socket)
-    except (WebSocketDisconnect, TimeoutError):
-        return

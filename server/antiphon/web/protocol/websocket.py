@@ -1,79 +1,162 @@
-"""The WebSocket protocol of the server: uvicorn's, on wsproto."""
+"""WebSockets, on wsproto: what a client sends is handled in turns, and what it is sent waits in a queue of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeAlias
+from urllib.parse import parse_qsl
 
-from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
-from wsproto import events
+import h11
+from starlette.requests import ClientDisconnect
+from wsproto import ConnectionType, WSConnection, events
+from wsproto.frame_protocol import CloseReason
+from wsproto.utilities import LocalProtocolError
 
-from antiphon.web.protocol.limits import LINGER_SECONDS, QUIET
+from antiphon.web.access import PROTOCOL
 
 PIECE = 1024
 """Bytes that are handled in a turn: up to 170 frames, which take 2 ms or so."""
+MOST = 4096
+"""Characters or bytes of a client's message."""
 MOST_PINGS = 50
 """Pings and pongs of a client in a second; one with more is disconnected."""
+SEND_SECONDS = 5.0
+"""Time after which a client that does not read is disconnected."""
 
 
-class ListenProtocol(WSProtocol):
-    """uvicorn's protocol without log lines about clients' errors, and with a short wait for their close frames.
+class WebSocket:
+    """The server's end of one WebSocket.
 
-    What a client sends is handled in pieces, and one client's after another's: many who send much delay no other.
+    Args:
+        reader, writer: Of its connection.
+        turn: Held while bytes are handled: many clients that send much delay no other.
+        seconds: Time after which a silent client is sent a ping, and then must send something.
+
+    Attributes:
+        query: Of the address that the client asked for.
     """
 
-    def __init__(self, queue: Callable[[ListenProtocol], None], *given: Any, **named: Any) -> None:
-        """`queue` asks for a turn."""
-        super().__init__(*given, **named)
-        self.logger = QUIET
-        self.close_timeout = LINGER_SECONDS
-        self._queue, self._rest = queue, bytearray()
-        self._asked = self._queued = False
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: asyncio.Lock, seconds: float
+    ) -> None:
+        self._reader, self._writer, self._turn, self._seconds = reader, writer, turn, seconds
+        self._ws = WSConnection(ConnectionType.SERVER)
+        self._messages: deque[str | bytes | None] = deque()
+        self._parts: list[str | bytes] = []
         self._second = self._pings = 0
+        self.query: dict[str, str] = {}
 
-    def data_received(self, data: bytes) -> None:
-        if not self._asked:  # the request, which was received already
-            self._asked = True
-            super().data_received(data)
-            return
-        self._rest += data
-        if len(self._rest) > PIECE:
-            self.transport.pause_reading()
-        self._wait()
+    def accept(self, request: h11.Request, early: bytes) -> None:
+        """Answers the request for it; `early`: bytes that came with it. wsproto's `RemoteProtocolError`: malformed."""
+        target = request.target.decode("latin-1")
+        self._ws.initiate_upgrade_connection(list(request.headers), target)
+        (opening,) = self._ws.events()
+        assert isinstance(opening, events.Request)
+        self.query = dict(parse_qsl(target.partition("?")[2]))
+        self._write(events.AcceptConnection(PROTOCOL if PROTOCOL in opening.subprotocols else None))
+        self._handle(early)
 
-    def _wait(self) -> None:
-        if not self._queued:
-            self._queued = True
-            self._queue(self)
+    async def receive(self) -> str | bytes | None:
+        """The client's next message; None where it has disconnected."""
+        while not self._messages:
+            data = await self._read()
+            async with self._turn:
+                self._handle(data or None)
+                await asyncio.sleep(0)
+        return self._messages.popleft()
 
-    def turn(self) -> None:
-        """Handles at most `PIECE` of what was received."""
-        self._queued = False
-        if self.disconnected or self.transport.is_closing():
-            return
-        piece = bytes(self._rest[:PIECE])
-        del self._rest[:PIECE]
-        super().data_received(piece)
-        if self._rest:
-            self._wait()
-        elif not self.read_paused and not self.transport.is_closing():
-            self.transport.resume_reading()
+    async def send(self, data: str | bytes) -> None:
+        """Sends a message; `OSError` or `TimeoutError` where the client has disconnected, or does not read."""
+        self._write(events.TextMessage(data) if isinstance(data, str) else events.BytesMessage(data))
+        async with asyncio.timeout(SEND_SECONDS):
+            await self._writer.drain()
 
-    def handle_ping(self, event: events.Ping) -> None:
-        if self._may():
-            super().handle_ping(event)
+    def close(self, code: int = CloseReason.NORMAL_CLOSURE, reason: str | None = None) -> None:
+        """Sends a close frame, unless one was sent."""
+        with contextlib.suppress(OSError):
+            self._write(events.CloseConnection(code, reason))
 
-    def handle_pong(self, event: events.Pong) -> None:
-        if self._may():
-            super().handle_pong(event)
+    async def exchange(
+        self,
+        more: asyncio.Event,
+        take: Callable[[], Iterable[str | bytes]],
+        handle: Callable[[str | bytes], str] | None = None,
+    ) -> None:
+        """Sends what `take` gives whenever `more` is set, until the client disconnects or does not read.
 
-    def _may(self) -> bool:
-        """Counts a ping or a pong; whether it may be handled."""
-        second = int(self.loop.time())
-        if second != self._second:
-            self._second, self._pings = second, 0
-        self._pings += 1
+        `handle` is called with each message of the client and gives an answer, "" for none.
+        """
+        sending = asyncio.create_task(self._send_all(more, take))
+        try:
+            while not sending.done() and (message := await self.receive()) is not None:
+                if handle is not None and (answer := handle(message)):
+                    await self.send(answer)
+        finally:
+            sending.cancel()
+
+    async def _send_all(self, more: asyncio.Event, take: Callable[[], Iterable[str | bytes]]) -> None:
+        try:
+            while True:
+                await more.wait()
+                more.clear()
+                for data in take():
+                    await self.send(data)
+        except (TimeoutError, OSError):
+            self._writer.transport.abort()
+
+    async def _read(self) -> bytes:
+        """Bytes from the client; none where it has disconnected, or answers no ping."""
+        for _ in range(2):
+            try:
+                async with asyncio.timeout(self._seconds):
+                    return await self._reader.read(PIECE)
+            except TimeoutError:
+                self._write(events.Ping())
+        return b""
+
+    def _handle(self, data: bytes | None) -> None:
+        self._ws.receive_data(data)
+        for event in self._ws.events():
+            if isinstance(event, events.Message):
+                self._parts.append(event.data)
+                if sum(map(len, self._parts)) > MOST:
+                    self._end(CloseReason.MESSAGE_TOO_BIG)
+                elif event.message_finished:
+                    empty: str | bytes = "" if isinstance(event, events.TextMessage) else b""
+                    self._messages.append(empty.join(self._parts))  # type: ignore[arg-type]
+                    self._parts.clear()
+            elif isinstance(event, events.CloseConnection):
+                self._end(event.code)
+            elif isinstance(event, events.Ping | events.Pong):
+                self._count()
+                if isinstance(event, events.Ping):
+                    self._write(event.response())
+
+    def _end(self, code: int) -> None:
+        self.close(code)
+        self._messages.append(None)
+
+    def _count(self) -> None:
+        """Counts a ping or pong; disconnects a client that sends too many."""
+        second = int(asyncio.get_running_loop().time())
+        self._pings = self._pings + 1 if second == self._second else 1
+        self._second = second
         if self._pings > MOST_PINGS:
-            self._rest.clear()
-            self.transport.abort()
-        return self._pings <= MOST_PINGS and not self.transport.is_closing()
+            self._writer.transport.abort()
+            raise ClientDisconnect
+
+    def _write(self, event: events.Event) -> None:
+        try:
+            data = self._ws.send(event)
+        except LocalProtocolError as error:
+            raise ConnectionResetError(str(error)) from None
+        if self._writer.is_closing():
+            raise ConnectionResetError("the client has disconnected")
+        self._writer.write(data)
+
+
+ServeWebSocket: TypeAlias = Callable[[WebSocket], Awaitable[None]]
+"""Serves one WebSocket until it closes."""

@@ -23,50 +23,40 @@ from antiphon.wire.osc import IMPULSE, encode
 
 
 def patch_load(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 2, "s:name [f:fade]")
     name, fade = text(args, 0, "name"), number(args, 1, "fade", 0.0, MAX_FADE, FADE)
     loaded = patches.load(name, server.catalog)
     server.plans.load(loaded, fade, peer, "/patch/load", (name,))
 
 
 def patch_reload(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "[f:fade]")
     fade = number(args, 0, "fade", 0.0, MAX_FADE, FADE)
     server.plans.load(server.plans.read_again(), fade, peer, "/patch/reload", (server.session.state.name,))
 
 
 def patch_save(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 2, "s:name [i:replace]")
     name = text(args, 0, "name")
     server.plans.save(name, replacing=bool(whole(args, 1, "replace", 0, 1, 0)))
     server.replies.reply(peer, encode("/done", "/patch/save", name))
 
 
-def patch_undo(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "no arguments")
-    if is_press(args):
-        server.plans.undo(peer, "/patch/undo")
+def patch_undo(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.plans.undo(peer, "/patch/undo")
 
 
-def patch_redo(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "no arguments")
-    if is_press(args):
-        server.plans.redo(peer, "/patch/redo")
+def patch_redo(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.plans.redo(peer, "/patch/redo")
 
 
-def patch_list(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 0, "")
+def patch_list(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     server.patch_questions.ask(peer)
 
 
-def patch_hint(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 0, "")
+def patch_hint(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     hint = "" if server.plans.patch is None else server.plans.patch.hint
     server.replies.reply(peer, encode("/patch/hint.reply", server.session.state.name, hint))
 
 
-def node_list(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 0, "")
+def node_list(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     listing(
         server.replies,
         peer,
@@ -75,8 +65,7 @@ def node_list(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     )
 
 
-def plugin_list(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 0, "")
+def plugin_list(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     listing(
         server.replies, peer, "/plugin/list.reply", [t for i in server.catalog.types.values() for t in (i.type, i.doc)]
     )
@@ -88,7 +77,6 @@ def listing(replies: Replies, peer: Peer, address: str, words: list[str]) -> Non
 
 
 def node_add(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 3, "s:type s:name [s:after]")
     kind = text(args, 0, "type")
     try:
         known_type(kind, server.catalog)
@@ -101,25 +89,21 @@ def node_add(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def node_remove(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "s:name")
     name = text(args, 0, "name")
     server.plans.edit(lambda: server.session.state.remove(name), peer, "/node/remove")
 
 
 def node_move(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 2, "s:name [s:after]")
     name, after = text(args, 0, "name"), text(args, 1, "after", IN)
     server.plans.edit(lambda: server.session.state.move(name, after), peer, "/node/move")
 
 
 def node_connect(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 2, "s:from.port s:to.port")
     source, dest = text(args, 0, "from"), text(args, 1, "to")
     server.plans.edit(lambda: server.session.state.connect(source, dest), peer, "/node/connect")
 
 
 def node_disconnect(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 2, "s:from.port s:to.port")
     source, dest = text(args, 0, "from"), text(args, 1, "to")
     server.plans.edit(lambda: server.session.state.disconnect(source, dest), peer, "/node/disconnect")
 

@@ -32,8 +32,7 @@ def unlearn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     _learner(server).unlearn(_target(args)[1])
 
 
-def assignments(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 0, "")
+def assignments(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     words: list[str] = []
     for target, control, port in _learner(server).assignments():
         address = target if target.startswith("/") else "/node/" + target.replace(".", "/", 1)

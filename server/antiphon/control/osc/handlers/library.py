@@ -27,7 +27,6 @@ def following(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def fitting(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 2, "[i:count] [s:node]")
     count, node = whole(args, 0, "count", 1, MOST_TRACKS, 10), text(args, 1, "node", OUT)
     number, bar = node_number(server.session, node), server.session.state.bar
     server.library.ask_fitting(

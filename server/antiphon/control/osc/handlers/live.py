@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.control.osc.arguments import Args, most, number, text
+from antiphon.control.osc.arguments import Args, number, text
 from antiphon.control.osc.script_gate import LONGEST_SCRIPT
 from antiphon.control.osc.served import OscServer
 from antiphon.errors import RequestError
@@ -27,7 +27,6 @@ def at(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def cue(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 2, "s:name [x:value]")
     name = text(args, 0, "name")
     for value in args[1:]:
         plain = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= LONGEST_VALUE)
@@ -37,18 +36,15 @@ def cue(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def join(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "s:nonce")
     server.replies.reply(peer, server.scripts.join(peer, text(args, 0, "nonce")))
 
 
 def perform(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "s:proof")
     server.scripts.admit(peer, text(args, 0, "proof"))
     server.replies.reply(peer, encode("/done", "/live/perform"))
 
 
 def evaluate(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 2, "s:token s:script")
     secret, script = text(args, 0, "token"), text(args, 1, "script", longest=LONGEST_SCRIPT)
     proved = server.scripts.check(peer, secret, script)
     sent = server.scripts.packets(script)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.control.osc.arguments import Args, most, number, whole
+from antiphon.control.osc.arguments import Args, number, whole
 from antiphon.control.osc.served import OscServer
 from antiphon.io.osc_peer import Peer
 from antiphon.session import scenes
@@ -14,7 +14,6 @@ MAX_MORPH = 4096.0
 
 
 def store(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "i:number")
     place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
     server.executor.settle()
     server.plans.scenes[place] = scenes.capture(server.session.state)
@@ -24,7 +23,6 @@ def store(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def recall(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-    most(args, 3, "i:number [f:beats] [f:quantum]")
     place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
     beats = number(args, 1, "the morph in beats", 0.0, MAX_MORPH, 0.0)
     quantum = number(args, 2, "the quantum in beats", 0.0, MAX_BEAT, 0.0)

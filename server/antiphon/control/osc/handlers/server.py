@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import antiphon
-from antiphon.control.osc.arguments import Args, is_press, most, whole
+from antiphon.control.osc.arguments import Args, whole
 from antiphon.control.osc.served import OscServer
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import ClearSchedule, Panic, Sync, When
@@ -14,14 +14,12 @@ from antiphon.wire.osc import MAX_DATAGRAM, Arg, Double, encode, encode_tagged
 _INT_MASK = 0x7FFFFFFF
 
 
-def status(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 0, "")
+def status(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     first, rate, counters = _figures(server)
     server.replies.reply(peer, encode("/status.reply", *first, Double(rate), Double(rate), *counters))
 
 
-def status_ext(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 0, "")
+def status_ext(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     first, rate, counters = _figures(server)
     server.replies.reply(peer, encode("/status.ext.reply", *first, float(rate), float(rate), *counters))
 
@@ -44,8 +42,7 @@ def _figures(server: OscServer) -> tuple[list[Arg], float, list[int]]:
     )
 
 
-def version(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 0, "")
+def version(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     match = re.match(r"(\d+)\.(\d+)(.*)", antiphon.__version__)
     major, minor, patch = (int(match[1]), int(match[2]), match[3]) if match else (0, 0, antiphon.__version__)
     server.replies.reply(peer, encode("/version.reply", "antiphon", major, minor, patch, "", ""))
@@ -61,7 +58,6 @@ def ping(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def notify(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 2, "i:on [i:port]")
     on = whole(args, 0, "on", 0, 1)
     port = whole(args, 1, "port", 0, 65535, 0)  # sclang's Server sends its client number there, 0
     number = server.subscribers.add(peer, port) if on else server.subscribers.remove(peer, port)
@@ -69,30 +65,23 @@ def notify(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def monitor(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "i:on")
     server.monitor.set(peer, bool(whole(args, 0, "on", 0, 1)))
     server.replies.reply(peer, encode("/done", "/monitor"))
 
 
 def note_watch(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "i:on")
     server.note_watch.set(peer, on=bool(whole(args, 0, "on", 0, 1)))
     server.replies.reply(peer, encode("/done", "/note/watch"))
 
 
 def sync(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-    most(args, 1, "i:id")
     token = server.syncs.expect(peer, whole(args, 0, "id", -(2**31), 2**31 - 1), when)
     server.executor.do(Sync(token, when), peer.key)
 
 
-def panic(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "no arguments")
-    if is_press(args):
-        server.executor.do(Panic(), peer.key)
+def panic(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.executor.do(Panic(), peer.key)
 
 
-def clear_schedule(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "no arguments")
-    if is_press(args):
-        server.executor.do(ClearSchedule(), peer.key)
+def clear_schedule(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.executor.do(ClearSchedule(), peer.key)

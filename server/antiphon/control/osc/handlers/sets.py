@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.control.osc.arguments import Args, is_press, most, text, whole
+from antiphon.control.osc.arguments import Args, text, whole
 from antiphon.control.osc.handlers.graph import listing
 from antiphon.control.osc.served import OscServer
 from antiphon.io.osc_peer import Peer
@@ -12,24 +12,18 @@ from antiphon.wire.osc import encode
 
 
 def load(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "s:name")
     server.sets.load(text(args, 0, "name"), peer, "/set/load")
 
 
-def forward(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "no arguments")
-    if is_press(args):
-        server.sets.step(1, peer, "/set/next")
+def forward(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.sets.step(1, peer, "/set/next")
 
 
-def back(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "no arguments")
-    if is_press(args):
-        server.sets.step(-1, peer, "/set/previous")
+def back(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.sets.step(-1, peer, "/set/previous")
 
 
 def go(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "i:place")
     server.sets.go(whole(args, 0, "place", 1, set_list.MAX_PATCHES) - 1, peer, "/set/go")
 
 
@@ -40,8 +34,7 @@ def save(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     server.replies.reply(peer, encode("/done", "/set/save", name))
 
 
-def names(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 0, "")
+def names(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
     listing(server.replies, peer, "/set/list.reply", set_list.names())
     found = server.position.status(server.session.state.path)
     if found is not None:

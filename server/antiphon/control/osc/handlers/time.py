@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from antiphon.control.osc.arguments import Args, is_press, most, number, text, whole
+from antiphon.control.osc.arguments import Args, number, text, whole
 from antiphon.control.osc.served import OscServer
 from antiphon.errors import RequestError
 from antiphon.graph.clock import MAX_BAR, MAX_TEMPO, MIN_TEMPO
@@ -33,8 +33,6 @@ def plain(kind: type[Plain]) -> Callable[[OscServer, Peer, Args, When], None]:
     row = ACTIONS.row(kind)
 
     def handle(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-        names = (f"f:{name}" if at < row.least else f"[f:{name}]" for at, name in enumerate(row.names))
-        most(args, len(row.names), " ".join(names))
         given = max(len(args), row.least)
         values = {
             field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])
@@ -49,7 +47,6 @@ def tempo(server: OscServer, peer: Peer, args: Args, when: When) -> None:
         server.executor.catch_up()
         server.replies.reply(peer, encode("/tempo", float(server.session.state.tempo)))
         return
-    most(args, 2, "f:bpm [f:beats]")
     bpm = number(args, 0, "tempo in bpm", MIN_TEMPO, MAX_TEMPO)
     beats = number(args, 1, "the ramp in beats", 0.0, 1e6, 0.0)
     server.executor.do(SetTempo(bpm, beats, when), peer.key)
@@ -64,7 +61,6 @@ def swing(server: OscServer, peer: Peer, args: Args, when: When) -> None:
 
 
 def bar_beats(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "[i:beats]")
     if args:
         server.session.state.put_bar(whole(args, 0, "beats of a bar", 1, MAX_BAR))
     else:
@@ -72,15 +68,12 @@ def bar_beats(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def play(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-    most(args, 1, "[f:beat]")
     beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT) if args else None
     server.executor.do(SetTransport(True, beat, when), peer.key)
 
 
-def stop(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-    most(args, 1, "no arguments")
-    if is_press(args):
-        server.executor.do(SetTransport(False, None, when), peer.key)
+def stop(server: OscServer, peer: Peer, _args: Args, when: When) -> None:
+    server.executor.do(SetTransport(False, None, when), peer.key)
 
 
 def beat(server: OscServer, peer: Peer, args: Args, when: When) -> None:
@@ -88,12 +81,10 @@ def beat(server: OscServer, peer: Peer, args: Args, when: When) -> None:
         # by the sample clock, which also runs while the engine computes no block
         server.replies.reply(peer, encode("/beat", float(server.link.beat_at(server.clock.moment().sample))))
         return
-    most(args, 1, "[f:beat]")
     server.executor.do(SetTransport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer.key)
 
 
 def session_record(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "[s:name]")
     if server.link.keeping:
         raise RequestError("a session is being recorded already; end it first with /session/stop")
     path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
@@ -102,14 +93,11 @@ def session_record(server: OscServer, peer: Peer, args: Args, _when: When) -> No
     server.replies.reply(peer, encode("/done", "/session/record", str(path)))
 
 
-def session_stop(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "no arguments")
-    if is_press(args):
-        server.link.session(None)
+def session_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.link.session(None)
 
 
 def record_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "[s:name]")
     path = _fresh(paths.recordings(), text(args, 0, "name", _now()), ".wav")
     _check_room(path)
     server.link.record(str(path))
@@ -117,7 +105,6 @@ def record_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None
 
 
 def capture(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 3, "i:bars [s:node] [s:name]")
     bars, name = whole(args, 0, "bars", 1, MOST_BARS), text(args, 1, "node", OUT)
     node = node_number(server.session, name)
     folder = paths.library() / CAPTURES
@@ -126,10 +113,8 @@ def capture(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     server.captures.ask(peer, str(path), node, bars, server.session.state.bar)
 
 
-def record_stop(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "no arguments")
-    if is_press(args):
-        server.link.record(None)
+def record_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.link.record(None)
 
 
 def node_number(session: Session, name: str) -> int:

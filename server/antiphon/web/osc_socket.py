@@ -1,0 +1,44 @@
+"""A UDP socket of its own to control's OSC port, so that control's answers and changes come back to it alone."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from antiphon.wire.osc import MAX_DATAGRAM, Message, decode, messages_of
+
+DATAGRAMS = 64
+"""Datagrams that are read in one turn of the event loop."""
+
+
+class OscSocket:
+    """One socket, read by the running event loop until it is closed."""
+
+    def __init__(
+        self, osc: tuple[str, int], received: Callable[[Message], None], refused: Callable[[], None] = lambda: None
+    ) -> None:
+        """Opens it. `osc`: control's host and port; `refused`: called where nothing has that port."""
+        self._received, self._refused = received, refused
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.connect(osc)
+        self.send = self._socket.send
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
+
+    def close(self) -> None:
+        """Closes it; answers under way are lost."""
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def _read(self) -> None:
+        for _ in range(DATAGRAMS):
+            try:
+                packet = decode(self._socket.recv(MAX_DATAGRAM))
+            except BlockingIOError:
+                return
+            except OSError:  # control is being restarted
+                self._refused()
+                return
+            for message in messages_of(packet):
+                self._received(message)
