@@ -58,6 +58,9 @@ NO_NPM = "npm is not installed"
 SECONDS, USUAL = "antiphon/seconds", 0.1
 """Where the cache keeps what each file took; seconds of a test that is not known."""
 BEHIND = 5
+"""What tests without servers are `nice` by, where the suite runs in several processes."""
+CYCLES = 10_000
+"""Objects that are made before it is looked for cycles among them."""
 _took: dict[str, float] = {}
 _numbers = itertools.count()
 _given = pytest.StashKey[str | None]()
@@ -100,6 +103,8 @@ def pytest_sessionstart() -> None:
 
 def pytest_collection_finish() -> None:
     gc.freeze()
+    # with the usual 700 up to an eighth of a process's time goes into looking through what tests only just made
+    gc.set_threshold(CYCLES, 10, 10)
     gc.enable()
 
 

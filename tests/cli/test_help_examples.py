@@ -72,6 +72,8 @@ EXAMPLES = {
     name: re.findall(r"^ +(antiphon .*)$", page.partition("Examples:")[2], re.MULTILINE) for name, page in commands()
 }
 GROUPS = sorted({name.split()[0] for name in EXAMPLES})
+TALK = ("osc", "status", "surfaces")
+"""Groups whose examples talk to a server."""
 
 
 def test_each_command_has_an_example_of_its_own() -> None:
@@ -89,7 +91,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield started
 
 
-@pytest.mark.parametrize("group", [name for name in GROUPS if name != "serve"])
+# those that need the server come last: it plays for as long as it runs
+@pytest.mark.parametrize("group", sorted((name for name in GROUPS if name != "serve"), key=TALK.__contains__))
 def test_examples_do_what_they_say(
     group: str,
     tmp_path: Path,
@@ -103,7 +106,7 @@ def test_examples_do_what_they_say(
     monkeypatch.chdir(folder)
     furnish(folder, lines)
     shared = None
-    if group in ("osc", "status", "surfaces"):
+    if group in TALK:
         shared = request.getfixturevalue("server")
         monkeypatch.setenv("ANTIPHON_HOME", str(shared.home))
     for line in lines:

@@ -26,6 +26,13 @@ def loop():
     return melody_loop.loop()
 
 
+@pytest.fixture(scope="module")
+def hum():
+    made = hum_loop.hum()
+    made.setflags(write=False)
+    return made
+
+
 def test_the_loop_is_eight_bars_that_fit_on_the_beat(loop):
     assert loop.shape == (2, round(8 * 4 * 60 / 90 * 48000))
     assert loop.dtype == np.float32
@@ -62,8 +69,7 @@ def test_the_loop_is_made_once_and_kept(antiphon_home):
     assert path.stat().st_mtime_ns == made
 
 
-def test_the_loop_is_eight_bars_of_one_voice_on_the_beat_without_a_seam():
-    hum = hum_loop.hum()
+def test_the_loop_is_eight_bars_of_one_voice_on_the_beat_without_a_seam(hum):
     assert hum.shape == (2, melody_loop.FRAMES)
     assert 0.2 < np.abs(hum).max() < 0.8
     np.testing.assert_array_equal(hum[0], hum[1])
@@ -80,11 +86,11 @@ def test_the_loop_is_eight_bars_of_one_voice_on_the_beat_without_a_seam():
         assert abs(off - 12 * round(off / 12) * ((beat, beats, note) in hum_loop.SUNG)) < 0.3, beat
 
 
-def test_hum_finds_the_notes_of_the_loop_hummed_and_sung():
+def test_hum_finds_the_notes_of_the_loop_hummed_and_sung(hum):
     from antiphon_hum.transcription.notes import notes_of
 
     assert {len(hum_loop.HUMMED), len(hum_loop.SUNG)} == {14, 13}
-    notes = [(n.start / 48000, n.number) for n in notes_of(hum_loop.hum()[:1], 48000)]
+    notes = [(n.start / 48000, n.number) for n in notes_of(hum[:1], 48000)]
     beat = melody_loop.BEAT / 48000
     hits = [any(abs(at - b * beat) < 0.1 and m == number for at, m in notes) for b, _, number in hum_loop.MELODY]
     assert sum(hits) >= 25
@@ -191,13 +197,13 @@ def test_looking_whether_it_can_start_ends_nothing():
 
 
 @pytest.fixture
-def songs(antiphon, tmp_path):
+def songs(antiphon, hum, tmp_path):
     """MIDI files as `accompany` and `hum --midi-out` write them."""
     if not PYO.installed:
         pytest.skip("pyo is not installed")
     notes = tuple(MidiNote(float(n), 1.0, 60 + n % 5) for n in range(4))
     write(tmp_path / "tune.mid", [MidiTrack("melody", notes)], [(0.0, 240.0), (2.0, 200.0)])
-    audio.write(tmp_path / "hum.wav", hum_loop.hum()[:1, :72_000])
+    audio.write(tmp_path / "hum.wav", hum[:1, :72_000])
     assert antiphon("run", "accompany", "tune.mid", "both.mid").code == 0
     assert antiphon("run", "hum", "hum.wav", "piano.wav", "--midi-out", "hum.mid").code == 0
     return "both.mid", "hum.mid"

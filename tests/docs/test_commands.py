@@ -333,7 +333,12 @@ def command(line: str, server: ServerProcess | None = None, dry: bool = False) -
     assert not code, line
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if typed(page)])
+def talks(page: str) -> bool:
+    """Whether its lines need the server of these tests. Such pages come last: it plays for as long as it runs."""
+    return any(line.startswith("antiphon osc ") for line in typed(page))
+
+
+@pytest.mark.parametrize("page", sorted((page for page in PAGES if typed(page)), key=talks))
 def test_the_commands_of_a_page_work_as_written(
     page: str,
     tmp_path: Path,
@@ -520,7 +525,7 @@ def test_the_quarks_methods_and_the_parameters_they_set_are_there(known: catalog
 def test_tests_that_are_named_are_there(page: str) -> None:
     written = text(page)
     own = set(re.findall(r"def (test_\w+)", written)) | set(re.findall(r"# \w+/(?:tests/)?(test_\w+)\.py", written))
-    every = {*_tests(), *own}
+    every = _tests() | own
     for path, name in re.findall(r"(?<![\w/])((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", written):
         assert (ROOT / path).is_file() or (ROOT / "server" / "antiphon" / path).is_file(), path
         assert not name or name in (ROOT / path).read_text(), f"{path}::{name}"
@@ -535,8 +540,9 @@ def test_what_the_tables_name_is_there() -> None:
             assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
 
 
-def _tests() -> Iterator[str]:
-    for folder in ("tests", "plugins"):
-        for path in (ROOT / folder).rglob("test_*.py"):
-            yield path.stem
-            yield from re.findall(r"def (test_\w+)", path.read_text("utf-8"))
+@cache
+def _tests() -> frozenset[str]:
+    """Names of the files and functions that test; read once for all pages."""
+    files = [path for folder in ("tests", "plugins") for path in (ROOT / folder).rglob("test_*.py")]
+    functions = [name for path in files for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))]
+    return frozenset([*(path.stem for path in files), *functions])

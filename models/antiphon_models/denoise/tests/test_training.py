@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,16 @@ def material(folder: Path) -> None:
     (folder / "material.json").write_text(f'{{"version": {VERSION}, "seed": 5}}')
 
 
+@pytest.fixture(scope="module")
+def sounds_of_training(tmp_path_factory):
+    """What all recipes train on, made once; they keep what they prepare beside a copy of it."""
+    folder = tmp_path_factory.mktemp("sounds") / "material"
+    material(folder)
+    return folder
+
+
 @pytest.fixture(scope="module", params=["mask", "autoencoder", "gate"])
-def recipe(request, tmp_path_factory):
+def recipe(request, tmp_path_factory, sounds_of_training):
     from antiphon_models.denoise.training import recipe as recipes
     from antiphon_models.denoise.training.recipe_autoencoder import AutoencoderRecipe
     from antiphon_models.denoise.training.recipe_gate import GateRecipe
@@ -50,8 +59,7 @@ def recipe(request, tmp_path_factory):
         (Small, {"mask": recipes.MaskRecipe, "autoencoder": AutoencoderRecipe, "gate": GateRecipe}[request.param]),
         {},
     )()
-    folder = tmp_path_factory.mktemp("training") / "material"
-    material(folder)
+    folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("training") / "material")
     fewer = pytest.MonkeyPatch()
     fewer.setattr(recipes, "VALID_ITEMS", 6)
     made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
@@ -118,15 +126,14 @@ def test_the_manifest_is_told_what_it_was_trained_on(recipe):
 
 
 @pytest.fixture(scope="module")
-def confidence(tmp_path_factory):
+def confidence(tmp_path_factory, sounds_of_training):
     """The confidence network's recipe on two files of training and two of validation."""
     from antiphon_models.denoise.training import examples
     from antiphon_models.denoise.training.recipe_confidence import ConfidenceRecipe
     from antiphon_models.learning.recipe import TrainingJob
 
     made = type("Small", (ConfidenceRecipe,), {"frames": 300, "files": (2, 2), "items": 4})()
-    folder = tmp_path_factory.mktemp("confidence") / "material"
-    material(folder)
+    folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("confidence") / "material")
     fewer = pytest.MonkeyPatch()
     fewer.setattr(examples, "UNSEEN", {"train": 1, "valid": 1})
     made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
