@@ -39,7 +39,7 @@ class BoundedEvents(h11.Connection):
 
 
 class PacedTransport:
-    """A transport of which `resume_reading` and `close` are others; everything else is the transport's."""
+    """A transport with `resume_reading` and `close` replaced; all else is passed on to it."""
 
     def __init__(self, transport: asyncio.Transport, resume: Callable[[], None], close: Callable[[], None]) -> None:
         self._transport, self.resume_reading, self.close = transport, resume, close
