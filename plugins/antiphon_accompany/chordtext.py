@@ -76,7 +76,8 @@ def spans_of(
             if end > start:
                 spans.append(ChordSpan(start, end, _chord(line[3])))
     else:
-        bars = " ".join(lines).strip().strip("|").split("|")
+        # a bar line that ends a line and one that begins the next are one, as is a double one
+        bars = re.sub(r"\|(\s*\n\s*)?\|", "|", "\n".join(lines)).strip().strip("|").split("|")
         before: list[Chord | None] = []
         for number, words in enumerate(bars):
             now = before if words.split() == ["%"] else []
@@ -137,12 +138,12 @@ def musicxml(spans: Sequence[ChordSpan], bars: Sequence[tuple[float, int, int]],
             change += 1
         length = upper * 4.0 / lower
         stop = min(at + length, bars[change][0]) if change < len(bars) else at + length
-        inside = [s for s in spans if s.chord and s.start < stop - 1e-6 and s.end > at + 1e-6]
+        inside = [s for s in spans if s.start < stop - 1e-6 and s.end > at + 1e-6]
         edges = sorted({at, stop, *(max(at, s.start) for s in inside), *(min(stop, s.end) for s in inside)})
         content = ""
         for start, until in pairwise(edges):
             begun = next((s for s in inside if abs(s.start - start) < 1e-6), None)
-            content += _harmony(begun.chord) if begun and begun.chord else ""
+            content += _harmony(begun.chord) if begun else ""
             content += f"<note><rest/><duration>{max(1, round((until - start) * divisions))}</duration></note>"
         measures.append(f'<measure number="{len(measures) + 1}">{signature}{content}</measure>')
         at = stop
@@ -155,7 +156,11 @@ def musicxml(spans: Sequence[ChordSpan], bars: Sequence[tuple[float, int, int]],
     )
 
 
-def _harmony(chord: Chord) -> str:
+def _harmony(chord: Chord | None) -> str:
+    if chord is None:
+        # a root is required, and none of the name is shown
+        return '<harmony><root><root-step text="">C</root-step></root><kind text="N.C.">none</kind></harmony>'
+
     def step(of: int, what: str) -> str:
         name = FLAT_NAMES[of]
         alter = f"<{what}-alter>-1</{what}-alter>" if len(name) > 1 else ""

@@ -86,6 +86,7 @@ def accompany_file(
     tonics: list[int] | None = None,
     spans: Sequence[ChordSpan] = (),
     played: list[ChordSpan] | None = None,
+    calls: Sequence[tuple[float, str]] = (),
 ) -> list[BeatNote]:
     """The accompaniment of a melody. No bar is left empty and no note is longer than the piece.
 
@@ -99,6 +100,7 @@ def accompany_file(
         tonics: Receives the key at each beat, 0 to 23.
         spans: Chords that are given, in quarter notes.
         played: Receives the chords that were played.
+        calls: Triggers of `accompany`, each with the quarter note at which it fires.
 
     Returns:
         Notes in order of their start, each with its part.
@@ -129,9 +131,9 @@ def accompany_file(
             for s in spans
         ]
         changes: list[tuple[float, Chord | None]] = []
-        made = _run(
-            moved, {**given, "meter": part.meter}, tempo / part.unit, turn, turn + length, chords, keys, own, changes
-        )
+        called = [((beat - part.start) / part.unit + turn, name) for beat, name in calls]
+        options = {**given, "meter": part.meter}
+        made = _run(moved, options, tempo / part.unit, turn, turn + length, chords, keys, own, changes, called)
         if labels is not None:
             labels += [(part.start + (beat - turn) * part.unit, chord) for beat, chord in chords]
         if played is not None:
@@ -215,6 +217,7 @@ def _run(
     tonics: list[int],
     spans: Sequence[ChordSpan],
     changes: list[tuple[float, Chord | None]],
+    calls: Sequence[tuple[float, str]],
 ) -> list[BeatNote]:
     """Runs the processor from beat `first` to `ends` of its clock, a beat each call."""
     node = Accompany()
@@ -246,6 +249,9 @@ def _run(
             when, _, event = timed[place]
             io.events_in.append(Event(event.kind, when - at, event.number, event.value))
             place += 1
+        for beat, name in calls:
+            if at <= (frame := round(beat * TICKS)) < at + frames:
+                cells[name].post(frame - at, 1.0)
         for cell in cells.values():
             if cell.param.kind not in ("text", "file"):
                 cell.render(at, frames)

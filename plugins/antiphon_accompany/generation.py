@@ -56,6 +56,7 @@ class Generate(Accompany):
         default_source=NOTHING,
         beside=("report", "chords-out", "roll"),
         changes=("length", "time"),
+        fires=("break", "ending"),
     )
     params = (
         Param("bars", "int", 32, PHRASE, MOST_BARS, doc="In files: the length."),

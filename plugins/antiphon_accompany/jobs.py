@@ -47,7 +47,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     with tempfile.TemporaryDirectory() as folder:
         source = melody_of_sound(job, Path(folder)) if heard else job.source
         target = Path(folder) / "band.mid" if to_sound else job.target
-        summary = accompany_midi(source, target, job.settings, text)
+        summary = accompany_midi(source, target, job.settings, text, job.fires)
     if to_sound:
         summary = replace(summary, seconds=write_band(job, summary.notes, summary.tempo))
     job.progress(1.0)

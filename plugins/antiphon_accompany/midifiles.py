@@ -12,7 +12,7 @@ from pathlib import Path
 import mido
 import numpy as np
 
-from antiphon.api import FileError, Value
+from antiphon.api import FileError, UsageError, Value
 from antiphon.api.files import MidiTimes, melody_line, open_midi, read_midi, write_atomic
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.chordtext import ChordSpan, lines_of, musicxml, spans_of
@@ -145,7 +145,11 @@ class Accompanied:
 
 
 def accompany_midi(
-    source: Path, target: Path, settings: Mapping[str, Value] | None = None, chords_text: str = ""
+    source: Path,
+    target: Path,
+    settings: Mapping[str, Value] | None = None,
+    chords_text: str = "",
+    fires: Sequence[tuple[str, float]] = (),
 ) -> Accompanied:
     """Writes `source` with a track for each part, otherwise unchanged.
 
@@ -154,6 +158,7 @@ def accompany_midi(
         target: The file to be written.
         settings: Parameters of `accompany`.
         chords_text: Chords that are given, as for `chordtext.spans_of`; "" estimates them.
+        fires: Triggers, each with its second.
 
     Raises:
         FileError: The source cannot be used.
@@ -180,7 +185,12 @@ def accompany_midi(
     if chords_text:
         start, upper, lower = measures[0]
         spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, max(n.end for n in given.melody))
-    notes = accompany_file(given.melody, options, given.tempo, parts, None, chords, tonics, spans, played)
+    calls = [(times.beat(second), name) for name, second in fires]
+    ends = times.seconds(max(note.end for note in given.melody))
+    for name, second in fires:
+        if second >= ends:
+            raise UsageError(f"{name} would fire at {second:g} s, after the end of {source.name} ({ends:.4g} s)")
+    notes = accompany_file(given.melody, options, given.tempo, parts, None, chords, tonics, spans, played, calls)
     ticks = given.file.ticks_per_beat
     midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
     midi.tracks.extend(given.file.tracks)

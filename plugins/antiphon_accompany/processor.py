@@ -41,7 +41,7 @@ class Accompany(Processor):
 
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT, *(Port(part, "events", midi=CHANNELS[part]) for part in PARTS))
-    on_files = FileUse("antiphon_accompany.jobs:run", beside=("report", "chords-out", "roll"))
+    on_files = FileUse("antiphon_accompany.jobs:run", beside=("report", "chords-out", "roll"), fires=CALLS)
     params = PARAMS
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from antiphon.api import BlockTime, StreamSpec, UsageError, Value
+from antiphon.api import BlockTime, Samples, StreamSpec, UsageError, Value
 from antiphon.api.analysis import analyse_file
 from antiphon.api.files import AudioWriter, printable_path, read_sound
-from antiphon.api.jobs import FileJob, Written, is_midi
+from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_answer.sounding import SoundAnswer, SoundWishes
 
 BLOCK = 512
@@ -58,9 +58,9 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
     node = SoundAnswer(StreamSpec(rate, BLOCK, channels))
     wishes = SoundWishes("", bars, meter, 0.5, int(str(settings["originality"])), int(str(settings["seed"])))
     out, silence = np.zeros((channels, BLOCK), np.float32), np.zeros((channels, BLOCK), np.float32)
-    begun = False
-    with AudioWriter(job.target, rate, channels, to=job.rate) as writer:
-        at = 0
+
+    def played() -> Iterator[Samples]:
+        at, begun = 0, False
         while at < total:
             n = min(BLOCK, total - at, frames - at if at < frames else BLOCK)
             given = sound.samples[:, at : at + n] if at < frames else silence[:, :n]
@@ -72,9 +72,13 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
             out[:, :n] = 0.0
             node.advance(given, out[:, :n], BlockTime(at, beat, tempo), wishes=wishes)
             # what sounds of an answer before the recording's end is none of it
-            writer.write(given if at < frames else out[:, :n])
+            yield given if at < frames else out[:, :n]
             at += n
             job.progress(at / total)
+
+    with AudioWriter(job.target, rate, channels, to=job.rate) as writer:
+        for block in fade_out(played(), rate, job.fade):
+            writer.write(block)
     if not node.memory.known:
         job.complain(f"{name} is too soft or has no whole beat: what follows it is silent")
     told = f"{bars} bar{'s' * (bars > 1)} of its {node.memory.known} beats, the first at {beats[0]:.2f} s"

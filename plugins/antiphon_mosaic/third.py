@@ -11,7 +11,7 @@ import numpy as np
 from antiphon.api import FileError, UsageError, Value
 from antiphon.api.analysis import separate_blocks
 from antiphon.api.files import AudioWriter, printable_path, read_sound
-from antiphon.api.jobs import FileJob, Written
+from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon.api.rendering import play_through
 from antiphon_mosaic.corpus import read
 from antiphon_mosaic.features import F32, F64
@@ -64,7 +64,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
         assert reference is not None
         made = third(sound, reference, rate, job.progress)
     with AudioWriter(job.target, rate, len(made), to=job.rate) as writer:
-        writer.write(made)
+        for block in fade_out([made], rate, job.fade):
+            writer.write(block)
     if writer.clipped:
         job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     return (Written.sound(writer, printable_path(job.source), found),)

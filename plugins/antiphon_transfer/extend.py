@@ -14,7 +14,7 @@ import numpy as np
 from antiphon.api import IO, FileError, FileUse, Param, Processor, StreamSpec, UsageError
 from antiphon.api.arrays import Gru, Linear, find_array
 from antiphon.api.files import AudioWriter, printable_path, read_sound, stream_sound
-from antiphon.api.jobs import FileJob, Written
+from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon.api.models import ModelError, read_weights
 from antiphon_transfer.features import BANDS, TimbreDescriber
 from antiphon_transfer.stream import F32, F64, Framing, hann
@@ -180,7 +180,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     with stream_sound(job.source) as (info, _):
         subtype = info.subtype
     with AudioWriter(job.target, rate, len(made), subtype, job.rate) as writer:
-        writer.write(np.pad(made, ((0, 0), (0, sound.shape[1] + count - made.shape[1]))))
+        whole = np.pad(made, ((0, 0), (0, sound.shape[1] + count - made.shape[1])))
+        for block in fade_out([whole], rate, job.fade):
+            writer.write(block)
     return (Written.sound(writer, name, (f"{seconds:g} s more",)),)
 
 

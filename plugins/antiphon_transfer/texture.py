@@ -15,7 +15,7 @@ import soxr
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.files import AudioWriter, printable_path, read_sound, stream_sound
-from antiphon.api.jobs import FileJob, Written
+from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_transfer.reference import read
 from antiphon_transfer.stream import C64, F32, F64, grid, hann
 
@@ -161,5 +161,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
     frames = read_sound(job.source).samples.shape[1]
     whole = np.asarray(soxr.resample(made, RATE, rate), np.float32)[:frames]
     with AudioWriter(job.target, rate, channels, subtype, job.rate) as writer:
-        writer.write(np.tile(np.pad(whole, (0, frames - len(whole))), (channels, 1)))
+        for block in fade_out([np.tile(np.pad(whole, (0, frames - len(whole))), (channels, 1))], rate, job.fade):
+            writer.write(block)
     return (Written.sound(writer, name),)

@@ -100,9 +100,8 @@ def utilities_lfo(
 class Lfo(Processor):
     """Swings about `offset` by `depth`, by its own rate or by the clock.
 
-    By the clock its place is the beat's: after a jump of the transport it is where it would have been, and
-    while the clock stands it stands. `steps` and `drift` throw dice for each turn, and by the clock the same
-    for the same beat.
+    By the clock its phase follows the beat, through jumps of the transport, and rests while the clock stands.
+    `steps` and `drift` draw a random value each cycle, by the clock the same one for the same beat.
     """
 
     inputs = ()

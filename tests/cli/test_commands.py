@@ -230,6 +230,8 @@ def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -
         assert re.search(r"learn +the seconds at which it fires\. \S", done.out)
         assert "--out-dir" in done.out
     assert "Usage: antiphon run accompany [OPTIONS] IN OUT" in antiphon("run", "accompany", "--help").out
+    assert "Usage: antiphon run generate [OPTIONS] [IN] OUT" in antiphon("run", "generate", "--help").out
+    assert "now" not in re.findall(r"^  (\w+)  +\S", antiphon("run", "stretch", "--help").out, re.M)
     assert "Usage: antiphon run [OPTIONS]" in antiphon("run", "--help").out
     refused = antiphon("run", "denose", "--help")
     assert (refused.code, "did you mean denoise?" in refused.complaint) == (2, True)

@@ -160,6 +160,20 @@ def test_sound_keeps_what_the_plugin_does_not_change(
     same(info, kind, source, tmp_path / f"out.{kind.suffix}")
 
 
+@pytest.mark.parametrize("info", [i for i in THROUGH if i.on_files.job], ids=named)
+def test_a_sound_that_goes_on_to_its_end_is_faded_out(antiphon: Command, tmp_path: Path, info: ProcessorInfo) -> None:
+    if info in SPLITTING:
+        pytest.skip("its parts add up to IN, whose end they keep")
+    # half as loud every beat of half a second, so that there are beats
+    shape = 0.5 + 0.5 * (np.arange(4 * 48000) % 24000 < 2000)
+    source = audio.write(tmp_path / "in.wav", audio.sine(HERTZ, 4.0, 48000, -12.0) * shape.astype(np.float32), 48000)
+    done = antiphon("run", info.type, source.name, "out.wav", *needs(info, tmp_path))
+    assert done.code == 0, done.err
+    own, end = (audio.read(path)[0][:, -48:] for path in (source, tmp_path / "out.wav"))
+    # what is short is its own summary, and ends as it does
+    assert np.abs(end).max() < 0.01 or np.array_equal(own, end)
+
+
 @pytest.mark.parametrize(("info", "kind"), by_place(SPLITTING), ids=named)
 def test_parts_have_the_length_of_a_sound_and_add_up_to_it(
     antiphon: Command, tmp_path: Path, info: ProcessorInfo, kind: Kind

@@ -168,6 +168,8 @@ def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, mus
         (("analyse", "--only", "loudnes"), "there is no analysis 'loudnes'"),
         (("analyse", "--by", "essentia"), "--by takes librosa, not 'essentia'"),
         (("identify", "x.wav"), "cannot read x.wav: there is no such file"),
+        (("identify", "x.wav", "--seconds", ".2"), "--seconds of a file takes 1 or more"),
+        (("map", "--png", "map.jpg"), "cannot write map.jpg: --png ends in .png"),
         (("identify",), "name the file to identify, or give --live"),
     ],
 )
@@ -212,6 +214,7 @@ def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
     for name in ("a MINOR", "Am", "a", "a-Moll"):
         assert found("--key", name) == ["A minor"]
     assert found("--key", "Hmoll") == []
+    assert found("--tempo", "125-118") == found("--tempo", "118-125") == ["A minor"]
     wrong = library("search", "--key", "Amm")
     assert wrong.code == 2
     assert wrong.complaint.startswith("--key does not understand 'Amm': a key is written as")

@@ -80,14 +80,15 @@ async def test_a_person_is_shown_the_value_that_was_set(
     assert await typed("/panic", "1") == "/panic\n"
 
 
+@pytest.mark.parametrize("address", ["/status", "/library/fits"])
 @pytest.mark.parametrize("tcp", [False, True])
-def test_nobody_there_is_one_sentence(tcp: bool) -> None:
+def test_nobody_there_is_one_sentence(tcp: bool, address: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     began = time.monotonic()
     with pytest.raises(EngineError, match="antiphon serve") as refused:
-        list(ask("/status", [], "127.0.0.1", port, tcp, 60.0))
+        list(ask(address, [], "127.0.0.1", port, tcp, 60.0))
     waited = re.search(r"after (\d+\.\d) s", str(refused.value))
     # a connection that is refused is no answer that was waited for
     assert waited is None if tcp else waited is not None

@@ -257,6 +257,10 @@ def test_a_file_parameter_takes_any_path(antiphon: Command, tmp_path: Path, with
         (["pitch", "in.wav", "out.wav", "-p", "pitch=3"], "pitch has no parameter 'pitch'; did you mean semitones"),
         (["stretch", "in.wav", "out.wav", "-p", "speed=2"], "did you mean factor?"),
         (["vocoder", "in.wav", "out.wav"], "vocoder does nothing without -p source=carrier or saw: "),
+        (
+            ["stretch", "in.wav", "out.wav", "-p", "now=1"],
+            "now of stretch is for playing live, and does nothing in files",
+        ),
         (["loops", "nofolder", "in.wav"], "cannot read nofolder: there is no such file or folder"),
         (["gain", "in.wav", "out.wav", "--rate", "7"], "--rate takes 1000 to 768000 Hz, not 7"),
         (["hum", "in.wav", "out.mid", "--rate", "8000"], "--rate is of sound, and OUT holds notes"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.file_use import FileUse
+from antiphon.contract.file_use import NOTHING, FileUse
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.errors import AntiphonError
@@ -59,7 +59,10 @@ APART = ProcessorInfo(
 )
 FOLDER = ProcessorInfo("folder", "Many.", "p", (), (AUDIO_OUT,), (), on_files=FileUse("p:run", default_source="loops"))
 SCORE = ProcessorInfo("score", "Writes notes.", "p", (EVENTS_IN,), (EVENTS_OUT,), ())
-CATALOG = Catalog({info.type: info for info in (APART, ECHO, NEEDY, SCORE, TOOL, FOLDER)})
+PIECE = ProcessorInfo(
+    "piece", "Writes.", "p", (EVENTS_IN,), (EVENTS_OUT,), (), on_files=FileUse("p:run", default_source=NOTHING)
+)
+CATALOG = Catalog({info.type: info for info in (APART, ECHO, NEEDY, SCORE, TOOL, FOLDER, PIECE)})
 FILES = {"aa": Path("/files/aa.wav"), "bb": Path("/files/bb.mid")}
 
 
@@ -99,6 +102,12 @@ def test_what_gives_notes_gives_midi() -> None:
     task = run_task(CATALOG, "score", {"file": "bb"}, path_of)
     assert task.suffix == asked("tool").suffix == ".mid"
     assert asked("tool", format="flac").suffix == ".flac"
+
+
+def test_what_makes_a_piece_of_nothing_needs_no_file() -> None:
+    task = run_task(CATALOG, "piece", {}, path_of)
+    assert command(task, None, Path("/out")) == ["run", "--", "piece", "/out/out.mid"]
+    assert run_task(CATALOG, "piece", {"file": "bb"}, path_of).file == "bb"
 
 
 def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:

@@ -98,6 +98,7 @@ def test_loading_again_sees_what_was_edited(tmp_path):
 
 
 BAD = {
+    "calls amiss": (HEAD + "import numpy\nnumpy.coz", "has no attribute 'coz' (__init__.py, line 8)"),
     "raises at import": (HEAD + "1 / 0", "ZeroDivisionError: division by zero (__init__.py, line 7)"),
     "ends at import": ("raise SystemExit(3)", "SystemExit: 3"),
     "bad syntax": ("def def", "SyntaxError"),

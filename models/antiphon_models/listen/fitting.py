@@ -51,15 +51,15 @@ def prepare(song: ListenedSong) -> PreparedSong:
     """Prepares the features of a song for fitting."""
     import mir_eval
 
-    found = curves_of(song.sound)
+    found = measure_curves(song.sound)
     grids = tuple(beats.hypotheses(found))
     truth = mir_eval.beat.trim_beats(song.beats)
     scores = [mir_eval.beat.f_measure(truth, mir_eval.beat.trim_beats(grid.beats)) for grid in grids]
     return PreparedSong(song.name, found, grids, np.array(scores), song.beats, song.downbeats, song.chords)
 
 
-def curves_of(sound: NDArray[np.float32]) -> MusicCurves:
-    """The curves of a whole sound at `RATE`."""
+def measure_curves(sound: NDArray[np.float32]) -> MusicCurves:
+    """Onset strength and chroma over time of a whole sound at `RATE`, by which beats and chords are found."""
     strength, notes = OnsetStrength(), NoteSpectrum()
     for first in range(0, len(sound), RATE):
         strength.feed(sound[first : first + RATE])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from antiphon_listen import bars, beats, phrases, repeats, tables
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Odds, PhraseTables
-from antiphon_models.listen.fitting import curves_of
+from antiphon_models.listen.fitting import measure_curves
 from antiphon_models.listen.songs import FIT, SOUNDFONTS, render_song
 from antiphon_models.listen.structure import LabelledSong, read_labels
 from antiphon_models.material.sounds import songs
@@ -150,7 +150,7 @@ def main(data: Path, work: Path, out: Path, count: int = SONGS) -> None:
     material = []
     for place, folder in enumerate(songs(data, FIT, count)):
         labels = read_labels(folder)
-        song = labels and prepare(curves_of(render_song(folder, work, list(SOUNDFONTS)[place % 2])), labels)
+        song = labels and prepare(measure_curves(render_song(folder, work, list(SOUNDFONTS)[place % 2])), labels)
         if song:
             material.append(song)
         print(f"{place + 1} {folder.name} {'left out' if not song else ''}", flush=True)

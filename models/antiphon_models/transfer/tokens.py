@@ -38,7 +38,7 @@ def k_means(rows: F32, rng: np.random.Generator) -> F32:
 
 
 class TokenNetwork(torch.nn.Module):
-    """As `antiphon_transfer.extend` draws by it."""
+    """Predicts the two tokens of the next frame from those before it: a GRU; `antiphon_transfer.extend` draws by it."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ import pytest
 
 from antiphon.api import AntiphonError, UsageError
 from antiphon_accompany.chords import KEYS, parse
-from antiphon_accompany.chordtext import text_of
+from antiphon_accompany.chordtext import musicxml, spans_of, text_of
 from antiphon_accompany.files import Section, accompany_file, offset
 from antiphon_accompany.midifiles import accompany_midi, bars, read
 from antiphon_accompany.notes import BeatNote
@@ -285,3 +285,51 @@ def test_a_file_of_chords_that_cannot_be_read_is_said(
 def test_parts_are_named_in_any_case_and_all_is_all() -> None:
     assert parts_of("Piano, BASS") == ("piano", "bass")
     assert parts_of("all,piano") == parts_of("all") == PARTS
+
+
+def test_a_chart_of_several_lines_has_a_bar_for_each() -> None:
+    for chart in (
+        "| C Am | F |\n| Dm | G7 |\n",
+        "C Am | F | Dm | G7",
+        "| C Am | F || Dm | G7 ||",
+        "| C\n  Am | F | Dm | G7 |",
+    ):
+        found = [(s.start, s.chord and s.chord.label) for s in spans_of(chart, 4.0)]
+        assert found == [(0.0, "C:maj"), (2.0, "A:min"), (4.0, "F:maj"), (8.0, "D:min"), (12.0, "G:7")]
+
+
+def test_a_bar_without_a_chord_is_one_in_the_score() -> None:
+    score = ElementTree.fromstring(musicxml(spans_of("| C | N | F |", 4.0), [(0.0, 4, 4)], 12.0).split("\n", 2)[2])
+    kinds = [[(k.text, k.get("text")) for k in m.iter("kind")] for m in score.iter("measure")]
+    assert kinds == [[("major", "")], [("none", "N.C.")], [("major", "")]]
+
+
+def test_calls_fire_at_their_second(tmp_path: Path) -> None:
+    source = write(
+        tmp_path / "in.mid", [BeatNote(n.start + 32 * k, n.end + 32 * k, n.pitch) for k in range(2) for n in TUNE]
+    )
+
+    def starts(*given: str) -> dict[str, list[float]]:
+        target = tmp_path / "out.mid"
+        command("run", "accompany", source, target, "-p", "parts=piano,drums", *given, "--force")
+        made = mido.MidiFile(target)
+        return {
+            track.name: [
+                at / 480 for at, m in zip(np.cumsum([m.time for m in track]), track, strict=True) if m.type == "note_on"
+            ]
+            for track in made.tracks[2:]
+        }
+
+    def in_bar(made: dict[str, list[float]], bar: int) -> dict[str, list[float]]:
+        return {part: [at % 4 for at in found if int(at // 4) == bar] for part, found in made.items()}
+
+    plain = starts()
+    # 96 bpm for eight beats, then 80: second 12 is beat 17.33, in bar 4
+    filled, broken, ended = (starts("-p", f"{name}=12") for name in ("fill", "break", "ending"))
+    assert in_bar(filled, 4)["drums"] != in_bar(plain, 4)["drums"]
+    assert in_bar(filled, 3) == in_bar(plain, 3)
+    assert all(max(found) < 0.1 for found in in_bar(broken, 5).values()), "one strike, and a rest"
+    assert max(map(len, in_bar(plain, 5).values())) > 4
+    assert sum(map(len, in_bar(ended, 6).values())) < sum(map(len, in_bar(plain, 6).values()))
+    with pytest.raises(UsageError, match=r"ending would fire at 600 s, after the end of in\.mid \(46"):
+        starts("-p", "ending=600")

@@ -168,7 +168,9 @@ def test_several_voices_are_warned_about(tmp_path, capsys):
     chord = [hum(tune=tuple(k + up for k in TUNE)).sound for up in (0, 4, 7)]
     soundfile.write(source, sum(chord) / 3, RATE)
     run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
-    assert "several voices" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "several voices" in told
+    assert "or -p mode=polyphonic" in told
     assert live(sum(chord) / 3)[1].reports["many"] > 0.5
     soundfile.write(source, chord[0], RATE)
     run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))

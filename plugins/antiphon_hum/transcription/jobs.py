@@ -122,7 +122,8 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     if found.many > MANY:
         job.complain(
             f"{name}: several voices seem to sound at once and hum transcribes one; use a recording of one voice"
-            f"{'' if job.settings.get('lead') else ', or -p lead=on, which follows the strongest'}, "
+            f"{'' if job.settings.get('lead') else ', -p lead=on, which follows the strongest'}, or "
+            "-p mode=polyphonic, which takes several at once, "
             f"since {printable_path(job.target)} holds only part of the notes"
         )
     elif not found.notes:

@@ -45,9 +45,9 @@ NO_LABEL = TempoLabel()
 
 
 def label_of(path: Path, name: str) -> TempoLabel:
-    """What a file says of itself for certain; one that cannot be read says nothing.
+    """The tempo and cue points that a loop's file name and chunks state; none where it cannot be read.
 
-    A name's tempo with the letters bpm comes before that of a chunk.
+    A tempo in the name, beside the letters bpm, comes before that of a chunk.
     """
     named = tempo_in(name)
     stated, first, last = _chunks_of(path)

@@ -123,17 +123,18 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
         until = time.monotonic() + timeout
         for data in (packet, encode("/sync", number)):
             send(sock, data, tcp)
-        late = address in LATE
+        late, handled = address in LATE, False
         for message in listen(sock, framer if tcp else None, until):
             if message == Message(b"/synced", b",i", (number,)):
                 if late:
+                    handled = True
                     break
                 return
             if message.address == b"/fail":
                 raise refusal(message)
             late = False
             yield message_text(message)
-        if late:
+        if handled:
             for message in listen(sock, framer if tcp else None, time.monotonic() + LATE_SECONDS):
                 if message.address == b"/fail":
                     raise refusal(message)

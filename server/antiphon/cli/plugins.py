@@ -121,7 +121,7 @@ def operands(info: ProcessorInfo) -> str:
     if info.on_files.splits:
         return "IN OUT, or IN --out-dir FOLDER"
     if info.on_files.job:
-        return "IN OUT"
+        return "[IN] OUT" if info.on_files.default_source else "IN OUT"
     source = "IN.mid" if info.first("events", "in") and not info.first("audio", "in") else "IN.wav"
     return f"{source} {'OUT.wav' if info.first('audio', 'out') else 'OUT.mid'}"
 

@@ -30,6 +30,7 @@ class FileUse:
         beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json), "picture" (.png),
             "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll" (.svg, notes and chords) and
             "chords-out" (.txt, .lab, .musicxml); with the last --chords is taken as well.
+        fires: Names of triggers that the job fires at their seconds; others are refused with it.
         needs: Names of parameters that have to be given: of kind file, or a choice whose default is for patches alone.
         special: A value of a parameter, as "mode=texture", and what is called with a `FileJob` where it is given.
         exempt: Values of parameters, as "mode=instrument", with which none of `needs` has to be given.
@@ -58,6 +59,7 @@ class FileUse:
     causal: str = ""
     stem: str = ""
     changes: tuple[Change, ...] = ()
+    fires: tuple[str, ...] = ()
 
     def job_with(self, values: Mapping[str, Any]) -> str:
         """Names the function that makes the file with these values of parameters.

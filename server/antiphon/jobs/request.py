@@ -47,8 +47,8 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     """The task of `POST /api/run/PLUGIN`.
 
     Body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "stems": true, "tail": 2.0,
-    "rate": 44100}; all but `file` may be missing. `path_of` gives the path of a file by its identifier; it raises where
-    there is none.
+    "rate": 44100}; all but `file` may be missing, and `file` of a plugin that needs none, as `generate`.
+    `path_of` gives the path of a file by its identifier; it raises where there is none.
 
     Raises:
         AntiphonError: Something of it is not allowed; the message says what is.
@@ -58,8 +58,10 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     fields = _fields(body, RUN_KEYS)
     if info.on_files.default_source not in ("", NOTHING):
         raise WireError(f"{plugin} works on a folder, which HTTP does not take; render a patch that plays it instead")
-    key, source = _file(fields, path_of)
-    _check_source(info, source)
+    key, source = "", Path(NOTHING)
+    if "file" in fields or info.on_files.default_source != NOTHING:
+        key, source = _file(fields, path_of)
+        _check_source(info, source)
     arguments: list[str] = []
     params = fields.get("params", {})
     if not isinstance(params, dict):
@@ -148,7 +150,8 @@ def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool 
     beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]
     if task.command == "run":
         whole = [] if APART in task.beside else [out]
-        return ["run", *task.arguments, *beside, "--", task.name, str(source), *whole]
+        given = [str(source)] if source is not None else []
+        return ["run", *task.arguments, *beside, "--", task.name, *given, *whole]
     given = ["--in", str(source)] if source is not None else []
     played = str(_script(task.name, own_scripts)) if task.command == "live" else task.name
     return ["render", "--out", out, *given, *task.arguments, *beside, "--", played]

@@ -36,6 +36,8 @@ TEMPO, LEARNT, RULE = 40.0, (0.6, -2.7), (3.6, 1.3, -2.4)
 Logistic regression on validation songs, a partner against 49 others and its broken copies."""
 LONGEST = 60.0
 """Seconds of a loop."""
+_NO_LOOPS = ("one-shot", "speech")
+"""Kinds that are not given; what is held or has no clear beat may be a loop all the same."""
 _APART, _DENSER = 7.0, 2.0
 """Semitones between registers, and ratio of densities, from which they are named."""
 _INTERVALS = ("", "a semitone", "a tone", "a minor third", "a major third", "a fourth", "a tritone")
@@ -203,6 +205,8 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dic
     others: dict[bytes, Mapping[str, Any]] = {}
     seen = {_identity(values)} if vector is not None else set()
     for where, row in sorted(rows.items()):
+        if row.summary()["kind"] in _NO_LOOPS:
+            continue
         if (mine := _identity(row.values)) is None or mine not in seen:
             seen.add(mine)
             others[where] = row.values

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class PackedKernel(Protocol):
-    """The part of a kernel that a step uses (`native.kernel.Kernel`, which imports this module)."""
+    """What a `Step` needs of a compiled kernel: the types of its arguments, a call, its address."""
 
     types: dict[str, str]
 

@@ -32,6 +32,7 @@ class FileJob:
         source: A sound file, a MIDI file or a folder.
         target: The file to be written.
         settings: The parameters' values by name, checked.
+        fires: Those of `FileUse.fires` that fire, each with its seconds.
         block: Frames of a block.
         midi_out: A further MIDI file that was asked for, or None.
         analysis: A further file with an analysis that was asked for, or None.
@@ -62,6 +63,7 @@ class FileJob:
     progress: Callable[[float], None] = lambda part: None
     complain: Callable[[str], None] = say
     ask: Callable[[str], str] = lambda question: ""
+    fires: tuple[tuple[str, float], ...] = ()
 
 
 def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:

@@ -36,7 +36,7 @@ _LAST_LOOKS = 20
 
 
 class Branch:
-    """One process. It answers in the order in which it is asked.
+    """A forked process that performs a script from one beat on; it answers in the order in which it is asked.
 
     Attributes:
         parent: Parent of which it is a copy.

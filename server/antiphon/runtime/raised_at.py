@@ -18,10 +18,12 @@ def raised_at(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         # the line that cannot be read, not the one that imports it
         return f" ({Path(error.filename).name}, line {error.lineno})"
-    place, step = "", error.__traceback__
+    place, installed, step = "", "", error.__traceback__
     while step is not None:
         name = step.tb_frame.f_code.co_filename
         if not name.startswith(_NOT_THEIRS):
-            place = f" ({name.rpartition('/')[2]}, line {step.tb_lineno})"
+            found = f" ({name.rpartition('/')[2]}, line {step.tb_lineno})"
+            # what a plugin calls, as numpy, is named only where the plugin is a package that was installed too
+            place, installed = (place, found) if "/site-packages/" in name else (found, installed)
         step = step.tb_next
-    return place
+    return place or installed

@@ -51,7 +51,7 @@ class StreamPool(Protocol):
 
 
 class HopStart(Enum):
-    """How a hop stands to those before it. After BEGINS the worker has to be given again what it needs to know."""
+    """Whether a hop continues an epoch or begins one, after which the worker has to be given its settings again."""
 
     CONTINUES = auto()
     BEGINS = auto()

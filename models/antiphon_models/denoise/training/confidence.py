@@ -83,7 +83,7 @@ class FileConfidenceNetwork(torch.nn.Module):
 
 
 def errors(statistics: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Energy of what is left of the noise and missing of the sound, `[N, T, COUNT]`, by the network's shares."""
+    """Energy of the error, noise left plus signal lost, `[N, T, COUNT]`, for the shares that the network chose."""
     a, b, c = shares[..., 1:].unbind(-1)
     n, na, nb, nc, aa, ab, ac, bb, bc, cc = statistics.unbind(-1)
     linear = a * na + b * nb + c * nc

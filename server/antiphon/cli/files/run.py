@@ -143,6 +143,8 @@ def run(
             how = "FILE" if lacking.kind == "file" else f"{lacking.allowed}: {lacking.doc}"
             raise UsageError(f"{plugin} does nothing without -p {lacking.name}={how}")
         made_by = use.job_with(values)
+        if made_by and (idle := next((name for name, _ in fires if name not in use.fires), "")):
+            raise UsageError(f"{idle} of {plugin} is for playing live, and does nothing in files; leave it out")
         if made_by and not use.job and out_dir is not None:
             raise UsageError(f"{plugin} with {''.join(use.special[:1])} takes one IN and one OUT; leave --out-dir out")
         if out_dir is None or use.job:
@@ -174,6 +176,7 @@ def run(
                 rate,
                 complain=complain,
                 ask=ask,
+                fires=fires,
             )
             if out_dir is not None:
                 make_folder(Path(out_dir))

@@ -39,7 +39,9 @@ class RunCommand(TyperCommand):
         with formatter.indentation():
             formatter.write_text(info.doc or f"The processor {name}.")
             formatter.write_text(ports(info))
-        settable = [param for param in (*info.params, *HOST_PARAMS) if not param.readonly]
+        use = info.on_files
+        idle = {p.name for p in info.params if p.kind == "trigger" and use.job and p.name not in use.fires}
+        settable = [p for p in (*info.params, *HOST_PARAMS) if not p.readonly and p.name not in idle]
         with formatter.section("Parameters, each as -p NAME=VALUE"):
             formatter.write_dl(
                 [

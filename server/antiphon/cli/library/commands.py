@@ -340,6 +340,8 @@ def _range(text: str) -> tuple[float, float]:
     low, dash, high = text.partition("-")
     try:
         first = float(low)
-        return (first, float(high)) if dash else (0.98 * first, 1.02 * first)
+        last = float(high) if dash else first
+        # a range is one in whichever order its ends are given
+        return (min(first, last), max(first, last)) if dash else (0.98 * first, 1.02 * first)
     except ValueError:
         raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None

@@ -40,7 +40,12 @@ def identify(
     as_json: Json = False,
 ) -> None:
     """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
-    from antiphon.library.identification.identifying import analysis_of_landmarks, identify_files, landmarks_of
+    from antiphon.library.identification.identifying import (
+        SHORTEST,
+        analysis_of_landmarks,
+        identify_files,
+        landmarks_of,
+    )
     from antiphon.library.identification.shards import update_shards
 
     if live and file is None:
@@ -48,6 +53,8 @@ def identify(
         return
     if file is None or live:
         raise UsageError("name the file to identify, or give --live")
+    if 0.0 < seconds < SHORTEST:
+        raise UsageError(f"--seconds of a file takes {SHORTEST:g} or more; 5 s are better, and 0 is all of it")
     with progress_bar("listening to") as progress:
         times, hertz = landmarks_of(file, lambda done: progress(round(done), 0, file.name[:60]))
     chosen = times < (seconds or float("inf"))

@@ -15,6 +15,7 @@ from antiphon.cli.library.options import open_catalogue, row_of
 from antiphon.cli.library.personality import personality
 from antiphon.cli.library.printing import print_rows
 from antiphon.cli.terminal.answers import Json, echo_answer
+from antiphon.errors import UsageError
 
 MOST_NAMED = 5
 """Files that a sentence names."""
@@ -72,6 +73,9 @@ def chart(
     """Place tracks, artists and genres on a map: what sounds alike is near."""
     from antiphon.io.decode import path_text
     from antiphon.library.map import chart as charts
+
+    if png is not None and png.suffix.lower() != ".png":
+        raise UsageError(f"cannot write {path_text(png)}: --png ends in .png")
     from antiphon.library.taste.choosing import TrackTable
     from antiphon.runtime.paths import write_atomic
 

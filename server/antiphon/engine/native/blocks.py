@@ -45,7 +45,7 @@ STALL_NS = SECOND // 10
 
 
 @kernel
-def wanted_elsewhere(s: i64p, f: f64p, block: i64) -> i64:
+def needs_interpreter(s: i64p, f: f64p, block: i64) -> i64:
     """1 where the interpreter has to run this block, else 0."""
     header = address_i64(s[LoopWord.HEADER])
     sample = block * s[LoopWord.BLOCK]
@@ -151,7 +151,7 @@ def play_blocks(s: i64p, f: f64p) -> i64:
         now = now_ns(s)
         if now - s[LoopWord.TURNED] > STALL_NS:
             return Left.DUE
-        if wanted_elsewhere(s, f, block) != 0:
+        if needs_interpreter(s, f, block) != 0:
             return Left.DUE
         sample = block * s[LoopWord.BLOCK]
         s[LoopWord.NUMBER] = block

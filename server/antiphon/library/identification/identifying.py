@@ -22,7 +22,7 @@ WINDOW = 12.0
 """Seconds that are asked at once."""
 _WINDOWS = 8
 """Windows of a longer sound that are tried, until one is recognised."""
-_SHORTEST = 1.0
+SHORTEST = 1.0
 """Seconds of sound below which nothing can be recognised."""
 
 
@@ -79,9 +79,9 @@ def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None)
         raise UsageError(problem)
     data = next((value for value in values.values() if isinstance(value, bytes)), b"")
     shown = path.name[:120]
-    if lasted < _SHORTEST:
+    if lasted < SHORTEST:
         raise UsageError(
-            f"{shown} lasts {lasted:.2f} s; {_SHORTEST:g} s are needed to recognise a sound, 5 s are better"
+            f"{shown} lasts {lasted:.2f} s; {SHORTEST:g} s are needed to recognise a sound, 5 s are better"
         )
     if not data:
         raise UsageError(f"{shown} is silent, and cannot be recognised")
