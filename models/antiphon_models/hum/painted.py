@@ -21,14 +21,7 @@ from antiphon.api.models import models_folder, read_weights
 from antiphon.api.networks import fill_network
 from antiphon_hum.learned import spec
 from antiphon_models.hum.baseline_network import Painter
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_models.learning.user_commands import command
 from antiphon_models.material import fluidsynth
@@ -157,10 +150,12 @@ def _aligned(network: GanPainter, both: torch.Tensor) -> tuple[torch.Tensor, tor
 class Painted(Evaluation):
     """Melodies by voices of a soundfont that was not trained on, to become a piano's."""
 
-    systems = systems_of(trivial="the voice", ours="notes; istft; gan", oracle="exact")
-    measures = measures_of("lsd [dB] ↓; chroma")
-    note: ClassVar[str] = "To the same notes by the soundfont's piano, up to 4.5 kHz. The measures are our own."
-    road: ClassVar[str] = "`antiphon run hum IN OUT -p mode=spectrogram -p painted=NAME`"
+    trivial = "the voice"
+    ours = "notes; istft; gan"
+    oracle = "exact"
+    columns = "lsd [dB] ↓; chroma"
+    note = "To the same notes by the soundfont's piano, up to 4.5 kHz. The measures are our own."
+    road = "`antiphon run hum IN OUT -p mode=spectrogram -p painted=NAME`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         rng = np.random.default_rng((ask.seed, 6))

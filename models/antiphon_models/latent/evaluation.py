@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,7 @@ from antiphon_latent.voices import LatentVoices
 from antiphon_models.latent import dcgan, musicnn
 from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, by_font, sounds
 from antiphon_models.latent.pca import components
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.material.fluidsynth import FLUID, TIM, missing
 
 F32 = NDArray[np.float32]
@@ -50,15 +42,19 @@ _COPY, _GAUSSIAN, _DCGAN, _FONT = "nearest sample", "PCA-Gaussian", "dcgan", "Fl
 class LatentTimbres(Evaluation):
     """Notes drawn at random, and notes of an unseen soundfont that are sought in the space."""
 
-    systems = systems_of(trivial=_COPY, classical=_GAUSSIAN, peer=_DCGAN, ours="; ".join(MODELS), oracle=_FONT)
-    measures = measures_of("pitch; Fréchet ↓; recall; jumps ↓; LSD [dB] ↓")
-    note: ClassVar[str] = (
+    trivial = _COPY
+    classical = _GAUSSIAN
+    peer = _DCGAN
+    ours = "; ".join(MODELS)
+    oracle = _FONT
+    columns = "pitch; Fréchet ↓; recall; jumps ↓; LSD [dB] ↓"
+    note = (
         "pitch: notes within 30 cents by swift-f0; Fréchet distance and recall to notes of TimGM6mb in musicnn's "
         "embedding, 32 components; jumps: the greatest of 16 steps along an axis beside their mean; LSD: what is left "
         "between a note of TimGM6mb and the nearest that a system can play."
     )
-    card: ClassVar[str] = "antiphon_latent"
-    road: ClassVar[str] = "the node `latent`, at places drawn at random; LSD by the search of `like`"
+    card = "antiphon_latent"
+    road = "the node `latent`, at places drawn at random; LSD by the search of `like`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         if absent := missing():

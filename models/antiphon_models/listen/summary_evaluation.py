@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,7 @@ from antiphon_listen.music import MusicRun, SongAnalysis
 from antiphon_listen.sections import Structure, find_structure
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.summary import summary
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, render_song
 from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
@@ -72,26 +64,24 @@ class SummaryFound:
 class Summarising(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, as MP3, against both listeners."""
 
-    systems = systems_of(
-        trivial="first 30 s; middle; loudest",
-        classical="most repeated; novelty",
-        ours="listen",
-        oracle="listen, true beats; second listener",
-    )
-    measures = measures_of(
+    trivial = "first 30 s; middle; loudest"
+    classical = "most repeated; novelty"
+    ours = "listen"
+    oracle = "listen, true beats; second listener"
+    columns = (
         "F .5 s; F 3 s; chorus; in chorus; letters; starts; starts .5 s; as reported; "
         "chorus named; verse named; bridge named"
     )
-    note: ClassVar[str] = (
+    note = (
         "F: mir_eval's, phrase boundaries within 0.5 and 3 s. chorus: the share of a chorus (at most 30 s of it) "
         "that is played; in chorus: of the summary. letters: that are played for 1 s or more, without i, o and x. "
         "starts: within 3 s of a phrase's beginning. "
         "as reported: the share of OUT that is IN at the reported places. Means over both listeners; renders of one "
         "piano are not records."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    card: ClassVar[str] = "antiphon_listen"
-    road: ClassVar[str] = (
+    folders = ("pop909",)
+    card = "antiphon_listen"
+    road = (
         "`antiphon run summary IN OUT -p seconds=30 --report FILE` on MP3 files at 44.1 kHz; boundaries "
         "are the analysis' own"
     )

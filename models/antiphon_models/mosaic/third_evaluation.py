@@ -6,21 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
 from antiphon.signal.features import import_librosa
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import command, run_on_sound
 from antiphon_models.mosaic.medians import separate
 from antiphon_models.mosaic.pairs import RATE
@@ -38,15 +30,18 @@ SAME = 0.04
 class Thirds(Evaluation):
     """Songs of POP909 with drums: the notes of A, and B's programs and kit."""
 
-    systems = systems_of(trivial=f"{_COPY}; copy B", classical=f"transfer; {_MEDIANS}", ours="third", oracle="exact")
-    measures = measures_of("lsd ↓; timbre ↓; onsets; chroma; tempo")
-    note: ClassVar[str] = (
+    trivial = f"{_COPY}; copy B"
+    classical = f"transfer; {_MEDIANS}"
+    ours = "third"
+    oracle = "exact"
+    columns = "lsd ↓; timbre ↓; onsets; chroma; tempo"
+    note = (
         "lsd: log-spectral distance to A's notes by B's programs and kit; timbre: distance of MFCC statistics to B, "
         "both as a part of the mean of copy A. onsets, chroma: agreement with A; tempo: the share within 4 % of A's."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    card: ClassVar[str] = "antiphon_mosaic"
-    road: ClassVar[str] = "`antiphon run third A OUT -p reference=B`"
+    folders = ("pop909",)
+    card = "antiphon_mosaic"
+    road = "`antiphon run third A OUT -p reference=B`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         if find_spec("librosa") is None:

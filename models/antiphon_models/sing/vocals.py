@@ -14,15 +14,7 @@ from antiphon.api import UsageError
 from antiphon.api.files import AudioWriter, read_sound
 from antiphon.api.jobs import FileJob
 from antiphon.runtime.resources import folder
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.sing.judges import Sound, Tracker
 
 FOLDER = "singing"
@@ -37,8 +29,8 @@ F64 = NDArray[np.float64]
 class Vocals(Evaluation):
     """Pitch by swift-f0 in the recording and in what was made of it."""
 
-    systems = systems_of(ours="neural; espeak; neural of a mix")
-    measures = measures_of("in tune; off [cents] ↓; sung; loudness")
+    ours = "neural; espeak; neural of a mix"
+    columns = "in tune; off [cents] ↓; sung; loudness"
     note = (
         "Of a mix: recordings under the loops that ship, as loud as the voice. In tune: within 50 cents of the "
         "recording where both are voiced; sung: voiced where the recording is."

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +19,7 @@ from antiphon_listen.music import StemMusicRun
 from antiphon_models.hum import testset
 from antiphon_models.hum.evaluation import f1
 from antiphon_models.hum.peers import Found
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command, run_to_notes
 from antiphon_models.listen.evaluation import MusicFound, figures, found_by, found_in
 from antiphon_models.listen.songs import RATE, TEST, ListenedSong, read_song
@@ -48,18 +40,16 @@ KIT = ("drum_heavy_kick", "drum_snare_hard", "drum_cymbal_closed")
 class UsingStems(Evaluation):
     """Voices over bands, of the test set of `hum`, and songs of that of `listen`, with a kit on their beats."""
 
-    systems = systems_of(
-        classical="hum; hum lead, no stems; music; music, beats of drums",
-        ours="hum, the voice; hum lead=on; music-stems",
-    )
-    measures = measures_of("12 dB; 6 dB; 0 dB; beats; majmin; key")
-    note: ClassVar[str] = (
+    classical = "hum; hum lead, no stems; music; music, beats of drums"
+    ours = "hum, the voice; hum lead=on; music-stems"
+    columns = "12 dB; 6 dB; 0 dB; beats; majmin; key"
+    note = (
         "Of a voice: F1 of MIDI numbers, by dB of the voice above its band; the voice is espeak-ng's by WORLD. Of a "
         "song: beats, majmin and key as `evaluate listen` has them, of its first minute by TimGM6mb."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909", "sonicpi", *testset.DATA[1:])
-    card: ClassVar[str] = "antiphon_stems"
-    road: ClassVar[str] = "`antiphon run hum IN OUT.mid` and `antiphon library analyse FILE --only music-stems --json`"
+    folders = ("pop909", "sonicpi", *testset.DATA[1:])
+    card = "antiphon_stems"
+    road = "`antiphon run hum IN OUT.mid` and `antiphon library analyse FILE --only music-stems --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         count = ask.limit or SONGS

@@ -36,7 +36,7 @@ from antiphon_models.classify.genre.material import (
 )
 from antiphon_models.classify.genre.sources import SPLITS, missing
 from antiphon_models.classify.mfcc import fit_logistic, mfcc
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
@@ -65,8 +65,10 @@ Answer: TypeAlias = Callable[[F32], GenreAnswer]
 class GenreEvaluation(Evaluation):
     """Accuracy, calibration, and what becomes "unknown"."""
 
-    systems = systems_of(trivial="most frequent", classical="MFCC, logistic regression", ours="genre")
-    measures = measures_of(
+    trivial = "most frequent"
+    classical = "MFCC, logistic regression"
+    ours = "genre"
+    columns = (
         "accuracy; top 3; of two clips; of 30 s; ECE ↓; ECE of 30 s ↓; strangers unknown; strangers of 30 s; "
         "no songs unknown"
     )
