@@ -148,20 +148,10 @@ class Hum(Processor):
             False,
             doc="Live: sends vibrato and glides too, as the pitch of each note, for `sing`, `synth`, `sampler`.",
         ),
+        Param("dynamics", default=1.0, doc="Velocity sensitivity: how far velocity follows loudness."),
+        Param("pitch", high=4000.0, unit="Hz", readonly=True, doc="Detected pitch (f0), 0 for none."),
         Param(
-            "dynamics", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity: how far velocity follows loudness."
-        ),
-        Param(
-            "pitch", default=0.0, low=0.0, high=4000.0, unit="Hz", readonly=True, doc="Detected pitch (f0), 0 for none."
-        ),
-        Param(
-            "cents",
-            default=0.0,
-            low=-50.0,
-            high=50.0,
-            unit="cents",
-            readonly=True,
-            doc="How far that is from the nearest semitone.",
+            "cents", low=-50.0, high=50.0, unit="cents", readonly=True, doc="How far that is from the nearest semitone."
         ),
         Param("voiced", "switch", False, readonly=True, doc="Whether there is a pitch."),
         Param("note", "int", -1, -1, 127, readonly=True, doc="The note that sounds, a MIDI number, -1 for none."),
