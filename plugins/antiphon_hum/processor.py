@@ -7,9 +7,20 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec, WorkerError, frequency
+from antiphon.api import (
+    AUDIO_IN,
+    EVENTS_OUT,
+    F32,
+    IO,
+    Event,
+    FileUse,
+    Param,
+    Processor,
+    StreamSpec,
+    WorkerError,
+    frequency,
+)
 from antiphon.api.models import say_instead, usable
 from antiphon.api.pitch import HIGHEST, LOWEST, Decimator
 from antiphon_hum.learned.model_tracker import MODELS, ModelTracker
@@ -18,7 +29,6 @@ from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames
 from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
-F32 = NDArray[np.float32]
 
 ROUNDED = 4
 """Frames by which two notes on one grid line may differ, since the line is rounded to a frame for each note."""

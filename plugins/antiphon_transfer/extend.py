@@ -11,13 +11,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import IO, FileError, FileUse, Param, Processor, StreamSpec, UsageError
+from antiphon.api import F32, F64, IO, FileError, FileUse, Param, Processor, StreamSpec, UsageError
 from antiphon.api.arrays import Gru, Linear, find_array
 from antiphon.api.files import AudioWriter, printable_path, read_sound, stream_sound
 from antiphon.api.jobs import FileJob, Written
 from antiphon.api.models import ModelError, read_weights
 from antiphon_transfer.features import BANDS, TimbreDescriber
-from antiphon_transfer.stream import F32, F64, Framing, hann
+from antiphon_transfer.stream import Framing, hann
 
 MODEL = "transfer-tokens"
 CODES, UNITS, EMBEDDED = 192, 192, 96

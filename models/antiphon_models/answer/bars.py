@@ -18,7 +18,6 @@ from antiphon_models.answer.foreseeing import SPANS
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_models.material.part_songs import SOURCES
 
-F32 = NDArray[np.float32]
 PIECES, LENGTH = 32, 192
 """Of a step: pieces, and events of each."""
 FROM_START, ALONE = 0.4, 0.55

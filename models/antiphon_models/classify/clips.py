@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.analysis import LogMel
 from antiphon_classify.classifier import EXCERPT, MEL
-
-F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class LabeledClips:
     """
 
     mel: NDArray[np.float16]
-    targets: NDArray[np.int64] | NDArray[np.float32]
+    targets: NDArray[np.int64] | F32
     groups: NDArray[np.int64]
 
     def __len__(self) -> int:

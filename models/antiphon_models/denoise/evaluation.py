@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.models import usable
 from antiphon.runtime import extras
 from antiphon_denoise.processor import MODELS
@@ -17,7 +17,6 @@ from antiphon_models.denoise.sdr import si_sdr
 from antiphon_models.denoise.testset import LEAD, RATE, TestMixture
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 
-F32 = NDArray[np.float32]
 Made = Callable[[TestMixture], F32 | None]
 _EAR = 16000
 _HARM = -0.5

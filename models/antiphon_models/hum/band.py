@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon_hum.scale_snap import KeyFinder
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
-from antiphon_models.material.singing import F32, ScoreNote
+from antiphon_models.material.singing import ScoreNote
 
 BEAT = 0.5
 """Seconds."""

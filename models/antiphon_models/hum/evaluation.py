@@ -11,8 +11,8 @@ from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.models import usable
 from antiphon.api.rendering import TimedNote, load_plugins, render_notes
 from antiphon.runtime import extras
@@ -28,7 +28,6 @@ from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, E
 from antiphon_models.material.singing import RATE as MADE
 from antiphon_models.material.sounds import resampled
 
-F64 = NDArray[np.float64]
 _FEW = 6
 """Examples: two songs, sung, played and hummed."""
 LATEST = 0.25
@@ -145,7 +144,7 @@ class Hearing(Evaluation):
                     yield played(clip, name, system(clip).notes)
 
 
-def _heard(kind: str, clip: Clip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, Clip]]:
+def _heard(kind: str, clip: Clip, noises: list[tuple[str, F32]], n: int) -> Iterator[tuple[str, Clip]]:
     """The (measure, sound) pairs of a clip."""
     if kind == "hum":
         for ratio in (20, 10, 0):

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from antiphon.api import F32
 from antiphon.api.models import models_folder, read_weights
 from antiphon.api.networks import fill_network
 from antiphon_hum.learned import spec
@@ -28,7 +29,6 @@ from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
-F32 = NDArray[np.float32]
 VOICES, PIANO = (52, 53, 54, 73, 75), 0
 """Programs: choir, voice, synthesised voice, flute and pan flute, which is nearest to whistling."""
 SECONDS, TUNES, HELD = 8.0, 60, 8

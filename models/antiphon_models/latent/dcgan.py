@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from antiphon.api import F32
 from antiphon.api.models import read_weights
 from antiphon.signal.features import import_librosa
 from antiphon_latent.decoder import CONDITIONS, conditions
@@ -24,7 +25,6 @@ from antiphon_models.latent.pca import SAID
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_models.material.fluidsynth import FLUID
 
-F32 = NDArray[np.float32]
 RATE, SIZE, HOP = 8000, 256, 250
 BINS, FRAMES = 128, 64
 """Of a spectrogram: to 4 kHz, two seconds."""

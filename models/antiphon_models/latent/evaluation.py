@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Event, StreamSpec, UsageError
+from antiphon.api import F32, F64, Event, StreamSpec, UsageError
 from antiphon.api.files import make_folder
 from antiphon.api.testing import render
 from antiphon_latent.decoder import AXES, CONDITIONS, MODELS, PartialDecoder, conditions, load
@@ -23,7 +23,6 @@ from antiphon_models.latent.pca import components
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.material.fluidsynth import FLUID, TIM, missing
 
-F32 = NDArray[np.float32]
 RATE, SECONDS = musicnn.RATE, 1.2
 COUNT = 32
 """Notes, where no limit is given."""
@@ -200,7 +199,7 @@ def _in_tune(made: F32, pitch: NDArray[Any]) -> Iterator[float]:
         yield float(hit)
 
 
-def frechet(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def frechet(one: F64, other: F64) -> float:
     """The Fréchet distance of two clouds `[n, d]` as normal distributions (Heusel 2017)."""
     from scipy.linalg import sqrtm
 
@@ -209,7 +208,7 @@ def frechet(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(np.sum((one.mean(axis=0) - other.mean(axis=0)) ** 2) + np.trace(a + b - 2.0 * root))
 
 
-def recall(real: NDArray[np.float64], made: NDArray[np.float64]) -> float:
+def recall(real: F64, made: F64) -> float:
     """The share of real notes that lie among those made (Kynkäänniemi 2019): within reach of their neighbours."""
     within = np.sort(np.linalg.norm(made[:, None] - made[None], axis=2), axis=1)[:, min(NEIGHBOURS, len(made) - 1)]
     return float((np.linalg.norm(real[:, None] - made[None], axis=2) <= within).any(axis=1).mean())

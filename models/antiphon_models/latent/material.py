@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import UsageError, note_number
+from antiphon.api import F32, UsageError, note_number
 from antiphon.api.files import SOUND_FORMATS, printable_path, read_sound
 from antiphon_latent.likeness import VELOCITY, pitch_of
 from antiphon_latent.partials import FRAMES, LONGEST, RINGS, ROW, begin_of, hz_of, measure
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
 from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
 
-F32 = NDArray[np.float32]
 RATE = 44100
 PROGRAMS = range(112)
 KEYS = (33, 40, 45, 50, 55, 60, 65, 70, 75, 80, 86, 93)

@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError, Value
+from antiphon.api import F32, UsageError, Value
 from antiphon.api.files import MidiSong, read_midi
-
-F32 = NDArray[np.float32]
 
 
 def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) -> str:

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.files import stream_sound
 from antiphon_listen import bars, beats, tables
 from antiphon_listen.beats import BeatGrid
@@ -37,7 +37,6 @@ _HEARD = 1.0
 """Seconds of a letter from which a summary has it."""
 _STARTS = 3.0
 """Seconds within which a summary starts on a phrase."""
-F32 = NDArray[np.float32]
 _PLACE = 0.001
 """Seconds by which a place of a summary may be off: a report rounds it to a tenth of this."""
 Span = tuple[float, float]
@@ -55,7 +54,7 @@ class SummaryFound:
         as_reported: Share of the summary's seconds in which OUT holds the samples that IN has at the reported places.
     """
 
-    boundaries: NDArray[np.float64] | None = None
+    boundaries: F64 | None = None
     parts: tuple[Span, ...] | None = None
     named: tuple[tuple[float, float, str], ...] | None = None
     as_reported: float | None = None
@@ -180,7 +179,7 @@ def _figures(phrases: Labels, found: SummaryFound) -> Iterator[tuple[str, float]
         yield "as reported", found.as_reported
 
 
-def agreement(phrases: Labels, boundaries: NDArray[np.float64], within: float) -> float:
+def agreement(phrases: Labels, boundaries: F64, within: float) -> float:
     """F-measure of boundaries, the beginning of the first and the end of the last phrase counted."""
     import mir_eval
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.files import make_folder
 from antiphon_loops.analysis.grid import BANDS, CLASSES, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
@@ -23,7 +23,6 @@ AMONG, NEAR = 50, 0.04
 """Loops among which the true partner is looked for; tempos that count as one, as a ratio."""
 _SEED, _FEWEST = 57, 24
 """Windows that have 50 loops for certain."""
-F64 = NDArray[np.float64]
 Pair = Callable[["_Item", "_Item"], float]
 
 
@@ -167,7 +166,7 @@ def _items(
     return items
 
 
-def _item(loop: FitLoop, file: Path, sound: NDArray[np.float32]) -> _Item:
+def _item(loop: FitLoop, file: Path, sound: F32) -> _Item:
     seen = grid(picture(sound, len(sound) / RATE), BARS).astype(np.float64)
     chroma = seen[BANDS : BANDS + CLASSES].reshape(CLASSES, 16, -1).mean(axis=2)
     level = chroma.sum(axis=0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from antiphon.api import F32
 from antiphon_loops.analysis.grid import BANDS, CLASSES, ROWS, STEPS, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
@@ -31,7 +32,6 @@ _BATCH, _CHUNK, _WIDTH, _CHANNELS = 40, 96, 40, 12
 BEATS, HARMONY, RHYTHM = 16, 192, 64
 _AWRY = 0.15
 """How many of the pairs are both moved by a part of a bar, so that the place in the bar alone decides nothing."""
-F32 = NDArray[np.float32]
 
 
 class FitNetwork(nn.Module):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from antiphon.api import F32
 
 
 def resampled(mono: NDArray[np.floating], source: int, target: int) -> F32:

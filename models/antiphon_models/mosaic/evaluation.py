@@ -8,16 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, UsageError
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.mosaic.baselines import nearest_unit, random_grains
 from antiphon_models.mosaic.measures import measure
 from antiphon_models.mosaic.pairs import RATE, Pair, pairs
 
-F32 = NDArray[np.float32]
 COUNT = 24
 """Pairs, where no limit is given."""
 _RANDOM = "random grains"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.signal.features import import_librosa
 from antiphon_models.material.sounds import resampled
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 RATE, HOP = 22050, 512
 NEAR = 0.05
 """Seconds by which an onset may be off."""

@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, UsageError
 from antiphon.signal.features import import_librosa
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import command, run_on_sound
@@ -20,7 +19,6 @@ from antiphon_models.mosaic.thirds import ThirdPair, thirds
 from antiphon_models.transfer.measures import chroma_likeness, log_spectral, normalised, onset_likeness, timbre_distance
 from antiphon_mosaic.third import third
 
-F32 = NDArray[np.float32]
 COUNT = 10
 _COPY, _MEDIANS = "copy A", "third, drums by medians"
 SAME = 0.04

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import UsageError
+from antiphon.api import F64, UsageError
 from antiphon.library.taste import logs
 from antiphon.library.taste.choosing import VALUES, TrackTable
 from antiphon.library.taste.preference import preference
@@ -17,7 +17,7 @@ from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, M
 from antiphon_models.recommend.commands import NextCommand, of_world
 from antiphon_models.recommend.listeners import SimulatedListeners, TasteListeners, WanderingListeners
 from antiphon_models.recommend.methods import RecommendMethod, learners, methods, track_table
-from antiphon_models.recommend.world import F64, World, make_world
+from antiphon_models.recommend.world import World, make_world
 
 PEOPLE, MEASURED, AT, SIGNALS, QUESTIONS = 800, 40, 10, 10, 12
 """People learned from; people measured; tracks of a list; tracks that a new person is given, and is asked about."""

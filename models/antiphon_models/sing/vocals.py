@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F64, UsageError
 from antiphon.api.files import AudioWriter, read_sound
 from antiphon.api.jobs import FileJob
 from antiphon.runtime.resources import folder
@@ -23,7 +22,6 @@ AROUND = 0.05
 """Seconds over which a level is taken."""
 SOUNDING = -40.0
 """dB beside the loudest from which on a level is compared."""
-F64 = NDArray[np.float64]
 
 
 class Vocals(Evaluation):

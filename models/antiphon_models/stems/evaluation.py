@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
-from antiphon.api import StreamSpec
+from antiphon.api import F32, StreamSpec
 from antiphon.api.models import ModelError
 from antiphon.api.networks import fill_network
 from antiphon.api.testing import render
@@ -27,7 +26,6 @@ from antiphon_stems.grids import FILE, STEMS
 from antiphon_stems.splitting import Splitter
 
 log = logging.getLogger("antiphon.stems")
-F32 = NDArray[np.float32]
 COUNT = 30
 LOW = 180.0
 """Hz of the low-pass."""

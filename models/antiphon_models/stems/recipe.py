@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter, resample
 
+from antiphon.api import F32
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_models.stems import material
 from antiphon_models.stems.network import NarrowAutoencoder, file_network, live_network
@@ -22,7 +23,6 @@ from antiphon_stems.features import KEEPS, LEVEL_KEEP, QUIET, describe, describe
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
 from antiphon_stems.spectra import analysis_frames
 
-F32 = NDArray[np.float32]
 LENGTH = 6.0
 """Seconds of a mix."""
 KEPT, VALID_KEPT = 40, 48

@@ -9,9 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import Samples
+from antiphon.api import F32, Samples
 from antiphon.api.analysis import separate_blocks
 from antiphon_hum.transcription.notes import notes_of
 from antiphon_listen import onsets
@@ -26,7 +25,6 @@ from antiphon_models.listen.songs import RATE, TEST, ListenedSong, read_song
 from antiphon_models.material.sounds import mono, resampled, songs
 from antiphon_models.stems import material
 
-F32 = NDArray[np.float32]
 SUNG, PLAYED = "a voice over its band", "songs with drums added"
 SONGS = 8
 SECONDS = 60.0

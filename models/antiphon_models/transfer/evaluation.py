@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import Value
+from antiphon.api import F32, Value
 from antiphon.api.models import models_folder
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.transfer.baselines import WAYS
 from antiphon_models.transfer.measures import measure
-from antiphon_models.transfer.renders import F32, RATE, SOUNDFONTS, items, synthetic_items
+from antiphon_models.transfer.renders import RATE, SOUNDFONTS, items, synthetic_items
 
 MODES = ("envelope", "nmf", "wavelet", "learned")
 CAPSULES = "capsules"

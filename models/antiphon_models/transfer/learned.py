@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_models.transfer import material
 from antiphon_models.transfer.renders import RATE
@@ -32,7 +33,6 @@ from antiphon_transfer.learned import (
 from antiphon_transfer.reference import spectra
 from antiphon_transfer.stream import grid
 
-F32 = NDArray[np.float32]
 SEQUENCES, FRAMES, REFERENCE, SKIPPED = 12, 128, 256, 40
 """Of a step, frames of each, frames of its reference, and frames whose past is missing."""
 HELD = 12

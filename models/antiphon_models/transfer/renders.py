@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import FileError
+from antiphon.api import F32, FileError
 from antiphon.api.files import read_midi
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
-F32 = NDArray[np.float32]
 RATE = 44100
 SECONDS = 10.0
 SOUNDFONTS = {"fluid": FLUID, "timgm": TIM}

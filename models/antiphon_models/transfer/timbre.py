@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError, frequency
+from antiphon.api import F32, F64, UsageError, frequency
 from antiphon.api.files import SOUND_FORMATS, read_sound
 from antiphon.api.pitch import Decimator
 from antiphon_models.learning.making import slug
@@ -21,7 +20,6 @@ from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_transfer.instrument import HARMONICS, HIGHEST_PARTIAL, NOISES, PREFIX, TOP, WIDTH, noise_bands
 from antiphon_transfer.voice import BEHIND, FEATURES, VoiceTracker
 
-F32 = NDArray[np.float32]
 FLOOR, NOISE_FLOOR = -9.2, -13.8
 """Natural logarithms of the least levels relative to the frame's: harmonics -80 dB, noise -120 dB in a band of 1 Hz."""
 RANGE = 45.0
@@ -37,7 +35,7 @@ HELD = 10
 """One second in so many is for validation."""
 
 
-def voice_of(sound: F32, rate: int) -> tuple[F32, NDArray[np.float64]]:
+def voice_of(sound: F32, rate: int) -> tuple[F32, F64]:
     """Features `[hops, FEATURES]`, and rows of centre (frames), pitch, level and voicing, as the node has them."""
     decimator = Decimator(rate)
     tracker = VoiceTracker(decimator)
@@ -54,7 +52,7 @@ def voice_of(sound: F32, rate: int) -> tuple[F32, NDArray[np.float64]]:
     return np.array(features), np.array(rows)
 
 
-def levels_of(sound: F32, rate: int, rows: NDArray[np.float64]) -> tuple[F32, F32]:
+def levels_of(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
     """What was measured around each centre: natural logarithms `[hops, HARMONICS + NOISES]` relative to the level of
     all harmonics and noise together, at their floors where nothing can be known, and weights.
     """

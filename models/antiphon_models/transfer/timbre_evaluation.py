@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import StreamSpec
+from antiphon.api import F32, StreamSpec
 from antiphon.api.files import AudioWriter
 from antiphon.api.rendering import load_plugins
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
@@ -20,7 +20,7 @@ from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.singing import PERIOD, ScoreNote, singing
 from antiphon_models.material.styles import manner
-from antiphon_models.transfer.measures import F32, log_spectral, normalised, onset_likeness, timbre_distance
+from antiphon_models.transfer.measures import log_spectral, normalised, onset_likeness, timbre_distance
 from antiphon_models.transfer.solos import INSTRUMENTS, RATE
 
 COUNT = 12

@@ -11,12 +11,12 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_models.transfer import material
 from antiphon_models.transfer.renders import RATE as MADE
 from antiphon_transfer.extend import CODES, EMBEDDED, RATE, UNITS, bands_of, nearest, tokens_of
 
-F32 = NDArray[np.float32]
 SEQUENCES, FRAMES = 16, 160
 ROUNDS, SAMPLED = 12, 20000
 HELD = 12

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, F64, UsageError
 from antiphon.api.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_classify.labels import UNKNOWN, of_count
@@ -39,8 +39,6 @@ from antiphon_models.classify.mfcc import fit_logistic, mfcc
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import analysis_of
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 OTHER = len(LABELS) - 1
 FITTED = 8
 """Songs of each genre by each source that the peer is fitted to."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES, features
 from antiphon_models.classify import clips
@@ -31,7 +32,6 @@ from antiphon_models.material.composer.song import compose
 from antiphon_models.material.composer.strangers import INVENTED
 from antiphon_models.material.degradation import degrade
 
-F32 = NDArray[np.float32]
 Say = Callable[[str], None]
 LABELS = (*(rules.name for rules in GENRES), "other")
 """What the network tells apart; the last one is what is no song of the others: speech, noise, one instrument alone,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.genre.sources import FREEPATS, nearest, render_midi
@@ -19,7 +20,6 @@ from antiphon_models.material import timidity
 from antiphon_models.material.composer.song import DRUMS
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
-F32 = NDArray[np.float32]
 PROGRAMS = 112
 """Of General MIDI: all but percussion and effects."""
 PITCHES = range(26, 91, 4)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from antiphon.api import F32
 from antiphon_classify.rhythm import FRAMES, features
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.genre.calibration import Calibration, JoinedCalibration, calibrate, joined_calibration
@@ -18,7 +19,6 @@ from antiphon_models.classify.genre.network import TrainedRhythmNetwork
 from antiphon_models.classify.recipe import SMOOTHING
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
-F32 = NDArray[np.float32]
 SIZE, PLAYED = 160, 24
 """Excerpts of a batch, and of them those at least that were played."""
 

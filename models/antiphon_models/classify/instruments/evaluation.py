@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_classify.instruments import Instruments
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import spectrogram
@@ -23,8 +23,6 @@ from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, M
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.learning.user_commands import analysis_of
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 ALONE, MIXES = 20, 240
 """Sounds of each family, duos and mixes of three to five, of the trained players and of the one held out."""
 OURS, CLASSICAL, TRIVIAL = "instruments", "MFCC, logistic regression", "always the same"

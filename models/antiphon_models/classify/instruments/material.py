@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, UsageError
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.instruments.families import LABELS, targets
@@ -33,7 +32,6 @@ from antiphon_models.classify.instruments.takes import SECONDS
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.material.sounds import mono
 
-F32 = NDArray[np.float32]
 Rng = np.random.Generator
 Clip = tuple[F32, object, int]
 TAKES: Mapping[str, int] = {"FluidR3": 40, "MuseScore General": 20, "OPL3": 20, "FreePats": 40}

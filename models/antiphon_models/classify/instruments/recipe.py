@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_classify.network import level_free
 from antiphon_models.classify import clips
@@ -20,7 +20,6 @@ from antiphon_models.classify.recipe import COVERED, ClassifierRecipe
 from antiphon_models.learning import needs
 from antiphon_models.learning.recipe import Batch, TrainingJob
 
-F32 = NDArray[np.float32]
 ALONE, RECORDED = 0.4, 0.15
 """Share of a batch that is one family alone, and that is mixes recorded as such; the rest is mixed for the batch."""
 SHORT, SHORT_STEPS = EXCERPT // 2, 0.6

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 from antiphon_models.material.degradation import add_noise, codec, phone
 
-F32 = NDArray[np.float32]
 Rng = np.random.Generator
 RATE = MEL.rate
 PEAK = 0.7

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.classify.instruments.families import FAMILIES
 from antiphon_models.classify.instruments.recording import RATE
 from antiphon_models.classify.instruments.takes import SECONDS, Rng, Take, cut, draw_take, score
@@ -18,7 +19,6 @@ from antiphon_models.material.singing import ScoreNote, said, singing
 from antiphon_models.material.sounds import mono
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 
-F32 = NDArray[np.float32]
 PLAYED = 44100
 """Hz at which takes are played, above the classifiers' rate, so that nothing is folded into their bands."""
 TOGETHER = 240

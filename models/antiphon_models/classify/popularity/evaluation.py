@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon.api.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
@@ -17,7 +18,6 @@ from antiphon_models.classify.popularity.songs import MadeSongs, heard_songs, so
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import analysis_of
 
-F64 = NDArray[np.float64]
 UNSEEN, SEEN = "artists that nothing was fitted on", "with the votes for the artist's four other songs"
 OTHERS = 4
 FITTED = 100

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_classify.character.analysis import RATE
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.material.espeak import speech
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 PAIRS = 24
 """Of each question, unless `--limit` says otherwise."""
 SECONDS = 15.0

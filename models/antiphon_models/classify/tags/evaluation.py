@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
@@ -22,8 +22,6 @@ from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, M
 from antiphon_models.learning.measures import average_precision
 from antiphon_models.learning.user_commands import analysis_of
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 TagSystem: TypeAlias = Callable[[F32], F64]
 """The probability of each label in a sound at `MEL.rate`, 0 where it is not stated: `[labels]`."""
 FITTED = 1440

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, UsageError
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.tags import pieces, scenes
-from antiphon_models.classify.tags.effects import F32, RATE
+from antiphon_models.classify.tags.effects import RATE
 from antiphon_models.learning.needs import folders
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play

@@ -15,12 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.denoise.training import sounds, splits
 from antiphon_models.denoise.training.effects import mangled
 
-F32 = NDArray[np.float32]
 VERSION = 2
 SONG, SHORT = 10.0, 6.0
 SILENT, TRIES = 1e-4, 8

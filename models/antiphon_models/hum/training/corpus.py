@@ -17,13 +17,14 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.files import read_midi
 from antiphon_hum.learned.spec import LOWEST, SEMITONES
 from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, wind
 from antiphon_models.hum.training.humming import hum_notes, whistle_notes
 from antiphon_models.hum.untrained import sing_untrained
 from antiphon_models.learning import needs
-from antiphon_models.material.singing import F32, F64, ScoreNote, said, singing
+from antiphon_models.material.singing import ScoreNote, said, singing
 from antiphon_models.material.sounds import mono
 from antiphon_models.material.styles import manner
 from antiphon_models.material.tables import table_beside
