@@ -8,9 +8,9 @@ is reversed on its way to the painter, so that one step trains both (Ganin and L
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from antiphon.api.networks import fill_network
 from antiphon_hum.learned import spec
 from antiphon_models.hum.baseline_network import Painter
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.learning.user_commands import command
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
@@ -92,12 +92,12 @@ class GanPainter(torch.nn.Module):
 class GanRecipe(Recipe):
     """See the module."""
 
-    name: ClassVar[str] = "hum-gan"
-    weights: ClassVar[str] = "hum-gan"
-    plugin: ClassVar[str] = "hum"
-    steps: ClassVar[int] = 800
-    rate: ClassVar[float] = 5e-4
-    trained_on: ClassVar[str] = "drawn melodies by voices, flutes and the piano of FluidR3; begun with hum-spectrogram"
+    name = "hum-gan"
+    weights = "hum-gan"
+    plugin = "hum"
+    steps = 800
+    rate = 5e-4
+    trained_on = "drawn melodies by voices, flutes and the piano of FluidR3; begun with hum-spectrogram"
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -121,7 +121,7 @@ class GanRecipe(Recipe):
         both = self._pairs[rows[:, None], :, at[:, None] + np.arange(HOPS)].transpose(1, 2)
         return (both.to(self._job.device),)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         assert isinstance(network, GanPainter)
         voice, piano, made = _aligned(network, batch[0])
         apart = ((made - piano).abs() * (0.2 + piano)).mean()
@@ -130,7 +130,7 @@ class GanRecipe(Recipe):
         judged = functional.softplus(-real).mean() + functional.softplus(fake).mean()
         return FAITH * apart + AGAINST * judged, {"apart": apart.detach(), "judged": judged.detach()}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         assert isinstance(network, GanPainter)
         with torch.no_grad():
             _, piano, made = _aligned(network, self._pairs[:HELD].to(self._job.device))
