@@ -28,6 +28,7 @@ from antiphon_models.learning.user_commands import command
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.sounds import of_length
 
 VOICES, PIANO = (52, 53, 54, 73, 75), 0
 """Programs: choir, voice, synthesised voice, flute and pan flute, which is nearest to whistling."""
@@ -53,11 +54,8 @@ def pair(rng: np.random.Generator, font: Path) -> tuple[F32, F32]:
         for start, end, pitch in notes:
             events += [(round(start * TICKS) + 1, note_on(0, pitch, 90)), (round(end * TICKS), note_off(0, pitch))]
         score = midi_bytes(sorted(events, key=lambda event: event[0]))
-        sound = fluidsynth.play(score, font, spec.RATE, FluidSettings(gain=0.8, reverb=False, chorus=False)).mean(
-            axis=1
-        )
-        out = np.zeros(round(SECONDS * spec.RATE), np.float32)
-        out[: min(len(out), len(sound))] = sound[: len(out)]
+        sound = fluidsynth.play(score, font, spec.RATE, FluidSettings(gain=0.8, reverb=False, chorus=False))
+        out = of_length(sound.mean(axis=1), round(SECONDS * spec.RATE))
         found.append(0.5 * out / max(1e-4, float(np.abs(out).max())))
     return found[0], found[1]
 

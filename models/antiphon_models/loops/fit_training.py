@@ -16,6 +16,7 @@ from antiphon_loops.analysis.grid import BANDS, CLASSES, ROWS, STEPS, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.loops.fit_material import BARS, sounds_of, windows
+from antiphon_models.material.sounds import save_arrays
 
 PITCHED = slice(BANDS, BANDS + CLASSES)
 _BANDS_ALL = {"freedoom": 0, "openttd-openmsx": 0}
@@ -211,9 +212,7 @@ def _material(job: TrainingJob, split: str, font: str, seed: int, limits: dict[s
             job.say(f"{name}: {first} of {len(loops)} loops")
             sounds = sounds_of(part, font, np.random.default_rng([seed, first]), RATE)
             grids = [grid(picture(s / max(1e-9, float(np.abs(s).max())), len(s) / RATE), BARS) for s in sounds]
-            whole = path.with_suffix(".part.npz")
             names = ([x.song for x in part], [x.place for x in part], [x.part for x in part])
             song, place, kind = (np.array(each) for each in names)
-            np.savez(whole, g=np.array(grids, np.float16), song=song, place=place, part=kind)
-            whole.replace(path)
+            save_arrays(path, g=np.array(grids, np.float16), song=song, place=place, part=kind)
         yield path

@@ -22,6 +22,7 @@ from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.instruments.recipe import InstrumentsRecipe
 from antiphon_models.classify.network import TrainedClassifier
 from antiphon_models.learning.recipe import Batch, Loss, TrainingJob
+from antiphon_models.material.sounds import save_arrays
 
 BATCHES = 1200
 """Of `InstrumentsRecipe`, whose excerpts are trained on."""
@@ -109,11 +110,6 @@ class InstrumentsHeadRecipe(InstrumentsRecipe):
             whole.features(torch.from_numpy(level_free(np.stack([mel[:EXCERPT], mel[-EXCERPT:]]))))
             for mel in (clip.astype(np.float32) for clip in self.valid.mel)
         ]
-        part = path.with_suffix(".part.npz")
-        np.savez(
-            part,
-            features=torch.cat(features).numpy(),
-            targets=torch.cat(targets).numpy(),
-            chosen_on=torch.stack(chosen_on).float().numpy(),
-        )
-        part.replace(path)
+        found = {"features": torch.cat(features), "targets": torch.cat(targets)}
+        found["chosen_on"] = torch.stack(chosen_on).float()
+        save_arrays(path, **{name: tensor.numpy() for name, tensor in found.items()})

@@ -30,7 +30,7 @@ from antiphon_models.classify.instruments.sounds import (
 )
 from antiphon_models.classify.instruments.takes import SECONDS
 from antiphon_models.learning.recipe import TrainingJob
-from antiphon_models.material.sounds import mono
+from antiphon_models.material.sounds import mono, of_length
 
 Rng = np.random.Generator
 Clip = tuple[F32, object, int]
@@ -116,9 +116,9 @@ def surroundings(folder: Path, folds: str) -> Iterator[F32]:
     length = round(SECONDS * RATE)
     for path in sorted(folder.glob("*/*.ogg")):
         if path.name[0] in folds and path.parent.name != "baby_cry":
-            sound = mono(path, RATE)[:length]
+            sound = of_length(mono(path, RATE), length)
             if np.abs(sound).max() > 1e-3:
-                yield np.pad(sound, (0, length - len(sound)))
+                yield sound
 
 
 def mix_clips(sounds: Sequence[FamilySound], count: int, rng: Rng) -> Iterator[Clip]:

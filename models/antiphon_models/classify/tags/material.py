@@ -83,12 +83,8 @@ def make_clips(where: SceneFolders, split: Split, count: int | None = None) -> L
         where.say(f"makes {len(missing) * _SHARD} scenes to {split}")
     for n in missing:
         clips.write(shards[n], _shard(where, split, n))
-    parts = [clips.read(path) for path in shards]
-    return LabeledClips(
-        np.concatenate([part.mel for part in parts])[:count],
-        np.concatenate([np.asarray(part.targets) for part in parts])[:count].astype(np.float32),
-        np.concatenate([part.groups for part in parts])[:count],
-    )
+    every = clips.read(*shards)
+    return LabeledClips(every.mel[:count], every.targets[:count].astype(np.float32), every.groups[:count])
 
 
 def require(where: SceneFolders, split: Split) -> None:
