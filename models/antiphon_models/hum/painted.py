@@ -7,7 +7,6 @@ is reversed on its way to the painter, so that one step trains both (Ganin and L
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from antiphon_hum.learned import spec
 from antiphon_models.hum.baseline_network import Painter
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
-from antiphon_models.learning.user_commands import command
+from antiphon_models.learning.user_commands import run_as_it_comes
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
@@ -163,19 +162,9 @@ class Painted(Evaluation):
                 if not ask.wants(name):
                     continue
                 ready = {"the voice": voice, "exact": piano}
-                out = ready[name] if name in ready else _by_command(name, voice)
+                words = ("hum", "-p", "mode=spectrogram", "-p", f"painted={name}")
+                out = ready[name] if name in ready else run_as_it_comes(words, voice, spec.RATE)
                 yield from scored(name, f"tune {n + 1}", _likeness(out[: len(piano)], piano))
-
-
-def _by_command(painted: str, voice: F32) -> F32:
-    """What `antiphon run hum` makes of a sound."""
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "in.wav", Path(folder) / "out.wav"
-        soundfile.write(source, voice, spec.RATE, "FLOAT")
-        command("run", "hum", source, target, "-p", "mode=spectrogram", "-p", f"painted={painted}")
-        return np.asarray(soundfile.read(target, dtype="float32")[0], np.float32)
 
 
 def _likeness(out: F32, target: F32) -> dict[str, float]:

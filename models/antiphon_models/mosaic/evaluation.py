@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
 from antiphon.api import F32, UsageError
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
-from antiphon_models.learning.user_commands import run_on_sound
+from antiphon_models.learning.user_commands import run_on_sound, sound_file
 from antiphon_models.mosaic.baselines import nearest_unit, random_grains
 from antiphon_models.mosaic.measures import measure
 from antiphon_models.mosaic.pairs import RATE, Pair, pairs
@@ -63,11 +61,7 @@ class Mosaicing(Evaluation):
 
 def by_command(pair: Pair, **values: float) -> F32:
     """`antiphon run mosaic` on a pair."""
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "reference.wav"
-        soundfile.write(path, pair.reference, RATE, "FLOAT")
+    with sound_file(pair.reference, RATE) as path:
         return run_on_sound("mosaic", pair.target, RATE, {"reference": path, **values})
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
 from antiphon.api import F32, UsageError
 from antiphon.signal.features import import_librosa
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
-from antiphon_models.learning.user_commands import command, run_on_sound
+from antiphon_models.learning.user_commands import run_as_it_comes, run_on_sound, sound_file
 from antiphon_models.mosaic.medians import separate
 from antiphon_models.mosaic.pairs import RATE
 from antiphon_models.mosaic.thirds import ThirdPair, thirds
@@ -79,17 +77,10 @@ def make_third(system: str, item: ThirdPair) -> F32:
         return ready[system]
     if system == _MEDIANS:
         return np.asarray(third(item.first[None], item.second[None], RATE, apart=separate)[0], np.float32)
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "reference.wav"
-        soundfile.write(path, item.second, RATE, "FLOAT")
+    with sound_file(item.second, RATE) as path:
         if system == "transfer":
             return run_on_sound(system, item.first, RATE, {"reference": path})
-        source, target = path.with_name("first.wav"), path.with_name("out.wav")
-        soundfile.write(source, item.first, RATE, "FLOAT")
-        command("run", system, source, target, "-p", f"reference={path}")
-        return np.asarray(soundfile.read(target, dtype="float32")[0], np.float32)
+        return run_as_it_comes((system, "-p", f"reference={path}"), item.first, RATE)
 
 
 def tempo(sound: F32) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -19,7 +18,7 @@ from antiphon_models.hum import testset
 from antiphon_models.hum.evaluation import f1
 from antiphon_models.hum.peers import Found
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
-from antiphon_models.learning.user_commands import command, run_to_notes
+from antiphon_models.learning.user_commands import run_as_it_comes, run_to_notes
 from antiphon_models.listen.evaluation import MusicFound, figures, found_by, found_in
 from antiphon_models.listen.songs import RATE, TEST, ListenedSong, read_song
 from antiphon_models.material.sounds import mono, resampled, songs
@@ -104,13 +103,7 @@ def _followed(sound: F32) -> Found:
 
 
 def _voice(sound: F32) -> Found:
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "mix.wav", Path(folder) / "voice.wav"
-        soundfile.write(source, sound, testset.RATE, "FLOAT")
-        command("run", "stems", source, target, "--only", "voice")
-        return _notes(soundfile.read(target, dtype="float32")[0])
+    return _notes(run_as_it_comes(("stems", "--only", "voice"), sound, testset.RATE))
 
 
 class _DrumBeats(StemMusicRun):

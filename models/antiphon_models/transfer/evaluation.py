@@ -6,7 +6,6 @@ TimGM6mb was not tuned on at all.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ import numpy as np
 from antiphon.api import F32, Value
 from antiphon.api.models import models_folder
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
-from antiphon_models.learning.user_commands import run_on_sound
+from antiphon_models.learning.user_commands import run_on_sound, sound_file
 from antiphon_models.transfer.baselines import WAYS
 from antiphon_models.transfer.measures import measure
 from antiphon_models.transfer.renders import RATE, SOUNDFONTS, items, synthetic_items
@@ -46,11 +45,7 @@ class TransferCommand:
     decoder: str = ""
 
     def __call__(self, source: F32, reference: F32) -> F32:
-        import soundfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "reference.wav"
-            soundfile.write(path, reference, RATE, "FLOAT")
+        with sound_file(reference, RATE) as path:
             began = time.perf_counter()
             values: dict[str, Value | Path] = {"mode": self.mode, "reference": path}
             if self.decoder:
