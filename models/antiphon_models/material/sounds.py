@@ -61,7 +61,7 @@ def save_ogg(path: Path, sound: F32, rate: int, level: float) -> None:
     part.replace(path)
 
 
-def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+def save_arrays(path: Path, **arrays: Any) -> None:
     """Arrays by name as one .npz, whole or not at all."""
     part = path.with_suffix(".part.npz")
     np.savez(part, **arrays)
