@@ -46,7 +46,7 @@ class MaskRecipe(Recipe):
     name = "denoise"
     weights = "denoise-mask"
     plugin = "denoise"
-    module = Network
+    module: ClassVar[type[torch.nn.Module]] = Network
     trained_on = (
         "ESC-10 folds 1-3, librosa's example recordings, Sonic Pi samples, POP909 and JSB renders (FluidR3), "
         "espeak-ng voices"

@@ -35,7 +35,7 @@ class ConfidenceRecipe(Recipe):
     name = "denoise-confidence"
     weights = MODEL
     plugin = "denoise"
-    module = Network
+    module: ClassVar[type[torch.nn.Module]] = Network
     trained_on = f"{MaskRecipe.trained_on}, through denoise-mask and denoise-gate"
     steps = 700
     rate = 3e-3
