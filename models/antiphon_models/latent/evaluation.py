@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32, F64, Event, StreamSpec, UsageError
 from antiphon.api.files import make_folder
 from antiphon.api.testing import render
+from antiphon.runtime import extras
 from antiphon_latent.decoder import AXES, CONDITIONS, MODELS, PartialDecoder, conditions, load
 from antiphon_latent.partials import FRAMES, ROW, hz_of
 from antiphon_latent.processor import NAMES, TICK, Latent
@@ -58,8 +58,7 @@ class LatentTimbres(Evaluation):
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         if absent := missing():
             raise UsageError(f"{', '.join(absent)} is not on this machine, and plays what is compared; install it")
-        if find_spec("swift_f0") is None:
-            raise UsageError("swift-f0, which judges pitch, is not installed; pip install antiphon[bench]")
+        extras.require("the evaluation latent", ("swift_f0",))
         count = ask.limit or COUNT
         folder = make_folder(ask.work / "latent")
         learned, held = by_font(folder, ask.say), by_font(folder, ask.say, TIM, KEYS, VELOCITIES)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 
 import numpy as np
 
-from antiphon.api import F32, UsageError
+from antiphon.api import F32
+from antiphon.runtime import extras
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.learning.user_commands import run_on_sound, sound_file
 from antiphon_models.mosaic.baselines import nearest_unit, random_grains
@@ -35,9 +35,7 @@ class Mosaicing(Evaluation):
     road = "`antiphon run mosaic TARGET OUT -p reference=FILE`, fit=0 with `-p fit=0`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        for module in ("librosa", "mir_eval"):
-            if find_spec(module) is None:
-                raise UsageError(f"{module}, which measures, is not installed; pip install antiphon[bench]")
+        extras.require("the evaluation mosaic", ("librosa", "mir_eval"))
         distances: dict[str, list[tuple[str, float]]] = {}
         for n, pair in enumerate(pairs(ask.data, "report", ask.limit or COUNT, ask.seed), 1):
             item = f"{n}: {pair.name}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import numpy as np
 
-from antiphon.api import F32, UsageError
+from antiphon.api import F32
+from antiphon.runtime import extras
 from antiphon.signal.features import import_librosa
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import run_as_it_comes, run_on_sound, sound_file
@@ -40,8 +40,7 @@ class Thirds(Evaluation):
     road = "`antiphon run third A OUT -p reference=B`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        if find_spec("librosa") is None:
-            raise UsageError("librosa, which measures, is not installed; pip install antiphon[bench]")
+        extras.require("the evaluation third", ("librosa",))
         distances: dict[tuple[str, str], list[tuple[str, float]]] = {}
         for n, item in enumerate(thirds(ask.data, "report", ask.limit or COUNT, ask.seed), 1):
             name_of_item = f"{n}: {item.name}"

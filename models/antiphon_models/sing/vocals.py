@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import soxr
 
-from antiphon.api import F64, UsageError
+from antiphon.api import F64
 from antiphon.api.files import AudioWriter, read_sound
 from antiphon.api.jobs import FileJob
+from antiphon.runtime import extras
 from antiphon.runtime.resources import folder
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.sing.judges import Sound, Tracker
@@ -38,8 +38,7 @@ class Vocals(Evaluation):
     road = "antiphon run sing SUNG.ogg OUT.wav -p as=… -p lyrics=…"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        if find_spec("swift_f0") is None:
-            raise UsageError("swift-f0, a judge, is not installed; pip install antiphon[bench]")
+        extras.require("the evaluation vocals", ("swift_f0",))
         tracker = Tracker()
         for path in _sources(ask):
             source = read_sound(path)
