@@ -18,6 +18,7 @@ from antiphon.api.workers import WorkerSpec
 from antiphon_denoise.deepfilter import DELAY, FRAMES, DeepFilterStepper
 from antiphon_denoise.learned.spec import HOP
 from antiphon_models.learning.user_commands import run_on_sound
+from antiphon_models.material.sounds import of_length
 
 if TYPE_CHECKING:
     from antiphon_models.denoise.testset import TestMixture
@@ -177,8 +178,7 @@ def rnnoise(sound: F32) -> F32 | None:
 
 def _framed(sound: F32, size: int, run: Callable[[ctypes.c_void_p, ctypes.c_void_p], object]) -> F32:
     """The sound and a little silence through a function of two frames, input and output."""
-    padded = np.zeros(-(-(len(sound) + RATE // 10) // size) * size, np.float32)
-    padded[: len(sound)] = sound
+    padded = of_length(sound, -(-(len(sound) + RATE // 10) // size) * size)
     made = np.zeros_like(padded)
     for at in range(0, len(padded), size):
         run(ctypes.c_void_p(padded[at:].ctypes.data), ctypes.c_void_p(made[at:].ctypes.data))

@@ -19,6 +19,7 @@ from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.singing import PERIOD, ScoreNote, singing
+from antiphon_models.material.sounds import of_length
 from antiphon_models.material.styles import manner
 from antiphon_models.transfer.measures import log_spectral, normalised, onset_likeness, timbre_distance
 from antiphon_models.transfer.solos import INSTRUMENTS, RATE
@@ -51,9 +52,7 @@ def play_notes(notes: list[ScoreNote], program: int, font: Path, frames: int) ->
         events.append((round(note.end * TICKS), note_off(0, note.pitch)))
     score = midi_bytes(sorted(events, key=lambda event: event[0]))
     sound = fluidsynth.play(score, font, RATE, FluidSettings(gain=0.8, reverb=False, chorus=False)).mean(axis=1)
-    out = np.zeros(frames, np.float32)
-    out[: min(frames, len(sound))] = sound[:frames]
-    return out
+    return of_length(sound, frames)
 
 
 class Timbres(Evaluation):
