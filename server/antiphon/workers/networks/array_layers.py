@@ -90,7 +90,20 @@ class Linear:
 
     @classmethod
     def of(cls, weights: Weights, name: str, outputs: int, inputs: int) -> Self:
-        """The layer of torch's `Linear` called `name`; raises ModelError where it does not fit."""
+        """Makes the layer that torch's `Linear` of a name was.
+
+        Args:
+            weights: Those of the network.
+            name: Of the layer.
+            outputs: Length of a result.
+            inputs: Length of a step.
+
+        Returns:
+            The layer.
+
+        Raises:
+            ModelError: An array is missing, or has another shape.
+        """
         return cls(find_array(weights, f"{name}.weight", outputs, inputs), find_array(weights, f"{name}.bias", outputs))
 
     def __call__(self, x: Samples) -> Samples:
@@ -157,7 +170,21 @@ class Gru:
 
     @classmethod
     def of(cls, weights: Weights, name: str, inputs: int, units: int, layer: str = "_l0") -> Self:
-        """The layer of torch's `GRU` called `name`; with `layer` "" the `GRUCell`. Raises ModelError as `Linear.of`."""
+        """Makes the layer that torch's `GRU` or `GRUCell` of a name was.
+
+        Args:
+            weights: Those of the network.
+            name: Of the layer.
+            inputs: Length of a step.
+            units: Length of the state.
+            layer: What follows the names of its arrays: "_l0" of a GRU's first layer, "" of a GRUCell.
+
+        Returns:
+            The layer.
+
+        Raises:
+            ModelError: An array is missing, or has another shape.
+        """
         shapes = {"weight_ih": (inputs,), "weight_hh": (units,), "bias_ih": (), "bias_hh": ()}
         return cls(*(find_array(weights, f"{name}.{of}{layer}", 3 * units, *last) for of, last in shapes.items()))
 
