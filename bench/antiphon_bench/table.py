@@ -2,110 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from antiphon_bench.entry import Bench, BenchOptions
 
 
-def _main(module: str, arguments: Callable[[BenchOptions], tuple[Any, ...]]) -> Callable[[BenchOptions], None]:
-    """Runs `main` of a module of this folder, which is imported only then. arguments: of it, from the options."""
+def _bench(module: str, options: str, takes: float | None, needs: tuple[str, ...] = (), doc: str = "") -> Bench:
+    """A bench by `main` of a module of this folder, which is imported only then.
+
+    Args:
+        module: Its name.
+        options: The options that `main` is given: behind "=" what 0 stands for, behind "*" the seconds that each takes.
+        takes: Seconds of all else; None where it depends on how many items there are.
+        needs: As `Bench.needs`.
+        doc: As `Bench.doc`.
+    """
+    words = [word.partition("*") for word in options.split()]
+    rows = [(*told.partition("=")[::2], float(each or 0.0)) for told, _, each in words]
+
+    def values(asked: BenchOptions) -> list[Any]:
+        return [getattr(asked, name) or (json.loads(published) if published else 0) for name, published, _ in rows]
 
     def run(asked: BenchOptions) -> None:
-        import_module(f"antiphon_bench.{module}").main(*arguments(asked))
+        import_module(f"antiphon_bench.{module}").main(*values(asked))
 
-    return run
+    def seconds(asked: BenchOptions) -> float | None:
+        costs = (each * value for value, (_, _, each) in zip(values(asked), rows, strict=True) if each)
+        return None if takes is None else takes + sum(costs)
+
+    return Bench(run, seconds, needs, doc)
 
 
 # expected durations: from the lengths of the live runs, plus times measured on two cores
 OWN = {
-    "engine": Bench(
-        _main("engine", lambda asked: (asked.seconds or 60.0,)), lambda asked: 3 * (asked.seconds or 60.0) + 50.0
-    ),
-    "events": Bench(_main("events", lambda asked: (asked.seed,)), lambda _: 150.0),
-    "osc": Bench(
-        _main("osc", lambda asked: (asked.seconds or 30.0,)), lambda asked: 3 * (asked.seconds or 30.0) + 10.0
-    ),
-    "web": Bench(
-        _main("web", lambda asked: (asked.seconds or 10.0,)), lambda asked: 15 * ((asked.seconds or 10.0) + 3.0) + 15.0
-    ),
-    "classify": Bench(
-        _main("classify", lambda asked: (asked.seconds or 10.0,)), lambda asked: 3 * (asked.seconds or 10.0) + 60.0
-    ),
-    "page": Bench(
-        _main("page.run", lambda asked: (asked.seconds or 4.0, asked.seed)),
-        lambda asked: 9 * ((asked.seconds or 4.0) + 2.0) + 85.0,
-    ),
-    "plan": Bench(
-        _main("plan", lambda asked: (asked.seconds or 10.0, asked.seed)),
-        lambda asked: 6 * (asked.seconds or 10.0) + 20.0,
-        needs=("pedalboard",),
-    ),
-    "render": Bench(_main("render", lambda _: ()), lambda _: 60.0),
-    "workers": Bench(
-        _main("workers.overhead", lambda asked: (asked.seconds or 60.0, asked.seed)),
-        lambda asked: 2 * (asked.seconds or 60.0) + 300.0,
-        needs=("torch",),
-    ),
-    "models": Bench(
-        _main("models", lambda asked: (asked.seconds or 60.0, asked.seed)),
-        lambda asked: 2 * (asked.seconds or 60.0) + 120.0,
-    ),
-    "swap": Bench(
-        _main("swap", lambda asked: (asked.limit or 1000, asked.seed)),
-        lambda asked: 0.25 * (asked.limit or 1000) + 25.0,
-    ),
-    "live": Bench(
-        _main("live", lambda asked: (asked.limit or 1000, asked.seed, asked.seconds or 60.0)),
-        lambda asked: 0.75 * (asked.limit or 1000) + 2 * (asked.seconds or 60.0) + 30.0,
-    ),
-    "plugins": Bench(_main("plugins", lambda asked: (asked.data, asked.seed, asked.limit)), lambda _: None),
-    "pipeline": Bench(
-        _main("pipeline", lambda asked: (asked.seed, asked.limit)), lambda _: 120.0, needs=("pyarrow", "librosa")
-    ),
-    "soak": Bench(
-        _main("soak.run", lambda asked: (asked.hours, asked.out, asked.seed)), lambda asked: 3600.0 * asked.hours
-    ),
+    "engine": _bench("engine", "seconds=60.0*3", 50.0),
+    "events": _bench("events", "seed", 150.0),
+    "osc": _bench("osc", "seconds=30.0*3", 10.0),
+    "web": _bench("web", "seconds=10.0*15", 60.0),
+    "classify": _bench("classify", "seconds=10.0*3", 60.0),
+    "page": _bench("page.run", "seconds=4.0*9 seed", 103.0),
+    "plan": _bench("plan", "seconds=10.0*6 seed", 20.0, ("pedalboard",)),
+    "render": _bench("render", "", 60.0),
+    "workers": _bench("workers.overhead", "seconds=60.0*2 seed", 300.0, ("torch",)),
+    "models": _bench("models", "seconds=60.0*2 seed", 120.0),
+    "swap": _bench("swap", "limit=1000*0.25 seed", 25.0),
+    "live": _bench("live", "limit=1000*0.75 seed seconds=60.0*2", 30.0),
+    "plugins": _bench("plugins", "data seed limit", None),
+    "pipeline": _bench("pipeline", "seed limit", 120.0, ("pyarrow", "librosa")),
+    "soak": _bench("soak.run", "hours*3600 out seed", 0.0),
 }
 """Of the server."""
+_CLOCK = "A MIDI clock followed and led through JACK: jitter of beats and ticks."
+_EFFECTS = "The effects beside pedalboard: time a block, and null tests. --limit: blocks of each."
+_SAMPLER = "What 64 voices cost, where notes begin, and 1,000 starts a second."
+_SUPERCOLLIDER = (
+    "scsynth through Antiphon beside a bare scsynth. --seconds: of patterns from sclang after the rest, 0 for none, "
+    "600 as published; --limit: kills, and 50 notes each."
+)
 OF_PLUGINS = {
-    "clock": Bench(
-        _main("midi.clock", lambda asked: (asked.seconds or 30.0, asked.seed)),
-        lambda asked: 4.0 * ((asked.seconds or 30.0) + 15.0),
-        doc="A MIDI clock followed and led through JACK: jitter of beats and ticks.",
+    "clock": _bench("midi.clock", "seconds=30.0*4 seed", 60.0, (), _CLOCK),
+    "denoise": _bench("denoise", "data seed limit", None, (), "The denoiser beside its peers, on mixtures."),
+    "dirt": _bench(
+        "dirt.minutes", "seconds=600.0*1", 10.0, (), "Minutes of real Tidal: what was late, and where it sounded."
     ),
-    "denoise": Bench(
-        _main("denoise", lambda asked: (asked.data, asked.seed, asked.limit)),
-        lambda _: None,
-        doc="The denoiser beside its peers, on mixtures.",
+    "effects": _bench("effects.comparison", "seed limit", 60.0, ("pedalboard", "librosa"), _EFFECTS),
+    "sampler": _bench("sampler.voices", "seconds=10.0*4 seed", 10.0, (), _SAMPLER),
+    "supercollider": replace(
+        _bench("supercollider.comparison", "seconds=0.0 seed limit", None, (), _SUPERCOLLIDER),
+        seconds=lambda asked: None if asked.limit else 900.0 + asked.seconds,
     ),
-    "dirt": Bench(
-        _main("dirt.minutes", lambda asked: (asked.seconds or 600.0,)),
-        lambda asked: (asked.seconds or 600.0) + 10.0,
-        doc="Minutes of real Tidal: what was late, and where it sounded.",
-    ),
-    "effects": Bench(
-        _main("effects.comparison", lambda asked: (asked.seed, asked.limit)),
-        lambda _: 60.0,
-        needs=("pedalboard", "librosa"),
-        doc="The effects beside pedalboard: time a block, and null tests. --limit: blocks of each.",
-    ),
-    "sampler": Bench(
-        _main("sampler.voices", lambda asked: (asked.seconds or 10.0, asked.seed)),
-        lambda asked: 4.0 * (asked.seconds or 10.0) + 10.0,
-        doc="What 64 voices cost, where notes begin, and 1,000 starts a second.",
-    ),
-    "supercollider": Bench(
-        _main("supercollider.comparison", lambda asked: (asked.seconds, asked.seed, asked.limit)),
-        lambda asked: None if asked.limit else 900.0 + asked.seconds,
-        doc="scsynth through Antiphon beside a bare scsynth. --seconds: of patterns from sclang after the rest, 0 for "
-        "none, 600 as published; --limit: kills, and 50 notes each.",
-    ),
-    "synth": Bench(
-        _main("pyo.notes", lambda asked: (asked.seconds or 110.0, asked.seed)),
-        lambda asked: max(20.0, asked.seconds or 110.0) + 90.0,
-        doc="Where pyo's notes begin, and what its voices cost.",
+    "synth": replace(
+        _bench("pyo.notes", "seconds=110.0 seed", None, (), "Where pyo's notes begin, and what its voices cost."),
+        seconds=lambda asked: max(20.0, asked.seconds or 110.0) + 90.0,
     ),
 }
 """Of plugins."""

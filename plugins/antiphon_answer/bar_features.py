@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, Matches, Memory, symbols_of
 
-F64 = NDArray[np.float64]
 PARTS = ("chords", "melody", "bass", "drums")
 """In the order in which a bar's events are given."""
 CHORDS, MELODY, BASS, DRUMS = range(len(PARTS))

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.models import ModelError, read_weights
 from antiphon_answer.bar_features import EVENT_ROWS, TIME_ROWS, VALUE_ROWS
 from antiphon_answer.memory import INTERVALS, TIMES
 
-F32 = NDArray[np.float32]
 MODEL = "answer-bars"
 EMBEDDED, UNITS, HIDDEN = 128, 256, 128
 LOWEST = 1e-7
@@ -64,7 +64,7 @@ class BarModel:
         fresh = np.tanh(new[2 * UNITS :] + reset * old[2 * UNITS :])
         return np.asarray((1.0 - keep) * fresh + keep * state, np.float32)
 
-    def values(self, state: F32, rows: NDArray[np.int64], memory: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    def values(self, state: F32, rows: NDArray[np.int64], memory: F64 | None) -> F64:
         """Chances `[INTERVALS]` of an event's value.
 
         Args:
@@ -74,13 +74,11 @@ class BarModel:
         """
         return self._chances("value", state, rows, memory)
 
-    def times(self, state: F32, rows: NDArray[np.int64], memory: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    def times(self, state: F32, rows: NDArray[np.int64], memory: F64 | None) -> F64:
         """Chances `[TIMES]` of the time to a part's next event; see `values`. `state`: after its last one."""
         return self._chances("time", state, rows, memory)
 
-    def _chances(
-        self, name: str, state: F32, rows: NDArray[np.int64], memory: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def _chances(self, name: str, state: F32, rows: NDArray[np.int64], memory: F64 | None) -> F64:
         a = self._arrays
         sure = np.zeros(3, np.float32)
         if memory is not None:

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, PARTS, BarEvent, BarReader, in_order
 from antiphon_answer.bar_model import UNITS, BarModel
 from antiphon_answer.improviser import FLOOR, OUT_OF_KEY, Improviser
 from antiphon_answer.memory import INTERVALS, TIMES
 from antiphon_answer.prior import SCALES
 
-F64 = NDArray[np.float64]
 _COMPASS = 5
 """Semitones that a line may go beyond the highest and lowest note that were given."""
 _BASS_LOW, _BASS_HIGH = 28, 55

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon.api.models import ModelError, read_weights
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST
 
-F64 = NDArray[np.float64]
 MODEL = "answer-prior"
 PLACES = 16
 """Sixteenths of the bar that times are counted in; in another meter the place is taken modulo this."""

@@ -59,14 +59,7 @@ class Answer(Processor):
         Param("density", default=0.5, low=0.0, high=1.0, doc="Notes a bar: 0.5 as you play, 1 many."),
         Param("register", "int", 0, -36, 36, unit="semitones", doc="How far from your notes it chooses its own."),
         Param("transpose", "int", 0, -24, 24, unit="semitones", doc="Transposes what it plays."),
-        Param(
-            "forget",
-            default=0.0,
-            low=0.0,
-            high=256.0,
-            unit="bars",
-            doc="After so much playing a note counts half; 0: never.",
-        ),
+        Param("forget", high=256.0, unit="bars", doc="After so much playing a note counts half; 0: never."),
         Param("seed", "int", 1, 0, 65535, doc="Random seed."),
         Param(
             "by",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import StreamSpec
+from antiphon.api import F32, StreamSpec
 from antiphon.api.analysis import MelSettings, mel_bank
 from antiphon_answer.improviser import mix_bits
 
-F32 = NDArray[np.float32]
 SECONDS, MOST = 90, 512
 """Of sound that is kept, and beats of it; the oldest are dropped."""
 HOP = 2048

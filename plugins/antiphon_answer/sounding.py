@@ -6,12 +6,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import IO, BlockTime, StreamSpec
+from antiphon.api import F32, IO, BlockTime, StreamSpec
 from antiphon_answer.slices import FADE, MOST, SliceMemory
 
-F32 = NDArray[np.float32]
 FEWEST = 2
 """Beats that are answered."""
 NEAR = 2

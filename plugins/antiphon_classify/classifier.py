@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Samples, UsageError
+from antiphon.api import F32, Samples, UsageError
 from antiphon.api.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings
 from antiphon.api.models import manifest_entry, read_weights
 from antiphon_classify.network import TOGETHER, ClassifierNetwork
 
-F32 = NDArray[np.float32]
 MEL = MelSettings()
 """Of all classifiers that ship, and by default of the pipeline."""
 EXCERPT = 128

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+from antiphon.api import F32
 from antiphon.api.analysis import Quantity
 from antiphon.api.models import read_weights
-from antiphon_classify.classifier import F32, Classifier
+from antiphon_classify.classifier import Classifier
 from antiphon_classify.labels import UNKNOWN, of_count, probabilities
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork
 

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.analysis import Quantity
 from antiphon_classify.classifier import EXCERPT, MEL, Classifier, ClassifierRun, is_audible
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 SHOWN = 5
 """Labels that are given where fewer are above their threshold."""
 STRONGEST = 3

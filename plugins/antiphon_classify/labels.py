@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from antiphon.api import F32, F64
+
 UNKNOWN = "unknown"
 SHIPPED = ("genre", "instruments", "tags")
 """The classifiers that ship and that the node plays."""
@@ -23,7 +23,7 @@ LIVE_LABELS = (
 """All labels of `genre`, `instruments` and `tags`, as the node `classify` reports them: new ones follow the last."""
 
 
-def probabilities(logits: F32, temperature: float) -> NDArray[np.float64]:
+def probabilities(logits: F32, temperature: float) -> F64:
     """The softmax of the mean over excerpts, at a temperature (Guo et al. 2017, "On calibration of modern networks").
 
     From float32 `[excerpts, labels]` to float64 `[labels]`, with the sum 1; a temperature above 1 lowers confidence.

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.models import ModelError
 
-F32 = NDArray[np.float32]
 RANGE = 80.0
 """dB below an excerpt's loudest point under which everything is alike."""
 KERNEL = 3

@@ -13,14 +13,12 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError, Register, Samples, UsageError
 from antiphon.api.analysis import Analysis, AnalysisRun, Quantity, feature_stream
 from antiphon.api.models import ClassifierFile, classifiers_folder
 from antiphon_classify.labels import LIVE_LABELS, SHIPPED
 
-F32 = NDArray[np.float32]
 MOST = 200
 """Own classifiers; the first by name are taken."""
 MOST_LABELS = 1000

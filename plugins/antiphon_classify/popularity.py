@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Samples, UsageError
+from antiphon.api import F32, Samples, UsageError
 from antiphon.api.analysis import Analysis, AnalysisRun, LogMelStream, Quantity
 from antiphon.api.models import ModelError, read_weights
 from antiphon_classify.classifier import MEL, SILENT
 from antiphon_classify.statistics import FRAMES, SIZE, statistics
 
-F32 = NDArray[np.float32]
 WEIGHTS = "classify-popularity"
 FURTHEST = 5.0
 """Deviations from the mean of a statistic, beyond which a sound is taken as no further."""

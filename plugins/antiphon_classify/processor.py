@@ -20,15 +20,7 @@ class Classify(WorkerReporter):
 
     params = (
         Param("by", "choice", "genre", choices=(*SHIPPED, *live_classifiers()), restart=True, doc="The classifier."),
-        Param(
-            "seconds",
-            default=6.0,
-            low=3.0,
-            high=15.0,
-            unit="s",
-            restart=True,
-            doc="Length of the sound that is classified.",
-        ),
+        Param("seconds", "float", 6.0, 3.0, 15.0, "s", restart=True, doc="Length of the sound that is classified."),
         Param("label", "choice", UNKNOWN, choices=LABELS, readonly=True, doc="The most likely; or unknown."),
         Param("confidence", default=0.0, low=0.0, high=1.0, readonly=True, doc="The probability of the most likely."),
         Param("second", "choice", UNKNOWN, choices=LABELS, readonly=True, doc="The second most likely."),

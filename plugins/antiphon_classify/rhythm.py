@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.network import TOGETHER, ClassifierNetwork, dense_layer, level_free
 
-F32 = NDArray[np.float32]
 FRAMES = 256
 """Of an excerpt: 5.94 s."""
 GROUPS = 8

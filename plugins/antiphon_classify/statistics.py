@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.network import level_free
 
-F32 = NDArray[np.float32]
 FRAMES = 256
 """Frames of a segment: 5.9 s, several bars."""
 GROUP = 4

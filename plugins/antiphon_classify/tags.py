@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon.api.analysis import Quantity
 from antiphon.api.models import read_weights
-from antiphon_classify.classifier import F32, Classifier, ClassifierRun
+from antiphon_classify.classifier import Classifier, ClassifierRun
 from antiphon_classify.tempo import TempoWindows, TempoWords, replace
 
 MEAN, DEVIATION = "embedding.mean", "embedding.deviation"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
-from antiphon.api.spectra import F32
 from antiphon_denoise.bands import BINS, COUNT, places
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
-from antiphon.api.spectra import F32, SpectrumSizes
+from antiphon.api.spectra import SpectrumSizes
 
 C128 = NDArray[np.complex128]
-F64 = NDArray[np.float64]
 MAINS = (50.0, 60.0)
 LINES = 20
 GUESSES = 2 * 7 + 1

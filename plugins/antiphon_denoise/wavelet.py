@@ -10,23 +10,12 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.intrinsics import address_i64
-from antiphon.api.kernels import (
-    address,
-    address_f32,
-    f32,
-    f32p,
-    i64,
-    i64p,
-    kernel,
-    wavelet_join,
-    wavelet_split,
-)
+from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel, wavelet_join, wavelet_split
 from antiphon.api.spectra import SpectrumSizes
 
-F32 = NDArray[np.float32]
 WAVELET = "sym16"
 DEPTH = 6
 FORCE = 2.0

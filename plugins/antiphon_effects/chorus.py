@@ -19,16 +19,7 @@ class Chorus(Swept):
     params = (
         *swing(0.6),
         Param("delay", default=0.012, low=0.005, high=0.05, unit="s", warp="log", smooth=0.1, doc="Shortest delay."),
-        Param(
-            "depth", default=0.005, low=0.0, high=0.02, unit="s", smooth=0.1, doc="LFO depth: how far the delays vary."
-        ),
+        Param("depth", default=0.005, high=0.02, unit="s", smooth=0.1, doc="LFO depth: how far the delays vary."),
         smooth_param("mix", 0.5, 0.0, 1.0, "Dry/wet mix; 1 is vibrato."),
-        Param(
-            "spread",
-            default=0.5,
-            low=0.0,
-            high=1.0,
-            smooth=0.1,
-            doc="LFO phase of right behind left; 1 is a whole period.",
-        ),
+        Param("spread", default=0.5, smooth=0.1, doc="LFO phase of right behind left; 1 is a whole period."),
     )

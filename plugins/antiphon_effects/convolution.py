@@ -13,9 +13,8 @@ from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import IO, FileError, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api import F32, IO, FileError, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.files import printable_path, stream_sound
 from antiphon.api.kernels import (
     Audio,
@@ -37,7 +36,6 @@ LONGEST = 20.0
 """Seconds of an impulse response."""
 LARGE = 2048
 """Frames of a large partition, at least."""
-F32 = NDArray[np.float32]
 # places in `place`: frames of a partition that are gathered, small partitions of a large one
 _AT, _TURN = 0, 1
 

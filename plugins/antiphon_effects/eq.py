@@ -254,10 +254,7 @@ def _params() -> tuple[Param, ...]:
                 f"freq{n}", default=hertz, low=20.0, high=20000.0, unit="Hz", warp="log", smooth=0.03,
                 doc=f"Centre or corner of band {n}.",
             ),
-            Param(
-                f"gain{n}", default=0.0, low=-24.0, high=24.0, unit="dB", smooth=0.03,
-                doc=f"Of band {n}, a peak or a shelf.",
-            ),
+            Param(f"gain{n}", low=-24.0, high=24.0, unit="dB", smooth=0.03, doc=f"Of band {n}, a peak or a shelf."),
             Param(
                 f"q{n}", default=0.7071, low=0.1, high=20.0, warp="log", smooth=0.03,
                 doc=f"Sharpness of band {n}; 0.707 is flat, 20 rings.",

@@ -20,23 +20,8 @@ class Flanger(Swept):
     params = (
         *swing(0.2),
         Param("delay", default=0.0008, low=0.0001, high=0.01, unit="s", warp="log", smooth=0.1, doc="Shortest delay."),
-        Param(
-            "depth",
-            default=0.004,
-            low=0.0,
-            high=0.015,
-            unit="s",
-            smooth=0.1,
-            doc="LFO depth: how far the delay varies.",
-        ),
+        Param("depth", default=0.004, high=0.015, unit="s", smooth=0.1, doc="LFO depth: how far the delay varies."),
         smooth_param("feedback", 0.5, -0.95, 0.95, "Feedback (resonance); below 0 inverted, for the odd peaks."),
         smooth_param("mix", 0.5, 0.0, 1.0, "Dry/wet mix; at 0.5 the notches are deepest."),
-        Param(
-            "spread",
-            default=0.25,
-            low=0.0,
-            high=1.0,
-            smooth=0.1,
-            doc="LFO phase of right behind left; 1 is a whole period.",
-        ),
+        Param("spread", default=0.25, smooth=0.1, doc="LFO phase of right behind left; 1 is a whole period."),
     )

@@ -6,15 +6,12 @@ import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, UsageError
 from antiphon.api.files import AudioWriter, printable_path, stream_sound
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_effects.shared import LOUDEST
 from antiphon_effects.stretch import Stretcher
-
-F32 = NDArray[np.float32]
 
 
 def stretch_file(job: FileJob) -> tuple[Written, ...]:

@@ -76,26 +76,11 @@ class Phaser(Processor):
     params = (
         *swing(0.4),
         hertz("centre", 800.0, 50.0, 8000.0, "Centre frequency of the sweep."),
-        Param(
-            "depth",
-            default=1.5,
-            low=0.0,
-            high=4.0,
-            unit="octaves",
-            smooth=0.05,
-            doc="LFO depth: how far it sweeps up and down.",
-        ),
+        Param("depth", "float", 1.5, 0.0, 4.0, "octaves", smooth=0.05, doc="LFO depth: how far it sweeps up and down."),
         Param("stages", "int", 6, low=2, high=MOST, doc="Number of allpass stages."),
         smooth_param("feedback", 0.3, -0.95, 0.95, "Feedback (resonance)."),
         smooth_param("mix", 0.5, 0.0, 1.0, "Dry/wet mix; at 0.5 the notches are deepest."),
-        Param(
-            "spread",
-            default=0.25,
-            low=0.0,
-            high=1.0,
-            smooth=0.1,
-            doc="LFO phase of right behind left; 1 is a whole period.",
-        ),
+        Param("spread", default=0.25, smooth=0.1, doc="LFO phase of right behind left; 1 is a whole period."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

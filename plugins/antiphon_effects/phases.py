@@ -10,21 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api.kernels import (
-    Audio,
-    RealFft,
-    channel,
-    f32,
-    f32p,
-    f64,
-    fft_real,
-    fft_real_inverse,
-    i64,
-    i64p,
-    kernel,
-)
+from antiphon.api.kernels import Audio, RealFft, channel, f32, f32p, f64, fft_real, fft_real_inverse, i64, i64p, kernel
 from antiphon_effects.shared import PI, REST
 
 OVERLAP = 8
@@ -35,7 +22,6 @@ QUIET = 1e-20
 ABOVE = 1.00001
 """Times its neighbours' power that a peak has: more than rounding gives a bin of a flat spectrum."""
 TAU = 2.0 * math.pi
-F32 = NDArray[np.float32]
 
 
 @kernel

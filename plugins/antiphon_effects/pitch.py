@@ -175,13 +175,7 @@ class Pitch(Processor):
     split = True
     params = (
         Param(
-            "semitones",
-            default=0.0,
-            low=-24.0,
-            high=24.0,
-            unit="semitones",
-            smooth=0.03,
-            doc="Transposition, the pitch up or down.",
+            "semitones", low=-24.0, high=24.0, unit="semitones", smooth=0.03, doc="Transposition, the pitch up or down."
         ),
         Param("cents", default=0.0, low=-100.0, high=100.0, unit="cents", smooth=0.03, doc="Fine tuning, added to it."),
         smooth_param("mix", 1.0, 0.0, 1.0, "Dry/wet mix; less than 1 for harmony."),

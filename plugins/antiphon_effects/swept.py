@@ -200,12 +200,5 @@ def swing(rate: float) -> tuple[Param, ...]:
     """The parameters of an oscillator, with its rate in Hz at first."""
     return (
         hertz("rate", rate, 0.02, 12.0, "LFO rate."),
-        Param(
-            "beats",
-            default=0.0,
-            low=0.0,
-            high=64.0,
-            unit="beats",
-            doc="LFO period, in time with the beat; 0 uses `rate`.",
-        ),
+        Param("beats", high=64.0, unit="beats", doc="LFO period, in time with the beat; 0 uses `rate`."),
     )

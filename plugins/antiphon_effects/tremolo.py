@@ -54,14 +54,7 @@ class Tremolo(Processor):
     params = (
         Param("shape", "choice", "sine", choices=SHAPES, doc="LFO waveform."),
         hertz("rate", 5.0, 0.05, 40.0, "LFO rate."),
-        Param(
-            "beats",
-            default=0.0,
-            low=0.0,
-            high=64.0,
-            unit="beats",
-            doc="LFO period, in time with the beat; 0 uses `rate`.",
-        ),
+        Param("beats", high=64.0, unit="beats", doc="LFO period, in time with the beat; 0 uses `rate`."),
         smooth_param("depth", 0.6, 0.0, 1.0, "LFO depth: 0 changes nothing, 1 goes to silence."),
         smooth_param("spread", 0.0, 0.0, 1.0, "LFO phase between left and right; 1 is auto-pan."),
     )

@@ -41,15 +41,7 @@ class Width(Processor):
 
     params = (
         smooth_param("width", 1.0, 0.0, 2.0, "Stereo width: 0 mono, 1 unchanged, 2 twice as wide."),
-        Param(
-            "bass",
-            default=0.0,
-            low=0.0,
-            high=500.0,
-            unit="Hz",
-            smooth=0.05,
-            doc="Crossover below which it is mono; 0 is off.",
-        ),
+        Param("bass", high=500.0, unit="Hz", smooth=0.05, doc="Crossover below which it is mono; 0 is off."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -7,9 +7,20 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec, WorkerError, frequency
+from antiphon.api import (
+    AUDIO_IN,
+    EVENTS_OUT,
+    F32,
+    IO,
+    Event,
+    FileUse,
+    Param,
+    Processor,
+    StreamSpec,
+    WorkerError,
+    frequency,
+)
 from antiphon.api.models import say_instead, usable
 from antiphon.api.pitch import HIGHEST, LOWEST, Decimator
 from antiphon_hum.learned.model_tracker import MODELS, ModelTracker
@@ -18,7 +29,6 @@ from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames
 from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
-F32 = NDArray[np.float32]
 
 ROUNDED = 4
 """Frames by which two notes on one grid line may differ, since the line is rounded to a frame for each note."""
@@ -148,20 +158,10 @@ class Hum(Processor):
             False,
             doc="Live: sends vibrato and glides too, as the pitch of each note, for `sing`, `synth`, `sampler`.",
         ),
+        Param("dynamics", default=1.0, doc="Velocity sensitivity: how far velocity follows loudness."),
+        Param("pitch", high=4000.0, unit="Hz", readonly=True, doc="Detected pitch (f0), 0 for none."),
         Param(
-            "dynamics", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity: how far velocity follows loudness."
-        ),
-        Param(
-            "pitch", default=0.0, low=0.0, high=4000.0, unit="Hz", readonly=True, doc="Detected pitch (f0), 0 for none."
-        ),
-        Param(
-            "cents",
-            default=0.0,
-            low=-50.0,
-            high=50.0,
-            unit="cents",
-            readonly=True,
-            doc="How far that is from the nearest semitone.",
+            "cents", low=-50.0, high=50.0, unit="cents", readonly=True, doc="How far that is from the nearest semitone."
         ),
         Param("voiced", "switch", False, readonly=True, doc="Whether there is a pitch."),
         Param("note", "int", -1, -1, 127, readonly=True, doc="The note that sounds, a MIDI number, -1 for none."),

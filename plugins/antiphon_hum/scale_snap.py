@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import FLAT_NAMES
+from antiphon.api import F64, FLAT_NAMES
 
-F64 = NDArray[np.float64]
 KEYS = ("auto", *FLAT_NAMES)
 SCALES: dict[str, tuple[int, ...]] = {
     "off": tuple(range(12)),

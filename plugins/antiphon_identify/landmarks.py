@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import Samples
+from antiphon.api import F32, Samples
 from antiphon.api.analysis import Analysis, AnalysisRun, Quantity
 
 RATE = 8000
@@ -24,7 +23,6 @@ _FIRST, _LAST = int(LOWEST * SIZE / RATE), int(HIGHEST * SIZE / RATE)
 _CHUNK = 400
 """Frames that are searched at once; it bounds memory, and changes no result."""
 _FLOOR = 1e-6
-F32 = NDArray[np.float32]
 
 
 class Fingerprint(Analysis):

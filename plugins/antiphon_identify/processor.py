@@ -17,28 +17,10 @@ class Identify(WorkerReporter):
     """Passes every bit; each second the worker compares the last seconds with the catalogue."""
 
     params = (
-        Param(
-            "seconds",
-            default=10.0,
-            low=4.0,
-            high=LONGEST,
-            unit="s",
-            restart=True,
-            doc="Length of the sound that is compared.",
-        ),
+        Param("seconds", "float", 10.0, 4.0, LONGEST, "s", restart=True, doc="Length of the sound that is compared."),
         Param("track", "int", 0, low=0, high=2**24, readonly=True, doc="The sound's number in the catalogue; 0: none."),
-        Param(
-            "position",
-            default=0.0,
-            low=-LONGEST,
-            high=1e6,
-            unit="s",
-            readonly=True,
-            doc="Position in it, half a second ago.",
-        ),
-        Param(
-            "score", default=0.0, low=0.0, high=1.0, readonly=True, doc="Confidence: how far the match exceeds chance."
-        ),
+        Param("position", low=-LONGEST, high=1e6, unit="s", readonly=True, doc="Position in it, half a second ago."),
+        Param("score", readonly=True, doc="Confidence: how far the match exceeds chance."),
         Param("speed", default=1.0, low=0.5, high=2.0, readonly=True, doc="Playback speed against the recording."),
     )
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.models import ModelError, read_weights
-from antiphon_latent.partials import F32, FRAMES, ROW
+from antiphon_latent.partials import FRAMES, ROW
 
 AXES = 8
 CONDITIONS = 5

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import FileError, note_number
+from antiphon.api import F32, FileError, note_number
 from antiphon.api.files import printable_path, read_sound
 from antiphon_latent.decoder import PartialDecoder
-from antiphon_latent.partials import F32, LONGEST, begin_of, measure
+from antiphon_latent.partials import LONGEST, begin_of, measure
 
 RATE = 44100
 LOWEST, HIGHEST = 50.0, 2000.0

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from antiphon.api import F32, F64
+
 PARTIALS, BANDS = 40, 16
 ROW = PARTIALS + BANDS
 HELD, RELEASED = 52, 12
@@ -73,7 +74,7 @@ def measure(sound: F32, rate: int, hz: float, end: int) -> tuple[F32, NDArray[np
     return level.astype(np.float32), there
 
 
-def _cut(sound: F32, at: NDArray[np.float64], length: int) -> F32:
+def _cut(sound: F32, at: F64, length: int) -> F32:
     """Windows around places, none of which begins before the sound does: attacks stay sharp."""
     padded = np.pad(sound, (0, int(at.max()) + length))
     first = np.maximum(0, np.round(at).astype(int) - length // 2)

@@ -7,14 +7,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from antiphon.api import Samples
+from antiphon.api import F32, Samples
 from antiphon_latent.decoder import AXES, CONDITIONS, FARTHEST, PartialDecoder, conditions
 from antiphon_latent.kernels import LOOP, NUMBERS, LatentVoice, latent_voice
 from antiphon_latent.partials import (
     BANDS,
     BEND,
     EDGES,
-    F32,
     FRAMES,
     HELD,
     LONGEST,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from antiphon.api import F64
 from antiphon_listen import harmony
 from antiphon_listen.beats import BeatGrid
-from antiphon_listen.signals import F64, MusicCurves
+from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
 METERS = {4: 0.0, 3: -10.0, 6: -12.0}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import note_number
-from antiphon_listen.frames import F32, FrameBuffer, hann, magnitudes
+from antiphon.api import F32, note_number
+from antiphon_listen.frames import FrameBuffer, hann, magnitudes
 
 RATE, SIZE, HOP = 22050, 8192, 2048
 FRAMES_PER_SECOND = RATE / HOP

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import SHARP_NAMES
-from antiphon_listen.signals import F64, MusicCurves
+from antiphon.api import F64, SHARP_NAMES
+from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
 NO_CHORD = 24

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from antiphon.api import UsageError
+from antiphon.api import F64, UsageError
 from antiphon.api.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out
 from antiphon_listen import onsets, repeats
@@ -15,7 +15,6 @@ from antiphon_listen.joining import play_parts
 from antiphon_listen.music import MusicRun, SongAnalysis
 from antiphon_listen.picture import structure_picture
 from antiphon_listen.sections import Structure
-from antiphon_listen.signals import F64
 from antiphon_listen.summary import SummaryPart, compact, summary
 
 ANALYSIS_SHARE = 0.8

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon_listen.sections import Structure
-from antiphon_listen.signals import F64
 from antiphon_listen.summary import SummaryPart
 
 SIDE = 800

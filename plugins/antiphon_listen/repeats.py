@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_listen.signals import F64, MusicCurves
+from antiphon.api import F64
+from antiphon_listen.signals import MusicCurves
 
 I64 = NDArray[np.int64]
 _TREBLE = 0.5

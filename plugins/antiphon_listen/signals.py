@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_listen import chroma, onsets
-from antiphon_listen.frames import F32
 
-F64 = NDArray[np.float64]
 _LEVELLED = 5.0
 """Seconds over which the strength of onsets is made even: a soft verse counts as a loud chorus does."""
 _OFFSETS = np.arange(-2.0, 3.0)

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from antiphon.api import F64
+
 FILE = Path(__file__).with_name("tables.json")
 
 

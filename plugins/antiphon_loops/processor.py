@@ -50,9 +50,7 @@ class Loops(Processor):
         Param("key", "choice", "auto", choices=KEYS, doc="The key all loops are transposed to; auto is the nearest."),
         Param("voice", "switch", True, doc="Whether loops of voices play, those named voice-…, as of a song's voice."),
         Param("loops", "int", 0, 0, 1_000_000, readonly=True, doc="Number of loops in the library."),
-        Param(
-            "fit", default=0.0, low=0.0, high=1.0, readonly=True, doc="How well the loops of this round go together."
-        ),
+        Param("fit", readonly=True, doc="How well the loops of this round go together."),
         Param("layers", "int", 0, 0, 64, readonly=True, doc="Loops that sound in this bar."),
         Param("waiting", "switch", False, readonly=True, doc="Whether material is being prepared."),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import Gru, Linear, Weights, find_array
+from antiphon.api.arrays import Gru, Linear, Weights
 
 LEVELS, HIDDEN = 24, 64
 
@@ -19,13 +19,8 @@ class ArrayReference:
         Raises:
             ModelError: They do not fit.
         """
-        self._cell = Gru(
-            find_array(weights, "cell.weight_ih", 3 * HIDDEN, LEVELS),
-            find_array(weights, "cell.weight_hh", 3 * HIDDEN, HIDDEN),
-            find_array(weights, "cell.bias_ih", 3 * HIDDEN),
-            find_array(weights, "cell.bias_hh", 3 * HIDDEN),
-        )
-        self._readout = Linear(find_array(weights, "readout.weight", 1, HIDDEN), find_array(weights, "readout.bias", 1))
+        self._cell = Gru.of(weights, "cell", LEVELS, HIDDEN, layer="")
+        self._readout = Linear.of(weights, "readout", 1, HIDDEN)
         self._levels: Samples = np.zeros(LEVELS, np.float32)
         self._power: Samples = np.zeros(0, np.float32)
 

@@ -48,9 +48,7 @@ class Model(ModelProcessor):
         Param("attributes", "text", "", doc="Attributes of the file, as name=value name=value,value."),
         Param("scale", default=1.0, low=0.01, high=100.0, warp="log", restart=True, doc="Latents for each unit of z."),
         *(
-            Param(
-                name, default=0.0, low=-REACH, high=REACH, smooth=0.005, doc=f"Latent {n} of a method that takes them."
-            )
+            Param(name, low=-REACH, high=REACH, smooth=0.005, doc=f"Latent {n} of a method that takes them.")
             for n, name in enumerate(NAMES, 1)
         ),
     )

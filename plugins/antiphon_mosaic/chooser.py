@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon_mosaic.corpus import Corpus
-from antiphon_mosaic.features import CHROMA, F32, LEVEL, TIMBRE, WIDTH, Grid
+from antiphon_mosaic.features import CHROMA, LEVEL, TIMBRE, WIDTH, Grid
 
 AGAIN = 0.6
 """Cost of the unit that was played before."""

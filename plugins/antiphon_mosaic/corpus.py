@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import FileError
+from antiphon.api import F32, FileError
 from antiphon.api.files import SOUND_FORMATS, printable_path, read_sound
-from antiphon_mosaic.features import CHROMA, F32, LEVEL, LEVEL_SPREAD, Describer, Grid, OnsetFinder
+from antiphon_mosaic.features import CHROMA, LEVEL, LEVEL_SPREAD, Describer, Grid, OnsetFinder
 
 SECONDS = 120.0
 """Of sound that a corpus holds; of more each file gives an equal part, its loudest."""

@@ -6,13 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import note_number
+from antiphon.api import F32, note_number
 from antiphon.api.analysis import MelSettings, mel_bank
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 BANDS, CEPSTRA = 40, 12
 TIMBRE, CHROMA, LEVEL = slice(0, CEPSTRA), slice(CEPSTRA, CEPSTRA + 12), CEPSTRA + 12

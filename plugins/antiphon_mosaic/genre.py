@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.api import FLAT_NAMES, SHARP_NAMES, UsageError, Value
+from antiphon.api import F32, FLAT_NAMES, SHARP_NAMES, UsageError, Value
 from antiphon.api.analysis import plain_result
 from antiphon.api.files import AudioWriter, MidiNote, MidiTrack, read_midi, read_sound, write_midi
 from antiphon.api.rendering import TimedNote, load_plugins, render_notes, run_job
-from antiphon_mosaic.features import F32
 
 GENRES: dict[str, dict[str, Value]] = {
     "house": {"style": "house", "parts": "piano,bass,drums,pad"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon_mosaic.features import F32
+from antiphon.api import F32
 from antiphon_mosaic.kernels import GRAINS, Grain, mosaic_grains
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon.api.analysis import MelSettings, mel_bank
-from antiphon_mosaic.features import F32, Grid
+from antiphon_mosaic.features import Grid
 
 PIECES = 4
 """Of a hop, with a gain each."""

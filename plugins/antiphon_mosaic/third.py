@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import FileError, UsageError, Value
+from antiphon.api import F32, F64, FileError, UsageError, Value
 from antiphon.api.analysis import separate_blocks
 from antiphon.api.files import AudioWriter, printable_path, read_sound
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon.api.rendering import play_through
 from antiphon_mosaic.corpus import read
-from antiphon_mosaic.features import F32, F64
 
 SIZE, HOP = 2048, 512
 """Samples of a window and of its hop."""

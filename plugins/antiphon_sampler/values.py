@@ -12,9 +12,7 @@ from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, VOWELS, NoteColor
 PARAMS = (
     Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
     Param("n", "int", 0, 0, 9999, doc="Which sample of it, from 0; above the last it begins again."),
-    Param(
-        "speed", default=1.0, low=-16.0, high=16.0, doc="Playback speed, which moves the pitch too; below 0 reverse."
-    ),
+    Param("speed", "float", 1.0, -16.0, 16.0, doc="Playback speed, which moves the pitch too; below 0 reverse."),
     Param("begin", default=0.0, low=0.0, high=1.0, doc="Where the part that is played begins, 1 is the end."),
     Param("end", default=1.0, low=0.0, high=1.0, doc="Where it ends."),
     Param("cut", "int", 0, 0, 64, doc="Choke group: a note ends the others of its group; 0 is none."),
@@ -38,9 +36,7 @@ PARAMS = (
     Param("bandq", default=10.0, low=1.0, high=MOST_Q, doc="Q of the band-pass: how narrow it is."),
     Param("shape", default=0.0, low=0.0, high=1.0, doc="Distortion."),
     Param("crush", default=0.0, low=0.0, high=24.0, unit="bits", doc="Bit depth (bitcrusher); 0 off."),
-    Param(
-        "coarse", default=1.0, low=1.0, high=256.0, doc="Sample-rate reduction by this factor (sample and hold); 1 off."
-    ),
+    Param("coarse", "float", 1.0, 1.0, 256.0, doc="Sample-rate reduction by this factor (sample and hold); 1 off."),
     Param("vowel", "choice", "off", choices=VOWELS, doc="Formants of a vowel."),
 )
 """Parameters of a node that a note may have values of its own for, in the order of their controllers."""

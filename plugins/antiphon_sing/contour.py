@@ -6,10 +6,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from antiphon.api import Samples
+from antiphon.api import F32, F64, Samples
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 Places = NDArray[np.int_]
 HOP = 0.005
 """Seconds between pitches and between levels: short beside a turn of vibrato."""

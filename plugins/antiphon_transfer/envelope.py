@@ -12,10 +12,11 @@ import math
 
 import numpy as np
 
+from antiphon.api import F32, F64
 from antiphon_transfer.features import BANDS, NUMBERS, RANGE, TimbreDescriber
 from antiphon_transfer.method import Spectral
 from antiphon_transfer.reference import spectra
-from antiphon_transfer.stream import C64, F32, F64, Framing
+from antiphon_transfer.stream import C64, Framing
 
 RIDGE = 0.02
 OWN_RIDGE = 20.0

@@ -11,13 +11,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import IO, FileError, FileUse, Param, Processor, StreamSpec, UsageError
+from antiphon.api import F32, F64, IO, FileError, FileUse, Param, Processor, StreamSpec, UsageError
 from antiphon.api.arrays import Gru, Linear, find_array
 from antiphon.api.files import AudioWriter, printable_path, read_sound, stream_sound
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon.api.models import ModelError, read_weights
 from antiphon_transfer.features import BANDS, TimbreDescriber
-from antiphon_transfer.stream import F32, F64, Framing, hann
+from antiphon_transfer.stream import Framing, hann
 
 MODEL = "transfer-tokens"
 CODES, UNITS, EMBEDDED = 192, 192, 96
@@ -35,24 +35,6 @@ JOINT = 0.02
 """Seconds of the recording's end that are crossfaded with what follows."""
 RECENT = 1.0
 """Seconds before the end from which nothing is taken, for it has nothing to go on with."""
-
-
-def shapes() -> dict[str, tuple[int, ...]]:
-    """The arrays of the model, by name."""
-    return {
-        "coarse": (CODES, BANDS),
-        "fine": (CODES, BANDS),
-        "first.weight": (CODES, EMBEDDED),
-        "second.weight": (CODES, EMBEDDED),
-        "gru.weight_ih_l0": (3 * UNITS, 2 * EMBEDDED),
-        "gru.weight_hh_l0": (3 * UNITS, UNITS),
-        "gru.bias_ih_l0": (3 * UNITS,),
-        "gru.bias_hh_l0": (3 * UNITS,),
-        "next.weight": (CODES, UNITS),
-        "next.bias": (CODES,),
-        "then.weight": (CODES, UNITS + EMBEDDED),
-        "then.bias": (CODES,),
-    }
 
 
 def bands_of(mono: F32) -> F32:
@@ -87,12 +69,13 @@ class TokenModel:
 
     def __init__(self, seed: int) -> None:
         """Reads the weights. Raises `ModelError` where they are missing or do not fit."""
-        arrays = read_weights(MODEL)
-        w = {name: find_array(arrays, name, *shape).astype(np.float32) for name, shape in shapes().items()}
-        self.coarse, self.fine = w["coarse"], w["fine"]
-        self._first, self._second = w["first.weight"], w["second.weight"]
-        self._gru = Gru(*(w[f"gru.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
-        self._next, self._then = (Linear(w[f"{name}.weight"], w[f"{name}.bias"]) for name in ("next", "then"))
+        arrays = {name: array.astype(np.float32) for name, array in read_weights(MODEL).items()}
+        self.coarse, self.fine = (find_array(arrays, name, CODES, BANDS) for name in ("coarse", "fine"))
+        self._first = find_array(arrays, "first.weight", CODES, EMBEDDED)
+        self._second = find_array(arrays, "second.weight", CODES, EMBEDDED)
+        self._gru = Gru.of(arrays, "gru", 2 * EMBEDDED, UNITS)
+        self._next = Linear.of(arrays, "next", CODES, UNITS)
+        self._then = Linear.of(arrays, "then", CODES, UNITS + EMBEDDED)
         self._rng = np.random.default_rng(seed)
         self._gru.start()
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.api import note_number
-from antiphon_transfer.stream import C64, F32, Framing
+from antiphon.api import F32, note_number
+from antiphon_transfer.stream import C64, Framing
 
 BANDS = 32
 FLOOR = 3e-7

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import FileError
+from antiphon.api import F32, F64, FileError
 from antiphon.api.arrays import Linear, find_array
 from antiphon.api.models import ModelError, read_weights
 from antiphon_transfer.features import BANDS, NUMBERS, TimbreDescriber
 from antiphon_transfer.method import Spectral
 from antiphon_transfer.reference import spectra
-from antiphon_transfer.stream import C64, F32, F64, Framing
+from antiphon_transfer.stream import C64, Framing
 
 WIDTH, CODE, HIDDEN = 96, 24, 64
 """Numbers of a layer, of the reference's code, and of the layer before the code."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon_transfer.stream import F32, Framing, hann
+from antiphon.api import F32
+from antiphon_transfer.stream import Framing, hann
 
 SECONDS = 2.0
 """Time constant of the mean levels of input and output."""

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon_transfer.features import TimbreDescriber
-from antiphon_transfer.stream import C64, F32, Framing
+from antiphon_transfer.stream import C64, Framing
 
 
 class TransferMethod(Protocol):

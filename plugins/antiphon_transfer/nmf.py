@@ -13,9 +13,10 @@ import math
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon_transfer.method import Spectral
 from antiphon_transfer.reference import spectra
-from antiphon_transfer.stream import C64, F32, Framing
+from antiphon_transfer.stream import C64, Framing
 
 PARTS = 24
 """Spectra that the reference is factorised into."""

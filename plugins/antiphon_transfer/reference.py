@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import FileError
+from antiphon.api import F32, FileError
 from antiphon.api.files import read_sound
-from antiphon_transfer.stream import C64, F32, Framing, hann
+from antiphon_transfer.stream import C64, Framing, hann
 
 LONGEST = 60.0
 """Seconds of a reference that are used; of a longer one the loudest stretch."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
+from antiphon.api import F32, F64
+
 C64 = NDArray[np.complex64]
 
 OVERLAP = 4

@@ -13,11 +13,11 @@ from collections.abc import Callable
 import numpy as np
 import soxr
 
-from antiphon.api import FileError, UsageError
+from antiphon.api import F32, F64, FileError, UsageError
 from antiphon.api.files import AudioWriter, printable_path, read_sound, stream_sound
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_transfer.reference import read
-from antiphon_transfer.stream import C64, F32, F64, grid, hann
+from antiphon_transfer.stream import C64, grid, hann
 
 RATE, SIZE, HOP = 22050, 512, 256
 LENGTHS, FILTERS = (2, 8, 24), 128

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from antiphon.api import F32, F64
 from antiphon.api.pitch import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin
-from antiphon_transfer.stream import F32, F64
 
 LAG = 2
 """Hops by which the median of the pitch is late."""

@@ -12,9 +12,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.kernels import wavelet_join, wavelet_split
 from antiphon_transfer.reference import frames
-from antiphon_transfer.stream import F32, F64, Framing
+from antiphon_transfer.stream import Framing
 
 NAME = "sym16"
 DEPTH = 7

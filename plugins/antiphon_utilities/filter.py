@@ -146,9 +146,7 @@ class Filter(Processor):
             smooth=0.02,
             doc="Cutoff (corner or centre) frequency.",
         ),
-        Param(
-            "q", default=0.7071, low=0.3, high=20.0, warp="log", smooth=0.02, doc="Resonance: 0.707 is flat, 20 rings."
-        ),
+        Param("q", "float", 0.7071, 0.3, 20.0, warp="log", smooth=0.02, doc="Resonance: 0.707 is flat, 20 rings."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

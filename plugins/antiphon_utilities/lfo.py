@@ -111,21 +111,9 @@ class Lfo(Processor):
             "shape", "choice", "sine", choices=SHAPES, doc="Waveform; steps is sample and hold, drift a random walk."
         ),
         Param("rate", default=1.0, low=0.01, high=50.0, unit="Hz", warp="log", smooth=0.02, doc="LFO rate."),
+        Param("beats", high=64.0, unit="beats", doc="LFO period, in time with the beat; 0 uses `rate`."),
         Param(
-            "beats",
-            default=0.0,
-            low=0.0,
-            high=64.0,
-            unit="beats",
-            doc="LFO period, in time with the beat; 0 uses `rate`.",
-        ),
-        Param(
-            "depth",
-            default=0.25,
-            low=0.0,
-            high=1.0,
-            smooth=0.02,
-            doc="LFO depth; 1 is the whole range of the parameter it is wired to.",
+            "depth", default=0.25, smooth=0.02, doc="LFO depth; 1 is the whole range of the parameter it is wired to."
         ),
         Param("offset", default=0.0, low=-1.0, high=1.0, smooth=0.02, doc="Offset: the centre of the swing."),
         Param("phase", default=0.0, low=0.0, high=1.0, smooth=0.02, doc="Start phase, in periods."),

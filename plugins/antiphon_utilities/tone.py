@@ -42,16 +42,7 @@ class Tone(Processor):
     split = True
     params = (
         Param("kind", "choice", "sine", choices=KINDS, doc="Sine or noise."),
-        Param(
-            "frequency",
-            default=440.0,
-            low=20.0,
-            high=20000.0,
-            unit="Hz",
-            warp="log",
-            smooth=0.01,
-            doc="Frequency of the sine.",
-        ),
+        Param("frequency", "float", 440.0, 20.0, 20000.0, "Hz", warp="log", smooth=0.01, doc="Frequency of the sine."),
         Param("level", default=0.1, low=0.0, high=1.0, smooth=0.01, doc="Peak level."),
         Param("seed", "int", 1, low=0, high=9999, restart=True, doc="Random seed of the noise."),
     )

@@ -224,30 +224,12 @@ class Tuner(Processor):
 
     split = True
     params = (
+        Param("reference", "float", 440.0, 400.0, 480.0, "Hz", doc="Tuning: the frequency of A4 (note 69)."),
+        Param("note", "int", 0, 0, 127, readonly=True, doc="The nearest note, a MIDI number (69 is A4); 0 is none."),
         Param(
-            "reference", default=440.0, low=400.0, high=480.0, unit="Hz", doc="Tuning: the frequency of A4 (note 69)."
+            "cents", low=-50.0, high=50.0, unit="cents", readonly=True, doc="Deviation from the note, above 0 sharp."
         ),
-        Param(
-            "note",
-            "int",
-            0,
-            low=0,
-            high=127,
-            readonly=True,
-            doc="The nearest note, a MIDI number (69 is A4); 0 is none.",
-        ),
-        Param(
-            "cents",
-            default=0.0,
-            low=-50.0,
-            high=50.0,
-            unit="cents",
-            readonly=True,
-            doc="Deviation from the note, above 0 sharp.",
-        ),
-        Param(
-            "hertz", default=0.0, low=0.0, high=HIGHEST, unit="Hz", readonly=True, doc="Detected frequency; 0 is none."
-        ),
+        Param("hertz", high=HIGHEST, unit="Hz", readonly=True, doc="Detected frequency; 0 is none."),
         Param("sure", default=0.0, low=0.0, high=1.0, readonly=True, doc="Confidence of the detection."),
     )
 

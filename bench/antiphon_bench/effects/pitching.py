@@ -10,15 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import StreamSpec
+from antiphon.api import F32, F64, StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon.signal.features import import_librosa
 from antiphon_effects.jobs import stretch_blocks
 from antiphon_effects.pitch import Pitch
 
-F32 = NDArray[np.float32]
 RATE = 48000
 SECONDS = 3.0
 SEMITONES = (-7.0, -3.5, 3.5, 7.0)
@@ -127,7 +125,7 @@ def stretch_row(name: str, stretch: Stretch, rng: np.random.Generator) -> dict[s
     }
 
 
-def chord(t: NDArray[np.float64]) -> F32:
+def chord(t: F64) -> F32:
     """Four notes of four partials."""
     x = np.zeros(len(t))
     for f in CHORD:

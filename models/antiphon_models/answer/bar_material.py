@@ -9,17 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
-from antiphon_answer.bar_features import (
-    BASS,
-    CHORDS,
-    DRUMS,
-    MELODY,
-    PARTS,
-    BarEvent,
-    BarReader,
-    drum_class,
-    in_order,
-)
+from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, PARTS, BarEvent, BarReader, drum_class, in_order
 from antiphon_answer.bar_model import LOWEST
 from antiphon_answer.improviser import Improviser
 from antiphon_answer.memory import INTERVALS, TIMES

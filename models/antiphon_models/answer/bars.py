@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +15,9 @@ from antiphon_answer.bar_model import EMBEDDED, HIDDEN, MODEL, UNITS
 from antiphon_answer.memory import INTERVALS, TIMES
 from antiphon_models.answer.bar_material import sequences
 from antiphon_models.answer.foreseeing import SPANS
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.material.part_songs import SOURCES
 
-F32 = NDArray[np.float32]
 PIECES, LENGTH = 32, 192
 """Of a step: pieces, and events of each."""
 FROM_START, ALONE = 0.4, 0.55
@@ -89,15 +88,14 @@ class BarNetwork(torch.nn.Module):
 class BarsRecipe(Recipe):
     """POP909, JSB, and freedoom and openttd-openmsx where their folders are there; see the module."""
 
-    name: ClassVar[str] = "bars"
-    weights: ClassVar[str] = MODEL
-    plugin: ClassVar[str] = "answer"
-    steps: ClassVar[int] = 1500
-    half: ClassVar[bool] = True
-    keeps_best: ClassVar[bool] = True  # the last weights know the songs by heart
-    trained_on: ClassVar[str] = (
-        "POP909, songs whose number ends in 1 to 6; training parts of JSB, freedoom, openttd-openmsx"
-    )
+    name = "bars"
+    weights = MODEL
+    plugin = "answer"
+    module = BarNetwork
+    steps = 1500
+    half = True
+    keeps_best = True  # the last weights know the songs by heart
+    trained_on = "POP909, songs whose number ends in 1 to 6; training parts of JSB, freedoom, openttd-openmsx"
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -131,9 +129,6 @@ class BarsRecipe(Recipe):
             pieces += [dict(zip(_NAMES, arrays, strict=True)) for arrays in zip(*parts, strict=True)]
         return pieces
 
-    def network(self) -> torch.nn.Module:
-        return BarNetwork()
-
     def _joined(self, cuts: Sequence[tuple[dict[str, NDArray[Any]], int]], length: int = LENGTH) -> Batch:
         arrays = []
         for name in _NAMES:
@@ -155,7 +150,7 @@ class BarsRecipe(Recipe):
             cuts.append((piece, 0 if rng.random() < FROM_START else int(rng.integers(0, latest + 1))))
         return self._joined(cuts)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         known = (torch.rand(len(batch[0])) >= NO_MEMORY).float()
         value, time = network(batch[:3], batch[5:], known)
         losses = [
@@ -164,7 +159,7 @@ class BarsRecipe(Recipe):
         ]
         return losses[0] + losses[1], {"bits": (losses[0] + losses[1]).detach() / math.log(2.0)}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         """Bits that are saved of the memory's, mean of the spans; of a melody's note, with and without the memory."""
         bits = {
             name: [self._bits(network, name, *span) for span in SPANS.values()] for name in ("ours", "own", "memory")

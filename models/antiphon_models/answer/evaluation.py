@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -21,14 +20,7 @@ from antiphon_models.answer import synthetic
 from antiphon_models.answer.foreseeing import AFTER, CANDIDATES, FORESEERS, bits_of, rank, spans
 from antiphon_models.answer.melodies import TuneSong, melodies
 from antiphon_models.answer.telling import ALONE, features_of, in_key, longest_copy, separation, shared_part
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
 
 BARS, SLOTS = 8, 128
@@ -41,26 +33,24 @@ CUTS = (0.4, 0.55, 0.7)
 class Answering(Evaluation):
     """Melodies of POP909's songs whose numbers end in 8 and 9, in 4/4."""
 
-    systems = systems_of(
-        trivial="last two bars repeated",
-        classical="order-1 Markov",
-        peer="factor oracle",
-        ours="answer; bar model; prior alone; memory alone; bar model alone",
-        oracle="human, next bars; human, other bars",
-    )
-    measures = measures_of(
+    trivial = "last two bars repeated"
+    classical = "order-1 Markov"
+    peer = "factor oracle"
+    ours = "answer; bar model; prior alone; memory alone; bar model alone"
+    oracle = "human, next bars; human, other bars"
+    columns = (
         "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; first of 8, other songs; "
         "first of 8, same song; AUC ↓; AUC with the song ↓; of the song; in key; copied run [notes] ↓"
     )
-    note: ClassVar[str] = (
+    note = (
         "bits of a note's interval (±24 semitones) and time (to 32 sixteenths), 10.7 where all are alike; first of 8 "
         "by chance .125. AUC: a forest that is shown eight bars tells them from the human's own next ones; with "
         "the song: it is shown how they follow from it, too. of the song: groups of 4 notes that are the song's."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    synthetic_doc: ClassVar[str] = "melodies that repeat and vary phrases drawn by seed"
-    card: ClassVar[str] = "antiphon_answer"
-    road: ClassVar[str] = (
+    folders = ("pop909",)
+    synthetic_doc = "melodies that repeat and vary phrases drawn by seed"
+    card = "antiphon_answer"
+    road = (
         "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody (by=bars: `bar model`); ranks, "
         "`memory alone` and the bits of `bar model` by the same code called directly"
     )

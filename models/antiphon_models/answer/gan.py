@@ -8,8 +8,7 @@ one loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from antiphon_models.answer.phrases import BARS, NONE, PITCHES, SLOTS, STEPS, figures, phrases
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 BATCH = 32
 SHARED, OWN = 32, 16
@@ -137,12 +136,13 @@ def _hot(found: NDArray[np.uint8]) -> torch.Tensor:
 class BarsGANRecipe(Recipe):
     """POP909 and JSB, phrases of four bars in 4/4, all in one key."""
 
-    name: ClassVar[str] = "bars-gan"
-    weights: ClassVar[str] = "bars-gan"
-    plugin: ClassVar[str] = "answer"
-    steps: ClassVar[int] = 24000
-    rate: ClassVar[float] = 4e-4
-    trained_on: ClassVar[str] = "POP909, songs whose number ends in 1 to 6; training part of JSB"
+    name = "bars-gan"
+    weights = "bars-gan"
+    plugin = "answer"
+    module = PhraseGAN
+    steps = 24000
+    rate = 4e-4
+    trained_on = "POP909, songs whose number ends in 1 to 6; training part of JSB"
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -156,15 +156,12 @@ class BarsGANRecipe(Recipe):
         self._train, self._held = found["train"], figures(found["valid"])
         self._spread = _histograms(found["valid"])
 
-    def network(self) -> nn.Module:
-        return PhraseGAN()
-
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng([self._job.seed, step])
         drawn = _hot(self._train[rng.integers(0, len(self._train), BATCH)])
         return drawn, torch.tensor(float(step % EVERY == 0))
 
-    def loss(self, network: Any, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: Any, batch: Batch) -> Loss:
         real, penalised = batch
         made = network.generator(len(real))
         real = real.requires_grad_(bool(penalised))
@@ -177,7 +174,7 @@ class BarsGANRecipe(Recipe):
         fooled = torch.func.functional_call(network.critic, still, (made,)).mean()
         return critic - fooled, {"critic": critic.detach(), "fooled": fooled.detach()}
 
-    def validate(self, network: Any) -> Mapping[str, float]:
+    def validate(self, network: Any) -> Figures:
         """How far notes' pitches, intervals, places and counts are from held-out songs', negative; and figures."""
         with torch.random.fork_rng():
             torch.manual_seed(1)

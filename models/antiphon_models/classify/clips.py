@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.analysis import LogMel
 from antiphon_classify.classifier import EXCERPT, MEL
-
-F32 = NDArray[np.float32]
+from antiphon_models.material.sounds import save_arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class LabeledClips:
     """
 
     mel: NDArray[np.float16]
-    targets: NDArray[np.int64] | NDArray[np.float32]
+    targets: NDArray[np.int64] | F32
     groups: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -45,14 +44,8 @@ def write(path: Path, clips: Iterable[tuple[F32, object, int]]) -> None:
     mels, targets, groups = zip(*clips, strict=True)
     frames = min(len(mel) for mel in mels)
     assert frames >= EXCERPT, frames
-    part = path.with_suffix(".part.npz")
-    np.savez(
-        part,
-        mel=np.stack([mel[:frames] for mel in mels]).astype(np.float16),
-        targets=np.asarray(targets),
-        groups=np.asarray(groups, np.int64),
-    )
-    os.replace(part, path)
+    mel = np.stack([mel[:frames] for mel in mels]).astype(np.float16)
+    save_arrays(path, mel=mel, targets=np.asarray(targets), groups=np.asarray(groups, np.int64))
 
 
 def read(*paths: Path) -> LabeledClips:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
+from antiphon.api import F32, F64
+
 COEFFICIENTS = 20
 DECAY = 1e-3
 """Of the weights, in units of the mean loss; chosen of 1e-4, 1e-3 and 1e-2 on the choose-set of the tags."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from antiphon.api.models import ModelError, read_weights
@@ -19,7 +17,7 @@ from antiphon_classify.network import level_free
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.network import BANDS, CHANNELS, UNITS, TrainedClassifier
 from antiphon_models.learning.measures import average_precision
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 SMOOTHING = 0.05
 """Of the labels, which keeps confidences low enough to be calibrated."""
@@ -38,8 +36,8 @@ class ClassifierRecipe(Recipe):
         units: Units of the hidden layer.
     """
 
-    plugin: ClassVar[str] = "classify"
-    steps: ClassVar[int] = 6000
+    plugin = "classify"
+    steps = 6000
     labels: ClassVar[tuple[str, ...]]
     kind: ClassVar[Literal["one", "many", "number"]] = "one"
     size: ClassVar[int] = 48
@@ -87,7 +85,7 @@ class ClassifierRecipe(Recipe):
         device = self.job.device
         return torch.from_numpy(excerpts).to(device), torch.from_numpy(self.train.targets[rows]).to(device)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         excerpts, targets = batch
         logits = network(excerpts)
         match self.kind:
@@ -99,7 +97,7 @@ class ClassifierRecipe(Recipe):
                 loss = functional.smooth_l1_loss(logits[:, 0], targets)
         return loss, {}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         """By clip, whose excerpts are joined: accuracy; mean average precision; or 1 less the relative square error."""
         logits, targets = self.answers(network, self.valid), self.valid.targets
         match self.kind:

@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from itertools import islice
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.models import usable
 from antiphon.runtime import extras
 from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import systems, testset
 from antiphon_models.denoise.sdr import si_sdr
 from antiphon_models.denoise.testset import LEAD, RATE, TestMixture
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 
-F32 = NDArray[np.float32]
 Made = Callable[[TestMixture], F32 | None]
 _EAR = 16000
 _HARM = -0.5
@@ -36,29 +27,26 @@ _SHOWN, _FEW = 10, 6
 class Denoising(Evaluation):
     """Fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops that are not in any training set."""
 
-    systems = systems_of(
-        trivial="nothing",
-        classical="plain gate; Wiener, blind",
-        peer="noisereduce, blind; noisereduce, told; RNNoise; DeepFilterNet 3",
-        ours="gate; gate, learn; wavelet; learned; learned, learn; learned, low; gate, file; learned, file; "
-        "autoencoder",
-        oracle="mask",
-    )
-    measures = measures_of(
+    trivial = "nothing"
+    classical = "plain gate; Wiener, blind"
+    peer = "noisereduce, blind; noisereduce, told; RNNoise; DeepFilterNet 3"
+    ours = "gate; gate, learn; wavelet; learned; learned, learn; learned, low; gate, file; learned, file; autoencoder"
+    oracle = "mask"
+    columns = (
         "gain [dB]; at 0 dB [dB]; at 10 dB [dB]; at 20 dB [dB]; harmed [%] ↓; clean [dB]; hum [dB]; pauses [dB]; "
         "hiss [dB]; loudest hiss [dB]; full [dBFS] ↓; PESQ; STOI gain"
     )
-    note: ClassVar[str] = (
+    note = (
         "gain: of SI-SDR. harmed: items that lose over 0.5 dB. clean: SI-SDR of clean sound that went through. "
         "hiss: by how much it is quieter between words, from the first second on; loudest: in the worst pause. "
         "PESQ and STOI are of these voices at 16 kHz, most of them synthetic: to be "
         "compared in this table only, not with VoiceBank's."
     )
-    files_doc: ClassVar[str] = "clean sound files: noise is added to five seconds of each"
-    folders: ClassVar[tuple[str, ...]] = testset.DATA
-    synthetic_doc: ClassVar[str] = "voices of espeak-ng and notes of TimGM6mb by seed, in white, pink and brown noise"
-    card: ClassVar[str] = "antiphon_denoise"
-    road: ClassVar[str] = "`antiphon run denoise IN OUT -p mode=MODE --causal`, `learned, file` without `--causal`"
+    files_doc = "clean sound files: noise is added to five seconds of each"
+    folders = testset.DATA
+    synthetic_doc = "voices of espeak-ng and notes of TimGM6mb by seed, in white, pink and brown noise"
+    card = "antiphon_denoise"
+    road = "`antiphon run denoise IN OUT -p mode=MODE --causal`, `learned, file` without `--causal`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         made = _makers(ask)

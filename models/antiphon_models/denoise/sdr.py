@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from antiphon.api import F32
 
 
 def si_sdr(made: F32, clean: F32) -> float:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Value
+from antiphon.api import F32, F64, Value
 from antiphon.api.spectra import SpectrumSizes, windows
 from antiphon.api.workers import WorkerSpec
 from antiphon_denoise.deepfilter import DELAY, FRAMES, DeepFilterStepper
 from antiphon_denoise.learned.spec import HOP
 from antiphon_models.learning.user_commands import run_on_sound
+from antiphon_models.material.sounds import of_length
 
 if TYPE_CHECKING:
     from antiphon_models.denoise.testset import TestMixture
 
-F32 = NDArray[np.float32]
 RATE = 48000
 RNNOISE_DELAY = 960
 """Frames by which it is late, as measured by correlation."""
@@ -68,7 +68,7 @@ def _together(frames: NDArray[np.floating], size: int, hop: int, length: int) ->
     return made[size : size + length]
 
 
-def _spectral(sound: F32, gain: Callable[[NDArray[np.float64]], NDArray[np.float64]], size: int, hop: int) -> F32:
+def _spectral(sound: F32, gain: Callable[[F64], F64], size: int, hop: int) -> F32:
     """The sound with its power spectra `[n, bins]` turned into gains."""
     window = np.hanning(size + 1)[:-1].astype(np.float32)
     spectra = np.fft.rfft(frames_of(sound, size, hop) * window, axis=1)
@@ -79,7 +79,7 @@ def _spectral(sound: F32, gain: Callable[[NDArray[np.float64]], NDArray[np.float
 def plain_gate(sound: F32) -> F32:
     """The textbook gate: bins less than 6 dB above the quietest tenth of the file's frames are reduced by 12 dB."""
 
-    def gain(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    def gain(power: F64) -> F64:
         loud = power.sum(axis=1)
         heard = loud > 1e-9
         quiet = power[heard & (loud <= np.quantile(loud[heard], 0.1))] if heard.any() else power[:1]
@@ -93,7 +93,7 @@ def wiener(sound: F32) -> F32:
     and Malah, 1984), -20 dB at the least.
     """
 
-    def gain(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    def gain(power: F64) -> F64:
         back, bias, keep = 140, 1.7, 0.98
         smooth = np.copy(power)
         for n in range(1, len(power)):
@@ -178,8 +178,7 @@ def rnnoise(sound: F32) -> F32 | None:
 
 def _framed(sound: F32, size: int, run: Callable[[ctypes.c_void_p, ctypes.c_void_p], object]) -> F32:
     """The sound and a little silence through a function of two frames, input and output."""
-    padded = np.zeros(-(-(len(sound) + RATE // 10) // size) * size, np.float32)
-    padded[: len(sound)] = sound
+    padded = of_length(sound, -(-(len(sound) + RATE // 10) // size) * size)
     made = np.zeros_like(padded)
     for at in range(0, len(padded), size):
         run(ctypes.c_void_p(padded[at:].ctypes.data), ctypes.c_void_p(made[at:].ctypes.data))

@@ -12,15 +12,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, UsageError
 from antiphon.api.files import read_sound
 from antiphon_models.denoise.training import sounds, splits
 from antiphon_models.material.midi_bytes import note_off, note_on
 from antiphon_models.material.sounds import kept, mono
 
-F32 = NDArray[np.float32]
 RATE = sounds.RATE
 SECONDS = 5
 LEAD = RATE // 2

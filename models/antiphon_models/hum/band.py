@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon_hum.scale_snap import KeyFinder
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
-from antiphon_models.material.singing import F32, ScoreNote
+from antiphon_models.material.singing import ScoreNote
+from antiphon_models.material.sounds import of_length
 
 BEAT = 0.5
 """Seconds."""
@@ -58,10 +60,7 @@ def band(notes: Sequence[ScoreNote], frames: int, rate: int, font: Path, seed: i
             strike(DRUMS, drum, first + beat, 0.2, 92)
     events.sort(key=lambda event: (event[0], event[1][0] & 0xF0 == 0x90))
     made = fluidsynth.play(midi_bytes(events), font, rate, FluidSettings(gain=0.6)).mean(axis=1)
-    whole = np.zeros(frames, np.float32)
-    count = min(frames, len(made))
-    whole[:count] = made[:count]
-    return whole
+    return of_length(made, frames)
 
 
 def _chord(

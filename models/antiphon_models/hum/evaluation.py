@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.models import usable
 from antiphon.api.rendering import TimedNote, load_plugins, render_notes
 from antiphon.runtime import extras
@@ -25,11 +24,10 @@ from antiphon_models.hum.peers import Found
 from antiphon_models.hum.systems import System as Transcribe
 from antiphon_models.hum.testset import RATE, Clip
 from antiphon_models.learning import needs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, systems_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.material.singing import RATE as MADE
 from antiphon_models.material.sounds import resampled
 
-F64 = NDArray[np.float64]
 _FEW = 6
 """Examples: two songs, sung, played and hummed."""
 LATEST = 0.25
@@ -39,46 +37,32 @@ LATEST = 0.25
 class Hearing(Evaluation):
     """Notes of songs, voices, sentences, noises and a soundfont that are not in any training set."""
 
-    systems = systems_of(
-        trivial="nothing; one note",
-        classical="librosa yin; librosa pyin",
-        peer="SwiftF0; Basic Pitch",
-        ours="yin, live; yin; learned, live; learned, at once; learned; spectrogram, live; spectrogram",
-        oracle="true pitch",
+    trivial = "nothing; one note"
+    classical = "librosa yin; librosa pyin"
+    peer = "SwiftF0; Basic Pitch"
+    ours = "yin, live; yin; learned, live; learned, at once; learned; spectrogram, live; spectrogram"
+    oracle = "true pitch"
+    columns = "; ".join(
+        (
+            "F1; F1 with offsets; F1 of MIDI numbers; F1, tuning out; notes found [%]; sung; sung, noise 10 dB; wind",
+            "hum 20 dB; hum 10 dB; hum 0 dB",
+            *(f"sung, band {ratio} dB" for ratio in testset.BAND_RATIOS),
+            "sung with ends; octave errors [%] ↓",
+            *(f"false, {kind} [in 10 s] ↓" for kind in testset.EMPTY),
+            "real time [x]; late, p50 [ms] ↓; late, p95 [ms] ↓",
+        )
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("F1"),
-        Measure("F1 with offsets"),
-        Measure("F1 of MIDI numbers"),
-        Measure("F1, tuning out"),
-        Measure("notes found", "%"),
-        Measure("sung"),
-        Measure("sung, noise 10 dB"),
-        Measure("wind"),
-        Measure("hum 20 dB"),
-        Measure("hum 10 dB"),
-        Measure("hum 0 dB"),
-        *(Measure(f"sung, band {ratio} dB") for ratio in testset.BAND_RATIOS),
-        Measure("sung with ends"),
-        Measure("octave errors", "%", "lower"),
-        *(Measure(f"false, {kind}", "in 10 s", "lower") for kind in testset.EMPTY),
-        Measure("real time", "x"),
-        Measure("late, p50", "ms", "lower"),
-        Measure("late, p95", "ms", "lower"),
-    )
-    note: ClassVar[str] = (
+    note = (
         "F1 of notes: onset within 50 ms, pitch within 50 cents. Singing is espeak-ng's voices put together again by "
         "WORLD on POP909 melodies, not recorded: not to be compared with figures on recorded singing. Winds are "
         "FluidR3's. Live, the latency each mode tells is taken out before F1; late: from a sung beginning to the note "
         "of the right pitch, where there is one within 250 ms; the sound card's buffers are not in it."
     )
-    files_doc: ClassVar[str] = testset.FILES
-    folders: ClassVar[tuple[str, ...]] = testset.DATA
-    synthetic_doc: ClassVar[str] = "8 melodies hummed by sines, and noise, made by seed"
-    card: ClassVar[str] = "antiphon_hum"
-    road: ClassVar[str] = (
-        '`antiphon run hum IN OUT.mid -p mode=MODE`; rows with "live" are the node\'s tracker, hop by hop'
-    )
+    files_doc = testset.FILES
+    folders = testset.DATA
+    synthetic_doc = "8 melodies hummed by sines, and noise, made by seed"
+    card = "antiphon_hum"
+    road = '`antiphon run hum IN OUT.mid -p mode=MODE`; rows with "live" are the node\'s tracker, hop by hop'
 
     def files_in(self, data: Path) -> tuple[Path, ...]:
         return own_files.files_in(data)
@@ -160,7 +144,7 @@ class Hearing(Evaluation):
                     yield played(clip, name, system(clip).notes)
 
 
-def _heard(kind: str, clip: Clip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, Clip]]:
+def _heard(kind: str, clip: Clip, noises: list[tuple[str, F32]], n: int) -> Iterator[tuple[str, Clip]]:
     """The (measure, sound) pairs of a clip."""
     if kind == "hum":
         for ratio in (20, 10, 0):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from antiphon.api import F64
+
 Notes = Sequence[tuple[float, float, float]]
 """Start and end in seconds, MIDI number with its fraction."""
 ONSET, CENTS, ENDS = 0.05, 50.0, 0.2

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.files import read_midi
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
@@ -19,8 +19,6 @@ from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, not
 from antiphon_models.material.singing import RATE, ScoreNote, said
 from antiphon_models.material.sounds import mono
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 WINDS = {"oboe": 68, "clarinet": 71, "flute": 73, "recorder": 74, "trumpet": 56, "sax": 65}
 
 

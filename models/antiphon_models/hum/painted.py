@@ -7,35 +7,28 @@ is reversed on its way to the painter, so that one step trains both (Ganin and L
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from antiphon.api import F32
 from antiphon.api.models import models_folder, read_weights
 from antiphon.api.networks import fill_network
 from antiphon_hum.learned import spec
 from antiphon_models.hum.baseline_network import Painter
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
-from antiphon_models.learning.user_commands import command
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
+from antiphon_models.learning.user_commands import run_as_it_comes
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.sounds import of_length
 
-F32 = NDArray[np.float32]
 VOICES, PIANO = (52, 53, 54, 73, 75), 0
 """Programs: choir, voice, synthesised voice, flute and pan flute, which is nearest to whistling."""
 SECONDS, TUNES, HELD = 8.0, 60, 8
@@ -60,11 +53,8 @@ def pair(rng: np.random.Generator, font: Path) -> tuple[F32, F32]:
         for start, end, pitch in notes:
             events += [(round(start * TICKS) + 1, note_on(0, pitch, 90)), (round(end * TICKS), note_off(0, pitch))]
         score = midi_bytes(sorted(events, key=lambda event: event[0]))
-        sound = fluidsynth.play(score, font, spec.RATE, FluidSettings(gain=0.8, reverb=False, chorus=False)).mean(
-            axis=1
-        )
-        out = np.zeros(round(SECONDS * spec.RATE), np.float32)
-        out[: min(len(out), len(sound))] = sound[: len(out)]
+        sound = fluidsynth.play(score, font, spec.RATE, FluidSettings(gain=0.8, reverb=False, chorus=False))
+        out = of_length(sound.mean(axis=1), round(SECONDS * spec.RATE))
         found.append(0.5 * out / max(1e-4, float(np.abs(out).max())))
     return found[0], found[1]
 
@@ -99,12 +89,12 @@ class GanPainter(torch.nn.Module):
 class GanRecipe(Recipe):
     """See the module."""
 
-    name: ClassVar[str] = "hum-gan"
-    weights: ClassVar[str] = "hum-gan"
-    plugin: ClassVar[str] = "hum"
-    steps: ClassVar[int] = 800
-    rate: ClassVar[float] = 5e-4
-    trained_on: ClassVar[str] = "drawn melodies by voices, flutes and the piano of FluidR3; begun with hum-spectrogram"
+    name = "hum-gan"
+    weights = "hum-gan"
+    plugin = "hum"
+    steps = 800
+    rate = 5e-4
+    trained_on = "drawn melodies by voices, flutes and the piano of FluidR3; begun with hum-spectrogram"
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -128,7 +118,7 @@ class GanRecipe(Recipe):
         both = self._pairs[rows[:, None], :, at[:, None] + np.arange(HOPS)].transpose(1, 2)
         return (both.to(self._job.device),)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         assert isinstance(network, GanPainter)
         voice, piano, made = _aligned(network, batch[0])
         apart = ((made - piano).abs() * (0.2 + piano)).mean()
@@ -137,7 +127,7 @@ class GanRecipe(Recipe):
         judged = functional.softplus(-real).mean() + functional.softplus(fake).mean()
         return FAITH * apart + AGAINST * judged, {"apart": apart.detach(), "judged": judged.detach()}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         assert isinstance(network, GanPainter)
         with torch.no_grad():
             _, piano, made = _aligned(network, self._pairs[:HELD].to(self._job.device))
@@ -157,10 +147,12 @@ def _aligned(network: GanPainter, both: torch.Tensor) -> tuple[torch.Tensor, tor
 class Painted(Evaluation):
     """Melodies by voices of a soundfont that was not trained on, to become a piano's."""
 
-    systems = systems_of(trivial="the voice", ours="notes; istft; gan", oracle="exact")
-    measures = measures_of("lsd [dB] ↓; chroma")
-    note: ClassVar[str] = "To the same notes by the soundfont's piano, up to 4.5 kHz. The measures are our own."
-    road: ClassVar[str] = "`antiphon run hum IN OUT -p mode=spectrogram -p painted=NAME`"
+    trivial = "the voice"
+    ours = "notes; istft; gan"
+    oracle = "exact"
+    columns = "lsd [dB] ↓; chroma"
+    note = "To the same notes by the soundfont's piano, up to 4.5 kHz. The measures are our own."
+    road = "`antiphon run hum IN OUT -p mode=spectrogram -p painted=NAME`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         rng = np.random.default_rng((ask.seed, 6))
@@ -170,19 +162,9 @@ class Painted(Evaluation):
                 if not ask.wants(name):
                     continue
                 ready = {"the voice": voice, "exact": piano}
-                out = ready[name] if name in ready else _by_command(name, voice)
+                words = ("hum", "-p", "mode=spectrogram", "-p", f"painted={name}")
+                out = ready[name] if name in ready else run_as_it_comes(words, voice, spec.RATE)
                 yield from scored(name, f"tune {n + 1}", _likeness(out[: len(piano)], piano))
-
-
-def _by_command(painted: str, voice: F32) -> F32:
-    """What `antiphon run hum` makes of a sound."""
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "in.wav", Path(folder) / "out.wav"
-        soundfile.write(source, voice, spec.RATE, "FLOAT")
-        command("run", "hum", source, target, "-p", "mode=spectrogram", "-p", f"painted={painted}")
-        return np.asarray(soundfile.read(target, dtype="float32")[0], np.float32)
 
 
 def _likeness(out: F32, target: F32) -> dict[str, float]:

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.signal.features import import_librosa
 from antiphon_models.material.sounds import resampled
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 Found = list[tuple[float, float, float]]
 """Seconds from and to, and MIDI number."""
 RATE, HOP, FRAME = 22050, 256, 2048

@@ -12,9 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import note_number
+from antiphon.api import F64, note_number
 from antiphon.api.files import write_atomic
 from antiphon.api.pitch import CENTRE, HOP, Decimator
 from antiphon_hum.learned import spec
@@ -26,9 +25,6 @@ from antiphon_models.hum.peers import PEERS, Found
 from antiphon_models.hum.testset import RATE, Clip
 from antiphon_models.learning.user_commands import run_to_notes
 from antiphon_models.material.singing import PERIOD
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

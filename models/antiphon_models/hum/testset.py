@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError, frequency
+from antiphon.api import F32, F64, UsageError, frequency
 from antiphon_models.hum.band import band
 from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, real, speech, transpose, wind
 from antiphon_models.hum.training import corpus
@@ -23,8 +22,6 @@ from antiphon_models.material.singing import PERIOD, RATE as MADE, SYLLABLES, Sc
 from antiphon_models.material.sounds import kept, mono, resampled
 from antiphon_models.material.styles import manner
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 RATE = 48000
 SONGS = 24
 SECONDS = 14.0

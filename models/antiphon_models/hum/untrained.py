@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 import scipy.signal
 
-from antiphon_models.material.singing import F32, F64, PERIOD, ScoreNote, singing
+from antiphon.api import F32, F64
+from antiphon_models.material.singing import PERIOD, ScoreNote, singing
 from antiphon_models.material.styles import UNTRAINED, manner
 
 SOLFEGE = ("doh", "ray", "me", "fah", "soh", "lah", "tea", "dee", "la", "na", "da", "nah", "lu", "ah", "mm", "noo")

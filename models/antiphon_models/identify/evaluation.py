@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from antiphon.api.files import make_folder
 from antiphon_models.identify import chromaprint, tracks
 from antiphon_models.identify.conditions import CONDITIONS, Sound
 from antiphon_models.identify.tracks import RATE, TrackPlan
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import command
 
 OTHERS = 15
@@ -41,19 +40,18 @@ class _Answer:
 class Identifying(Evaluation):
     """Excerpts of songs ending in 8 and of chorales, among 1,000 tracks; songs ending in 9 are unknown."""
 
-    systems = systems_of(peer="chromaprint", ours="identify")
-    measures = measures_of(
-        "hit@1; place within 0.1 s; as recording; as piece; false accepts ↓; query [ms] ↓; ingest [× real time]"
-    )
-    note: ClassVar[str] = (
+    peer = "chromaprint"
+    ours = "identify"
+    columns = "hit@1; place within 0.1 s; as recording; as piece; false accepts ↓; query [ms] ↓; ingest [× real time]"
+    note = (
         "hit@1: the right track is the best of what is accepted. Query and ingest are processor time; "
         "ours with its files, the peer from samples on. The same song with another soundfont is "
         "another track; as recording, as piece: what an answer says that it is. "
         "GSM's codec; rooms of RT60 0.3 to 0.8 s. Renders are no records."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909", "jsb", "esc10")
-    card: ClassVar[str] = "antiphon_identify"
-    road: ClassVar[str] = "`antiphon library add`, `analyse --only fingerprint` and `identify FILE --json`"
+    folders = ("pop909", "jsb", "esc10")
+    card = "antiphon_identify"
+    road = "`antiphon library add`, `analyse --only fingerprint` and `identify FILE --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, excerpt by excerpt; `limit` is the number of tracks."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from antiphon.api.files import MidiTimes, read_midi
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
-from antiphon_models.material.sounds import kept, mono, songs
+from antiphon_models.material.sounds import chorales, kept, mono, songs
 
 RATE = 16000
 SECONDS = 75.0
@@ -53,9 +52,9 @@ def catalogue(data: Path) -> list[TrackPlan]:
     fonts = list(FONTS)
     songs = [TrackPlan(name, fonts[n % 2], BANDS[n // 2 % 6]) for n, name in enumerate(_songs(data, "123456"))]
     asked = [TrackPlan(name, font, BANDS[0]) for name in _songs(data, "8") for font in fonts]
-    counts = _chorales(data)
-    chorales = [f"{part}-{n}" for part in ("valid", "train") for n in range(counts[part])]
-    choirs = [TrackPlan(name, fonts[n % 2], (CHOIRS[n // 2 % 4],)) for n, name in enumerate(chorales)]
+    counts = {part: len(rows) for part, rows in chorales(data).items()}
+    sung = [f"{part}-{n}" for part in ("valid", "train") for n in range(counts[part])]
+    choirs = [TrackPlan(name, fonts[n % 2], (CHOIRS[n // 2 % 4],)) for n, name in enumerate(sung)]
     plans = (asked + choirs[:272] + songs)[:1000]
     random.Random(1).shuffle(plans)
     return plans
@@ -65,7 +64,9 @@ def strangers(data: Path) -> list[TrackPlan]:
     """Tracks that are in no catalogue: songs ending in 9, in turn with either soundfont, and chorales of `test`."""
     fonts = list(FONTS)
     songs = [TrackPlan(name, fonts[n % 2], BANDS[n // 2 % 6]) for n, name in enumerate(_songs(data, "9"))]
-    return songs + [TrackPlan(f"test-{n}", fonts[n % 2], (CHOIRS[n // 2 % 4],)) for n in range(_chorales(data)["test"])]
+    return songs + [
+        TrackPlan(f"test-{n}", fonts[n % 2], (CHOIRS[n // 2 % 4],)) for n in range(len(chorales(data)["test"]))
+    ]
 
 
 def asked_for(plan: TrackPlan) -> bool:
@@ -93,15 +94,6 @@ def _songs(data: Path, digits: str) -> list[str]:
     return [path.name for path in songs(data, digits)]
 
 
-def _chorales(data: Path) -> dict[str, int]:
-    return {name: len(rows) for name, rows in _jsb(data).items()}
-
-
-def _jsb(data: Path) -> dict[str, list[list[list[int]]]]:
-    found: dict[str, list[list[list[int]]]] = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text())
-    return found
-
-
 def _score(plan: TrackPlan, data: Path) -> bytes:
     events = []
     channels = range(len(plan.programs))
@@ -126,7 +118,7 @@ def _notes(plan: TrackPlan, data: Path) -> Iterator[tuple[float, float, int, int
                 yield start, end, note.number, max(1, round(note.velocity * 127)), part
         return
     part_name, _, number = plan.song.partition("-")
-    steps = [step if len(step) == 4 else (-1, -1, -1, -1) for step in _jsb(data)[part_name][int(number)]]
+    steps = [step if len(step) == 4 else (-1, -1, -1, -1) for step in chorales(data)[part_name][int(number)]]
     for voice in range(4):
         first = 0
         for at in range(1, len(steps) + 1):

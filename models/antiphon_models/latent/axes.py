@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder
 from antiphon_latent.partials import HELD, PARTIALS, RELEASE_TIMES, TIMES
 
-F64 = NDArray[np.float64]
 DESCRIPTORS = ("bright", "noisy", "slow", "hollow", "ringing", "hissing", "opening", "nasal")
 """Of `antiphon_latent.processor.AXIS_DOC`, in its order."""
 DRAWN = 3000
@@ -16,7 +15,7 @@ DRAWN = 3000
 KEYS = (45, 72)
 
 
-def describe_notes(level: NDArray[np.float32]) -> F64:
+def describe_notes(level: F32) -> F64:
     """Descriptors of notes in dB `[n, FRAMES, ROW]`: `[n, 8]`."""
     power = 10.0 ** (np.maximum(level, -80.0).astype(np.float64) / 10.0)
     held, body = power[:, :HELD], power[:, 5:32].mean(axis=1)

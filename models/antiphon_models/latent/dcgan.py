@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from antiphon.api import F32
 from antiphon.api.models import read_weights
 from antiphon.signal.features import import_librosa
 from antiphon_latent.decoder import CONDITIONS, conditions
 from antiphon_latent.partials import begin_of
 from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, sounds
 from antiphon_models.latent.pca import SAID
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.material.fluidsynth import FLUID
 
-F32 = NDArray[np.float32]
 RATE, SIZE, HOP = 8000, 256, 250
 BINS, FRAMES = 128, 64
 """Of a spectrogram: to 4 kHz, two seconds."""
@@ -87,11 +87,12 @@ class Both(nn.Module):
 class DCGANRecipe(Recipe):
     """Both take their steps together, each from its own part of one loss."""
 
-    name: ClassVar[str] = "dcgan"
-    weights: ClassVar[str] = "latent-dcgan"
-    plugin: ClassVar[str] = "latent"
-    steps: ClassVar[int] = 4000
-    rate: ClassVar[float] = 4e-4
+    name = "dcgan"
+    weights = "latent-dcgan"
+    plugin = "latent"
+    module = Both
+    steps = 4000
+    rate = 4e-4
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -107,16 +108,13 @@ class DCGANRecipe(Recipe):
         read = np.load(path)
         self._pictures, self._keys = read["picture"], read["key"].astype(np.float32)
 
-    def network(self) -> nn.Module:
-        return Both()
-
     def batch(self, step: int) -> Batch:
         rows = np.random.default_rng([self._job.seed, step]).integers(0, len(self._keys), BATCH)
         told = conditions(self._keys[rows], np.full(BATCH, VELOCITIES[0] / 127.0))
         given = (self._pictures[rows].astype(np.float32)[:, None], told)
         return tuple(torch.from_numpy(x).to(self._job.device) for x in given)
 
-    def loss(self, network: Any, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: Any, batch: Batch) -> Loss:
         real, told = batch
         made = network.painter(torch.cat([torch.randn(len(told), NOISE, device=told.device), told], dim=1))
         still = {name: p.detach() for name, p in network.named_parameters()}
@@ -126,7 +124,7 @@ class DCGANRecipe(Recipe):
         )
         return critic + fooled, {"critic": critic.detach(), "fooled": fooled.detach()}
 
-    def validate(self, network: Any) -> Mapping[str, float]:
+    def validate(self, network: Any) -> Figures:
         torch.manual_seed(1)
         rows = slice(0, None, 7)
         told = torch.from_numpy(conditions(self._keys[rows], np.full(len(self._keys[rows]), VELOCITIES[0] / 127.0)))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Event, StreamSpec, UsageError
+from antiphon.api import F32, F64, Event, StreamSpec, UsageError
 from antiphon.api.files import make_folder
 from antiphon.api.testing import render
+from antiphon.runtime import extras
 from antiphon_latent.decoder import AXES, CONDITIONS, MODELS, PartialDecoder, conditions, load
 from antiphon_latent.partials import FRAMES, ROW, hz_of
 from antiphon_latent.processor import NAMES, TICK, Latent
@@ -20,18 +20,9 @@ from antiphon_latent.voices import LatentVoices
 from antiphon_models.latent import dcgan, musicnn
 from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, by_font, sounds
 from antiphon_models.latent.pca import components
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.material.fluidsynth import FLUID, TIM, missing
 
-F32 = NDArray[np.float32]
 RATE, SECONDS = musicnn.RATE, 1.2
 COUNT = 32
 """Notes, where no limit is given."""
@@ -50,21 +41,24 @@ _COPY, _GAUSSIAN, _DCGAN, _FONT = "nearest sample", "PCA-Gaussian", "dcgan", "Fl
 class LatentTimbres(Evaluation):
     """Notes drawn at random, and notes of an unseen soundfont that are sought in the space."""
 
-    systems = systems_of(trivial=_COPY, classical=_GAUSSIAN, peer=_DCGAN, ours="; ".join(MODELS), oracle=_FONT)
-    measures = measures_of("pitch; Fréchet ↓; recall; jumps ↓; LSD [dB] ↓")
-    note: ClassVar[str] = (
+    trivial = _COPY
+    classical = _GAUSSIAN
+    peer = _DCGAN
+    ours = "; ".join(MODELS)
+    oracle = _FONT
+    columns = "pitch; Fréchet ↓; recall; jumps ↓; LSD [dB] ↓"
+    note = (
         "pitch: notes within 30 cents by swift-f0; Fréchet distance and recall to notes of TimGM6mb in musicnn's "
         "embedding, 32 components; jumps: the greatest of 16 steps along an axis beside their mean; LSD: what is left "
         "between a note of TimGM6mb and the nearest that a system can play."
     )
-    card: ClassVar[str] = "antiphon_latent"
-    road: ClassVar[str] = "the node `latent`, at places drawn at random; LSD by the search of `like`"
+    card = "antiphon_latent"
+    road = "the node `latent`, at places drawn at random; LSD by the search of `like`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         if absent := missing():
             raise UsageError(f"{', '.join(absent)} is not on this machine, and plays what is compared; install it")
-        if find_spec("swift_f0") is None:
-            raise UsageError("swift-f0, which judges pitch, is not installed; pip install antiphon[bench]")
+        extras.require("the evaluation latent", ("swift_f0",))
         count = ask.limit or COUNT
         folder = make_folder(ask.work / "latent")
         learned, held = by_font(folder, ask.say), by_font(folder, ask.say, TIM, KEYS, VELOCITIES)
@@ -204,7 +198,7 @@ def _in_tune(made: F32, pitch: NDArray[Any]) -> Iterator[float]:
         yield float(hit)
 
 
-def frechet(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def frechet(one: F64, other: F64) -> float:
     """The Fréchet distance of two clouds `[n, d]` as normal distributions (Heusel 2017)."""
     from scipy.linalg import sqrtm
 
@@ -213,7 +207,7 @@ def frechet(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(np.sum((one.mean(axis=0) - other.mean(axis=0)) ** 2) + np.trace(a + b - 2.0 * root))
 
 
-def recall(real: NDArray[np.float64], made: NDArray[np.float64]) -> float:
+def recall(real: F64, made: F64) -> float:
     """The share of real notes that lie among those made (Kynkäänniemi 2019): within reach of their neighbours."""
     within = np.sort(np.linalg.norm(made[:, None] - made[None], axis=2), axis=1)[:, min(NEIGHBOURS, len(made) - 1)]
     return float((np.linalg.norm(real[:, None] - made[None], axis=2) <= within).any(axis=1).mean())

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import UsageError, note_number
+from antiphon.api import F32, UsageError, note_number
 from antiphon.api.files import SOUND_FORMATS, printable_path, read_sound
 from antiphon_latent.likeness import VELOCITY, pitch_of
 from antiphon_latent.partials import FRAMES, LONGEST, RINGS, ROW, begin_of, hz_of, measure
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
 from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.sounds import save_arrays
 
-F32 = NDArray[np.float32]
 RATE = 44100
 PROGRAMS = range(112)
 KEYS = (33, 40, 45, 50, 55, 60, 65, 70, 75, 80, 86, 93)
@@ -82,9 +82,7 @@ def by_font(
             conditions = [(key, velocity / 127.0) for key in keys for velocity in velocities]
             kept = [(x, c) for x, c in zip(rows, conditions, strict=True) if np.abs(x).max() > QUIET]
             found = [(*_measured(x, hz_of(c[0]), round(LONGEST * RATE)), *c) for x, c in kept]
-            whole = path.with_suffix(".part.npz")
-            np.savez(whole, **_arrays(found, program))
-            whole.replace(path)
+            save_arrays(path, **_arrays(found, program))
         parts.append(dict(np.load(path)))
     return Notes(*(np.concatenate([part[name] for part in parts]) for name in Notes._fields))
 

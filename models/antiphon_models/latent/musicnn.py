@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
+from antiphon.api import F32, F64
 from antiphon.signal.features import import_librosa
 
-F32 = NDArray[np.float32]
 RATE, HOP, SIZE, MELS = 16000, 256, 512, 96
 MODEL = "MTT_musicnn"
 FRONT = (38, 67, 128, 64, 32)
@@ -44,7 +43,7 @@ class Embedding:
         names = [name for name in reader.get_variable_to_shape_map() if "Adam" not in name]
         self._weights = {name: torch.from_numpy(np.asarray(reader.get_tensor(name))) for name in names}
 
-    def of(self, sounds: Iterable[F32]) -> NDArray[np.float64]:
+    def of(self, sounds: Iterable[F32]) -> F64:
         """Float64 `[n, 200]` of mono sounds at `RATE`."""
         with torch.inference_mode():
             return np.array([self._one(self._mels(sound)) for sound in sounds], np.float64)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon.api.files import make_folder
 from antiphon.api.models import models_folder, write_weights
 from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder, conditions
@@ -26,7 +27,6 @@ SAID = {
     "trained_on": "notes of General MIDI programs 0 to 111 by the soundfont FluidR3_GM (MIT)",
     "card": "plugins/antiphon_latent/README.md",
 }
-F64 = NDArray[np.float64]
 
 
 def components(notes: Notes, count: int = AXES) -> tuple[F64, F64, F64]:

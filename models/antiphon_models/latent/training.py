@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from antiphon_latent.decoder import AXES, conditions
 from antiphon_models.latent.material import Notes, by_folder, by_font
 from antiphon_models.latent.network import MIDDLE, SPAN, NoteGAN, NoteVAE
 from antiphon_models.latent.pca import SAID, with_axes
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 BATCH = 64
 HELD_OUT = 9
@@ -27,9 +27,9 @@ TIGHT = 0.0008
 class _Notes(Recipe):
     """Batches of notes: levels, what of them there is, conditions."""
 
-    plugin: ClassVar[str] = "latent"
-    rate: ClassVar[float] = 1e-3
-    shares: ClassVar[str] = "latent"
+    plugin = "latent"
+    rate = 1e-3
+    shares = "latent"
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -59,14 +59,12 @@ class _Notes(Recipe):
 class VAERecipe(_Notes):
     """The decoder by a variational autoencoder."""
 
-    name: ClassVar[str] = "latent-vae"
-    weights: ClassVar[str] = "latent-vae"
-    steps: ClassVar[int] = 6000
+    name = "latent-vae"
+    weights = "latent-vae"
+    module = NoteVAE
+    steps = 6000
 
-    def network(self) -> nn.Module:
-        return NoteVAE()
-
-    def loss(self, network: Any, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: Any, batch: Batch) -> Loss:
         level, there, told = batch
         mean, log_variance = network(level, told)
         place = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
@@ -74,7 +72,7 @@ class VAERecipe(_Notes):
         far = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(dim=1).mean()
         return error + TIGHT * far, {"dB": SPAN * error.detach().sqrt(), "bits": far.detach() / np.log(2.0)}
 
-    def validate(self, network: Any) -> Mapping[str, float]:
+    def validate(self, network: Any) -> Figures:
         level, there, told = self._of(self._valid)
         made = network.decoder(torch.cat([network(level, told)[0], told], dim=1))
         return {"score": -SPAN * float(_error(made, level, there).sqrt())}
@@ -101,15 +99,13 @@ class GANRecipe(_Notes):
     the penalty of Mescheder 2018. Guessed places: Chen 2016 (InfoGAN); without them most axes do nothing.
     """
 
-    name: ClassVar[str] = "latent-gan"
-    weights: ClassVar[str] = "latent-gan"
-    steps: ClassVar[int] = 8000
-    rate: ClassVar[float] = 5e-4
+    name = "latent-gan"
+    weights = "latent-gan"
+    module = NoteGAN
+    steps = 8000
+    rate = 5e-4
 
-    def network(self) -> nn.Module:
-        return NoteGAN()
-
-    def loss(self, network: Any, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: Any, batch: Batch) -> Loss:
         level, there, told = batch
         place = torch.randn(len(told), AXES, device=told.device)
         made = network.decoder(torch.cat([place, told], dim=1)).clamp(min=(-80.0 - MIDDLE) / SPAN) * there
@@ -126,7 +122,7 @@ class GANRecipe(_Notes):
         loss = critic - fooled.mean() + 0.5 * information
         return loss, {"critic": critic.detach(), "fooled": fooled.mean().detach(), "guessed": information.detach()}
 
-    def validate(self, network: Any) -> Mapping[str, float]:
+    def validate(self, network: Any) -> Figures:
         _, there, told = self._of(self._valid)
         level = self._of(self._valid)[0]
         torch.manual_seed(1)
@@ -156,11 +152,11 @@ class OwnNotesRecipe(VAERecipe):
     Few notes at few pitches: they are learned at others too, as they are, and at any velocity.
     """
 
-    name: ClassVar[str] = "notes"
-    weights: ClassVar[str] = "notes"
-    steps: ClassVar[int] = 2500
-    shares: ClassVar[str] = ""
-    takes: ClassVar[str] = "single notes, a sound file each"
+    name = "notes"
+    weights = "notes"
+    steps = 2500
+    shares = ""
+    takes = "single notes, a sound file each"
 
     def prepare(self, job: TrainingJob) -> None:
         assert job.folder is not None

@@ -142,8 +142,10 @@ class Evaluation(ABC):
     """Measures systems on the same items; registered by the hook `antiphon_evaluations`.
 
     Attributes:
-        systems: The table's rows.
-        measures: The table's columns.
+        trivial, classical, peer, ours, oracle: The table's rows by role, as "first; middle".
+        columns: Its measures, as `measures_of` reads them.
+        systems: The rows.
+        measures: The columns.
         note: What the figures may not be compared with, one sentence.
         files_doc: What files the user may give; empty where none can be given.
         folders: Folders of `EvaluationRequest.data` that the evaluation's own items need.
@@ -154,14 +156,24 @@ class Evaluation(ABC):
             way is taken. A card says it in the same words.
     """
 
-    systems: ClassVar[tuple[System, ...]]
-    measures: ClassVar[tuple[Measure, ...]]
+    trivial: ClassVar[str] = ""
+    classical: ClassVar[str] = ""
+    peer: ClassVar[str] = ""
+    ours: ClassVar[str] = ""
+    oracle: ClassVar[str] = ""
+    columns: ClassVar[str] = ""
+    systems: ClassVar[tuple[System, ...]] = ()
+    measures: ClassVar[tuple[Measure, ...]] = ()
     note: ClassVar[str] = ""
     files_doc: ClassVar[str] = ""
     folders: ClassVar[tuple[str, ...]] = ()
     synthetic_doc: ClassVar[str] = ""
     card: ClassVar[str] = ""
     road: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.systems = cls.systems or systems_of(**{role: getattr(cls, role) for role in ROLES})
+        cls.measures = cls.measures or measures_of(cls.columns)
 
     @abstractmethod
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:

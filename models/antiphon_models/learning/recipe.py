@@ -2,9 +2,9 @@
 
     class Mask(Recipe):
         name, weights, plugin, steps = "denoise", "denoise-mask", "denoise", 20000
+        module = MaskNetwork
 
         def prepare(self, job): ...
-        def network(self): ...
         def batch(self, step): ...
         def loss(self, network, batch): ...
         def validate(self, network): ...
@@ -27,6 +27,9 @@ from numpy.typing import NDArray
 from antiphon.api.networks import fill_network
 
 Batch: TypeAlias = tuple[torch.Tensor, ...]
+Loss: TypeAlias = tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]
+"""The scalar to minimise, and further figures for the log."""
+Figures: TypeAlias = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Recipe(ABC):
         name: Of `antiphon train NAME`.
         weights: The name of the weights in the manifest.
         plugin: The plugin that plays them.
+        module: The class of the network, of a recipe that has `network` from here.
         steps: Of a whole training: at most two hours on two cores.
         rate: The highest learning rate.
         shares: The name of the recipe whose material this one uses; "" for material of its own.
@@ -74,6 +78,7 @@ class Recipe(ABC):
     name: ClassVar[str]
     weights: ClassVar[str]
     plugin: ClassVar[str]
+    module: ClassVar[type[torch.nn.Module]]
     steps: ClassVar[int]
     rate: ClassVar[float] = 2e-3
     shares: ClassVar[str] = ""
@@ -86,9 +91,9 @@ class Recipe(ABC):
     def prepare(self, job: TrainingJob) -> None:
         """Generates missing material from `job.seed`, and reads it. After an interruption it continues."""
 
-    @abstractmethod
     def network(self) -> torch.nn.Module:
         """Returns the network on the CPU, its initial weights drawn from torch's generator, which is seeded."""
+        return self.module()
 
     def network_of(self, folder: Path) -> torch.nn.Module:
         """Returns the network with the weights that a folder of models has under the recipe's name for them.
@@ -107,11 +112,11 @@ class Recipe(ABC):
         """Returns the batch of a step, counted from 0, on `job.device`."""
 
     @abstractmethod
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
-        """Returns the scalar to minimise, and further figures for the log."""
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
+        """Returns the loss of a batch."""
 
     @abstractmethod
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         """Returns figures on material that neither training nor test uses; of the first, higher is better."""
 
     def said(self) -> Mapping[str, Any]:

@@ -9,18 +9,15 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError, Value
+from antiphon.api import F32, UsageError, Value
 from antiphon.api.files import MidiSong, read_midi
-
-F32 = NDArray[np.float32]
 
 
 def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) -> str:
@@ -69,7 +66,7 @@ def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
     """
     import soundfile
 
-    with _sound_file(sound, rate) as source:
+    with sound_file(sound, rate) as source:
         target = source.with_name("out.wav")
         command("run", plugin, source, target, *_options(params), "--tail", "0")
         out, found = soundfile.read(target, dtype="float32", always_2d=True)
@@ -78,9 +75,19 @@ def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
     return np.asarray(out[:, 0], np.float32)
 
 
+def run_as_it_comes(words: Sequence[str], sound: F32, rate: int) -> F32:
+    """Samples that `antiphon run PLUGIN in.wav out.wav …` writes of a sound, with its tail; `words`: PLUGIN and on."""
+    import soundfile
+
+    with sound_file(sound, rate) as source:
+        target = source.with_name("out.wav")
+        command("run", words[0], source, target, *words[1:])
+        return np.asarray(soundfile.read(target, dtype="float32")[0], np.float32)
+
+
 def run_to_notes(plugin: str, sound: F32, rate: int, params: Mapping[str, Value | Path] | None = None) -> MidiSong:
     """The notes that `antiphon run PLUGIN in.wav out.mid` finds in a sound; arguments as of `run_on_sound`."""
-    with _sound_file(sound, rate) as source:
+    with sound_file(sound, rate) as source:
         target = source.with_name("out.mid")
         command("run", plugin, source, target, *_options(params))
         return read_midi(target)
@@ -88,7 +95,7 @@ def run_to_notes(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
 
 def analysis_of(sound: F32, rate: int, *analyses: str) -> dict[str, Any]:
     """Result of `analysis_of_file` for float32 `[frames]` or `[channels, frames]`, written as 32-bit float."""
-    with _sound_file(sound, rate) as path:
+    with sound_file(sound, rate) as path:
         return analysis_of_file(path, *analyses)
 
 
@@ -106,7 +113,8 @@ def _options(params: Mapping[str, Value | Path] | None) -> Iterator[str]:
 
 
 @contextmanager
-def _sound_file(sound: F32, rate: int) -> Iterator[Path]:
+def sound_file(sound: F32, rate: int) -> Iterator[Path]:
+    """A file of float32 `[frames]` or `[channels, frames]`, written as 32-bit float, in a folder that goes with it."""
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,7 @@ from antiphon.signal.features import import_librosa
 from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song
 from antiphon_models.material.krumhansl import key_of_sound
@@ -60,24 +53,22 @@ class MusicFound:
 class Listening(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, rendered with two soundfonts."""
 
-    systems = systems_of(
-        trivial="every 4th of librosa", peer="librosa beats; templates; Krumhansl", ours="listen; listen, live"
-    )
-    measures = measures_of(
+    trivial = "every 4th of librosa"
+    peer = "librosa beats; templates; Krumhansl"
+    ours = "listen; listen, live"
+    columns = (
         "beats; within 30 ms; downbeats; tempo; half or double; tempo at 4 s; majmin; key; key or relative; "
         "key, weighted"
     )
-    note: ClassVar[str] = (
+    note = (
         "beats, downbeats: mir_eval's F within 70 ms; within 30 ms: that of beats. tempo: within 4 %; half or double "
         "counts those too; at 4 s: after the first sound. live: beats and tempo as they were known before. majmin: "
         "mir_eval. key: the exact one of the longest part; or relative: A minor for C major too; "
         "weighted as MIREX. Renders of one piano are not records."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    card: ClassVar[str] = "antiphon_listen"
-    road: ClassVar[str] = (
-        '`antiphon library analyse FILE --only music --json`; the row with "live" is the node\'s worker, hop by hop'
-    )
+    folders = ("pop909",)
+    card = "antiphon_listen"
+    road = '`antiphon library analyse FILE --only music --json`; the row with "live" is the node\'s worker, hop by hop'
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, song by song, those of one soundfont and then of the other."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_listen import bars, beats, harmony
 from antiphon_listen.chroma import NoteSpectrum
 from antiphon_listen.onsets import OnsetStrength
@@ -23,7 +23,6 @@ from antiphon_listen.tables import Tables
 from antiphon_models.listen.songs import FIT, RATE, SOUNDFONTS, ListenedSong, read_harmony, read_song, root_of, triad
 from antiphon_models.material.sounds import songs
 
-F64 = NDArray[np.float64]
 SONGS = 150
 _SHARPNESS = 10.0
 """By how much a grid's F-measure weighs in its share of the target."""
@@ -58,7 +57,7 @@ def prepare(song: ListenedSong) -> PreparedSong:
     return PreparedSong(song.name, found, grids, np.array(scores), song.beats, song.downbeats, song.chords)
 
 
-def measure_curves(sound: NDArray[np.float32]) -> MusicCurves:
+def measure_curves(sound: F32) -> MusicCurves:
     """Onset strength and chroma over time of a whole sound at `RATE`, by which beats and chords are found."""
     strength, notes = OnsetStrength(), NoteSpectrum()
     for first in range(0, len(sound), RATE):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon_listen import bars, beats, phrases, repeats, tables
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Odds, PhraseTables
@@ -23,7 +23,6 @@ from antiphon_models.listen.songs import FIT, SOUNDFONTS, render_song
 from antiphon_models.listen.structure import LabelledSong, read_labels
 from antiphon_models.material.sounds import songs
 
-F64 = NDArray[np.float64]
 SONGS = 150
 PARTS = 3
 PATH = (0.6, 1.0, 1.5)

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.files import stream_sound
 from antiphon_listen import bars, beats, tables
 from antiphon_listen.beats import BeatGrid
@@ -22,14 +21,7 @@ from antiphon_listen.music import MusicRun, SongAnalysis
 from antiphon_listen.sections import Structure, find_structure
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.summary import summary
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, render_song
 from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
@@ -45,7 +37,6 @@ _HEARD = 1.0
 """Seconds of a letter from which a summary has it."""
 _STARTS = 3.0
 """Seconds within which a summary starts on a phrase."""
-F32 = NDArray[np.float32]
 _PLACE = 0.001
 """Seconds by which a place of a summary may be off: a report rounds it to a tenth of this."""
 Span = tuple[float, float]
@@ -63,7 +54,7 @@ class SummaryFound:
         as_reported: Share of the summary's seconds in which OUT holds the samples that IN has at the reported places.
     """
 
-    boundaries: NDArray[np.float64] | None = None
+    boundaries: F64 | None = None
     parts: tuple[Span, ...] | None = None
     named: tuple[tuple[float, float, str], ...] | None = None
     as_reported: float | None = None
@@ -72,26 +63,24 @@ class SummaryFound:
 class Summarising(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, as MP3, against both listeners."""
 
-    systems = systems_of(
-        trivial="first 30 s; middle; loudest",
-        classical="most repeated; novelty",
-        ours="listen",
-        oracle="listen, true beats; second listener",
-    )
-    measures = measures_of(
+    trivial = "first 30 s; middle; loudest"
+    classical = "most repeated; novelty"
+    ours = "listen"
+    oracle = "listen, true beats; second listener"
+    columns = (
         "F .5 s; F 3 s; chorus; in chorus; letters; starts; starts .5 s; as reported; "
         "chorus named; verse named; bridge named"
     )
-    note: ClassVar[str] = (
+    note = (
         "F: mir_eval's, phrase boundaries within 0.5 and 3 s. chorus: the share of a chorus (at most 30 s of it) "
         "that is played; in chorus: of the summary. letters: that are played for 1 s or more, without i, o and x. "
         "starts: within 3 s of a phrase's beginning. "
         "as reported: the share of OUT that is IN at the reported places. Means over both listeners; renders of one "
         "piano are not records."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    card: ClassVar[str] = "antiphon_listen"
-    road: ClassVar[str] = (
+    folders = ("pop909",)
+    card = "antiphon_listen"
+    road = (
         "`antiphon run summary IN OUT -p seconds=30 --report FILE` on MP3 files at 44.1 kHz; boundaries "
         "are the analysis' own"
     )
@@ -190,7 +179,7 @@ def _figures(phrases: Labels, found: SummaryFound) -> Iterator[tuple[str, float]
         yield "as reported", found.as_reported
 
 
-def agreement(phrases: Labels, boundaries: NDArray[np.float64], within: float) -> float:
+def agreement(phrases: Labels, boundaries: F64, within: float) -> float:
     """F-measure of boundaries, the beginning of the first and the end of the last phrase counted."""
     import mir_eval
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
-from typing import ClassVar
 
 from antiphon.runtime import extras
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.loops import corpus, songs
 from antiphon_models.loops.corpus import Known
 from antiphon_models.loops.midifile import UNSEEN, check_fonts
@@ -34,20 +26,22 @@ _LATE = "half of the drawn loops, behind a silence of 0.1 to 1.5 s"
 class Looping(Evaluation):
     """Loops rendered with soundfonts that nothing was fitted on."""
 
-    folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    synthetic_doc: ClassVar[str] = "loops drawn at random alone, none of them cut from songs"
-    card: ClassVar[str] = "antiphon_loops"
-    road: ClassVar[str] = (
+    folders = ("pop909",)
+    synthetic_doc = "loops drawn at random alone, none of them cut from songs"
+    card = "antiphon_loops"
+    road = (
         "`antiphon library analyse FILE --only loop --json`, pieces by `antiphon run loops FOLDER OUT`; a block's time "
         "is the node's"
     )
-    systems = systems_of(trivial="nearest to 110 bpm", peer="librosa beats; length-aware; Krumhansl", ours="loops")
-    measures = measures_of(
+    trivial = "nearest to 110 bpm"
+    peer = "librosa beats; length-aware; Krumhansl"
+    ours = "loops"
+    columns = (
         "tempo; exact; bars; used; tempo of used; key; keyless; family; length [ms off] ↓; tempo off [%] ↓; "
         "on 16ths; in one scale; quietest bar [dB]; true peak [dB] ↓; loudness [LUFS]; speed [x]; analysis [x]; "
         "new library [x]; known library [x]; block p50 [µs] ↓; block p99 [µs] ↓"
     )
-    note: ClassVar[str] = (
+    note = (
         "tempo: share within 4 %, exact: within 0.5 %. used: share whose tempo is certain enough. key: the exact one, "
         "relatives are wrong. keyless: share of drums without a key. Loops are rendered, all in four: not to be "
         "compared with published figures."

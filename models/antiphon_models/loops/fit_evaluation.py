@@ -6,22 +6,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.files import make_folder
 from antiphon_loops.analysis.grid import BANDS, CLASSES, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
 from antiphon_models.loops.fit_material import BARS, FOILS, FitLoop, foil, sounds_of, windows
 from antiphon_models.loops.midifile import UNSEEN, check_fonts
@@ -31,7 +23,6 @@ AMONG, NEAR = 50, 0.04
 """Loops among which the true partner is looked for; tempos that count as one, as a ratio."""
 _SEED, _FEWEST = 57, 24
 """Windows that have 50 loops for certain."""
-F64 = NDArray[np.float64]
 Pair = Callable[["_Item", "_Item"], float]
 
 
@@ -48,16 +39,13 @@ class _Item:
 class Fitting(Evaluation):
     """Parts of songs that nothing was trained on, rendered with soundfonts that nothing was trained on."""
 
-    folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    card: ClassVar[str] = "antiphon_loops"
-    road: ClassVar[str] = (
-        "`antiphon library fits FILE --json`; `fits by rule` in a catalogue without the analysis `fit`"
-    )
-    systems = systems_of(
-        classical="true key and tempo; chroma; chroma, tempo; chroma, onsets, tempo", ours="fits by rule; fits"
-    )
-    measures = measures_of("first of 50; first five; semitone; half a beat; 8 % quicker")
-    note: ClassVar[str] = (
+    folders = ("pop909",)
+    card = "antiphon_loops"
+    road = "`antiphon library fits FILE --json`; `fits by rule` in a catalogue without the analysis `fit`"
+    classical = "true key and tempo; chroma; chroma, tempo; chroma, onsets, tempo"
+    ours = "fits by rule; fits"
+    columns = "first of 50; first five; semitone; half a beat; 8 % quicker"
+    note = (
         "first of 50, first five: where the true partner is among loops of other songs. The others: share of the pairs "
         "where the partner scores higher than its broken copy, .5 for a tie. Baselines have the true tempo, ours finds "
         "it. Renders: not to be compared with published figures."
@@ -178,7 +166,7 @@ def _items(
     return items
 
 
-def _item(loop: FitLoop, file: Path, sound: NDArray[np.float32]) -> _Item:
+def _item(loop: FitLoop, file: Path, sound: F32) -> _Item:
     seen = grid(picture(sound, len(sound) / RATE), BARS).astype(np.float64)
     chroma = seen[BANDS : BANDS + CLASSES].reshape(CLASSES, 16, -1).mean(axis=2)
     level = chroma.sum(axis=0)

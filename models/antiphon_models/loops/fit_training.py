@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,10 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from antiphon.api import F32
 from antiphon_loops.analysis.grid import BANDS, CLASSES, ROWS, STEPS, grid
 from antiphon_loops.analysis.spectrum import RATE, picture
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.loops.fit_material import BARS, sounds_of, windows
+from antiphon_models.material.sounds import save_arrays
 
 PITCHED = slice(BANDS, BANDS + CLASSES)
 _BANDS_ALL = {"freedoom": 0, "openttd-openmsx": 0}
@@ -31,7 +32,6 @@ _BATCH, _CHUNK, _WIDTH, _CHANNELS = 40, 96, 40, 12
 BEATS, HARMONY, RHYTHM = 16, 192, 64
 _AWRY = 0.15
 """How many of the pairs are both moved by a part of a bar, so that the place in the bar alone decides nothing."""
-F32 = NDArray[np.float32]
 
 
 class FitNetwork(nn.Module):
@@ -81,22 +81,18 @@ def _around(x: torch.Tensor) -> torch.Tensor:
 class FitRecipe(Recipe):
     """The towers of `fit`."""
 
-    name: ClassVar[str] = "fit"
-    weights: ClassVar[str] = "loops-fit"
-    plugin: ClassVar[str] = "loops"
-    steps: ClassVar[int] = 4000
-    trained_on: ClassVar[str] = (
-        "four-bar parts of POP909, JSB, freedoom and OpenMSX, rendered with FluidR3 GM and TimGM6mb"
-    )
-    half: ClassVar[bool] = True
+    name = "fit"
+    weights = "loops-fit"
+    plugin = "loops"
+    module = FitNetwork
+    steps = 4000
+    trained_on = "four-bar parts of POP909, JSB, freedoom and OpenMSX, rendered with FluidR3 GM and TimGM6mb"
+    half = True
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
         self._sets = [_Set(_material(job, *each)) for each in _SETS]
         self._held = self._sets[-1]
-
-    def network(self) -> nn.Module:
-        return FitNetwork()
 
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng([self._job.seed, step])
@@ -117,7 +113,7 @@ class FitRecipe(Recipe):
         pitched = np.array([one[n, PITCHED].any() and other[n, PITCHED].any() for n in range(len(pairs))])
         return tuple(torch.from_numpy(x).to(self._job.device) for x in (one, other, broken, pitched))
 
-    def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: nn.Module, batch: Batch) -> Loss:
         one, other, broken, pitched = batch
         first, second = network(one), network(other)
         wrong = torch.einsum("nd,knd->nk", first, network(broken.flatten(0, 1)).view(2, len(one), -1))
@@ -129,7 +125,7 @@ class FitRecipe(Recipe):
         loss = functional.cross_entropy(ahead, right) + functional.cross_entropy(pairs.T, right)
         return loss, {"first": (ahead.argmax(dim=1) == right).float().mean()}
 
-    def validate(self, network: nn.Module) -> Mapping[str, float]:
+    def validate(self, network: nn.Module) -> Figures:
         rng = np.random.default_rng(0)
         held = self._held
         loops, semitone, late = (
@@ -216,9 +212,7 @@ def _material(job: TrainingJob, split: str, font: str, seed: int, limits: dict[s
             job.say(f"{name}: {first} of {len(loops)} loops")
             sounds = sounds_of(part, font, np.random.default_rng([seed, first]), RATE)
             grids = [grid(picture(s / max(1e-9, float(np.abs(s).max())), len(s) / RATE), BARS) for s in sounds]
-            whole = path.with_suffix(".part.npz")
             names = ([x.song for x in part], [x.place for x in part], [x.part for x in part])
             song, place, kind = (np.array(each) for each in names)
-            np.savez(whole, g=np.array(grids, np.float16), song=song, place=place, part=kind)
-            whole.replace(path)
+            save_arrays(path, g=np.array(grids, np.float16), song=song, place=place, part=kind)
         yield path

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from antiphon.api import F64
 from antiphon_loops.analysis import family, key, tempo
-from antiphon_loops.analysis.spectrum import F64, RATE, Picture, picture
+from antiphon_loops.analysis.spectrum import RATE, Picture, picture
 from antiphon_loops.analysis.tables import FILE, LinearScore, LoopTables
 from antiphon_loops.record import ROLES
 from antiphon_models.loops import corpus, songs

@@ -9,7 +9,6 @@ GPL is for training and measuring: no pattern of it may be cut into what ships.
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 import tempfile
@@ -204,7 +203,7 @@ def _key(label: str) -> int:
 
 def _jsb(root: Path, split: str, limit: int) -> Iterator[PartSong]:
     """Chorales: soprano as melody, alto and tenor as chords, bass. Their grid has sixteenths and no bars but 4/4."""
-    chorales = json.loads((root / "jsb-chorales-16th.json").read_text())[split]
+    chorales = sounds.chorales(root.parent)[split]
     for number in range(len(chorales))[:: max(1, len(chorales) // limit) if limit else 1][: limit or None]:
         steps = [step for step in chorales[number] if len(step) == 4]
         voices = [_held([step[voice] for step in steps]) for voice in range(4)]

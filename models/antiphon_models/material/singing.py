@@ -15,15 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import frequency
+from antiphon.api import F32, F64, frequency
 from antiphon_models.material import espeak
 from antiphon_models.material.sounds import resampled
 from antiphon_models.material.styles import SingingStyle
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 RATE = 44100
 PERIOD = 5.0
 """Milliseconds of a WORLD frame."""

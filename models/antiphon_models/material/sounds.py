@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from antiphon.api import F32
 
 
 def resampled(mono: NDArray[np.floating], source: int, target: int) -> F32:
@@ -40,6 +42,36 @@ def kept(
         soundfile.write(part, make(), rate, subtype, format=kind)
         part.replace(path)
     return path
+
+
+def of_length(sound: NDArray[np.floating], frames: int) -> F32:
+    """The first frames of a mono sound, with silence behind where it is shorter."""
+    return np.asarray(np.pad(sound[:frames], (0, max(0, frames - len(sound)))), np.float32)
+
+
+def save_ogg(path: Path, sound: F32, rate: int, level: float) -> None:
+    """Mono as Ogg Vorbis, whole or not at all; `level` 0 for the best quality to 1 for the lowest bit rate."""
+    import soundfile
+
+    part = path.with_suffix(".part")
+    with soundfile.SoundFile(part, "w", rate, 1, "VORBIS", format="OGG", compression_level=level) as file:
+        # by the second: longer pieces at once overflow the stack of libsndfile's Vorbis writer
+        for at in range(0, len(sound), rate):
+            file.write(sound[at : at + rate])
+    part.replace(path)
+
+
+def save_arrays(path: Path, **arrays: Any) -> None:
+    """Arrays by name as one .npz, whole or not at all."""
+    part = path.with_suffix(".part.npz")
+    np.savez(part, **arrays)
+    part.replace(path)
+
+
+def chorales(data: Path) -> dict[str, list[Any]]:
+    """Bach's chorales by "train", "valid" and "test", each a list of sixteenths of four pitches, -1 for a rest."""
+    found: dict[str, list[Any]] = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text("utf-8"))
+    return found
 
 
 def songs(data: Path, digits: str, limit: int = 0) -> list[Path]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.signal.features import import_librosa
 
-F32 = NDArray[np.float32]
 SIZE = 0.05
 """Seconds of a unit; one begins every half."""
 
@@ -23,7 +23,7 @@ def random_grains(target: F32, reference: F32, rate: int) -> F32:
 def nearest_unit(target: F32, reference: F32, rate: int) -> F32:
     """The nearest units by MFCC 1 to 13, of which the first is the level."""
 
-    def choose(wanted: NDArray[np.float64], units: NDArray[np.float64]) -> NDArray[np.int64]:
+    def choose(wanted: F64, units: F64) -> NDArray[np.int64]:
         found: NDArray[np.int64] = np.argmin((units**2).sum(axis=1) - 2.0 * wanted @ units.T, axis=1)
         return found
 
@@ -41,6 +41,6 @@ def _mosaic(target: F32, reference: F32, rate: int, choose: Callable[..., NDArra
     return out[hop : hop + len(target)].astype(np.float32)
 
 
-def _features(sound: F32, rate: int, hop: int) -> NDArray[np.float64]:
+def _features(sound: F32, rate: int, hop: int) -> F64:
     librosa = import_librosa()
     return np.asarray(librosa.feature.mfcc(y=sound, sr=rate, n_mfcc=13, hop_length=hop).T, np.float64)

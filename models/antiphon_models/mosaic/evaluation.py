@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
-from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
-from antiphon_models.learning.user_commands import run_on_sound
+from antiphon.api import F32
+from antiphon.runtime import extras
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
+from antiphon_models.learning.user_commands import run_on_sound, sound_file
 from antiphon_models.mosaic.baselines import nearest_unit, random_grains
 from antiphon_models.mosaic.measures import measure
 from antiphon_models.mosaic.pairs import RATE, Pair, pairs
 
-F32 = NDArray[np.float32]
 COUNT = 24
 """Pairs, where no limit is given."""
 _RANDOM = "random grains"
@@ -35,20 +22,20 @@ _RANDOM = "random grains"
 class Mosaicing(Evaluation):
     """Recordings, loops, singing and songs, each by units of another."""
 
-    systems = systems_of(trivial=_RANDOM, classical="nearest unit", ours="mosaic; mosaic fit=0")
-    measures = measures_of("onsets; rises; loudness; chroma; MFCC ↓")
-    note: ClassVar[str] = (
+    trivial = _RANDOM
+    classical = "nearest unit"
+    ours = "mosaic; mosaic fit=0"
+    columns = "onsets; rises; loudness; chroma; MFCC ↓"
+    note = (
         "onsets: F1 within 50 ms by librosa's detector; rises: the same of level alone; loudness: its correlation; "
         "chroma: cosine; MFCC: distance to the target's, as a part of the mean of random grains."
     )
-    folders: ClassVar[tuple[str, ...]] = ("tracks", "sonicpi", "singing", "pop909")
-    card: ClassVar[str] = "antiphon_mosaic"
-    road: ClassVar[str] = "`antiphon run mosaic TARGET OUT -p reference=FILE`, fit=0 with `-p fit=0`"
+    folders = ("tracks", "sonicpi", "singing", "pop909")
+    card = "antiphon_mosaic"
+    road = "`antiphon run mosaic TARGET OUT -p reference=FILE`, fit=0 with `-p fit=0`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        for module in ("librosa", "mir_eval"):
-            if find_spec(module) is None:
-                raise UsageError(f"{module}, which measures, is not installed; pip install antiphon[bench]")
+        extras.require("the evaluation mosaic", ("librosa", "mir_eval"))
         distances: dict[str, list[tuple[str, float]]] = {}
         for n, pair in enumerate(pairs(ask.data, "report", ask.limit or COUNT, ask.seed), 1):
             item = f"{n}: {pair.name}"
@@ -72,11 +59,7 @@ class Mosaicing(Evaluation):
 
 def by_command(pair: Pair, **values: float) -> F32:
     """`antiphon run mosaic` on a pair."""
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "reference.wav"
-        soundfile.write(path, pair.reference, RATE, "FLOAT")
+    with sound_file(pair.reference, RATE) as path:
         return run_on_sound("mosaic", pair.target, RATE, {"reference": path, **values})
 
 

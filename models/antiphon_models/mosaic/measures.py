@@ -5,13 +5,11 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.signal.features import import_librosa
-from antiphon_models.material.sounds import resampled
+from antiphon_models.material.sounds import of_length, resampled
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 RATE, HOP = 22050, 512
 NEAR = 0.05
 """Seconds by which an onset may be off."""
@@ -26,7 +24,7 @@ def measure(output: F32, target: F32, rate: int) -> dict[str, float]:
 
     warnings.filterwarnings("ignore", module="mir_eval")
     y, t = (resampled(sound, rate, RATE) for sound in (output, target))
-    y = np.pad(y, (0, max(0, len(t) - len(y))))[: len(t)]
+    y = of_length(y, len(t))
     found, wanted = (librosa.onset.onset_detect(y=sound, sr=RATE, units="time") for sound in (y, t))
     onsets = mir_eval.onset.f_measure(wanted, found, window=NEAR)[0]
     rises = mir_eval.onset.f_measure(_rises(t), _rises(y), window=NEAR)[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from antiphon_mosaic.features import F32
+from antiphon.api import F32
 
 SIZE, HOP, MEDIAN = 2048, 512, 17
 """Samples of a window and of its hop; frames and bins of the medians."""

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartSong, songs
 from antiphon_models.material.sounds import mono
 
-F32 = NDArray[np.float32]
 RATE = 44100
 SECONDS, REFERENCE_SECONDS = 8.0, 30.0
 PROGRAMS = ((0, 33, 48), (24, 32, 52), (4, 35, 61), (11, 38, 89), (73, 32, 6), (40, 43, 42), (80, 38, 50), (21, 34, 66))

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32
+from antiphon.runtime import extras
 from antiphon.signal.features import import_librosa
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    systems_of,
-)
-from antiphon_models.learning.user_commands import command, run_on_sound
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
+from antiphon_models.learning.user_commands import run_as_it_comes, run_on_sound, sound_file
 from antiphon_models.mosaic.medians import separate
 from antiphon_models.mosaic.pairs import RATE
 from antiphon_models.mosaic.thirds import ThirdPair, thirds
 from antiphon_models.transfer.measures import chroma_likeness, log_spectral, normalised, onset_likeness, timbre_distance
 from antiphon_mosaic.third import third
 
-F32 = NDArray[np.float32]
 COUNT = 10
 _COPY, _MEDIANS = "copy A", "third, drums by medians"
 SAME = 0.04
@@ -38,19 +26,21 @@ SAME = 0.04
 class Thirds(Evaluation):
     """Songs of POP909 with drums: the notes of A, and B's programs and kit."""
 
-    systems = systems_of(trivial=f"{_COPY}; copy B", classical=f"transfer; {_MEDIANS}", ours="third", oracle="exact")
-    measures = measures_of("lsd ↓; timbre ↓; onsets; chroma; tempo")
-    note: ClassVar[str] = (
+    trivial = f"{_COPY}; copy B"
+    classical = f"transfer; {_MEDIANS}"
+    ours = "third"
+    oracle = "exact"
+    columns = "lsd ↓; timbre ↓; onsets; chroma; tempo"
+    note = (
         "lsd: log-spectral distance to A's notes by B's programs and kit; timbre: distance of MFCC statistics to B, "
         "both as a part of the mean of copy A. onsets, chroma: agreement with A; tempo: the share within 4 % of A's."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    card: ClassVar[str] = "antiphon_mosaic"
-    road: ClassVar[str] = "`antiphon run third A OUT -p reference=B`"
+    folders = ("pop909",)
+    card = "antiphon_mosaic"
+    road = "`antiphon run third A OUT -p reference=B`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        if find_spec("librosa") is None:
-            raise UsageError("librosa, which measures, is not installed; pip install antiphon[bench]")
+        extras.require("the evaluation third", ("librosa",))
         distances: dict[tuple[str, str], list[tuple[str, float]]] = {}
         for n, item in enumerate(thirds(ask.data, "report", ask.limit or COUNT, ask.seed), 1):
             name_of_item = f"{n}: {item.name}"
@@ -86,17 +76,10 @@ def make_third(system: str, item: ThirdPair) -> F32:
         return ready[system]
     if system == _MEDIANS:
         return np.asarray(third(item.first[None], item.second[None], RATE, apart=separate)[0], np.float32)
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "reference.wav"
-        soundfile.write(path, item.second, RATE, "FLOAT")
+    with sound_file(item.second, RATE) as path:
         if system == "transfer":
             return run_on_sound(system, item.first, RATE, {"reference": path})
-        source, target = path.with_name("first.wav"), path.with_name("out.wav")
-        soundfile.write(source, item.first, RATE, "FLOAT")
-        command("run", system, source, target, "-p", f"reference={path}")
-        return np.asarray(soundfile.read(target, dtype="float32")[0], np.float32)
+        return run_as_it_comes((system, "-p", f"reference={path}"), item.first, RATE)
 
 
 def tempo(sound: F32) -> float:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.material.fluidsynth import FLUID, TIM
 from antiphon_models.material.part_songs import PartNote, PartSong, songs
 from antiphon_models.mosaic.pairs import PROGRAMS, RATE, play
 
-F32 = NDArray[np.float32]
 SECONDS = 12.0
 KITS = (0, 25, 40, 16)
 """Programs of General MIDI's drums: standard, TR-808, brushes, power."""

@@ -6,19 +6,18 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import UsageError
+from antiphon.api import F64, UsageError
 from antiphon.library.taste import logs
 from antiphon.library.taste.choosing import VALUES, TrackTable
 from antiphon.library.taste.preference import preference
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.recommend.commands import NextCommand, of_world
 from antiphon_models.recommend.listeners import SimulatedListeners, TasteListeners, WanderingListeners
 from antiphon_models.recommend.methods import RecommendMethod, learners, methods, track_table
-from antiphon_models.recommend.world import F64, World, make_world
+from antiphon_models.recommend.world import World, make_world
 
 PEOPLE, MEASURED, AT, SIGNALS, QUESTIONS = 800, 40, 10, 10, 12
 """People learned from; people measured; tracks of a list; tracks that a new person is given, and is asked about."""
@@ -34,15 +33,13 @@ NOTE = (
 class Recommending(Evaluation):
     """Two simulators of listeners over one made catalogue, each learned from and judged by both."""
 
-    systems = systems_of(
-        trivial="random; popularity; random questions",
-        classical="item neighbours; ALS; EASE; factors of sound",
-        peer="implicit ALS",
-        ours="personality; sound and tags; next",
-    )
-    measures = measures_of("NDCG@10; cold NDCG@10; skips ↓; liked of 10")
-    note: ClassVar[str] = NOTE
-    road: ClassVar[str] = (
+    trivial = "random; popularity; random questions"
+    classical = "item neighbours; ALS; EASE; factors of sound"
+    peer = "implicit ALS"
+    ours = "personality; sound and tags; next"
+    columns = "NDCG@10; cold NDCG@10; skips ↓; liked of 10"
+    note = NOTE
+    road = (
         "`antiphon library learn LOGS` and `next --like FILE --skip FILE --after FILE --json`, of a catalogue whose "
         "tracks are made; personality by `antiphon library personality --silent --json`"
     )

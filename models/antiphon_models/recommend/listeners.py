@@ -13,7 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from antiphon_models.recommend.world import F64, GENRES, STYLE, World
+from antiphon.api import F64
+from antiphon_models.recommend.world import GENRES, STYLE, World
 
 SESSIONS, LENGTH = 6, 9
 """Sessions of a person in the logs, and plays of each."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from antiphon.api import F64
+
 I64 = NDArray[np.int64]
 FAMILIES, GENRES, ARTISTS, TRACKS = 6, 24, 180, 1200
 STYLE, SOUND = 12, 40

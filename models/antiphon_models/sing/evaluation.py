@@ -11,23 +11,15 @@ from subprocess import CalledProcessError
 
 import numpy as np
 
-from antiphon.api import UsageError
 from antiphon.api.files import MidiNote, MidiTrack, read_sound, write_midi
 from antiphon.api.jobs import FileJob
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    systems_of,
-)
+from antiphon.runtime import extras
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.sing.judges import Sound, Sung, Tracker, WordJudge, rises
 from antiphon_models.sing.lines import OTHERS, SUNG, SungLine, plain
 from antiphon_models.sing.peers import FESTIVAL, festival, speak, world
 
 log = logging.getLogger("antiphon.sing")
-JUDGES = {"swift_f0": "swift-f0", "pocketsphinx": "pocketsphinx"}
 LEAD_IN = 0.5
 """Seconds before the first note."""
 SECONDS = 0.05
@@ -36,16 +28,16 @@ SECONDS = 0.05
 class Singing(Evaluation):
     """Pitch by swift-f0, vowels' beginnings by their rise, words by pocketsphinx's choice among 50 lines."""
 
-    systems = systems_of(peer="espeak-ng with WORLD; festival", ours="neural; espeak", oracle="espeak-ng, spoken")
-    measures = measures_of("in tune; vowel [ms] ↓; vowel within 50 ms; words")
+    peer = "espeak-ng with WORLD; festival"
+    ours = "neural; espeak"
+    oracle = "espeak-ng, spoken"
+    columns = "in tune; vowel [ms] ↓; vowel within 50 ms; words"
     note = "Words are a choice among 50 lines: chance is .02. Nothing here measures how natural a voice is."
     card = "antiphon_sing"
     road = "antiphon run sing SCORE.mid OUT.wav -p lyrics=… -p voice=…"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        for module, package in JUDGES.items():
-            if find_spec(module) is None:
-                raise UsageError(f"{package}, a judge, is not installed; pip install antiphon[bench]")
+        extras.require("the evaluation sing", ("swift_f0", "pocketsphinx"))
         lines = [*(plain(line.lyrics) for line in SUNG), *OTHERS]
         tracker, listener, missing = Tracker(), WordJudge(lines), _missing()
         for n, line in enumerate(SUNG[: ask.limit]):

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Sound = NDArray[np.float32]
-F64 = NDArray[np.float64]
+from antiphon.api import F32, F64
+
+Sound = F32
 Flags = NDArray[np.bool_]
 EDGE = 0.04
 """Seconds around a change of note in which a pitch may be on its way."""

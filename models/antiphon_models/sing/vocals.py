@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F64
 from antiphon.api.files import AudioWriter, read_sound
 from antiphon.api.jobs import FileJob
+from antiphon.runtime import extras
 from antiphon.runtime.resources import folder
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.sing.judges import Sound, Tracker
 
 FOLDER = "singing"
@@ -31,14 +22,13 @@ AROUND = 0.05
 """Seconds over which a level is taken."""
 SOUNDING = -40.0
 """dB beside the loudest from which on a level is compared."""
-F64 = NDArray[np.float64]
 
 
 class Vocals(Evaluation):
     """Pitch by swift-f0 in the recording and in what was made of it."""
 
-    systems = systems_of(ours="neural; espeak; neural of a mix")
-    measures = measures_of("in tune; off [cents] ↓; sung; loudness")
+    ours = "neural; espeak; neural of a mix"
+    columns = "in tune; off [cents] ↓; sung; loudness"
     note = (
         "Of a mix: recordings under the loops that ship, as loud as the voice. In tune: within 50 cents of the "
         "recording where both are voiced; sung: voiced where the recording is."
@@ -48,8 +38,7 @@ class Vocals(Evaluation):
     road = "antiphon run sing SUNG.ogg OUT.wav -p as=… -p lyrics=…"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        if find_spec("swift_f0") is None:
-            raise UsageError("swift-f0, a judge, is not installed; pip install antiphon[bench]")
+        extras.require("the evaluation vocals", ("swift_f0",))
         tracker = Tracker()
         for path in _sources(ask):
             source = read_sound(path)

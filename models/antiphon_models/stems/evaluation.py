@@ -8,25 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
-from antiphon.api import StreamSpec
+from antiphon.api import F32, StreamSpec
 from antiphon.api.models import ModelError
 from antiphon.api.networks import fill_network
 from antiphon.api.testing import render
 from antiphon_models.denoise.sdr import si_sdr
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import command
 from antiphon_models.stems.material import RATE
 from antiphon_models.stems.testset import StemMix, mixes
@@ -35,7 +26,6 @@ from antiphon_stems.grids import FILE, STEMS
 from antiphon_stems.splitting import Splitter
 
 log = logging.getLogger("antiphon.stems")
-F32 = NDArray[np.float32]
 COUNT = 30
 LOW = 180.0
 """Hz of the low-pass."""
@@ -49,18 +39,20 @@ _QUIET = 1e-5
 class Separating(Evaluation):
     """Mixes of ten seconds, each stem known."""
 
-    systems = systems_of(
-        trivial="low-pass", classical="hpss; autoencoder", peer=PEER, ours="files; live", oracle="ideal mask"
-    )
-    measures = measures_of("drums [dB]; bass [dB]; voice [dB]; other [dB]; absent [dB]; real time [x] ↓")
-    note: ClassVar[str] = (
+    trivial = "low-pass"
+    classical = "hpss; autoencoder"
+    peer = PEER
+    ours = "files; live"
+    oracle = "ideal mask"
+    columns = "drums [dB]; bass [dB]; voice [dB]; other [dB]; absent [dB]; real time [x] ↓"
+    note = (
         "Gains in SI-SDR over the mix; absent: how far below the mix a stem is that is not in it; real time: the whole "
         "command's, or the node's, as a part of the sound's length. Singers are real people, who sing other songs than "
         "the band plays; the rest is rendered or of loops. Not to be compared with figures on MUSDB."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909", "sonicpi", "singing")
-    card: ClassVar[str] = "antiphon_stems"
-    road: ClassVar[str] = "`antiphon run stems SONG --out-dir D` (files), and the node in blocks of 256 (live)"
+    folders = ("pop909", "sonicpi", "singing")
+    card = "antiphon_stems"
+    road = "`antiphon run stems SONG --out-dir D` (files), and the node in blocks of 256 (live)"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         ways = ask.wanted(systems(ask.work))

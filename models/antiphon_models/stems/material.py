@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
+from antiphon.api import F32
 from antiphon_models.denoise.training import sounds, splits, voices
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.composer.genres import GENRES
@@ -30,7 +31,6 @@ from antiphon_models.material.singing import ScoreNote, Syllable, singing, sylla
 from antiphon_models.material.sounds import mono, resampled
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 
-F32 = NDArray[np.float32]
 RATE, SECONDS = 44100, 10.0
 FRAMES = int(RATE * SECONDS)
 STEMS = ("drums", "bass", "voice", "other")
@@ -118,12 +118,7 @@ def scene(
     drums = _drums(data, part, score.get("drums", []), font, rnd)
     stems = [
         _room(_driven(s, rnd, often), rnd, wet)
-        for s, often, wet in (
-            (drums, 0.4, 0.3),
-            (bass, 0.3, 0.1),
-            (sung, 0.15, 0.6),
-            (other, 0.1, 0.4),
-        )
+        for s, often, wet in ((drums, 0.4, 0.3), (bass, 0.3, 0.1), (sung, 0.15, 0.6), (other, 0.1, 0.4))
     ]
     return np.stack([0.9 * _peak(s) for s in stems])
 

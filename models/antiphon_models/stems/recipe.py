@@ -6,7 +6,6 @@ The loss is each stem's error in dB, of absent stems what is left of the mix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter, resample
 
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon.api import F32
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.stems import material
 from antiphon_models.stems.network import NarrowAutoencoder, file_network, live_network
 from antiphon_stems.features import KEEPS, LEVEL_KEEP, QUIET, describe, describe_file
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
 from antiphon_stems.spectra import analysis_frames
 
-F32 = NDArray[np.float32]
 LENGTH = 6.0
 """Seconds of a mix."""
 KEPT, VALID_KEPT = 40, 48
@@ -130,15 +129,15 @@ def describe_live(grid: UnitGrid, power: F32, side: F32) -> tuple[F32, F32]:
 class StemsRecipe(Recipe):
     """The network of files."""
 
-    name: ClassVar[str] = "stems"
-    weights: ClassVar[str] = "stems-file"
-    plugin: ClassVar[str] = "stems"
-    trained_on: ClassVar[str] = (
+    name = "stems"
+    weights = "stems-file"
+    plugin = "stems"
+    trained_on = (
         "POP909, freedoom, openttd-openmsx and composed songs by FluidR3, MuseScore_General and OPL-3 soundfonts and "
         "drawn synthesisers; espeak-ng voices, LibriSpeech (CC BY) and hibari-tts speech sung by WORLD; Sonic Pi drum "
         "loops and one-shots"
     )
-    steps: ClassVar[int] = 6000
+    steps = 6000
     grid: ClassVar[UnitGrid] = FILE
     mixes: ClassVar[tuple[int, int]] = (2000, 52)
     """Of the training and of the validation."""
@@ -192,12 +191,12 @@ class StemsRecipe(Recipe):
         rows = rng.choice(self.mixes[0], ITEMS, replace=False)
         return self._chosen(self._train, rows, np.argsort(rng.random((ITEMS, KEPT)), axis=1)[:, :TAKEN])
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         there, absent, _ = errors(network, batch)
         value = there.mean() + (ABSENT * absent.mean() if len(absent) else 0.0)
         return 0.1 * value, {"error": there.mean().detach()}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         everything = np.tile(np.arange(VALID_KEPT), (4, 1))
         chosen = (self._chosen(self._held, np.arange(n, n + 4), everything) for n in range(0, self.mixes[1], 4))
         found = [errors(network, batch) for batch in chosen]
@@ -210,9 +209,9 @@ class StemsRecipe(Recipe):
 class LiveStemsRecipe(StemsRecipe):
     """The network of the node."""
 
-    name: ClassVar[str] = "stems-live"
-    weights: ClassVar[str] = "stems-live"
-    shares: ClassVar[str] = "stems"
+    name = "stems-live"
+    weights = "stems-live"
+    shares = "stems"
     grid: ClassVar[UnitGrid] = LIVE
     mixes: ClassVar[tuple[int, int]] = (906, 48)
     describe = staticmethod(partial(describe_live, LIVE))
@@ -224,13 +223,11 @@ class LiveStemsRecipe(StemsRecipe):
 class StemsAutoencoderRecipe(StemsRecipe):
     """The autoencoder that the evaluation compares with; nothing plays it."""
 
-    name: ClassVar[str] = "stems-autoencoder"
-    weights: ClassVar[str] = "stems-autoencoder"
-    shares: ClassVar[str] = "stems"
+    name = "stems-autoencoder"
+    weights = "stems-autoencoder"
+    module = NarrowAutoencoder
+    shares = "stems"
     mixed: ClassVar[str] = "stems"
-
-    def network(self) -> torch.nn.Module:
-        return NarrowAutoencoder()
 
 
 def errors(network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

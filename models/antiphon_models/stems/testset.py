@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.stems import material
 
-F32 = NDArray[np.float32]
 WIDTHS = (0.3, 0.15, 0.3, 0.9)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import Samples
+from antiphon.api import F32, Samples
 from antiphon.api.analysis import separate_blocks
 from antiphon_hum.transcription.notes import notes_of
 from antiphon_listen import onsets
@@ -20,21 +17,13 @@ from antiphon_listen.music import StemMusicRun
 from antiphon_models.hum import testset
 from antiphon_models.hum.evaluation import f1
 from antiphon_models.hum.peers import Found
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
-from antiphon_models.learning.user_commands import command, run_to_notes
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.learning.user_commands import run_as_it_comes, run_to_notes
 from antiphon_models.listen.evaluation import MusicFound, figures, found_by, found_in
 from antiphon_models.listen.songs import RATE, TEST, ListenedSong, read_song
 from antiphon_models.material.sounds import mono, resampled, songs
 from antiphon_models.stems import material
 
-F32 = NDArray[np.float32]
 SUNG, PLAYED = "a voice over its band", "songs with drums added"
 SONGS = 8
 SECONDS = 60.0
@@ -48,18 +37,16 @@ KIT = ("drum_heavy_kick", "drum_snare_hard", "drum_cymbal_closed")
 class UsingStems(Evaluation):
     """Voices over bands, of the test set of `hum`, and songs of that of `listen`, with a kit on their beats."""
 
-    systems = systems_of(
-        classical="hum; hum lead, no stems; music; music, beats of drums",
-        ours="hum, the voice; hum lead=on; music-stems",
-    )
-    measures = measures_of("12 dB; 6 dB; 0 dB; beats; majmin; key")
-    note: ClassVar[str] = (
+    classical = "hum; hum lead, no stems; music; music, beats of drums"
+    ours = "hum, the voice; hum lead=on; music-stems"
+    columns = "12 dB; 6 dB; 0 dB; beats; majmin; key"
+    note = (
         "Of a voice: F1 of MIDI numbers, by dB of the voice above its band; the voice is espeak-ng's by WORLD. Of a "
         "song: beats, majmin and key as `evaluate listen` has them, of its first minute by TimGM6mb."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909", "sonicpi", *testset.DATA[1:])
-    card: ClassVar[str] = "antiphon_stems"
-    road: ClassVar[str] = "`antiphon run hum IN OUT.mid` and `antiphon library analyse FILE --only music-stems --json`"
+    folders = ("pop909", "sonicpi", *testset.DATA[1:])
+    card = "antiphon_stems"
+    road = "`antiphon run hum IN OUT.mid` and `antiphon library analyse FILE --only music-stems --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         count = ask.limit or SONGS
@@ -116,13 +103,7 @@ def _followed(sound: F32) -> Found:
 
 
 def _voice(sound: F32) -> Found:
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "mix.wav", Path(folder) / "voice.wav"
-        soundfile.write(source, sound, testset.RATE, "FLOAT")
-        command("run", "stems", source, target, "--only", "voice")
-        return _notes(soundfile.read(target, dtype="float32")[0])
+    return _notes(run_as_it_comes(("stems", "--only", "voice"), sound, testset.RATE))
 
 
 class _DrumBeats(StemMusicRun):

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from antiphon.api import F32, F64
+
 C128 = NDArray[np.complex128]
 SIZE = 2048
 HOP = 512
@@ -48,7 +49,7 @@ def long_term(source: F32, reference: F32) -> F32:
     a, b = spectra(source), spectra(reference)
     width = np.maximum(1.0, np.arange(a.shape[1]) * 0.115)
 
-    def smooth(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    def smooth(power: F64) -> F64:
         total = np.concatenate([[0.0], np.cumsum(power)])
         bins = np.arange(len(power))
         low = np.maximum(0, np.floor(bins - width)).astype(int)
@@ -59,7 +60,7 @@ def long_term(source: F32, reference: F32) -> F32:
     return sound(a * np.minimum(gain, 1000.0), len(source))
 
 
-def lifter(spectrum: C128, keep: int = 40) -> NDArray[np.float64]:
+def lifter(spectrum: C128, keep: int = 40) -> F64:
     """Log magnitudes smoothed by the first `keep` cepstral coefficients."""
     cepstrum = np.fft.irfft(np.log(np.abs(spectrum) + 1e-6), axis=1)
     cepstrum[:, keep:-keep] = 0.0

@@ -6,30 +6,21 @@ TimGM6mb was not tuned on at all.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import Value
+from antiphon.api import F32, Value
 from antiphon.api.models import models_folder
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
-from antiphon_models.learning.user_commands import run_on_sound
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.learning.user_commands import run_on_sound, sound_file
 from antiphon_models.transfer.baselines import WAYS
 from antiphon_models.transfer.measures import measure
-from antiphon_models.transfer.renders import F32, RATE, SOUNDFONTS, items, synthetic_items
+from antiphon_models.transfer.renders import RATE, SOUNDFONTS, items, synthetic_items
 
 MODES = ("envelope", "nmf", "wavelet", "learned")
 CAPSULES = "capsules"
@@ -54,11 +45,7 @@ class TransferCommand:
     decoder: str = ""
 
     def __call__(self, source: F32, reference: F32) -> F32:
-        import soundfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "reference.wav"
-            soundfile.write(path, reference, RATE, "FLOAT")
+        with sound_file(reference, RATE) as path:
             began = time.perf_counter()
             values: dict[str, Value | Path] = {"mode": self.mode, "reference": path}
             if self.decoder:
@@ -71,22 +58,20 @@ class TransferCommand:
 class Transferring(Evaluation):
     """Songs and chorales by one instrument, to be given the timbre of another."""
 
-    systems = systems_of(
-        trivial="copy A; copy B",
-        classical="EQ match; cepstral; quantiles; NMF",
-        ours=f"envelope; nmf; wavelet; learned; {CAPSULES}",
-        oracle="exact",
-    )
-    measures = measures_of("lsd ↓; timbre ↓; onsets; chroma; pitch; real time [x]")
-    note: ClassVar[str] = (
+    trivial = "copy A; copy B"
+    classical = "EQ match; cepstral; quantiles; NMF"
+    ours = f"envelope; nmf; wavelet; learned; {CAPSULES}"
+    oracle = "exact"
+    columns = "lsd ↓; timbre ↓; onsets; chroma; pitch; real time [x]"
+    note = (
         "lsd: log-spectral distance to the exact answer, timbre: distance of MFCC statistics to the reference, both as "
         "a part of the mean of the unchanged input (copy A). onsets, chroma, pitch: agreement with the input. The "
         "measures are our own."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909", "jsb")
-    synthetic_doc: ClassVar[str] = "melodies over chords drawn by seed, by the same instruments"
-    card: ClassVar[str] = "antiphon_transfer"
-    road: ClassVar[str] = "`antiphon run transfer IN OUT -p mode=MODE -p reference=FILE`"
+    folders = ("pop909", "jsb")
+    synthetic_doc = "melodies over chords drawn by seed, by the same instruments"
+    card = "antiphon_transfer"
+    road = "`antiphon run transfer IN OUT -p mode=MODE -p reference=FILE`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of each soundfont's items: as they come, and ratios at the end of each soundfont."""

@@ -5,14 +5,14 @@ The two differ in the code of the reference: a mean, and capsules with routing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon.api import F32
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.transfer import material
 from antiphon_models.transfer.renders import RATE
 from antiphon_transfer.features import BANDS, TimbreDescriber
@@ -32,7 +32,6 @@ from antiphon_transfer.learned import (
 from antiphon_transfer.reference import spectra
 from antiphon_transfer.stream import grid
 
-F32 = NDArray[np.float32]
 SEQUENCES, FRAMES, REFERENCE, SKIPPED = 12, 128, 256, 40
 """Of a step, frames of each, frames of its reference, and frames whose past is missing."""
 HELD = 12
@@ -94,12 +93,12 @@ def _squash(x: torch.Tensor) -> torch.Tensor:
 class TransferRecipe(Recipe):
     """A mean over the reference's frames."""
 
-    name: ClassVar[str] = "transfer"
-    weights: ClassVar[str] = "transfer-learned"
-    plugin: ClassVar[str] = "transfer"
-    steps: ClassVar[int] = 2500
-    trained_on: ClassVar[str] = "POP909 and JSB chorales by pairs of programs of FluidR3, OPL-3 and sf_GMbank"
-    half: ClassVar[bool] = True
+    name = "transfer"
+    weights = "transfer-learned"
+    plugin = "transfer"
+    steps = 2500
+    trained_on = "POP909 and JSB chorales by pairs of programs of FluidR3, OPL-3 and sf_GMbank"
+    half = True
     capsules: ClassVar[bool] = False
 
     def prepare(self, job: TrainingJob) -> None:
@@ -135,12 +134,12 @@ class TransferRecipe(Recipe):
         at, ref = (rng.integers(0, frames - length, SEQUENCES) for length in (FRAMES, REFERENCE))
         return self._cut(rows, at, ref, FRAMES)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         x, y, r, a = batch
         error = (network(x, r, a)[:, SKIPPED:] - y[:, SKIPPED:]).abs()
         return error.mean(), {"means": error[..., :BANDS].mean().detach()}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         zero = np.zeros(len(self._held), np.int64)
         with torch.no_grad():
             batch = self._cut(self._held, zero + 100, zero + 100, 500)
@@ -151,9 +150,9 @@ class TransferRecipe(Recipe):
 class CapsulesRecipe(TransferRecipe):
     """Capsules with routing."""
 
-    name: ClassVar[str] = "transfer-capsules"
-    weights: ClassVar[str] = "transfer-capsules"
-    shares: ClassVar[str] = "transfer"
+    name = "transfer-capsules"
+    weights = "transfer-capsules"
+    shares = "transfer"
     capsules: ClassVar[bool] = True
 
 

@@ -11,11 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import frequency, note_number
+from antiphon.api import F32, F64, frequency, note_number
 from antiphon_models.material.sounds import resampled
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 RATE = 22050
 SIZE = 2048
 HOP = 512

@@ -5,21 +5,18 @@ Songs of POP909 and Bach chorales, or notes drawn at random, played by FluidSynt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import FileError
+from antiphon.api import F32, FileError
 from antiphon.api.files import read_midi
-from antiphon_models.material import fluidsynth
+from antiphon_models.material import fluidsynth, sounds
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
-F32 = NDArray[np.float32]
 RATE = 44100
 SECONDS = 10.0
 SOUNDFONTS = {"fluid": FLUID, "timgm": TIM}
@@ -87,9 +84,7 @@ def play(notes: list[Note], program: int, soundfont: Path) -> F32:
     ordered = [(round(when * TICKS), data) for when, _, data in sorted(events, key=lambda e: (e[0], e[1]))]
     score = midi_bytes([(0, program_change(0, program)), *ordered])
     samples = fluidsynth.play(score, soundfont, RATE, _AS_INSTALLED).mean(axis=1)
-    out = np.zeros(round(SECONDS * RATE), np.float32)
-    out[: min(len(samples), len(out))] = samples[: len(out)]
-    return out
+    return sounds.of_length(samples, round(SECONDS * RATE))
 
 
 def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
@@ -115,7 +110,7 @@ def training_items(data: Path, font: Path, count: int, seed: int) -> Iterator[Tr
 def _written(data: Path, *, odd: bool) -> Callable[[str, np.random.Generator], list[Note]]:
     """Draws notes of a kind, of the songs and chorales with odd numbers or of the others."""
     songs = [path for path in pop(data) if int(path.stem) % 2 == odd]
-    chorales = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text())["test" if odd else "train"]
+    chorales = sounds.chorales(data)["test" if odd else "train"]
 
     def notes(kind: str, rng: np.random.Generator) -> list[Note]:
         if kind == "pop":

@@ -7,21 +7,19 @@ from what the node knows of a voice: pitch, level and their movement.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError, frequency
+from antiphon.api import F32, F64, UsageError, frequency
 from antiphon.api.files import SOUND_FORMATS, read_sound
 from antiphon.api.pitch import Decimator
 from antiphon_models.learning.making import slug
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_transfer.instrument import HARMONICS, HIGHEST_PARTIAL, NOISES, PREFIX, TOP, WIDTH, noise_bands
 from antiphon_transfer.voice import BEHIND, FEATURES, VoiceTracker
 
-F32 = NDArray[np.float32]
 FLOOR, NOISE_FLOOR = -9.2, -13.8
 """Natural logarithms of the least levels relative to the frame's: harmonics -80 dB, noise -120 dB in a band of 1 Hz."""
 RANGE = 45.0
@@ -37,7 +35,7 @@ HELD = 10
 """One second in so many is for validation."""
 
 
-def voice_of(sound: F32, rate: int) -> tuple[F32, NDArray[np.float64]]:
+def voice_of(sound: F32, rate: int) -> tuple[F32, F64]:
     """Features `[hops, FEATURES]`, and rows of centre (frames), pitch, level and voicing, as the node has them."""
     decimator = Decimator(rate)
     tracker = VoiceTracker(decimator)
@@ -54,7 +52,7 @@ def voice_of(sound: F32, rate: int) -> tuple[F32, NDArray[np.float64]]:
     return np.array(features), np.array(rows)
 
 
-def levels_of(sound: F32, rate: int, rows: NDArray[np.float64]) -> tuple[F32, F32]:
+def levels_of(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
     """What was measured around each centre: natural logarithms `[hops, HARMONICS + NOISES]` relative to the level of
     all harmonics and noise together, at their floors where nothing can be known, and weights.
     """
@@ -114,13 +112,14 @@ class TimbreNetwork(torch.nn.Module):
 class TimbreRecipe(Recipe):
     """One instrument; the weights have the folder's name."""
 
-    name: ClassVar[str] = "timbre"
+    name = "timbre"
     weights = "timbre"  # of the instance, once the folder is known
-    plugin: ClassVar[str] = "transfer"
-    steps: ClassVar[int] = 3000
-    rate: ClassVar[float] = 1e-3
-    half: ClassVar[bool] = True  # for 0.01 dB
-    takes: ClassVar[str] = "recordings of one instrument, a note at a time, some minutes in all"
+    plugin = "transfer"
+    module = TimbreNetwork
+    steps = 3000
+    rate = 1e-3
+    half = True  # for 0.01 dB
+    takes = "recordings of one instrument, a note at a time, some minutes in all"
 
     def prepare(self, job: TrainingJob) -> None:
         assert job.folder is not None
@@ -150,18 +149,15 @@ class TimbreRecipe(Recipe):
         held = torch.arange(len(arrays[0])) // 180 % HELD == 0
         self._train, self._held = [a[~held] for a in arrays], [a[held] for a in arrays]
 
-    def network(self) -> torch.nn.Module:
-        return TimbreNetwork()
-
     def batch(self, step: int) -> Batch:
         rows = np.random.default_rng((self._job.seed, step)).integers(0, len(self._train[0]), BATCH)
         return tuple(array[rows].to(self._job.device) for array in self._train)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         error = _error(network, batch)
         return error, {"error": error.detach()}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         with torch.no_grad():
             error = float(_error(network, tuple(a.to(self._job.device) for a in self._held)))
         return {"score": -8.686 * error}

@@ -7,29 +7,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import StreamSpec
+from antiphon.api import F32, StreamSpec
 from antiphon.api.files import AudioWriter
 from antiphon.api.rendering import load_plugins
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    Example,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.singing import PERIOD, ScoreNote, singing
+from antiphon_models.material.sounds import of_length
 from antiphon_models.material.styles import manner
-from antiphon_models.transfer.measures import F32, log_spectral, normalised, onset_likeness, timbre_distance
+from antiphon_models.transfer.measures import log_spectral, normalised, onset_likeness, timbre_distance
 from antiphon_models.transfer.solos import INSTRUMENTS, RATE
 
 COUNT = 12
@@ -60,23 +52,23 @@ def play_notes(notes: list[ScoreNote], program: int, font: Path, frames: int) ->
         events.append((round(note.end * TICKS), note_off(0, note.pitch)))
     score = midi_bytes(sorted(events, key=lambda event: event[0]))
     sound = fluidsynth.play(score, font, RATE, FluidSettings(gain=0.8, reverb=False, chorus=False)).mean(axis=1)
-    out = np.zeros(frames, np.float32)
-    out[: min(frames, len(sound))] = sound[:frames]
-    return out
+    return of_length(sound, frames)
 
 
 class Timbres(Evaluation):
     """Melodies sung by espeak-ng's voices with WORLD, to be played by an instrument."""
 
-    systems = systems_of(trivial="the voice", ours="instrument; envelope", oracle="exact")
-    measures = measures_of("cents [%]; voiced [%]; lsd ↓; timbre ↓; onsets; latency [ms] ↓")
-    note: ClassVar[str] = (
+    trivial = "the voice"
+    ours = "instrument; envelope"
+    oracle = "exact"
+    columns = "cents [%]; voiced [%]; lsd ↓; timbre ↓; onsets; latency [ms] ↓"
+    note = (
         "cents: share of frames within 20 cents of what was sung, by swift-f0, where both have a pitch; voiced: of the "
         "frames sung with a pitch, those that have one. lsd, timbre: distances to the same notes by the instrument of "
         "a soundfont, as a part of the voice's. The measures are our own."
     )
-    card: ClassVar[str] = "antiphon_transfer"
-    road: ClassVar[str] = "`antiphon run transfer IN OUT -p mode=instrument -p instrument=NAME`"
+    card = "antiphon_transfer"
+    road = "`antiphon run transfer IN OUT -p mode=instrument -p instrument=NAME`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of each item by each soundfont; pitch and latency in the first group alone."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
 
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon.api import F32
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.transfer import material
 from antiphon_models.transfer.renders import RATE as MADE
 from antiphon_transfer.extend import CODES, EMBEDDED, RATE, UNITS, bands_of, nearest, tokens_of
 
-F32 = NDArray[np.float32]
 SEQUENCES, FRAMES = 16, 160
 ROUNDS, SAMPLED = 12, 20000
 HELD = 12
@@ -56,12 +55,13 @@ class TokenNetwork(torch.nn.Module):
 class TokensRecipe(Recipe):
     """See the module."""
 
-    name: ClassVar[str] = "tokens"
-    weights: ClassVar[str] = "transfer-tokens"
-    plugin: ClassVar[str] = "transfer"
-    steps: ClassVar[int] = 3000
-    trained_on: ClassVar[str] = "POP909 and JSB chorales by programs of FluidR3, OPL-3 and sf_GMbank"
-    shares: ClassVar[str] = "transfer"
+    name = "tokens"
+    weights = "transfer-tokens"
+    plugin = "transfer"
+    module = TokenNetwork
+    steps = 3000
+    trained_on = "POP909 and JSB chorales by programs of FluidR3, OPL-3 and sf_GMbank"
+    shares = "transfer"
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -82,16 +82,13 @@ class TokensRecipe(Recipe):
         held = torch.arange(len(known)) // 2 % HELD == 0
         self._train, self._held = known[~held], known[held]
 
-    def network(self) -> torch.nn.Module:
-        return TokenNetwork()
-
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng((self._job.seed, step))
         rows = rng.integers(0, len(self._train), SEQUENCES)
         at = rng.integers(0, self._train.shape[1] - FRAMES, SEQUENCES)
         return (self._train[rows[:, None], at[:, None] + np.arange(FRAMES)].to(self._job.device),)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         tokens = batch[0]
         losses = [
             torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:, k].flatten())
@@ -99,7 +96,7 @@ class TokensRecipe(Recipe):
         ]
         return losses[0] + losses[1], {"bits": (losses[0] + losses[1]).detach() / math.log(2.0)}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         with torch.no_grad():
             bits = float(self.loss(network, (self._held.to(self._job.device),))[0]) / math.log(2.0)
         # of each token by its share in the training, whatever was before

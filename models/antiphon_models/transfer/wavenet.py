@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import soxr
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from antiphon.api.files import AudioWriter
 from antiphon.api.models import read_weights
 from antiphon.api.networks import fill_network
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.transfer import material
 from antiphon_models.transfer.renders import RATE as MADE
 
@@ -70,12 +69,13 @@ class WaveNetwork(torch.nn.Module):
 class WaveNetRecipe(Recipe):
     """See the module."""
 
-    name: ClassVar[str] = "wavenet"
-    weights: ClassVar[str] = "wavenet"
-    plugin: ClassVar[str] = "transfer"
-    steps: ClassVar[int] = 2000
-    trained_on: ClassVar[str] = "POP909 and JSB chorales by programs of FluidR3"
-    shares: ClassVar[str] = "transfer"
+    name = "wavenet"
+    weights = "wavenet"
+    plugin = "transfer"
+    module = WaveNetwork
+    steps = 2000
+    trained_on = "POP909 and JSB chorales by programs of FluidR3"
+    shares = "transfer"
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -85,9 +85,6 @@ class WaveNetRecipe(Recipe):
         held = np.arange(len(codes)) % HELD == 0
         self._train, self._held = (torch.from_numpy(codes[part].astype(np.int64)) for part in (~held, held))
 
-    def network(self) -> torch.nn.Module:
-        return WaveNetwork()
-
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng((self._job.seed, step))
         rows, at = (
@@ -96,12 +93,12 @@ class WaveNetRecipe(Recipe):
         )
         return (self._train[rows[:, None], at[:, None] + np.arange(SAMPLES)].to(self._job.device),)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         codes = batch[0]
         loss = torch.nn.functional.cross_entropy(network(codes[:, :-1])[..., SEEN:], codes[:, SEEN + 1 :])
         return loss, {"bits": loss.detach() / math.log(2.0)}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         with torch.no_grad():
             part = self._held[:, RATE : 2 * RATE].to(self._job.device)
             bits = float(self.loss(network, (part,))[0]) / math.log(2.0)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from antiphon.api import F64
+
 BLOCK = 0.01
 """Seconds whose standard deviation is one number."""
 SHORTEST, LONGEST, FACTOR = 0.31, 8.8, 1.1

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_classify.character.pulse import FRAMES_PER_SECOND
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 _WINDOW = 172
 """Frames, 2 s, in which pauses and syllables are counted."""
 _SPEECH, _NOISY, _TOP = slice(6, 28), slice(8, 36), 34

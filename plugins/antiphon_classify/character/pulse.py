@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.analysis import LogMelStream, MelSettings
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 SETTINGS = MelSettings(hop=256, bands=40)
 FRAMES_PER_SECOND = SETTINGS.rate / SETTINGS.hop
 TEMPI = (90.0, 140.0)

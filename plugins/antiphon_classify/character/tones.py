@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import note_number
+from antiphon.api import F32, F64, note_number
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 RATE, SIZE, HOP = 22050, 8192, 4096
 _AT_ONCE = 64
 """Spectra that are computed together, which bounds the memory."""

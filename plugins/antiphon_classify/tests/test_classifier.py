@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon.api import UsageError
+from antiphon.api import F32, UsageError
 from antiphon.api.analysis import Quantity
 from antiphon.api.models import ModelError
-from antiphon_classify.classifier import EXCERPT, F32, MEL, Classifier
+from antiphon_classify.classifier import EXCERPT, MEL, Classifier
 from antiphon_classify.network import ClassifierNetwork
 
 SECOND = MEL.rate

@@ -9,19 +9,10 @@ import math
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.intrinsics import address_f64, address_i64
-from antiphon.api.kernels import (
-    address,
-    address_f32,
-    f32,
-    f32p,
-    f64,
-    i64p,
-    kernel,
-    offset,
-)
+from antiphon.api.kernels import address, address_f32, f32, f32p, f64, i64p, kernel, offset
 from antiphon_denoise.band_means import BandMeans, denoise_band_means
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.gate.gains import (
@@ -34,7 +25,6 @@ from antiphon_denoise.gate.gains import (
 from antiphon_denoise.gate.network import Network, denoise_network, load_weights
 from antiphon_denoise.gate.suppression_limit import SuppressionLimit, denoise_limit
 
-F32 = NDArray[np.float32]
 _LEVEL = 0.99
 # places in `numbers`: mean power of the frame, the share of the removal that is allowed, the running mean of levels and
 # how many hops it stands for

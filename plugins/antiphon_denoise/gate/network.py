@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel, offset
 from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT
 
-F32 = NDArray[np.float32]
 log = logging.getLogger("antiphon.denoise")
 MODEL = "denoise-gate"
 PLAIN_RULE = (-0.995, -0.016, 0.426, -0.402, -0.524, 0.603)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.kernels import f32, f32p, f64, f64p, i64, kernel
 from antiphon_denoise.bands import BINS
-
-F32 = NDArray[np.float32]
 
 _SILENT = 10.0 ** (-66.0 / 10.0)
 _FAR, _NEAR = 10.0 ** (-24.0 / 10.0), 10.0 ** (-12.0 / 10.0)

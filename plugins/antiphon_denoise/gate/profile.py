@@ -5,12 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel
 from antiphon.api.spectra import SpectrumSizes
 
-F32 = NDArray[np.float32]
 SECONDS = 0.5
 
 

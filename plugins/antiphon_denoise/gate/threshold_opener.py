@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api.spectra import F32
+from antiphon.api import F32
 from antiphon_denoise.bands import BINS, COUNT, places
 
 OVER = 6.0 * math.log(10.0) / 10.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import Linear, SiluLinear, Weights, find_array
+from antiphon.api.arrays import Gru, Linear, SiluLinear, Weights, find_array
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
 from antiphon_denoise.learned.features import HopFeatures
-from antiphon_denoise.learned.mask_network import by_feature, gru
+from antiphon_denoise.learned.mask_network import by_feature
 from antiphon_denoise.learned.tables import FEATURES
 
 HIDDEN, LATENT = 128, 24
@@ -31,17 +31,11 @@ class ArrayAutoencoder:
         self._features = HopFeatures()
         enter = by_feature(find_array(weights, "enter.weight", HIDDEN, COUNT * FEATURES))
         self._enter = SiluLinear(enter, find_array(weights, "enter.bias", HIDDEN))
-        self._encode = gru(weights, "encode", HIDDEN, HIDDEN)
-        self._mean = Linear(
-            find_array(weights, "mean.weight", LATENT, HIDDEN), find_array(weights, "mean.bias", LATENT)
-        )
-        self._open = SiluLinear(
-            find_array(weights, "open.weight", HIDDEN, LATENT), find_array(weights, "open.bias", HIDDEN)
-        )
-        self._decode = gru(weights, "decode", HIDDEN, HIDDEN)
-        self._leave = Linear(
-            find_array(weights, "leave.weight", COUNT, HIDDEN), find_array(weights, "leave.bias", COUNT)
-        )
+        self._encode = Gru.of(weights, "encode", HIDDEN, HIDDEN)
+        self._mean = Linear.of(weights, "mean", LATENT, HIDDEN)
+        self._open = SiluLinear.of(weights, "open", HIDDEN, LATENT)
+        self._decode = Gru.of(weights, "decode", HIDDEN, HIDDEN)
+        self._leave = Linear.of(weights, "leave", COUNT, HIDDEN)
         self._wide = tables.wide()
         self.start()
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from antiphon.api.spectra import F32
+from antiphon.api import F32
 from antiphon_denoise.band_means import BandMeans
 from antiphon_denoise.bands import BINS, COUNT
 

@@ -25,16 +25,6 @@ def by_feature(weight: Samples) -> Samples:
     return weight.reshape(len(weight), COUNT, FEATURES).transpose(0, 2, 1).reshape(len(weight), -1)
 
 
-def gru(weights: Weights, name: str, inputs: int, units: int) -> Gru:
-    """A recurrent layer of a network's weights."""
-    return Gru(
-        find_array(weights, f"{name}.weight_ih_l0", 3 * units, inputs),
-        find_array(weights, f"{name}.weight_hh_l0", 3 * units, units),
-        find_array(weights, f"{name}.bias_ih_l0", 3 * units),
-        find_array(weights, f"{name}.bias_hh_l0", 3 * units),
-    )
-
-
 class ArrayMaskNetwork:
     """The network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
 
@@ -50,7 +40,7 @@ class ArrayMaskNetwork:
         self._features = HopFeatures(self._seen[:DETAILS])
         enter = by_feature(find_array(weights, "enter.weight", WIDTH, COUNT * FEATURES))
         self._enter = SiluLinear(enter, find_array(weights, "enter.bias", WIDTH))
-        self._first, self._second = gru(weights, "first", WIDTH, WIDTH), gru(weights, "second", WIDTH, WIDTH)
+        self._first, self._second = (Gru.of(weights, name, WIDTH, WIDTH) for name in ("first", "second"))
         # rows of a rule beside each other, to be widened to units by one product
         say = find_array(weights, "say.weight", COUNT * told, 2 * WIDTH).reshape(COUNT, told, -1).transpose(1, 0, 2)
         bias = find_array(weights, "say.bias", COUNT * told).reshape(COUNT, told).T

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.learned.spec import GROUP, SINGLE, UNITS, first_bins
 
-F32 = NDArray[np.float32]
 SHORT, LONG, LEVEL = 0.5, 0.97, 0.99
 """Share of the hop before in the two smoothed spectra, and its weight in the mean power."""
 BLOCK, BLOCKS = 48, 3
@@ -32,7 +31,7 @@ ROWS = {
 
 
 @cache
-def _per_unit() -> NDArray[np.float64]:
+def _per_unit() -> F64:
     """`[COUNT, UNITS]`: a unit's place is its middle; a band's weights over units add up to one."""
     below, way = places(BINS)
     spread = np.zeros((COUNT, BINS))

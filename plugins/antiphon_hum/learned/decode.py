@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from antiphon.api import F32
 from antiphon_hum.learned import spec
 
-F32 = NDArray[np.float32]
 LiveNote = tuple[float, float, float]
 """Start and end in seconds, pitch as a MIDI number with its fraction."""
 SECONDS = spec.HOP / spec.RATE

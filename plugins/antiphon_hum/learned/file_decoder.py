@@ -13,11 +13,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import SECONDS
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 FileNote = tuple[float, float, float]
 """Start and end in seconds, pitch as a MIDI number with its fraction."""
 STATES_PER_SEMITONE = 3

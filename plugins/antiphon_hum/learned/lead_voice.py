@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_hum.learned import spec
 
-F32 = NDArray[np.float32]
 SMOOTH = 0.02
 """Share of a hop in the running mean of `MANY`: half a second."""
 ALONE = 4.0

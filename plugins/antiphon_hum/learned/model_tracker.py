@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import IO
+from antiphon.api import F32, IO
 from antiphon.api.models import ModelClient
 from antiphon.api.pitch import Decimator
 from antiphon_hum.learned import spec
@@ -18,7 +17,6 @@ from antiphon_hum.learned.template_decoder import TemplateDecoder, TemplateSetti
 from antiphon_hum.tracking.candidate import Candidate
 from antiphon_hum.tracking.tracker import TrackerSettings
 
-F32 = NDArray[np.float32]
 MODELS = {"learned": spec.HUM, "spectrogram": spec.PLAIN}
 LEVELS = 8
 """Hops over whose maximum the level of a note is taken."""

@@ -6,15 +6,13 @@ Its answers are those of live operation to the bit.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import Samples
+from antiphon.api import F32, Samples
 from antiphon.api.arrays import ArrayNetwork, load_arrays
 from antiphon.api.pitch import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.model_tracker import MODELS
 
-F32 = NDArray[np.float32]
 RATE = 3 * spec.RATE
 """Hz that files are resampled to: a whole multiple of the network's rate."""
 

@@ -105,18 +105,10 @@ class ArrayPitchNetwork:
             for name, (m, n, taps) in sizes.items()
         }
         self._body, self._local = (made["one"], made["two"], made["three"]), made["local"]
-        given = CONTEXT + 2 * BANDS
-        self._squeeze = _linear(weights, "squeeze", CONTEXT, BODY * spec.SEMITONES)
-        self._time = Gru(
-            find_array(weights, "time.weight_ih_l0", 3 * HIDDEN, given),
-            find_array(weights, "time.weight_hh_l0", 3 * HIDDEN, HIDDEN),
-            find_array(weights, "time.bias_ih_l0", 3 * HIDDEN),
-            find_array(weights, "time.bias_hh_l0", 3 * HIDDEN),
-        )
-        self._keys, self._tell = (
-            _linear(weights, "keys", 3 * spec.SEMITONES, HIDDEN),
-            _linear(weights, "tell", 7, HIDDEN),
-        )
+        self._squeeze = Linear.of(weights, "squeeze", CONTEXT, BODY * spec.SEMITONES)
+        self._time = Gru.of(weights, "time", CONTEXT + 2 * BANDS, HIDDEN)
+        self._keys = Linear.of(weights, "keys", 3 * spec.SEMITONES, HIDDEN)
+        self._tell = Linear.of(weights, "tell", 7, HIDDEN)
         self._weigh = np.float32(find_array(weights, "weigh", 1)[0])
         self._past: Samples = np.zeros(LONG, np.float32)
         self._padded: Samples = np.full(BELOW + GRID, NOTHING, np.float32)
@@ -132,7 +124,7 @@ class ArrayPitchNetwork:
         self._pooled: Samples = np.zeros((BODY, spec.SEMITONES), np.float32)
         self._pooled_flat = self._pooled.reshape(-1)
         self._body_semitones = self._body[2].outputs.reshape(BODY, spec.SEMITONES, PER_SEMITONE)
-        self._given: Samples = np.zeros(given, np.float32)
+        self._given: Samples = np.zeros(CONTEXT + 2 * BANDS, np.float32)
         self._bands: Samples = np.zeros((3, BANDS), np.float32)
         self._saliences: Samples = np.zeros((LATE, BINS), np.float32)
         self._logits: Samples = np.zeros((3, BINS), np.float32)
@@ -219,7 +211,3 @@ class ArrayPitchNetwork:
         y[spec.FAR_VOICED : spec.FAR_KEY] = sure[3:6]
         y[spec.MANY] = sure[6]
         np.sum(self._semitones[2], axis=1, out=y[spec.FAR_KEYS :])
-
-
-def _linear(weights: Weights, name: str, outputs: int, inputs: int) -> Linear:
-    return Linear(find_array(weights, f"{name}.weight", outputs, inputs), find_array(weights, f"{name}.bias", outputs))

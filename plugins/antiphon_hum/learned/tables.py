@@ -8,10 +8,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import frequency
+from antiphon.api import F32, F64, frequency
 from antiphon_hum.learned import spec
 
-F32 = NDArray[np.float32]
 PER_SEMITONE = 3
 BINS = spec.SEMITONES * PER_SEMITONE
 GRID = 280
@@ -30,7 +29,7 @@ ROOT = 0.35
 """Exponent of the power spectrum in the autocorrelation; below 1, strong harmonics do not mask others."""
 
 
-def hertz(places: NDArray[np.int64]) -> NDArray[np.float64]:
+def hertz(places: NDArray[np.int64]) -> F64:
     """Frequencies of bins of the grid. The middle bin of a semitone is in tune."""
     return np.asarray(frequency(spec.LOWEST + (places - 1.0) / PER_SEMITONE))
 

@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_hum.learned import spec
 
-F32 = NDArray[np.float32]
 SECONDS = spec.HOP / spec.RATE
 AFTER = slice(2, 14)
 """Hops of a piano note over which its template is averaged."""

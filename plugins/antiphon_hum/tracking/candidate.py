@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from antiphon.api import F64
+
 SETTLED, FALLING = 0.45, 0.1
 """Parts of the known sustain, at its start and at its known end, that are left out of the note's pitch."""
 MIN_VOICED = 6

@@ -12,11 +12,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
 from antiphon.api.pitch import HOP
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 SIZE = 512
 BANDS = 24

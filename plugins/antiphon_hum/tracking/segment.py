@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 from antiphon.api.pitch import HIGHEST, LOWEST
 
-F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 PER_NOTE = 3
 """Places per semitone: singers are not in tune with 440 Hz."""

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import IO
+from antiphon.api import F64, IO
 from antiphon.api.pitch import CENTRE, HISTORY, HOP, Decimator, MedianPitch, Yin
 from antiphon_hum.tracking.candidate import Candidate, candidate
 from antiphon_hum.tracking.onset_flux import SIZE, OnsetFlux
 from antiphon_hum.tracking.segment import Segmenter, Weights
 
-F64 = NDArray[np.float64]
 AGAIN = 10
 """Hops after a note's start in which the same note cannot begin again."""
 PITCH_LAG, NOTE_LAG = 4, 10

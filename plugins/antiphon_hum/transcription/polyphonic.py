@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import Samples, UsageError
+from antiphon.api import F32, Samples, UsageError
 from antiphon.api.models import check_onnx
 
-F32 = NDArray[np.float32]
 MODE = "polyphonic"
 RATE, HOP = 22050, 256
 """Hz, and samples between the network's frames."""

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon_hum.scale_snap import GRIDS
 from antiphon_hum.transcription.note import Note
 
-F64 = NDArray[np.float64]
 SLOWEST, FASTEST = 60.0, 180.0
 """Range of tempos searched, bpm."""
 LIKELY, WIDTH, WEIGHT = 110.0, 1.0, 0.05

@@ -10,10 +10,11 @@ import math
 
 import numpy as np
 
+from antiphon.api import F64
 from antiphon_listen import beats
 from antiphon_listen.bars import METERS, RARE, bar_odds
 from antiphon_listen.beats import BeatGrid
-from antiphon_listen.signals import F64, MusicCurves
+from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
 SHORTEST = 2.5

@@ -74,13 +74,7 @@ class Listen(Processor):
             doc="Its notes: the chord that sounds, from the next beat on; its root, on each beat; or the beats.",
         ),
         Param("octave", "int", 4, low=0, high=8, doc="Octave of the lowest note it plays: 4 begins at middle C."),
-        Param(
-            "velocity",
-            default=0.6,
-            low=0.05,
-            high=1.0,
-            doc="Velocity of its notes; a quarter more at the first of a bar.",
-        ),
+        Param("velocity", default=0.6, low=0.05, doc="Velocity of its notes; a quarter more at the first of a bar."),
         Param("drive", "switch", False, doc="Sets the server's tempo to what it finds, or its half or double."),
         Param(
             "depth",
@@ -104,15 +98,7 @@ class Listen(Processor):
             readonly=True,
             doc="Loudness of the last 0.4 s (EBU R 128).",
         ),
-        Param(
-            "short_term",
-            default=QUIETEST,
-            low=QUIETEST,
-            high=24.0,
-            unit="LUFS",
-            readonly=True,
-            doc="Loudness of the last 3 s.",
-        ),
+        Param("short_term", "float", QUIETEST, QUIETEST, 24.0, "LUFS", readonly=True, doc="Loudness of the last 3 s."),
         Param(
             "integrated",
             default=QUIETEST,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon_listen import chroma, onsets
 from antiphon_listen.chroma import NoteSpectrum
-from antiphon_listen.frames import F32
 from antiphon_listen.onsets import OnsetStrength, divide_by_mean
 from antiphon_listen.signals import MusicCurves, curves
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import soxr
 
-from antiphon.api import Samples
+from antiphon.api import F32, Samples
 from antiphon.api.workers import ReportingStepper
 from antiphon_listen import tables
-from antiphon_listen.frames import F32
 from antiphon_listen.live.grid import LiveGrid
 from antiphon_listen.live.harmony import LiveHarmony
 from antiphon_listen.live.level import LiveLoudness

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon_loops.analysis import certainty, compatibility, tables, tempo
 from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel, label_of, number_in
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.analysis.reading import LONGEST, SHORTEST, NoLoop, sound_of
 from antiphon_loops.analysis.region import LoopReading, read_region
-from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, Picture
+from antiphon_loops.analysis.spectrum import BANDS, LOWEST, Picture
 from antiphon_loops.record import MOODS, Loop
 from antiphon_loops.rules import Rules
 

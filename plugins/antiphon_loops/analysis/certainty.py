@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from antiphon.api import F64
 from antiphon_loops.analysis import tempo
-from antiphon_loops.analysis.spectrum import ALL, F64, Picture
+from antiphon_loops.analysis.spectrum import ALL, Picture
 
 _ODDS = (-8.22, 5.03, 3.03, 2.01, 0.47, 4.39)
 """A constant, and what `features` count."""

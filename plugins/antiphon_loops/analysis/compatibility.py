@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon.api.models import ModelError, models_folder, read_weights
 from antiphon_loops.analysis.grid import BANDS, CLASSES, grid
 from antiphon_loops.analysis.region import LoopReading
-from antiphon_loops.analysis.spectrum import F32, LOWEST
+from antiphon_loops.analysis.spectrum import LOWEST
 
 MODEL = "loops-fit"
 BEATS = 16

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, Picture
+from antiphon.api import F64
+from antiphon_loops.analysis.spectrum import BANDS, LOWEST, Picture
 
 
 def features(seen: Picture) -> F64:

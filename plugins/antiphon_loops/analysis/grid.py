@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon_loops.analysis.spectrum import F32, LOWEST, Picture, mel_bank
+from antiphon.api import F32
+from antiphon_loops.analysis.spectrum import LOWEST, Picture, mel_bank
 
 BARS, STEPS = 4, 64
 BANDS, CLASSES, ONSETS = 64, 12, 6

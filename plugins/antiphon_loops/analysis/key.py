@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import SHARP_NAMES
-from antiphon_loops.analysis.spectrum import F64, LOWEST
+from antiphon.api import F64, SHARP_NAMES
+from antiphon_loops.analysis.spectrum import LOWEST
 
 LABELS = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in SHARP_NAMES)
 

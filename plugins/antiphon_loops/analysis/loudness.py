@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.analysis import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh
-
-F32 = NDArray[np.float32]
 
 
 def integrated_loudness(sound: F32, rate: int) -> float:

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_loops.analysis import tables, tempo
 from antiphon_loops.analysis.labels import TempoLabel
 from antiphon_loops.analysis.reading import SHORTEST
 from antiphon_loops.analysis.spectrum import RATE, Picture, picture
 from antiphon_loops.analysis.tables import BarCount, LoopTables
 
-F32 = NDArray[np.float32]
 SILENCE = -50.0
 """dB below the loudest piece of `_PIECE` seconds, under which the beginning of a file is silence."""
 SHORT = 0.03

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import note_number
-
-F64 = NDArray[np.float64]
-F32 = NDArray[np.float32]
+from antiphon.api import F32, F64, note_number
 
 RATE = 22050
 SIZE, HOP = 1024, 128

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.api import F64
 from antiphon_loops.analysis import family, key, tempo
-from antiphon_loops.analysis.spectrum import F64, Picture
+from antiphon_loops.analysis.spectrum import Picture
 from antiphon_loops.record import ROLES
 
 UNEVEN, EVEN = -0.1, 0.2

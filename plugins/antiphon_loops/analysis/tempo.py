@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon_loops.analysis.spectrum import F64, LOWEST, Picture
+from antiphon.api import F64
+from antiphon_loops.analysis.spectrum import LOWEST, Picture
 
 SLOWEST, FASTEST = 55.0, 190.0
 """Tempi considered, bpm."""

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import FileError
+from antiphon.api import F32, FileError
 from antiphon_loops.analysis.reading import sound_of
 from antiphon_loops.arrangement.arrange import Arrangement, LoopChoice, LoopRequest, arrange
 from antiphon_loops.arrangement.stretch import fit_loop, set_level
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 
-F32 = NDArray[np.float32]
 T = TypeVar("T")
 PAD = 16
 """Frames repeated on both sides of a circular track, for interpolation."""

@@ -7,12 +7,11 @@ struck, so that a drum loop is cut into slices at its onsets, which are moved ap
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 from antiphon_loops.analysis.loudness import true_peak
 
-F32 = NDArray[np.float32]
 _AROUND = 0.4
 """Seconds of the circle before and after the loop that are stretched with it, so that its ends meet."""
 _LEAD = 0.003

@@ -3,4 +3,5 @@
 from __future__ import annotations
 
 from antiphon.workers.networks.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
-from antiphon.workers.networks.array_network import ArrayNetwork, Weights, find_array, load as load_arrays
+from antiphon.workers.networks.array_network import ArrayNetwork, load as load_arrays
+from antiphon.workers.networks.array_weights import Weights, find_array

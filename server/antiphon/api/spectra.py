@@ -2,14 +2,4 @@
 
 from __future__ import annotations
 
-from antiphon.signal.hop_spectrum import (
-    C64,
-    F32,
-    LOW_FADE,
-    SampleHistory,
-    Spectra,
-    SpectrumSizes,
-    grid,
-    power_unit,
-    windows,
-)
+from antiphon.signal.hop_spectrum import C64, LOW_FADE, SampleHistory, Spectra, SpectrumSizes, grid, power_unit, windows

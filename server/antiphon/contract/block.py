@@ -8,7 +8,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Samples: TypeAlias = NDArray[np.float32]
+F32: TypeAlias = NDArray[np.float32]
+"""An array of single precision."""
+F64: TypeAlias = NDArray[np.float64]
+"""An array of double precision."""
+Samples: TypeAlias = F32
 """Sound: float32 `[channels, frames]`, full scale at -1 to 1."""
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
+from antiphon.api import F32, F64
+
 BINS = 10
 """Of the calibration error (Naeini et al. 2015), of equal width from 0 to 1."""
 KEPT = 0.95

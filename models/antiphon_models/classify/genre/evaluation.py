@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, F64, UsageError
 from antiphon.api.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_classify.labels import UNKNOWN, of_count
@@ -36,11 +36,9 @@ from antiphon_models.classify.genre.material import (
 )
 from antiphon_models.classify.genre.sources import SPLITS, missing
 from antiphon_models.classify.mfcc import fit_logistic, mfcc
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import analysis_of
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 OTHER = len(LABELS) - 1
 FITTED = 8
 """Songs of each genre by each source that the peer is fitted to."""
@@ -65,8 +63,10 @@ Answer: TypeAlias = Callable[[F32], GenreAnswer]
 class GenreEvaluation(Evaluation):
     """Accuracy, calibration, and what becomes "unknown"."""
 
-    systems = systems_of(trivial="most frequent", classical="MFCC, logistic regression", ours="genre")
-    measures = measures_of(
+    trivial = "most frequent"
+    classical = "MFCC, logistic regression"
+    ours = "genre"
+    columns = (
         "accuracy; top 3; of two clips; of 30 s; ECE ↓; ECE of 30 s ↓; strangers unknown; strangers of 30 s; "
         "no songs unknown"
     )

@@ -7,7 +7,6 @@ The files that are missing are made, also by several processes at once: each loc
 from __future__ import annotations
 
 import fcntl
-import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES, features
 from antiphon_models.classify import clips
@@ -30,8 +30,8 @@ from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import compose
 from antiphon_models.material.composer.strangers import INVENTED
 from antiphon_models.material.degradation import degrade
+from antiphon_models.material.sounds import of_length, save_arrays
 
-F32 = NDArray[np.float32]
 Say = Callable[[str], None]
 LABELS = (*(rules.name for rules in GENRES), "other")
 """What the network tells apart; the last one is what is no song of the others: speech, noise, one instrument alone,
@@ -103,8 +103,7 @@ def songs(plan: ClipPlan, seed: int, most: int | None = None) -> Iterator[tuple[
         found = render_songs([compose(plan.rules, number, lasts) for number in numbers], plan.source, MEL.rate)
     length = round(lasts * MEL.rate)
     for sound, number, rng in zip(found, numbers, rngs, strict=True):
-        whole = sound[:length]
-        yield _scaled(np.pad(whole, (0, length - len(whole)))), number, rng
+        yield _scaled(of_length(sound, length)), number, rng
 
 
 def cuts(whole: F32, count: int) -> list[F32]:
@@ -155,7 +154,7 @@ def played_clips(
     for wait in (False, True):
         for plan in every:
             make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed, most=most), say, wait=wait)
-    return join_clips([clips.read(folder / f"{plan.name}{kind}.npz") for plan in every])
+    return clips.read(*(folder / f"{plan.name}{kind}.npz" for plan in every))
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +251,7 @@ def _sketch(path: Path, *, place: int, chunk: int, banks: list[NoteBank]) -> Non
 
 def _write(path: Path, mel: F32) -> None:
     rhythm = np.concatenate([features(mel[n : n + 16]) for n in range(0, len(mel), 16)])
-    part = path.with_suffix(".part.npz")
-    np.savez(part, rhythm=rhythm.astype(np.float16))
-    os.replace(part, path)
+    save_arrays(path, rhythm=rhythm.astype(np.float16))
 
 
 def make(path: Path, write: Callable[[Path], None], say: Say, *, wait: bool) -> None:
@@ -269,12 +266,3 @@ def make(path: Path, write: Callable[[Path], None], say: Say, *, wait: bool) -> 
         if not path.is_file():
             write(path)
             say(f"{path.name} is complete")
-
-
-def join_clips(parts: list[LabeledClips]) -> LabeledClips:
-    """Clips one after the other."""
-    return LabeledClips(
-        np.concatenate([part.mel for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-        np.concatenate([part.groups for part in parts]),
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.genre.sources import FREEPATS, nearest, render_midi
 from antiphon_models.material import timidity
 from antiphon_models.material.composer.song import DRUMS
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.sounds import save_arrays
 
-F32 = NDArray[np.float32]
 PROGRAMS = 112
 """Of General MIDI: all but percussion and effects."""
 PITCHES = range(26, 91, 4)
@@ -73,10 +73,8 @@ def bank(folder: Path, source: str, say: Callable[[str], None]) -> NoteBank:
     with (folder / f"{path.stem}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.is_file():
-            part = path.with_suffix(".part.npz")
             drums = np.concatenate(list(_drums(source)))
-            np.savez(part, notes=np.concatenate(list(_notes(source))), drums=drums)
-            os.replace(part, path)
+            save_arrays(path, notes=np.concatenate(list(_notes(source))), drums=drums)
             say(f"{path.name} is complete")
     with np.load(path, allow_pickle=False) as file:
         return NoteBank(file["notes"], file["drums"])

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES
 from antiphon_models.classify.clips import spectrogram
@@ -20,7 +20,6 @@ from antiphon_models.material.composer.rules import PartRules
 from antiphon_models.material.composer.song import ComposedSong, compose
 from antiphon_models.material.degradation import coloured_noise
 
-F32 = NDArray[np.float32]
 Rng = np.random.Generator
 VOICES = {
     "fit": ("en-us+m1", "en+f1", "de+m2", "fr+f2", "es+m3", "en-gb+f3", "it+m4"),

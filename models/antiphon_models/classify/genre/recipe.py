@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from antiphon.api import F32
 from antiphon_classify.rhythm import FRAMES, features
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.genre.calibration import Calibration, JoinedCalibration, calibrate, joined_calibration
 from antiphon_models.classify.genre.material import LABELS, fitting, material
 from antiphon_models.classify.genre.network import TrainedRhythmNetwork
 from antiphon_models.classify.recipe import SMOOTHING
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
-F32 = NDArray[np.float32]
 SIZE, PLAYED = 160, 24
 """Excerpts of a batch, and of them those at least that were played."""
 
@@ -26,15 +26,15 @@ SIZE, PLAYED = 160, 24
 class GenreRecipe(Recipe):
     """Twelve genres and what is no song."""
 
-    name: ClassVar[str] = "genre"
-    weights: ClassVar[str] = "classify-genre"
-    plugin: ClassVar[str] = "classify"
-    trained_on: ClassVar[str] = (
+    name = "genre"
+    weights = "classify-genre"
+    plugin = "classify"
+    trained_on = (
         "songs composed by rules, played by FluidR3_GM and FreePats, and sketched from their notes and computed "
         "instruments; espeak-ng voices, babble, noise; temperature and threshold chosen on OPL-3 FM"
     )
-    steps: ClassVar[int] = 6000
-    rate: ClassVar[float] = 1.5e-3
+    steps = 6000
+    rate = 1.5e-3
     _calibration: Calibration
 
     def prepare(self, job: TrainingJob) -> None:
@@ -58,11 +58,11 @@ class GenreRecipe(Recipe):
         found, targets = self._found[rows].astype(np.float32), self._targets[rows]
         return torch.from_numpy(found).to(self._job.device), torch.from_numpy(targets).to(self._job.device)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         found, targets = batch
         return functional.cross_entropy(network(found), targets, label_smoothing=SMOOTHING), {}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         known, strange = (
             network(torch.from_numpy(each).to(self._job.device)).cpu().numpy() for each in (self._choose, self._strange)
         )

@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES
 from antiphon_models.classify.clips import spectrogram
@@ -20,8 +21,6 @@ from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import ComposedNote, ComposedSong, compose
 from antiphon_models.material.composer.strangers import invent_genre
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 Rng = np.random.Generator
 FRAMES_A_SECOND = MEL.rate / MEL.hop
 FIRST_SEED = 50_000_000

@@ -6,12 +6,11 @@ import itertools
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_classify.instruments import Instruments
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import spectrogram
@@ -20,12 +19,10 @@ from antiphon_models.classify.instruments.families import LABELS
 from antiphon_models.classify.instruments.recording import RATE
 from antiphon_models.classify.instruments.testset import TestSound
 from antiphon_models.classify.mfcc import fit_logistic, mfcc
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.learning.user_commands import analysis_of
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 ALONE, MIXES = 20, 240
 """Sounds of each family, duos and mixes of three to five, of the trained players and of the one held out."""
 OURS, CLASSICAL, TRIVIAL = "instruments", "MFCC, logistic regression", "always the same"
@@ -35,15 +32,17 @@ VOICE = LABELS.index("voice")
 class FindingInstruments(Evaluation):
     """Which families sound in five seconds: one, two, or several."""
 
-    systems = systems_of(trivial="always the same", classical="MFCC, logistic regression", ours="instruments")
-    measures = measures_of("accuracy; macro-F1; voice; found")
-    note: ClassVar[str] = (
+    trivial = "always the same"
+    classical = "MFCC, logistic regression"
+    ours = "instruments"
+    columns = "accuracy; macro-F1; voice; found"
+    note = (
         "accuracy: the most likely family is the one. macro-F1: over the families, its n is theirs. voice: whether "
         "there is a voice, the mean of those with one and those without, its n is theirs. found: the share of the "
         "marked families that are given."
     )
-    card: ClassVar[str] = "antiphon_classify"
-    road: ClassVar[str] = "`antiphon library analyse FILE --only instruments --json`"
+    card = "antiphon_classify"
+    road = "`antiphon library analyse FILE --only instruments --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, group by group."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from antiphon_classify.network import level_free
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.instruments.recipe import InstrumentsRecipe
 from antiphon_models.classify.network import TrainedClassifier
-from antiphon_models.learning.recipe import Batch, TrainingJob
+from antiphon_models.learning.recipe import Batch, Loss, TrainingJob
+from antiphon_models.material.sounds import save_arrays
 
 BATCHES = 1200
 """Of `InstrumentsRecipe`, whose excerpts are trained on."""
@@ -53,9 +54,9 @@ class ClassifierHead(nn.Module):
 class InstrumentsHeadRecipe(InstrumentsRecipe):
     """The weights that ship, but for their last two layers, which begin by chance."""
 
-    name: ClassVar[str] = "instruments-head"
-    shares: ClassVar[str] = "instruments"
-    steps: ClassVar[int] = 4000
+    name = "instruments-head"
+    shares = "instruments"
+    steps = 4000
 
     def prepare(self, job: TrainingJob) -> None:
         # excerpts of full length from the first batch on
@@ -78,7 +79,7 @@ class InstrumentsHeadRecipe(InstrumentsRecipe):
         features = torch.from_numpy(self._features[rows].astype(np.float32))
         return features.to(device), torch.from_numpy(self._targets[rows]).to(device)
 
-    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+    def loss(self, network: nn.Module, batch: Batch) -> Loss:
         return nn.functional.binary_cross_entropy_with_logits(network(batch[0]), batch[1]), {}
 
     def answers(self, network: nn.Module, clips: LabeledClips) -> NDArray[np.float32]:
@@ -109,11 +110,6 @@ class InstrumentsHeadRecipe(InstrumentsRecipe):
             whole.features(torch.from_numpy(level_free(np.stack([mel[:EXCERPT], mel[-EXCERPT:]]))))
             for mel in (clip.astype(np.float32) for clip in self.valid.mel)
         ]
-        part = path.with_suffix(".part.npz")
-        np.savez(
-            part,
-            features=torch.cat(features).numpy(),
-            targets=torch.cat(targets).numpy(),
-            chosen_on=torch.stack(chosen_on).float().numpy(),
-        )
-        part.replace(path)
+        found = {"features": torch.cat(features), "targets": torch.cat(targets)}
+        found["chosen_on"] = torch.stack(chosen_on).float()
+        save_arrays(path, **{name: tensor.numpy() for name, tensor in found.items()})

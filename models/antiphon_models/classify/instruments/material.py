@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, UsageError
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.instruments.families import LABELS, targets
@@ -31,9 +30,8 @@ from antiphon_models.classify.instruments.sounds import (
 )
 from antiphon_models.classify.instruments.takes import SECONDS
 from antiphon_models.learning.recipe import TrainingJob
-from antiphon_models.material.sounds import mono
+from antiphon_models.material.sounds import mono, of_length
 
-F32 = NDArray[np.float32]
 Rng = np.random.Generator
 Clip = tuple[F32, object, int]
 TAKES: Mapping[str, int] = {"FluidR3": 40, "MuseScore General": 20, "OPL3": 20, "FreePats": 40}
@@ -118,9 +116,9 @@ def surroundings(folder: Path, folds: str) -> Iterator[F32]:
     length = round(SECONDS * RATE)
     for path in sorted(folder.glob("*/*.ogg")):
         if path.name[0] in folds and path.parent.name != "baby_cry":
-            sound = mono(path, RATE)[:length]
+            sound = of_length(mono(path, RATE), length)
             if np.abs(sound).max() > 1e-3:
-                yield np.pad(sound, (0, length - len(sound)))
+                yield sound
 
 
 def mix_clips(sounds: Sequence[FamilySound], count: int, rng: Rng) -> Iterator[Clip]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_models.classify.instruments.families import LABELS
 
-F32 = NDArray[np.float32]
 Rng = np.random.Generator
 COUNTS_ABOVE = -20.0
 """dB of a mix's power from which a family counts as present."""
@@ -30,7 +29,7 @@ def draw_families(count: int, rng: Rng) -> list[str]:
     return (chosen + others)[:count]
 
 
-def gains(count: int, rng: Rng) -> NDArray[np.float64]:
+def gains(count: int, rng: Rng) -> F64:
     """Power gains of parts of equal power, the loudest 1."""
     levels = rng.uniform(SOFTEST, 0.0, count)
     return np.asarray(10.0 ** ((levels - levels.max()) / 10.0))

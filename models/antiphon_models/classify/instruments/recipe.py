@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_classify.network import level_free
 from antiphon_models.classify import clips
@@ -18,9 +18,8 @@ from antiphon_models.classify.instruments.families import LABELS, targets
 from antiphon_models.classify.instruments.mixing import NONE, audible, draw_families, gains
 from antiphon_models.classify.recipe import COVERED, ClassifierRecipe
 from antiphon_models.learning import needs
-from antiphon_models.learning.recipe import Batch, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, TrainingJob
 
-F32 = NDArray[np.float32]
 ALONE, RECORDED = 0.4, 0.15
 """Share of a batch that is one family alone, and that is mixes recorded as such; the rest is mixed for the batch."""
 SHORT, SHORT_STEPS = EXCERPT // 2, 0.6
@@ -35,15 +34,15 @@ POINTS = 6
 class InstrumentsRecipe(ClassifierRecipe):
     """Families of instruments: a probability of each."""
 
-    name: ClassVar[str] = "instruments"
-    weights: ClassVar[str] = "classify-instruments"
-    trained_on: ClassVar[str] = (
+    name = "instruments"
+    weights = "classify-instruments"
+    trained_on = (
         "takes by rules, played by FluidR3, MuseScore General, OPL3 and FreePats; espeak-ng's voices; Sonic Pi's drums "
         "(CC0); noises of ESC-10 (CC BY)"
     )
     labels: ClassVar[tuple[str, ...]] = LABELS
     kind: ClassVar[Literal["one", "many", "number"]] = "many"
-    steps: ClassVar[int] = 20000
+    steps = 20000
     size: ClassVar[int] = 32
     units: ClassVar[int] = 512
 
@@ -95,13 +94,13 @@ class InstrumentsRecipe(ClassifierRecipe):
             powers[label] = float(gain)
         return np.asarray(10.0 * np.log10(total + 1e-10), np.float32), targets(audible(powers))
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         # 16 bits take a little over half the time on a CPU that has them
         with torch.autocast(self.job.device.type, torch.bfloat16):
             logits = network(batch[0])
         return torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), batch[1]), {}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         """Mean average precision, accuracy of families alone, and macro-F1 of mixes at the thresholds chosen here."""
         logits = self.answers(network, self.valid)
         truth = np.asarray(self.valid.targets, np.float32) > 0.5

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 from antiphon_models.material.degradation import add_noise, codec, phone
+from antiphon_models.material.sounds import of_length
 
-F32 = NDArray[np.float32]
 Rng = np.random.Generator
 RATE = MEL.rate
 PEAK = 0.7
@@ -40,11 +40,7 @@ def simulate_recording(sound: F32, rng: Rng, strength: float = 1.0) -> F32:
 def _faster(sound: F32, times: float) -> F32:
     import soxr
 
-    return _of_length(soxr.resample(sound, RATE * times, RATE), len(sound))
-
-
-def _of_length(sound: NDArray[np.floating], length: int) -> F32:
-    return np.asarray(np.pad(sound[:length], (0, max(0, length - len(sound)))), np.float32)
+    return of_length(soxr.resample(sound, RATE * times, RATE), len(sound))
 
 
 def equalise(sound: F32, rng: Rng) -> F32:

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.classify.instruments.families import FAMILIES
 from antiphon_models.classify.instruments.recording import RATE
 from antiphon_models.classify.instruments.takes import SECONDS, Rng, Take, cut, draw_take, score
 from antiphon_models.material import fluidsynth, timidity
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.singing import ScoreNote, said, singing
-from antiphon_models.material.sounds import mono
+from antiphon_models.material.sounds import mono, of_length
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 
-F32 = NDArray[np.float32]
 PLAYED = 44100
 """Hz at which takes are played, above the classifiers' rate, so that nothing is folded into their bands."""
 TOGETHER = 240
@@ -89,7 +88,8 @@ def voice(voices: Sequence[str], rng: Rng) -> F32:
     name = str(rng.choice(voices))
     if rng.random() < 0.15:
         sentence = str(rng.choice(SENTENCES))
-        return _of_length(said(sentence, name, int(rng.integers(110, 190)), int(rng.integers(20, 80)), RATE))
+        spoken = said(sentence, name, int(rng.integers(110, 190)), int(rng.integers(20, 80)), RATE)
+        return of_length(spoken, round(SECONDS * RATE))
     high = rng.random() < 0.5
     low = int(rng.integers(53, 60)) if high else int(rng.integers(40, 50))
     notes: list[ScoreNote] = []
@@ -117,7 +117,7 @@ def voice(voices: Sequence[str], rng: Rng) -> F32:
             syllables_of(singer),
             warp=float(rng.uniform(0.88, 1.15)),
         )
-        total += _of_length(sung)
+        total += of_length(sung, len(total))
     return total
 
 
@@ -135,11 +135,6 @@ def _within(notes: Sequence[ScoreNote]) -> list[ScoreNote]:
         for note, following in zip(ordered, [*ordered[1:], ScoreNote(SECONDS, SECONDS, 0, 0.0)], strict=True)
         if following.start - note.start > 0.1
     ]
-
-
-def _of_length(sound: NDArray[np.floating]) -> F32:
-    length = round(SECONDS * RATE)
-    return np.asarray(np.pad(sound[:length], (0, max(0, length - len(sound)))), np.float32)
 
 
 def play_takes(

@@ -9,6 +9,7 @@ import numpy as np
 
 from antiphon_models.classify.instruments.families import FAMILIES, KITS, TUNED_DRUMS
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.sounds import of_length
 
 SECONDS = 5.0
 SPACE = 6.6
@@ -185,10 +186,5 @@ def score(takes: Sequence[Take]) -> bytes:
 
 def cut(sound: np.ndarray, count: int, rate: int) -> list[np.ndarray]:
     """The takes of a sound that `score` made: mono float32 `[SECONDS · rate]` each."""
-    length = round(SECONDS * rate)
-    parts = []
-    for number in range(count):
-        start = round(number * SPACE * rate)
-        part = sound[start : start + length]
-        parts.append(np.pad(part, (0, length - len(part))).astype(np.float32))
-    return parts
+    starts = (round(number * SPACE * rate) for number in range(count))
+    return [of_length(sound[start:], round(SECONDS * rate)) for start in starts]

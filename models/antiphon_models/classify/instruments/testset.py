@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.errors import AntiphonError
 from antiphon_models.classify.instruments.families import LABELS
 from antiphon_models.classify.instruments.material import FamilySound, sounds_of
@@ -26,7 +26,6 @@ from antiphon_models.classify.instruments.takes import SECONDS
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.material.sounds import mono
 
-F32 = NDArray[np.float32]
 EXCERPTS = 8
 """Of a recording at most, `SECONDS` each, evenly spread."""
 TRACKS = {

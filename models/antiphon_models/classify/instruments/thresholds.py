@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from antiphon.api import F32, F64
+
 TEMPERATURES = np.geomspace(0.5, 4.0, 40)
 CANDIDATES = np.arange(0.1, 0.91, 0.02)
 PRIOR = 3.0
@@ -31,7 +32,7 @@ def probabilities(logits: F32, details: Mapping[str, Any]) -> F32:
     return np.asarray(_sigmoid(logits / float(details["temperature"])), np.float32)
 
 
-def f1_of(present: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+def f1_of(present: NDArray[np.bool_], truth: NDArray[np.bool_]) -> F64:
     """F1 of each label, `[labels]`; NaN for a label that is in no sound and was never given."""
     both, either = (present & truth).sum(axis=0), present.sum(axis=0) + truth.sum(axis=0)
     return np.where(either > 0, 2.0 * both / np.maximum(either, 1), np.nan)
@@ -42,7 +43,7 @@ def macro_f1(present: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return float(np.nanmean(f1_of(present, truth)))
 
 
-def _sigmoid(x: NDArray[np.floating]) -> NDArray[np.float64]:
+def _sigmoid(x: NDArray[np.floating]) -> F64:
     return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(x, np.float64))))
 
 
@@ -51,7 +52,7 @@ def _cross_entropy(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> fl
     return float(np.logaddexp(0.0, -signed.astype(np.float64)).mean())
 
 
-def _smooth(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smooth(scores: F64) -> F64:
     """The mean of three neighbours, at the ends of two."""
     padded = np.concatenate([scores[:1], scores, scores[-1:]])
     return np.asarray((padded[:-2] + padded[1:-1] + padded[2:]) / 3.0)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon_models.material.composer.song import SongAttributes
 
-F64 = NDArray[np.float64]
 SOUND, ARTIST, CHANCE = 0.5, 0.2, 0.3
 """Shares of the variance of what a song gets: of its sound, of who plays it, and of chance."""
 TEMPO, BREADTH = 118.0, 35.0

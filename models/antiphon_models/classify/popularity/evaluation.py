@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon.api.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
@@ -15,17 +15,9 @@ from antiphon_models.classify.mfcc import mfcc
 from antiphon_models.classify.popularity import material, taste
 from antiphon_models.classify.popularity.audience import Votes, liking, vote
 from antiphon_models.classify.popularity.songs import MadeSongs, heard_songs, songs
-from antiphon_models.learning.evaluation import (
-    Evaluation,
-    EvaluationRequest,
-    MetricValue,
-    measures_of,
-    scored,
-    systems_of,
-)
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import analysis_of
 
-F64 = NDArray[np.float64]
 UNSEEN, SEEN = "artists that nothing was fitted on", "with the votes for the artist's four other songs"
 OTHERS = 4
 FITTED = 100
@@ -35,19 +27,20 @@ FITTED = 100
 class PopularityEvaluation(Evaluation):
     """Songs of artists that neither the network nor its interval was fitted on; an item is a song."""
 
-    systems = systems_of(
-        trivial="mean", classical="artist prior; MFCC, ridge", ours="popularity", oracle="knows the taste"
-    )
-    measures = measures_of("R2; of attainable; without chance; coverage; width ↓")
-    note: ClassVar[str] = (
+    trivial = "mean"
+    classical = "artist prior; MFCC, ridge"
+    ours = "popularity"
+    oracle = "knows the taste"
+    columns = "R2; of attainable; without chance; coverage; width ↓"
+    note = (
         "The audience is computed: half of what it gives is its taste in sound, a fifth the artist, the rest chance; "
         "nobody can foresee more from sound than who knows the taste. R2: 1 less the square error as a share of the "
         "variance. of attainable: R2 as a share of that system's. without chance: R2 for its predictions in place of "
         "the votes, in which are neither artists nor luck. coverage: of intervals meant to hold 0.9. It says nothing "
         "of what people like."
     )
-    card: ClassVar[str] = "antiphon_classify"
-    road: ClassVar[str] = "`antiphon library analyse FILE --only popularity --json`"
+    card = "antiphon_classify"
+    road = "`antiphon library analyse FILE --only popularity --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Unseen artists first; then what is known where an artist's other songs have votes."""

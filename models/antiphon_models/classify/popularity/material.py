@@ -16,6 +16,7 @@ from antiphon_models.material import fluidsynth
 from antiphon_models.material.composer.genres import GENRES
 from antiphon_models.material.composer.song import ComposedSong, SongAttributes, compose
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
+from antiphon_models.material.sounds import of_length
 
 SPLITS = {"fit": range(220), "measure": range(3020, 3092)}
 """Numbers of artists: no artist is in two splits."""
@@ -67,19 +68,13 @@ def material(
     `artists` None takes the split's number.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts = []
-    for number in SPLITS[split][:artists]:
-        path = folder / f"{split}-{number}.npz"
+    paths = [folder / f"{split}-{number}.npz" for number in SPLITS[split][:artists]]
+    for path, number in zip(paths, SPLITS[split][:artists], strict=True):
         if not path.is_file():
             _render(path, number, seed)
             if number % 20 == 0:
                 say(f"{path.name} is complete")
-        parts.append(clips.read(path))
-    return LabeledClips(
-        np.concatenate([part.mel for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-        np.concatenate([part.groups for part in parts]),
-    )
+    return clips.read(*paths)
 
 
 def missing() -> list[str]:
@@ -98,5 +93,4 @@ def sounds(artist: int, seed: int) -> Iterator[NDArray[np.float32]]:
         # what begins after the clip's end would be rendered in vain
         song = replace(song, notes=tuple(note for note in song.notes if note.start < SECONDS))
         sound = fluidsynth.play(song.midi(), TIM if artist % 2 else FLUID, MEL.rate, _PLAYED)
-        mono = np.asarray(sound.mean(axis=1), np.float32)[:length]
-        yield np.pad(mono, (0, length - len(mono)))
+        yield of_length(sound.mean(axis=1), length)

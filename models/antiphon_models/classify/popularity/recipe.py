@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from antiphon_classify.statistics import SIZE
 from antiphon_models.classify.popularity import taste
 from antiphon_models.classify.popularity.songs import ATTRIBUTES, MadeSongs, songs
 from antiphon_models.classify.popularity.taste import PARTS
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 UNITS, DROPOUT, NOISE = 192, 0.3, 0.2
 """Hidden units; the share of them and of statistics left out; deviations of noise that is added to the statistics."""
@@ -78,11 +77,11 @@ class PopularityRecipe(Recipe):
     other. Figures and interval are of artists that were left out, a part of them in turn.
     """
 
-    name: ClassVar[str] = "popularity"
-    weights: ClassVar[str] = WEIGHTS
-    plugin: ClassVar[str] = "classify"
-    steps: ClassVar[int] = 2000
-    trained_on: ClassVar[str] = "songs composed by rules in FluidR3 and TimGM6mb, and the votes of a computed audience"
+    name = "popularity"
+    weights = WEIGHTS
+    plugin = "classify"
+    steps = 2000
+    trained_on = "songs composed by rules in FluidR3 and TimGM6mb, and the votes of a computed audience"
     artists: ClassVar[int | None] = None
 
     def prepare(self, job: TrainingJob) -> None:
@@ -102,7 +101,7 @@ class PopularityRecipe(Recipe):
         arrays = self.fit.segments[row, part], self.fit.attributes[row], self._parts[row]
         return tuple(torch.from_numpy(array).to(self.job.device) for array in arrays)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         assert isinstance(network, PartedNetwork)
         segments, attributes, parts = batch
         total = torch.zeros((), device=segments.device)
@@ -112,7 +111,7 @@ class PopularityRecipe(Recipe):
             total = total + DECAY * ((each.hidden.weight**2).sum() + 10.0 * (each.direct.weight**2).sum())
         return total, {}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         """1 less the relative square error of popularity, the share of the attainable, and half of the interval."""
         found, votes = self._left_out(network), self.fit.votes
         reached = r2(found, votes.popularity)

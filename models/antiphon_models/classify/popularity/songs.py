@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 from antiphon_classify.statistics import FRAMES, statistics
 from antiphon_models.classify.clips import LabeledClips
@@ -16,7 +17,6 @@ from antiphon_models.classify.popularity import material
 from antiphon_models.classify.popularity.audience import CENTRES, SPREADS, HeardSong, Votes, liking, vote
 from antiphon_models.material.composer.song import SongAttributes
 
-F32 = NDArray[np.float32]
 HOP = 128
 """Frames from a segment to the next, in training; what plays has them side by side."""
 TEMPI, WIDTH = (75.0, 95.0, 115.0, 135.0, 155.0, 175.0), 14.0

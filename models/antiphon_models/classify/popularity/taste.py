@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
-Rows = NDArray[np.float32] | F64
+from antiphon.api import F32, F64
+
+Rows = F32 | F64
 COVERED = 0.9
 PARTS = 5
 """Of the artists, each of which is left out in turn."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
+from antiphon.api import F32, F64
+
 _ROUNDS = 60
 _HELD = 1.0
 """Standard deviation, in logits, of an offset of a label about which the choose-set says nothing."""

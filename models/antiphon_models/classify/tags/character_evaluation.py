@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon_classify.character.analysis import RATE
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.material.espeak import speech
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 PAIRS = 24
 """Of each question, unless `--limit` says otherwise."""
 SECONDS = 15.0
@@ -167,15 +164,17 @@ QUESTIONS: dict[str, tuple[str, Pair]] = {
 class CharacterEvaluation(Evaluation):
     """Pairs of pieces made by seed, alike but for one thing."""
 
-    systems = systems_of(trivial="level; centroid", classical="exponent", ours="character")
-    measures = measures_of("; ".join(QUESTIONS))
-    note: ClassVar[str] = (
+    trivial = "level; centroid"
+    classical = "exponent"
+    ours = "character"
+    columns = "; ".join(QUESTIONS)
+    note = (
         "Shares of pairs whose first piece has more; by chance .5; both have one RMS, but for level. "
         "level: RMS in tenths of dB; centroid: of the spectrum, the mean over frames; exponent: Streich and Herrera's, "
         "less of which is more danceable. Both pieces are made by rules: no listener judged."
     )
-    card: ClassVar[str] = "antiphon_classify"
-    road: ClassVar[str] = "`antiphon library analyse FILE --only character --json`"
+    card = "antiphon_classify"
+    road = "`antiphon library analyse FILE --only character --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Share of pairs in order, by question."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 
-F32 = NDArray[np.float32]
 RATE = MEL.rate
 _LINE = (300.0, 3400.0)
 """Hz that a telephone transmits (ITU-T G.712)."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
@@ -18,12 +18,10 @@ from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.magnatagatune import QUANTITIES
 from antiphon_models.classify.tags.material import SceneFolders, make_clips, measure_scenes
 from antiphon_models.classify.tags.measures import f1, neighbour_recall, roc_auc
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.measures import average_precision
 from antiphon_models.learning.user_commands import analysis_of
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 TagSystem: TypeAlias = Callable[[F32], F64]
 """The probability of each label in a sound at `MEL.rate`, 0 where it is not stated: `[labels]`."""
 FITTED = 1440
@@ -35,16 +33,18 @@ _LEAST = 5
 class TagsEvaluation(Evaluation):
     """Scenes of songs, a soundfont, voices and recordings that nothing was fitted on; an item is a label."""
 
-    systems = systems_of(trivial="shares; any order", classical="MFCC, logistic; timbre", ours="tags")
-    measures = measures_of("ROC-AUC; PR-AUC; F1; recall@10")
-    note: ClassVar[str] = (
+    trivial = "shares; any order"
+    classical = "MFCC, logistic; timbre"
+    ours = "tags"
+    columns = "ROC-AUC; PR-AUC; F1; recall@10"
+    note = (
         "ROC-AUC, PR-AUC (mean average precision), F1 at each label's threshold: mean over labels, n labels. shares: "
         "how frequent each label is. What is not stated has probability 0. recall@10: of the sounds of one kind, how "
         "many are among the ten nearest. Scenes "
         "are made by rules from renders, synthetic voices and ESC-10: they say little of records."
     )
-    card: ClassVar[str] = "antiphon_classify"
-    road: ClassVar[str] = "`antiphon library analyse FILE --only tags --json`"
+    card = "antiphon_classify"
+    road = "`antiphon library analyse FILE --only tags --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """The labels, then the neighbours; MagnaTagATune instead where the folder holds it."""

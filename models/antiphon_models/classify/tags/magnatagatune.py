@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import AntiphonError, UsageError
+from antiphon.api import F32, AntiphonError, UsageError
 from antiphon_models.classify.mfcc import fit_logistic
 from antiphon_models.classify.tags.measures import roc_auc
 from antiphon_models.datasets.layouts.tagged import magnatagatune
@@ -22,7 +22,6 @@ from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue
 from antiphon_models.learning.measures import average_precision
 from antiphon_models.learning.user_commands import analysis_of_file
 
-F32 = NDArray[np.float32]
 TOP = 50
 GROUP = "MagnaTagATune"
 DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import UsageError
+from antiphon.api import F32, UsageError
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.tags import pieces, scenes
-from antiphon_models.classify.tags.effects import F32, RATE
+from antiphon_models.classify.tags.effects import RATE
 from antiphon_models.learning.needs import folders
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
@@ -83,12 +83,8 @@ def make_clips(where: SceneFolders, split: Split, count: int | None = None) -> L
         where.say(f"makes {len(missing) * _SHARD} scenes to {split}")
     for n in missing:
         clips.write(shards[n], _shard(where, split, n))
-    parts = [clips.read(path) for path in shards]
-    return LabeledClips(
-        np.concatenate([part.mel for part in parts])[:count],
-        np.concatenate([np.asarray(part.targets) for part in parts])[:count].astype(np.float32),
-        np.concatenate([part.groups for part in parts])[:count],
-    )
+    every = clips.read(*shards)
+    return LabeledClips(every.mel[:count], every.targets[:count].astype(np.float32), every.groups[:count])
 
 
 def require(where: SceneFolders, split: Split) -> None:

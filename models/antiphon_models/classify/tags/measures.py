@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-F64 = NDArray[np.float64]
+from antiphon.api import F64
 
 
 def roc_auc(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from antiphon.api import F32
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.tags import pieces
-from antiphon_models.classify.tags.effects import F32, normalise
+from antiphon_models.classify.tags.effects import normalise
 from antiphon_models.classify.tags.labels import FAMILIES
 from antiphon_models.classify.tags.material import DIGITS, FOLDS, FONTS
 from antiphon_models.material.composer.genres import GENRES

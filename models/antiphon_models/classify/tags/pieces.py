@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon.io import midi_song, midifile
 from antiphon_models.classify.tags.labels import DISTORTED_PROGRAMS, FAMILIES, FAST, SLOW
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
-F64 = NDArray[np.float64]
 SECONDS = 6.2
 """Of a clip: two excerpts of the classifiers, and a little to choose their place in."""
 GAP = 1.8

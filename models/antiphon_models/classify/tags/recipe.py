@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from antiphon_classify.classifier import EXCERPT
@@ -22,20 +21,18 @@ from antiphon_models.classify.tags.calibration import TagCalibration, calibrate
 from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.playing import tempo_logits
 from antiphon_models.learning.measures import average_precision
-from antiphon_models.learning.recipe import Batch, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, TrainingJob
 
 
 class TagsRecipe(ClassifierRecipe):
     """Chosen by mean average precision on songs, a soundfont, voices and recordings that are not trained on."""
 
-    name: ClassVar[str] = "tags"
-    weights: ClassVar[str] = "classify-tags"
-    trained_on: ClassVar[str] = (
-        "POP909 renders (FluidR3, OPL-3), espeak-ng voices, ESC-10 folds 1-2, chosen on other ones"
-    )
+    name = "tags"
+    weights = "classify-tags"
+    trained_on = "POP909 renders (FluidR3, OPL-3), espeak-ng voices, ESC-10 folds 1-2, chosen on other ones"
     labels: ClassVar[tuple[str, ...]] = LABELS
     kind: ClassVar[Literal["one", "many", "number"]] = "many"
-    steps: ClassVar[int] = 4000
+    steps = 4000
     size: ClassVar[int] = 32
 
     def material(self, job: TrainingJob) -> tuple[LabeledClips, LabeledClips]:
@@ -46,14 +43,14 @@ class TagsRecipe(ClassifierRecipe):
         super().prepare(job)
         self._tempo = tempo.fit_arrays(self.train, self.valid)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         excerpts, targets = batch
         known = torch.isfinite(targets)
         truth = torch.where(known, targets, torch.zeros_like(targets))
         each = functional.binary_cross_entropy_with_logits(network(excerpts), truth, reduction="none")
         return (each * known).sum() / known.sum().clamp_min(1), {}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         words = tempo_logits(TempoWords(self._tempo, self.weights), self.valid)
         logits, targets = replace(self.answers(network, self.valid), words, LABELS), np.asarray(self.valid.targets)
         self._calibration: TagCalibration = calibrate(logits, targets.astype(np.float32))

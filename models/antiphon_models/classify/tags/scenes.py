@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.classify.tags import effects
-from antiphon_models.classify.tags.effects import F32, RATE
+from antiphon_models.classify.tags.effects import RATE
 from antiphon_models.classify.tags.labels import LABELS, MUSICAL, SOUNDS
 from antiphon_models.classify.tags.pieces import SECONDS, ArrangedClip
 from antiphon_models.material import espeak

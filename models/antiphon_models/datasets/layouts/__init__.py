@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -25,49 +26,28 @@ from antiphon_models.datasets.records import DatasetLayout, DatasetListing
 
 _JAMENDO = "data/autotagging{}.tsv, data/splits/, audio/48/948.mp3"
 
-LAYOUTS = (
-    DatasetLayout(
-        "fma",
-        "FMA: tracks with genres, in four sizes",
-        "fma_small/000/000002.mp3, fma_metadata/tracks.csv",
-        fma.listing,
-    ),
-    DatasetLayout(
-        "gtzan", "GTZAN: a thousand clips of ten genres", "genres/blues/blues.00000.au (or .wav)", gtzan.listing
-    ),
-    DatasetLayout(
-        "gtzan-speech", "GTZAN's music and speech", "music_speech/music_wav/*.wav, speech_wav", gtzan.speech_listing
-    ),
-    DatasetLayout(
-        "magnatagatune", "MagnaTagATune: clips with tags", "annotations_final.csv, f/….mp3", tagged.magnatagatune
-    ),
-    DatasetLayout("msd", "Million Song Dataset: features", "data/A/B/C/TRABC….h5, AdditionalFiles/", million.listing),
-    DatasetLayout(
-        "cal500", "CAL500: songs with 174 tags", "songNames.txt, vocab.txt, CAL500_32kps/*.mp3", tagged.cal500
-    ),
-    DatasetLayout("cal10k", "CAL10k: songs of Pandora's tags", "mp3/ARTIST/TITLE.mp3", tagged.cal10k),
-    DatasetLayout("fsld", "Freesound Loop Dataset", "FSL10K/metadata.json, FSL10K/audio/wav/*.wav", loops.listing),
-    DatasetLayout("lakh", "Lakh MIDI dataset", "lmd_full/0/….mid, lmd_matched/ or clean_midi/", scores.lakh),
-    DatasetLayout("lpd", "Lakh Pianoroll dataset", "lpd_5/lpd_5_cleansed/A/B/C/TRABC…/….npz", scores.rolls),
-    DatasetLayout(
-        "nsynth", "NSynth: notes of instruments", "nsynth-train/examples.json, nsynth-train/audio/", notes.listing
-    ),
-    DatasetLayout("maestro", "MAESTRO: piano performances", "maestro-v3.0.0.csv or .json, 2004/….midi", scores.maestro),
-    DatasetLayout("groove", "Groove: drummers in MIDI", "groove/info.csv, groove/drummer1/…", scores.groove),
-    DatasetLayout(
-        "musedata", "MuseData: classical scores", "MuseData/train, valid and test with .mid files", scores.musedata
-    ),
-    DatasetLayout(
-        "vgmidi", "VGMIDI: music of video games", "labelled/midi/*.mid, unlabelled/midi/*.mid", scores.vgmidi
-    ),
-    DatasetLayout(
-        "openmic", "OpenMIC-2018: instruments in clips", "openmic-2018-aggregated-labels.csv, audio/", tagged.openmic
-    ),
-    DatasetLayout("openttd-openmsx", "OpenMSX: bands in MIDI, of Debian", "usr/…/openmsx/*.mid", scores.openmsx),
-    DatasetLayout("pop909", "POP909: pop songs as MIDI", "POP909/001/001.mid with beat_midi.txt", scores.pop909),
-    DatasetLayout("jamendo", "MTG-Jamendo: tracks with tags of all kinds", _JAMENDO.format(""), tagged.jamendo),
+_ROWS: tuple[tuple[str, str, str, Callable[[Path], DatasetListing]], ...] = (
+    ("fma", "FMA: tracks with genres, in four sizes", "fma_small/000/000002.mp3, fma_metadata/tracks.csv", fma.listing),
+    ("gtzan", "GTZAN: a thousand clips of ten genres", "genres/blues/blues.00000.au (or .wav)", gtzan.listing),
+    ("gtzan-speech", "GTZAN's music and speech", "music_speech/music_wav/*.wav, speech_wav", gtzan.speech_listing),
+    ("magnatagatune", "MagnaTagATune: clips with tags", "annotations_final.csv, f/….mp3", tagged.magnatagatune),
+    ("msd", "Million Song Dataset: features", "data/A/B/C/TRABC….h5, AdditionalFiles/", million.listing),
+    ("cal500", "CAL500: songs with 174 tags", "songNames.txt, vocab.txt, CAL500_32kps/*.mp3", tagged.cal500),
+    ("cal10k", "CAL10k: songs of Pandora's tags", "mp3/ARTIST/TITLE.mp3", tagged.cal10k),
+    ("fsld", "Freesound Loop Dataset", "FSL10K/metadata.json, FSL10K/audio/wav/*.wav", loops.listing),
+    ("lakh", "Lakh MIDI dataset", "lmd_full/0/….mid, lmd_matched/ or clean_midi/", scores.lakh),
+    ("lpd", "Lakh Pianoroll dataset", "lpd_5/lpd_5_cleansed/A/B/C/TRABC…/….npz", scores.rolls),
+    ("nsynth", "NSynth: notes of instruments", "nsynth-train/examples.json, nsynth-train/audio/", notes.listing),
+    ("maestro", "MAESTRO: piano performances", "maestro-v3.0.0.csv or .json, 2004/….midi", scores.maestro),
+    ("groove", "Groove: drummers in MIDI", "groove/info.csv, groove/drummer1/…", scores.groove),
+    ("musedata", "MuseData: classical scores", "MuseData/train, valid and test with .mid files", scores.musedata),
+    ("vgmidi", "VGMIDI: music of video games", "labelled/midi/*.mid, unlabelled/midi/*.mid", scores.vgmidi),
+    ("openmic", "OpenMIC-2018: instruments in clips", "openmic-2018-aggregated-labels.csv, audio/", tagged.openmic),
+    ("openttd-openmsx", "OpenMSX: bands in MIDI, of Debian", "usr/…/openmsx/*.mid", scores.openmsx),
+    ("pop909", "POP909: pop songs as MIDI", "POP909/001/001.mid with beat_midi.txt", scores.pop909),
+    ("jamendo", "MTG-Jamendo: tracks with tags of all kinds", _JAMENDO.format(""), tagged.jamendo),
     *(
-        DatasetLayout(
+        (
             f"jamendo-{name}",
             f"MTG-Jamendo: tags of {what}",
             _JAMENDO.format(f"_{kind}"),
@@ -79,39 +59,23 @@ LAYOUTS = (
             ("mood", "moodtheme", "mood"),
         )
     ),
-    DatasetLayout("giantsteps-key", "GiantSteps: keys", "annotations/key/….key, audio/….mp3", annotated.giantsteps_key),
-    DatasetLayout(
-        "giantsteps-tempo", "GiantSteps: tempos", "annotations_v2/tempo/….bpm, audio/….mp3", annotated.giantsteps_tempo
-    ),
-    DatasetLayout(
-        "ballroom", "Ballroom: tempos and beats", "BallroomData/Waltz/*.wav, BallroomAnnotations/", annotated.ballroom
-    ),
-    DatasetLayout(
-        "isophonics",
-        "Beatles, Queen …: chords",
-        "annotations/chordlab/ARTIST/ALBUM/….lab, audio/",
-        annotated.isophonics,
-    ),
-    DatasetLayout(
-        "slakh", "Slakh: mixtures with stems", "slakh2100_flac_redux/train/Track00001/stems/S00.flac", instruments.slakh
-    ),
-    DatasetLayout(
-        "irmas", "IRMAS: instruments", "IRMAS-TrainingData/cel/*.wav, IRMAS-TestingData-Part1/", instruments.irmas
-    ),
-    DatasetLayout(
+    ("giantsteps-key", "GiantSteps: keys", "annotations/key/….key, audio/….mp3", annotated.giantsteps_key),
+    ("giantsteps-tempo", "GiantSteps: tempos", "annotations_v2/tempo/….bpm, audio/….mp3", annotated.giantsteps_tempo),
+    ("ballroom", "Ballroom: tempos and beats", "BallroomData/Waltz/*.wav, BallroomAnnotations/", annotated.ballroom),
+    ("isophonics", "Beatles, Queen …: chords", "annotations/chordlab/ARTIST/ALBUM/….lab, audio/", annotated.isophonics),
+    ("slakh", "Slakh: mixtures with stems", "slakh2100_flac_redux/train/Track00001/stems/S00.flac", instruments.slakh),
+    ("irmas", "IRMAS: instruments", "IRMAS-TrainingData/cel/*.wav, IRMAS-TestingData-Part1/", instruments.irmas),
+    (
         "medley-solos",
         "Medley-solos-DB: instruments",
         "annotation/Medley-solos-DB_metadata.csv, audio/",
         instruments.medley_solos,
     ),
-    DatasetLayout(
-        "guitarset", "GuitarSet: chords and solos", "annotation/*.jams, audio_mono-mic/*_mic.wav", instruments.guitarset
-    ),
-    DatasetLayout(
-        "freesound", "sounds of a search, by `antiphon dataset fetch`", "sounds.json, audio/1234.mp3", searched.listing
-    ),
-    DatasetLayout("folder", "any folder of folders: a class each", "CLASS/NAME.wav", folders.listing),
+    ("guitarset", "GuitarSet: chords and solos", "annotation/*.jams, audio_mono-mic/*_mic.wav", instruments.guitarset),
+    ("freesound", "sounds of a search, by `antiphon dataset fetch`", "sounds.json, audio/1234.mp3", searched.listing),
+    ("folder", "any folder of folders: a class each", "CLASS/NAME.wav", folders.listing),
 )
+LAYOUTS = tuple(DatasetLayout(*row) for row in _ROWS)
 SIGNS = {
     "fma": ("fma_metadata/tracks.csv",),
     "gtzan": ("*/blues/blues.00000.*", "*/jazz/jazz.00000.*", "gtzan_genre"),

@@ -9,11 +9,9 @@ import random
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.denoise.training.sounds import RATE
-
-F32 = NDArray[np.float32]
 
 
 def mangled(sound: F32, rnd: random.Random) -> F32:

@@ -27,6 +27,7 @@ from antiphon_models.denoise.training.mixing import Mixer, Mixtures
 from antiphon_models.denoise.training.plan import MixturePlan, MixturePlanner, Places
 from antiphon_models.denoise.training.sounds import RATE
 from antiphon_models.denoise.training.splits import Part
+from antiphon_models.material.sounds import save_arrays
 
 FILE = 8
 """Mixtures in a file."""
@@ -194,10 +195,7 @@ def make(folder: Path, part: Part, files: int, kinds: Kinds, frames: int, say: C
     for n in todo:
         planner = planners[n >= UNSEEN[part]]
         arrays = maker.make(mixer.mix(planner.items(np.random.default_rng((choices, n)), FILE), noise + n))
-        path = folder / f"{part}-{n:04d}.npz"
-        with path.with_suffix(".part").open("wb") as file:
-            np.savez(file, **arrays)
-        path.with_suffix(".part").replace(path)
+        save_arrays(folder / f"{part}-{n:04d}.npz", **arrays)
 
 
 def load(folder: Path, part: Part, files: int) -> Examples:

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from antiphon.api import F32
+from antiphon.api.files import write_atomic
 from antiphon_models.denoise.training import sounds, splits
 from antiphon_models.denoise.training.effects import mangled
+from antiphon_models.material.sounds import save_ogg
 
-F32 = NDArray[np.float32]
 VERSION = 2
 SONG, SHORT = 10.0, 6.0
 SILENT, TRIES = 1e-4, 8
@@ -106,14 +107,14 @@ def make(data: Path, folder: Path, seed: int, say: Callable[[str], None]) -> Non
         # sounds of another version or seed have the same names
         for old in folder.glob("*.ogg"):
             old.unlink()
-        _write(begun, json.dumps(mark).encode())
+        write_atomic(begun, json.dumps(mark).encode())
     todo = list(pieces(data))
     say(f"making {len(todo)} sounds in {folder}")
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for n, _ in enumerate(pool.map(lambda pair: _make(folder, seed, *pair), todo)):
             if n % 50 == 49:
                 say(f"{n + 1} of {len(todo)} sounds")
-    _write(done, json.dumps({**mark, "files": [name for name, _ in todo]}).encode())
+    write_atomic(done, json.dumps({**mark, "files": [name for name, _ in todo]}).encode())
 
 
 def _make(folder: Path, seed: int, name: str, maker: Make) -> None:
@@ -127,19 +128,7 @@ def _make(folder: Path, seed: int, name: str, maker: Make) -> None:
             break
     peak = float(np.abs(sound).max(initial=0.0))
     sound = sound * np.float32(0.7 / max(peak, 1e-3))
-    part = folder / f"{name}.part"
-    level = _NOISE_LEVEL if "-noise-" in name else _CLEAN_LEVEL
-    with soundfile.SoundFile(part, "w", sounds.RATE, 1, "VORBIS", format="OGG", compression_level=level) as file:
-        # Vorbis by the second: longer pieces at once overflow libsndfile's stack
-        for at in range(0, len(sound), sounds.RATE):
-            file.write(sound[at : at + sounds.RATE])
-    part.replace(path)
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(data)
-    part.replace(path)
+    save_ogg(path, sound, sounds.RATE, _NOISE_LEVEL if "-noise-" in name else _CLEAN_LEVEL)
 
 
 def load(folder: Path, part: splits.Part) -> dict[str, list[F32]]:

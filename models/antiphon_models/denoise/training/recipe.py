@@ -6,7 +6,6 @@ and pauses must be quiet. SI-SDR as a loss: Luo and Mesgarani, 2018.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from antiphon_models.denoise.training.frames import Frames, Units
 from antiphon_models.denoise.training.mixing import Mixer, Mixtures
 from antiphon_models.denoise.training.plan import MixturePlanner
 from antiphon_models.denoise.training.sounds import RATE
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 PURE = 40.0
 """dB of SI-SDR from which on a result counts as clean."""
@@ -44,15 +43,16 @@ def si_sdr(made: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
 class MaskRecipe(Recipe):
     """Mixtures of five seconds, every one begun from silence."""
 
-    name: ClassVar[str] = "denoise"
-    weights: ClassVar[str] = "denoise-mask"
-    plugin: ClassVar[str] = "denoise"
-    trained_on: ClassVar[str] = (
+    name = "denoise"
+    weights = "denoise-mask"
+    plugin = "denoise"
+    module: ClassVar[type[torch.nn.Module]] = Network
+    trained_on = (
         "ESC-10 folds 1-3, librosa's example recordings, Sonic Pi samples, POP909 and JSB renders (FluidR3), "
         "espeak-ng voices"
     )
-    steps: ClassVar[int] = 5000
-    rate: ClassVar[float] = 3e-3
+    steps = 5000
+    rate = 3e-3
     hop: ClassVar[int] = HOP
     frames: ClassVar[int] = 600
     items: ClassVar[dict[str, int]] = {"cpu": 8, "cuda": 64}
@@ -73,9 +73,6 @@ class MaskRecipe(Recipe):
         chosen = MixturePlanner(held.starts, length).items(np.random.default_rng(VALID_SEED), VALID_ITEMS)
         self._transform = self.transform().to(device)
         self._held = [held.mix(chosen[at : at + 6], VALID_SEED + at) for at in range(0, VALID_ITEMS, 6)]
-
-    def network(self) -> torch.nn.Module:
-        return Network()
 
     def transform(self) -> Frames:
         """From sounds to what the network hears, and back."""
@@ -118,7 +115,7 @@ class MaskRecipe(Recipe):
         gains: torch.Tensor = network(self._transform.logs(spectra), noise)
         return gains
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         mixed, clean, gap, noise, snr, way = batch
         spectra = self._transform.spectra(mixed)
         gains = self.gains(network, spectra, noise)
@@ -136,7 +133,7 @@ class MaskRecipe(Recipe):
             weight = weight / weight.mean(dim=(1, 2), keepdim=True)
         return (weight * (gains - best).square()).mean()
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         found: list[torch.Tensor] = []
         for mixtures in self._held:
             mixed, clean, gap, noise, snr = self._given(mixtures)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 
 from antiphon_models.denoise.network.autoencoder import Autoencoder as Network
 from antiphon_models.denoise.training.recipe import MaskRecipe, mixture_loss
-from antiphon_models.learning.recipe import Batch
+from antiphon_models.learning.recipe import Batch, Loss
 
 KL_WEIGHT, FREE, SOUND = 0.01, 0.05, 2.0
 
@@ -20,16 +19,14 @@ class AutoencoderRecipe(MaskRecipe):
     Each latent number may diverge by `FREE` nats at no cost (Kingma et al., 2016): else some are never used.
     """
 
-    name: ClassVar[str] = "denoise-autoencoder"
-    weights: ClassVar[str] = "denoise-autoencoder"
-    steps: ClassVar[int] = 4000
-    rate: ClassVar[float] = 2e-3
-    shares: ClassVar[str] = "denoise"
+    name = "denoise-autoencoder"
+    weights = "denoise-autoencoder"
+    module = Network
+    steps = 4000
+    rate = 2e-3
+    shares = "denoise"
 
-    def network(self) -> torch.nn.Module:
-        return Network()
-
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         mixed, clean, gap, noise, snr, way = batch
         model = cast(Network, network)
         spectra = self._transform.spectra(mixed)

@@ -5,7 +5,6 @@ The loss is the gain of each example, and counts harm by the item: beside what a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +16,7 @@ from antiphon_models.denoise.training import examples, material
 from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network, FileConfidenceNetwork, errors
 from antiphon_models.denoise.training.examples import FILE, Examples
 from antiphon_models.denoise.training.recipe import HARM, MARGIN, MOST, PURE, MaskRecipe
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 PASS = 42.0
 """dB that clean sound is to pass with."""
@@ -33,13 +32,14 @@ HARD_GAIN, HARD_PURE = 0.5, 35.0
 class ConfidenceRecipe(Recipe):
     """Examples of five seconds, every one begun from silence."""
 
-    name: ClassVar[str] = "denoise-confidence"
-    weights: ClassVar[str] = MODEL
-    plugin: ClassVar[str] = "denoise"
-    trained_on: ClassVar[str] = f"{MaskRecipe.trained_on}, through denoise-mask and denoise-gate"
-    steps: ClassVar[int] = 700
-    rate: ClassVar[float] = 3e-3
-    shares: ClassVar[str] = "denoise"
+    name = "denoise-confidence"
+    weights = MODEL
+    plugin = "denoise"
+    module: ClassVar[type[torch.nn.Module]] = Network
+    trained_on = f"{MaskRecipe.trained_on}, through denoise-mask and denoise-gate"
+    steps = 700
+    rate = 3e-3
+    shares = "denoise"
     frames: ClassVar[int] = 625
     files: ClassVar[tuple[int, int]] = (130, 20)
     """Of examples, to train on and for validation."""
@@ -80,9 +80,6 @@ class ConfidenceRecipe(Recipe):
         odds[every.silent] = 0.5
         return (odds / odds.sum()).numpy()
 
-    def network(self) -> torch.nn.Module:
-        return Network()
-
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng((self._job.seed, step))
         rows = torch.from_numpy(rng.choice(len(self._odds), self.items, replace=False, p=self._odds))
@@ -93,7 +90,7 @@ class ConfidenceRecipe(Recipe):
         )
         return tuple(part.to(self._job.device) for part in (*some, way))
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         *parts, way = batch
         part = Examples(*parts)
         features = part.features.float()
@@ -114,7 +111,7 @@ class ConfidenceRecipe(Recipe):
             "pauses": torch.nanmean(rest).detach(),
         }
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         found = []
         for first in range(0, len(self._valid.own), FILE):
             part = _part(self._valid, first)
@@ -142,11 +139,9 @@ class ConfidenceRecipe(Recipe):
 class FileConfidenceRecipe(ConfidenceRecipe):
     """The network of files, on the same examples."""
 
-    name: ClassVar[str] = "denoise-confidence-file"
-    weights: ClassVar[str] = FILE_MODEL
-
-    def network(self) -> torch.nn.Module:
-        return FileConfidenceNetwork()
+    name = "denoise-confidence-file"
+    weights = FILE_MODEL
+    module = FileConfidenceNetwork
 
 
 def _part(every: Examples, first: int) -> Examples:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
-
 from antiphon.api.spectra import grid
 from antiphon_denoise.gate.network import MODEL
 from antiphon_models.denoise.training.frames import Frames
@@ -17,17 +15,15 @@ from antiphon_models.denoise.training.sounds import RATE
 class GateRecipe(MaskRecipe):
     """The mask's material and loss, on the gate's grid. `care.py` is not part of it: it stands behind the gate."""
 
-    name: ClassVar[str] = "denoise-gate"
-    weights: ClassVar[str] = MODEL
-    steps: ClassVar[int] = 3500
+    name = "denoise-gate"
+    weights = MODEL
+    module = Network
+    steps = 3500
     hop: ClassVar[int] = grid(RATE).hop
     frames: ClassVar[int] = 375
-    shares: ClassVar[str] = "denoise"
-
-    def network(self) -> torch.nn.Module:
-        return Network()
+    shares = "denoise"
 
     def transform(self) -> Frames:
         return Frames(grid(RATE))
 
-    half: ClassVar[bool] = True  # the rules it gives differ by less than a thousandth
+    half = True  # the rules it gives differ by less than a thousandth

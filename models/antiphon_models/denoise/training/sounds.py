@@ -9,8 +9,8 @@ import random
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.api.files import read_midi
 from antiphon_models.denoise.training import RATE as RATE, splits
 from antiphon_models.material import espeak, fluidsynth
@@ -18,7 +18,6 @@ from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, is_note_on, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.sounds import mono, resampled
 
-F32 = NDArray[np.float32]
 FAMILIES = ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 64), (64, 80), (80, 104))
 KEPT = (56, 56, 57, 59, 60, 29, 30, 30, 119)
 """Programs that come up more often among solos: trumpets, distorted guitars, a cymbal played backwards."""

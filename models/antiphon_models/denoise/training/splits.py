@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from antiphon_models.learning.needs import folders
+from antiphon_models.material import sounds
 from antiphon_models.material.fluidsynth import FLUID, TIM
 
 Part = Literal["train", "valid", "test"]
@@ -39,8 +39,7 @@ def songs(data: Path, part: Part) -> list[Path]:
 
 def chorales(data: Path, part: Part) -> list[Any]:
     """Bach's chorales as the set itself divides them: lists of chords of four pitches, -1 for a rest."""
-    scores: list[Any] = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text(encoding="utf-8"))[part]
-    return scores
+    return sounds.chorales(data)[part]
 
 
 def clips(data: Path, part: Part) -> list[Path]:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from antiphon.api import F64
 from antiphon_hum.learned.spec import FAR, HOP, LOWEST, NEAR, RATE
 from antiphon_models.hum.training.corpus import NOTED, STEP, TrainingClip
 
-F64 = NDArray[np.float64]
 ROWS, HOPS = 16, 300
 FRAMES = HOPS * HOP
 FFT = 65536

@@ -7,7 +7,6 @@ the other. Needs pyworld, mido, espeak-ng and fluidsynth where a sound is not th
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,14 +16,15 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.api.files import read_midi
 from antiphon_hum.learned.spec import LOWEST, SEMITONES
 from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, wind
 from antiphon_models.hum.training.humming import hum_notes, whistle_notes
 from antiphon_models.hum.untrained import sing_untrained
 from antiphon_models.learning import needs
-from antiphon_models.material.singing import F32, F64, ScoreNote, said, singing
-from antiphon_models.material.sounds import mono
+from antiphon_models.material.singing import ScoreNote, said, singing
+from antiphon_models.material.sounds import chorales, mono, save_ogg
 from antiphon_models.material.styles import manner
 from antiphon_models.material.tables import table_beside
 
@@ -132,12 +132,7 @@ def write(path: Path, clip: TrainingClip) -> None:
 
 
 def _ogg(path: Path, x: F32) -> None:
-    part = path.with_suffix(".part")
-    with soundfile.SoundFile(part, "w", RATE, 1, "VORBIS", format="OGG", compression_level=1.0 - QUALITY) as sound:
-        # in pieces: libsndfile's Vorbis writer overflows its stack on a long sound at once
-        for at in range(0, len(x), RATE):
-            sound.write(np.clip(x[at : at + RATE], -0.99, 0.99))
-    os.replace(part, path)
+    save_ogg(path, np.clip(x, -0.99, 0.99), RATE, 1.0 - QUALITY)
 
 
 def load(folder: Path, part: str) -> list[TrainingClip]:
@@ -242,8 +237,8 @@ def _piano(path: Path) -> Iterator[ScoreNote]:
 
 
 def _chorale(data: Path, part: str, rng: np.random.Generator) -> Iterator[ScoreNote]:
-    chorales = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text())[part]
-    steps = chorales[int(rng.integers(len(chorales)))]
+    every = chorales(data)[part]
+    steps = every[int(rng.integers(len(every)))]
     length = float(rng.uniform(0.11, 0.2))
     for voice in range(4):
         line = [int(step[voice]) if len(step) > voice else -1 for step in steps][: int(12 / length)]

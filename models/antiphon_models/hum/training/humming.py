@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from antiphon.api import frequency
-from antiphon_models.material.singing import F32, F64, PERIOD, ScoreNote, pitch_line
+from antiphon.api import F32, F64, frequency
+from antiphon_models.material.singing import PERIOD, ScoreNote, pitch_line
 from antiphon_models.material.styles import SingingStyle
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from antiphon_models.hum.baseline_network import Painter
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.batches import HOPS, Batcher, FrameTruth
 from antiphon_models.hum.training.scoring import f1
-from antiphon_models.learning.recipe import Recipe, TrainingJob
+from antiphon_models.learning.recipe import Figures, Loss, Recipe, TrainingJob
 
 ROWS = 8
 RELEASE = 0.08
@@ -26,12 +26,13 @@ LEVEL = 0.5
 class PlainRecipe(Recipe):
     """See the module. Validated by what notes can be read off."""
 
-    name: ClassVar[str] = "hum-spectrogram"
-    weights: ClassVar[str] = "hum-spectrogram"
-    plugin: ClassVar[str] = "hum"
-    steps: ClassVar[int] = 4000
-    trained_on: ClassVar[str] = "as hum-learned; what it is to paint is TimGM6mb's piano"
-    shares: ClassVar[str] = "hum"
+    name = "hum-spectrogram"
+    weights = "hum-spectrogram"
+    plugin = "hum"
+    module = Painter
+    steps = 4000
+    trained_on = "as hum-learned; what it is to paint is TimGM6mb's piano"
+    shares = "hum"
 
     def prepare(self, job: TrainingJob) -> None:
         self.job = job
@@ -42,9 +43,6 @@ class PlainRecipe(Recipe):
         sound = LEVEL * sound / sound.abs().amax(1, keepdim=True)
         self._piano = Painter().seen(sound).numpy()
         self._templates = templates(self._piano)
-
-    def network(self) -> torch.nn.Module:
-        return Painter()
 
     def arrays(self, network: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:
         return {**super().arrays(network), "templates": self._templates}
@@ -74,7 +72,7 @@ class PlainRecipe(Recipe):
                 painted[n] = tail
         return painted
 
-    def loss(self, network: torch.nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float | Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: tuple[Tensor, ...]) -> Loss:
         assert isinstance(network, Painter)
         sound, wanted = batch
         made = network.paint(network.seen(sound))
@@ -83,7 +81,7 @@ class PlainRecipe(Recipe):
         return 10.0 * apart, {"apart": (made - wanted).abs().mean().detach()}
 
     @torch.no_grad()
-    def validate(self, network: torch.nn.Module) -> dict[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         assert isinstance(network, Painter)
         found: dict[str, list[float]] = {"f1": []}
         for whole in self._valid:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,7 +15,7 @@ from antiphon_models.hum.network import PitchNetwork
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.batches import Batcher, frame_targets
 from antiphon_models.hum.training.scoring import f1
-from antiphon_models.learning.recipe import Recipe, TrainingJob
+from antiphon_models.learning.recipe import Figures, Loss, Recipe, TrainingJob
 
 SPREAD = 0.8
 """Standard deviation in bins of the target distribution of pitch, about the network's resolution."""
@@ -54,11 +52,12 @@ def masked_bce(logits: Tensor, truth: Tensor) -> Tensor:
 class HumRecipe(Recipe):
     """The recipe. Validated by note F1 on songs, voices and sentences outside the training set."""
 
-    name: ClassVar[str] = "hum"
-    weights: ClassVar[str] = "hum-learned"
-    plugin: ClassVar[str] = "hum"
-    steps: ClassVar[int] = 6000
-    trained_on: ClassVar[str] = (
+    name = "hum"
+    weights = "hum-learned"
+    plugin = "hum"
+    module = PitchNetwork
+    steps = 6000
+    trained_on = (
         "POP909 melodies sung by espeak-ng voices resynthesised by WORLD, hummed and whistled by "
         "sines, played by TimGM6mb; ESC-10 folds 1 and 2; espeak-ng speech; JSB chorales"
     )
@@ -69,15 +68,12 @@ class HumRecipe(Recipe):
         self._batcher = Batcher(corpus.load(job.material, "train"), job.seed, job.device)
         self._valid = corpus.load(job.material, "valid")
 
-    def network(self) -> torch.nn.Module:
-        return PitchNetwork()
-
     def batch(self, step: int) -> tuple[Tensor, ...]:
         sound, truths = self._batcher.batch(step)
         rows = np.stack([frame_targets(truth) for truth in truths]).astype(np.float32)
         return sound, torch.from_numpy(rows).to(sound.device)
 
-    def loss(self, network: torch.nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, float | Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: tuple[Tensor, ...]) -> Loss:
         assert isinstance(network, PitchNetwork)
         sound, truth = batch
         pitch, head_logits = network.logits(sound)
@@ -94,7 +90,7 @@ class HumRecipe(Recipe):
         return total, {name: value.detach() for name, value in parts.items()}
 
     @torch.no_grad()
-    def validate(self, network: torch.nn.Module) -> dict[str, float]:
+    def validate(self, network: torch.nn.Module) -> Figures:
         assert isinstance(network, PitchNetwork)
         found: dict[str, list[float]] = {}
         seconds = false = 0.0

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
+
 # before Keras is imported, which reads them then
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -28,8 +30,6 @@ from antiphon_models.pipeline.training.trainer import (
     LabeledBatches,
     TrainerTask,
 )
-
-F32 = NDArray[np.float32]
 
 
 class KerasTrainer(ClassifierTrainer):

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from antiphon.api import F32, F64
 from antiphon.classifiers.classifier_file import INPUT, OUTPUT
 from antiphon_models.pipeline.training.trainer import (
     OPSET,
@@ -22,7 +23,6 @@ from antiphon_models.pipeline.training.trainer import (
     loss_and_accuracy,
 )
 
-F32 = NDArray[np.float32]
 COEFFICIENTS = 20
 """Of the cosine transform of a frame's bands, at most."""
 STEPS = 1000
@@ -62,14 +62,14 @@ class SklearnTrainer(ClassifierTrainer):
         with threadpool_limits(self._task.threads):
             return loss_and_accuracy(self._answers(standard.astype(np.float32)), truth)
 
-    def _one(self, standard: F32, truth: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _one(self, standard: F32, truth: NDArray[np.int64]) -> tuple[F64, F64]:
         self._model.fit(standard, truth)
         weight, bias = self._model.coef_, self._model.intercept_
         if len(weight) == 1:  # of two labels it has one, which is the second's
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         return weight, bias
 
-    def _several(self, standard: F32, truth: F32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _several(self, standard: F32, truth: F32) -> tuple[F64, F64]:
         """A regression for each label; one that all or none of the sounds have is answered by how many have it."""
         share = (truth.sum(axis=0) + 0.5) / (len(truth) + 1)
         weight, bias = np.zeros((truth.shape[1], standard.shape[1])), np.log(share / (1 - share))

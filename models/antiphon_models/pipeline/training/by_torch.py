@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from antiphon.api import F32
 from antiphon.classifiers.classifier_file import INPUT, OUTPUT
 from antiphon_models.learning.optimizer_state import moments_of, set_moments
 from antiphon_models.pipeline.training.network import POOLED, NetworkShape, initial_weights
@@ -23,8 +23,6 @@ from antiphon_models.pipeline.training.trainer import (
     LabeledBatches,
     TrainerTask,
 )
-
-F32 = NDArray[np.float32]
 
 
 class ConvolutionsOverTime(nn.Module):

@@ -6,12 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from antiphon.api import F32
 from antiphon_models.learning import checkpoint
-
-F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F64
 from antiphon.classifiers.classifier_file import MODEL
 from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.errors import FileError
@@ -25,7 +26,6 @@ from antiphon_models.pipeline.training import confusion
 from antiphon_models.pipeline.training.excerpts import TrainingSet
 from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained
 
-F64 = NDArray[np.float64]
 FILE = "evaluation.json"
 MAJORITY = "majority"
 """The row of what always answers with the labels' shares of the training sounds, so with the label that most have."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon.errors import FileError
 from antiphon.runtime.paths import make_folder, temporary_beside, why, write_atomic
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
@@ -25,7 +26,6 @@ from antiphon_models.pipeline.settings import SEVERAL, TrainSettings
 from antiphon_models.pipeline.shards import spectrograms
 from antiphon_models.pipeline.training.shares import folds_of, shares_of
 
-F32 = NDArray[np.float32]
 FOLDER, FRAMES, SOUNDS = "training", "frames.npy", "sounds.json"
 VERSION = 2
 """Of what is in the files: another one writes them anew."""

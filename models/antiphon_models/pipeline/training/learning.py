@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antiphon.api import F32, F64
 from antiphon.classifiers.classifier_file import DETAILS, MODEL, ClassifierDetails, digest_of, read_details
 from antiphon.classifiers.classifier_session import compute, open_session
 from antiphon.errors import FileError
@@ -29,7 +29,6 @@ from antiphon_models.pipeline.training.excerpts import FOLDER, EpochBatches, Sou
 from antiphon_models.pipeline.training.network import NetworkShape, parameters
 from antiphon_models.pipeline.training.trainer import ClassifierTrainer, TrainerTask, loss_and_accuracy, make_trainer
 
-F32 = NDArray[np.float32]
 VERSION = 1
 """Of network and training: another one trains anew."""
 CLASSIFIERS, TENSORBOARD = "classifiers", "tensorboard"
@@ -171,9 +170,7 @@ def _validate(job: LearningJob, trainer: ClassifierTrainer, training: TrainingSe
     return loss_and_accuracy(answers, training.targets(sounds))
 
 
-def average(
-    training: TrainingSet, sounds: Sequence[SoundFrames], frames: int, answers: Callable[[F32], F32]
-) -> NDArray[np.float64]:
+def average(training: TrainingSet, sounds: Sequence[SoundFrames], frames: int, answers: Callable[[F32], F32]) -> F64:
     """Probabilities of whole sounds, `[sounds, labels]`: the mean over the excerpts of each."""
     totals, counts = np.zeros((len(sounds), len(training.labels))), np.zeros(len(sounds))
     for excerpts, places in training.whole(sounds, frames):

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from antiphon.api import F32, F64
+
 KERNELS = (5, 3, 3)
 """Frames that each convolution spans."""
 POOLED = 2
@@ -53,7 +53,7 @@ def initial_weights(shape: NetworkShape, seed: int) -> dict[str, F32]:
     `convN.weight` `[out, in, frames]`, `convN.bias`, `labels.weight` `[labels, features]`, `labels.bias`.
     """
     rng = np.random.default_rng(seed)
-    weights: dict[str, NDArray[np.float64]] = {}
+    weights: dict[str, F64] = {}
     for n, (before, after, span) in enumerate(shape.convolutions):
         weights[f"conv{n}.weight"] = rng.normal(0, np.sqrt(2 / (before * span)), (after, before, span))
         weights[f"conv{n}.bias"] = np.zeros(after)

@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import F32
 from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.training.network import NetworkShape
 
-F32 = NDArray[np.float32]
 LabeledBatches = Sequence[tuple[F32, NDArray[Any]]]
 """Of each batch its excerpts `[n, frames, bands]` in dB, and what `excerpts.TrainingSet.targets` gives."""
 MOMENTS, EPSILON = (0.9, 0.999), 1e-8

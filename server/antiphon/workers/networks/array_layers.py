@@ -5,11 +5,14 @@ Weights have the shapes that torch gives them. Calls are for the block path: the
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from antiphon.contract.block import Samples
 from antiphon.native import f32, f32p, i64, i64p, kernel
+from antiphon.workers.networks.array_weights import Weights, find_array
 
 
 @kernel
@@ -85,6 +88,24 @@ class Linear:
         self._bias = None if bias is None else np.ascontiguousarray(bias, np.float32)
         self.outputs: Samples = np.zeros(len(self._weight), np.float32)
 
+    @classmethod
+    def of(cls, weights: Weights, name: str, outputs: int, inputs: int) -> Self:
+        """Makes the layer that torch's `Linear` of a name was.
+
+        Args:
+            weights: Those of the network.
+            name: Of the layer.
+            outputs: Length of a result.
+            inputs: Length of a step.
+
+        Returns:
+            The layer.
+
+        Raises:
+            ModelError: An array is missing, or has another shape.
+        """
+        return cls(find_array(weights, f"{name}.weight", outputs, inputs), find_array(weights, f"{name}.bias", outputs))
+
     def __call__(self, x: Samples) -> Samples:
         """Computes one step.
 
@@ -146,6 +167,26 @@ class Gru:
         given, kept = self._from_input.outputs, self._from_state.outputs
         self._given_gates, self._given_new = given[: 2 * units], given[2 * units :]
         self._kept_gates, self._kept_new = kept[: 2 * units], kept[2 * units :]
+
+    @classmethod
+    def of(cls, weights: Weights, name: str, inputs: int, units: int, layer: str = "_l0") -> Self:
+        """Makes the layer that torch's `GRU` or `GRUCell` of a name was.
+
+        Args:
+            weights: Those of the network.
+            name: Of the layer.
+            inputs: Length of a step.
+            units: Length of the state.
+            layer: What follows the names of its arrays: "_l0" of a GRU's first layer, "" of a GRUCell.
+
+        Returns:
+            The layer.
+
+        Raises:
+            ModelError: An array is missing, or has another shape.
+        """
+        shapes = {"weight_ih": (inputs,), "weight_hh": (units,), "bias_ih": (), "bias_hh": ()}
+        return cls(*(find_array(weights, f"{name}.{of}{layer}", 3 * units, *last) for of, last in shapes.items()))
 
     def start(self) -> None:
         """Forgets the past."""

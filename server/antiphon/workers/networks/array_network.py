@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 
@@ -19,11 +18,10 @@ from antiphon.runtime import model_files
 from antiphon.runtime.importing import import_object
 from antiphon.runtime.model_files import ModelError
 from antiphon.workers.networks import array_layers  # noqa: F401 - its kernels are compiled with all others, at the start
+from antiphon.workers.networks.array_weights import Weights
 
 WARM_STEPS = 16
 """Steps that a network makes before it plays, so that none is slow for being among the first."""
-Weights: TypeAlias = Mapping[str, Samples]
-"""Arrays of a network by name: float32, of the shapes that torch gives them."""
 
 
 class ArrayNetwork(Protocol):
@@ -43,30 +41,6 @@ class ArrayNetwork(Protocol):
             x: float32 `[inputs, hop]`, contiguous; not written to.
             y: float32 `[outputs, answer]`, contiguous, to be filled.
         """
-
-
-def find_array(weights: Weights, name: str, *shape: int) -> Samples:
-    """Finds one array of a network's weights.
-
-    Args:
-        weights: All of them.
-        name: Its name.
-        shape: What its shape should be.
-
-    Returns:
-        The array.
-
-    Raises:
-        ModelError: It is missing, has another shape, or is not finite.
-    """
-    if name not in weights:
-        raise ModelError(f"{name} is missing in the weights; train the model again")
-    found = weights[name]
-    if found.shape != shape:
-        raise ModelError(f"{name} is {list(found.shape)} and should be {list(shape)}; train the model again")
-    if not np.isfinite(found).all():
-        raise ModelError(f"{name} holds NaN or infinity; train the model again")
-    return found
 
 
 def load(where: str, weights: str, folder: str, shape_in: tuple[int, ...], shape_out: tuple[int, ...]) -> ArrayNetwork:
