@@ -61,7 +61,7 @@ class _Place:
 
     Attributes:
         node: The node.
-        kernels: Those of its conditions and of its calls before the check of its outputs; none where the interpreter
+        kernels: Those of its conditions and of its calls before the check of its outputs; None where the interpreter
             always runs it.
         reports: Where its kernels leave the values of readonly parameters.
         call: Index of its first call.
@@ -70,7 +70,7 @@ class _Place:
     """
 
     node: NativeNode
-    kernels: tuple[PackedKernel, ...]
+    kernels: tuple[PackedKernel, ...] | None
     reports: Mapping[str, tuple[NDArray[Any], int]]
     call: int
     word: int
@@ -104,7 +104,7 @@ class NativePlan:
             outs += [(address(out), out.shape[1], out.shape[0]) for out in host.outs]
             row[NodeRow.OUTS_END] = len(outs)
             if step is None:
-                self._places.append(_Place(node, (), {}, call, word))
+                self._places.append(_Place(node, None, {}, call, word))
                 continue
             self._places.append(_Place(node, _kernels(step), step.reports, call, word))
             times += _times((*step.conditions, *step.calls), word)
@@ -124,7 +124,7 @@ class NativePlan:
         self._run = run_rows.bind(
             self._words, self._rows, self._calls, self._outs, self._times, self._period, spec.block
         )
-        self._whole_in_steps = all(place.kernels for place in self._places)
+        self._whole_in_steps = all(place.kernels is not None for place in self._places)
         self._rest = rows_rest.bind(rows, len(nodes))
         for place in range(len(nodes)):
             self.settle(place)
@@ -198,7 +198,7 @@ class NativePlan:
         at = self._places[place]
         node = at.node
         version = int(node.host.version[0])
-        if not at.kernels or node.io.events_out or not node.host.rests(node.moves):
+        if at.kernels is None or node.io.events_out or not node.host.rests(node.moves):
             return
         step = laid_out(node, self._spec.block)
         if step is None or _kernels(step) != at.kernels:
