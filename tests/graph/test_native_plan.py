@@ -333,8 +333,8 @@ def perform(plan: Plan, block: int, clock: BlockTime) -> None:
         host.reset()
     if block in (900, 1000):
         clock.playing = block == 1000
-    if block == 1200:
-        clock.beat += 7.3
+    if block in (500, 530):
+        clock.beat += -3.3 if block == 500 else 7.3
     if block == 1400:
         clock.tempo = 220.0
     if block in (1600, 1650):
