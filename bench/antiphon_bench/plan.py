@@ -38,7 +38,7 @@ PATCHES = ("answer", "band", "desk", "dub", "techno")
 
 
 def peers(pedalboard: Any) -> dict[str, tuple[Callable[[], Any], Mapping[str, Value]]]:
-    """Our types, before a comma where there are several rows of one, what makes pedalboard's effect of the same kind, and our values where they are not the defaults."""
+    """Our types by row, what makes pedalboard's effect of that kind, and our values where they are not the defaults."""
     p = pedalboard
     return {
         "gain": (lambda: p.Gain(-6.0), {"gain": 0.5}),

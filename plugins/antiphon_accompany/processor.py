@@ -101,8 +101,7 @@ class Accompany(Processor):
     def process(self, io: IO) -> None:
         time, events = io.time, io.events_in
         per_frame = time.tempo / 60.0 / self._rate
-        expected = self._rests.expected
-        moved = expected is not None and abs(time.beat - expected) > _JUMP
+        moved = self._rests.moved(time.beat)
         if self._all_off or moved or not time.playing:
             self._sounding.end_all(io, 0)
             self._all_off = False
@@ -112,7 +111,6 @@ class Accompany(Processor):
         if moved:
             self._clear()
         calls = [(frame, call) for call in CALLS for frame in io.fired(call)]
-        self._rests.expected = time.beat + per_frame * io.frames
         if self._next is None:
             self._next = math.ceil(time.beat - _EARLY * per_frame)
             self._begin(self._next, time.beat)
@@ -122,11 +120,11 @@ class Accompany(Processor):
             next_offset = events[at].offset if at < len(events) else _NEVER
             ends = self._sounding.first_end
             starts = self._due[0].start if self._due else math.inf
-            when = [self._frame(t, time.beat, per_frame) for t in (ends, self._next, starts)]
+            when = [self._rests.frame(t, time) for t in (ends, self._next, starts)]
             first = min(*when, next_offset)
             if first >= io.frames:
                 self._form.called.update(call for _, call in calls)
-                self._rests.due = min(ends, self._next, starts)
+                self._rests.until(min(ends, self._next, starts), io)
                 return
             if when[0] == first:
                 self._sounding.end_due(io, first, ends)
@@ -143,11 +141,6 @@ class Accompany(Processor):
     def step(self, io: IO) -> Step:
         """A block without an event is nothing until the next beat, or a note of the band."""
         return self._rests.step(io)
-
-    def _frame(self, beat: float, now: float, per_frame: float) -> int:
-        if beat == math.inf:
-            return _NEVER
-        return max(0, math.ceil((beat - now) / per_frame - _EARLY))
 
     def _settle(self, io: IO, frame: int) -> HarmonyTracker:
         """Reads the parameters at a frame."""
@@ -391,7 +384,8 @@ class Accompany(Processor):
     def _clear(self) -> None:
         """Clears the position and the pending notes."""
         self._due.clear()
-        self._next = self._rests.expected = self._known_until = None
+        self._next = self._known_until = None
+        self._rests.forget()
         self._since = 0
         self._form.restart()
         self._band.rest()

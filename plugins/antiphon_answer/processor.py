@@ -19,7 +19,7 @@ from antiphon.api import (
     Step,
     StreamSpec,
 )
-from antiphon.api.kernels import BeatRest, fill_sound
+from antiphon.api.kernels import BeatRest
 from antiphon_answer.bar_improviser import BarImproviser
 from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.corpus import read_corpus, wish
@@ -109,7 +109,7 @@ class Answer(Processor):
         # shadow, canon: the note that sounds of each key that is down
         self._shadows: dict[int, int] = {}
         self._all_off = False
-        self._rests = BeatRest(spec.rate, _BACK)
+        self._rests = BeatRest(spec.rate, _BACK, _ON)
         self._mode, self._meter, self._bars, self._begun = "", 4, 4, 0.0
         self._pause, self._transpose = 0.5, 0
         self._wake = self._draw = math.inf
@@ -133,8 +133,7 @@ class Answer(Processor):
             sound.fill(0.0)
         time, events = io.time, io.events_in
         per_frame = time.tempo / 60.0 / self._rate
-        expected = self._rests.expected
-        moved = expected is not None and not -_BACK <= time.beat - expected <= _ON
+        moved = self._rests.moved(time.beat)
         if self._all_off or moved or not time.playing:
             self._end_all(io, 0)
             self._all_off = False
@@ -142,10 +141,9 @@ class Answer(Processor):
             self._drop()
             self._rest()
         if not time.playing:
-            self._rests.expected = None
+            self._rests.forget()
             self._while_stopped(events)
             return
-        self._rests.expected = time.beat + per_frame * io.frames
         self._settings(io, time.beat)
         at = 0
         # order at one frame: ends of notes, the player's, what is drawn, beginnings of notes
@@ -153,10 +151,10 @@ class Answer(Processor):
             offset = events[at].offset if at < len(events) else _NEVER
             ends = min(self._sounding.values(), default=math.inf)
             starts = self._waiting[0].start if self._waiting else math.inf
-            when = [self._frame(t, time.beat, per_frame) for t in (ends, min(self._wake, self._draw), starts)]
+            when = [self._rests.frame(t, time) for t in (ends, min(self._wake, self._draw), starts)]
             first = min(*when, offset)
             if first >= io.frames:
-                self._rests.due = min(ends, self._wake, self._draw, starts)
+                self._rests.until(min(ends, self._wake, self._draw, starts), io)
                 return
             if when[0] == first:
                 self._end_due(io, first, ends)
@@ -170,15 +168,7 @@ class Answer(Processor):
 
     def step(self, io: IO) -> Step | None:
         """A block without an event is silence until something is drawn, begins or ends."""
-        if self._sound is not None:
-            return None
-        step = self._rests.step(io)
-        for sound in io.audio_out:
-            step = step.then(fill_sound.step(sound, 0.0))
-        return step
-
-    def _frame(self, beat: float, now: float, per_frame: float) -> int:
-        return _NEVER if beat == math.inf else max(0, math.ceil((beat - now) / per_frame - _EARLY))
+        return None if self._sound is not None else self._rests.step(io)
 
     # ---- the player
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
@@ -394,11 +384,5 @@ class Continue(Answer):
 
     params = (
         *Answer.params,
-        Param(
-            "fill",
-            "choice",
-            "none",
-            choices=("none", "bass", "drums"),
-            doc="In files, by=bars: an empty track to fill.",
-        ),
+        Param("fill", "choice", "none", choices=("none", "bass", "drums"), doc="In files, by=bars: the track to fill."),
     )

@@ -203,7 +203,7 @@ class ClockNode(NoteNode):
     def forget(self) -> None:
         self._waiting.clear()
         self._late.clear()
-        self._rests.expected = None
+        self._rests.forget()
         self._open = 0
 
     def beat(self, frame: int) -> float:
@@ -219,11 +219,8 @@ class ClockNode(NoteNode):
     def clocked(self, io: IO) -> None:
         time = io.time
         self._now, self._per_frame = time.beat, time.beats_per_frame(self._rate)
-        expected = self._rests.expected
-        moved = expected is not None and abs(time.beat - expected) > JUMP
-        if moved or (not time.playing and expected is not None):
+        if self._rests.moved(time.beat) or (not time.playing and self._rests.expected is not None):
             self.stopped(io)
-        self._rests.expected = time.beat + self._per_frame * io.frames if time.playing else None
 
     def stopped(self, io: IO) -> None:
         """The clock stopped, or was moved: drops what was to come, and ends what came of it."""
@@ -254,7 +251,7 @@ class ClockNode(NoteNode):
             tick = NEVER if switched[0] or switched[1] else self.frame(beat)
             now = min(offset, due, tick)
             if now >= io.frames:
-                self._rests.due = min(beat, math.inf if first is None else first.beat)
+                self._rests.until(min(beat, math.inf if first is None else first.beat), io)
                 break
             if due == now and first is not None and (first.velocity == 0.0 or offset > now):
                 del self._waiting[0]

@@ -7,10 +7,16 @@ from enum import IntEnum
 
 import numpy as np
 
-from antiphon.contract.processor import IO
+from antiphon.contract.processor import IO, BlockTime
 from antiphon.native.compiling import kernel
+from antiphon.native.dsp import fill_sound
 from antiphon.native.kernel import f64, f64p, i64
 from antiphon.native.step import Step
+
+NEVER = 1 << 60
+"""A frame after all others."""
+_EARLY = 1e-6
+"""Frames of tolerance for the rounding of a beat's frame."""
 
 
 class _Word(IntEnum):
@@ -39,15 +45,16 @@ def follow_beat(words: f64p, beat: f64, step: f64, playing: i64, frames: i64) ->
 class BeatRest:
     """Where a node is on the musical clock, and until when machine code may play the blocks in which it does nothing.
 
-    `process` compares `expected` with the beat of a block, and sets it and `due` at its end.
+    `process` asks whether the clock has `moved`, and calls `until` at its end.
 
     Args:
         rate: Of the stream, Hz.
         jump: Beats by which the clock differs from `expected` where it was moved.
+        ahead: The same where it is further on; None for as many.
     """
 
-    def __init__(self, rate: int, jump: float) -> None:
-        self._rate, self._jump = rate, jump
+    def __init__(self, rate: int, jump: float, ahead: float | None = None) -> None:
+        self._rate, self._jump, self._ahead = rate, jump, jump if ahead is None else ahead
         self._words = np.array([-math.inf, math.nan])
 
     @property
@@ -56,28 +63,58 @@ class BeatRest:
         beat = float(self._words[_Word.EXPECTED])
         return None if math.isnan(beat) else beat
 
-    @expected.setter
-    def expected(self, beat: float | None) -> None:
-        self._words[_Word.EXPECTED] = math.nan if beat is None else beat
+    def moved(self, beat: float) -> bool:
+        """Tells whether the clock was moved between two blocks.
 
-    @property
-    def due(self) -> float:
-        """The beat of the next thing to do without an event; infinite where there is none."""
-        return float(self._words[_Word.DUE])
+        Args:
+            beat: Of the block's first frame.
 
-    @due.setter
-    def due(self, beat: float) -> None:
-        self._words[_Word.DUE] = beat
+        Returns:
+            Whether it is not about where it was expected.
+        """
+        expected = self.expected
+        return expected is not None and not -self._jump <= beat - expected <= self._ahead
+
+    def frame(self, beat: float, time: BlockTime) -> int:
+        """Finds the first frame of a block from a beat on.
+
+        Args:
+            beat: The beat.
+            time: The block's, while the clock runs.
+
+        Returns:
+            The frame, 0 for a beat before the block, more than any for an infinite one.
+        """
+        per_frame = time.tempo / 60.0 / self._rate
+        return NEVER if beat == math.inf else max(0, math.ceil((beat - time.beat) / per_frame - _EARLY))
+
+    def forget(self) -> None:
+        """Forgets where the clock is: the next block may begin anywhere."""
+        self._words[_Word.EXPECTED] = math.nan
+
+    def until(self, beat: float, io: IO) -> None:
+        """Ends a block: notes what comes next without an event, and where the next block begins.
+
+        Args:
+            beat: When something is due; infinite where nothing is.
+            io: As of `Processor.process`.
+        """
+        time, words = io.time, self._words
+        ends = time.beat + time.beats_per_frame(self._rate) * io.frames
+        words[_Word.DUE], words[_Word.EXPECTED] = beat, ends if time.playing else math.nan
 
     def step(self, io: IO) -> Step:
-        """Says that a block without an event is nothing, unless something is due or the clock was moved.
+        """Says that a block without an event is silence, unless something is due or the clock was moved.
 
         Args:
             io: As of `Processor.step`.
 
         Returns:
-            The step, to which calls that fill the outputs are added.
+            The step.
         """
-        time = io.time
+        time, jump = io.time, min(self._jump, self._ahead)
         now = time.beat, time.beats_per_frame(self._rate), time.playing, io.frames
-        return follow_beat.step(self._words, *now).provided(beat_rests.step(self._words, self._jump, *now))
+        step = follow_beat.step(self._words, *now).provided(beat_rests.step(self._words, jump, *now))
+        for sound in io.audio_out:
+            step = step.then(fill_sound.step(sound, 0.0))
+        return step

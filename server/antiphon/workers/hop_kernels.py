@@ -42,7 +42,7 @@ class FadeWord(IntEnum):
     SIZE = 3
 
 
-class StreamWord(IntEnum):
+class EpochWord(IntEnum):
     """Indices of the words of a `Stream`."""
 
     POSTED = 0  # the hop after the last one posted
@@ -57,7 +57,7 @@ class StreamWord(IntEnum):
 class LaneWord(IntEnum):
     """Indices of what stays the same of a stream: addresses, and sizes in floats."""
 
-    OWN = 0  # `StreamWord`
+    OWN = 0  # `EpochWord`
     WORKER = 1  # `WorkerWord`
     SLOT = 2  # `SlotWord`
     TAGS_IN = 3
@@ -76,16 +76,16 @@ class LaneWord(IntEnum):
 @kernel
 def worker_tag(own: i64p, hop: i64) -> i64:
     """The tag of a hop of the present epoch, as `arena.tag`."""
-    return i64((own[StreamWord.EPOCH] & EPOCHS) << HOP_BITS | hop)
+    return i64((own[EpochWord.EPOCH] & EPOCHS) << HOP_BITS | hop)
 
 
 @kernel
 def answer_there(lane: i64p, hop: i64) -> i64:
     """1 where a hop's answer can be played: as `Stream.take` without a wait, and finite."""
     own = address_i64(lane[LaneWord.OWN])
-    if own[StreamWord.BROKEN] != 0 or own[StreamWord.ABSENT] != 0:
+    if own[EpochWord.BROKEN] != 0 or own[EpochWord.ABSENT] != 0:
         return 0
-    if hop < own[StreamWord.FIRST] or hop >= own[StreamWord.POSTED]:
+    if hop < own[EpochWord.FIRST] or hop >= own[EpochWord.POSTED]:
         return 0
     place = hop % lane[LaneWord.DEPTH]
     if load_acquire(address_i64(lane[LaneWord.TAGS_OUT]), place) != worker_tag(own, hop):
@@ -103,12 +103,12 @@ def hop_continues(lane: i64p, hop: i64, ended: i64) -> i64:
     generation = worker[WorkerWord.GENERATION]
     if worker[WorkerWord.STATE] != State.RUNNING or worker[WorkerWord.BLAMED] == generation:
         return 0
-    if slot[SlotWord.READY] != lane[LaneWord.SERIAL] or own[StreamWord.BORN] != generation:
+    if slot[SlotWord.READY] != lane[LaneWord.SERIAL] or own[EpochWord.BORN] != generation:
         return 0
-    begun = own[StreamWord.FIRST]
-    if load_acquire(slot, SlotWord.SEEN) == own[StreamWord.EPOCH]:
+    begun = own[EpochWord.FIRST]
+    if load_acquire(slot, SlotWord.SEEN) == own[EpochWord.EPOCH]:
         begun = slot[SlotWord.CURSOR]
-    if hop != own[StreamWord.POSTED] + ended or hop - begun >= lane[LaneWord.DEPTH]:
+    if hop != own[EpochWord.POSTED] + ended or hop - begun >= lane[LaneWord.DEPTH]:
         return 0
     return 1
 
@@ -193,7 +193,7 @@ def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: 
                         part[n] = f32(0.0)
         own = address_i64(lane[LaneWord.OWN])
         store_release(address_i64(lane[LaneWord.TAGS_IN]), place, worker_tag(own, hop))
-        own[StreamWord.POSTED] = hop + 1
+        own[EpochWord.POSTED] = hop + 1
         store_release(address_i64(lane[LaneWord.SLOT]), SlotWord.POSTED, hop + 1)
         rung = address_i64(lane[LaneWord.RUNG])
         rung[0] = rung[0] | lane[LaneWord.BIT]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from antiphon.contract.block import Samples
 from antiphon.errors import WorkerLost
 from antiphon.workers.arena import MAX_DEPTH, SlotWord, State, WorkerEntry, WorkerWord, tag
-from antiphon.workers.hop_kernels import StreamWord
+from antiphon.workers.hop_kernels import EpochWord
 from antiphon.workers.spec import WorkerSpec
 
 _SPINS = 500
@@ -74,7 +74,7 @@ class Stream:
     Attributes:
         misses: Answers that were not there in time.
         spec: The worker's spec.
-        words: Where it is, for machine code (`StreamWord`).
+        words: Where it is, for machine code (`EpochWord`).
     """
 
     def __init__(self, pool: StreamPool, entry: WorkerEntry, slot: int, spec: WorkerSpec, serial: int) -> None:
@@ -84,10 +84,10 @@ class Stream:
         self._tags_in, self._tags_out = entry.tags_in[tags], entry.tags_out[tags]
         rings = entry.rings(spec)
         self._in, self._out = rings[0][slot], rings[1][slot]
-        self.words = np.zeros(StreamWord.SIZE, np.int64)
+        self.words = np.zeros(EpochWord.SIZE, np.int64)
         self._own: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
-        self._own[StreamWord.EPOCH] = entry.slot(slot, SlotWord.EPOCH)
-        self._own[StreamWord.BROKEN] = self._own[StreamWord.ABSENT] = 1
+        self._own[EpochWord.EPOCH] = entry.slot(slot, SlotWord.EPOCH)
+        self._own[EpochWord.BROKEN] = self._own[EpochWord.ABSENT] = 1
         # (number, first hop) of earlier epochs: a replay may take answers of several
         self._past: deque[tuple[int, int]] = deque(maxlen=MAX_DEPTH)
         self.misses = 0
@@ -95,7 +95,7 @@ class Stream:
     @property
     def answers(self) -> bool:
         """Whether its worker runs, and the last answer was there."""
-        return self.runs() and not (self._own[StreamWord.BROKEN] or self._own[StreamWord.ABSENT])
+        return self.runs() and not (self._own[EpochWord.BROKEN] or self._own[EpochWord.ABSENT])
 
     @property
     def lockstep(self) -> bool:
@@ -152,16 +152,16 @@ class Stream:
         # than the ring's depth behind: further behind, the hop would overwrite one that it has yet to read.
         own = self._own
         if not self.runs():
-            own[StreamWord.BROKEN] = 1
+            own[EpochWord.BROKEN] = 1
             if not wait or not self._pool.revived(self):
                 return HopStart.NO_WORKER
-        if not own[StreamWord.BROKEN] and own[StreamWord.BORN] == self._words[WorkerWord.GENERATION]:
+        if not own[EpochWord.BROKEN] and own[EpochWord.BORN] == self._words[WorkerWord.GENERATION]:
             behind = (
-                hop - own[StreamWord.FIRST]
-                if self.entry.slot(self.slot, SlotWord.SEEN) != own[StreamWord.EPOCH]
+                hop - own[EpochWord.FIRST]
+                if self.entry.slot(self.slot, SlotWord.SEEN) != own[EpochWord.EPOCH]
                 else (hop - self.entry.slot(self.slot, SlotWord.CURSOR))
             )
-            if hop == own[StreamWord.POSTED] and behind < self._depth:
+            if hop == own[EpochWord.POSTED] and behind < self._depth:
                 return HopStart.CONTINUES
         if self._pool.lockstep and not self._finished() and not (wait and self._pool.revived(self)):
             return HopStart.NO_WORKER
@@ -171,22 +171,22 @@ class Stream:
     def _finished(self) -> bool:
         """Waits for the answers of the present epoch before a new one begins. Returns False when the worker ended."""
         own = self._own
-        last = own[StreamWord.POSTED] - 1
-        if last >= own[StreamWord.FIRST] and own[StreamWord.BORN] == self._words[WorkerWord.GENERATION]:
-            self._wait(last % self._depth, tag(own[StreamWord.EPOCH], last), time.monotonic_ns() + _GIVEN_UP_NS)
+        last = own[EpochWord.POSTED] - 1
+        if last >= own[EpochWord.FIRST] and own[EpochWord.BORN] == self._words[WorkerWord.GENERATION]:
+            self._wait(last % self._depth, tag(own[EpochWord.EPOCH], last), time.monotonic_ns() + _GIVEN_UP_NS)
         return self.runs()
 
     def _begin(self, hop: int) -> None:
         own = self._own
-        self._past.append((own[StreamWord.EPOCH], own[StreamWord.FIRST]))
-        own[StreamWord.EPOCH] += 1
-        own[StreamWord.FIRST], own[StreamWord.BORN] = hop, self._words[WorkerWord.GENERATION]
-        own[StreamWord.BROKEN] = 0
+        self._past.append((own[EpochWord.EPOCH], own[EpochWord.FIRST]))
+        own[EpochWord.EPOCH] += 1
+        own[EpochWord.FIRST], own[EpochWord.BORN] = hop, self._words[WorkerWord.GENERATION]
+        own[EpochWord.BROKEN] = 0
         # Warning: EPOCH is written last. The worker begins the epoch when it sees it, with what is written above.
         put = self.entry.set_slot
         put(self.slot, SlotWord.FIRST, hop)
-        put(self.slot, SlotWord.BORN, own[StreamWord.BORN])
-        put(self.slot, SlotWord.EPOCH, own[StreamWord.EPOCH])
+        put(self.slot, SlotWord.BORN, own[EpochWord.BORN])
+        put(self.slot, SlotWord.EPOCH, own[EpochWord.EPOCH])
         self.entry.change()
 
     def input(self, hop: int) -> Samples:
@@ -208,8 +208,8 @@ class Stream:
             hop: The hop's number.
         """
         # The samples are in place: `input` gave the caller the slot itself. The tag hands it over.
-        self._tags_in[hop % self._depth] = tag(self._own[StreamWord.EPOCH], hop)
-        self._own[StreamWord.POSTED] = hop + 1
+        self._tags_in[hop % self._depth] = tag(self._own[EpochWord.EPOCH], hop)
+        self._own[EpochWord.POSTED] = hop + 1
         self.entry.set_slot(self.slot, SlotWord.POSTED, hop + 1)
         self._pool.ring(self.entry.number)
 
@@ -229,39 +229,39 @@ class Stream:
         if self._pool.lockstep:
             return self._certain(hop, needed)
         own = self._own
-        if hop < own[StreamWord.FIRST] or hop >= own[StreamWord.POSTED]:
+        if hop < own[EpochWord.FIRST] or hop >= own[EpochWord.POSTED]:
             self._missed()
             return None
-        wanted, place = tag(own[StreamWord.EPOCH], hop), hop % self._depth
+        wanted, place = tag(own[EpochWord.EPOCH], hop), hop % self._depth
         # after a late answer there is no wait for the next, so that a hung worker costs one wait and an ended one none;
         # answers that are there already are still taken
-        late = own[StreamWord.BROKEN] or (own[StreamWord.ABSENT] and hop != own[StreamWord.FIRST])
+        late = own[EpochWord.BROKEN] or (own[EpochWord.ABSENT] and hop != own[EpochWord.FIRST])
         if self._tags_out[place] != wanted and (late or not self._wait(place, wanted, self._pool.until_ns)):
             self._missed()
             return None
-        own[StreamWord.ABSENT] = 0
+        own[EpochWord.ABSENT] = 0
         answer: Samples = self._out[place]
         return answer
 
     def _missed(self) -> None:
-        self._own[StreamWord.ABSENT] = 1
+        self._own[EpochWord.ABSENT] = 1
         self.misses += 1
         self.entry.set_slot(self.slot, SlotWord.MISSES, self.misses)
 
     def _certain(self, hop: int, needed: bool) -> Samples | None:
         """Waits for the answer without a limit; for one that is not needed `_GIVEN_UP_NS`, to keep the state."""
         own = self._own
-        new, place = hop >= own[StreamWord.FIRST], hop % self._depth
-        wanted = tag(own[StreamWord.EPOCH] if new else self._epoch_of(hop), hop)
+        new, place = hop >= own[EpochWord.FIRST], hop % self._depth
+        wanted = tag(own[EpochWord.EPOCH] if new else self._epoch_of(hop), hop)
         until = self._pool.until_ns if needed else time.monotonic_ns() + _GIVEN_UP_NS
-        comes = new and hop < own[StreamWord.POSTED]
+        comes = new and hop < own[EpochWord.POSTED]
         if self._tags_out[place] == wanted or (comes and self._wait(place, wanted, until)):
             answer: Samples = self._out[place]
             return answer
         if needed:
             reason = self.entry.reason or "has ended"
             raise WorkerLost(f"the worker {self.spec.name} {reason}; the work ends where its answer is missing")
-        if comes and not own[StreamWord.BROKEN]:
+        if comes and not own[EpochWord.BROKEN]:
             self.blame()
         self._missed()
         return None
@@ -280,8 +280,8 @@ class Stream:
         words[WorkerWord.WAITING] = 1
         try:
             while tags[place] != wanted:
-                if words[WorkerWord.STATE] != State.RUNNING or own[StreamWord.BORN] != words[WorkerWord.GENERATION]:
-                    own[StreamWord.BROKEN] = 1
+                if words[WorkerWord.STATE] != State.RUNNING or own[EpochWord.BORN] != words[WorkerWord.GENERATION]:
+                    own[EpochWord.BROKEN] = 1
                     return False
                 left = until_ns - time.monotonic_ns()
                 if left <= 0:
@@ -293,13 +293,13 @@ class Stream:
 
     def blame(self) -> None:
         """Requests a restart of the worker because an answer of it cannot be played."""
-        self._words[WorkerWord.BLAMED] = self._own[StreamWord.BORN]
-        self._own[StreamWord.BROKEN], self._own[StreamWord.POSTED] = 1, 0
+        self._words[WorkerWord.BLAMED] = self._own[EpochWord.BORN]
+        self._own[EpochWord.BROKEN], self._own[EpochWord.POSTED] = 1, 0
         self._pool.call_zygote(self.entry)
 
     def reset(self) -> None:
         """Forgets the past: the next hop begins an epoch."""
-        self._own[StreamWord.BROKEN] = self._own[StreamWord.ABSENT] = 1
+        self._own[EpochWord.BROKEN] = self._own[EpochWord.ABSENT] = 1
 
     def retry(self) -> None:
         """Requests a start of a worker that has failed for good."""

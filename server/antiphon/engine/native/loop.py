@@ -141,8 +141,9 @@ class NativeLoop:
             **({} if parts.capture is None else parts.capture.tables),
         }
         if parts.pool is not None:
-            values |= {LoopWord.WORKERS + n: bell for n, bell in enumerate(parts.pool.bells.wake)}
             values[LoopWord.RUNG] = address(parts.pool.rung)
+            for n, bell in enumerate(parts.pool.bells.wake):
+                whole[LoopWord.WORKERS + n] = bell
         for word, value in values.items():
             whole[word] = value
         real[LoopWord.BLOCK_NS], real[LoopWord.FALL] = driver.block * 1e9 / driver.rate, release_fall(driver.rate)
