@@ -174,10 +174,10 @@ def both(
             monkeypatch.setattr(NativePlan, "settle", settle)
             rig.clear()
     (live, y, misses), (other, z, missed) = runs
-    np.testing.assert_array_equal(y, z)
+    assert live.marks == other.marks
     assert misses == missed
     assert live.posted == other.posted
-    assert live.marks == other.marks
+    np.testing.assert_array_equal(y, z)
     assert len(other.interpreted) == BLOCKS
     return live, y
 
@@ -226,9 +226,11 @@ def unwatched(live: Live) -> None:
 
 
 def watched(live: Live) -> None:
-    before = pid(live.streams[0])
+    words = live.streams[0].entry.words
+    before = words[WorkerWord.GENERATION]
     os.kill(live.rig.zygote, signal.SIGCONT)
-    until(lambda: pid(live.streams[0]) != before, PATIENCE, "another one is forked")
+    # its pid is 0 before its state says that it has ended
+    until(lambda: words[WorkerWord.GENERATION] != before, PATIENCE, "another one is forked")
     until(lambda: all(stream.runs() for stream in live.streams), PATIENCE, "another one runs")
     live.impatient = False
 
