@@ -38,7 +38,7 @@ PATCHES = ("answer", "band", "desk", "dub", "techno")
 
 
 def peers(pedalboard: Any) -> dict[str, tuple[Callable[[], Any], Mapping[str, Value]]]:
-    """Our types, what makes pedalboard's effect of the same kind, and our values where they are not the defaults."""
+    """Our types by row, what makes pedalboard's effect of that kind, and our values where they are not the defaults."""
     p = pedalboard
     return {
         "gain": (lambda: p.Gain(-6.0), {"gain": 0.5}),
@@ -48,6 +48,7 @@ def peers(pedalboard: Any) -> dict[str, tuple[Callable[[], Any], Mapping[str, Va
         "gate": (lambda: p.NoiseGate(-45.0, 10.0, 1.0, 50.0), {}),
         "bitcrush": (lambda: p.Bitcrush(8.0), {}),
         "drive": (lambda: p.Distortion(12.0), {}),
+        "drive, oversampling 1": (lambda: p.Distortion(12.0), {"oversampling": "1"}),
         "chorus": (lambda: p.Chorus(), {}),
         "phaser": (lambda: p.Phaser(), {}),
         "reverb": (lambda: p.Reverb(), {}),
@@ -69,7 +70,7 @@ def main(seconds: float, seed: int) -> None:
         x = rng.normal(0.0, 0.1, (2, block)).astype(np.float32)
         spec = StreamSpec(RATE, block, 2)
         for kind, (make, values) in peers(pedalboard).items():
-            plans = [compile_chain(loaded, kind, count, spec, values) for count in (LENGTH, 1)]
+            plans = [compile_chain(loaded, kind.partition(",")[0], count, spec, values) for count in (LENGTH, 1)]
             boards = [pedalboard.Pedalboard([make() for _ in range(count)]) for count in (LENGTH, 1)]
             runs: list[Callable[[], object]] = [*map(plan_run, plans)]
             runs += [partial(board.process, x, RATE, block, False) for board in boards]

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Processor, StreamSpec
+from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Processor, Step, StreamSpec
+from antiphon.api.kernels import BeatRest
 from antiphon_accompany.chords import KEYS, Chord, recognise, triad_chord
 from antiphon_accompany.chordtext import ChordSpan
 from antiphon_accompany.form import CALLS, Form
@@ -70,7 +71,7 @@ class Accompany(Processor):
         self._all_off = False
         self._due: list[Due] = []
         self._next: int | None = None
-        self._expected: float | None = None
+        self._rests = BeatRest(spec.rate, _JUMP)
         self._known_until: int | None = None
         self._clear()
 
@@ -100,7 +101,7 @@ class Accompany(Processor):
     def process(self, io: IO) -> None:
         time, events = io.time, io.events_in
         per_frame = time.tempo / 60.0 / self._rate
-        moved = self._expected is not None and abs(time.beat - self._expected) > _JUMP
+        moved = self._rests.moved(time.beat)
         if self._all_off or moved or not time.playing:
             self._sounding.end_all(io, 0)
             self._all_off = False
@@ -110,7 +111,6 @@ class Accompany(Processor):
         if moved:
             self._clear()
         calls = [(frame, call) for call in CALLS for frame in io.fired(call)]
-        self._expected = time.beat + per_frame * io.frames
         if self._next is None:
             self._next = math.ceil(time.beat - _EARLY * per_frame)
             self._begin(self._next, time.beat)
@@ -120,10 +120,11 @@ class Accompany(Processor):
             next_offset = events[at].offset if at < len(events) else _NEVER
             ends = self._sounding.first_end
             starts = self._due[0].start if self._due else math.inf
-            when = [self._frame(t, time.beat, per_frame) for t in (ends, self._next, starts)]
+            when = [self._rests.frame(t, time) for t in (ends, self._next, starts)]
             first = min(*when, next_offset)
             if first >= io.frames:
                 self._form.called.update(call for _, call in calls)
+                self._rests.until(min(ends, self._next, starts), io)
                 return
             if when[0] == first:
                 self._sounding.end_due(io, first, ends)
@@ -137,10 +138,9 @@ class Accompany(Processor):
             else:
                 self._strike(io, first, self._due.pop(0))
 
-    def _frame(self, beat: float, now: float, per_frame: float) -> int:
-        if beat == math.inf:
-            return _NEVER
-        return max(0, math.ceil((beat - now) / per_frame - _EARLY))
+    def step(self, io: IO) -> Step:
+        """A block without an event is nothing until the next beat, or a note of the band."""
+        return self._rests.step(io)
 
     def _settle(self, io: IO, frame: int) -> HarmonyTracker:
         """Reads the parameters at a frame."""
@@ -384,7 +384,8 @@ class Accompany(Processor):
     def _clear(self) -> None:
         """Clears the position and the pending notes."""
         self._due.clear()
-        self._next = self._expected = self._known_until = None
+        self._next = self._known_until = None
+        self._rests.forget()
         self._since = 0
         self._form.restart()
         self._band.rest()

@@ -6,7 +6,20 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from antiphon.api import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
+from antiphon.api import (
+    AUDIO_IN,
+    AUDIO_OUT,
+    EVENTS_IN,
+    EVENTS_OUT,
+    IO,
+    Event,
+    FileUse,
+    Param,
+    Processor,
+    Step,
+    StreamSpec,
+)
+from antiphon.api.kernels import BeatRest
 from antiphon_answer.bar_improviser import BarImproviser
 from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.corpus import read_corpus, wish
@@ -89,7 +102,7 @@ class Answer(Processor):
         # shadow, canon: the note that sounds of each key that is down
         self._shadows: dict[int, int] = {}
         self._all_off = False
-        self._expected: float | None = None
+        self._rests = BeatRest(spec.rate, _BACK, _ON)
         self._mode, self._meter, self._bars, self._begun = "", 4, 4, 0.0
         self._pause, self._transpose = 0.5, 0
         self._wake = self._draw = math.inf
@@ -113,7 +126,7 @@ class Answer(Processor):
             sound.fill(0.0)
         time, events = io.time, io.events_in
         per_frame = time.tempo / 60.0 / self._rate
-        moved = self._expected is not None and not -_BACK <= time.beat - self._expected <= _ON
+        moved = self._rests.moved(time.beat)
         if self._all_off or moved or not time.playing:
             self._end_all(io, 0)
             self._all_off = False
@@ -121,10 +134,9 @@ class Answer(Processor):
             self._drop()
             self._rest()
         if not time.playing:
-            self._expected = None
+            self._rests.forget()
             self._while_stopped(events)
             return
-        self._expected = time.beat + per_frame * io.frames
         self._settings(io, time.beat)
         at = 0
         # order at one frame: ends of notes, the player's, what is drawn, beginnings of notes
@@ -132,9 +144,10 @@ class Answer(Processor):
             offset = events[at].offset if at < len(events) else _NEVER
             ends = min(self._sounding.values(), default=math.inf)
             starts = self._waiting[0].start if self._waiting else math.inf
-            when = [self._frame(t, time.beat, per_frame) for t in (ends, min(self._wake, self._draw), starts)]
+            when = [self._rests.frame(t, time) for t in (ends, min(self._wake, self._draw), starts)]
             first = min(*when, offset)
             if first >= io.frames:
+                self._rests.until(min(ends, self._wake, self._draw, starts), io)
                 return
             if when[0] == first:
                 self._end_due(io, first, ends)
@@ -146,8 +159,9 @@ class Answer(Processor):
             elif (note := self._waiting.pop(0)).start >= time.beat - _BACK:
                 self._play(io, first, note)
 
-    def _frame(self, beat: float, now: float, per_frame: float) -> int:
-        return _NEVER if beat == math.inf else max(0, math.ceil((beat - now) / per_frame - _EARLY))
+    def step(self, io: IO) -> Step | None:
+        """A block without an event is silence until something is drawn, begins or ends."""
+        return None if self._sound is not None else self._rests.step(io)
 
     # ---- the player
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
@@ -363,11 +377,5 @@ class Continue(Answer):
 
     params = (
         *Answer.params,
-        Param(
-            "fill",
-            "choice",
-            "none",
-            choices=("none", "bass", "drums"),
-            doc="In files, by=bars: an empty track to fill.",
-        ),
+        Param("fill", "choice", "none", choices=("none", "bass", "drums"), doc="In files, by=bars: the track to fill."),
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.api import AUDIO_OUT, IO, AntiphonError, FileUse, Param, PluginError, Processor, Samples, StreamSpec
+from antiphon.api import AUDIO_OUT, IO, AntiphonError, FileUse, Param, PluginError, Processor, Samples, Step, StreamSpec
+from antiphon.api.kernels import fill_sound
 from antiphon.api.workers import convert_channels, current_pool
 from antiphon_loops.arrangement.arrange import KEYS, LoopChoice, LoopRequest, roles_of
 from antiphon_loops.arrangement.maker import LoopMaterial
@@ -95,6 +96,10 @@ class Loops(Processor):
         self._begun = False
         if self._source is not None:
             self._source.reset()
+
+    def step(self, io: IO) -> Step | None:
+        """Silence where there is no library."""
+        return None if self._source is not None else fill_sound.step(io.audio_out[0], 0.0)
 
     def process(self, io: IO) -> None:
         t, frames, out = io.time, io.frames, io.audio_out[0]

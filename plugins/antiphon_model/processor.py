@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import AUDIO_OUT, IO, Param, Port, Samples, StreamSpec
+from antiphon.api import AUDIO_OUT, IO, Param, Port, Samples, Step, StreamSpec
+from antiphon.api.kernels import fill_sound
 from antiphon.api.models import ModelError, ModelProcessor
 from antiphon.api.workers import Rebuffer, WorkerSpec, convert_channels, current_pool
 from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMethod, Untried, describe
@@ -117,6 +118,12 @@ class Model(ModelProcessor):
             },
         )
 
+    @property
+    def _alike(self) -> bool:
+        """Whether each channel of a lane is answered with one."""
+        method = self._method
+        return method is None or (method.sound and method.inputs == method.outputs)
+
     def lanes(self, spec: StreamSpec) -> int:
         """One stream for each group of as many channels as a method has that gives what it takes; otherwise one."""
         method = self._method
@@ -154,6 +161,13 @@ class Model(ModelProcessor):
         self._answered = False
         self.hops = Rebuffer(hop, self.hops.lead, len(self._in), len(self._out), self._post_all, self._load_all)
 
+    def step(self, io: IO) -> Step | None:
+        """The blocks of sound that is answered in time."""
+        step = None if self._taken or self._given or not self._alike else super().step(io)
+        for out in io.audio_out[1:] if step is not None else ():
+            step = step and step.then(fill_sound.step(out, 0.0))
+        return step
+
     def process(self, io: IO) -> None:
         """Posts sound and latents of the hops that become complete, and plays the answers."""
         self._io = io
@@ -177,7 +191,7 @@ class Model(ModelProcessor):
         On the block path. A value of a latent is the parameter at the last of its frames.
         """
         method = self._method
-        if method is None or (method.sound and method.inputs == method.outputs):
+        if method is None or self._alike:
             super().write(hop, sound, into)
         elif method.in_ratio == 1:
             convert_channels(sound, into[0])
@@ -192,7 +206,7 @@ class Model(ModelProcessor):
         On the block path. Silence where the answer is latents.
         """
         method = self._method
-        if method is None or (method.sound and method.inputs == method.outputs):
+        if method is None or self._alike:
             return super().read(answer)
         if method.out_ratio == 1:
             sound: Samples = answer[0]

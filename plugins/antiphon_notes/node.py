@@ -11,7 +11,8 @@ from bisect import insort
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
-from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, Param, Port, Processor, StreamSpec
+from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, Param, Port, Processor, Step, StreamSpec
+from antiphon.api.kernels import BeatRest
 
 Key = tuple[int, int]
 """A note's channel and number."""
@@ -69,6 +70,10 @@ class NoteNode(Processor):
 
     def clocked(self, io: IO) -> None:
         """Begins a block. For nodes on the clock."""
+
+    def step(self, io: IO) -> Step:
+        """A block without an event is nothing."""
+        return Step(())
 
     def _switch(self, io: IO) -> tuple[bool, bool]:
         """Whether the node is bypassed, and muted; a change ends what sounds."""
@@ -190,7 +195,7 @@ class ClockNode(NoteNode):
     def prepare(self, spec: StreamSpec) -> None:
         self._waiting: list[LaterNote] = []
         self._late: dict[Key, int] = {}
-        self._expected: float | None = None
+        self._rests = BeatRest(spec.rate, JUMP)
         self._open = self._order = self.left_out = 0
         self._now = self._per_frame = 0.0
         super().prepare(spec)
@@ -198,7 +203,7 @@ class ClockNode(NoteNode):
     def forget(self) -> None:
         self._waiting.clear()
         self._late.clear()
-        self._expected = None
+        self._rests.forget()
         self._open = 0
 
     def beat(self, frame: int) -> float:
@@ -214,10 +219,8 @@ class ClockNode(NoteNode):
     def clocked(self, io: IO) -> None:
         time = io.time
         self._now, self._per_frame = time.beat, time.beats_per_frame(self._rate)
-        moved = self._expected is not None and abs(time.beat - self._expected) > JUMP
-        if moved or (not time.playing and self._expected is not None):
+        if self._rests.moved(time.beat) or (not time.playing and self._rests.expected is not None):
             self.stopped(io)
-        self._expected = time.beat + self._per_frame * io.frames if time.playing else None
 
     def stopped(self, io: IO) -> None:
         """The clock stopped, or was moved: drops what was to come, and ends what came of it."""
@@ -248,6 +251,7 @@ class ClockNode(NoteNode):
             tick = NEVER if switched[0] or switched[1] else self.frame(beat)
             now = min(offset, due, tick)
             if now >= io.frames:
+                self._rests.until(min(beat, math.inf if first is None else first.beat), io)
                 break
             if due == now and first is not None and (first.velocity == 0.0 or offset > now):
                 del self._waiting[0]
@@ -259,6 +263,10 @@ class ClockNode(NoteNode):
                 self.tick(io, now, beat)
         if self.left_out:
             io.report("left_out", float(self.left_out))
+
+    def step(self, io: IO) -> Step:
+        """A block without an event is nothing until something is due."""
+        return self._rests.step(io)
 
     def later(self, beat: float, note: Key, velocity: float) -> bool:
         """Has a note begun at a beat; False where there is no room. `ends` ends it, and has to be called for it."""

@@ -28,7 +28,7 @@ def blocks_for_an_answer(hop: int, block: int, lead: int) -> int:
 
 def test_the_latency_table_is_what_the_code_gives() -> None:
     rows = ROW.findall(PAGE)
-    assert len(rows) > 10
+    assert len(rows) >= 7
     for said in rows:
         hop, block, lead = (int(number) for number in said[:3])
         assert lead == lead_for(hop, block)

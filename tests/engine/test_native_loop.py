@@ -12,8 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from tests.audio import noise
+from tests.graph.test_native_plan import Types
+from tests.waiting import until as wait_until
+from tests.workers.rig import Rig
+from tests.workers.test_native_hops import Model, kind_of
 
 from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import Catalog
 from antiphon.engine.callback import DEPTH, CallbackState, Slot, portaudio_process
 from antiphon.engine.drivers import device
 from antiphon.engine.drivers.base import DriverOptions
@@ -35,9 +40,12 @@ from antiphon.io.capture_memory import CaptureMemory, CaptureShape
 from antiphon.io.tap_memory import TapMemory, TapShape
 from antiphon.native import compile_all
 from antiphon.plugins import loader
+from antiphon.plugins.checks import inspect_processor
 from antiphon.plugins.loader import Loaded
 from antiphon.session.actions import NodeSet
 from antiphon.session.commands import NOW, Sample, SetTempo
+from antiphon.workers.arena import SlotWord, WorkerWord
+from antiphon.workers.pool import Pool, use as use_pool
 
 RATE, BLOCK, AHEAD = 48000, 64, 2
 BLOCKS = 1500
@@ -53,13 +61,13 @@ def plugins() -> Loaded:
     return loader.load(check=False)
 
 
-def chain(*types: str, last: str = "out") -> Graph:
+def chain(*types: str, last: str = "out", pairs: bool = True) -> Graph:
     """`in` → each type in turn → `out`, the first one with a wire back from the last, and a second pair of channels."""
     nodes = [NodeSpec(f"n{place}", kind) for place, kind in enumerate(types)]
     ends = [End("in", "in"), *(End(node.name, "out") for node in nodes)]
     into = [*(End(node.name, "in") for node in nodes), End("out", last)]
     wires = [Wire(source, dest) for source, dest in zip(ends, into, strict=True)]
-    return Graph(tuple(nodes), (*wires, Wire(ends[2], End("out", "3-4"))))
+    return Graph(tuple(nodes), (*wires, Wire(ends[2], End("out", "3-4"))) if pairs else tuple(wires))
 
 
 class CalledDriver(CallbackDriver):
@@ -383,11 +391,11 @@ def test_commands_and_a_next_plan_end_it(engine, plugins):
 class Software:
     """The engine's loop over the software clock."""
 
-    def __init__(self, plugins: Loaded, graph: Graph) -> None:
+    def __init__(self, plugins: Loaded | Types, graph: Graph, pool: Pool | None = None) -> None:
         spec = StreamSpec(RATE, 256, 2)
         self.shared, self.bell = Shared.create(MappingShape.of(RATE, 256, 2)), os.eventfd(0, os.EFD_NONBLOCK)
         self.driver = Headless(DriverOptions(RATE, 256, 2, buffer_blocks=40))
-        self.loop = EngineLoop(GraphPlayer(spec), self.driver, self.shared, self.bell, None)
+        self.loop = EngineLoop(GraphPlayer(spec), self.driver, self.shared, self.bell, None, pool)
         ids = {node.name: place + 1 for place, node in enumerate(graph.nodes)}
         plan = compile_plan(graph, plugins.catalog, plugins.make, spec, ids)
         self.loop.next_plan = NextPlan(plan, 1, 0.0, 0.0, b"{}")
@@ -402,22 +410,39 @@ class Software:
     def blocks(self) -> int:
         return self.shared.words[HeaderWord.BLOCKS]
 
+    def play(self) -> Iterator[Software]:
+        """Plays from after its first blocks until the test is over."""
+        thread = threading.Thread(target=self.run)
+        thread.start()
+        until = time.monotonic() + PATIENCE
+        while self.blocks() < 20 and time.monotonic() < until:
+            time.sleep(0.01)
+        yield self
+        self.ending.append(1)
+        os.write(self.signalling, b"x")
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        for descriptor in (self.bell, self.signals, self.signalling, self.shared.fd):
+            os.close(descriptor)
+
 
 @pytest.fixture
 def software(plugins: Loaded) -> Iterator[Software]:
-    one = Software(plugins, CHAIN)
-    thread = threading.Thread(target=one.run)
-    thread.start()
-    until = time.monotonic() + PATIENCE
-    while one.blocks() < 20 and time.monotonic() < until:
-        time.sleep(0.01)
-    yield one
-    one.ending.append(1)
-    os.write(one.signalling, b"x")
-    thread.join(PATIENCE)
-    assert not thread.is_alive()
-    for descriptor in (one.bell, one.signals, one.signalling, one.shared.fd):
-        os.close(descriptor)
+    yield from Software(plugins, CHAIN).play()
+
+
+@pytest.fixture
+def working(plugins: Loaded) -> Iterator[Software]:
+    """With a node that plays by a worker."""
+    rig = Rig()
+    use_pool(rig.pool)
+    kind = kind_of(Model(hop=480))
+    info = inspect_processor("model", kind, "", "local", play=False)
+    one = Software(Types(Catalog({"model": info}), lambda name: kind()), chain("model", pairs=False), rig.pool)
+    wait_until(rig.pool.settled, PATIENCE, "the worker is ready")
+    yield from one.play()
+    use_pool(None)
+    rig.close()
 
 
 def test_blocks_are_played_while_the_interpreters_lock_is_held(software):
@@ -439,3 +464,18 @@ def test_the_clock_goes_on_from_where_machine_code_left_it(software):
     assert words[HeaderWord.CLOCK_SAMPLE] == words[HeaderWord.CLOCK_SAMPLE] // 256 * 256
     assert words[HeaderWord.CLOCK_SEQUENCE] % 2 == 0
     assert time.monotonic() - begun > 0.4, "blocks come at the clock's pace"
+
+
+def test_a_worker_gets_hops_and_its_answers_are_played_while_the_interpreters_lock_is_held(working):
+    (stream, *_) = working.loop.player.plan.hosts[1].processor.client.streams
+    words, slot = stream.entry.words, stream.entry.slots[stream.slot]
+    sleep = ctypes.PyDLL(None).usleep
+    for _ in range(20):
+        before, done, posted = working.blocks(), words[WorkerWord.DONE], int(slot[SlotWord.POSTED])
+        sleep(900_000)
+        blocks, hops = working.blocks() - before, int(slot[SlotWord.POSTED]) - posted
+        if blocks > 40:
+            break  # on a busy machine an answer may be late, and its block the interpreter's
+    assert blocks > 40
+    assert abs(hops * 480 - blocks * 256) <= 480
+    assert words[WorkerWord.DONE] - done > hops / 2

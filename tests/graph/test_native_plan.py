@@ -17,10 +17,12 @@ from antiphon.graph.compiler import compile_plan
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.graph.native.plan import NativePlan
 from antiphon.graph.plan import Plan
-from antiphon.native import Audio, f32p, kernel
+from antiphon.native import Audio, f32p, i64, kernel
+from antiphon.native.dsp import copy_sound
 from antiphon.native.step import Step
 from antiphon.plugins import loader
 from antiphon.plugins.checks import inspect_processor
+from antiphon.workers.processor import WorkerProcessor
 
 
 @dataclass
@@ -42,6 +44,9 @@ SPEC = StreamSpec(48000, 64, 2)
 BLOCKS = 80
 RESTING = {"metronome": {"on": False}, "denoise": {"mode": "gate"}}
 """Values with which types rest that do not by default."""
+NOTES = ("accompany", "answer", "arpeggiator", "chord", "continue", "echo", "generate", "hold", "humanise",
+         "probability", "scale", "split", "strum", "transpose")  # fmt: skip
+"""Types with a step that give notes alone."""
 
 
 @kernel
@@ -132,7 +137,9 @@ def changes(plan: Plan, block: int) -> None:
 
 
 def test_every_processor_with_a_step_gives_the_samples_of_the_interpreter(loaded, interpreted):
-    types = [name for name, info in loaded.catalog.types.items() if info.native]
+    # in a file every answer of a worker is waited for (tests/workers/test_native_hops.py plays those live)
+    native = [name for name, info in loaded.catalog.types.items() if info.native]
+    types = [name for name in native if not isinstance(loaded.make(name), WorkerProcessor) and name not in NOTES]
     assert len(types) >= 20
     plans = {kind: compile_graph(loaded, chain(loaded.catalog, kind, "gain")) for kind in types}
     native = {kind: play(plan, changes) for kind, plan in plans.items()}
@@ -311,6 +318,105 @@ def hold_kernel(y: Audio, level: f32p) -> None:
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = level[0]
+
+
+def perform(plan: Plan, block: int, clock: BlockTime) -> None:
+    """A player of notes, and of the clock: it stops, goes on, and jumps."""
+    host = plan.hosts[1]
+    number = 60 + block // 160 % 5
+    if block % 160 in (5, 6, 40) and block % 2000 < 1000:
+        host.play(Event("on", block % 64, number + block % 160, 0.6))
+    if block % 160 == 120:
+        for key in (5, 6, 40):
+            host.play(Event("off", block % 64, number + key))
+    if block == 700:
+        host.reset()
+    if block in (900, 1000):
+        clock.playing = block == 1000
+    if block in (500, 530):
+        clock.beat += -3.3 if block == 500 else 7.3
+    if block == 1400:
+        clock.tempo = 220.0
+    if block in (1600, 1650):
+        host.post([cell.param.name for cell in host.cells].index("bypass"), 9, float(block == 1600), 0.0)
+
+
+@pytest.mark.parametrize("kind", NOTES)
+def test_a_note_node_without_anything_to_do_is_machine_codes(loaded, interpreted, kind):
+    def run() -> tuple[list[tuple[int, Event]], int]:
+        graph = Graph((NodeSpec("n0", kind, {"parts": "piano,drums"} if kind == "accompany" else {}),), ())
+        plan = compile_graph(loaded, graph)
+        said, calls, clock = [], 0, BlockTime(tempo=240.0)
+        processor = plan.hosts[1].processor
+        process = processor.process
+
+        def noted(io: IO) -> None:
+            nonlocal calls
+            calls += 1
+            process(io)
+
+        processor.process = noted
+        for block in range(4000):
+            perform(plan, block, clock)
+            plan.run(SPEC.block, clock)
+            said += [(block, event) for _, events in plan.emitted(-1) for event in events]
+            clock.sample += SPEC.block
+            clock.beat += SPEC.block * clock.beats_per_frame(SPEC.rate)
+        assert not plan.failures
+        return said, calls
+
+    said, calls = run()
+    assert said
+    assert calls < 1000
+    interpreted()
+    reference, all_calls = run()
+    assert said == reference
+    assert all_calls >= 4000
+
+
+@kernel
+def not_each_seventh(sample: i64) -> i64:
+    return 1 if sample // 64 % 7 != 3 else 0
+
+
+class Seventh(Steps):
+    """Raises its level by .1 in each seventh block."""
+
+    inputs = ()
+    calls = 0
+
+    def process(self, io: IO) -> None:
+        self.calls += 1
+        if not not_each_seventh(io.time.sample):
+            self._level[0] += 0.1
+        io.audio_out[0][:] = self._level[0]
+
+    def step(self, io: IO) -> Step:
+        return super().step(io).provided(not_each_seventh.step(io.time.sample))
+
+
+def test_blocks_that_a_condition_excludes_are_those_of_process(interpreted):
+    types = Types.of("seventh", Seventh)
+    plan = compile_graph(types, chain(types.catalog, "seventh", "gain"))
+    native = play(plan)
+    assert plan.hosts[1].processor.calls == len(range(3, BLOCKS, 7))
+    assert plan.native.native(0)
+    interpreted()
+    np.testing.assert_array_equal(native, play(compile_graph(types, chain(types.catalog, "seventh", "gain"))))
+
+
+def test_a_step_with_a_condition_needs_a_process_beside_it():
+    class Alone(Processor):
+        def step(self, io: IO) -> Step:
+            x, y = io.audio_in[0], io.audio_out[0]
+            return copy_sound.step(x, y).provided(not_each_seventh.step(io.time.sample))
+
+    types = Types.of("alone", Alone)
+    plan = compile_graph(types, chain(types.catalog, "alone"))
+    play(plan)
+    assert [failure.reason for failure in plan.failures] == [
+        "raised PluginError: it has no process, and no step for every block"
+    ]
 
 
 def test_a_node_of_machine_code_gets_the_events_of_another():

@@ -36,8 +36,8 @@ class TestDrive:
     def test_its_curve(self, curve):
         """A slow sine comes out as the formula has it."""
         x = sine(50.0, 0.5, 1.0)
-        y = run_processor(Drive(), SPEC, x, {"curve": curve, "drive": 12.0, "level": 0.0})[0, LATENCY:]
-        u = x[0, :-LATENCY].astype(np.float64) * 10 ** (12 / 20)
+        y = run_processor(Drive(), SPEC, x, {"curve": curve, "drive": 12.0, "level": 0.0})[0, LATENCY["8"] :]
+        u = x[0, : -LATENCY["8"]].astype(np.float64) * 10 ** (12 / 20)
         wanted = {"soft": u / np.sqrt(1 + u * u), "hard": np.clip(u, -1, 1), "fold": np.sin(u)}[curve]
         # a corner rings, as everything with a limited band does
         np.testing.assert_allclose(y[2000:], wanted[2000:], atol=5e-3 if curve == "hard" else 1e-3)
@@ -48,12 +48,34 @@ class TestDrive:
         assert np.abs(y).max() < 1.5
 
     @pytest.mark.parametrize("curve", ["soft", "hard", "fold"])
-    def test_a_soft_sound_passes_flat_to_18_khz_and_at_its_latency(self, curve):
+    @pytest.mark.parametrize(("times", "treble"), [("8", -0.12), ("4", -0.76), ("2", -3.2), ("1", 0.0)])
+    def test_a_soft_sound_passes_at_its_latency_and_flat_to_18_khz_but_for_what_the_curve_takes(
+        self, curve, times, treble
+    ):
         x = np.zeros((2, 4000), np.float32)
         x[:, 100] = 1e-4
-        y = run_processor(Drive(), SPEC, x, {"curve": curve, "drive": 0.0, "level": 0.0})[0] * 1e4
-        assert np.argmax(y) == 100 + LATENCY
-        np.testing.assert_allclose(response(y, [20.0, 1000.0, 10000.0, 18000.0]), 0.0, atol=0.25)
+        settings = {"curve": curve, "drive": 0.0, "level": 0.0, "oversampling": times}
+        drive = Drive()
+        y = run_processor(drive, SPEC, x, settings)[0] * 1e4
+        assert np.argmax(y) == 100 + LATENCY[times] == 100 + drive.latency
+        np.testing.assert_allclose(response(y, [20.0, 1000.0]), 0.0, atol=0.03)
+        np.testing.assert_allclose(response(y, [18000.0]), treble, atol=0.1)
+
+    def test_aliases_by_oversampling(self):
+        """A high sine at 12 dB, and its loudest alias."""
+        for times, below in (("1", 10), ("2", 90), ("4", 130), ("8", 140)):
+            settings = {"drive": 12.0, "level": 0.0, "oversampling": times}
+            y = run_processor(Drive(), SPEC, sine(4999.0, 1.5, 1.0), settings)
+            tones, alias = lines(y[0, -RATE:], (4999, 9998, 14997, 19996))
+            assert below < -20 * np.log10(alias / tones.max()) < below + 30
+
+    @pytest.mark.parametrize("times", list(LATENCY))
+    def test_any_blocks_give_the_same_samples(self, times):
+        x = sine(997.0, 0.2, 0.5)
+        given = {"oversampling": times}, [(1000, "curve", "fold"), (3001, "drive", 30.0)]
+        whole = run_processor(Drive(), SPEC, x, *given)
+        split = run_processor(Drive(), SPEC, x, *given, blocks=[1, 7, 100, 256])
+        np.testing.assert_array_equal(split, whole)
 
 
 class TestBitcrush:

@@ -334,7 +334,8 @@ class Processor:
             io: As for `process`; `io.time` may be unknown yet.
 
         Returns:
-            `kernel.step(…)`, or several joined by `then`; None where `process` computes the block.
+            `kernel.step(…)`, or several joined by `then`; with `provided`, blocks that only `process` can compute are
+            found one by one. None where `process` computes every block until a parameter moves.
         """
         return None
 
@@ -347,8 +348,8 @@ class Processor:
             io: `io.audio_in` is read, every frame of `io.audio_out` is filled.
         """
         step = self.step(io)
-        if step is None:
-            raise PluginError("it defines neither process nor step")
+        if step is None or step.conditions:
+            raise PluginError("it has no process, and no step for every block")
         step.run()
         for name, (array, place) in step.reports.items():
             io.report(name, io.cells[name].param.clip(float(array[place])))

@@ -182,14 +182,16 @@ class EngineLoop:
             )
         if self._browser is not None:
             x = self._browser.add(x)
-        pool = self._pool
-        if pool is not None:
-            # a worker's late answer is waited for at most half of the time that this block's own work leaves
-            at = time.monotonic_ns()
-            work = int(self._loads[LoopWord.LOAD_MEAN] * driver.block * 1_000_000_000 / driver.rate)
-            pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
+        self._limit_wait(block)
         self._hand_over(block, x, player.run(x), now)
         return True
+
+    def _limit_wait(self, block: int) -> None:
+        """A worker's late answer is waited for at most half of the time that this block's own work leaves."""
+        if self._pool is not None:
+            driver, at = self.driver, time.monotonic_ns()
+            work = int(self._loads[LoopWord.LOAD_MEAN] * driver.block * 1_000_000_000 / driver.rate)
+            self._pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
 
     def run(self, ending: Sequence[int], signals: int) -> bool:
         """Runs blocks until the device is gone or a signal's handler has put something into `ending`.
@@ -202,7 +204,7 @@ class EngineLoop:
             Whether the device is still there.
         """
         sound = None if self._overlay is None else self._overlay.sound
-        parts = NativeParts(self._taps, self._capture, self._pairs, sound, self._browser)
+        parts = NativeParts(self._taps, self._capture, self._pairs, sound, self._browser, self._pool)
         native = NativeLoop(self._own, self.player, self.driver, self.shared, self._dll, parts)
         descriptors = LoopDescriptors(self._bell, signals, self.driver.bell)
         while not ending:
@@ -220,6 +222,7 @@ class EngineLoop:
         block, player = self._loop[LoopWord.NUMBER], self.player
         if left == Left.ROW:
             started = self._loop[LoopWord.STARTED]
+            self._limit_wait(block)
             self._hand_over(block, native.input, player.go_on(self._loop[LoopWord.STOP]), started)
         elif left == Left.UNHEARD:
             self.journal.unheard(block * self.driver.block)

@@ -8,6 +8,7 @@ import numpy as np
 
 from antiphon.io.tap_memory import TAPS
 from antiphon.native.kernel import address
+from antiphon.workers.arena import MAX_WORKERS
 
 MOST_BUSES = 16
 """Pairs of channels beside the output, at most."""
@@ -131,7 +132,10 @@ class LoopWord(IntEnum):
     # buses with a signal: place, address and stride
     BUSES_COUNT = 102 + 4 * TAPS
     BUSES = 103 + 4 * TAPS
-    SIZE = 103 + 4 * TAPS + 3 * MOST_BUSES
+    # workers: address of the pool's word of those to wake, or 0, and their eventfds
+    RUNG = 103 + 4 * TAPS + 3 * MOST_BUSES
+    WORKERS = 104 + 4 * TAPS + 3 * MOST_BUSES
+    SIZE = WORKERS + MAX_WORKERS
 
 
 class Left(IntEnum):

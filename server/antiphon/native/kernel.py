@@ -99,7 +99,8 @@ def sound(array: Any) -> tuple[int, int, int, int]:
     entry = _sounds.get(id(array))
     if entry is not None and entry[0]() is array:
         return entry[1]
-    if array.ndim != 2 or array.dtype != np.float32 or (array.shape[1] > 1 and array.strides[1] != _SAMPLE_BYTES):
+    apart = array.ndim == 2 and array.shape[1] > 1 and array.size and array.strides[1] != _SAMPLE_BYTES
+    if array.ndim != 2 or array.dtype != np.float32 or apart:
         raise TypeError(
             f"sound for a kernel is float32 [channels, frames]; {array.dtype} {list(array.shape)} was given"
         )

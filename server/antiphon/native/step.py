@@ -39,11 +39,13 @@ class Step:
 
     Attributes:
         calls: Each kernel with its arguments.
+        conditions: Kernels that are called before a block; where one returns 0, the block is that of `process`.
         reports: Readonly parameters by name: an array and the place in it where the kernels leave the value.
     """
 
     calls: tuple[Call, ...]
     reports: Mapping[str, tuple[NDArray[Any], int]] = field(default_factory=dict)
+    conditions: tuple[Call, ...] = ()
 
     def then(self, after: Step) -> Step:
         """Joins two steps.
@@ -54,7 +56,19 @@ class Step:
         Returns:
             Both as one.
         """
-        return Step((*self.calls, *after.calls), {**self.reports, **after.reports})
+        conditions = *self.conditions, *after.conditions
+        return Step((*self.calls, *after.calls), {**self.reports, **after.reports}, conditions)
+
+    def provided(self, condition: Step) -> Step:
+        """Leaves to `process` the blocks before which a kernel finds that something is to be done.
+
+        Args:
+            condition: The call of a kernel that changes nothing, and returns 0 for such a block.
+
+        Returns:
+            The step with this condition.
+        """
+        return replace(self, conditions=(*self.conditions, *condition.calls))
 
     def reporting(self, **values: tuple[NDArray[Any], int]) -> Step:
         """Publishes numbers that the kernels leave in arrays as values of `readonly` parameters.

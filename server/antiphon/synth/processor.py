@@ -14,7 +14,10 @@ from antiphon.contract.file_use import FileUse
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.contract.processor import IO, Event
-from antiphon.synth.backend import SynthSettings, pack
+from antiphon.native.dsp import scale
+from antiphon.native.step import Step
+from antiphon.synth.backend import COLUMNS, SynthSettings, pack
+from antiphon.synth.event_kernels import EventWord, no_events, quiet_head
 from antiphon.synth.info import BackendChoice
 from antiphon.synth.sounding import Sounding
 from antiphon.workers.processor import WorkerProcessor
@@ -77,6 +80,8 @@ class SynthProcessor(WorkerProcessor):
         self._choice = self.backend()
         self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * spec.block)))
         self._gain = np.zeros(spec.block, np.float32)
+        self._head: Samples = np.zeros(COLUMNS, np.float32)
+        self._state = np.zeros(EventWord.SIZE, np.int64)
         self._skipped = 0
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._hop_events: list[Event] = []
@@ -123,11 +128,28 @@ class SynthProcessor(WorkerProcessor):
             self._events.append((start + event.offset, event))
         super().process(io)
         gain = self._gain[: io.frames]
-        np.multiply(io.curve("level"), np.float32(_DB), out=gain)
-        np.exp(gain, out=gain)
+        self._gains(io.curve("level"), gain)
         np.multiply(out, gain, out=out)
+        self._state[EventWord.SKIPPED], self._state[EventWord.WAITING] = self._skipped, len(self._events)
         if self._dropped:
             io.report("dropped", self._dropped)
+
+    def step(self, io: IO) -> Step | None:
+        """The blocks without an event, of which the worker gets the sample alone."""
+        out, hops = io.audio_out[0], self.hops
+        hop = self.hop_step(None, out, self._head)
+        if hop is None or hops.hop != io.frames:
+            return None
+        gain = np.full(io.frames, io.at("level", 0), np.float32)
+        self._gains(gain, gain)
+        quiet = no_events.step(self._state, hops.words, hops.hop, io.time.sample)
+        head = quiet_head.step(self._head, io.time.sample)
+        return head.then(hop).then(scale.step(out, gain, io.frames)).provided(quiet)
+
+    def _gains(self, level: Samples, out: Samples) -> None:
+        """Computes factors of levels in dB."""
+        np.multiply(level, np.float32(_DB), out=out)
+        np.exp(out, out=out)
 
     def post(self, hop: int, sound: Samples) -> None:
         """Gathers the hop's events, whether there is a worker for them or not, and posts them."""

@@ -29,6 +29,8 @@ MAX_KINDS = 8
 """Most kinds of zygotes in one arena: each has an eventfd, and these are created before the first process."""
 FIRST_KINDS = ("torch", "none")
 """Kinds with the first indices; the others follow in the order in which workers first need them."""
+EPOCHS, HOP_BITS = 0x3FFFFF, 40
+"""A tag's largest number of an epoch, and the bits below it, which hold the hop's number."""
 OWN_WORDS = 16
 """Words of each worker that its stepper defines and writes."""
 _WORDS = 64
@@ -253,8 +255,8 @@ def _put(into: memoryview, data: bytes) -> None:
 
 
 def tag(epoch: int, hop: int) -> int:
-    """The tag of a hop in a ring: 22 bits of the epoch's number, then 40 bits of the hop's."""
-    return (epoch & 0x3FFFFF) << 40 | hop
+    """The tag of a hop in a ring: bits of the epoch's number, then the hop's."""
+    return (epoch & EPOCHS) << HOP_BITS | hop
 
 
 class Arena:

@@ -8,6 +8,7 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.native import dsp
+from antiphon.workers.hop_kernels import FadeWord, push_tail
 
 FADE = 0.010
 """Seconds of each fade."""
@@ -29,6 +30,8 @@ class DropoutFader:
 
     Attributes:
         fade: Frames of a fade.
+        words: How far the fades are, for machine code (`FadeWord`).
+        tail, dry_tail: The last 10 ms of the output, and of the dry sound at the same time.
     """
 
     def __init__(self, channels: int, hop: int, rate: int) -> None:
@@ -43,25 +46,32 @@ class DropoutFader:
         self._ghost = np.zeros((channels, self.fade), np.float32)
         self._backwards = self._ghost[:, ::-1]
         self._share = np.zeros(hop, np.float32)
-        # the last 10 ms of the output, and of the dry sound at the same time
-        self._tail, self._dry_tail = _Tail(channels, hop, self.fade), _Tail(channels, hop, self.fade)
+        self.tail: Samples = np.zeros((channels, self.fade), np.float32)
+        self.dry_tail: Samples = np.zeros((channels, self.fade), np.float32)
         # of the sound that fades out: its correlation with the dry sound, and the gain of the dry sound in it; of
         # answers that fade in: their correlation
         self._was = self._held = self._is = 0.0
-        self._rise = self._gone = self.fade
-        self._there = True
+        self.words = np.zeros(FadeWord.SIZE, np.int64)
+        self._words: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
+        self._push = push_tail.caller()
+        self.clear()
 
     def clear(self) -> None:
         """Forgets the past: as at the start, with no answer missing."""
-        self._tail.sound.fill(0.0)
-        self._dry_tail.sound.fill(0.0)
-        self._rise = self._gone = self.fade
-        self._there = True
+        self.tail.fill(0.0)
+        self.dry_tail.fill(0.0)
+        self._words[FadeWord.RISE] = self._words[FadeWord.GONE] = self.fade
+        self._words[FadeWord.THERE] = 1
 
     @property
     def there(self) -> bool:
         """Whether the last hop was an answer."""
-        return self._there
+        return bool(self._words[FadeWord.THERE])
+
+    @property
+    def rests(self) -> bool:
+        """Whether the last hop was an answer, and no fade is under way."""
+        return self.there and min(self._words[FadeWord.RISE], self._words[FadeWord.GONE]) >= self.fade
 
     def play(self, answer: Samples | None, dry: Samples | None, out: Samples) -> None:
         """Plays one hop.
@@ -71,32 +81,33 @@ class DropoutFader:
             dry: float32 `[channels, hop]`, delayed as the answers are; None where there is no dry sound.
             out: float32 `[channels, hop]`, to be filled.
         """
-        if answer is None and self._there:
+        words = self._words
+        if answer is None and self.there:
             self._leave()
-        elif answer is not None and dry is not None and not self._there:
+        elif answer is not None and dry is not None and not self.there:
             self._is, _ = _related(answer, dry)
-        self._there = answer is not None
-        risen = min(self.fade - self._rise, self._hop) if answer is not None else 0
-        fallen = min(self.fade - self._gone, self._hop)
+        words[FadeWord.THERE] = answer is not None
+        risen = min(self.fade - words[FadeWord.RISE], self._hop) if answer is not None else 0
+        fallen = min(self.fade - words[FadeWord.GONE], self._hop)
         if answer is not None and not risen and not fallen:
             out[:] = answer
         else:
             self._mix(answer, dry, out, risen, fallen)
-        self._tail.push(out)
+        self._push(out, self.tail)
         if dry is not None:
-            self._dry_tail.push(dry)
+            self._push(dry, self.dry_tail)
 
     def _mix(self, answer: Samples | None, dry: Samples | None, out: Samples, risen: int, fallen: int) -> None:
-        wet = self._wet
+        wet, rise, gone = self._wet, self._words[FadeWord.RISE], self._words[FadeWord.GONE]
         if answer is not None:
-            _scaled(answer[:, :risen], self._gains(self._rising, self._rise, risen), wet[:, :risen])
+            _scaled(answer[:, :risen], self._gains(self._rising, rise, risen), wet[:, :risen])
             wet[:, risen:] = answer[:, risen:]
         else:
             wet.fill(0.0)
         if fallen:
             part = self._part[:, :fallen]
-            ghost = self._backwards[:, self._gone : self._gone + fallen]
-            _scaled(ghost, self._gains(self._falling, self._gone, fallen), part)
+            ghost = self._backwards[:, gone : gone + fallen]
+            _scaled(ghost, self._gains(self._falling, gone, fallen), part)
             np.add(wet[:, :fallen], part, out=wet[:, :fallen])
         if dry is None:
             out[:] = wet
@@ -104,16 +115,16 @@ class DropoutFader:
             self._left(risen, fallen, answer is not None)
             _scaled(dry, self._share, out)
             np.add(out, wet, out=out)
-        self._rise += risen
-        self._gone += fallen
+        self._words[FadeWord.RISE] += risen
+        self._words[FadeWord.GONE] += fallen
 
     def _leave(self) -> None:
         """Builds the continuation of the last output ("ghost"): its dry part goes on, the rest is mirrored in time."""
-        tail, dry, ghost = self._tail.sound, self._dry_tail.sound, self._ghost
+        tail, dry, ghost = self.tail, self.dry_tail, self._ghost
         self._was, self._held = _related(tail, dry)
         np.multiply(dry, self._held, out=ghost)
         np.subtract(tail, ghost, out=ghost)
-        self._rise = self._gone = 0
+        self._words[FadeWord.RISE] = self._words[FadeWord.GONE] = 0
 
     def _gains(self, curve: Samples, done: int, count: int) -> Samples:
         """The next `count` gains of a fade; its first frame differs from the start already."""
@@ -126,11 +137,11 @@ class DropoutFader:
         With r of an answer of correlation κ, and f of a ghost that held h of the dry sound by a correlation ρ:
         √(1 - r²(1 - κ²) - f²(1 - ρ²)) - rκ + f(h - ρ), which keeps the power whatever κ and ρ are.
         """
-        share = self._share
+        share, rise, gone = self._share, self._words[FadeWord.RISE], self._words[FadeWord.GONE]
         share.fill(1.0)
         for curve, done, count, near in (
-            (self._rising, self._rise, risen, self._is),
-            (self._falling, self._gone, fallen, self._was),
+            (self._rising, rise, risen, self._is),
+            (self._falling, gone, fallen, self._was),
         ):
             gains, part = self._gains(curve, done, count), self._part[0, :count]
             np.multiply(gains, gains, out=part)
@@ -139,33 +150,14 @@ class DropoutFader:
         np.maximum(share, 0.0, out=share)
         np.sqrt(share, out=share)
         for curve, done, count, more in (
-            (self._rising, self._rise, risen, -self._is),
-            (self._falling, self._gone, fallen, self._held - self._was),
+            (self._rising, rise, risen, -self._is),
+            (self._falling, gone, fallen, self._held - self._was),
         ):
             part = np.multiply(self._gains(curve, done, count), more, out=self._part[0, :count])
             np.add(share[:count], part, out=share[:count])
         if there:
             # the ghost never ends after the fade-in
             share[risen:] = 0.0
-
-
-class _Tail:
-    """The last `frames` of a sound that comes in hops."""
-
-    def __init__(self, channels: int, hop: int, frames: int) -> None:
-        self.sound = np.zeros((channels, frames), np.float32)
-        self._keep = np.zeros((channels, max(0, frames - hop)), np.float32)
-        self._hop, self._frames = hop, frames
-
-    def push(self, sound: Samples) -> None:
-        over = self._frames - self._hop
-        if over <= 0:
-            self.sound[:] = sound[:, -over:] if over else sound
-        else:
-            # through a buffer: numpy would allocate one to copy overlapping parts
-            self._keep[:] = self.sound[:, self._hop :]
-            self.sound[:, :over] = self._keep
-            self.sound[:, over:] = sound
 
 
 def _related(x: Samples, dry: Samples) -> tuple[float, float]:

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from antiphon.errors import WorkerError, WorkerLost, WorkersFull
 from antiphon.runtime.importing import versions
 from antiphon.workers import devices
@@ -43,6 +45,7 @@ class Pool:
         until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
         streams: Open streams.
         lockstep: Whether to wait for every answer, as for files.
+        rung: A bit for each worker that `flush` wakes; machine code sets them too.
         newest: The newest processor of each type and node, from which another one of the node goes on.
     """
 
@@ -54,7 +57,8 @@ class Pool:
         self.streams: list[Stream] = []
         self.newest: weakref.WeakValueDictionary[tuple[str, int], Any] = weakref.WeakValueDictionary()
         self._serial = 0
-        self._rung: list[int] = []
+        self.rung = np.zeros(1, np.int64)
+        self._rung: memoryview[int] = memoryview(self.rung)  # type: ignore[arg-type]
         # an engine after a restart closes the streams of the previous one
         for entry in arena.entries:
             for slot in range(len(entry.slots)):
@@ -167,15 +171,14 @@ class Pool:
 
     def ring(self, worker: int) -> None:
         """Marks a worker that has a new hop, for `flush`."""
-        if worker not in self._rung:
-            self._rung.append(worker)
+        self._rung[0] |= 1 << worker
 
     def flush(self) -> None:
         """Wakes the marked workers."""
-        if self._rung:
-            for worker in self._rung:
-                os.eventfd_write(self.bells.wake[worker], 1)
-            self._rung.clear()
+        rung, self._rung[0] = self._rung[0], 0
+        while rung:
+            os.eventfd_write(self.bells.wake[rung.bit_length() - 1], 1)
+            rung ^= 1 << rung.bit_length() - 1
 
     def wait_answer(self, worker: int, milliseconds: float) -> None:
         """Waits for a worker's answer, for the given time at most."""

@@ -12,18 +12,25 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.channels import convert_channels
 from antiphon.contract.processor import IO, BlockTime, Processor
 from antiphon.errors import PluginError
+from antiphon.native.dsp import ring_read, ring_write
+from antiphon.native.step import Step
 from antiphon.workers.dropout_fader import DropoutFader
+from antiphon.workers.hop_kernels import hops_rest, play_hops
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.model_client import worker_of
 from antiphon.workers.rebuffer import Rebuffer, lead_for
 from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.stream import HopStart
 from antiphon.workers.worker_client import WorkerClient
+
+_NOTHING: Samples = np.zeros(0, np.float32)
+_NO_SOUND: Samples = np.zeros((0, 0), np.float32)
 
 
 class WorkerProcessor(Processor):
@@ -150,8 +157,13 @@ class WorkerProcessor(Processor):
         self._fader = DropoutFader(channels, worker.hop, spec.rate)
         self._sent: Samples = np.zeros((lanes, *worker.inputs), np.float32)
         self._sound: Samples = np.zeros((channels, worker.hop), np.float32)
-        self._past = _Past(channels, worker.hop, self.latency) if dry else None
-        self._dry: Samples | None = np.zeros((channels, worker.hop), np.float32) if dry else None
+        # without a dry sound they have no channels
+        sounds, hop = channels if dry else 0, worker.hop
+        self._past: Samples = np.zeros((sounds, -(-(self.latency + hop) // hop) * hop), np.float32)
+        self._past_at = np.zeros(1, np.int64)
+        self._dry: Samples = np.zeros((sounds, hop), np.float32)
+        self._keep, self._recall = ring_write.caller(), ring_read.caller()
+        self._lanes: NDArray[np.int64] | None = None
         self._io = IO((), (), {}, BlockTime())
 
     def process(self, io: IO) -> None:
@@ -169,8 +181,8 @@ class WorkerProcessor(Processor):
             hop: The hop's number.
             sound: What came in, float32 `[channels, frames]`.
         """
-        if self._past is not None:
-            self._past.push(sound)
+        if len(self._past):
+            self._keep(sound, self._past, self._past_at, self.hops.hop)
         client = self.client
         client.first = self.hops.first
         start = client.start(hop, self._io)
@@ -192,20 +204,46 @@ class WorkerProcessor(Processor):
             out.fill(0.0)
             return
         answer = self.client.take(hop, self._io)
-        if self._past is not None and self._dry is not None:
-            self._past.read(self._dry)
+        if len(self._past):
+            self._recall(self._past, self._dry, self._past_at, self.latency, self.hops.hop)
         sound = None if answer is None else self.read(answer)
         if sound is not None and sound.shape != out.shape:
             convert_channels(sound, self._sound)
             sound = self._sound
-        self._fader.play(sound, self._dry, out)
+        self._fader.play(sound, self._dry if len(self._dry) else None, out)
+
+    def hop_step(self, x: Samples | None, y: Samples, head: Samples = _NOTHING) -> Step | None:
+        """Says what a block is while the worker answers in time, where `read` gives rows of the answer as they are.
+
+        Args:
+            x: The audio input of a block; None without one.
+            y: The audio output.
+            head: What each stream gets of a hop, float32; where it is empty, the channels of the sound, as they are.
+
+        Returns:
+            The step, which leaves to `process` every block that is not like this; None where all are.
+        """
+        client, hops, fader = self.client, self.hops, self._fader
+        if not client.there or client.streams[0].lockstep or self.read(client.answer).shape != hops.playing.shape:
+            return None
+        if hops.begun and not (client.answers and fader.rests):
+            return None  # it is asked again after each block
+        if self._lanes is None:
+            self._lanes = np.array([stream.lane for stream in client.streams], np.int64)
+        lanes, count, given = self._lanes, len(self._lanes), _NO_SOUND if x is None else x
+        there = hops_rest.step(
+            hops.words, fader.words, lanes, count, hops.hop, hops.lead, fader.fade, y.shape[1]
+        )  # fmt: skip
+        past = self._past, self._dry, self._past_at, self.latency
+        sound = given, y, hops.filling, hops.playing, fader.tail, fader.dry_tail
+        play = play_hops.step(hops.words, lanes, count, hops.lead, *sound, *past, head, head.size)
+        return play.provided(there)
 
     def reset(self) -> None:
         """Forgets the past; the worker begins without one at the next hop."""
         self.hops.clear()
         self._fader.clear()
-        if self._past is not None:
-            self._past.clear()
+        self._past.fill(0.0)
         self.client.reset()
 
 
@@ -247,30 +285,11 @@ class ModelProcessor(WorkerProcessor):
         """Gives the model's algorithmic latency."""
         return self.model.latency
 
+    def step(self, io: IO) -> Step | None:
+        """The blocks of a model that answers in time."""
+        return self.hop_step(io.audio_in[0], io.audio_out[0])
+
     def read(self, answer: Samples) -> Samples:
         """Puts the lanes' channels beside each other, without those of the last lane that the stream does not have."""
         sound: Samples = answer.reshape(-1, answer.shape[-1])[: len(self._sound)]
         return sound
-
-
-class _Past:
-    """Delays the input by `latency` frames, for the dry signal."""
-
-    def __init__(self, channels: int, hop: int, latency: int) -> None:
-        self._size = -(-(latency + hop) // hop) * hop
-        self._ring: Samples = np.zeros((channels, self._size), np.float32)
-        self._hop, self._latency, self._at = hop, latency, 0
-
-    def push(self, sound: Samples) -> None:
-        self._ring[:, self._at : self._at + self._hop] = sound
-        self._at = (self._at + self._hop) % self._size
-
-    def read(self, out: Samples) -> None:
-        """Writes the delayed hop to `out`, float32 `[channels, hop]`."""
-        start = (self._at - self._latency) % self._size
-        count = min(self._hop, self._size - start)
-        out[:, :count] = self._ring[:, start : start + count]
-        out[:, count:] = self._ring[:, : self._hop - count]
-
-    def clear(self) -> None:
-        self._ring.fill(0.0)

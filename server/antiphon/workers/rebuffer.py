@@ -12,6 +12,7 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import IO
+from antiphon.workers.hop_kernels import HopWord
 
 
 def lead_for(hop: int, block: int) -> int:
@@ -46,7 +47,8 @@ class Rebuffer:
     Attributes:
         hop: Frames of a hop.
         lead: As given.
-        first: The first hop that is posted since the start or `clear`.
+        words: Where it is, for machine code (`HopWord`).
+        filling, playing: The hop that comes in, float32 `[inputs, H]`, and the one that goes out, `[outputs, H]`.
     """
 
     def __init__(
@@ -59,13 +61,12 @@ class Rebuffer:
         load: Callable[[int, Samples], None],
     ) -> None:
         self.hop, self.lead = hop, lead
-        self._in: Samples = np.zeros((inputs, hop), np.float32)
-        self._out: Samples = np.zeros((outputs, hop), np.float32)
+        self.filling: Samples = np.zeros((inputs, hop), np.float32)
+        self.playing: Samples = np.zeros((outputs, hop), np.float32)
         self._post, self._load = post, load
-        self._fill = -1
-        self._number = 0
-        self._loaded = False
-        self.first = 0
+        self.words = np.zeros(HopWord.SIZE, np.int64)
+        self._words: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
+        self._words[HopWord.FILL] = -1
 
     @property
     def latency(self) -> int:
@@ -75,12 +76,22 @@ class Rebuffer:
     @property
     def number(self) -> int:
         """The number of the hop that is being filled."""
-        return self._number
+        return self._words[HopWord.NUMBER]
+
+    @property
+    def first(self) -> int:
+        """The first hop that is posted since the start or `clear`."""
+        return self._words[HopWord.FIRST]
 
     @property
     def fill(self) -> int:
         """Frames of it that have come in."""
-        return max(0, self._fill)
+        return max(0, self._words[HopWord.FILL])
+
+    @property
+    def begun(self) -> bool:
+        """Whether a block has come in."""
+        return self._words[HopWord.FILL] >= 0
 
     def begin(self, sample: int) -> None:
         """Sets where on the sample clock the stream begins; only the first call counts.
@@ -88,9 +99,10 @@ class Rebuffer:
         Args:
             sample: Sample time of the first frame.
         """
-        if self._fill < 0:
-            self._number, self._fill = sample // self.hop, sample % self.hop
-            self.first = self._number
+        words = self._words
+        if words[HopWord.FILL] < 0:
+            words[HopWord.NUMBER] = words[HopWord.FIRST] = sample // self.hop
+            words[HopWord.FILL] = sample % self.hop
 
     def run(self, io: IO, x: Samples | None, y: Samples) -> None:
         """Takes one block in and gives one block out.
@@ -106,25 +118,25 @@ class Rebuffer:
         # Warning: an answer is loaded at its hop's first frame, not when the hop before is posted, which leaves the
         # worker as much time as there is.
         self.begin(io.time.sample)
-        done, frames = 0, y.shape[1]
+        words, done, frames = self._words, 0, y.shape[1]
         while done < frames:
-            if not self._loaded:
-                self._load(self._number - 1 - self.lead, self._out)
-                self._loaded = True
-            fill = self._fill
+            if not words[HopWord.LOADED]:
+                self._load(self.number - 1 - self.lead, self.playing)
+                words[HopWord.LOADED] = 1
+            fill = words[HopWord.FILL]
             count = min(frames - done, self.hop - fill)
             if x is not None:
-                self._in[:, fill : fill + count] = x[:, done : done + count]
-            y[:, done : done + count] = self._out[:, fill : fill + count]
+                self.filling[:, fill : fill + count] = x[:, done : done + count]
+            y[:, done : done + count] = self.playing[:, fill : fill + count]
             done += count
-            self._fill += count
-            if self._fill == self.hop:
-                self._post(self._number, self._in)
-                self._number += 1
-                self._fill, self._loaded = 0, False
+            words[HopWord.FILL] = fill + count
+            if fill + count == self.hop:
+                self._post(self.number, self.filling)
+                words[HopWord.NUMBER] += 1
+                words[HopWord.FILL] = words[HopWord.LOADED] = 0
 
     def clear(self) -> None:
         """Forgets what has come in of the current hop, and plays silence until that hop is answered."""
-        self._in.fill(0.0)
-        self._out.fill(0.0)
-        self.first = self._number
+        self.filling.fill(0.0)
+        self.playing.fill(0.0)
+        self._words[HopWord.FIRST] = self.number

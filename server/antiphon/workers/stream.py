@@ -7,9 +7,13 @@ from collections import deque
 from enum import Enum, auto
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antiphon.contract.block import Samples
 from antiphon.errors import WorkerLost
 from antiphon.workers.arena import MAX_DEPTH, SlotWord, State, WorkerEntry, WorkerWord, tag
+from antiphon.workers.hop_kernels import EpochWord
 from antiphon.workers.spec import WorkerSpec
 
 _SPINS = 500
@@ -26,10 +30,12 @@ class StreamPool(Protocol):
     Attributes:
         lockstep: Whether every answer is waited for, as for files.
         until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
+        rung: A bit for each worker that has a new hop.
     """
 
     lockstep: bool
     until_ns: int
+    rung: NDArray[np.int64]
 
     def ring(self, worker: int) -> None:
         """Marks a worker that has a new hop, for `flush`."""
@@ -68,6 +74,7 @@ class Stream:
     Attributes:
         misses: Answers that were not there in time.
         spec: The worker's spec.
+        words: Where it is, for machine code (`EpochWord`).
     """
 
     def __init__(self, pool: StreamPool, entry: WorkerEntry, slot: int, spec: WorkerSpec, serial: int) -> None:
@@ -77,14 +84,44 @@ class Stream:
         self._tags_in, self._tags_out = entry.tags_in[tags], entry.tags_out[tags]
         rings = entry.rings(spec)
         self._in, self._out = rings[0][slot], rings[1][slot]
-        self._epoch = entry.slot(slot, SlotWord.EPOCH)
-        self._born = 0
+        self.words = np.zeros(EpochWord.SIZE, np.int64)
+        self._own: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
+        self._own[EpochWord.EPOCH] = entry.slot(slot, SlotWord.EPOCH)
+        self._own[EpochWord.BROKEN] = self._own[EpochWord.ABSENT] = 1
         # (number, first hop) of earlier epochs: a replay may take answers of several
         self._past: deque[tuple[int, int]] = deque(maxlen=MAX_DEPTH)
-        self._posted = self._first = 0
-        self._broken = True
-        self._absent = True
         self.misses = 0
+
+    @property
+    def answers(self) -> bool:
+        """Whether its worker runs, and the last answer was there."""
+        return self.runs() and not (self._own[EpochWord.BROKEN] or self._own[EpochWord.ABSENT])
+
+    @property
+    def lockstep(self) -> bool:
+        """Whether every answer is waited for."""
+        return self._pool.lockstep
+
+    @property
+    def lane(self) -> list[int]:
+        """Addresses and sizes, for machine code: values of `LaneWord`."""
+        entry = self.entry
+        slots = entry.slots[self.slot]
+        tags = [np.frombuffer(tags, np.int64).ctypes.data for tags in (self._tags_in, self._tags_out)]
+        return [
+            self.words.ctypes.data,
+            np.frombuffer(entry.words, np.int64).ctypes.data,
+            slots.ctypes.data,
+            *tags,
+            self._in.ctypes.data,
+            self._out.ctypes.data,
+            self._in[0].size,
+            self._out[0].size,
+            self._depth,
+            self.serial,
+            self._pool.rung.ctypes.data,
+            1 << entry.number,
+        ]
 
     def runs(self) -> bool:
         """Checks whether the worker can answer.
@@ -113,17 +150,18 @@ class Stream:
         # and answers of the old one are told apart by their tags.
         # The epoch goes on if the same generation of the worker runs, this hop is the next one, and the worker is less
         # than the ring's depth behind: further behind, the hop would overwrite one that it has yet to read.
+        own = self._own
         if not self.runs():
-            self._broken = True
+            own[EpochWord.BROKEN] = 1
             if not wait or not self._pool.revived(self):
                 return HopStart.NO_WORKER
-        if not self._broken and self._born == self._words[WorkerWord.GENERATION]:
+        if not own[EpochWord.BROKEN] and own[EpochWord.BORN] == self._words[WorkerWord.GENERATION]:
             behind = (
-                hop - self._first
-                if self.entry.slot(self.slot, SlotWord.SEEN) != self._epoch
+                hop - own[EpochWord.FIRST]
+                if self.entry.slot(self.slot, SlotWord.SEEN) != own[EpochWord.EPOCH]
                 else (hop - self.entry.slot(self.slot, SlotWord.CURSOR))
             )
-            if hop == self._posted and behind < self._depth:
+            if hop == own[EpochWord.POSTED] and behind < self._depth:
                 return HopStart.CONTINUES
         if self._pool.lockstep and not self._finished() and not (wait and self._pool.revived(self)):
             return HopStart.NO_WORKER
@@ -132,20 +170,23 @@ class Stream:
 
     def _finished(self) -> bool:
         """Waits for the answers of the present epoch before a new one begins. Returns False when the worker ended."""
-        last = self._posted - 1
-        if last >= self._first and self._born == self._words[WorkerWord.GENERATION]:
-            self._wait(last % self._depth, tag(self._epoch, last), time.monotonic_ns() + _GIVEN_UP_NS)
+        own = self._own
+        last = own[EpochWord.POSTED] - 1
+        if last >= own[EpochWord.FIRST] and own[EpochWord.BORN] == self._words[WorkerWord.GENERATION]:
+            self._wait(last % self._depth, tag(own[EpochWord.EPOCH], last), time.monotonic_ns() + _GIVEN_UP_NS)
         return self.runs()
 
     def _begin(self, hop: int) -> None:
-        self._past.append((self._epoch, self._first))
-        self._epoch += 1
-        self._first, self._born, self._broken = hop, self._words[WorkerWord.GENERATION], False
+        own = self._own
+        self._past.append((own[EpochWord.EPOCH], own[EpochWord.FIRST]))
+        own[EpochWord.EPOCH] += 1
+        own[EpochWord.FIRST], own[EpochWord.BORN] = hop, self._words[WorkerWord.GENERATION]
+        own[EpochWord.BROKEN] = 0
         # Warning: EPOCH is written last. The worker begins the epoch when it sees it, with what is written above.
         put = self.entry.set_slot
         put(self.slot, SlotWord.FIRST, hop)
-        put(self.slot, SlotWord.BORN, self._born)
-        put(self.slot, SlotWord.EPOCH, self._epoch)
+        put(self.slot, SlotWord.BORN, own[EpochWord.BORN])
+        put(self.slot, SlotWord.EPOCH, own[EpochWord.EPOCH])
         self.entry.change()
 
     def input(self, hop: int) -> Samples:
@@ -167,8 +208,8 @@ class Stream:
             hop: The hop's number.
         """
         # The samples are in place: `input` gave the caller the slot itself. The tag hands it over.
-        self._tags_in[hop % self._depth] = tag(self._epoch, hop)
-        self._posted = hop + 1
+        self._tags_in[hop % self._depth] = tag(self._own[EpochWord.EPOCH], hop)
+        self._own[EpochWord.POSTED] = hop + 1
         self.entry.set_slot(self.slot, SlotWord.POSTED, hop + 1)
         self._pool.ring(self.entry.number)
 
@@ -187,37 +228,40 @@ class Stream:
         """
         if self._pool.lockstep:
             return self._certain(hop, needed)
-        if hop < self._first or hop >= self._posted:
+        own = self._own
+        if hop < own[EpochWord.FIRST] or hop >= own[EpochWord.POSTED]:
             self._missed()
             return None
-        wanted, place = tag(self._epoch, hop), hop % self._depth
+        wanted, place = tag(own[EpochWord.EPOCH], hop), hop % self._depth
         # after a late answer there is no wait for the next, so that a hung worker costs one wait and an ended one none;
         # answers that are there already are still taken
-        late = self._broken or (self._absent and hop != self._first)
+        late = own[EpochWord.BROKEN] or (own[EpochWord.ABSENT] and hop != own[EpochWord.FIRST])
         if self._tags_out[place] != wanted and (late or not self._wait(place, wanted, self._pool.until_ns)):
             self._missed()
             return None
-        self._absent = False
+        own[EpochWord.ABSENT] = 0
         answer: Samples = self._out[place]
         return answer
 
     def _missed(self) -> None:
-        self._absent = True
+        self._own[EpochWord.ABSENT] = 1
         self.misses += 1
         self.entry.set_slot(self.slot, SlotWord.MISSES, self.misses)
 
     def _certain(self, hop: int, needed: bool) -> Samples | None:
         """Waits for the answer without a limit; for one that is not needed `_GIVEN_UP_NS`, to keep the state."""
-        new, place = hop >= self._first, hop % self._depth
-        wanted = tag(self._epoch if new else self._epoch_of(hop), hop)
+        own = self._own
+        new, place = hop >= own[EpochWord.FIRST], hop % self._depth
+        wanted = tag(own[EpochWord.EPOCH] if new else self._epoch_of(hop), hop)
         until = self._pool.until_ns if needed else time.monotonic_ns() + _GIVEN_UP_NS
-        if self._tags_out[place] == wanted or (new and hop < self._posted and self._wait(place, wanted, until)):
+        comes = new and hop < own[EpochWord.POSTED]
+        if self._tags_out[place] == wanted or (comes and self._wait(place, wanted, until)):
             answer: Samples = self._out[place]
             return answer
         if needed:
             reason = self.entry.reason or "has ended"
             raise WorkerLost(f"the worker {self.spec.name} {reason}; the work ends where its answer is missing")
-        if not self._broken and new and hop < self._posted:
+        if comes and not own[EpochWord.BROKEN]:
             self.blame()
         self._missed()
         return None
@@ -227,7 +271,7 @@ class Stream:
         return next((epoch for epoch, first in reversed(self._past) if first <= hop), 0)
 
     def _wait(self, place: int, wanted: int, until_ns: int) -> bool:
-        words, pool, tags = self._words, self._pool, self._tags_out
+        words, own, pool, tags = self._words, self._own, self._pool, self._tags_out
         pool.flush()
         for _ in range(_SPINS):
             if tags[place] == wanted:
@@ -236,8 +280,8 @@ class Stream:
         words[WorkerWord.WAITING] = 1
         try:
             while tags[place] != wanted:
-                if words[WorkerWord.STATE] != State.RUNNING or self._born != words[WorkerWord.GENERATION]:
-                    self._broken = True
+                if words[WorkerWord.STATE] != State.RUNNING or own[EpochWord.BORN] != words[WorkerWord.GENERATION]:
+                    own[EpochWord.BROKEN] = 1
                     return False
                 left = until_ns - time.monotonic_ns()
                 if left <= 0:
@@ -249,14 +293,13 @@ class Stream:
 
     def blame(self) -> None:
         """Requests a restart of the worker because an answer of it cannot be played."""
-        self._words[WorkerWord.BLAMED] = self._born
-        self._broken, self._posted = True, 0
+        self._words[WorkerWord.BLAMED] = self._own[EpochWord.BORN]
+        self._own[EpochWord.BROKEN], self._own[EpochWord.POSTED] = 1, 0
         self._pool.call_zygote(self.entry)
 
     def reset(self) -> None:
         """Forgets the past: the next hop begins an epoch."""
-        self._broken = True
-        self._absent = True
+        self._own[EpochWord.BROKEN] = self._own[EpochWord.ABSENT] = 1
 
     def retry(self) -> None:
         """Requests a start of a worker that has failed for good."""

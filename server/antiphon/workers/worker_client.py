@@ -32,6 +32,7 @@ class WorkerClient(ProcessorPart):
     Attributes:
         lead: Hops from a `post` to its `take`.
         first: Number of the first hop since the start or `reset`.
+        answer: Of the last hop that was taken, float32 `[lanes, *outputs]`.
         log: Dropouts, for the session log.
         there: Whether there are streams; there are none where a declaration is only checked.
     """
@@ -54,8 +55,8 @@ class WorkerClient(ProcessorPart):
         self.lead = lead
         self.first = 0
         self.log = DropoutLog()
-        self._answer: Samples = np.zeros((lanes, *spec.outputs), np.float32)
-        self._answer_at = self._answer.ctypes.data
+        self.answer: Samples = np.zeros((lanes, *spec.outputs), np.float32)
+        self._answer_at = self.answer.ctypes.data
         self.streams: list[Stream] = []
         here = pool.current()
         if here is not None:
@@ -72,6 +73,11 @@ class WorkerClient(ProcessorPart):
     def parts(self) -> tuple[ProcessorPart, ...]:
         """The streams and their log, for `Processor.parts`."""
         return self, self.log
+
+    @property
+    def answers(self) -> bool:
+        """Whether the last answers were there, and their worker runs."""
+        return all(stream.answers for stream in self.streams)
 
     def begin(self, hop: int) -> None:
         """Sets the first hop there is, at the start and after `reset`.
@@ -149,13 +155,13 @@ class WorkerClient(ProcessorPart):
             if answer is None:
                 there = False
             else:
-                self._answer[lane] = answer
-        if there and dsp.peak.call(self._answer_at, self._answer.size, 1, self._answer.size) < 0.0:
+                self.answer[lane] = answer
+        if there and dsp.peak.call(self._answer_at, self.answer.size, 1, self.answer.size) < 0.0:
             for stream in self.streams:
                 stream.blame()
             there = False
         self.log.took(hop, there, io)
-        return self._answer if there else None
+        return self.answer if there else None
 
     def reset(self) -> None:
         """Forgets the past from the next hop on; `begin` follows."""

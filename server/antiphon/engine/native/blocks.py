@@ -39,6 +39,7 @@ from antiphon.native.dsp import peak
 from antiphon.native.intrinsics import address_f32, address_f64, address_i64, as_u8p, bits_f64, call_c, offset
 from antiphon.native.kernel import f32, f64, f64p, i64, i64p
 from antiphon.native.limit import limit
+from antiphon.workers.arena import MAX_WORKERS
 
 STALL_NS = SECOND // 10
 """A turn that takes so much longer than the process computes means that the machine stood still."""
@@ -118,6 +119,17 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
 
 
 @kernel
+def wake_workers(s: i64p) -> None:
+    """Wakes the workers that got a hop, as `Pool.flush`."""
+    rung = address_i64(s[LoopWord.RUNG])
+    bits = rung[0]
+    rung[0] = 0
+    for n in range(MAX_WORKERS):
+        if bits >> n & 1 != 0:
+            call_c(s[LoopWord.WRITE], s[LoopWord.WORKERS + n], as_u8p(offset(s, LoopWord.ONE)), 8)
+
+
+@kernel
 def guard(s: i64p, f: f64p) -> None:
     """Keeps the output and each bus within full scale, as `OutputBuses.guard`."""
     frames = s[LoopWord.BLOCK]
@@ -177,6 +189,8 @@ def play_blocks(s: i64p, f: f64p) -> i64:
             keep_for_capture(s, block, beat_at(s, f, sample))
         publish_block(s, f, sample)
         publish_load(s, f, now_ns(s) - s[LoopWord.STARTED])
+        if s[LoopWord.RUNG] != 0:
+            wake_workers(s)
         if s[LoopWord.WAKE] != 0:
             s[LoopWord.WAKE] = 0
             call_c(s[LoopWord.WRITE], s[LoopWord.BELL], as_u8p(offset(s, LoopWord.ONE)), 8)

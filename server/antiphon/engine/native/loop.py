@@ -28,6 +28,7 @@ from antiphon.graph.names import BUSES
 from antiphon.graph.plan import Plan
 from antiphon.native.kernel import address
 from antiphon.native.limit import release_fall
+from antiphon.workers.pool import Pool
 
 _libc = ctypes.CDLL(None)
 _NEVER = 1 << 62
@@ -59,6 +60,7 @@ class NativeParts:
         pairs: What a device of more than two channels plays.
         file: What loops in place of the device's input, float32 `[channels, frames]`.
         browser: Adds the sound of a browser to the input.
+        pool: Its workers are woken at the end of a block.
     """
 
     taps: NodeTaps | None = None
@@ -66,6 +68,7 @@ class NativeParts:
     pairs: ChosenPairs | None = None
     file: Samples | None = None
     browser: BrowserInput | None = None
+    pool: Pool | None = None
 
 
 class NativeLoop:
@@ -137,6 +140,10 @@ class NativeLoop:
             **({} if parts.taps is None else parts.taps.tables),
             **({} if parts.capture is None else parts.capture.tables),
         }
+        if parts.pool is not None:
+            values[LoopWord.RUNG] = address(parts.pool.rung)
+            for n, bell in enumerate(parts.pool.bells.wake):
+                whole[LoopWord.WORKERS + n] = bell
         for word, value in values.items():
             whole[word] = value
         real[LoopWord.BLOCK_NS], real[LoopWord.FALL] = driver.block * 1e9 / driver.rate, release_fall(driver.rate)

@@ -98,4 +98,4 @@ def laid_out(node: NativeNode, block: int) -> Step | None:
         return None
     wires = [line.step(block) for line in node.lines] + [gather.step(block) for gather in node.gathers]
     steps = [*wires, *(move.step(block) for move in node.moves)]
-    return Step(tuple(call for step in (*steps, own) for call in step.calls), own.reports)
+    return Step(tuple(call for step in (*steps, own) for call in step.calls), own.reports, own.conditions)

@@ -21,7 +21,7 @@ from antiphon.graph.native.layout import BlockWord, NativeNode, laid_out
 from antiphon.graph.native.rows import NodeRow, PlanWord, Stop, measure_rows, rows_rest, run_rows
 from antiphon.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.native.kernel import address, words_of
-from antiphon.native.step import Call
+from antiphon.native.step import Call, PackedKernel, Step
 
 _NEVER = 1 << 62
 """Nanoseconds of a block without a limit."""
@@ -61,7 +61,8 @@ class _Place:
 
     Attributes:
         node: The node.
-        kernels: Those of its calls before the check of its outputs; none where the interpreter always runs it.
+        kernels: Those of its conditions and of its calls before the check of its outputs; None where the interpreter
+            always runs it.
         reports: Where its kernels leave the values of readonly parameters.
         call: Index of its first call.
         word: Index of its first argument.
@@ -69,7 +70,7 @@ class _Place:
     """
 
     node: NativeNode
-    kernels: tuple[object, ...]
+    kernels: tuple[PackedKernel, ...] | None
     reports: Mapping[str, tuple[NDArray[Any], int]]
     call: int
     word: int
@@ -103,11 +104,11 @@ class NativePlan:
             outs += [(address(out), out.shape[1], out.shape[0]) for out in host.outs]
             row[NodeRow.OUTS_END] = len(outs)
             if step is None:
-                self._places.append(_Place(node, (), {}, call, word))
+                self._places.append(_Place(node, None, {}, call, word))
                 continue
-            self._places.append(_Place(node, tuple(item for item, _ in step.calls), step.reports, call, word))
-            times += _times(step.calls, word)
-            kernels = [item for item, _ in step.calls] + host.most_mixing()
+            self._places.append(_Place(node, _kernels(step), step.reports, call, word))
+            times += _times((*step.conditions, *step.calls), word)
+            kernels = [*_kernels(step), *host.most_mixing()]
             call, word = call + len(kernels), word + sum(item.size for item in kernels)
         self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
         self._arguments, self._words = np.zeros(max(1, word), np.int64), np.zeros(PlanWord.SIZE, np.int64)
@@ -123,7 +124,7 @@ class NativePlan:
         self._run = run_rows.bind(
             self._words, self._rows, self._calls, self._outs, self._times, self._period, spec.block
         )
-        self._whole_in_steps = all(place.kernels for place in self._places)
+        self._whole_in_steps = all(place.kernels is not None for place in self._places)
         self._rest = rows_rest.bind(rows, len(nodes))
         for place in range(len(nodes)):
             self.settle(place)
@@ -197,18 +198,19 @@ class NativePlan:
         at = self._places[place]
         node = at.node
         version = int(node.host.version[0])
-        if not at.kernels or node.io.events_out or not node.host.rests(node.moves):
+        if at.kernels is None or node.io.events_out or not node.host.rests(node.moves):
             return
         step = laid_out(node, self._spec.block)
-        if step is None or tuple(item for item, _ in step.calls) != at.kernels:
+        if step is None or _kernels(step) != at.kernels:
             return
         last = node.host.mixing(node.ins, self._spec.block)
         at.held = step, last
         rows, row = self._row_words, place * NodeRow.SIZE
-        rows[row + NodeRow.CALLS], rows[row + NodeRow.AFTER] = at.call, at.call + len(step.calls)
-        rows[row + NodeRow.END] = at.call + len(step.calls) + len(last)
+        rows[row + NodeRow.ASKS], rows[row + NodeRow.CALLS] = at.call, at.call + len(step.conditions)
+        rows[row + NodeRow.AFTER] = at.call + len(at.kernels)
+        rows[row + NodeRow.END] = at.call + len(at.kernels) + len(last)
         word, first = at.word, address(self._arguments)
-        for n, (item, args) in enumerate((*step.calls, *last), at.call):
+        for n, (item, args) in enumerate((*step.conditions, *step.calls, *last), at.call):
             item.pack([0 if isinstance(value, BlockWord) else value for value in args], self._arguments.data, word)
             self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed, first + 8 * word
             word += item.size
@@ -247,6 +249,11 @@ class NativePlan:
         if at.reports and self.native(place):
             for name, (array, index) in at.reports.items():
                 values[name] = at.node.host.by_name[name].param.clip(float(array[index]))
+
+
+def _kernels(step: Step) -> tuple[PackedKernel, ...]:
+    """Those of a step's conditions, then of its calls."""
+    return tuple(item for item, _ in (*step.conditions, *step.calls))
 
 
 def _times(calls: Sequence[Call], word: int) -> list[tuple[int, int]]:

@@ -3,9 +3,10 @@
 Goal: a block of many nodes is one call, whose cost does not depend on the interpreter. A row is one node: calls of
 kernels with packed arguments, its outputs, and the version of the node that it was packed for.
 
-Plan: for each row the loop compares versions, runs wires, modulation and the processor's own kernels, checks the
-outputs, measures the time, and mixes wet and dry. Where a version differs, an output holds NaN or infinity, or a node
-took longer than a block lasts, it returns the row's place, and the interpreter goes on from there.
+Plan: for each row the loop compares versions and calls the step's conditions, runs wires, modulation and the
+processor's own kernels, checks the outputs, measures the time, and mixes wet and dry. Where a version differs, a
+condition is 0, an output holds NaN or infinity, or a node took longer than a block lasts, it returns the row's place,
+and the interpreter goes on from there.
 
 Warning: all addresses are those of arrays that `graph.native.plan` keeps.
 """
@@ -50,12 +51,13 @@ class NodeRow(IntEnum):
     HOST = 1  # the address of the node's version, and of its load
     LOAD = 2
     PACKED = 3  # the version that this row was packed for
-    CALLS = 4  # the first call: wires, modulation and the processor's own
-    AFTER = 5  # the first call of what follows the check of the outputs
-    END = 6
-    OUTS = 7  # the first output
-    OUTS_END = 8
-    SIZE = 9
+    ASKS = 4  # the first call: conditions of the step
+    CALLS = 5  # the first call after these: wires, modulation and the processor's own
+    AFTER = 6  # the first call of what follows the check of the outputs
+    END = 7
+    OUTS = 8  # the first output
+    OUTS_END = 9
+    SIZE = 10
 
 
 class Stop(IntEnum):
@@ -89,6 +91,11 @@ def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns
     for k in range(s[PlanWord.NEXT], s[PlanWord.ROWS]):
         row = offset(rows, k * NodeRow.SIZE)
         version = address_i64(row[NodeRow.HOST])
+        if version[0] == row[NodeRow.PACKED]:
+            for n in range(row[NodeRow.ASKS], row[NodeRow.CALLS]):
+                if call_c(calls[2 * n], calls[2 * n + 1]) == 0:
+                    version[0] = version[0] + 1
+                    break
         if version[0] != row[NodeRow.PACKED]:
             s[PlanWord.NEXT] = k
             return Stop.HELD
