@@ -127,6 +127,14 @@ def test_the_tree_of_a_known_data_set_is_no_folder_of_classes(name: str, tmp_pat
         listing_of("folder", tmp_path)
 
 
+def test_the_songs_of_pop909_are_no_classes(tmp_path: Path) -> None:
+    (tmp_path / "001").mkdir()
+    for name in ("001.mid", "beat_midi.txt"):
+        (tmp_path / "001" / name).write_bytes(b"x")
+    with pytest.raises(FileError, match=r"is not laid out as folder is.*did you mean pop909"):
+        listing_of("folder", tmp_path)
+
+
 def test_a_folder_of_which_no_class_can_be_told_is_refused(tmp_path: Path) -> None:
     for names, table_name in ((["audio"], "meta.csv"), (["train", "test"], ""), (["birds"], "labels.csv")):
         top = tmp_path / names[0]

@@ -86,7 +86,7 @@ SIGNS = {
     "groove": ("info.csv", "groove/info.csv"),
     "openmic": ("openmic-2018-aggregated-labels.csv", "openmic-2018"),
     "openttd-openmsx": ("usr/share/games/openttd/baseset/openmsx",),
-    "pop909": ("POP909/001",),
+    "pop909": ("POP909/001", "[0-9][0-9][0-9]/beat_midi.txt"),
     "jamendo": ("data/autotagging*.tsv", "*/data/autotagging*.tsv"),
     "giantsteps-key": ("annotations/key/*.LOFI.key", "keys_gs+"),
     "giantsteps-tempo": ("giantsteps-tempo-dataset*", "annotations*/tempo/*.LOFI.bpm"),
