@@ -15,7 +15,8 @@ from antiphon_accompany.form import CALLS, Form
 from antiphon_accompany.given import GivenChords, Progression, add_seventh, cadence
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
-from antiphon_accompany.parameters import NEXT, PARAMS
+from antiphon_accompany.network import ChordNetwork, WholeMelody, installed_network
+from antiphon_accompany.parameters import NEXT, PARAMS, WHOLE
 from antiphon_accompany.player import SOON, Band, BandSettings, Due
 from antiphon_accompany.sounding import SoundingStrikes
 from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
@@ -58,6 +59,8 @@ class Accompany(Processor):
         self._chords = GivenChords(str(self.settings["chords"]))
         self._melody = Melody()
         self._known: Melody | None = None
+        self._network: ChordNetwork | None = None
+        self._whole: WholeMelody | None = None
         self._ends = self._opening = 0
         self._sounding = SoundingStrikes()
         self._tracker: HarmonyTracker | None = None
@@ -86,6 +89,7 @@ class Accompany(Processor):
             spans: Chords that are given, by beats of the clock; with them `follow` is of no effect.
         """
         self._known, self._ends, self._opening, self._chords.spans = melody, ends, opening, spans
+        self._network = installed_network()
 
     def reset(self) -> None:
         # what sounds is ended with the next block, which has a way out for it
@@ -156,6 +160,8 @@ class Accompany(Processor):
             tonic = KEYS.index(held[1]) if held[1] != "auto" else None
             self._tracker = HarmonyTracker(self._tables, held[0], tonic, phases, live=live)
             self._known_until = None
+            if self._known is not None and self._network is not None:
+                self._whole = WholeMelody(self._network, self._known, self._ends, held[0])
         return self._tracker
 
     def _begin(self, beat: int, now: float) -> None:
@@ -177,7 +183,7 @@ class Accompany(Processor):
         meter = self._held[0]
         self._tempo.report(io, frame, tempo)
         follow = str(io.at("follow", frame))
-        estimate = self._estimate(tracker, beat, int(io.at("lookahead", frame)) * meter)
+        estimate = self._estimate(tracker, beat, int(io.at("lookahead", frame)))
         bar, place = divmod(beat, meter)
         if not self._awake(beat, bar, place, meter * int(io.at("patience", frame)), follow):
             self._form.clear()
@@ -210,10 +216,10 @@ class Accompany(Processor):
             if beat < span.start < beat + 1:
                 insort(self._due, Due(span.start, "", _TURN, 0.0, span.end))
 
-    def _estimate(self, tracker: HarmonyTracker, beat: int, wanted: int) -> int:
-        """The triad that fits the melody at a beat best."""
+    def _estimate(self, tracker: HarmonyTracker, beat: int, bars: int) -> int:
+        """The triad that fits the melody at a beat best, of a file with some bars of lookahead."""
         self._melody.until(beat)
-        ahead = self._ahead(beat, wanted)
+        ahead = self._ahead(beat, bars * tracker.meter)
         melody = self._known or self._melody
         # a new tracker (another key, another meter) is given the stored melody again
         first = max(self._since, beat - LIVE_BEATS // 4) if self._known_until is None else self._known_until
@@ -222,7 +228,10 @@ class Accompany(Processor):
         for past in range(first, beat + ahead):
             tracker.add_beat(melody, past)
         self._known_until = max(first, beat + ahead)
-        return int(tracker.decide(melody, beat, ahead).argmax())
+        chances = tracker.decide(melody, beat, ahead)
+        if self._whole is not None and bars >= WHOLE:
+            chances = self._whole.mixed(chances, beat, tracker.weights)
+        return int(chances.argmax())
 
     def _chord(
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
