@@ -23,7 +23,7 @@ SEEN = 3 * 12 + 4
 """Numbers of a beat: durations, onsets and held notes by pitch class, and the beat's place in the bar."""
 NEAR, FRONT, UNITS, HEADS, KEYS, VALUES, FAR = 5, 128, 128, 2, 32, 64, 128
 """Beats and outputs of the convolution, units of a direction, the attention's sizes, and its farthest distance."""
-TRUST = 0.75
+TRUST = 2.0
 """Exponent of the network's chances, where the tables' have 1: tuned by songs."""
 STRETCH, AFTER = 1024, 16
 """Beats that are read at once, and silent ones after the last."""
@@ -132,9 +132,10 @@ class WholeMelody:
         self._found: dict[int, F32] = {}
 
     def mixed(self, chances: F32, beat: int, weights: F32) -> F32:
-        """The tables' chances of the 24 chords at a beat with the network's. weights: of the keys, `[2, 12]`."""
+        """The tables' chances of the 24 chords at a beat with the network's. weights: as of a tracker."""
+        by_mode = weights.sum(axis=0)
         # a minor key has the notes of the major key three semitones above it
-        shares = weights[0] + np.roll(weights[1], 3)
+        shares = by_mode[0] + np.roll(by_mode[1], 3)
         by_network = np.zeros(24, np.float32)
         for tonic in np.flatnonzero(shares >= LEAST * shares.sum()):
             by_network += shares[tonic] * self._in_key(int(tonic))[beat]

@@ -47,10 +47,10 @@ def test_the_rows_of_a_beat() -> None:
 
 
 def test_it_reads_a_melody_relative_to_its_key_and_a_minor_one_to_the_relative_major() -> None:
-    weights = np.zeros((2, 12), np.float32)
-    weights[0, 0] = 1.0
-    minor = np.zeros((2, 12), np.float32)
-    minor[1, 9] = 1.0
+    weights = np.zeros((1, 2, 12), np.float32)
+    weights[0, 0, 0] = 1.0
+    minor = np.zeros((1, 2, 12), np.float32)
+    minor[0, 1, 9] = 1.0
     made = ChordNetwork(read_weights(network.MODEL))
     flat = np.full(24, 1 / 24, np.float32)
     here = WholeMelody(made, melody_of(TUNE, BEATS), BEATS, 4)
@@ -59,14 +59,14 @@ def test_it_reads_a_melody_relative_to_its_key_and_a_minor_one_to_the_relative_m
         one = here.mixed(flat, beat, weights)
         assert one.sum() == pytest.approx(1.0, abs=1e-5)
         np.testing.assert_allclose(here.mixed(flat, beat, minor), one, atol=1e-6)
-        two = there.mixed(flat, beat, np.roll(weights, 5, axis=1))
+        two = there.mixed(flat, beat, np.roll(weights, 5, axis=2))
         np.testing.assert_allclose(two.reshape(2, 12), np.roll(one.reshape(2, 12), 5, axis=1), atol=1e-5)
 
 
 def test_a_long_melody_is_read_in_stretches() -> None:
     notes = [BeatNote(float(n), n + 1.0, 60 + (0, 4, 7, 5)[n % 4]) for n in range(STRETCH + 100)]
     whole = WholeMelody(ChordNetwork(read_weights(network.MODEL)), melody_of(notes, len(notes)), len(notes), 4)
-    weights = np.full((2, 12), 1 / 24, np.float32)
+    weights = np.full((1, 2, 12), 1 / 24, np.float32)
     assert np.isfinite(whole.mixed(np.full(24, 1 / 24, np.float32), len(notes) + AFTER - 1, weights)).all()
 
 

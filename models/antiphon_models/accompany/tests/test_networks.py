@@ -14,10 +14,10 @@ torch = pytest.importorskip("torch")
 
 
 def drawn():
-    from antiphon_models.accompany.networks import ChordsNetwork
+    from antiphon_models.accompany import networks
 
     torch.manual_seed(1)
-    made = ChordsNetwork().eval()
+    made = networks.ChordNetwork(live=False).eval()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return made
