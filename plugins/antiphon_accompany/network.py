@@ -140,7 +140,8 @@ class WholeMelody:
         for tonic in np.flatnonzero(shares >= LEAST * shares.sum()):
             by_network += shares[tonic] * self._in_key(int(tonic))[beat]
         mixed: F32 = (chances + 1e-9) * (by_network / shares.sum() + 1e-9) ** np.float32(TRUST)
-        return mixed / mixed.sum()
+        mixed /= mixed.sum()
+        return mixed
 
     def _in_key(self, tonic: int) -> F32:
         """Chances by chords from C, were the key that of `tonic`."""
@@ -169,3 +170,9 @@ def installed_network() -> ChordNetwork | None:
     except ModelError as error:
         _log.warning("%s; accompany goes by its tables alone", error)
         return None
+
+
+def whole_melody(melody: Melody | None, ends: int, meter: int) -> WholeMelody | None:
+    """The network on a melody up to a beat; None where there is no melody, or no network."""
+    network = None if melody is None else installed_network()
+    return None if melody is None or network is None else WholeMelody(network, melody, ends, meter)

@@ -15,7 +15,7 @@ from antiphon_accompany.form import CALLS, Form
 from antiphon_accompany.given import GivenChords, Progression, add_seventh, cadence
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
-from antiphon_accompany.network import ChordNetwork, WholeMelody, installed_network
+from antiphon_accompany.network import whole_melody
 from antiphon_accompany.parameters import NEXT, PARAMS, WHOLE
 from antiphon_accompany.player import SOON, Band, BandSettings, Due
 from antiphon_accompany.sounding import SoundingStrikes
@@ -59,8 +59,6 @@ class Accompany(Processor):
         self._chords = GivenChords(str(self.settings["chords"]))
         self._melody = Melody()
         self._known: Melody | None = None
-        self._network: ChordNetwork | None = None
-        self._whole: WholeMelody | None = None
         self._ends = self._opening = 0
         self._sounding = SoundingStrikes()
         self._tracker: HarmonyTracker | None = None
@@ -89,7 +87,6 @@ class Accompany(Processor):
             spans: Chords that are given, by beats of the clock; with them `follow` is of no effect.
         """
         self._known, self._ends, self._opening, self._chords.spans = melody, ends, opening, spans
-        self._network = installed_network()
 
     def reset(self) -> None:
         # what sounds is ended with the next block, which has a way out for it
@@ -156,12 +153,10 @@ class Accompany(Processor):
         if self._tracker is None or held != self._held:
             self._held = held
             live = self._known is None or not int(io.at("lookahead", frame))
-            phases = PHASES if live else PHASES_AHEAD
             tonic = KEYS.index(held[1]) if held[1] != "auto" else None
-            self._tracker = HarmonyTracker(self._tables, held[0], tonic, phases, live=live)
+            self._tracker = HarmonyTracker(self._tables, held[0], tonic, PHASES if live else PHASES_AHEAD, live=live)
             self._known_until = None
-            if self._known is not None and self._network is not None:
-                self._whole = WholeMelody(self._network, self._known, self._ends, held[0])
+            self._whole = whole_melody(self._known, self._ends, held[0])
         return self._tracker
 
     def _begin(self, beat: int, now: float) -> None:
@@ -222,16 +217,14 @@ class Accompany(Processor):
         ahead = self._ahead(beat, bars * tracker.meter)
         melody = self._known or self._melody
         # a new tracker (another key, another meter) is given the stored melody again
-        first = max(self._since, beat - LIVE_BEATS // 4) if self._known_until is None else self._known_until
-        if self._known is not None and self._known_until is None:
-            first = self._since
+        begins = max(self._since, beat - LIVE_BEATS // 4) if self._known is None else self._since
+        first = begins if self._known_until is None else self._known_until
         for past in range(first, beat + ahead):
             tracker.add_beat(melody, past)
         self._known_until = max(first, beat + ahead)
         chances = tracker.decide(melody, beat, ahead)
-        if self._whole is not None and bars >= WHOLE:
-            chances = self._whole.mixed(chances, beat, tracker.weights)
-        return int(chances.argmax())
+        mixed = self._whole.mixed(chances, beat, tracker.weights) if self._whole and bars >= WHOLE else chances
+        return int(mixed.argmax())
 
     def _chord(
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
@@ -296,13 +289,9 @@ class Accompany(Processor):
                 if note.end - beat > SOON and not near:
                     again.add(part)
                     insort(self._due, Due(beat, part, note.what, note.velocity, note.end))
-        self._note(beat, chord)
-        return again
-
-    def _note(self, beat: float, chord: Chord | None) -> None:
-        """Keeps the chords that a file has had."""
         if self._known is not None:
             self.played.append((beat, chord))
+        return again
 
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
         number = self._bent_number(event)

@@ -39,7 +39,7 @@ KEY_MOVED, BAR_MOVED, MELODY_CUT = 0.25, 0.12, 0.3
 DROPPED, SMOOTH = 0.35, 0.05
 
 
-class ChordNetwork(torch.nn.Module):
+class ChordTraining(torch.nn.Module):
     """Rows `[N, L, SEEN]` to logits `[N, L, 24]`."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class HarmonyRecipe(Recipe):
             return [{name: stored[f"{n} {name}"] for name in ("rows", "chords", "tonic")} for n in range(count)]
 
     def network(self) -> torch.nn.Module:
-        return ChordNetwork()
+        return ChordTraining()
 
     def _joined(self, pieces: list[tuple[F32, NDArray[np.int64]]]) -> Batch:
         length = max(len(chords) for _, chords in pieces)

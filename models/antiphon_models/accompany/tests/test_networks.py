@@ -17,7 +17,7 @@ def drawn():
     from antiphon_models.accompany import networks
 
     torch.manual_seed(1)
-    made = networks.ChordNetwork().eval()
+    made = networks.ChordTraining().eval()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return made
