@@ -24,6 +24,7 @@ _TRAININGS = (
     "How far the denoiser's mask may be believed.",
     "denoise-confidence-file denoise.training.recipe_confidence:FileConfidenceRecipe "
     "The same on files, in both directions.",
+    "harmony accompany.networks:HarmonyRecipe The chords of a whole melody, for `accompany` on files.",
     "hum hum.training.recipe:HumRecipe The network that hears pitch, beginnings and notes.",
     "popularity classify.popularity.recipe:PopularityRecipe What a computed audience would give a sound.",
     "hum-gan hum.painted:GanRecipe The same network against a critic.",

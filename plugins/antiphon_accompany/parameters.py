@@ -10,6 +10,8 @@ from antiphon_accompany.styles import PARTS, STYLES
 FOLLOWED = ("melody", "chords", "both", "text", "listen")
 NEXT = 4
 """Chords published ahead."""
+WHOLE = 8
+"""Bars of lookahead from which on a file's whole melody is used."""
 PARAMS = (
     Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
     Param("own", "file", "", doc="A style file (TOML) of your own, played in place of `style`."),
@@ -43,7 +45,7 @@ PARAMS = (
     Param("humanise", default=0.5, low=0.0, high=1.0, doc="Variation of velocity and timing; 0 is on the grid."),
     Param("drive", "switch", False, doc="Sets the server's tempo to the player's, by when the notes begin."),
     Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a note, before the ending."),
-    Param("lookahead", "int", 8, 0, 16, unit="bars", doc="In files: melody used ahead of the beat."),
+    Param("lookahead", "int", WHOLE, 0, 16, unit="bars", doc="In files: melody used ahead; from 8 on, all of it."),
     Param("seed", "int", 1, 0, 65535, doc="Random seed."),
     *(
         p

@@ -16,7 +16,8 @@ from antiphon_accompany.form import CALLS, Form
 from antiphon_accompany.given import GivenChords, Progression, add_seventh, cadence
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
-from antiphon_accompany.parameters import NEXT, PARAMS
+from antiphon_accompany.network import whole_melody
+from antiphon_accompany.parameters import NEXT, PARAMS, WHOLE
 from antiphon_accompany.player import SOON, Band, BandSettings, Due
 from antiphon_accompany.sounding import SoundingStrikes
 from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
@@ -152,10 +153,10 @@ class Accompany(Processor):
         if self._tracker is None or held != self._held:
             self._held = held
             live = self._known is None or not int(io.at("lookahead", frame))
-            phases = PHASES if live else PHASES_AHEAD
             tonic = KEYS.index(held[1]) if held[1] != "auto" else None
-            self._tracker = HarmonyTracker(self._tables, held[0], tonic, phases, live=live)
+            self._tracker = HarmonyTracker(self._tables, held[0], tonic, PHASES if live else PHASES_AHEAD, live=live)
             self._known_until = None
+            self._whole = whole_melody(self._known, self._ends, held[0])
         return self._tracker
 
     def _begin(self, beat: int, now: float) -> None:
@@ -177,7 +178,7 @@ class Accompany(Processor):
         meter = self._held[0]
         self._tempo.report(io, frame, tempo)
         follow = str(io.at("follow", frame))
-        estimate = self._estimate(tracker, beat, int(io.at("lookahead", frame)) * meter)
+        estimate = self._estimate(tracker, beat, int(io.at("lookahead", frame)))
         bar, place = divmod(beat, meter)
         if not self._awake(beat, bar, place, meter * int(io.at("patience", frame)), follow):
             self._form.clear()
@@ -210,19 +211,20 @@ class Accompany(Processor):
             if beat < span.start < beat + 1:
                 insort(self._due, Due(span.start, "", _TURN, 0.0, span.end))
 
-    def _estimate(self, tracker: HarmonyTracker, beat: int, wanted: int) -> int:
-        """The triad that fits the melody at a beat best."""
+    def _estimate(self, tracker: HarmonyTracker, beat: int, bars: int) -> int:
+        """The triad that fits the melody at a beat best, of a file with some bars of lookahead."""
         self._melody.until(beat)
-        ahead = self._ahead(beat, wanted)
+        ahead = self._ahead(beat, bars * tracker.meter)
         melody = self._known or self._melody
         # a new tracker (another key, another meter) is given the stored melody again
-        first = max(self._since, beat - LIVE_BEATS // 4) if self._known_until is None else self._known_until
-        if self._known is not None and self._known_until is None:
-            first = self._since
+        begins = max(self._since, beat - LIVE_BEATS // 4) if self._known is None else self._since
+        first = begins if self._known_until is None else self._known_until
         for past in range(first, beat + ahead):
             tracker.add_beat(melody, past)
         self._known_until = max(first, beat + ahead)
-        return int(tracker.decide(melody, beat, ahead).argmax())
+        chances = tracker.decide(melody, beat, ahead)
+        mixed = self._whole.mixed(chances, beat, tracker.weights) if self._whole and bars >= WHOLE else chances
+        return int(mixed.argmax())
 
     def _chord(
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
@@ -287,13 +289,9 @@ class Accompany(Processor):
                 if note.end - beat > SOON and not near:
                     again.add(part)
                     insort(self._due, Due(beat, part, note.what, note.velocity, note.end))
-        self._note(beat, chord)
-        return again
-
-    def _note(self, beat: float, chord: Chord | None) -> None:
-        """Keeps the chords that a file has had."""
         if self._known is not None:
             self.played.append((beat, chord))
+        return again
 
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
         number = self._bent_number(event)

@@ -1,0 +1,183 @@
+"""`antiphon train harmony`: an LSTM in both directions that gives a melody's chords, relative to its key.
+
+Between its layers it attends to other beats, by likeness and distance. `antiphon_accompany.network` plays it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from antiphon_accompany.files import melody_of
+from antiphon_accompany.harmony import PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.network import (
+    FAR,
+    FRONT,
+    HEADS,
+    KEYS,
+    MODEL,
+    NEAR,
+    SEEN,
+    UNITS,
+    VALUES,
+    beat_rows,
+    from_tonic,
+)
+from antiphon_accompany.tables import installed_tables
+from antiphon_models.accompany.songs import TRAIN, TUNE, AnnotatedSong, songs
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+
+F32 = NDArray[np.float32]
+PIECES, LENGTH = 12, 192
+"""Of a step: songs, and beats of each."""
+KEY_MOVED, BAR_MOVED, MELODY_CUT = 0.25, 0.12, 0.3
+"""Chances that a piece is in a wrong key, at a wrong place of the bar, with a stretch of its melody silent."""
+DROPPED, SMOOTH = 0.35, 0.05
+
+
+class ChordTraining(torch.nn.Module):
+    """Rows `[N, L, SEEN]` to logits `[N, L, 24]`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front = torch.nn.Conv1d(SEEN, FRONT, NEAR)
+        self.near = torch.nn.LSTM(FRONT, UNITS, batch_first=True, bidirectional=True)
+        self.wide = torch.nn.LSTM(2 * UNITS, UNITS, batch_first=True, bidirectional=True)
+        self.out = torch.nn.Linear(2 * UNITS, 24)
+        self.ask = torch.nn.Linear(2 * UNITS, 2 * HEADS * KEYS + HEADS * VALUES)
+        self.lag = torch.nn.Parameter(torch.zeros(HEADS, 2 * FAR + 1))
+        self.join = torch.nn.Linear(HEADS * VALUES, 2 * UNITS)
+        torch.nn.init.zeros_(self.join.weight)
+
+    def forward(self, rows: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """there: `[N, L]`, False after the end of a piece."""
+        padded = torch.nn.functional.pad(rows.transpose(1, 2), (NEAR // 2, NEAR // 2))
+        state = torch.relu(self.front(padded)).transpose(1, 2)
+        state = self._drop(self.near(self._drop(state))[0])
+        state = state + self._elsewhere(state, there)
+        out: torch.Tensor = self.out(self._drop(self.wide(state)[0]))
+        return out
+
+    def _drop(self, state: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.dropout(state, DROPPED, self.training)
+
+    def _elsewhere(self, state: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        count, length, _ = state.shape
+        asked, keys, values = self.ask(state).split([HEADS * KEYS, HEADS * KEYS, HEADS * VALUES], -1)
+        asked, keys = (x.reshape(count, length, HEADS, KEYS).transpose(1, 2) for x in (asked, keys))
+        values = values.reshape(count, length, HEADS, VALUES).transpose(1, 2)
+        at = torch.arange(length, device=state.device)
+        lags = (at[None, :] - at[:, None]).clamp(-FAR, FAR) + FAR
+        fit = asked @ keys.transpose(2, 3) * KEYS**-0.5 + self.lag[:, lags]
+        fit = fit.masked_fill(~there[:, None, None, :], -1e9).softmax(-1)
+        found: torch.Tensor = self.join((fit @ values).transpose(1, 2).reshape(count, length, -1))
+        return found
+
+
+def song_rows(song: AnnotatedSong) -> dict[str, F32]:
+    """What the network reads of a song, its chords, and the tonic of the major key that most beats have by the tables.
+
+    A minor key counts as its relative's.
+    """
+    count = len(song.beats)
+    start = song.meter * -(-song.first // song.meter) - song.first
+    moved = [note._replace(start=note.start + start, end=note.end + start) for note in song.melody]
+    melody = melody_of(moved, count + start)
+    tracker, weight = HarmonyTracker(installed_tables(), song.meter, phases=PHASES_AHEAD), np.zeros((2, 12))
+    for beat in range(count + start):
+        tracker.add_beat(melody, beat)
+        weight += tracker.weights.sum(axis=0)
+    tonic = int((weight[0] + np.roll(weight[1], 3)).argmax())
+    return {
+        "rows": beat_rows(melody, start, start + count, song.meter),
+        "chords": np.array(song.chords, np.float32),
+        "tonic": np.full(1, tonic, np.float32),
+    }
+
+
+class HarmonyRecipe(Recipe):
+    """POP909; see the module."""
+
+    name: ClassVar[str] = "harmony"
+    weights: ClassVar[str] = MODEL
+    plugin: ClassVar[str] = "accompany"
+    steps: ClassVar[int] = 2000
+    rate: ClassVar[float] = 3e-3
+    half: ClassVar[bool] = True
+    keeps_best: ClassVar[bool] = True
+    trained_on: ClassVar[str] = "POP909, songs whose number ends in 1 to 6"
+
+    def prepare(self, job: TrainingJob) -> None:
+        self._job = job
+        self._train, self._held = self._read(TRAIN), self._read(TUNE)
+        lengths = np.array([float(len(song["chords"])) for song in self._train])
+        self._shares = lengths / lengths.sum()
+
+    def _read(self, digits: str) -> list[dict[str, F32]]:
+        path = self._job.material / f"songs-{digits}.npz"
+        if not path.is_file():
+            self._job.say(f"reading POP909, songs ending in {', '.join(digits)}")
+            found = [song_rows(song) for song in songs(self._job.data, digits)]
+            arrays: dict[str, Any] = {f"{n} {name}": a for n, song in enumerate(found) for name, a in song.items()}
+            np.savez(path, **arrays)
+        with np.load(path) as stored:
+            count = 1 + max(int(name.split()[0]) for name in stored.files)
+            return [{name: stored[f"{n} {name}"] for name in ("rows", "chords", "tonic")} for n in range(count)]
+
+    def network(self) -> torch.nn.Module:
+        return ChordTraining()
+
+    def _joined(self, pieces: list[tuple[F32, NDArray[np.int64]]]) -> Batch:
+        length = max(len(chords) for _, chords in pieces)
+        rows = np.zeros((len(pieces), length, SEEN), np.float32)
+        wanted = np.full((len(pieces), length), -1, np.int64)
+        there = np.zeros((len(pieces), length), bool)
+        for n, (own, chords) in enumerate(pieces):
+            rows[n, : len(chords)], wanted[n, : len(chords)], there[n, : len(chords)] = own, chords, True
+        return tuple(torch.from_numpy(array).to(self._job.device) for array in (rows, there, wanted))
+
+    def batch(self, step: int) -> Batch:
+        rng = np.random.default_rng((self._job.seed, step))
+        pieces = []
+        for _ in range(PIECES):
+            song = self._train[int(rng.choice(len(self._train), p=self._shares))]
+            tonic = int(song["tonic"][0]) + int(rng.integers(12) * (rng.random() < KEY_MOVED))
+            late = int(rng.integers(4) * (rng.random() < BAR_MOVED))
+            # a piece begins at the song's beginning more often than its beats would
+            first = max(0, int(rng.integers(-LENGTH // 4, max(1, len(song["chords"]) - LENGTH))))
+            rows, chords = _relative(song, tonic, slice(first, first + LENGTH))
+            rows[:, 36:] = np.roll(rows[:, 36:], late, axis=1)
+            if rng.random() < MELODY_CUT:
+                begins, beats = int(rng.integers(0, LENGTH)), int(rng.integers(4, 32))
+                rows[begins : begins + beats, :36] = 0.0
+            pieces.append((rows, chords))
+        return self._joined(pieces)
+
+    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+        rows, there, wanted = batch
+        logits, known = network(rows, there), wanted >= 0
+        loss = torch.nn.functional.cross_entropy(logits[known], wanted[known], label_smoothing=SMOOTH)
+        return loss, {"right": (logits.argmax(-1) == wanted)[known].float().mean().detach()}
+
+    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+        """Share of right beats of whole songs, and nats."""
+        right, nats = [], []
+        for n in range(0, len(self._held), 8):
+            rows, there, wanted = self._joined([_relative(s, int(s["tonic"][0])) for s in self._held[n : n + 8]])
+            with torch.no_grad():
+                chances = network(rows, there).log_softmax(-1)
+            for row, theirs in zip(chances, wanted, strict=True):
+                known = theirs >= 0
+                right.append(float((row.argmax(-1) == theirs)[known].float().mean()))
+                nats.append(-float(row[known].gather(1, theirs[known][:, None]).mean()))
+        return {"right": float(np.mean(right)), "nats": float(np.mean(nats))}
+
+
+def _relative(song: dict[str, F32], tonic: int, part: slice = slice(None)) -> tuple[F32, NDArray[np.int64]]:
+    """Rows and chords of a part of a song as seen from a tonic; chords that are no triads are -1."""
+    chords = song["chords"][part].astype(np.int64)
+    return from_tonic(song["rows"][part], tonic), np.where(chords < 0, -1, chords // 12 * 12 + (chords - tonic) % 12)

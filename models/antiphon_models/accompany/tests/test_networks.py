@@ -1,0 +1,56 @@
+"""The chord networks as they are trained: what they learn from, and the same answers in numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon_accompany.network import SEEN, ChordNetwork
+from antiphon_models.accompany import synthetic
+
+torch = pytest.importorskip("torch")
+
+
+def drawn():
+    from antiphon_models.accompany import networks
+
+    torch.manual_seed(1)
+    made = networks.ChordTraining().eval()
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return made
+
+
+def test_numpy_plays_what_torch_trains() -> None:
+    made = drawn()
+    rows = np.random.default_rng(1).random((150, SEEN)).astype(np.float32)
+    with torch.no_grad():
+        taught = made(torch.from_numpy(rows)[None], torch.ones(1, 150, dtype=torch.bool)).softmax(-1)[0].numpy()
+    plays = ChordNetwork({name: tensor.detach().numpy() for name, tensor in made.state_dict().items()})
+    np.testing.assert_allclose(plays.chances(rows), taught, atol=1e-5)
+
+
+def test_a_few_steps_learn_songs_relative_to_their_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from antiphon_models.accompany import networks
+    from antiphon_models.learning.recipe import TrainingJob
+
+    drawn_songs = list(synthetic.songs(1, 4))
+    monkeypatch.setattr(networks, "songs", lambda data, digits: iter(drawn_songs))
+    for song in drawn_songs:
+        tonic = song.key % 12 if song.key < 12 else (song.key + 3) % 12
+        assert networks.song_rows(song)["tonic"] == tonic
+    recipe = networks.HarmonyRecipe()
+    recipe.prepare(TrainingJob(tmp_path, tmp_path, 1, torch.device("cpu"), lambda line: None))
+    assert all((a == b).all() for a, b in zip(recipe.batch(3), recipe.batch(3), strict=True))
+    torch.manual_seed(1)
+    network = recipe.network()
+    before = recipe.validate(network.eval())["nats"]
+    descent = torch.optim.Adam(network.train().parameters(), 3e-3)
+    for step in range(6):
+        descent.zero_grad()
+        loss, _ = recipe.loss(network, recipe.batch(step))
+        loss.backward()
+        descent.step()
+    assert recipe.validate(network.eval())["nats"] < before - 0.2

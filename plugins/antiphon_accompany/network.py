@@ -1,0 +1,178 @@
+"""The chords of a whole melody by a network: an LSTM in both directions, which also attends to other beats. In numpy.
+
+It reads the melody relative to a major key; a minor key is its relative's. Its log chances, weighed by the keys of
+`harmony`, are added to those of the tables. It is trained by `antiphon train harmony`.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api.models import ModelError, read_weights
+from antiphon_accompany.harmony import places
+from antiphon_accompany.melody import Melody
+
+F32 = NDArray[np.float32]
+MODEL = "accompany-chords"
+SEEN = 3 * 12 + 4
+"""Numbers of a beat: durations, onsets and held notes by pitch class, and the beat's place in the bar."""
+NEAR, FRONT, UNITS, HEADS, KEYS, VALUES, FAR = 5, 128, 128, 2, 32, 64, 128
+"""Beats and outputs of the convolution, units of a direction, the attention's sizes, and its farthest distance."""
+TRUST = 2.0
+"""Exponent of the network's chances, where the tables' have 1: tuned by songs."""
+STRETCH, AFTER = 1024, 16
+"""Beats that are read at once, and silent ones after the last."""
+LEAST = 0.02
+"""Weight below which a key is left out."""
+_SHAPES = {
+    "front.weight": (FRONT, SEEN, NEAR),
+    "front.bias": (FRONT,),
+    "ask.weight": (2 * HEADS * KEYS + HEADS * VALUES, 2 * UNITS),
+    "ask.bias": (2 * HEADS * KEYS + HEADS * VALUES,),
+    "lag": (HEADS, 2 * FAR + 1),
+    "join.weight": (2 * UNITS, HEADS * VALUES),
+    "join.bias": (2 * UNITS,),
+    "out.weight": (24, 2 * UNITS),
+    "out.bias": (24,),
+    **{
+        f"{layer}.{name}_l0{way}": shape
+        for layer, inputs in (("near", FRONT), ("wide", 2 * UNITS))
+        for way in ("", "_reverse")
+        for name, shape in (
+            ("weight_ih", (4 * UNITS, inputs)),
+            ("weight_hh", (4 * UNITS, UNITS)),
+            ("bias_ih", (4 * UNITS,)),
+            ("bias_hh", (4 * UNITS,)),
+        )
+    },
+}
+_log = logging.getLogger("antiphon.accompany")
+
+
+def beat_rows(melody: Melody, first: int, last: int, meter: int) -> F32:
+    """What the network reads of the beats `first` to before `last`: `[beats, SEEN]`, pitch classes from C."""
+    beats = np.arange(first, last)
+    near = melody.rows(first, last)
+    rows = np.zeros((len(beats), SEEN), np.float32)
+    rows[:, :12] = np.minimum(melody.durations[near], 1.0)
+    rows[:, 12:24] = np.minimum(melody.onsets[near], 1.0)
+    rows[:, 24:36] = melody.held[near]
+    rows[np.arange(len(beats)), 36 + np.array(places(meter))[beats % meter]] = 1.0
+    return rows
+
+
+def from_tonic(rows: F32, tonic: int) -> F32:
+    """The same rows with pitch classes counted from `tonic`."""
+    turned = rows.copy()
+    for group in (0, 12, 24):
+        turned[:, group : group + 12] = np.roll(rows[:, group : group + 12], -tonic, axis=1)
+    return turned
+
+
+class ChordNetwork:
+    """The network. It holds no state."""
+
+    def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Takes the arrays by name. Raises `ModelError` where they are not those of this network."""
+        for name, shape in _SHAPES.items():
+            if name not in arrays or arrays[name].shape != shape:
+                raise ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
+        self._arrays = {name: np.ascontiguousarray(arrays[name], np.float32) for name in _SHAPES}
+
+    def chances(self, rows: F32) -> F32:
+        """Chances of the 24 chords on each beat, `[beats, 24]`, all relative to one major key's tonic."""
+        a = self._arrays
+        padded = np.pad(rows, ((NEAR // 2, NEAR // 2), (0, 0)))
+        around = np.lib.stride_tricks.sliding_window_view(padded, NEAR, axis=0).reshape(len(rows), -1)
+        state = np.maximum(around @ a["front.weight"].reshape(FRONT, -1).T + a["front.bias"], 0.0)
+        state = self._both_ways("near", state)
+        state = self._both_ways("wide", state + self._elsewhere(state))
+        return _softmax(state @ a["out.weight"].T + a["out.bias"])
+
+    def _both_ways(self, layer: str, rows: F32) -> F32:
+        return np.concatenate((self._along(layer, "", rows), self._along(layer, "_reverse", rows[::-1])[::-1]), axis=1)
+
+    def _along(self, layer: str, way: str, rows: F32) -> F32:
+        """A layer in one direction: `[beats, UNITS]`."""
+        weights = [self._arrays[f"{layer}.{name}_l0{way}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        entering, back = rows @ weights[0].T + weights[2] + weights[3], weights[1].T.copy()
+        state = kept = np.zeros(UNITS, np.float32)
+        result = np.empty((len(rows), UNITS), np.float32)
+        for n, row in enumerate(entering):
+            enters, stays, fresh, leaves = np.split(row + state @ back, 4)
+            kept = _sigmoid(stays) * kept + _sigmoid(enters) * np.tanh(fresh)
+            result[n] = state = _sigmoid(leaves) * np.tanh(kept)
+        return result
+
+    def _elsewhere(self, state: F32) -> F32:
+        """What other beats add to each: attention by likeness and distance."""
+        a = self._arrays
+        asked, keys, values = np.split(state @ a["ask.weight"].T + a["ask.bias"], (HEADS * KEYS, 2 * HEADS * KEYS), 1)
+        at = np.arange(len(state))
+        lags = np.clip(at[None, :] - at[:, None], -FAR, FAR) + FAR
+        found = []
+        for head in range(HEADS):
+            mine = slice(head * KEYS, (head + 1) * KEYS)
+            fit = _softmax(asked[:, mine] @ keys[:, mine].T * np.float32(KEYS**-0.5) + a["lag"][head][lags])
+            found.append(fit @ values[:, head * VALUES : (head + 1) * VALUES])
+        return np.asarray(np.concatenate(found, axis=1) @ a["join.weight"].T + a["join.bias"], np.float32)
+
+
+class WholeMelody:
+    """The network's chances on the beats of one melody that is known to its end."""
+
+    def __init__(self, network: ChordNetwork, melody: Melody, ends: int, meter: int) -> None:
+        self._network = network
+        self._rows = beat_rows(melody, 0, ends + AFTER, meter)
+        self._found: dict[int, F32] = {}
+
+    def mixed(self, chances: F32, beat: int, weights: F32) -> F32:
+        """The tables' chances of the 24 chords at a beat with the network's. weights: as of a tracker."""
+        by_mode = weights.sum(axis=0)
+        # a minor key has the notes of the major key three semitones above it
+        shares = by_mode[0] + np.roll(by_mode[1], 3)
+        by_network = np.zeros(24, np.float32)
+        for tonic in np.flatnonzero(shares >= LEAST * shares.sum()):
+            by_network += shares[tonic] * self._in_key(int(tonic))[beat]
+        mixed: F32 = (chances + 1e-9) * (by_network / shares.sum() + 1e-9) ** np.float32(TRUST)
+        mixed /= mixed.sum()
+        return mixed
+
+    def _in_key(self, tonic: int) -> F32:
+        """Chances by chords from C, were the key that of `tonic`."""
+        if tonic not in self._found:
+            rows = from_tonic(self._rows, tonic)
+            parts = [self._network.chances(rows[n : n + STRETCH]) for n in range(0, len(rows), STRETCH)]
+            by_root = np.concatenate(parts).reshape(-1, 2, 12)
+            self._found[tonic] = np.roll(by_root, tonic, axis=2).reshape(-1, 24)
+        return self._found[tonic]
+
+
+def _softmax(x: F32) -> F32:
+    high = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(high / high.sum(axis=-1, keepdims=True), np.float32)
+
+
+def _sigmoid(x: F32) -> F32:
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
+
+
+@cache
+def installed_network() -> ChordNetwork | None:
+    """The installed network; None, with a warning, where it is missing or changed: then the tables decide alone."""
+    try:
+        return ChordNetwork(read_weights(MODEL))
+    except ModelError as error:
+        _log.warning("%s; accompany goes by its tables alone", error)
+        return None
+
+
+def whole_melody(melody: Melody | None, ends: int, meter: int) -> WholeMelody | None:
+    """The network on a melody up to a beat; None where there is no melody, or no network."""
+    network = None if melody is None else installed_network()
+    return None if melody is None or network is None else WholeMelody(network, melody, ends, meter)

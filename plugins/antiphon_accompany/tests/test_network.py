@@ -1,0 +1,119 @@
+"""The network beside the tables: what it reads, in which key, and files without it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.api.models import ModelError, read_weights
+from antiphon_accompany import network
+from antiphon_accompany.files import accompany_file, melody_of
+from antiphon_accompany.harmony import PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.network import AFTER, SEEN, STRETCH, ChordNetwork, WholeMelody, beat_rows, from_tonic
+from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.tables import installed_tables
+
+_spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_playing = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_playing)
+TUNE = _playing.TUNE
+BEATS = 32
+
+
+def up(notes: list[BeatNote], by: int) -> list[BeatNote]:
+    return [n._replace(pitch=n.pitch + by) for n in notes]
+
+
+def chords(notes: list[BeatNote], lookahead: int = 8) -> list[int]:
+    labels: list[tuple[float, int]] = []
+    accompany_file(notes, {"lookahead": lookahead}, labels=labels)
+    return [chord for _, chord in labels]
+
+
+def test_the_rows_of_a_beat() -> None:
+    rows = beat_rows(melody_of([BeatNote(0.5, 2.25, 62), BeatNote(2.25, 3.0, 71)], 4), 0, 4, 4)
+    assert rows.shape == (4, SEEN)
+    np.testing.assert_allclose(rows[:, 2], [0.5, 1.0, 0.25, 0.0])
+    np.testing.assert_allclose(rows[:, 24 + 2], [0, 1, 1, 0])
+    np.testing.assert_array_equal(rows[:, 36:], np.eye(4))
+    np.testing.assert_allclose(from_tonic(rows, 2)[:, 0], rows[:, 2])
+    np.testing.assert_allclose(from_tonic(rows, 2)[:, 9], rows[:, 11])
+
+
+def test_it_reads_a_melody_relative_to_its_key_and_a_minor_one_to_the_relative_major() -> None:
+    weights = np.zeros((1, 2, 12), np.float32)
+    weights[0, 0, 0] = 1.0
+    minor = np.zeros((1, 2, 12), np.float32)
+    minor[0, 1, 9] = 1.0
+    made = ChordNetwork(read_weights(network.MODEL))
+    flat = np.full(24, 1 / 24, np.float32)
+    here = WholeMelody(made, melody_of(TUNE, BEATS), BEATS, 4)
+    there = WholeMelody(made, melody_of(up(TUNE, 5), BEATS), BEATS, 4)
+    for beat in (0, 13, 31):
+        one = here.mixed(flat, beat, weights)
+        assert one.sum() == pytest.approx(1.0, abs=1e-5)
+        np.testing.assert_allclose(here.mixed(flat, beat, minor), one, atol=1e-6)
+        two = there.mixed(flat, beat, np.roll(weights, 5, axis=2))
+        np.testing.assert_allclose(two.reshape(2, 12), np.roll(one.reshape(2, 12), 5, axis=1), atol=1e-5)
+
+
+def test_a_long_melody_is_read_in_stretches() -> None:
+    notes = [BeatNote(float(n), n + 1.0, 60 + (0, 4, 7, 5)[n % 4]) for n in range(STRETCH + 100)]
+    whole = WholeMelody(ChordNetwork(read_weights(network.MODEL)), melody_of(notes, len(notes)), len(notes), 4)
+    weights = np.full((1, 2, 12), 1 / 24, np.float32)
+    assert np.isfinite(whole.mixed(np.full(24, 1 / 24, np.float32), len(notes) + AFTER - 1, weights)).all()
+
+
+def test_files_are_by_it_from_a_lookahead_of_eight_bars_on() -> None:
+    # six times the tune, and the last four a semitone higher
+    song = [n._replace(start=n.start + BEATS * k, end=n.end + BEATS * k) for k in range(6) for n in TUNE]
+    other = [*song[: 2 * len(TUNE)], *up(song[2 * len(TUNE) :], 1)]
+    same = 2 * BEATS - 7 * 4
+    assert chords(song, 7)[:same] == chords(other, 7)[:same]
+    by_tables = _by_tables(song)
+    assert len(chords(song)) == len(by_tables) == 6 * BEATS
+    assert chords(song) != by_tables
+    assert sum(a == b for a, b in zip(chords(song), by_tables, strict=True)) > 3 * BEATS
+
+
+def test_without_its_weights_files_are_by_the_tables_and_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(name: str) -> None:
+        raise ModelError(f"no model {name!r} is installed")
+
+    monkeypatch.setattr(network, "read_weights", missing)
+    network.installed_network.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING, "antiphon.accompany"):
+            made = chords(TUNE)
+    finally:
+        network.installed_network.cache_clear()
+    assert "its tables alone" in caplog.text
+    assert made == _by_tables(TUNE)
+
+
+def _by_tables(notes: list[BeatNote]) -> list[int]:
+    count = round(max(n.end for n in notes))
+    melody, tracker = melody_of(notes, count), HarmonyTracker(installed_tables(), phases=PHASES_AHEAD)
+    made, known = [], 0
+    for beat in range(count):
+        ahead = min(32, count - beat)
+        for past in range(known, beat + ahead):
+            tracker.add_beat(melody, past)
+        known = max(known, beat + ahead)
+        made.append(int(tracker.decide(melody, beat, ahead).argmax()))
+    return made
+
+
+def test_arrays_of_another_network_are_refused() -> None:
+    arrays = read_weights(network.MODEL)
+    arrays["out.bias"] = arrays["out.bias"][:12]
+    with pytest.raises(ModelError, match=r"accompany-chords does not hold out.bias \[24\]"):
+        ChordNetwork(arrays)
