@@ -31,8 +31,8 @@ START = (0.5, 3.0, 0.0, -2.5)
 """Logits of the shares before training: nearly the mask's gain."""
 CAUTION = -1.0
 """Added to the logit of the gain 1 after training, here and in files. The training counts a loss twice to five times as
-much as a gain, which keeps more noise than people want: with 0.7, its best score, 95 mixtures of songs, instruments and
-recorded voices gain 0.5 dB less, and none more is harmed by over 0.5 dB; below -1.5 clean sound suffers.
+much as a gain, which keeps more noise than people want: with 0.7, its best score, 56 mixtures of songs and recorded
+voices gain 0.5 dB less, and one fewer loses over 0.5 dB; with lower values clean sound loses more.
 """
 LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("w0", (INPUTS, HIDDEN)),
