@@ -57,7 +57,7 @@ from antiphon.errors import (
 )
 
 if TYPE_CHECKING:
-    from antiphon.contract.block import F32, F64, Block, Samples, StreamSpec
+    from antiphon.contract.block import F32, F64, Samples, StreamSpec
     from antiphon.contract.file_use import FileUse
     from antiphon.contract.params import Param, Value
     from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 
 _LAZY = {
-    "antiphon.contract.block": ("F32", "F64", "Block", "Samples", "StreamSpec"),
+    "antiphon.contract.block": ("F32", "F64", "Samples", "StreamSpec"),
     "antiphon.contract.file_use": ("FileUse",),
     "antiphon.contract.params": ("Param", "Value"),
     "antiphon.signal.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),

@@ -1,4 +1,4 @@
-"""The shape of sound: float32 arrays of `[channels, frames]`, stamped with a sample time."""
+"""The shape of sound: float32 arrays of `[channels, frames]`, in blocks of a stream."""
 
 from __future__ import annotations
 
@@ -32,21 +32,3 @@ class StreamSpec:
     block: int = 256
     channels: int = 2
     feedback: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Samples with the sample time of their first frame.
-
-    Attributes:
-        samples: float32 `[channels, frames]`.
-        time: The first frame's number on the engine's sample clock.
-    """
-
-    samples: Samples
-    time: int
-
-    @property
-    def frames(self) -> int:
-        """The number of frames."""
-        return int(self.samples.shape[1])
