@@ -1,8 +1,6 @@
 """What `antiphon run generate` writes, by the memory and by the bar model, beside songs:
 
-python -m antiphon_models.answer.generated DATA [WEIGHTS]
-
-WEIGHTS is the folder that `antiphon train bars-gan` wrote to: then its pieces are measured as well.
+python -m antiphon_models.answer.generated DATA
 """
 
 from __future__ import annotations
@@ -36,19 +34,13 @@ def piece_melody(song: TuneSong, by: str, seed: int) -> list[Planned]:
     return [Planned(round(4 * n.start), 4 * n.length, n.number, n.velocity) for n in tune.notes]
 
 
-def main(data: Path, gan: Path | None = None) -> None:
+def main(data: Path) -> None:
     """Prints notes a bar, share in key, groups that come back, and how well a forest tells eight bars from a song's."""
     every = [song for song in melodies(data, "test", ("pop909",)) if song.meter == 4 and len(song.notes) > FEWEST]
     chosen = [every[n * len(every) // COUNT] for n in range(COUNT)]
     pieces: dict[str, list[list[Planned]]] = {"human": [_cut(song.notes) for song in chosen]}
     for by in ("memory", "bars"):
         pieces[by] = [piece_melody(song, by, n) for n, song in enumerate(chosen, 1)]
-    if gan is not None:
-        from antiphon_models.answer.gan import BarsGANRecipe
-        from antiphon_models.answer.gan_figures import gan_piece
-
-        network = BarsGANRecipe().network_of(gan).eval()
-        pieces["gan"] = [gan_piece(network, BARS, song.key, n) for n, song in enumerate(chosen, 1)]
     start = 16 * FROM
     shown: dict[str, list[np.ndarray]] = {name: [] for name in pieces}
     used: list[str] = []
@@ -84,4 +76,4 @@ def _halves(notes: list[Planned]) -> tuple[list[Planned], list[Planned]]:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(Path(sys.argv[1]))
