@@ -124,7 +124,6 @@ class Confidence:
         ]
 
     def reset(self) -> None:
-        """Forgets the past."""
         self._features.reset()
         self._state.fill(0.0)
 
