@@ -1,7 +1,8 @@
 """`mode=learned`: a causal dilated network that was trained on the same notes by two instruments.
 
-It predicts the bands of the exact answer from the input's frames up to now, conditioned on a code of the reference.
-After van den Oord et al., WaveNet, 2016, over bands instead of samples; Perez et al., FiLM, 2018.
+It predicts the bands of the exact answer from the input's frames up to now, conditioned on a code of the reference: its
+mean, or capsules with routing. After van den Oord et al., WaveNet, 2016, over bands instead of samples; Perez et al.,
+FiLM, 2018; Sabour et al., Dynamic Routing Between Capsules, 2017.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ WIDTH, CODE, HIDDEN = 96, 24, 64
 """Numbers of a layer, of the reference's code, and of the layer before the code."""
 DILATIONS = (1, 2, 4, 8, 16, 1, 2, 4, 8, 16)
 INPUTS, OUTPUTS = 2 * BANDS + NUMBERS, 2 * BANDS
+PRIMARY, PARTS, CHUNK, ROUNDS = 8, 6, 32, 3
+"""Primary capsules of a chunk and numbers of each; capsules of the code; frames of a chunk; rounds of routing."""
 DECAY, LEAST, RANGE = 0.02, -70.0, 50.0
 """dB a frame by which the loudest level decays; its lower bound; dB below it at which a frame counts for nothing."""
 MOST_CONTRAST, MOST_GAIN = 3.0, 8.0
@@ -66,13 +69,14 @@ def features_of(samples: F32, grid: Framing) -> tuple[F32, F32]:
     return np.array(found, np.float32), np.array(audible, np.float32)
 
 
-def shapes() -> dict[str, tuple[int, ...]]:
+def shapes(*, capsules: bool) -> dict[str, tuple[int, ...]]:
     """The arrays of a network, by name."""
+    coded = (PRIMARY * PRIMARY if capsules else CODE,)
     found: dict[str, tuple[int, ...]] = {
         "hidden.weight": (HIDDEN, INPUTS),
         "hidden.bias": (HIDDEN,),
-        "coded.weight": (CODE, HIDDEN),
-        "coded.bias": (CODE,),
+        "coded.weight": (*coded, HIDDEN),
+        "coded.bias": coded,
         "enter.weight": (WIDTH, INPUTS),
         "enter.bias": (WIDTH,),
         "leave.weight": (OUTPUTS, WIDTH),
@@ -83,6 +87,8 @@ def shapes() -> dict[str, tuple[int, ...]]:
     for n in range(len(DILATIONS)):
         found |= {f"old.{n}.weight": (WIDTH, WIDTH), f"new.{n}.weight": (WIDTH, WIDTH), f"new.{n}.bias": (WIDTH,)}
         found |= {f"out.{n}.weight": (WIDTH, WIDTH), f"out.{n}.bias": (WIDTH,)}
+    if capsules:
+        found["votes"] = (PRIMARY, PARTS, PRIMARY, CODE // PARTS)
     return found
 
 
@@ -94,16 +100,37 @@ def read_network(file: str) -> dict[str, F32]:
     """
     try:
         arrays = read_weights(Path(file).stem, Path(file).parent) if file else read_weights(WEIGHTS)
-        return {name: find_array(arrays, name, *shape).astype(np.float32) for name, shape in shapes().items()}
+        wanted = shapes(capsules="votes" in arrays)
+        return {name: find_array(arrays, name, *shape).astype(np.float32) for name, shape in wanted.items()}
     except ModelError as error:
         raise FileError(f"mode=learned has no network: {error}") from None
 
 
+def squash(x: F64) -> F64:
+    """Vectors on the last axis to lengths below 1."""
+    square = np.square(x).sum(axis=-1, keepdims=True)
+    return np.asarray(x * np.sqrt(square + 1e-9) / (1.0 + square), np.float64)
+
+
 def code_of(w: dict[str, F32], features: F32, audible: F32) -> F64:
-    """The code `[CODE]` of a reference: a mean over its audible frames."""
+    """The code `[CODE]` of a reference: mean over its audible frames, or capsules on which its chunks agree."""
     hidden = np.maximum(features @ w["hidden.weight"].T + w["hidden.bias"], 0.0)
-    pooled = (hidden * audible[:, None]).sum(axis=0) / max(1.0, float(audible.sum()))
-    return np.asarray(np.tanh(w["coded.weight"] @ pooled + w["coded.bias"]), np.float64)
+    if "votes" not in w:
+        pooled = (hidden * audible[:, None]).sum(axis=0) / max(1.0, float(audible.sum()))
+        return np.asarray(np.tanh(w["coded.weight"] @ pooled + w["coded.bias"]), np.float64)
+    chunks = max(1, len(hidden) // CHUNK)
+    weights = audible[: chunks * CHUNK].reshape(chunks, -1, 1)
+    parts = hidden[: chunks * CHUNK].reshape(chunks, -1, HIDDEN)
+    pooled = (parts * weights).sum(axis=1) / np.maximum(1.0, weights.sum(axis=1))
+    primary = squash((pooled @ w["coded.weight"].T + w["coded.bias"]).reshape(chunks, PRIMARY, PRIMARY))
+    votes = np.einsum("cpi,poij->cpoj", primary, w["votes"]).reshape(-1, PARTS, CODE // PARTS)
+    logits = np.zeros(votes.shape[:2])
+    for _ in range(ROUNDS):
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        code = squash((shares[..., None] * votes).mean(axis=0) * PARTS)
+        logits = logits + (votes * code).sum(axis=-1)
+    return code.reshape(CODE)
 
 
 class CausalNetwork:

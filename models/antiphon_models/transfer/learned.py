@@ -1,8 +1,11 @@
-"""`antiphon train transfer`: bands of the same notes by another instrument."""
+"""`antiphon train transfer` and `transfer-capsules`: bands of the same notes by another instrument.
+
+The two differ in the code of the reference: a mean, and capsules with routing.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,11 +17,15 @@ from antiphon_models.transfer import material
 from antiphon_models.transfer.renders import RATE
 from antiphon_transfer.features import BANDS, TimbreDescriber
 from antiphon_transfer.learned import (
+    CHUNK,
     CODE,
     DILATIONS,
     HIDDEN,
     INPUTS,
     OUTPUTS,
+    PARTS,
+    PRIMARY,
+    ROUNDS,
     WIDTH,
     features_of,
 )
@@ -34,23 +41,37 @@ HELD = 12
 class TransferNetwork(torch.nn.Module):
     """As `antiphon_transfer.learned` plays it, over whole sequences."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, capsules: bool) -> None:
         super().__init__()
         self.hidden = torch.nn.Linear(INPUTS, HIDDEN)
-        self.coded = torch.nn.Linear(HIDDEN, CODE)
+        self.coded = torch.nn.Linear(HIDDEN, PRIMARY * PRIMARY if capsules else CODE)
         self.enter, self.leave = torch.nn.Linear(INPUTS, WIDTH), torch.nn.Linear(WIDTH, OUTPUTS)
         self.film = torch.nn.Linear(CODE, 2 * WIDTH * len(DILATIONS))
         self.old = torch.nn.ModuleList(torch.nn.Linear(WIDTH, WIDTH, bias=False) for _ in DILATIONS)
         self.new = torch.nn.ModuleList(torch.nn.Linear(WIDTH, WIDTH) for _ in DILATIONS)
         self.out = torch.nn.ModuleList(torch.nn.Linear(WIDTH, WIDTH) for _ in DILATIONS)
+        self.votes = torch.nn.Parameter(0.3 * torch.randn(PRIMARY, PARTS, PRIMARY, CODE // PARTS)) if capsules else None
         torch.nn.init.zeros_(self.leave.weight)
         torch.nn.init.zeros_(self.leave.bias)
 
     def code(self, features: torch.Tensor, audible: torch.Tensor) -> torch.Tensor:
         """Codes `[N, CODE]` of references `[N, frames, INPUTS]`, and which of their frames are audible."""
         hidden = torch.relu(self.hidden(features))
-        pooled = (hidden * audible[..., None]).sum(1) / audible.sum(1, keepdim=True).clamp(min=1.0)
-        return torch.tanh(self.coded(pooled))
+        if self.votes is None:
+            pooled = (hidden * audible[..., None]).sum(1) / audible.sum(1, keepdim=True).clamp(min=1.0)
+            return torch.tanh(self.coded(pooled))
+        n, chunks = len(features), features.shape[1] // CHUNK
+        weights = audible[:, : chunks * CHUNK].view(n, chunks, CHUNK, 1)
+        parts = hidden[:, : chunks * CHUNK].view(n, chunks, CHUNK, HIDDEN)
+        pooled = (parts * weights).sum(2) / weights.sum(2).clamp(min=1.0)
+        primary = _squash(self.coded(pooled).view(n, chunks, PRIMARY, PRIMARY))
+        votes = torch.einsum("ncpi,poij->ncpoj", primary, self.votes).flatten(1, 2)
+        logits = torch.zeros(votes.shape[:3])
+        code = votes.new_zeros(())
+        for _ in range(ROUNDS):
+            code = _squash((logits.softmax(-1)[..., None] * votes).mean(1) * PARTS)
+            logits = logits + (votes * code[:, None]).sum(-1)
+        return code.flatten(1)
 
     def forward(self, x: torch.Tensor, features: torch.Tensor, audible: torch.Tensor) -> torch.Tensor:
         """Changes `[N, frames, OUTPUTS]` of inputs `[N, frames, INPUTS]`, given references."""
@@ -64,16 +85,21 @@ class TransferNetwork(torch.nn.Module):
         return changes
 
 
+def _squash(x: torch.Tensor) -> torch.Tensor:
+    square = x.square().sum(-1, keepdim=True)
+    return x * (square + 1e-9).sqrt() / (1.0 + square)
+
+
 class TransferRecipe(Recipe):
-    """Pairs of the same notes by two programs."""
+    """A mean over the reference's frames."""
 
     name = "transfer"
     weights = "transfer-learned"
     plugin = "transfer"
-    module = TransferNetwork
     steps = 2500
     trained_on = "POP909 and JSB chorales by pairs of programs of FluidR3, OPL-3 and sf_GMbank"
     half = True
+    capsules: ClassVar[bool] = False
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -88,6 +114,9 @@ class TransferRecipe(Recipe):
             self._arrays = {name: torch.from_numpy(stored[name]) for name in "xyra"}
         every = np.arange(len(paths))
         self._train, self._held = every[every % HELD != 0], every[every % HELD == 0]
+
+    def network(self) -> torch.nn.Module:
+        return TransferNetwork(capsules=self.capsules)
 
     def _cut(self, rows: NDArray[np.int64], at: NDArray[np.int64], ref: NDArray[np.int64], length: int) -> Batch:
         inside, around = at[:, None] + np.arange(length), ref[:, None] + np.arange(REFERENCE)
@@ -116,6 +145,15 @@ class TransferRecipe(Recipe):
             batch = self._cut(self._held, zero + 100, zero + 100, 500)
             error, before = float(self.loss(network, batch)[0]), float(batch[1][:, SKIPPED:].abs().mean())
         return {"gain": 1.0 - error / before}
+
+
+class CapsulesRecipe(TransferRecipe):
+    """Capsules with routing."""
+
+    name = "transfer-capsules"
+    weights = "transfer-capsules"
+    shares = "transfer"
+    capsules: ClassVar[bool] = True
 
 
 def _described(sounds: F32) -> tuple[NDArray[np.float16], ...]:
