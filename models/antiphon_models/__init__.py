@@ -40,6 +40,7 @@ _TRAININGS = (
     "stems stems.recipe:StemsRecipe The masks of stems in files.",
     "stems-autoencoder stems.recipe:StemsAutoencoderRecipe An autoencoder of mixes, for `evaluate stems`.",
     "stems-live stems.recipe:LiveStemsRecipe The masks of stems while they play.",
+    "tokens transfer.tokens:TokensRecipe Tokens of bands, by which a recording is continued.",
     "transfer transfer.learned:TransferRecipe Bands of the same notes by another instrument.",
     "transfer-capsules transfer.learned:CapsulesRecipe The same, the reference described by capsules.",
     "timbre transfer.timbre:TimbreRecipe An instrument that a voice plays, from recordings of it.",
