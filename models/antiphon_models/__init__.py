@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TRAININGS = (
     "bars answer.bars:BarsRecipe The bar model of `continue` and `generate`: chords, melody, bass and drums.",
+    "bars-gan answer.gan:BarsGANRecipe Phrases of four bars by a GAN, to be measured beside the bar model.",
     "denoise denoise.training.recipe:MaskRecipe The mask network of the denoiser.",
     "denoise-gate denoise.training.recipe_gate:GateRecipe The thresholds of the denoiser's gate.",
     "denoise-autoencoder denoise.training.recipe_autoencoder:AutoencoderRecipe The denoiser's variational autoencoder.",
@@ -34,6 +35,7 @@ _TRAININGS = (
     "Of the weights of instruments, the last two layers anew.",
     "fit loops.fit_training:FitRecipe The towers by which loops go together.",
     "genre classify.genre.recipe:GenreRecipe The classifier of genres.",
+    "dcgan latent.dcgan:DCGANRecipe A DCGAN on log spectrograms of notes, to be measured beside `latent`.",
     "latent-vae latent.training:VAERecipe The decoder of `latent`, by a variational autoencoder.",
     "latent-gan latent.training:GANRecipe The decoder of `latent`, by a generative adversarial network.",
     "notes latent.training:OwnNotesRecipe A decoder of `latent` of your own notes: antiphon train notes FOLDER.",
@@ -43,6 +45,7 @@ _TRAININGS = (
     "tokens transfer.tokens:TokensRecipe Tokens of bands, by which a recording is continued.",
     "transfer transfer.learned:TransferRecipe Bands of the same notes by another instrument.",
     "transfer-capsules transfer.learned:CapsulesRecipe The same, the reference described by capsules.",
+    "wavenet transfer.wavenet:WaveNetRecipe Samples of 8 bits, one after another.",
     "timbre transfer.timbre:TimbreRecipe An instrument that a voice plays, from recordings of it.",
 )
 _EVALUATIONS = (
@@ -60,7 +63,7 @@ _EVALUATIONS = (
     "Excerpts of 1,000 tracks in noise, rooms and by phone, beside Chromaprint.",
     "instruments classify.instruments.evaluation:FindingInstruments "
     "Families of instruments alone, in duos and mixes, beside MFCC.",
-    "latent latent.evaluation:LatentTimbres Notes of learned spaces of timbre beside real ones and copies.",
+    "latent latent.evaluation:LatentTimbres Notes of learned spaces of timbre beside real ones, copies and a DCGAN.",
     "listen listen.evaluation:Listening Beats, downbeats, tempo, chords and key of rendered songs.",
     "loops loops.evaluation:Looping Tempo, bars and key of loops of known truth, and pieces made of loops.",
     "mosaic mosaic.evaluation:Mosaicing Units of one sound in the place of another, beside the plain nearest unit.",

@@ -1,4 +1,4 @@
-"""`antiphon evaluate latent`: notes by each generator, beside real ones, copies and a Gaussian."""
+"""`antiphon evaluate latent`: notes by each generator, beside real ones, copies, a Gaussian and a DCGAN."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from antiphon_latent.decoder import AXES, CONDITIONS, MODELS, PartialDecoder, co
 from antiphon_latent.partials import FRAMES, ROW, hz_of
 from antiphon_latent.processor import NAMES, TICK, Latent
 from antiphon_latent.voices import LatentVoices
-from antiphon_models.latent import musicnn
+from antiphon_models.latent import dcgan, musicnn
 from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, by_font, sounds
 from antiphon_models.latent.pca import components
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
@@ -35,7 +35,7 @@ NEIGHBOURS = 3
 STEPS = np.linspace(-2.0, 2.0, 17)
 NEAR = 30.0
 """Cents."""
-_COPY, _GAUSSIAN, _FONT = "nearest sample", "PCA-Gaussian", "FluidR3"
+_COPY, _GAUSSIAN, _DCGAN, _FONT = "nearest sample", "PCA-Gaussian", "dcgan", "FluidR3"
 
 
 class LatentTimbres(Evaluation):
@@ -43,6 +43,7 @@ class LatentTimbres(Evaluation):
 
     trivial = _COPY
     classical = _GAUSSIAN
+    peer = _DCGAN
     ours = "; ".join(MODELS)
     oracle = _FONT
     columns = "pitch; Fréchet ↓; recall; jumps ↓; LSD [dB] ↓"
@@ -126,6 +127,7 @@ def _ways(
     return {
         _COPY: copies,
         _GAUSSIAN: gaussian,
+        _DCGAN: lambda pitch, velocity: dcgan.paint(pitch, velocity, ask.seed),
         **{name: draw_notes(name, ask.seed) for name in MODELS},
         _FONT: lambda pitch, velocity: (_real(FLUID, programs, pitch, velocity), RATE),
     }
