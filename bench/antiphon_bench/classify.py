@@ -10,6 +10,7 @@ import os
 import statistics
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from antiphon.errors import UsageError
@@ -117,10 +118,9 @@ def _first(port: int) -> str:
 
 def _all(port: int, token: str, name: str, sound: bytes, count: int) -> list[tuple[int, float]]:
     """Status and seconds of each of `count` requests, which begin together."""
-    found: list[tuple[int, float]] = []
     together = threading.Barrier(max(1, count))
 
-    def ask() -> None:
+    def ask(_: int) -> tuple[int, float]:
         together.wait()
         begun = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONGEST)
@@ -130,11 +130,7 @@ def _all(port: int, token: str, name: str, sound: bytes, count: int) -> list[tup
             reply = connection.getresponse()
             reply.read()
             status = reply.status
-        found.append((status, time.monotonic() - begun))
+        return status, time.monotonic() - begun
 
-    threads = [threading.Thread(target=ask) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
+    with ThreadPoolExecutor(max(1, count)) as pool:
+        return list(pool.map(ask, range(count)))

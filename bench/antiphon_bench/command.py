@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +13,6 @@ from antiphon_bench.table import OF_PLUGINS, OWN
 
 if TYPE_CHECKING:
     from antiphon.plugins.registry import Registration
-
-DATA = "data"
-
 
 PLUGINS = "PLUGINS"
 """Placeholder for the names of plugins' benches in the help of the argument."""
@@ -50,11 +46,10 @@ def bench(
         float,
         typer.Option(help="Length of each live run; 0 for the published length."),
     ] = 0.0,
-    data: Annotated[str, typer.Option(help="denoise, plugins: the folder of songs, loops and noises.")] = "",
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
     limit: Annotated[
         int,
-        typer.Option(help="denoise, plugins: most items; swap, live: number of swaps; 0: all."),
+        typer.Option(help="swap, live: number of swaps; 0: all."),
     ] = 0,
     hours: Annotated[
         float, typer.Option(help="soak: duration; below 2 patches, kills and samples are scaled to it.")
@@ -77,7 +72,7 @@ def bench(
             raise PluginError(f"the factory of the bench {name!r} gave {type(made).__name__}, not a Bench")
         chosen = made
     extras.require(f"bench {name}", chosen.needs)
-    asked = BenchOptions(seconds, Path(data or os.environ.get("ANTIPHON_DATA", DATA)), seed, limit, hours, Path(out))
+    asked = BenchOptions(seconds, seed, limit, hours, Path(out))
     typer.echo(announcement(name, chosen.seconds(asked)), err=True)
     # as an exception the signal runs the bench's clean-up, which ends its servers
     with endable():

@@ -22,7 +22,6 @@ from antiphon_bench.rig import ServerProcess, burner
 PATCH = "bench8"
 RATE = 48000
 BLOCKS = 12000
-SWAPS = 1000
 MESSAGES_A_SECOND = 20000
 
 
@@ -50,13 +49,7 @@ def main(seconds: float) -> None:
             for r in live if "skipped" not in r
         ],
     )  # fmt: skip
-    swaps = swapping()
-    table(
-        "plan swaps while playing, headless at 256",
-        ("swaps", "blocks", "missed", "late", "seconds"),
-        [(swaps["swaps"], swaps["blocks"], swaps["missed"], swaps["late_blocks"], swaps["seconds"])],
-    )
-    finish("engine", {"plan": plans, "live": live, "swaps": swaps})
+    finish("engine", {"plan": plans, "live": live})
 
 
 def plan_cost(block: int) -> dict[str, Any]:
@@ -103,25 +96,6 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
         "device_skipped": after.get("device_xruns", 0) - before.get("device_xruns", 0),
         "load_mean": engine.get("load_mean", 0.0),
         "osc_lost": flood.sent - (after["osc_received"] - before["osc_received"]),
-    }
-
-
-def swapping() -> dict[str, Any]:
-    """Loads two patches in turn by `/patch/load`, and counts missed blocks."""
-    with ServerProcess("--audio", "headless", "--patch", PATCH, "--block", "256") as server:
-        before = server.status()
-        begun = time.monotonic()
-        for n in range(SWAPS):
-            server.send("/patch/load", "demo" if n % 2 == 0 else PATCH, 0.02)
-            server.sync(n + 1)
-        spent = time.monotonic() - begun
-        after = server.status()
-    return {
-        "swaps": SWAPS,
-        "seconds": spent,
-        "blocks": after["blocks"] - before["blocks"],
-        "missed": after["missed_blocks"] - before["missed_blocks"],
-        "late_blocks": after["late_blocks"] - before["late_blocks"],
     }
 
 

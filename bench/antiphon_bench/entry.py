@@ -13,7 +13,6 @@ class BenchOptions:
 
     Args:
         seconds: Length of each live run; 0 takes what is published.
-        data: The folder of songs, loops and noises.
         seed: Random seed.
         limit: So many items at most; 0 takes all.
         hours: Of `soak` alone.
@@ -21,7 +20,6 @@ class BenchOptions:
     """
 
     seconds: float
-    data: Path
     seed: int
     limit: int
     hours: float

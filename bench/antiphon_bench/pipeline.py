@@ -26,7 +26,7 @@ from antiphon_bench.report import finish, table
 from antiphon_models.pipeline import runners
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PreprocessSettings
-from antiphon_models.pipeline.shards import ShardTask, compute
+from antiphon_models.pipeline.shards import FOLDER, ShardTask, compute
 
 RATE = 44100
 SETTINGS = PreprocessSettings(seconds=0.0)
@@ -146,7 +146,7 @@ def _written(folder: Path, kind: str, seconds: float, suffix: str, count: int, s
         soundfile.write(place / f"{number:03}.{suffix}", sound.astype(np.float32), RATE)
         items.append(SourceItem(f"{number:03}", f"{number:03}.{suffix}", "", "train", ("noise",)))
     out = str(folder / f"out-{place.name}")
-    return [ShardTask(n, out, str(place), tuple(items[n::4]), SETTINGS) for n in range(min(4, count))]
+    return [ShardTask(n, out, FOLDER, str(place), tuple(items[n::4]), SETTINGS) for n in range(min(4, count))]
 
 
 def _beam_start(folder: Path, seed: int) -> dict[str, float]:

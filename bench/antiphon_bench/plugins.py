@@ -1,11 +1,7 @@
-"""`bench plugins`: cost, measured latency and quality of every built-in processor."""
+"""`bench plugins`: cost and measured latency of every built-in processor."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,14 +35,8 @@ WARM = 40
 EVERY = 36000
 
 
-def main(data: Path, seed: int, limit: int) -> None:
-    """Runs the bench.
-
-    Args:
-        data: The folder of songs, loops and noises.
-        seed: Random seed of the mixtures.
-        limit: Most items of each evaluation; 0 for all.
-    """
+def main() -> None:
+    """Runs the bench."""
     loaded = load(check=False)
     chosen = [info for info in sorted(loaded.catalog.types.values(), key=lambda i: i.type) if info.plugin in BUILT_IN]
     rows: list[dict[str, Any]] = []
@@ -64,18 +54,7 @@ def main(data: Path, seed: int, limit: int) -> None:
     for row in rows:
         if "failed" in row:
             print(f"{row['type']}: {row['failed']}")
-    quality = {name: evaluate(name, data, seed, limit) for name in sorted(loaded.factories["evaluations"])}
-    finish("plugins", {"seed": seed, "limit": limit, "cost": rows, "quality": quality})
-
-
-def evaluate(name: str, data: Path, seed: int, limit: int) -> Any:
-    """Figures of `antiphon evaluate NAME`, which runs in a process of its own; None if it fails."""
-    print(f"\n== {name}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "figures.json"
-        words = ["--data", str(data), "--seed", str(seed), "--limit", str(limit), "--json", str(path)]
-        subprocess.run([sys.executable, "-m", "antiphon", "evaluate", name, *words], check=False)
-        return json.loads(path.read_bytes()) if path.is_file() else None
+    finish("plugins", {"cost": rows})
 
 
 def cost(info: ProcessorInfo, loaded: Loaded, spec: StreamSpec = SPEC) -> dict[str, Any]:

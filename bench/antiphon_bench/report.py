@@ -32,7 +32,6 @@ def finish(bench: str, result: dict[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """A description of the machine."""
     model = ""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:

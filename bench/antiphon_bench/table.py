@@ -38,7 +38,7 @@ def _bench(module: str, options: str, takes: float | None, needs: tuple[str, ...
 
 # expected durations: from the lengths of the live runs, plus times measured on two cores
 OWN = {
-    "engine": _bench("engine", "seconds=60.0*3", 50.0),
+    "engine": _bench("engine", "seconds=60.0*3", 30.0),
     "events": _bench("events", "seed", 150.0),
     "osc": _bench("osc", "seconds=30.0*3", 10.0),
     "web": _bench("web", "seconds=10.0*15", 60.0),
@@ -50,7 +50,7 @@ OWN = {
     "models": _bench("models", "seconds=60.0*2 seed", 120.0),
     "swap": _bench("swap", "limit=1000*0.25 seed", 25.0),
     "live": _bench("live", "limit=1000*0.75 seed seconds=60.0*2", 30.0),
-    "plugins": _bench("plugins", "data seed limit", None),
+    "plugins": _bench("plugins", "", 300.0),
     "pipeline": _bench("pipeline", "seed limit", 120.0, ("pyarrow", "librosa")),
     "soak": _bench("soak.run", "hours*3600 out seed", 0.0),
 }
@@ -64,11 +64,10 @@ _SUPERCOLLIDER = (
 )
 OF_PLUGINS = {
     "clock": _bench("midi.clock", "seconds=30.0*4 seed", 60.0, (), _CLOCK),
-    "denoise": _bench("denoise", "data seed limit", None, (), "The denoiser beside its peers, on mixtures."),
     "dirt": _bench(
         "dirt.minutes", "seconds=600.0*1", 10.0, (), "Minutes of real Tidal: what was late, and where it sounded."
     ),
-    "effects": _bench("effects.comparison", "seed limit", 60.0, ("pedalboard", "librosa"), _EFFECTS),
+    "effects": _bench("effects.comparison", "seed limit", 60.0, ("pedalboard",), _EFFECTS),
     "sampler": _bench("sampler.voices", "seconds=10.0*4 seed", 10.0, (), _SAMPLER),
     "supercollider": replace(
         _bench("supercollider.comparison", "seconds=0.0 seed limit", None, (), _SUPERCOLLIDER),
@@ -76,7 +75,7 @@ OF_PLUGINS = {
     ),
     "synth": replace(
         _bench("pyo.notes", "seconds=110.0 seed", None, (), "Where pyo's notes begin, and what its voices cost."),
-        seconds=lambda asked: max(20.0, asked.seconds or 110.0) + 90.0,
+        seconds=lambda asked: max(20.0, asked.seconds or 110.0) + 60.0,
     ),
 }
 """Of plugins."""

@@ -87,7 +87,6 @@ def _row(rounds: list[list[float]], used: list[float]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _condition(name: str, server: ServerProcess, answered: list[float], seconds: float) -> Iterator[None]:
-    """The load of a condition."""
     if name == "without":
         yield
         return

@@ -126,7 +126,6 @@ class Chord(NamedTuple):
 
 @cache
 def triad_chord(number: int) -> Chord:
-    """One of the 24 triads as a chord."""
     return Chord(number % 12, "m" if number >= 12 else "", number % 12)
 
 

@@ -121,7 +121,6 @@ class HarmonyTracker:
         self.reset()
 
     def reset(self) -> None:
-        """Clears all beats."""
         self._seen: dict[int, F32] = {}
         self._both = self._start.copy()
         self._chord = self._chords.copy()

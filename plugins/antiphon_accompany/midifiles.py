@@ -262,7 +262,6 @@ def _programs(options: Mapping[str, Value]) -> dict[str, int]:
 
 
 def _track(name: str, notes: list[BeatNote], channel: int, program: int, ticks: int) -> mido.MidiTrack:
-    """A track of one part."""
     messages: list[tuple[int, int, mido.Message]] = []
     begun: dict[int, int] = {}
     for note in reversed(notes):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.arrays import find_array
 from antiphon.api.models import ModelError, read_weights
 from antiphon_accompany.harmony import places
 from antiphon_accompany.melody import Melody
@@ -79,10 +80,9 @@ class ChordNetwork:
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Takes the arrays by name. Raises `ModelError` where they are not those of this network."""
-        for name, shape in _SHAPES.items():
-            if name not in arrays or arrays[name].shape != shape:
-                raise ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
-        self._arrays = {name: np.ascontiguousarray(arrays[name], np.float32) for name in _SHAPES}
+        self._arrays = {
+            name: np.ascontiguousarray(find_array(arrays, name, *shape), np.float32) for name, shape in _SHAPES.items()
+        }
 
     def chances(self, rows: F32) -> F32:
         """Chances of the 24 chords on each beat, `[beats, 24]`, all relative to one major key's tonic."""

@@ -128,7 +128,6 @@ class Band:
         self.reset()
 
     def reset(self) -> None:
-        """Clears bar, chord and melody."""
         self.listener.reset()
         for voices in self.voices.values():
             voices.reset()

@@ -33,7 +33,6 @@ class SoundingStrikes(dict[Key, Due]):
             self[channel, pitch] = due
 
     def end(self, io: IO, key: Key, frame: int) -> None:
-        """Ends a note."""
         del self[key]
         io.emit(Event("off", frame, key[1], channel=key[0]))
 
@@ -43,6 +42,5 @@ class SoundingStrikes(dict[Key, Due]):
             self.end(io, key, frame)
 
     def end_all(self, io: IO, frame: int) -> None:
-        """Ends all."""
         for key in list(self):
             self.end(io, key, frame)

@@ -133,7 +133,6 @@ _DEFAULTS: dict[str, tuple[int, int]] = {
 
 @cache
 def shipped_style(name: str) -> Style:
-    """A style that ships."""
     return load(_FOLDER / f"{name}.toml")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.arrays import find_array
 from antiphon.api.models import ModelError, read_weights
 from antiphon_accompany.chords import tones
 
@@ -49,10 +50,7 @@ class HarmonyTables:
             "past": (4, 2, _groups(PAST) * 12 + 1, 24),
             "around": (4, 2, _groups(PAST + AHEAD + AROUND) * 12 + 1, 24),
         }
-        for name, shape in shapes.items():
-            if name not in arrays or arrays[name].shape != shape:
-                raise ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
-        return cls(**{name: np.ascontiguousarray(arrays[name], np.float32) for name in shapes})
+        return cls(**{name: find_array(arrays, name, *shape).astype(np.float32) for name, shape in shapes.items()})
 
 
 def _groups(windows: tuple[tuple[int, int], ...]) -> int:

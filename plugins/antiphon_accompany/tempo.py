@@ -41,7 +41,6 @@ class PlayerTempo:
         self.count = min(ONSETS, self.count + 1)
 
     def clear(self) -> None:
-        """Forgets what was played."""
         self.count = 0
 
     def report(self, io: IO, frame: int, tempo: float) -> None:

@@ -127,7 +127,6 @@ class BarHistory:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all events."""
         self.last: list[BarEvent | None] = [None] * _PART
         self._values, self._times = [WIDEST] * _PART, [0] * _PART
         self._at: list[dict[int, list[int]]] = [{} for _ in PARTS]

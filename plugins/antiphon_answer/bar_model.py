@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
+from antiphon.api.arrays import find_array
 from antiphon.api.models import ModelError, read_weights
 from antiphon_answer.bar_features import EVENT_ROWS, TIME_ROWS, VALUE_ROWS
 from antiphon_answer.memory import INTERVALS, TIMES
@@ -45,10 +46,7 @@ class BarModel:
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Takes the arrays by name. Raises `ModelError` where they are not those of this network."""
-        for name, shape in _SHAPES.items():
-            if name not in arrays or arrays[name].shape != shape:
-                raise ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
-        self._arrays = {name: np.ascontiguousarray(arrays[name], np.float32) for name in _SHAPES}
+        self._arrays = {name: find_array(arrays, name, *shape).astype(np.float32) for name, shape in _SHAPES.items()}
 
     def __deepcopy__(self, memo: object) -> BarModel:
         """Itself: it does not change."""

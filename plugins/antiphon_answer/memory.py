@@ -92,7 +92,6 @@ class Matches:
         self.joint[:], self.intervals[:], self.times[:] = other.joint, other.intervals, other.times
 
     def clear(self) -> None:
-        """Begins a history."""
         for rows in (self.joint, self.intervals, self.times):
             rows.fill(0)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
+from antiphon.api.arrays import find_array
 from antiphon.api.models import ModelError, read_weights
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST
 
@@ -61,10 +62,7 @@ class Prior:
             "intervals": (2, 12, INTERVAL_CLASSES, INTERVALS),
             "degrees": (2, 12),
         }
-        for name, shape in shapes.items():
-            if name not in arrays or arrays[name].shape != shape:
-                raise ModelError(f"{MODEL} does not hold {name} {list(shape)}; make it again with training")
-        tables = {name: np.ascontiguousarray(arrays[name], np.float64) for name in shapes}
+        tables = {name: find_array(arrays, name, *shape).astype(np.float64) for name, shape in shapes.items()}
         for name in ("times", "intervals"):
             # what half precision has rounded to 0 stays possible
             tables[name] = np.maximum(tables[name], 1e-7)

@@ -346,7 +346,6 @@ class Answer(Processor):
                 self._held.pop(event.number, None)
 
     def _drop(self) -> None:
-        """Drops what is planned."""
         self._waiting.clear()
         self._wake = self._draw = math.inf
         self._drawn = _NOTHING

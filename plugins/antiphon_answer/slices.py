@@ -59,7 +59,6 @@ class SliceMemory:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all."""
         self.count, self._first, self._written, self._begun = 0, 0, 0, -1
         self._frames, self._energy, self._played = 0, 0.0, 0
         self._sum.fill(0.0)

@@ -78,7 +78,6 @@ class SoundAnswer:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all."""
         self.memory.clear()
         self._new.stop()
         self._old.stop()

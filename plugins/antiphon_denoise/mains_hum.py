@@ -170,7 +170,6 @@ class MainsHumRemover:
         self.reset()
 
     def reset(self) -> None:
-        """Clears all averages."""
         self._mean.fill(0.0)
         self._power.fill(0.0)
         self._phasor.fill(1.0)

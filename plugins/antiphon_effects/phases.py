@@ -197,7 +197,6 @@ class PhaseSpectra:
         )
 
     def clear(self) -> None:
-        """Forgets all sound."""
         for state in (self.past, self.output, self.sums, self.now, self.before, self.target):
             state.fill(0.0)
 

@@ -332,7 +332,6 @@ class Stretcher:
         )
 
     def clear(self) -> None:
-        """Forgets all sound."""
         self.spectra.clear()
         for state in (self._loudest, self.place, self.state):
             state.fill(0)

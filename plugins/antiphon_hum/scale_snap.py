@@ -57,7 +57,6 @@ class KeyFinder:
         self.reset()
 
     def reset(self) -> None:
-        """Clears the notes."""
         self._durations.fill(0.0)
         self._fit.fill(0.0)
         self.count = 0

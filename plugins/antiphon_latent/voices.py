@@ -92,7 +92,6 @@ class LatentVoices:
         self._serial = 0
 
     def reset(self) -> None:
-        """Silences all."""
         self._real.fill(0.0)
         self._serial = 0
         for n in range(ROWS):

@@ -116,7 +116,6 @@ def _rows(song: SongAnalysis) -> F64:
 
 
 def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[SummaryPart]) -> Written:
-    """Writes the parts."""
     frames = [(round(part.start * info.rate), min(length, round(part.end * info.rate))) for part in parts]
     total = sum(end - start for start, end in frames)
     to_end = frames[-1][1] >= length

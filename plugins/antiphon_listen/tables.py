@@ -44,7 +44,6 @@ class Tables:
 
 @cache
 def load(file: Path = FILE) -> Tables:
-    """The weights of a file."""
     return Tables(**{name: np.array(row, np.float64) for name, row in json.loads(file.read_text()).items()})
 
 
@@ -111,7 +110,6 @@ def _digits(row: F64) -> object:
 
 @cache
 def load_phrases(file: Path = PHRASES) -> PhraseTables:
-    """The weights of phrases of a file."""
     rows = json.loads(file.read_text())
     near, far = (
         Odds(**{name: np.array(row, np.float64) for name, row in rows[part].items()}) for part in ("near", "far")

@@ -266,7 +266,6 @@ class Loops(Processor):
 
     @property
     def sounding(self) -> list[LoopChoice]:
-        """Loops that sound in this bar."""
         if self._now is None or not self._now.plan.bars:
             return []
         plan = self._now.plan

@@ -139,7 +139,6 @@ class MaterialSource(ProcessorPart):
         return [("live", _LIVE), ("swap", FIRST)] if self.playing else [("live", _LIVE)]
 
     def close(self) -> None:
-        """Ends the process."""
         if self._preparer is not None:
             self._preparer.close()
             self._preparer = None

@@ -25,7 +25,6 @@ class ArrayReference:
         self._power: Samples = np.zeros(0, np.float32)
 
     def start(self) -> None:
-        """Forgets the past."""
         self._cell.start()
 
     def step(self, x: Samples, y: Samples) -> None:

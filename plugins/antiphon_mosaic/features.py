@@ -137,7 +137,6 @@ class OnsetFinder:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the sound."""
         self._levels = np.full((3, self.BANDS), -60.0, np.float32)
         self._rises = np.zeros(16)
         self.rise = 0.0

@@ -18,7 +18,6 @@ class GrainPool:
         self._mix = mosaic_grains.caller()
 
     def reset(self) -> None:
-        """Ends all at once."""
         self._rows.fill(0.0)
 
     def begin(

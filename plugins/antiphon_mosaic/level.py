@@ -58,7 +58,6 @@ class BandFitter:
         self._rest = np.zeros(grid.hop, np.float32)
 
     def reset(self) -> None:
-        """Forgets the sound."""
         self._rest.fill(0.0)
 
     def apply(self, dry: F32, made: F32, amount: float, out: F32) -> None:

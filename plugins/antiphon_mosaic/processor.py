@@ -36,7 +36,6 @@ class UnitStream:
         self.stop()
 
     def stop(self) -> None:
-        """Frees it."""
         self.key = (-1, -1)
         self.gain = 0.0
         self.due = -1

@@ -168,7 +168,6 @@ class NoteNode(Processor):
             io.emit(Event("off", frame, note[1], 0.0, note[0]))
 
     def end_all(self, io: IO) -> None:
-        """Ends what sounds."""
         for channel, number in self._sounding:
             io.emit(Event("off", 0, number, 0.0, channel))
         self._sounding.clear()

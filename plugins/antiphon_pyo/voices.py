@@ -59,7 +59,6 @@ class Voices:
         self._free = list(range(count))
 
     def reset(self) -> None:
-        """Silences and frees all voices."""
         self.active[:] = False
         self._resting[:] = FAR
         self._held.clear()

@@ -64,7 +64,6 @@ class Listing:
 
     @property
     def files(self) -> int:
-        """Number of files."""
         return sum(len(sample.layers) for row in self.samples for sample in row)
 
 

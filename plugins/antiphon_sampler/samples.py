@@ -108,6 +108,5 @@ def way_of(first: int, last: int, speed: float) -> PageWay:
 
 
 def new_page() -> SamplePage:
-    """A page of silence."""
     sound = np.zeros((PAGE_SIDES, PAD + PAGE + PAD), np.float32)
     return SamplePage(sound, int(sound.ctypes.data) + PAD * sound.itemsize)

@@ -126,7 +126,6 @@ class PageStreams:
         return int(self.words[STARVED])
 
     def reset(self) -> None:
-        """Closes all streams."""
         for stream in range(PLACES):
             self.words[stream * StreamWord.SIZE + StreamWord.ON] = 0
         self.words[STARVED] = 0

@@ -112,7 +112,6 @@ class ChannelValues:
         self._begun = [0] * 17
 
     def reset(self) -> None:
-        """Forgets all of them."""
         for channel in range(17):
             self._clear(channel)
 

@@ -62,7 +62,6 @@ class SampleVoices:
         self.reset()
 
     def reset(self) -> None:
-        """Ends every voice at once."""
         self._whole.fill(0)
         self.streams.reset()
         self._order = self._late = 0

@@ -33,7 +33,6 @@ class StemLevels(SeparatingAnalysis):
     )
 
     def separate(self, blocks: Iterable[Samples], rate: int, channels: int) -> Iterator[Samples]:
-        """See `SeparatingAnalysis.separate`."""
         return Splitter(rate, channels, shares_of("learned")).split(blocks)
 
     def begin(self, rate: int, channels: int) -> AnalysisRun:

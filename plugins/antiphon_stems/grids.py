@@ -53,7 +53,6 @@ class UnitGrid:
 
     @property
     def units(self) -> int:
-        """Number of units."""
         return len(self.first)
 
     @cached_property

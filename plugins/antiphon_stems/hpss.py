@@ -73,7 +73,6 @@ class Medians:
         self._scratch: Samples = np.zeros(2 * REACH + 2, np.float32)
 
     def start(self) -> None:
-        """Forgets the past."""
         self._past.fill(0.0)
 
     def step(self, x: Samples, y: Samples) -> None:

@@ -96,7 +96,6 @@ class LiveNetwork:
         self.start()
 
     def start(self) -> None:
-        """Forgets the past."""
         self._begun = False
         self._sum = self._weight = 0.0
 

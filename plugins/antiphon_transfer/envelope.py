@@ -96,7 +96,6 @@ class InputRegression:
         self.reset()
 
     def reset(self) -> None:
-        """Clears weights and covariance."""
         self._x[-1] = 3.0
         self._weights.fill(0.0)
         self._covariance.fill(0.0)

@@ -73,7 +73,6 @@ class TimbreDescriber:
         self._first = True
 
     def reset(self) -> None:
-        """Clears the previous frame's level."""
         self._first = True
 
     def measure(self, bins: C64) -> SpectralShape:

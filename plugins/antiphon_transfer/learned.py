@@ -44,7 +44,6 @@ class FrameFeatures:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the loudest level."""
         self.describer.reset()
         self.loudest = LEAST
 
@@ -153,7 +152,6 @@ class CausalNetwork:
         self._frame = 0
 
     def reset(self) -> None:
-        """Forgets the frames before."""
         for past, *_ in self._layers:
             past.fill(0.0)
         self._frame = 0

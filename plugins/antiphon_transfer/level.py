@@ -33,7 +33,6 @@ class LevelFollower:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the levels."""
         self._in = self._out = 0.0
         self._count = 0
 
@@ -73,7 +72,6 @@ class PeakLimiter:
         self.reset()
 
     def reset(self) -> None:
-        """Opens it."""
         self._last = 1.0
 
     def apply(self, output: F32, samples: F32) -> None:

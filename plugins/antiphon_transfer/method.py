@@ -42,7 +42,6 @@ class Spectral(ABC):
         self._describer = TimbreDescriber(grid)
 
     def run(self, frame: F32, amount: float) -> F32:
-        """See `TransferMethod.run`."""
         np.fft.rfft(frame, axis=1, out=self._bins)  # type: ignore[arg-type]  # single precision is right at run time
         self._step(self._bins, amount, self._gain)
         np.exp(self._gain, out=self._gain)

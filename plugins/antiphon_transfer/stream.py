@@ -70,7 +70,6 @@ class Overlap:
         self.filled = 0
 
     def clear(self) -> None:
-        """Fills both with silence."""
         self._samples.fill(0.0)
         self._sum.fill(0.0)
         self.filled = 0

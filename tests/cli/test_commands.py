@@ -474,7 +474,7 @@ def test_the_time_left_goes_by_the_pace_until_now(done: int, said: str) -> None:
 
 
 def test_every_bench_says_how_long_it_takes() -> None:
-    asked = BenchOptions(0.0, Path(), 1, 0, 2.0, Path())
+    asked = BenchOptions(0.0, 1, 0, 2.0, Path())
     every = {**OWN, **OF_PLUGINS}
     assert {"osc", "synth", "supercollider"} <= every.keys()
     for name, found in every.items():
@@ -482,7 +482,7 @@ def test_every_bench_says_how_long_it_takes() -> None:
         assert re.search(r"takes about \d+ (s|minutes) on two idle cores$|; --limit N processes at most N$", said)
     osc = every["osc"]
     assert command.announcement("osc", osc.seconds(asked)).startswith("bench osc takes about 2 minutes")
-    short = osc.seconds(BenchOptions(5.0, Path(), 1, 0, 2.0, Path()))
+    short = osc.seconds(BenchOptions(5.0, 1, 0, 2.0, Path()))
     assert command.announcement("osc", short).startswith("bench osc takes about 20 s")
 
 

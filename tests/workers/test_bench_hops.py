@@ -1,8 +1,6 @@
-"""The benches of hops: every runtime makes the same sound, and the table says what was measured."""
+"""The benches of hops: the network that is measured, and the table of a card."""
 
 from __future__ import annotations
-
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from tests.workers.networks import as_it_was
 
-from antiphon_bench.workers import cuda, hops
+from antiphon_bench.workers import cuda
 from antiphon_bench.workers.grumask import BANDS, BINS, GruMask, bands
 
 
@@ -41,27 +39,6 @@ def test_with_all_gains_one_it_gives_its_input_a_hop_late() -> None:
             said.append(y)
     got = torch.cat(said, dim=2)
     torch.testing.assert_close(got[:, :, network.latency :], x[:, :, : -network.latency], atol=1e-5, rtol=0)
-
-
-def test_all_runtimes_do_the_same_work() -> None:
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    quick = tuple(name for name in hops.RUNTIMES if name != "torch.compile")  # it takes 15 s to get ready
-    rows = hops.measure(40, (2,), 1, quick)
-    assert [row["runtime"] for row in rows] == list(quick)
-    for row in rows:
-        assert "problem" not in row, row
-        assert row["off"] < 1e-5, row
-        assert 0.0 < row["p50"] <= row["p99"] <= row["max"]
-    assert [len(line) for line in hops.cells(rows)] == [len(hops.HEAD)] * len(quick)
-
-
-def test_a_runtime_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    rows = hops.measure(10, (1,), 1, ("numpy", "ONNX Runtime"))
-    assert "onnxruntime is not installed" in rows[1]["problem"]
-    assert "p50" in rows[0]
-    assert "onnxruntime is not installed" in str(hops.cells(rows)[1])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card here")

@@ -155,7 +155,6 @@ class TidalProcess:
         self._news.put(None)
 
     def stop(self) -> None:
-        """Ends it."""
         if self._process is None:
             return
         assert self._process.stdin is not None

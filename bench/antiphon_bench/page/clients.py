@@ -54,7 +54,6 @@ class WebSocketClient:
                     held = []
 
     def send(self, text: str) -> None:
-        """Sends a text."""
         self._sock.sendall(self._protocol.send(events.TextMessage(text)))
 
     def close(self) -> None:
@@ -100,7 +99,6 @@ class Witness:
         self.sound = self.meter = 0.0
 
     def close(self) -> None:
-        """Ends both connections."""
         for client in self._clients:
             client.close()
 

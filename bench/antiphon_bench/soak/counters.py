@@ -37,7 +37,6 @@ class CounterSums:
             self._unanswered += 1
 
     def add(self, status: dict[str, Any]) -> None:
-        """Adds the counters of one `/api/status`."""
         self.failed = tuple(node["name"] for node in status.get("nodes", ()) if node["state"] == "failed")
         for name in PLAIN:
             self._add(name, name, int(status.get(name, 0)))

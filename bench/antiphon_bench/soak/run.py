@@ -176,7 +176,6 @@ class Soak:
 
 
 def progress_line(sample: dict[str, Any]) -> str:
-    """The progress line of a minute."""
     held, counts = sample["held"].values(), sample["counts"]
     return (
         f"{sample['t'] / 60.0:6.1f} min  {sample['patch']:<14} PSS {sum(h['pss'] for h in held):.0f} MB, "

@@ -18,7 +18,7 @@ HEAD = ("way", "streams", "p50 ms", "p99 ms", "max ms", "warm in s", "hops at 10
 def measure(streams: int = 64, minutes: float = 9.0, hops: int = 3000, seed: int = 1) -> list[dict[str, Any]] | str:
     """Measures a step by each of `WAYS`, by graph also `minutes` of hops in real time; without a card, one line.
 
-    A step is one hop of every stream: pinned memory to the card, the network of `bench.grumask`, back. Missed is
+    A step is one hop of every stream: pinned memory to the card, the network of `workers.grumask`, back. Missed is
     a hop whose answer takes over 10 ms. p50, p99, max in ms.
     """
     lacking = lacks()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from antiphon.workers import pool
 from antiphon.workers.spec import WorkerSpec
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, burner
-from antiphon_bench.workers import cuda, hops, rack
+from antiphon_bench.workers import cuda, rack
 
 RATE, BLOCK = 48000, 256
 TRIPS = 20000
@@ -31,14 +28,9 @@ LEVEL = 0.25
 
 
 def main(seconds: float, seed: int = 1, kills: int = 200) -> None:
-    trips = [round_trips(), pipe_trips()]
-    table(
-        f"round trip of {BLOCK} frames, µs, n {TRIPS}",
-        ["by", "p50", "p99", "max"],
-        [[t["by"], t["p50"], t["p99"], t["max"]] for t in trips],
-    )
-    runtimes = hops.measure(seed=seed)
-    table("a hop of a 262 k GRU mask, one thread", hops.HEAD, hops.cells(runtimes))
+    trips = round_trips()
+    columns = ["p50", "p99", "max"]
+    table(f"round trip of {BLOCK} frames, µs, n {TRIPS}", columns, [[trips[p] for p in columns]])
     live = [keeping_up(seconds, busy=0, seed=seed), keeping_up(seconds, busy=1, seed=seed)]
     table(
         f"two GRU masks of 262,377 weights, pyo with {VOICES} voices, engine at {BLOCK}, headless, {seconds:g} s",
@@ -74,7 +66,6 @@ def main(seconds: float, seed: int = 1, kills: int = 200) -> None:
         {
             "seed": seed,
             "round_trip": trips,
-            "hop": runtimes,
             "live": live,
             "killed": killed,
             "cuda": card,
@@ -82,7 +73,7 @@ def main(seconds: float, seed: int = 1, kills: int = 200) -> None:
     )
 
 
-def round_trips(count: int = TRIPS) -> dict[str, Any]:
+def round_trips() -> dict[str, float]:
     """Times from post to answer, through the arena and a woken worker."""
     lockstep = pool.Lockstep()
     try:
@@ -103,42 +94,16 @@ def round_trips(count: int = TRIPS) -> dict[str, Any]:
             stream.post(n)
             stream.take(n)
 
-        return {"by": "arena and eventfd", **_timed(trip, count)}
+        for n in range(1000):
+            trip(n)
+        spent = []
+        for n in range(1000, 1000 + TRIPS):
+            began = time.perf_counter_ns()
+            trip(n)
+            spent.append((time.perf_counter_ns() - began) / 1e3)
+        return percentiles(spent)
     finally:
         lockstep.shut()
-
-
-def pipe_trips(count: int = TRIPS) -> dict[str, Any]:
-    """The same through a pair of pipes, the simplest alternative to the arena."""
-    here, there = multiprocessing.Pipe()
-    child = multiprocessing.get_context("fork").Process(target=_echo_pipe, args=(there,), daemon=True)
-    child.start()
-    data = np.full(BLOCK, 0.1, np.float32).tobytes()
-
-    def trip(_n: int) -> None:
-        here.send_bytes(data)
-        here.recv_bytes()
-
-    times = _timed(trip, count)
-    here.send_bytes(b"")
-    child.join()
-    return {"by": "multiprocessing.Pipe", **times}
-
-
-def _echo_pipe(end: Connection) -> None:
-    while data := end.recv_bytes():
-        end.send_bytes(np.frombuffer(data, np.float32).tobytes())
-
-
-def _timed(trip: Callable[[int], None], count: int) -> dict[str, float]:
-    for n in range(1000):
-        trip(n)
-    spent = []
-    for n in range(1000, 1000 + count):
-        began = time.perf_counter_ns()
-        trip(n)
-        spent.append((time.perf_counter_ns() - began) / 1e3)
-    return percentiles(spent)
 
 
 def keeping_up(seconds: float, busy: int, seed: int, patch_text: str = rack.PATCH) -> dict[str, Any]:

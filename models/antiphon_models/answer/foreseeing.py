@@ -46,15 +46,12 @@ class OwnForeseer:
         self._prior, self._memory = prior, memory
 
     def start(self) -> None:
-        """See `Foreseer`."""
         self.improviser.clear()
 
     def surprise(self, before: Planned, note: Planned) -> float:
-        """See `Foreseer`."""
         return self.improviser.surprise(note.slot, note.pitch, prior=self._prior, memory=self._memory)
 
     def learn(self, before: Planned | None, note: Planned) -> None:
-        """See `Foreseer`."""
         self.improviser.learn(note.slot, note.pitch, note.velocity)
         self.improviser.sounded(note.pitch, note.length)
 
@@ -67,16 +64,13 @@ class BarForeseer:
         self.start()
 
     def start(self) -> None:
-        """See `Foreseer`."""
         improviser = Improviser(installed_prior())
         self._player = BarPlayer(installed_bars(), improviser, alone=True, memory=self._memory)
 
     def surprise(self, before: Planned, note: Planned) -> float:
-        """See `Foreseer`."""
         return self._player.surprise(_melody(note))
 
     def learn(self, before: Planned | None, note: Planned) -> None:
-        """See `Foreseer`."""
         self._player.learn(_melody(note))
 
 
@@ -84,12 +78,10 @@ class MarkovForeseer:
     """Order 1 of the song's own notes, by Witten and Bell over all notes of it, over all symbols."""
 
     def start(self) -> None:
-        """See `Foreseer`."""
         self._after: defaultdict[int, Counter[int]] = defaultdict(Counter)
         self._last = -1
 
     def surprise(self, before: Planned, note: Planned) -> float:
-        """See `Foreseer`."""
         symbol, chance = _symbol(before, note), _UNIFORM
         for counts in (self._after[-2], self._after[self._last]):
             total, kinds = sum(counts.values()), max(1, len(counts))
@@ -97,7 +89,6 @@ class MarkovForeseer:
         return -math.log2(chance)
 
     def learn(self, before: Planned | None, note: Planned) -> None:
-        """See `Foreseer`."""
         if before is not None:
             symbol = _symbol(before, note)
             self._after[-2][symbol] += 1
@@ -109,14 +100,12 @@ class OracleForeseer:
     """vmo's factor oracle: what followed along the suffix links, a longer repeated suffix counting more."""
 
     def start(self) -> None:
-        """See `Foreseer`."""
         from vmo.VMO.oracle import create_oracle
 
         self._oracle = create_oracle("f")
         self._counts: Counter[int] = Counter()
 
     def surprise(self, before: Planned, note: Planned) -> float:
-        """See `Foreseer`."""
         symbol, chance, left = _symbol(before, note), 0.0, 1.0
         state, oracle = len(oracle_data := self._oracle.data) - 1, self._oracle
         while state > 0 and oracle.sfx[state]:
@@ -128,7 +117,6 @@ class OracleForeseer:
         return -math.log2(chance + left * (self._counts[symbol] + kinds * _UNIFORM) / (total + kinds))
 
     def learn(self, before: Planned | None, note: Planned) -> None:
-        """See `Foreseer`."""
         if before is not None:
             self._counts[_symbol(before, note)] += 1
             self._oracle.add_state(_symbol(before, note))

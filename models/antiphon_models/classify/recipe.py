@@ -1,15 +1,14 @@
-"""The training that all classifiers share: random excerpts of clips, covered in part, one label or many."""
+"""The training that `instruments` and `tags` share: random excerpts of clips, covered in part, of many labels."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from antiphon.api.models import ModelError, read_weights
 from antiphon_classify.classifier import EXCERPT
@@ -17,10 +16,8 @@ from antiphon_classify.network import level_free
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.network import BANDS, CHANNELS, UNITS, TrainedClassifier
 from antiphon_models.learning.measures import average_precision
-from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Figures, Recipe, TrainingJob
 
-SMOOTHING = 0.05
-"""Of the labels, which keeps confidences low enough to be calibrated."""
 COVERED = (24, 12)
 """Most frames and most bands that are covered in an excerpt (SpecAugment, Park et al. 2019)."""
 
@@ -30,17 +27,14 @@ class ClassifierRecipe(Recipe):
 
     Attributes:
         labels: Their names, in the network's order.
-        kind: "one" label of each sound, "many", or "number".
         size: Excerpts of a batch.
         channels: Channels of the convolutions.
         units: Units of the hidden layer.
     """
 
     plugin = "classify"
-    steps = 6000
     labels: ClassVar[tuple[str, ...]]
-    kind: ClassVar[Literal["one", "many", "number"]] = "one"
-    size: ClassVar[int] = 48
+    size: ClassVar[int] = 32
     channels: ClassVar[tuple[int, ...]] = CHANNELS
     units: ClassVar[int] = UNITS
 
@@ -78,36 +72,15 @@ class ClassifierRecipe(Recipe):
         rows = rng.integers(len(self.train), size=self.size)
         excerpts = _excerpts(self.train, rows, rng)
         for excerpt in excerpts:
-            for axis, most in enumerate(COVERED):
-                width = int(rng.integers(0, most + 1))
-                start = int(rng.integers(0, excerpt.shape[axis] - width + 1))
-                excerpt[(slice(None),) * axis + (slice(start, start + width),)] = 0.0
+            mask(excerpt, rng)
         device = self.job.device
         return torch.from_numpy(excerpts).to(device), torch.from_numpy(self.train.targets[rows]).to(device)
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
-        excerpts, targets = batch
-        logits = network(excerpts)
-        match self.kind:
-            case "one":
-                loss = functional.cross_entropy(logits, targets, label_smoothing=SMOOTHING)
-            case "many":
-                loss = functional.binary_cross_entropy_with_logits(logits, targets)
-            case "number":
-                loss = functional.smooth_l1_loss(logits[:, 0], targets)
-        return loss, {}
-
     def validate(self, network: torch.nn.Module) -> Figures:
-        """By clip, whose excerpts are joined: accuracy; mean average precision; or 1 less the relative square error."""
+        """Mean average precision of clips, whose excerpts are joined."""
         logits, targets = self.answers(network, self.valid), self.valid.targets
-        match self.kind:
-            case "one":
-                return {"accuracy": float((logits.argmax(axis=1) == targets).mean())}
-            case "many":
-                known = [n for n in range(len(self.labels)) if 0 < (targets[:, n] > 0.5).sum() < len(targets)]
-                return {"map": float(np.mean([average_precision(logits[:, n], targets[:, n] > 0.5) for n in known]))}
-            case "number":
-                return {"r2": float(1.0 - ((logits[:, 0] - targets) ** 2).mean() / targets.var())}
+        known = [n for n in range(len(self.labels)) if 0 < (targets[:, n] > 0.5).sum() < len(targets)]
+        return {"map": float(np.mean([average_precision(logits[:, n], targets[:, n] > 0.5) for n in known]))}
 
     def answers(self, network: torch.nn.Module, clips: LabeledClips) -> NDArray[np.float32]:
         """Logits of whole clips, `[clips, labels]`: the mean over the excerpts of each."""
@@ -130,3 +103,12 @@ def _excerpts(clips: LabeledClips, rows: NDArray[np.int64], rng: np.random.Gener
     starts = rng.integers(0, clips.mel.shape[1] - EXCERPT + 1, size=len(rows))
     parts = [clips.mel[row, start : start + EXCERPT] for row, start in zip(rows, starts, strict=True)]
     return level_free(np.stack(parts).astype(np.float32))
+
+
+def mask(excerpt: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Without some frames and some bands (SpecAugment, Park et al. 2019)."""
+    for axis, most in enumerate(COVERED):
+        width = int(rng.integers(0, min(most, excerpt.shape[axis] // 4) + 1))
+        start = int(rng.integers(0, excerpt.shape[axis] - width + 1))
+        excerpt[(slice(None),) * axis + (slice(start, start + width),)] = 0.0
+    return excerpt

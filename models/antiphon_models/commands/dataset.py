@@ -101,7 +101,6 @@ def fetch(
 
 
 def _lines(report: Report) -> list[str]:
-    """The report in words."""
     published = f" of {report.published:,} published" if report.published else ""
     part = f" ({report.part})" if report.part else ""
     out = [f"{report.name}{part}: {report.items:,} items{published}, {report.files:,} files"]

@@ -76,12 +76,10 @@ def yin(sound: F32, rate: int) -> Found:
 
 
 def nothing(_sound: F32, _rate: int) -> Found:
-    """No note."""
     return []
 
 
 def single_note(sound: F32, rate: int) -> Found:
-    """One note."""
     return [(0.0, len(sound) / rate, 60.0)]
 
 

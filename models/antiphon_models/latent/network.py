@@ -30,7 +30,6 @@ class LatentDecoder(nn.Module):
         self.last = nn.Linear(widths[-1], SIZE)
 
     def forward(self, told: torch.Tensor) -> torch.Tensor:
-        """The levels."""
         for layer in self.layers:
             told = torch.tanh(layer(told))
         level: torch.Tensor = self.last(told)

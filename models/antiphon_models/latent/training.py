@@ -142,7 +142,6 @@ class _Judge(nn.Module):
         self.gan: Any = gan
 
     def forward(self, level: torch.Tensor, told: torch.Tensor) -> Any:
-        """As `judge`."""
         return self.gan.judge(level, told)
 
 

@@ -108,7 +108,6 @@ class EvaluationRequest:
     synthetic: bool = False
 
     def wants(self, system: str) -> bool:
-        """Whether a system is requested."""
         return not self.systems or system in self.systems
 
     def wanted(self, systems: Mapping[str, T]) -> dict[str, T]:

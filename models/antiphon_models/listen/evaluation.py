@@ -158,7 +158,6 @@ def live(sound: Sound) -> MusicFound:
 
 
 def _first(sound: Sound) -> int:
-    """The first frame that sounds."""
     return int(np.argmax(np.abs(sound) >= _LOUD))
 
 

@@ -76,7 +76,6 @@ def prepare(curves: MusicCurves, labels: LabelledSong) -> PhraseMaterial | None:
 
 
 def fit(material: Sequence[PhraseMaterial], seed: int = 1) -> PhraseTables:
-    """The tables of some songs."""
     target = np.concatenate([song.target for song in material])
     early: list[F64] = [np.zeros(0)] * len(material)
     for part in range(PARTS):

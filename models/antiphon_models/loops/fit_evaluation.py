@@ -138,7 +138,6 @@ class _Road:
         command("library", "--root", self._root, "analyse", folder, *words)
 
     def fits(self, file: Path) -> dict[Path, float]:
-        """Scores by file."""
         answer = json.loads(command("library", "--root", self._root, "fits", file, "-n", "100000", "--json"))
         return {Path(row["path"]): row["score"] for row in answer["matches"]}
 

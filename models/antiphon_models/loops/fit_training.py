@@ -55,7 +55,6 @@ class FitNetwork(nn.Module):
         nn.init.zeros_(self.harmony3.weight)
 
     def forward(self, loops: torch.Tensor) -> torch.Tensor:
-        """The vectors of loops."""
         beats = loops[:, PITCHED].unflatten(2, (BEATS, -1)).mean(dim=3)
         level = beats.sum(dim=1, keepdim=True)
         beats = beats / (level + 0.15 * level.amax(dim=2, keepdim=True) + 1e-6)

@@ -86,8 +86,6 @@ UNTRAINED = StyleRanges(
 
 
 def manner(rng: np.random.Generator, ranges: StyleRanges = TRAINED) -> SingingStyle:
-    """A random style."""
-
     def drawn(between: tuple[float, float]) -> float:
         return float(rng.uniform(*between))
 

@@ -6,12 +6,9 @@ written whole or not at all. A column is a quantity, of the type that its analys
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,52 +19,27 @@ from antiphon.library.analyses import AnalysisResult, analyses, identify_and_ana
 from antiphon.library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative
-from antiphon_models.pipeline.gathering import SourceItem, shard_of
-from antiphon_models.pipeline.shards import file_digest, read_again, write_shard
+from antiphon_models.pipeline.gathering import SourceItem
+from antiphon_models.pipeline.shards import ShardWork, file_digest, read_again, shared_out, write_shard
 
 PREDICTIONS = "predictions"
 """The folder of what is said of new sounds."""
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysisTask:
-    """One shard of results to compute; plain data, which a runner sends to another process or machine.
+class AnalysisTask(ShardWork):
+    """A shard of results, in the folder `ANALYSES` or `PREDICTIONS`. `versions`: (name, version) of each analysis."""
 
-    Attributes:
-        number: From 0.
-        out: The pipeline's folder.
-        folder: `ANALYSES` or `PREDICTIONS`.
-        source: The folder of the sounds.
-        items: The sounds, by name.
-        versions: (name, version) of each analysis.
-    """
-
-    number: int
-    out: str
-    folder: str
-    source: str
-    items: tuple[SourceItem, ...]
     versions: tuple[tuple[str, int], ...]
-
-    @property
-    def path(self) -> Path:
-        """Path of the shard's file."""
-        return Path(self.out) / self.folder / f"{self.number:05}.parquet"
-
-    @property
-    def dead(self) -> Path:
-        """The list of its bad sounds, a JSON object a line."""
-        return Path(self.out) / f"dead-{self.folder}" / f"{self.number:05}.jsonl"
 
     @property
     def lines(self) -> Path:
         """Predictions as JSON lines."""
         return self.path.with_suffix(".jsonl")
 
-    def digest(self) -> str:
-        """Digest of all that the shard's content depends on, except the sounds themselves."""
-        whole = {"version": VERSION, "analyses": self.versions, "items": [asdict(item) for item in self.items]}
-        return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
+    def settled(self) -> dict[str, Any]:
+        """As `ShardWork.settled`."""
+        return {"version": VERSION, "analyses": self.versions}
 
 
 def analysis_tasks(
@@ -84,12 +56,8 @@ def analysis_tasks(
     versions = tuple((name, present[name].version) for name in sorted(named_analyses(names)))
     if not versions:
         raise PluginError("no plugin registers an analysis; `antiphon plugins` lists those that there are, and why not")
-    parts: defaultdict[int, list[SourceItem]] = defaultdict(list)
-    for item in items:
-        parts[shard_of(item.name, shards)].append(item)
-    return [
-        AnalysisTask(number, str(out), folder, str(source), tuple(parts[number]), versions) for number in sorted(parts)
-    ]
+    places = str(out), folder, str(source)
+    return [AnalysisTask(number, *places, part, versions) for number, part in shared_out(items, shards)]
 
 
 def new_sounds(folder: Path) -> list[SourceItem]:

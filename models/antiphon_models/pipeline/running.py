@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from antiphon.library.shard_import import ANALYSES
 from antiphon.runtime.paths import write_atomic
 from antiphon_models.pipeline import runners
 from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds
-from antiphon_models.pipeline.gathering import SourceItem, gather, read_items, shard_of
+from antiphon_models.pipeline.gathering import SourceItem, gather, read_items
 from antiphon_models.pipeline.place import claim_folder, remove_others
 from antiphon_models.pipeline.separating import compute_stems, stems_tasks
 from antiphon_models.pipeline.settings import PipelineSettings
-from antiphon_models.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done
+from antiphon_models.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done, shared_out
 from antiphon_models.pipeline.training.steps import TRAINING_STEPS, Progress, TrainingReport, check_steps, run_steps
 
 MANIFEST = "manifest.json"
@@ -109,13 +109,15 @@ def _run(
             "splits": splits,
             "dead": dead,
         }
-        write_atomic(settings.out / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
+        _write_manifest(settings.out, about)
     if "stems" in steps:
-        report = _separated(settings, beam, report, items)
+        stems = stems_tasks(settings, items)
+        described = {"name": settings.name, **stems[0].settled()}
+        report = _added(beam, report, "stems", stems, compute_stems, described)
     if "analyse" in steps:
         chosen = settings.analyse
         wanted = analysis_tasks(settings.out, ANALYSES, settings.gather.path, items, chosen.analyses, chosen.shards)
-        report = _analysed(settings, beam, report, "analyse", wanted)
+        report = _added(beam, report, "analyse", wanted, compute_analyses, _about_analyses(settings, wanted[0]))
     if set(steps) & set(TRAINING_STEPS):
         report = replace(report, training=run_steps(settings, steps, items, tasks, progress))
     return _predicted(settings, beam, report) if "predict" in steps else report
@@ -146,57 +148,44 @@ class _Beam:
         return len(undone)
 
 
-def _separated(
-    settings: PipelineSettings, beam: _Beam, report: PipelineReport, items: Sequence[SourceItem]
-) -> PipelineReport:
-    """Runs the step stems, and adds what it gave to the report."""
-    tasks = stems_tasks(settings, items)
-    remove_others(tasks)
-    computed = beam.compute(tasks, compute_stems)
-    dead = _dead(tasks)
-    about = {
-        "name": settings.name,
-        "settings": asdict(settings.preprocess),
-        "version": tasks[0].version,
-        "sounds": len(items),
-        "shards": [task.path.name for task in tasks],
-        "dead": dead,
-    }
-    write_atomic(tasks[0].path.parent / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
-    counts = {"sounds": len(items), "dead": len(dead), "shards": len(tasks), "computed": computed}
-    return replace(report, dead={**report.dead, **dead}, analysed={**report.analysed, "stems": counts})
-
-
 def _predicted(settings: PipelineSettings, beam: _Beam, report: PipelineReport) -> PipelineReport:
     chosen = settings.predict
     if chosen is None:
         raise UsageError('the step predict needs a table [predict] with path = "FOLDER", where the new sounds are')
     items = new_sounds(chosen.path)
     wanted = analysis_tasks(settings.out, PREDICTIONS, chosen.path, items, chosen.analyses, chosen.shards)
-    return _analysed(settings, beam, report, "predict", wanted)
+    return _added(beam, report, "predict", wanted, compute_analyses, _about_analyses(settings, wanted[0]))
 
 
-def _analysed(
-    settings: PipelineSettings, beam: _Beam, report: PipelineReport, step: str, tasks: Sequence[AnalysisTask]
-) -> PipelineReport:
-    """Runs one of the two steps, and adds what it gave to the report."""
-    first = tasks[0]
-    remove_others(tasks)
-    computed = beam.compute(tasks, compute_analyses)
-    dead = _dead(tasks)
-    sounds = sum(len(task.items) for task in tasks)
-    counts = {"sounds": sounds, "dead": len(dead), "shards": len(tasks), "computed": computed}
-    about = {
+def _about_analyses(settings: PipelineSettings, task: AnalysisTask) -> dict[str, Any]:
+    return {
         "name": settings.name,
-        "source": str(Path(first.source).absolute()),
-        "analyses": dict(first.versions),
+        "source": str(Path(task.source).absolute()),
+        "analyses": dict(task.versions),
         "antiphon": __version__,
-        "sounds": sounds,
-        "shards": [task.path.name for task in tasks],
-        "dead": dead,
     }
-    write_atomic(first.path.parent / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _added(
+    beam: _Beam,
+    report: PipelineReport,
+    step: str,
+    tasks: Sequence[ShardWork],
+    work: Callable[[Any], Any],
+    about: Mapping[str, Any],
+) -> PipelineReport:
+    """Runs one of the steps stems, analyse and predict, and adds what it gave to the report; `about`: its manifest."""
+    remove_others(tasks)
+    computed = beam.compute(tasks, work)
+    dead, sounds = _dead(tasks), sum(len(task.items) for task in tasks)
+    shards = [task.path.name for task in tasks]
+    _write_manifest(tasks[0].path.parent, {**about, "sounds": sounds, "shards": shards, "dead": dead})
+    counts = {"sounds": sounds, "dead": len(dead), "shards": len(tasks), "computed": computed}
     return replace(report, dead={**report.dead, **dead}, analysed={**report.analysed, step: counts})
+
+
+def _write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
+    write_atomic(folder / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _dead(tasks: Iterable[ShardWork]) -> dict[str, str]:
@@ -211,10 +200,6 @@ def _dead(tasks: Iterable[ShardWork]) -> dict[str, str]:
 
 def shard_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list[ShardTask]:
     """The shards, without those that no item falls into."""
-    parts: defaultdict[int, list[SourceItem]] = defaultdict(list)
-    for item in items:
-        parts[shard_of(item.name, settings.preprocess.shards)].append(item)
-    return [
-        ShardTask(number, str(settings.out), str(settings.gather.path), tuple(parts[number]), settings.preprocess)
-        for number in sorted(parts)
-    ]
+    places = str(settings.out), FOLDER, str(settings.gather.path)
+    chosen = settings.preprocess
+    return [ShardTask(number, *places, part, chosen) for number, part in shared_out(items, chosen.shards)]

@@ -54,7 +54,6 @@ class PreprocessSettings(MelSettings):
 
     @property
     def mel(self) -> MelSettings:
-        """Settings of the mel spectrograms."""
         return MelSettings(self.rate, self.window, self.hop, self.bands, self.low, self.high, self.features)
 
 
@@ -316,7 +315,6 @@ def _preprocess(path: Path, found: Mapping[str, Any]) -> PreprocessSettings:
 
 
 def excerpt_frames(seconds: float, mel: MelSettings) -> int:
-    """Frames of an excerpt of so many seconds."""
     return max(0, round(seconds * mel.rate) - mel.window) // mel.hop + 1
 
 

@@ -10,11 +10,12 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from antiphon.runtime.paths import why, write_atomic
 from antiphon.signal.features import feature_extractor
 from antiphon.signal.mel import F32
 from antiphon_models.datasets.examination import fault_of
-from antiphon_models.pipeline.gathering import SourceItem
+from antiphon_models.pipeline.gathering import SourceItem, shard_of
 from antiphon_models.pipeline.settings import PreprocessSettings
 
 VERSION = 1
@@ -40,52 +41,67 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class ShardTask:
+class ShardWork:
     """One shard to compute; plain data, which a runner sends to another process or machine.
 
     Attributes:
         number: From 0.
         out: The pipeline's folder.
-        source: The data set's folder.
-        items: Its sounds, by name.
-        settings: Settings of the spectrograms.
+        folder: The folder in it that the shard goes into.
+        source: The folder of the sounds.
+        items: The sounds, by name.
     """
 
     number: int
     out: str
+    folder: str
     source: str
     items: tuple[SourceItem, ...]
-    settings: PreprocessSettings
 
     @property
     def path(self) -> Path:
         """Path of the shard's file."""
-        return Path(self.out) / FOLDER / f"{self.number:05}.parquet"
+        return Path(self.out) / self.folder / f"{self.number:05}.parquet"
 
     @property
     def dead(self) -> Path:
         """The list of its bad sounds, a JSON object a line."""
-        return Path(self.out) / DEAD / f"{self.number:05}.jsonl"
+        folder = DEAD if self.folder == FOLDER else f"{DEAD}-{self.folder}"
+        return Path(self.out) / folder / f"{self.number:05}.jsonl"
+
+    def settled(self) -> dict[str, Any]:
+        """What the shard's content depends on, beside its sounds, as JSON data."""
+        raise NotImplementedError
 
     def digest(self) -> str:
         """Digest of all that the shard's content depends on, except the sounds themselves."""
-        whole = {"version": VERSION, "settings": asdict(self.settings), "items": [asdict(item) for item in self.items]}
+        whole = {**self.settled(), "items": [asdict(item) for item in self.items]}
         return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
 
 
-class ShardWork(Protocol):
-    """What a runner computes: a shard that depends on nothing but what its digest is of."""
+@dataclass(frozen=True, slots=True)
+class ShardTask(ShardWork):
+    """A shard of spectrograms, of whole sounds or of their stems.
 
-    @property
-    def path(self) -> Path:
-        """Path of the shard's file."""
+    Attributes:
+        settings: Settings of the spectrograms.
+        version: Of what is computed: another one computes all shards anew.
+    """
 
-    @property
-    def dead(self) -> Path:
-        """The list of its bad sounds."""
+    settings: PreprocessSettings
+    version: int = VERSION
 
-    def digest(self) -> str:
-        """Digest of all that the shard's content depends on, except the sounds themselves."""
+    def settled(self) -> dict[str, Any]:
+        """As `ShardWork.settled`."""
+        return {"version": self.version, "settings": asdict(self.settings)}
+
+
+def shared_out(items: Iterable[SourceItem], shards: int) -> Iterator[tuple[int, tuple[SourceItem, ...]]]:
+    """Numbers of the shards, and their items, without those that no item falls into."""
+    parts: defaultdict[int, list[SourceItem]] = defaultdict(list)
+    for item in items:
+        parts[shard_of(item.name, shards)].append(item)
+    yield from ((number, tuple(parts[number])) for number in sorted(parts))
 
 
 def is_done(task: ShardWork) -> bool:
@@ -127,39 +143,55 @@ def write_shard(
             raise FileError(f"cannot write {place}: {why(error)}") from None
 
 
+def sounds_of(
+    task: ShardTask, dead: list[dict[str, str]], rate: int | None = None
+) -> Iterator[tuple[dict[str, Any], Sound]]:
+    """The first columns of each sound's row, and its excerpt at a rate; those that cannot be read go into `dead`."""
+    for item in task.items:
+        path = Path(task.source) / item.path
+        try:
+            digest = file_digest(path)
+            sound, length = read_again(partial(excerpt, path, task.settings.seconds, rate))
+        except FileError as error:
+            dead.append({"name": item.name, "path": item.path, "reason": fault_of(path) or str(error)})
+            continue
+        yield {
+            "name": item.name, "path": item.path, "digest": digest, "group": item.group, "split": item.split,
+            "labels": list(item.labels), "seconds": length,
+        }, sound  # fmt: skip
+
+
+def mel_cells(spectrogram: F32) -> dict[str, Any]:
+    """The last columns of a row: float32 `[frames, bands]` in dB in half precision."""
+    frames, bands = spectrogram.shape
+    return {"frames": frames, "bands": bands, "mel": spectrogram.astype("<f2").tobytes()}
+
+
+def row_fields(*own: tuple[str, Any]) -> list[tuple[str, Any]]:
+    """Columns and their types: those of `sounds_of`, a step's own, those of `mel_cells`."""
+    import pyarrow
+
+    text, whole = pyarrow.string(), pyarrow.int32()
+    first = [(name, text) for name in ("name", "path", "digest", "group", "split")]
+    first += [("labels", pyarrow.list_(text)), ("seconds", pyarrow.float64())]
+    return [*first, *own, ("frames", whole), ("bands", whole), ("mel", pyarrow.binary())]
+
+
 def compute(task: ShardTask) -> dict[str, Any]:
     """Computes a shard and writes it: "shard", "items" and "dead", how many, and "seconds" of sound.
 
     Raises:
         FileError: It cannot be written.
     """
-    import pyarrow
-
-    mel = feature_extractor(task.settings.mel)
+    mel, rate = feature_extractor(task.settings.mel), task.settings.rate
     rows: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
     seconds = 0.0
-    for item in task.items:
-        path = Path(task.source) / item.path
-        try:
-            digest = file_digest(path)
-            sound, length = read_again(partial(excerpt, path, task.settings.seconds, task.settings.rate))
-            mono = sound.samples.mean(0, dtype=np.float32)
-        except FileError as error:
-            dead.append({"name": item.name, "path": item.path, "reason": fault_of(path) or str(error)})
-            continue
-        spectrogram = mel.compute(mono)
-        seconds += len(mono) / task.settings.rate
-        rows.append({
-            "name": item.name, "path": item.path, "digest": digest, "group": item.group, "split": item.split,
-            "labels": list(item.labels), "seconds": length, "frames": len(spectrogram), "bands": task.settings.bands,
-            "mel": spectrogram.astype("<f2").tobytes(),
-        })  # fmt: skip
-    fields = [("name", pyarrow.string()), ("path", pyarrow.string()), ("digest", pyarrow.string()),
-              ("group", pyarrow.string()), ("split", pyarrow.string()), ("labels", pyarrow.list_(pyarrow.string())),
-              ("seconds", pyarrow.float64()), ("frames", pyarrow.int32()), ("bands", pyarrow.int32()),
-              ("mel", pyarrow.binary())]  # fmt: skip
-    write_shard(task, fields, rows, {"version": VERSION, "settings": asdict(task.settings)}, {task.dead: dead})
+    for row, sound in sounds_of(task, dead, rate):
+        mono = sound.samples.mean(0, dtype=np.float32)
+        seconds += len(mono) / rate
+        rows.append({**row, **mel_cells(mel.compute(mono))})
+    write_shard(task, row_fields(), rows, task.settled(), {task.dead: dead})
     return {"shard": task.number, "items": len(rows), "dead": len(dead), "seconds": seconds}
 
 

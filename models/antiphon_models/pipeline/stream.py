@@ -107,7 +107,6 @@ class SoundStream:
 
     @property
     def waiting(self) -> int:
-        """Sounds in the queue."""
         return self._queue.qsize()
 
     def offer(self, sound: WaitingSound) -> bool:

@@ -42,7 +42,6 @@ class World:
 
 
 def make_world(seed: int, tracks: int = TRACKS) -> World:
-    """A catalogue by seed."""
     rng = np.random.default_rng(seed)
     families = rng.normal(0.0, _SPREAD[0], (FAMILIES, STYLE))
     genres = families[np.arange(GENRES) % FAMILIES] + rng.normal(0.0, _SPREAD[1], (GENRES, STYLE))

@@ -40,7 +40,6 @@ class Sung(NamedTuple):
 
     @property
     def hertz(self) -> float:
-        """Its pitch."""
         return float(440.0 * 2.0 ** ((self.number - 69) / 12.0))
 
 

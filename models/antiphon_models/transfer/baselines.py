@@ -35,7 +35,6 @@ def sound(frames: C128, length: int, size: int = SIZE, hop: int = HOP) -> F32:
 
 
 def copy_input(source: F32, reference: F32) -> F32:
-    """The input, unchanged."""
     return source
 
 

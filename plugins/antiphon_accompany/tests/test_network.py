@@ -115,5 +115,5 @@ def _by_tables(notes: list[BeatNote]) -> list[int]:
 def test_arrays_of_another_network_are_refused() -> None:
     arrays = read_weights(network.MODEL)
     arrays["out.bias"] = arrays["out.bias"][:12]
-    with pytest.raises(ModelError, match=r"accompany-chords does not hold out.bias \[24\]"):
+    with pytest.raises(ModelError, match=r"out.bias is \[12\] and should be \[24\]"):
         ChordNetwork(arrays)

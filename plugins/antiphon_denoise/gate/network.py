@@ -10,12 +10,11 @@ import logging
 import math
 from enum import IntEnum
 from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import F32
+from antiphon.api.arrays import find_array
 from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel, offset
 from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT
@@ -166,14 +165,8 @@ class Network:
 def load_weights() -> dict[str, F32] | None:
     """The installed weights by name, float32; None, after one warning, where no sound model is installed."""
     try:
-        return _checked(read_weights(MODEL), MODEL)
+        named = read_weights(MODEL)
+        return {name: find_array(named, name, *shape).astype(np.float32) for name, shape in LAYOUT}
     except ModelError as error:
         log.warning("denoise uses a fixed rule in place of the gate's network: %s", error)
         return None
-
-
-def _checked(named: dict[str, NDArray[Any]], source: str) -> dict[str, F32]:
-    for name, shape in LAYOUT:
-        if name not in named or named[name].shape != shape:
-            raise ModelError(f"{source} does not hold {name} {list(shape)}; train the model again")
-    return {name: np.ascontiguousarray(named[name], np.float32) for name, _ in LAYOUT}

@@ -82,7 +82,6 @@ class RecentSpectra:
         self.words = np.array([*numbers, address(self._ring), address(self.mean)], np.int64)
 
     def clear(self) -> None:
-        """Empties the ring."""
         self.words[RecentWord.COUNT] = 0
 
     def add(self, power: F32) -> None:

@@ -89,7 +89,6 @@ class SuppressionLimit:
         self.reset()
 
     def reset(self) -> None:
-        """Clears all running means."""
         self.state.fill(0.0)
         self.state[_LOWEST] = self.state[_BEFORE] = _NEVER
 

@@ -40,7 +40,6 @@ class ArrayAutoencoder:
         self.start()
 
     def start(self) -> None:
-        """Forgets the past."""
         self._features.start()
         self._encode.start()
         self._decode.start()

@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 
 from antiphon.api import F32
+from antiphon.api.arrays import find_array
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT, places
@@ -123,7 +124,6 @@ class Confidence:
         ]
 
     def reset(self) -> None:
-        """Forgets the past."""
         self._features.reset()
         self._state.fill(0.0)
 
@@ -143,10 +143,7 @@ def load_confidence() -> dict[str, F32] | None:
     """The installed weights by name, float32; None, after one warning, where no sound model is installed."""
     try:
         named = read_weights(MODEL)
-        for name, shape in LAYOUT:
-            if name not in named or named[name].shape != shape:
-                raise ModelError(f"{MODEL} does not hold {name} {list(shape)}; train the model again")
+        return {name: find_array(named, name, *shape).astype(np.float32) for name, shape in LAYOUT}
     except ModelError as error:
         log.warning("denoise applies its mask as it is, which harms more of the sound: %s", error)
         return None
-    return {name: np.ascontiguousarray(named[name], np.float32) for name, _ in LAYOUT}

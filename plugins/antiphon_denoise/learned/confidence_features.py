@@ -55,7 +55,6 @@ class ConfidenceFeatures:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the past."""
         self._hops = 0
         self._weight = self._mean = 0.0
         self._short_power = self._long_power = _QUIET

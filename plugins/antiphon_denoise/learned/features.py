@@ -47,7 +47,6 @@ class HopFeatures:
         self.start()
 
     def start(self) -> None:
-        """Forgets the past."""
         self._smooth.fill(0.0)
         self._floors.fill(NO_FLOOR)
         self._hops = 0

@@ -59,7 +59,6 @@ class ArrayMaskNetwork:
         self.start()
 
     def start(self) -> None:
-        """Forgets the past."""
         self._features.start()
         self._first.start()
         self._second.start()

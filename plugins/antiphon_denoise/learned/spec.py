@@ -48,7 +48,6 @@ def mask() -> ModelInfo:
 
 
 def autoencoder() -> ModelInfo:
-    """The model of mode `autoencoder`."""
     return AUTOENCODER
 
 

@@ -111,7 +111,6 @@ class NoteDecoder:
         self.reset()
 
     def reset(self) -> None:
-        """Clears the past."""
         self.number = -1
         self.begun: float | None = None
         self.corrected: float | None = None

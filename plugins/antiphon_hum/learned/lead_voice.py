@@ -34,7 +34,6 @@ class LeadVoice:
         self.reset()
 
     def reset(self) -> None:
-        """Clears the past."""
         self._many = 0.0
 
     def __call__(self, answer: F32) -> F32:

@@ -49,7 +49,6 @@ class CausalLayer:
         self._at = 0
 
     def start(self) -> None:
-        """Forgets the past."""
         self._past.fill(0.0)
         self._at = 0
 
@@ -96,7 +95,6 @@ class ArrayPainter:
         return self._painted
 
     def start(self) -> None:
-        """Forgets the past."""
         self._past.fill(0.0)
         for layer in self._layers:
             layer.start()

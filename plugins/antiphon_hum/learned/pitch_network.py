@@ -134,7 +134,6 @@ class ArrayPitchNetwork:
         self.start()
 
     def start(self) -> None:
-        """Forgets the past."""
         self._past.fill(0.0)
         self._bands.fill(NOTHING)
         self._time.start()

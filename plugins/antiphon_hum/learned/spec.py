@@ -55,10 +55,8 @@ PLAIN = replace(
 
 
 def learned_model() -> ModelInfo:
-    """The model of mode `learned_model`."""
     return HUM
 
 
 def spectrogram() -> ModelInfo:
-    """The model of mode `spectrogram`."""
     return PLAIN

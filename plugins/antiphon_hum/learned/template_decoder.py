@@ -61,7 +61,6 @@ class TemplateDecoder:
         self.reset()
 
     def reset(self) -> None:
-        """Clears the past."""
         self.number, self.ended, self.began = -1, False, 0
         self.corrected: float | None = None
         self.begun: float | None = None

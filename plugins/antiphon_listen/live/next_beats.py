@@ -25,7 +25,6 @@ class NextBeats:
         self.clear()
 
     def clear(self) -> None:
-        """Removes all beats."""
         self.period, self.last, self.meter, self.place = 0.0, -math.inf, 4, 0
         self._next, self._next_place = math.inf, 0
 

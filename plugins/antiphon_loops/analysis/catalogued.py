@@ -118,12 +118,10 @@ def _ending(samples: Samples) -> float | None:
 
 
 def quantities_of(loop: Loop) -> dict[str, Any]:
-    """A loop as the values of its quantities."""
     return {REASON: None, ENDING: None, **{PREFIX + name: getattr(loop, name) for name, *_ in _FIELDS}}
 
 
 def reason_values(reason: str) -> dict[str, Any]:
-    """The values of what is no loop."""
     return {**{PREFIX + name: None for name, *_ in _FIELDS}, REASON: reason, ENDING: None}
 
 

@@ -60,12 +60,10 @@ class LoopTables:
     family: LinearScore
 
     def role(self, seen: Picture) -> str:
-        """Role of the loop, one of `ROLES`."""
         row = family.expand_features(family.features(seen)[None], self.family.mean, self.family.spread)
         return ROLES[int(np.argmax((row @ self.family.weights)[0]))]
 
     def bars(self, seen: Picture, role: str) -> BarCount:
-        """Number of bars of the loop."""
         line, options = self.tempo[role], tempo.candidates(seen.seconds)
         scores = ((tempo.features(seen, options) - line.mean) / line.spread) @ line.weights
         order = np.argsort(-scores)

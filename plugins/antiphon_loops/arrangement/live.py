@@ -62,7 +62,6 @@ class Preparer:
         self.problem, self._again = "", True
 
     def close(self) -> None:
-        """Ends thread and process."""
         self._closed = True
         process = self._process
         if process is not None:

@@ -99,5 +99,4 @@ class MidiMap:
 
 
 def address_of(target: str) -> str:
-    """The OSC address of a target."""
     return target if target.startswith("/") else "/node/" + target.replace(".", "/", 1)

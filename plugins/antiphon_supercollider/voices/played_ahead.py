@@ -69,6 +69,5 @@ class Hurried:
             self._waiting.clear()
 
     def clear(self) -> None:
-        """Starts a new stream."""
         self._waiting.clear()
         self._left = self._hops = 0

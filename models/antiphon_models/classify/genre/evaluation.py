@@ -200,7 +200,6 @@ class Tally:
             yield MetricValue(self._name, "of 30 s", item, float(right))
 
     def errors(self) -> Iterator[MetricValue]:
-        """The calibration errors."""
         for measure, rows in self._sure.items():
             confidence, right = (np.array(column) for column in zip(*rows, strict=True))
             yield MetricValue(self._name, measure, f"all in {BINS} bins", calibration_error(confidence, right))

@@ -53,7 +53,6 @@ class NoteBank:
 
     @cached_property
     def drum_power(self) -> F32:
-        """Power spectrogram of drums."""
         return np.asarray(10.0 ** (self.drums.astype(np.float32) / 10.0), np.float32)
 
     def note(self, program: int, pitch: int) -> F32:

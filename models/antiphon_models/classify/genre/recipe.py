@@ -16,9 +16,10 @@ from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.genre.calibration import Calibration, JoinedCalibration, calibrate, joined_calibration
 from antiphon_models.classify.genre.material import LABELS, fitting, material
 from antiphon_models.classify.genre.network import TrainedRhythmNetwork
-from antiphon_models.classify.recipe import SMOOTHING
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
+SMOOTHING = 0.05
+"""Of the labels, which keeps confidences low enough to be calibrated."""
 SIZE, PLAYED = 160, 24
 """Excerpts of a batch, and of them those at least that were played."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.instruments import material, thresholds
 from antiphon_models.classify.instruments.families import LABELS, targets
 from antiphon_models.classify.instruments.mixing import NONE, audible, draw_families, gains
-from antiphon_models.classify.recipe import COVERED, ClassifierRecipe
+from antiphon_models.classify.recipe import ClassifierRecipe, mask
 from antiphon_models.learning import needs
 from antiphon_models.learning.recipe import Batch, Figures, Loss, TrainingJob
 
@@ -41,9 +41,7 @@ class InstrumentsRecipe(ClassifierRecipe):
         "(CC0); noises of ESC-10 (CC BY)"
     )
     labels: ClassVar[tuple[str, ...]] = LABELS
-    kind: ClassVar[Literal["one", "many", "number"]] = "many"
     steps = 20000
-    size: ClassVar[int] = 32
     units: ClassVar[int] = 512
 
     def material(self, job: TrainingJob) -> tuple[LabeledClips, LabeledClips]:
@@ -156,12 +154,3 @@ def in_room(mel: F32, rng: np.random.Generator) -> F32:
     tail = np.where(behind > 0, decay ** np.maximum(behind, 0), 0.0) * (1.0 - decay) * 10.0 ** rng.uniform(-1.5, 0.0)
     energy = 10.0 ** (mel / 10.0)
     return np.asarray(10.0 * np.log10(energy + tail.astype(np.float32) @ energy + 1e-10), np.float32)
-
-
-def mask(excerpt: F32, rng: np.random.Generator) -> F32:
-    """Without some frames and some bands (SpecAugment, Park et al. 2019)."""
-    for axis, most in enumerate(COVERED):
-        width = int(rng.integers(0, min(most, excerpt.shape[axis] // 4) + 1))
-        start = int(rng.integers(0, excerpt.shape[axis] - width + 1))
-        excerpt[(slice(None),) * axis + (slice(start, start + width),)] = 0.0
-    return excerpt

@@ -39,7 +39,6 @@ class TakePlayer:
     font: Path | None
 
     def programs(self) -> frozenset[int]:
-        """The programs that it plays."""
         return timidity.programs() - SHARED_PATCHES if self.font is None else frozenset(range(128))
 
     def missing(self) -> list[str]:

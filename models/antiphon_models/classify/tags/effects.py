@@ -52,7 +52,6 @@ def noisy(sound: F32, rng: np.random.Generator) -> F32:
 
 
 def noise(frames: int, rng: np.random.Generator) -> F32:
-    """Noise alone."""
     hertz = np.maximum(np.fft.rfftfreq(frames, 1.0 / RATE), 30.0)
     spectrum = (rng.normal(size=len(hertz)) + 1j * rng.normal(size=len(hertz))) * hertz ** -rng.uniform(0.0, 1.0)
     return normalise(np.fft.irfft(spectrum, frames).astype(np.float32))

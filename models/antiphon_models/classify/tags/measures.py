@@ -16,7 +16,6 @@ def roc_auc(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
 
 
 def f1(stated: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """F1 of the labels that are stated."""
     return float(2.0 * (stated & truth).sum() / max(1, stated.sum() + truth.sum()))
 
 

@@ -66,7 +66,6 @@ class ArrangedClip:
 
 
 def read_song(folder: Path) -> WrittenSong:
-    """A song by its folder."""
     song = midifile.read(folder / f"{folder.name}.mid")
     times = midi_song.Times(song.tempo)
     parts = {

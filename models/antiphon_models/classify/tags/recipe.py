@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,9 +31,7 @@ class TagsRecipe(ClassifierRecipe):
     weights = "classify-tags"
     trained_on = "POP909 renders (FluidR3, OPL-3), espeak-ng voices, ESC-10 folds 1-2, chosen on other ones"
     labels: ClassVar[tuple[str, ...]] = LABELS
-    kind: ClassVar[Literal["one", "many", "number"]] = "many"
     steps = 4000
-    size: ClassVar[int] = 32
 
     def material(self, job: TrainingJob) -> tuple[LabeledClips, LabeledClips]:
         where = material.SceneFolders(job.data, job.material, job.seed, job.say)

@@ -126,7 +126,6 @@ class FeatureExtractor(torch.nn.Module):
 
     @staticmethod
     def _frame(power: torch.Tensor) -> torch.Tensor:
-        """Mean power of a frame."""
         single = power[..., :512].sum(-1) + 4.0 * power[..., 512:].sum(-1)
         return single / 1024.0
 

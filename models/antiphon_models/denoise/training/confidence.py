@@ -41,7 +41,6 @@ class ConfidenceNetwork(torch.nn.Module):
             self.bo.copy_(torch.tensor(START).repeat_interleave(COUNT))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """All hops from the start."""
         x = torch.tanh(features @ self.w0 + self.b0)
         weights = [torch_order(part).T.contiguous() for part in (self.u1, self.v1)]
         late = torch.cat([torch.zeros(2 * HIDDEN, device=x.device), self.d1])
@@ -72,7 +71,6 @@ class FileConfidenceNetwork(torch.nn.Module):
             self.say.bias.copy_(torch.tensor(START).repeat_interleave(COUNT))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """All hops."""
         high, _ = self.turn(torch.tanh(self.enter(features)))
         said = self.say(high).unflatten(-1, (CHOICES, COUNT)).transpose(-1, -2)
         own = features[..., : FEATURES * COUNT].unflatten(-1, (FEATURES, COUNT)).transpose(-1, -2)

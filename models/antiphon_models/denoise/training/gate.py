@@ -42,7 +42,6 @@ class GateNetwork(torch.nn.Module):
             self.bo.copy_(torch.tensor(OPEN).repeat_interleave(COUNT))
 
     def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """All hops from the start."""
         known = (noise[..., :1] > UNKNOWN / 2).to(log.dtype)
         level, near = self._near(log, noise, known)
         x = torch.tanh(self._features(log, noise, known, level) @ self.w0 + self.b0)

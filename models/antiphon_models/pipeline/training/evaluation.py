@@ -215,7 +215,6 @@ def _drawn(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
 
 
 def table(rows: Sequence[EvaluationRow]) -> str:
-    """The rows for a terminal."""
     what = "mean AP" if any(row.precisions for row in rows) else "accuracy"
     head = f"{'':18}{what:>17}{'macro-F1':>10}{'n':>7}{'training s':>12}{'kB':>9}{'ms/excerpt':>12}"
     lines = [

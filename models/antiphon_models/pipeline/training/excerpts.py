@@ -118,7 +118,6 @@ class TrainingSet:
         return tuple(replace(sound, split=names.get(places[sound.group], TRAIN)) for sound in self.sounds)
 
     def split(self, name: str) -> list[SoundFrames]:
-        """The sounds of a split."""
         return [sound for sound in self.sounds if sound.split == name]
 
     def excerpt(self, sound: SoundFrames, start: int, frames: int) -> F32:

@@ -62,7 +62,6 @@ class LearningJob:
 
     @property
     def frames(self) -> int:
-        """Frames of an excerpt."""
         return excerpt_frames(self.settings.seconds, self.mel)
 
     def digest(self, framework: Framework) -> str:
