@@ -25,6 +25,7 @@ _TRAININGS = (
     "denoise-confidence-file denoise.training.recipe_confidence:FileConfidenceRecipe "
     "The same on files, in both directions.",
     "harmony accompany.networks:HarmonyRecipe The chords of a whole melody, for `accompany` on files.",
+    "harmony-live accompany.networks:LiveHarmonyRecipe The same of what is past, for `accompany` live.",
     "hum hum.training.recipe:HumRecipe The network that hears pitch, beginnings and notes.",
     "popularity classify.popularity.recipe:PopularityRecipe What a computed audience would give a sound.",
     "hum-gan hum.painted:GanRecipe The same network against a critic.",

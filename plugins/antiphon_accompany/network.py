@@ -7,6 +7,7 @@ It reads the melody relative to a major key; a minor key is its relative's. Its 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,8 @@ F32 = NDArray[np.float32]
 MODEL = "accompany-chords"
 SEEN = 3 * 12 + 4
 """Numbers of a beat: durations, onsets and held notes by pitch class, and the beat's place in the bar."""
+GROUPS = (0, 12, 24)
+"""Where twelve pitch classes begin among them."""
 NEAR, FRONT, UNITS, HEADS, KEYS, VALUES, FAR = 5, 128, 128, 2, 32, 64, 128
 """Beats and outputs of the convolution, units of a direction, the attention's sizes, and its farthest distance."""
 TRUST = 2.0
@@ -30,6 +33,8 @@ STRETCH, AFTER = 1024, 16
 """Beats that are read at once, and silent ones after the last."""
 LEAST = 0.02
 """Weight below which a key is left out."""
+_NONE = 1e-20
+"""Chance of a chord that is not of a fixed key, and above that of any other."""
 _SHAPES = {
     "front.weight": (FRONT, SEEN, NEAR),
     "front.bias": (FRONT,),
@@ -67,12 +72,41 @@ def beat_rows(melody: Melody, first: int, last: int, meter: int) -> F32:
     return rows
 
 
-def from_tonic(rows: F32, tonic: int) -> F32:
-    """The same rows with pitch classes counted from `tonic`."""
+def from_tonic(rows: F32, tonic: int, groups: Sequence[int] = GROUPS) -> F32:
+    """The same rows with pitch classes counted from `tonic`. groups: where twelve of them begin."""
     turned = rows.copy()
-    for group in (0, 12, 24):
+    for group in groups:
         turned[:, group : group + 12] = np.roll(rows[:, group : group + 12], -tonic, axis=1)
     return turned
+
+
+def arrays_of(arrays: dict[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, F32]:
+    """The arrays of a network by name. Raises `ModelError` where one is missing or has another shape."""
+    return {name: np.ascontiguousarray(find_array(arrays, name, *shape), np.float32) for name, shape in shapes.items()}
+
+
+def mixed_chances(chances: F32, by_key: F32, weights: F32, trust: float) -> F32:
+    """The tables' chances of the 24 chords with a network's.
+
+    Args:
+        chances: The tables', `[24]`.
+        by_key: The network's in each of the twelve major keys, `[12, 24]`, by chords from C.
+        weights: Of the keys, as of a tracker: `[phases, 2, 12]`.
+        trust: Exponent of the network's.
+    """
+    shares = shares_of(weights)
+    by_network = shares @ by_key
+    # what a fixed key does not have stays out, however sure the network is
+    tables = np.where(chances > _NONE, chances + 1e-9, 0.0)
+    mixed: F32 = tables * (by_network / shares.sum() + 1e-9) ** np.float32(trust)
+    mixed /= mixed.sum()
+    return mixed
+
+
+def shares_of(weights: F32) -> F32:
+    """Weights of the twelve major keys: a minor key has the notes of the major key three semitones above it."""
+    by_mode = weights.sum(axis=0)
+    return np.asarray(by_mode[0] + np.roll(by_mode[1], 3))
 
 
 class ChordNetwork:
@@ -80,9 +114,7 @@ class ChordNetwork:
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Takes the arrays by name. Raises `ModelError` where they are not those of this network."""
-        self._arrays = {
-            name: np.ascontiguousarray(find_array(arrays, name, *shape), np.float32) for name, shape in _SHAPES.items()
-        }
+        self._arrays = arrays_of(arrays, _SHAPES)
 
     def chances(self, rows: F32) -> F32:
         """Chances of the 24 chords on each beat, `[beats, 24]`, all relative to one major key's tonic."""
@@ -92,7 +124,7 @@ class ChordNetwork:
         state = np.maximum(around @ a["front.weight"].reshape(FRONT, -1).T + a["front.bias"], 0.0)
         state = self._both_ways("near", state)
         state = self._both_ways("wide", state + self._elsewhere(state))
-        return _softmax(state @ a["out.weight"].T + a["out.bias"])
+        return softmax(state @ a["out.weight"].T + a["out.bias"])
 
     def _both_ways(self, layer: str, rows: F32) -> F32:
         return np.concatenate((self._along(layer, "", rows), self._along(layer, "_reverse", rows[::-1])[::-1]), axis=1)
@@ -105,8 +137,8 @@ class ChordNetwork:
         result = np.empty((len(rows), UNITS), np.float32)
         for n, row in enumerate(entering):
             enters, stays, fresh, leaves = np.split(row + state @ back, 4)
-            kept = _sigmoid(stays) * kept + _sigmoid(enters) * np.tanh(fresh)
-            result[n] = state = _sigmoid(leaves) * np.tanh(kept)
+            kept = sigmoid(stays) * kept + sigmoid(enters) * np.tanh(fresh)
+            result[n] = state = sigmoid(leaves) * np.tanh(kept)
         return result
 
     def _elsewhere(self, state: F32) -> F32:
@@ -118,7 +150,7 @@ class ChordNetwork:
         found = []
         for head in range(HEADS):
             mine = slice(head * KEYS, (head + 1) * KEYS)
-            fit = _softmax(asked[:, mine] @ keys[:, mine].T * np.float32(KEYS**-0.5) + a["lag"][head][lags])
+            fit = softmax(asked[:, mine] @ keys[:, mine].T * np.float32(KEYS**-0.5) + a["lag"][head][lags])
             found.append(fit @ values[:, head * VALUES : (head + 1) * VALUES])
         return np.asarray(np.concatenate(found, axis=1) @ a["join.weight"].T + a["join.bias"], np.float32)
 
@@ -133,15 +165,10 @@ class WholeMelody:
 
     def mixed(self, chances: F32, beat: int, weights: F32) -> F32:
         """The tables' chances of the 24 chords at a beat with the network's. weights: as of a tracker."""
-        by_mode = weights.sum(axis=0)
-        # a minor key has the notes of the major key three semitones above it
-        shares = by_mode[0] + np.roll(by_mode[1], 3)
-        by_network = np.zeros(24, np.float32)
+        shares, by_key = shares_of(weights), np.zeros((12, 24), np.float32)
         for tonic in np.flatnonzero(shares >= LEAST * shares.sum()):
-            by_network += shares[tonic] * self._in_key(int(tonic))[beat]
-        mixed: F32 = (chances + 1e-9) * (by_network / shares.sum() + 1e-9) ** np.float32(TRUST)
-        mixed /= mixed.sum()
-        return mixed
+            by_key[tonic] = self._in_key(int(tonic))[beat]
+        return mixed_chances(chances, by_key, weights, TRUST)
 
     def _in_key(self, tonic: int) -> F32:
         """Chances by chords from C, were the key that of `tonic`."""
@@ -153,12 +180,12 @@ class WholeMelody:
         return self._found[tonic]
 
 
-def _softmax(x: F32) -> F32:
+def softmax(x: F32) -> F32:
     high = np.exp(x - x.max(axis=-1, keepdims=True))
     return np.asarray(high / high.sum(axis=-1, keepdims=True), np.float32)
 
 
-def _sigmoid(x: F32) -> F32:
+def sigmoid(x: F32) -> F32:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
 
 

@@ -15,6 +15,7 @@ from antiphon_accompany.chordtext import ChordSpan
 from antiphon_accompany.form import CALLS, Form
 from antiphon_accompany.given import GivenChords, Progression, add_seventh, cadence
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.live_network import LiveChords, installed_live_network
 from antiphon_accompany.melody import LIVE_BEATS, Melody
 from antiphon_accompany.network import whole_melody
 from antiphon_accompany.parameters import NEXT, PARAMS, WHOLE
@@ -39,7 +40,7 @@ _TURN = "turn"
 
 
 class Accompany(Processor):
-    """Plays a band under a melody or on chords. The notes of a beat are decided from what was played before it."""
+    """Plays a band under a melody or on chords. The notes of a beat are decided from what was played up to it."""
 
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT, *(Port(part, "events", midi=CHANNELS[part]) for part in PARTS))
@@ -48,7 +49,7 @@ class Accompany(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
-        self._tables = installed_tables()
+        self._tables, self._network = installed_tables(), installed_live_network()
         for name in NAMES:
             # none is read on the block path
             shipped_style(name)
@@ -74,6 +75,7 @@ class Accompany(Processor):
         self._next: int | None = None
         self._rests = BeatRest(spec.rate, _JUMP)
         self._known_until: int | None = None
+        self._past: LiveChords | None = None
         self._clear()
 
     def set_melody(self, melody: Melody, ends: int, opening: int = 0, spans: Sequence[ChordSpan] = ()) -> None:
@@ -115,8 +117,8 @@ class Accompany(Processor):
         if self._next is None:
             self._next = math.ceil(time.beat - _EARLY * per_frame)
             self._begin(self._next, time.beat)
-        at = 0
-        # order at one frame: ends of notes, the beat's chord, the player's note, beginnings of notes
+        at, live = 0, self._is_live(io, 0)
+        # order at one frame: ends of notes, live the player's note, the beat's chord, the player's note, beginnings
         while True:
             next_offset = events[at].offset if at < len(events) else _NEVER
             ends = self._sounding.first_end
@@ -129,7 +131,7 @@ class Accompany(Processor):
                 return
             if when[0] == first:
                 self._sounding.end_due(io, first, ends)
-            elif when[1] == first:
+            elif when[1] == first and not (live and next_offset == first):
                 self._form.called.update(call for frame, call in calls if frame <= first)
                 calls = [item for item in calls if item[0] > first]
                 self._decide(io, first, time.tempo)
@@ -152,17 +154,24 @@ class Accompany(Processor):
         held = int(io.at("meter", frame)), str(io.at("key", frame))
         if self._tracker is None or held != self._held:
             self._held = held
-            live = self._known is None or not int(io.at("lookahead", frame))
+            live = self._is_live(io, frame)
             tonic = KEYS.index(held[1]) if held[1] != "auto" else None
             self._tracker = HarmonyTracker(self._tables, held[0], tonic, PHASES if live else PHASES_AHEAD, live=live)
             self._known_until = None
             self._whole = whole_melody(self._known, self._ends, held[0])
+            self._past = LiveChords(self._network, held[0]) if live and self._network is not None else None
         return self._tracker
+
+    def _is_live(self, io: IO, frame: int) -> bool:
+        """Whether nothing of the melody is known before it is played."""
+        return self._known is None or not int(io.at("lookahead", frame))
 
     def _begin(self, beat: int, now: float) -> None:
         """Handles a new position of the clock: the beats before it were silent."""
         self._since = 0 if self._known is not None else beat - 1
         self._known_until = None
+        if self._past is not None:
+            self._past.restart()
         listener = self._band.listener
         listener.last = min(listener.last, now)
         self._melody.clear(beat - 1)
@@ -223,8 +232,11 @@ class Accompany(Processor):
             tracker.add_beat(melody, past)
         self._known_until = max(first, beat + ahead)
         chances = tracker.decide(melody, beat, ahead)
-        mixed = self._whole.mixed(chances, beat, tracker.weights) if self._whole and bars >= WHOLE else chances
-        return int(mixed.argmax())
+        if self._whole and bars >= WHOLE:
+            chances = self._whole.mixed(chances, beat, tracker.weights)
+        elif self._past:
+            chances = self._past.mixed(chances, self._melody, beat, tracker.weights)
+        return int(chances.argmax())
 
     def _chord(
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker

@@ -1,22 +1,26 @@
-"""`antiphon train harmony`: an LSTM in both directions that gives a melody's chords, relative to its key.
+"""`antiphon train harmony` and `harmony-live`: networks that give a melody's chords, relative to its key.
 
-Between its layers it attends to other beats, by likeness and distance. `antiphon_accompany.network` plays it.
+The first is an LSTM in both directions that attends to other beats between its layers, by likeness and distance;
+`antiphon_accompany.network` plays it. The second is a GRU of what is past; `antiphon_accompany.live_network` plays it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from antiphon.api.models import models_folder
+from antiphon_accompany import live_network
 from antiphon_accompany.files import melody_of
 from antiphon_accompany.harmony import PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.network import (
     FAR,
     FRONT,
+    GROUPS,
     HEADS,
     KEYS,
     MODEL,
@@ -32,11 +36,17 @@ from antiphon_models.accompany.songs import TRAIN, TUNE, AnnotatedSong, songs
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 F32 = NDArray[np.float32]
+Piece: TypeAlias = dict[str, NDArray[Any]]
+"""Of a song, by name: chords `[beats]`, rows `[beats, SEEN]`, there `[beats]`, and live `taught` `[beats, 24]`."""
 PIECES, LENGTH = 12, 192
 """Of a step: songs, and beats of each."""
 KEY_MOVED, BAR_MOVED, MELODY_CUT = 0.25, 0.12, 0.3
 """Chances that a piece is in a wrong key, at a wrong place of the bar, with a stretch of its melody silent."""
 DROPPED, SMOOTH = 0.35, 0.05
+LATE, TEACHER = 0.4, 0.5
+"""Live: chance that some of a piece's notes on the beat are late, and the teacher's share of the loss."""
+PLACE, BEGINS = slice(36, 40), slice(40, 52)
+"""Where the rows hold the place in the bar, and live what begins with the beat."""
 
 
 class ChordTraining(torch.nn.Module):
@@ -99,6 +109,27 @@ def song_rows(song: AnnotatedSong) -> dict[str, F32]:
     }
 
 
+class LiveChordTraining(torch.nn.Module):
+    """Rows `[N, L, live_network.SEEN]` to logits `[N, L, 24]`, each of what is before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second = live_network.FIRST, live_network.SECOND
+        self.front = torch.nn.Conv1d(live_network.SEEN, live_network.FRONT, live_network.NEAR)
+        self.near = torch.nn.GRU(live_network.FRONT, first, batch_first=True)
+        self.wide = torch.nn.GRU(first, second, batch_first=True)
+        self.out = torch.nn.Linear(second, 24)
+
+    def forward(self, rows: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """there: not looked at, since nothing before the end of a piece depends on what is after it."""
+        padded = torch.nn.functional.pad(rows.transpose(1, 2), (live_network.NEAR - 1, 0))
+        state = torch.relu(self.front(padded)).transpose(1, 2)
+        for layer in (self.near, self.wide):
+            state = layer(torch.nn.functional.dropout(state, DROPPED, self.training))[0]
+        logits: torch.Tensor = self.out(torch.nn.functional.dropout(state, DROPPED, self.training))
+        return logits
+
+
 class HarmonyRecipe(Recipe):
     """POP909; see the module."""
 
@@ -110,6 +141,7 @@ class HarmonyRecipe(Recipe):
     half: ClassVar[bool] = True
     keeps_best: ClassVar[bool] = True
     trained_on: ClassVar[str] = "POP909, songs whose number ends in 1 to 6"
+    groups: ClassVar[tuple[int, ...]] = GROUPS
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -131,34 +163,53 @@ class HarmonyRecipe(Recipe):
     def network(self) -> torch.nn.Module:
         return ChordTraining()
 
-    def _joined(self, pieces: list[tuple[F32, NDArray[np.int64]]]) -> Batch:
-        length = max(len(chords) for _, chords in pieces)
-        rows = np.zeros((len(pieces), length, SEEN), np.float32)
-        wanted = np.full((len(pieces), length), -1, np.int64)
-        there = np.zeros((len(pieces), length), bool)
-        for n, (own, chords) in enumerate(pieces):
-            rows[n, : len(chords)], wanted[n, : len(chords)], there[n, : len(chords)] = own, chords, True
-        return tuple(torch.from_numpy(array).to(self._job.device) for array in (rows, there, wanted))
+    def _joined(self, pieces: list[Piece]) -> Batch:
+        """Arrays of all pieces, by the order of their names; `there` is False after the end of one."""
+        length = max(len(piece["chords"]) for piece in pieces)
+        batch = []
+        for name in sorted(pieces[0]):
+            # no chord is wanted where there is none
+            fill = -1 if name == "chords" else 0
+            array = np.full((len(pieces), length, *pieces[0][name].shape[1:]), fill, pieces[0][name].dtype)
+            for n, piece in enumerate(pieces):
+                array[n, : len(piece[name])] = piece[name]
+            batch.append(torch.from_numpy(array).to(self._job.device))
+        return tuple(batch)
 
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng((self._job.seed, step))
         pieces = []
         for _ in range(PIECES):
             song = self._train[int(rng.choice(len(self._train), p=self._shares))]
-            tonic = int(song["tonic"][0]) + int(rng.integers(12) * (rng.random() < KEY_MOVED))
+            moved = int(rng.integers(12) * (rng.random() < KEY_MOVED))
             late = int(rng.integers(4) * (rng.random() < BAR_MOVED))
             # a piece begins at the song's beginning more often than its beats would
             first = max(0, int(rng.integers(-LENGTH // 4, max(1, len(song["chords"]) - LENGTH))))
-            rows, chords = _relative(song, tonic, slice(first, first + LENGTH))
-            rows[:, 36:] = np.roll(rows[:, 36:], late, axis=1)
+            piece = self._relative(song, moved, slice(first, first + LENGTH))
+            rows = piece["rows"]
+            rows[:, PLACE] = np.roll(rows[:, PLACE], late, axis=1)
             if rng.random() < MELODY_CUT:
                 begins, beats = int(rng.integers(0, LENGTH)), int(rng.integers(4, 32))
-                rows[begins : begins + beats, :36] = 0.0
-            pieces.append((rows, chords))
+                rows[begins : begins + beats, np.arange(rows.shape[1]) // 4 != PLACE.start // 4] = 0.0
+            self._vary(rows, rng)
+            pieces.append(piece)
         return self._joined(pieces)
 
+    def _vary(self, rows: F32, rng: np.random.Generator) -> None:
+        """Further changes of a piece's rows, in place."""
+
+    def _relative(self, song: dict[str, F32], moved: int = 0, part: slice = slice(None)) -> Piece:
+        """A part of a song as seen from `moved` semitones above its tonic; chords that are no triads are -1."""
+        tonic, chords = int(song["tonic"][0]) + moved, song["chords"][part].astype(np.int64)
+        wanted = np.where(chords < 0, -1, chords // 12 * 12 + (chords - tonic) % 12)
+        return {
+            "chords": wanted,
+            "rows": from_tonic(song["rows"][part], tonic, self.groups),
+            "there": np.ones(len(chords), bool),
+        }
+
     def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
-        rows, there, wanted = batch
+        wanted, rows, there = batch
         logits, known = network(rows, there), wanted >= 0
         loss = torch.nn.functional.cross_entropy(logits[known], wanted[known], label_smoothing=SMOOTH)
         return loss, {"right": (logits.argmax(-1) == wanted)[known].float().mean().detach()}
@@ -167,7 +218,7 @@ class HarmonyRecipe(Recipe):
         """Share of right beats of whole songs, and nats."""
         right, nats = [], []
         for n in range(0, len(self._held), 8):
-            rows, there, wanted = self._joined([_relative(s, int(s["tonic"][0])) for s in self._held[n : n + 8]])
+            wanted, rows, there = self._joined([self._relative(song) for song in self._held[n : n + 8]])
             with torch.no_grad():
                 chances = network(rows, there).log_softmax(-1)
             for row, theirs in zip(chances, wanted, strict=True):
@@ -177,7 +228,54 @@ class HarmonyRecipe(Recipe):
         return {"right": float(np.mean(right)), "nats": float(np.mean(nats))}
 
 
-def _relative(song: dict[str, F32], tonic: int, part: slice = slice(None)) -> tuple[F32, NDArray[np.int64]]:
-    """Rows and chords of a part of a song as seen from a tonic; chords that are no triads are -1."""
-    chords = song["chords"][part].astype(np.int64)
-    return from_tonic(song["rows"][part], tonic), np.where(chords < 0, -1, chords // 12 * 12 + (chords - tonic) % 12)
+class LiveHarmonyRecipe(HarmonyRecipe):
+    """The same of what is known when a beat begins. The network of `harmony` is the teacher."""
+
+    name: ClassVar[str] = "harmony-live"
+    weights: ClassVar[str] = live_network.MODEL
+    shares: ClassVar[str] = HarmonyRecipe.name
+    steps: ClassVar[int] = 2400
+    rate: ClassVar[float] = 2e-3
+    groups: ClassVar[tuple[int, ...]] = live_network.GROUPS
+
+    def prepare(self, job: TrainingJob) -> None:
+        super().prepare(job)
+        teacher = HarmonyRecipe().network_of(models_folder()).eval().to(job.device)
+        for song in self._train:
+            rows = torch.from_numpy(from_tonic(song["rows"], int(song["tonic"][0])))[None].to(job.device)
+            with torch.no_grad():
+                chances = teacher(rows, torch.ones(rows.shape[:2], dtype=torch.bool, device=job.device)).softmax(-1)
+            song["taught"] = chances[0].cpu().numpy()
+        for song in (*self._train, *self._held):
+            song["rows"] = live_rows(song["rows"])
+
+    def network(self) -> torch.nn.Module:
+        return LiveChordTraining()
+
+    def _relative(self, song: dict[str, F32], moved: int = 0, part: slice = slice(None)) -> Piece:
+        piece = super()._relative(song, moved, part)
+        if "taught" in song:
+            # the teacher knows the key; the pupil is shown another
+            by_root = song["taught"][part].reshape(-1, 2, 12)
+            piece["taught"] = np.roll(by_root, -moved, axis=2).reshape(-1, 24)
+        return piece
+
+    def _vary(self, rows: F32, rng: np.random.Generator) -> None:
+        if rng.random() < LATE:
+            rows[:, BEGINS] *= rng.random((len(rows), 1)) >= rng.random()
+
+    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+        wanted, rows, taught, there = batch
+        logits, known = network(rows, there), wanted >= 0
+        loss = torch.nn.functional.cross_entropy(logits[known], wanted[known], label_smoothing=SMOOTH)
+        by_teacher = -(taught * logits.log_softmax(-1)).sum(-1)[there].mean()
+        right = (logits.argmax(-1) == wanted)[known].float().mean().detach()
+        return (1.0 - TEACHER) * loss + TEACHER * by_teacher, {"right": right}
+
+
+def live_rows(rows: F32) -> F32:
+    """What is known of each beat when it begins, of the rows of whole beats: `live_network.beat_row`."""
+    begun = np.zeros((len(rows), live_network.SEEN), np.float32)
+    begun[1:, :24] = rows[:-1, :24]
+    begun[:, 24:40], begun[:, BEGINS] = rows[:, 24:40], rows[:, 12:24]
+    return begun

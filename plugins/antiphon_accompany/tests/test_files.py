@@ -118,7 +118,7 @@ def test_lookahead_hears_no_further_than_it_says() -> None:
     moved = [BeatNote(n.start + 16 * (k >= 12), n.end + 16 * (k >= 12), n.pitch) for k, n in enumerate(other)]
     for bars_ahead in (0, 1, 2):
         one, two = (
-            [n for n in accompany_file(notes, {"lookahead": bars_ahead}, ends=32) if n.end <= 16 - 4 * bars_ahead]
+            [n for n in accompany_file(notes, {"lookahead": bars_ahead}, ends=32) if n.end <= 14 - 4 * bars_ahead]
             for notes in (TUNE, [*TUNE[:12], *[BeatNote(n.start, n.end, n.pitch) for n in moved[12:]]])
         )
         assert one == two

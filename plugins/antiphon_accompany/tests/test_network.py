@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from antiphon.api.models import ModelError, read_weights
-from antiphon_accompany import network
+from antiphon_accompany import live_network, network
 from antiphon_accompany.files import accompany_file, melody_of
-from antiphon_accompany.harmony import PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.live_network import LiveChordNetwork
+from antiphon_accompany.melody import Melody
 from antiphon_accompany.network import AFTER, SEEN, STRETCH, ChordNetwork, WholeMelody, beat_rows, from_tonic
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.tables import installed_tables
@@ -63,6 +65,35 @@ def test_it_reads_a_melody_relative_to_its_key_and_a_minor_one_to_the_relative_m
         np.testing.assert_allclose(two.reshape(2, 12), np.roll(one.reshape(2, 12), 5, axis=1), atol=1e-5)
 
 
+def test_the_row_of_a_beat_as_it_begins() -> None:
+    melody = Melody()
+    for pitch, at, ends in ((62, 0.5, 1.25), (71, 1.0, 3.0), (65, 2.0, 4.0)):
+        melody.until(int(at))
+        melody.on(pitch, at)
+        if ends <= 2.0:
+            melody.off(pitch, ends)
+    melody.until(2)
+    row = live_network.beat_row(melody, 2, 4)
+    # of the beat before, 62 and 71; held, 71; on the second strong beat; 65 begins
+    np.testing.assert_allclose([row[2], row[11], row[12 + 11], row[24 + 11]], [0.25, 1.0, 1.0, 1.0])
+    assert row[36:].nonzero()[0].tolist() == [2, 4 + 5]
+    each = live_network.from_each_tonic(row)
+    assert all(each[k, 40 + (5 - k) % 12] == 1.0 for k in range(12))
+    np.testing.assert_array_equal(each[:, 36:40], np.tile(row[36:40], (12, 1)))
+
+
+def test_live_it_reads_a_melody_relative_to_its_key() -> None:
+    flat, weights = np.full(24, 1 / 24, np.float32), np.zeros((1, 2, 12), np.float32)
+    weights[0, 0, 0] = 1.0
+    here, there = (live_network.LiveChords(LiveChordNetwork(read_weights(live_network.MODEL)), 4) for _ in range(2))
+    low, high = melody_of(TUNE, BEATS), melody_of(up(TUNE, 5), BEATS)
+    for beat in range(BEATS):
+        one = here.mixed(flat, low, beat, weights)
+        two = there.mixed(flat, high, beat, np.roll(weights, 5, axis=2))
+        np.testing.assert_allclose(two.reshape(2, 12), np.roll(one.reshape(2, 12), 5, axis=1), atol=1e-5)
+    assert one.sum() == pytest.approx(1.0, abs=1e-5)
+
+
 def test_a_long_melody_is_read_in_stretches() -> None:
     notes = [BeatNote(float(n), n + 1.0, 60 + (0, 4, 7, 5)[n % 4]) for n in range(STRETCH + 100)]
     whole = WholeMelody(ChordNetwork(read_weights(network.MODEL)), melody_of(notes, len(notes)), len(notes), 4)
@@ -82,29 +113,36 @@ def test_files_are_by_it_from_a_lookahead_of_eight_bars_on() -> None:
     assert sum(a == b for a, b in zip(chords(song), by_tables, strict=True)) > 3 * BEATS
 
 
-def test_without_its_weights_files_are_by_the_tables_and_it_says_so(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("live", [False, True])
+def test_without_its_weights_the_tables_decide_and_it_says_so(
+    live: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def missing(name: str) -> None:
         raise ModelError(f"no model {name!r} is installed")
 
-    monkeypatch.setattr(network, "read_weights", missing)
-    network.installed_network.cache_clear()
+    module, installed = (
+        (live_network, live_network.installed_live_network) if live else (network, network.installed_network)
+    )
+    with_it = chords(TUNE, 0 if live else 8)
+    monkeypatch.setattr(module, "read_weights", missing)
+    installed.cache_clear()
     try:
         with caplog.at_level(logging.WARNING, "antiphon.accompany"):
-            made = chords(TUNE)
+            made = chords(TUNE, 0 if live else 8)
     finally:
-        network.installed_network.cache_clear()
+        installed.cache_clear()
     assert "its tables alone" in caplog.text
-    assert made == _by_tables(TUNE)
+    assert made == _by_tables(TUNE, live=live)
+    assert made != with_it or not live
 
 
-def _by_tables(notes: list[BeatNote]) -> list[int]:
+def _by_tables(notes: list[BeatNote], *, live: bool = False) -> list[int]:
     count = round(max(n.end for n in notes))
-    melody, tracker = melody_of(notes, count), HarmonyTracker(installed_tables(), phases=PHASES_AHEAD)
+    phases = PHASES if live else PHASES_AHEAD
+    melody, tracker = melody_of(notes, count), HarmonyTracker(installed_tables(), phases=phases, live=live)
     made, known = [], 0
     for beat in range(count):
-        ahead = min(32, count - beat)
+        ahead = 0 if live else min(32, count - beat)
         for past in range(known, beat + ahead):
             tracker.add_beat(melody, past)
         known = max(known, beat + ahead)
