@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api.models import ModelError, read_weights
 from antiphon_accompany.harmony import places
-from antiphon_accompany.melody import LIVE_BEATS, Melody
+from antiphon_accompany.melody import Melody
 from antiphon_accompany.network import F32, arrays_of, mixed_chances, sigmoid, softmax
 
 MODEL = "accompany-chords-live"
@@ -28,8 +28,6 @@ NEAR, FRONT, FIRST, SECOND = 5, 128, 384, 320
 """Beats and outputs of the convolution, and units of the two layers."""
 TRUST = 4.0
 """Exponent of the network's chances, where the tables' have 1: tuned by songs."""
-CAUGHT_UP = LIVE_BEATS // 4
-"""Past beats that are read at most where the clock or the meter has changed."""
 _SHAPES = {
     "front.weight": (FRONT, SEEN, NEAR),
     "front.bias": (FRONT,),
@@ -115,8 +113,6 @@ class LiveChords:
         """Forgets all beats."""
         self._rows = np.zeros((12, NEAR, SEEN), np.float32)
         self._states = [np.zeros((12, units), np.float32) for units in (FIRST, SECOND)]
-        self._chances = np.full((12, 24), 1.0 / 24.0, np.float32)
-        self._next: int | None = None
 
     def mixed(self, chances: F32, melody: Melody, beat: int, weights: F32) -> F32:
         """The tables' chances of the 24 chords at a beat with the network's.
@@ -124,22 +120,16 @@ class LiveChords:
         Args:
             chances: The tables'.
             melody: The melody, complete up to the beat, with what has begun on it.
-            beat: The beat; one after the last one that was asked for.
+            beat: The beat, the next after the last one that was asked for.
             weights: Of the keys, as of a tracker.
         """
-        first = beat - CAUGHT_UP if self._next is None else self._next
-        for past in range(max(first, beat - CAUGHT_UP), beat + 1):
-            self._read(melody, past)
-        self._next = beat + 1
-        return mixed_chances(chances, self._chances, weights, TRUST)
-
-    def _read(self, melody: Melody, beat: int) -> None:
         self._rows[:, :-1] = self._rows[:, 1:]
         self._rows[:, -1] = from_each_tonic(beat_row(melody, beat, self._meter))
         by_root = self._network.step(self._rows.reshape(12, -1), self._states).reshape(12, 2, 12)
         # of the key of `tonic`, the chord on root r is the one on r - tonic of the network's
         turned = (_KEYS[None, :] - _KEYS[:, None]) % 12
-        self._chances = np.take_along_axis(by_root, turned[:, None, :], axis=2).reshape(12, 24)
+        by_key = np.take_along_axis(by_root, turned[:, None, :], axis=2).reshape(12, 24)
+        return mixed_chances(chances, by_key, weights, TRUST)
 
 
 @cache

@@ -159,6 +159,7 @@ class Accompany(Processor):
             self._tracker = HarmonyTracker(self._tables, held[0], tonic, PHASES if live else PHASES_AHEAD, live=live)
             self._known_until = None
             self._whole = whole_melody(self._known, self._ends, held[0])
+            # a beat is what the block path has time for: of another meter, nothing that is past is read
             self._past = LiveChords(self._network, held[0]) if live and self._network is not None else None
         return self._tracker
 
