@@ -86,11 +86,7 @@ class ControlApp:
         """Creates the parts; nothing is read or answered before `start`.
 
         Args:
-            link: The engine.
-            catalog: The processor types there are.
             state_dir: Folder of the state that outlives this process.
-            udp: Bound to the OSC port.
-            tcp: Bound to the same port number.
             surfaces: (host, port) of subscribers from the start.
             allow: IP addresses whose messages are handled without approval.
             live_token: Gives the token that `/live/eval` needs; None where it is refused.

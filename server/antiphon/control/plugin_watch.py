@@ -152,7 +152,6 @@ class PluginWatch:
         return Catalog.from_json(answer)
 
     def _use(self, name: str, folder: str, checked: Catalog) -> None:
-        """Requests a plan with a version that was checked."""
         types = {info.type: info for info in self._catalog.types.values() if info.plugin == name}
         before = _Before(types, self._catalog.versions.get(name, ""))
 
@@ -178,7 +177,6 @@ class PluginWatch:
         self._events.publish("plugin", name=name, reason="")
 
     def _fail(self, name: str, reason: str) -> None:
-        """Reports that a version is not used."""
         there = any(info.plugin == name for info in self._catalog.types.values())
         log.warning("plugin %s: %s%s", name, reason, "; the version before plays on" if there else "")
         self._set_failure(name, reason)
@@ -193,7 +191,6 @@ class PluginWatch:
         catalog.failures = (*others, Failure(name, reason)) if reason else others
 
     def _node(self, event: dict[str, Any]) -> None:
-        """Takes a version back whose node has failed."""
         if event["kind"] != "node" or event["state"] != "failed":
             return
         node = self._session.state.nodes.get(event["node"])

@@ -50,7 +50,6 @@ def saved_counts(counters: Numbers) -> dict[str, int]:
 
 
 def _named(record: object, *names: str) -> dict[str, Any]:
-    """Attributes by their names."""
     return {name: getattr(record, name) for name in names}
 
 

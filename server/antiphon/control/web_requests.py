@@ -149,7 +149,6 @@ class WebRequests:
                 raise WireError(f"{request.topic} names an IP address")
 
     async def _changed(self, app: WebServed, request: WebRequest) -> str:
-        """Approves an address or revokes its approval, now and in the file."""
         ip = request.ip
         if request.topic is Topic.APPROVE:
             app.access.approve(ip)
@@ -201,7 +200,6 @@ def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
 
 
 def _graph(app: WebServed) -> Iterator[str]:
-    """The patch's nodes with their numbers and states, its wires and its stored scenes, in small pieces."""
     state = app.session.state
     yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
     for place, spec in enumerate(chain(state.graph.nodes, own_nodes(state.graph))):
@@ -220,5 +218,4 @@ def _data(data: Any) -> str:
 
 
 def _status(topic: Topic, error: AntiphonError) -> int:
-    """The HTTP status of a refusal: 404 for an address that had no approval to forget, else 400."""
     return 404 if topic is Topic.FORGET and isinstance(error, UsageError) else 400

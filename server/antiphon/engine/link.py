@@ -43,7 +43,6 @@ class NodeState:
     """The state of a node has changed.
 
     Attributes:
-        node: The node's number.
         state: "running"; "failed" (raised an error, gave a NaN, or overran); "starting" or "restarting" (its worker
             does); "waiting" (the program or device that its worker uses does not answer).
         reason: Why it failed or does not run; "" otherwise.
@@ -216,7 +215,6 @@ class EngineLink(Protocol):
 
         Args:
             serial: Number of the request; the answer has the same.
-            graph: Nodes and wires, with values.
             ids: Number of every node by name; a node whose number the previous plan has keeps its state.
             tempo: New tempo in bpm; 0 leaves it as it is.
             fade: Seconds of the crossfade.
@@ -232,9 +230,6 @@ class EngineLink(Protocol):
         """Writes the last bars of a node to a file; the recorder answers by number. Raises EngineError as `record`.
 
         Args:
-            path: The file.
-            node: The node's number.
-            bars: How many.
             bar: Beats of a bar.
             number: By which the answer is known.
         """

@@ -53,7 +53,6 @@ class NextPlan:
     """A prepared plan that waits for the loop.
 
     Attributes:
-        plan: The plan.
         serial: Number of the load request.
         fade: Seconds of the crossfade.
         tempo: New tempo in bpm; 0 leaves it as it is.
@@ -75,11 +74,7 @@ class EngineLoop:
     """Runs a `GraphPlayer` under a `Driver`, and publishes clocks, counters, meters and reports in shared memory.
 
     Attributes:
-        player: The graph player.
-        driver: The driver.
         shared: The mapping that control and recorder read.
-        to_say: Messages for control, which the loader sends.
-        journal: Records for the session log.
     """
 
     def __init__(
@@ -228,7 +223,6 @@ class EngineLoop:
             self.journal.unheard(block * self.driver.block)
 
     def _hand_over(self, block: int, x: Samples, out: Samples, started: int) -> None:
-        """Delivers a block that is computed, keeps its sound and publishes it."""
         driver, player, words, pool = self.driver, self.player, self._words, self._pool
         sample = block * driver.block
         words[HeaderWord.AT_WORK] = 0

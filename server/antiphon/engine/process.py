@@ -73,16 +73,13 @@ def run(
     """Main function of the engine process, after the fork.
 
     Args:
-        shared: The mapping shared with control and recorder.
         bell: Eventfd that wakes control.
         peer: Socket to control, for the loader.
         driver_name: "jack", "portaudio" or "headless".
-        options: Rate, block size, channels and devices.
         plugins: Those of the start.
         sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
         arena: Shared memory of the workers.
         bells: Eventfds of the workers.
-        device: Device that models run on.
         weigher: Socket to the weigher.
         taps: Memory in which engine and web process exchange sound.
         capture: Where the sound of all nodes is kept, or None.

@@ -45,14 +45,12 @@ class PatchEntry:
     """One patch file or set list.
 
     Attributes:
-        name: Name to load it by.
         line: Description, one sentence.
         hint: What to do first, one sentence, or "".
         group: The heading under which lists show it, or "".
         own: Whether it is the performer's, not a built-in one.
         hides: Whether it hides a built-in one of the same name.
         listed: Whether lists show it.
-        path: The file.
     """
 
     name: str

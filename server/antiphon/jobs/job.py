@@ -29,11 +29,9 @@ class Task:
 
     Attributes:
         command: "run" (a plugin), "render" (a patch) or "live" (a live set).
-        name: Name of the plugin, the patch or the set.
         file: The identifier of what it works on, a file or a job with a result; "" for what plays by itself.
         suffix: Ending of the result's name: ".wav".
         params: What was given of the plugin's parameters, as the client gave it.
-        arguments: For the command line, after the files.
         beside: Other results, by option: {"--midi-out": "notes.mid"}.
     """
 
@@ -77,8 +75,6 @@ class Job:
 
     Attributes:
         id: 12 hexadecimal digits.
-        task: What is asked for.
-        state: Where it is.
         progress: Share that is done, 0 to 1.
         error: Why it failed, one sentence; "" where it did not.
         summary: What the command said of its results.

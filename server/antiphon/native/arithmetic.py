@@ -162,7 +162,6 @@ class Arithmetic:
         return self.b.add(rest, self.b.select(self._rounded_up(rest, b), b, ir.Constant(I64, 0)))
 
     def _rounded_up(self, rest: ir.Value, b: ir.Value) -> ir.Value:
-        """Whether sdiv's quotient lies above Python's: there is a remainder, of the other sign than the divisor."""
         zero = ir.Constant(I64, 0)
         other_sign = self.b.icmp_signed("<", self.b.xor(rest, b), zero)
         return self.b.and_(self.b.icmp_signed("!=", rest, zero), other_sign)

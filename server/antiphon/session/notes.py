@@ -54,7 +54,6 @@ class Players:
         all: Nodes with an events input.
         free: Those of `all` that no wire feeds with events; where wires feed every one, those that none of `all` feeds,
             else `all`. A note that names no node goes to these.
-        catalog: Catalog of their types.
     """
 
     def __init__(self, graph: Graph, catalog: Catalog) -> None:

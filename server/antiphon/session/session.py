@@ -56,8 +56,6 @@ class Session:
     """Handles commands: checks them, and applies or schedules them.
 
     Attributes:
-        state: The nodes, their values, and the plans requested from the engine.
-        rate: Frames per second.
         schedule: Pending items, each with the source that asked for it.
     """
 

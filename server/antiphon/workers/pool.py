@@ -116,7 +116,6 @@ class Pool:
         raise WorkersFull(f"there are {MAX_WORKERS} workers already; take nodes with models out, or try again")
 
     def _make_room(self) -> None:
-        """Ends the worker that has been unused for the longest time."""
         idle = [e for e in self.arena.entries if e.words[WorkerWord.STATE] and not e.words[WorkerWord.WANTED]]
         if idle:
             oldest = min(idle, key=lambda e: e.words[WorkerWord.LEFT_NS])

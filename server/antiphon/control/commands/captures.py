@@ -44,10 +44,6 @@ class Captures:
         """Requests a file with the last bars of a node; the sender is answered once it is written.
 
         Args:
-            peer: The sender.
-            path: The file.
-            node: The node's number.
-            bars: How many.
             bar: Beats of a bar.
             done: Called with the path and the reason of a failure, in place of an answer to the sender.
 

@@ -85,7 +85,6 @@ class Outbox:
         self._for_plan = deque(again)
 
     def _needs_plan(self, action: Action) -> bool:
-        """Whether an action must wait for the plan that is being prepared."""
         state = self._state
         match action:
             case NodeSet(node, cell):

@@ -48,8 +48,6 @@ class Plans:
         weight: Share of a block that the last plan took in the weigher, 1.0 for all of it.
         warning: Why that plan may be too slow, or "".
         patch: As it was loaded last, None without one.
-        scenes: By number.
-        history: Undo and redo.
         failed: Whether the last file or plan was refused, and the one before it plays.
     """
 
@@ -318,7 +316,6 @@ class Plans:
             self._retarget()
 
     def _retarget(self) -> None:
-        """Makes pending answers and rollbacks depend on the last load, which contains all edits before it."""
         goal = self._session.state.serial
         self._answers.retarget(goal)
         self._rollbacks = [replace(state, goal=goal) for state in self._rollbacks]

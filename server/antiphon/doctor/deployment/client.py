@@ -35,9 +35,7 @@ class HttpAnswer:
     """Answer of a server: status, headers, body.
 
     Attributes:
-        status: Of HTTP.
         headers: By lower-case name; of repeats the last.
-        body: All of it.
         seconds: From the connection to the last byte.
     """
 
@@ -69,9 +67,7 @@ class DeployClient:
     """Sends requests to one server.
 
     Attributes:
-        address: Address of the server.
         token: Sent where a request asks for it; "" for none.
-        tls: For https.
         seconds: For one request.
     """
 

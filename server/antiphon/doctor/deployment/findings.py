@@ -20,8 +20,6 @@ class DeployFinding:
 
     Attributes:
         name: What was checked, in one or two words.
-        state: How it is.
-        text: What was found, one sentence.
         advice: What to do, or "".
     """
 

@@ -72,11 +72,7 @@ class NativeParts:
 
 
 class NativeLoop:
-    """Plays a plan that rests. For the thread of the engine's loop.
-
-    Attributes:
-        words: The loop's words.
-    """
+    """Plays a plan that rests. For the thread of the engine's loop."""
 
     def __init__(
         self,
@@ -91,11 +87,8 @@ class NativeLoop:
 
         Args:
             words: Words that the interpreter's loop uses too.
-            player: The graph player.
             driver: A driver with `pace` words.
-            shared: The mapping that control reads.
             dll: The loop of a device's clock.
-            parts: What this server has.
         """
         self.words, self._player, self._shared, self._dll = words, player, shared, dll
         self._taps, self._capture, self._file, self._browser = parts.taps, parts.capture, parts.file, parts.browser
@@ -163,7 +156,6 @@ class NativeLoop:
         Args:
             base: Missed blocks, late blocks and xruns of the engines before this one.
             descriptors: Of control, the signals and the device.
-            journal: The session log.
 
         Returns:
             Why it has ended; after `Left.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
@@ -221,7 +213,6 @@ class NativeLoop:
         return self._x
 
     def _take(self, plan: Plan) -> None:
-        """Notes a plan's addresses."""
         whole, tables = self.words.whole, plan.native.tables
         self._plan = plan
         whole[LoopWord.PLAN], whole[LoopWord.PLAN_ROWS] = tables.words, tables.rows
@@ -244,7 +235,6 @@ class NativeLoop:
             whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)
 
     def _listen(self, plan: Plan) -> None:
-        """Notes which sounds the listeners want."""
         assert self._taps is not None
         whole = self.words.whole
         for tap, number in enumerate(self._taps.wanted()):

@@ -262,7 +262,6 @@ class GraphStepper:
         self._capture.wait(0)
 
     def _agrees(self, count: int) -> bool:
-        """Whether a batch of this size gives the same answers and states as the whole batch, bit for bit."""
         alone, among = self._proof(count, count), self._proof(count, self._slots)
         return all(torch.equal(a, b) for a, b in zip(alone, among, strict=True))
 
