@@ -55,6 +55,7 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
     """Adds files and folders; each file's row is written as soon as it has been read.
 
     Args:
+        catalogue: Where to.
         places: Files, and folders with all below them.
         progress: Called before each file that is read, with bytes.
         again: Also read bad files that have not changed.

@@ -41,6 +41,7 @@ class Shard:
     """Hashes of some sounds.
 
     Attributes:
+        path: Its file.
         serials: Serials of its sounds' landmarks, int64 `[n]`.
         starts: The frame at which each begins, int64 `[n]`.
         hashes: uint32 `[m]`, ascending.
@@ -72,6 +73,9 @@ class ShardSet:
 def present(catalogue: Catalogue) -> ShardSet:
     """The index as it is on disk; shards that are damaged or not yet indexed are left out.
 
+    Args:
+        catalogue: Whose index it is.
+
     Returns:
         The shards that can be used, mapped into memory.
     """
@@ -84,6 +88,9 @@ def update_shards(catalogue: Catalogue) -> ShardSet:
 
     Args:
         catalogue: The catalogue.
+
+    Returns:
+        The index.
 
     Raises:
         FileError: The database cannot be used, or a shard cannot be written.
@@ -118,6 +125,7 @@ def update_shards(catalogue: Catalogue) -> ShardSet:
 
 
 def _made(catalogue: Catalogue, folder: Path, serials: Sequence[int]) -> Shard:
+    """Writes a shard of these landmarks."""
     rows: list[U32] = []
     places: list[I64] = []
     kept, starts, at = [], [], GAP
