@@ -16,23 +16,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
-from antiphon.control.commands.turns import Turns
-from antiphon.control.faults import ControlFaults
-from antiphon.control.patches.plans import Plans
-from antiphon.control.server_events import ServerEvents
+from antiphon.control.osc.served import OscServer
+from antiphon.control.patches.patch_watch import WatchServer
 from antiphon.control.state import CATALOG, StateFolder
-from antiphon.control.subscribers.feedback import Feedback
-from antiphon.engine.link import EngineLink
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.plugins import version_files
 from antiphon.plugins.version_files import Stamp
 from antiphon.plugins.version_request import BEGUN, VersionCheck
 from antiphon.runtime import paths
 from antiphon.runtime.helper_task import HelperTask
-from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.plugins")
 printed_log = logging.getLogger("antiphon.said")
@@ -57,31 +52,20 @@ class _Before:
     until: float = 0.0
 
 
+class PluginServer(OscServer, WatchServer, Protocol):
+    """The parts of control that the watch uses."""
+
+    folder: StateFolder
+
+
 class PluginWatch:
     """A service of control's: looks at the files, and has the changed plugins checked and used, one at a time."""
 
-    def __init__(
-        self,
-        link: EngineLink,
-        session: Session,
-        catalog: Catalog,
-        folder: StateFolder,
-        plans: Plans,
-        feedback: Feedback,
-        events: ServerEvents,
-        faults: ControlFaults,
-        turns: Turns,
-        root: Path,
-    ) -> None:
-        """Looks at nothing before `serve`, but takes the files of now as those in use.
-
-        Args:
-            link, session, catalog, folder, plans: What plays, and where versions are kept.
-            feedback, events, faults, turns: Where it is reported.
-            root: The folder of plugin folders.
-        """
-        self._link, self._session, self._catalog, self._folder, self._plans = link, session, catalog, folder, plans
-        self._feedback, self._events, self._faults, self._turns = feedback, events, faults, turns
+    def __init__(self, server: PluginServer, root: Path) -> None:
+        """Looks at nothing before `serve`, but takes the files of now, in the folder `root`, as those in use."""
+        self._link, self._session, self._catalog = server.link, server.session, server.catalog
+        self._folder, self._plans, self._feedback = server.folder, server.plans, server.feedback
+        self._events, self._faults, self._turns = server.events, server.faults, server.turns
         self._root = root
         self._known: dict[str, Stamp] = self._stamps()
         self._seen = dict(self._known)

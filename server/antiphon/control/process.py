@@ -97,19 +97,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
     app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]
     if settings.watch_plugins:
-        look = PluginWatch(
-            link,
-            app.session,
-            catalog,
-            app.folder,
-            app.plans,
-            app.feedback,
-            app.events,
-            app.faults,
-            app.turns,
-            paths.plugins(),
-        )
-        app.services.append(("the plugins' files", look.serve))
+        app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
     loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
     restored = await app.start()
     if settings.lan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -45,28 +45,12 @@ class Task:
 
     def plain(self) -> dict[str, Any]:
         """The task as data for JSON."""
-        return {
-            "command": self.command,
-            "name": self.name,
-            "file": self.file,
-            "suffix": self.suffix,
-            "params": dict(self.params),
-            "arguments": list(self.arguments),
-            "beside": dict(self.beside),
-        }
+        return asdict(self)
 
     @staticmethod
     def from_plain(data: Mapping[str, Any]) -> Task:
         """The task that `plain` wrote."""
-        return Task(
-            data["command"],
-            data["name"],
-            data["file"],
-            data["suffix"],
-            data["params"],
-            tuple(data["arguments"]),
-            data["beside"],
-        )
+        return Task(**{**data, "arguments": tuple(data["arguments"])})
 
 
 @dataclass(frozen=True, slots=True)

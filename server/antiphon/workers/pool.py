@@ -39,11 +39,8 @@ class Pool:
     """Streams of one process over one arena.
 
     Attributes:
-        arena: Shared memory of the workers.
-        bells: Their eventfds.
         device: Device that models run on.
         until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
-        streams: Open streams.
         lockstep: Whether to wait for every answer, as for files.
         rung: A bit for each worker that `flush` wakes; machine code sets them too.
         newest: The newest processor of each type and node, from which another one of the node goes on.

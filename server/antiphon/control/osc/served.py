@@ -24,7 +24,7 @@ from antiphon.control.subscribers.feedback import Feedback
 from antiphon.control.subscribers.monitor import Monitor
 from antiphon.control.subscribers.replies import Replies
 from antiphon.control.subscribers.subscribers import Subscribers
-from antiphon.engine.link import EngineLink
+from antiphon.engine.remote import RemoteEngine
 from antiphon.session.session import Session
 from antiphon.session.transport_server import Learner
 
@@ -44,7 +44,7 @@ class OscServer(Protocol):
         session_header: Gives the header of a recorded session's log.
     """
 
-    link: EngineLink
+    link: RemoteEngine
     session: Session
     catalog: Catalog
     clock: EngineClock

@@ -22,7 +22,7 @@ from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import StateFolder
 from antiphon.control.subscribers.feedback import Feedback
 from antiphon.control.subscribers.replies import Replies
-from antiphon.engine.link import EngineLink
+from antiphon.engine.remote import RemoteEngine
 from antiphon.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.graph import patch as patches
 from antiphon.graph.patch import SUFFIX, Patch
@@ -55,7 +55,7 @@ class Plans:
         self,
         session: Session,
         catalog: Catalog,
-        link: EngineLink,
+        link: RemoteEngine,
         clock: EngineClock,
         executor: CommandExecutor,
         outbox: Outbox,

@@ -104,7 +104,9 @@ class DeployClient:
     def certificate(self) -> tuple[str, dict[str, Any]]:
         """The version of TLS and the server's certificate as Python has it; raises `NoAnswer` as `ask`."""
         with self._connected("TLS") as connection:
-            return str(connection.sock.version()), dict(connection.sock.getpeercert() or {})
+            sock = connection.sock
+            assert isinstance(sock, ssl.SSLSocket)
+            return str(sock.version()), dict(sock.getpeercert() or {})
 
     @contextlib.contextmanager
     def _connected(self, what: str) -> Iterator[HTTPConnection]:
