@@ -45,9 +45,6 @@ def build(
         machine: LLVM's target machine.
         named: Gives a kernel its symbol, by the kernel and its place in the file.
 
-    Returns:
-        The object file.
-
     Raises:
         KernelSyntaxError: A kernel uses something outside the subset of Python.
     """
