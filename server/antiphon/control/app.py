@@ -28,6 +28,7 @@ from antiphon.control.osc.note_watch import NoteWatch
 from antiphon.control.osc.patch_questions import PatchQuestions
 from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.osc.script_gate import ScriptGate
+from antiphon.control.osc.served import Service
 from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_list_player import Sets
@@ -43,7 +44,7 @@ from antiphon.control.subscribers.monitor import Monitor
 from antiphon.control.subscribers.notes_out import NotesOut
 from antiphon.control.subscribers.replies import Replies
 from antiphon.control.subscribers.subscribers import Subscribers
-from antiphon.control.transports import Service, Transports
+from antiphon.control.transports import Transports
 from antiphon.engine.remote import RemoteEngine
 from antiphon.errors import WireError
 from antiphon.graph.graph import Graph

@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
 from antiphon.control.osc.served import OscServer
-from antiphon.control.patches.patch_watch import WatchServer
-from antiphon.control.state import CATALOG, StateFolder
+from antiphon.control.state import CATALOG
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.plugins import version_files
 from antiphon.plugins.version_files import Stamp
@@ -52,16 +51,10 @@ class _Before:
     until: float = 0.0
 
 
-class PluginServer(OscServer, WatchServer, Protocol):
-    """The parts of control that the watch uses."""
-
-    folder: StateFolder
-
-
 class PluginWatch:
     """A service of control's: looks at the files, and has the changed plugins checked and used, one at a time."""
 
-    def __init__(self, server: PluginServer, root: Path) -> None:
+    def __init__(self, server: OscServer, root: Path) -> None:
         """Looks at nothing before `serve`, but takes the files of now, in the folder `root`, as those in use."""
         self._link, self._session, self._catalog = server.link, server.session, server.catalog
         self._folder, self._plans, self._feedback = server.folder, server.plans, server.feedback

@@ -6,10 +6,8 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from time import monotonic
-from typing import Protocol
 
 from antiphon.control.osc.served import OscServer
-from antiphon.control.patches.patch_watch import WatchServer
 from antiphon.control.subscribers.feedback import LATE_SECONDS
 from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import (
@@ -36,14 +34,10 @@ QUIET = 1e-5
 """Levels below this (-100 dBFS) are sent as 0."""
 
 
-class ReportsServer(OscServer, WatchServer, Protocol):
-    """The parts of control that reports are passed on to."""
-
-
 class Reports:
     """Reads and handles reports."""
 
-    def __init__(self, server: ReportsServer, played: Iterable[Callable[[PlayedNote], None]]) -> None:
+    def __init__(self, server: OscServer, played: Iterable[Callable[[PlayedNote], None]]) -> None:
         """Reads nothing before `read`; `played` are called with every event that a node emitted."""
         self._link, self._session, self._executor = server.link, server.session, server.executor
         self._plans, self._syncs, self._feedback = server.plans, server.syncs, server.feedback

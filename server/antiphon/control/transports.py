@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
 
-from antiphon.control.commands.outbox import Outbox
-from antiphon.control.osc.route import AddressRoute
-from antiphon.control.osc.served import OscServer
-from antiphon.control.patches.patch_watch import WatchServer
-from antiphon.control.state import StateFolder, transport_file
+from antiphon.control.osc.served import OscServer, Service
+from antiphon.control.state import transport_file
 from antiphon.engine.link import EVERY_NODE, PlayedNote
 from antiphon.errors import RequestError
 from antiphon.graph.clock import swung
@@ -19,21 +15,9 @@ from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.commands import NOW, Command, Now, Sample, When
 from antiphon.session.node_state import Node
-from antiphon.session.router import Router
 from antiphon.session.schedule import due_beat
 from antiphon.session.transport_server import EmittedEvent, Learner, Reply, Status
 from antiphon.wire.osc import Arg, Message, decode, encode
-
-Service = Callable[[], Coroutine[Any, Any, None]]
-
-
-class HostServer(OscServer, WatchServer, Protocol):
-    """The parts of control that a `TransportHost` uses."""
-
-    router: Router[AddressRoute]
-    outbox: Outbox
-    folder: StateFolder
-    services: list[tuple[str, Service]]
 
 
 class Transports:
@@ -44,7 +28,7 @@ class Transports:
         learner: Maps a controller to a parameter; None where no transport can.
     """
 
-    def __init__(self, server: HostServer) -> None:
+    def __init__(self, server: OscServer) -> None:
         """No transports yet."""
         self._server = server
         self._notes: list[Callable[[EmittedEvent], None]] = []
@@ -76,7 +60,7 @@ class TransportHost:
     """Implements `antiphon.session.transport.TransportServer`."""
 
     def __init__(
-        self, server: HostServer, transports: Transports, name: str, settings: ServeSettings, fresh: bool
+        self, server: OscServer, transports: Transports, name: str, settings: ServeSettings, fresh: bool
     ) -> None:
         self._server, self._transports, self._name = server, transports, name
         self.settings, self.fresh = settings, fresh

@@ -26,7 +26,6 @@ from antiphon.control.osc.addresses import ADDRESSES, Address
 from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.osc.served import OscServer
 from antiphon.control.subscribers.approvals import Approvals
-from antiphon.control.subscribers.clients import Access, Surfaces
 from antiphon.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import declaration, own_nodes
@@ -61,8 +60,6 @@ class ControlShare:
 class WebServed(OscServer, Protocol):
     """The part of the server that the answers call."""
 
-    access: Access
-    surfaces: Surfaces
     plugin_addresses: PluginAddresses
 
     @property
