@@ -21,7 +21,7 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
-from antiphon.control.patches.patch_watch import watch
+from antiphon.control.patch_watch import watch
 from antiphon.control.plugin_watch import PluginWatch
 from antiphon.control.web_requests import WebRequests
 from antiphon.engine.recording import session_header
