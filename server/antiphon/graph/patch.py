@@ -143,11 +143,6 @@ def find(name: str) -> Path:
     raise PatchError(f"there is no patch {name!r}{instead(name, patch_list.names_beside())}")
 
 
-def names() -> list[str]:
-    """Names of the listed patches, the performer's and the built-in ones, sorted; those of tools last."""
-    return patch_list.names()
-
-
 def dump(patch: Patch) -> str:
     """The patch as TOML, which parses to the same patch. Wires are grouped by source."""
     document: dict[str, Any] = {"format": FORMAT, "name": patch.name}

@@ -170,11 +170,6 @@ def hint(path: Path) -> str:
     return _text(_top(head_of(path)), "hint", LINE)
 
 
-def is_listed(text: str) -> bool:
-    """Whether lists show a file. An invalid one is listed, so that loading it reports what is wrong."""
-    return _top(text).get(LISTED) is not False
-
-
 def _top(text: str) -> dict[str, Any]:
     """The keys before the first table; none of an invalid file."""
     try:
