@@ -62,7 +62,7 @@ def _play(loaded: loader.Loaded, last: str, busy: bool, seconds: float) -> dict[
     shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
     signals, signalling = os.pipe2(os.O_NONBLOCK)
     driver, ending = Headless(DriverOptions(RATE, BLOCK, 2)), list[int]()
-    loop = EngineLoop(GraphPlayer(spec), driver, shared, bell, None)
+    loop = EngineLoop(GraphPlayer(spec), driver, shared, bell)
     loop.next_plan = NextPlan(plan, 1, 0.0, 0.0, b"{}")
     driver.start(0, time.monotonic_ns())
     loop.begin(0, 0)

@@ -213,7 +213,7 @@ def test_a_patch_without_input_renders_silence_in(antiphon: Command, tmp_path: P
             "there is no node 'gian'; did you mean gain? there are: ",
         ),
         ('{"time": 1, "address": "/node/gain/gian", "args": [1]}', "no parameter 'gian'; did you mean gain? it has:"),
-        ('{"time": 1, "address": "/tempo", "args": [1e9]}', "a tempo takes 10 to "),
+        ('{"time": 1, "address": "/tempo", "args": [1e9]}', "bpm takes 10 to "),
         ('{"time": 1, "address": "/note/on", "args": [60, 200]}', "line 2: velocity takes 0 to 127, not 200"),
         ('{"time": 1, "address": "/note/on", "args": [60, 100]}', "line 2: no node of this patch takes notes: load a"),
         ('{"time": 1, "address": "/cc", "args": [null, {}]}', "line 2: controller takes 0 to 127, not None"),

@@ -311,19 +311,6 @@ def test_a_plugin_that_fails_its_check_is_not_run(antiphon: Command, tmp_path: P
     assert not (tmp_path / "out.wav").exists()
 
 
-def test_what_an_older_plugin_declares_in_vain_is_said_once(antiphon: Command, tmp_path: Path) -> None:
-    body = "    def process(self, io: a.IO) -> None:\n        io.audio_out[0][:] = io.audio_in[0]\n"
-    declared = "    tail = True\n    needs = ('impulse',)\n    files = ''\n"
-    put_plugin(tmp_path.parent / f"{tmp_path.name}-home", "aged", declared + body)
-    audio.write(tmp_path / "in.wav", audio.noise(1000))
-    done = antiphon("run", "aged", "in.wav", "out.wav")
-    assert done.complaint == (
-        "aged (plugin aged): its tail and needs have no effect any more; "
-        "write on_files = FileUse(tail=True, needs=('impulse',))"
-    )
-    assert (done.code, audio.read(tmp_path / "out.wav")[0].shape) == (0, (1, 1000))
-
-
 def test_rate_resamples_out_and_says_so(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.5, 96000), 96000)
     for arguments, said, rate in (

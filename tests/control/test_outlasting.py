@@ -15,8 +15,7 @@ from tests.control.rig import Rig, rig
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control import app as app_module
-from antiphon.control.patches import patch_watch
+from antiphon.control import app as app_module, patch_watch
 from antiphon.engine.link import BeatPassed, NodeState
 from antiphon.errors import ParamError
 from antiphon.graph import patch

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.control.rig import CATALOG, Rig
 
-from antiphon.control.patches import patch_watch
+from antiphon.control import patch_watch
 from antiphon.control.patches.reload_report import MOST, reload_line
 from antiphon.graph import patch
 

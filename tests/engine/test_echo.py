@@ -21,7 +21,7 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
     shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
     here, there = socket.socketpair()
     stage = staged(graph({"k": "noteclick", "m": "noteclick"}, ["k > out", "m > out"]))
-    loop = EngineLoop(stage, FakeDriver(), shared, bell, None)  # type: ignore[arg-type]
+    loop = EngineLoop(stage, FakeDriver(), shared, bell)  # type: ignore[arg-type]
     engine = RemoteEngine(shared, bell, here)
 
     def told() -> list[PlayedNote]:
@@ -58,7 +58,7 @@ def test_what_no_midi_says_is_not_told(kind: str, number: int) -> None:
     shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
     here, there = socket.socketpair()
     stage = staged(graph({"k": "noteclick"}, ["k > out"]))
-    loop, engine = EngineLoop(stage, FakeDriver(), shared, bell, None), RemoteEngine(shared, bell, here)  # type: ignore[arg-type]
+    loop, engine = EngineLoop(stage, FakeDriver(), shared, bell), RemoteEngine(shared, bell, here)  # type: ignore[arg-type]
     engine.echo(1)
     assert stage.plan is not None
     stage.plan.hosts[1].processor.process = lambda io: io.emit(Event(kind, 0, number))  # type: ignore[method-assign]

@@ -20,6 +20,7 @@ from antiphon.engine.edges import FALL, RISE
 from antiphon.engine.file_loop import FileLoop
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loop import EngineLoop, NextPlan
+from antiphon.engine.native.loop import LoopParts
 from antiphon.engine.recording.recorder import Recorder
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.graph import Graph
@@ -154,7 +155,7 @@ class Served:
         words, stage = self.shared.words, GraphPlayer(SPEC)
         self.driver = FakeDriver(first)
         self.loop = EngineLoop(
-            stage, self.driver, self.shared, self.bell, FileLoop(TONE[None].astype(np.float32), 2, BLOCK)  # type: ignore[arg-type]
+            stage, self.driver, self.shared, self.bell, LoopParts(FileLoop(TONE[None].astype(np.float32), 2, BLOCK))  # type: ignore[arg-type]
         )  # fmt: skip
         if not died:
             words[HeaderWord.FIRST_BLOCK] = first

@@ -166,7 +166,7 @@ class Rig:
         gc.disable()  # as the engine does
         words, died = self.shared.words, self.shared.words[HeaderWord.TAP_WRITE]
         driver = Driver(died + 7 if died else 0)
-        loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell, None)  # type: ignore[arg-type]
+        loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell)  # type: ignore[arg-type]
         Loader(loop, self.engine_end, PLUGINS, None, self.asking_end).thread.start()
         loop.begin(driver.next + 1, died)
         words[HeaderWord.ENGINE_STATE] = 2

@@ -29,6 +29,7 @@ from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loop import EngineLoop, NextPlan
 from antiphon.engine.loop_words import Left
 from antiphon.engine.native import loop as native_loop
+from antiphon.engine.native.loop import LoopParts
 from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.output_buses import ChosenPairs
@@ -111,8 +112,8 @@ class Engine:
         pairs = ChosenPairs(self.pairs, spec) if self.pairs else None
         overlay = None if self.file is None else FileLoop(self.file, 2, BLOCK)
         self.loop = EngineLoop(
-            self.player, self.driver, self.shared, self.bell, overlay, None, NodeTaps(self.taps),
-            NodeCapture(self.capture), None, pairs,
+            self.player, self.driver, self.shared, self.bell,
+            LoopParts(overlay, None, NodeTaps(self.taps), NodeCapture(self.capture), None, pairs),
         )  # fmt: skip
         ids = {node.name: place + 1 for place, node in enumerate(self.graph.nodes)}
         plan = compile_plan(self.graph, self.plugins.catalog, self.plugins.make, spec, ids)
@@ -395,7 +396,7 @@ class Software:
         spec = StreamSpec(RATE, 256, 2)
         self.shared, self.bell = Shared.create(MappingShape.of(RATE, 256, 2)), os.eventfd(0, os.EFD_NONBLOCK)
         self.driver = Headless(DriverOptions(RATE, 256, 2, buffer_blocks=40))
-        self.loop = EngineLoop(GraphPlayer(spec), self.driver, self.shared, self.bell, None, pool)
+        self.loop = EngineLoop(GraphPlayer(spec), self.driver, self.shared, self.bell, LoopParts(pool=pool))
         ids = {node.name: place + 1 for place, node in enumerate(graph.nodes)}
         plan = compile_plan(graph, plugins.catalog, plugins.make, spec, ids)
         self.loop.next_plan = NextPlan(plan, 1, 0.0, 0.0, b"{}")

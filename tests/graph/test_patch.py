@@ -14,7 +14,8 @@ from antiphon.errors import AntiphonError, FileError, PatchError
 from antiphon.graph import patch_writer
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
-from antiphon.graph.patch import Patch, dump, find, load, names, parse
+from antiphon.graph.patch import Patch, dump, find, load, parse
+from antiphon.graph.patch_list import names
 from antiphon.graph.toml_location import line_of
 from antiphon.runtime import paths, resources
 

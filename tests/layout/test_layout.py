@@ -14,7 +14,8 @@ from py2tosc.control import Control as ToscControl
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.control.subscribers.feedback import wire_value
-from antiphon.graph.patch import Patch, load as load_patch, names
+from antiphon.graph.patch import Patch, load as load_patch
+from antiphon.graph.patch_list import names
 from antiphon.layout.controls import MAX_CONTROLS, MOST_TABS, NEUTRAL, Page, Widget, pages
 from antiphon.layout.stage_control import to_session
 from antiphon.layout.touchosc import HEIGHT, WIDTH, layout, to_tosc

@@ -14,7 +14,7 @@ from tests import audio
 from tools import patch_pages as pages, performances
 from tools.performances import PERFORMANCES, RATE, Rendered, difference
 
-from antiphon.graph import asset_names, patch
+from antiphon.graph import asset_names, patch, patch_list
 from antiphon.graph.patch_list import TOOLS
 from antiphon.plugins.loader import load
 from antiphon.runtime import resources
@@ -111,7 +111,7 @@ def test_it_needs_nothing_that_a_fresh_install_lacks(name, loaded):
 def test_tools_are_apart_and_checks_are_not_listed():
     assert {name for name, entry in LISTED.items() if entry.group == TOOLS} == {"tune", "click", "soundcheck"}
     assert not {"through", "worker", "bench8"} & set(LISTED)
-    names = patch.names()
+    names = patch_list.names()
     assert names[-3:] == ["click", "soundcheck", "tune"]
     assert names[:-3] == sorted(names[:-3])
     assert all(LISTED[name].group for name in LISTED)

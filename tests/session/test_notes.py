@@ -13,9 +13,10 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.ports import AUDIO_OUT, EVENTS_OUT
 from antiphon.errors import RequestError
 from antiphon.graph.graph import Graph, NodeSpec, Wire
-from antiphon.session.actions import PITCH_REACH, NodeNoteOff, NodeNoteOn
+from antiphon.session.actions import ACTIONS, PITCH_REACH, NodeNoteOff, NodeNoteOn
 from antiphon.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
-from antiphon.session.notes import ADDRESSES, Players, check, on_node, read
+from antiphon.session.notes import ADDRESSES, Players, on_node, read
+from antiphon.session.play import LAST
 from antiphon.wire.osc import IMPULSE, Double
 
 
@@ -122,7 +123,6 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
         command = read(address, args, NOW)
     except RequestError:
         return
-    check(command)
     event = on_node(command, 3)
     assert event.node == 3
     assert 0 <= event.number <= 127
@@ -140,7 +140,12 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
 )  # fmt: skip
 def test_a_command_out_of_range_is_refused_whoever_makes_it(command: Note) -> None:
     with pytest.raises(RequestError, match="takes"):
-        check(command)
+        on_node(command, 3)
+
+
+def test_a_note_s_further_values_which_no_midi_controller_carries_are_in_a_set_s_log() -> None:
+    action = on_node(Control(LAST, 0.5), 3)
+    assert ACTIONS.from_line(ACTIONS.to_line(7, action)) == action
 
 
 def test_velocity_0_ends_the_note() -> None:

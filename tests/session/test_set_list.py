@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.errors import PatchError
-from antiphon.graph import patch
+from antiphon.graph import patch, patch_list
 from antiphon.plugins.loader import load
 from antiphon.runtime import paths, resources
 from antiphon.session import set_list
@@ -72,7 +72,7 @@ def test_a_performers_own_set_stands_before_a_built_in_one(tmp_path: Path, monke
     for name in ("../mine", "nothing", "", ".mine"):
         with pytest.raises(PatchError):
             set_list.load(name)
-    assert "mine" not in patch.names()
+    assert "mine" not in patch_list.names()
 
 
 def test_every_built_in_set_can_be_played():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,6 @@ def check(
 ) -> None:
     """Try a running server: health, TLS, refusals, what is open, one job. Exit 1 if anything is not as it should be."""
     from antiphon.doctor.deployment import address, checking
-    from antiphon.doctor.deployment.findings import CheckState
     from antiphon.errors import UsageError
     from antiphon.runtime.token import TOKEN, read_secret
 
@@ -55,9 +55,9 @@ def check(
         typer.echo(f"{style_text(f'{finding.state:<{WIDTH}}', ROLES[finding.state])} {finding.name}: {finding.text}")
         if finding.advice:
             typer.echo(f"{'':<{WIDTH}}   {finding.advice}")
-    wrong = any(finding.state is CheckState.FAILED for finding in found)
+    wrong = any(finding.state == "failed" for finding in found)
     if as_json:
-        checks = [finding.plain() for finding in found]
+        checks = [asdict(finding) for finding in found]
         typer.echo(json.dumps({"url": str(server), "ok": not wrong, "checks": checks}))
     if wrong:
         raise typer.Exit(1)

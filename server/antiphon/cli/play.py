@@ -63,7 +63,6 @@ def play(
 
 
 def _find(song: str, patch: str) -> None:
-    """Checks that there are such files, before anything is printed or made."""
     from antiphon.errors import UsageError
     from antiphon.graph import patch_list
     from antiphon.graph.patch import find, read_text

@@ -19,10 +19,7 @@ class AddressInfo:
     """An address of a plugin, as data.
 
     Attributes:
-        path: The address.
         args: Its arguments in the notation of `docs/osc.md`, for example "s:name [f:fade]".
-        doc: What it does, one sentence.
-        plugin: The plugin.
         surfaces: Whether approved machines of the network may send to it; else only the owner's programs.
         timed: Whether its commands take effect at the exact sample of a bundle's time tag, or at a beat.
     """

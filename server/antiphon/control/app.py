@@ -28,6 +28,7 @@ from antiphon.control.osc.note_watch import NoteWatch
 from antiphon.control.osc.patch_questions import PatchQuestions
 from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.osc.script_gate import ScriptGate
+from antiphon.control.osc.served import Service
 from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_list_player import Sets
@@ -43,8 +44,8 @@ from antiphon.control.subscribers.monitor import Monitor
 from antiphon.control.subscribers.notes_out import NotesOut
 from antiphon.control.subscribers.replies import Replies
 from antiphon.control.subscribers.subscribers import Subscribers
-from antiphon.control.transports import HostParts, Service, Transports
-from antiphon.engine.link import EngineLink
+from antiphon.control.transports import Transports
+from antiphon.engine.remote import RemoteEngine
 from antiphon.errors import WireError
 from antiphon.graph.graph import Graph
 from antiphon.io.osc_peer import Lane, Peer
@@ -70,7 +71,7 @@ class ControlApp:
 
     def __init__(
         self,
-        link: EngineLink,
+        link: RemoteEngine,
         catalog: Catalog,
         state_dir: Path,
         *,
@@ -86,11 +87,7 @@ class ControlApp:
         """Creates the parts; nothing is read or answered before `start`.
 
         Args:
-            link: The engine.
-            catalog: The processor types there are.
             state_dir: Folder of the state that outlives this process.
-            udp: Bound to the OSC port.
-            tcp: Bound to the same port number.
             surfaces: (host, port) of subscribers from the start.
             allow: IP addresses whose messages are handled without approval.
             live_token: Gives the token that `/live/eval` needs; None where it is refused.
@@ -158,39 +155,10 @@ class ControlApp:
         self.library, self.patch_questions = LibraryQuestions(self.replies), PatchQuestions(self.replies)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
-        self.transports = Transports(
-            HostParts(
-                link=link,
-                session=self.session,
-                clock=self.clock,
-                executor=self.executor,
-                intake=self.intake,
-                turns=self.turns,
-                router=self.router,
-                plans=self.plans,
-                position=self.position,
-                feedback=self.feedback,
-                events=self.events,
-                outbox=self.outbox,
-                folder=self.folder,
-                faults=self.faults,
-                services=self.services,
-            )
-        )
+        self.transports = Transports(self)
         state, surfaces_now = self.session.state, self.surfaces
         self.notes_out = NotesOut(link, state, surfaces_now, self.feedback, self.transports.wanted_node)
-        self.reports = Reports(
-            link,
-            self.session,
-            self.executor,
-            self.plans,
-            self.syncs,
-            self.feedback,
-            self.events,
-            self.faults,
-            self.turns,
-            (self.notes_out.played, self.transports.played),
-        )
+        self.reports = Reports(self, (self.notes_out.played, self.transports.played))
         self.note_watch = NoteWatch(link, self.clock, state, surfaces_now, self.feedback)
         self.outbox.taps += [self.note_watch.effect, self._cut]
         self.workers: Callable[[], list[WorkerStatus]] = list

@@ -46,8 +46,6 @@ class ServerHooks:
         """Chooses the plugins to import; nothing is imported before `start`.
 
         Args:
-            catalog: The plugins with their hooks and transports.
-            settings: Those of `serve`.
             fresh: Whether control restored nothing from an earlier process.
         """
         self._settings, self._fresh = settings, fresh

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.engine.drivers.base import MOST_AHEAD, ahead_for
-from antiphon.engine.link import EngineCounters, EngineLink, EngineStatus
+from antiphon.engine.link import EngineCounters, EngineStatus
+from antiphon.engine.remote import RemoteEngine
 from antiphon.runtime.audio_limits import MAX_BLOCK
 
 log = logging.getLogger("antiphon.control")
@@ -46,7 +47,7 @@ class MachineWatch:
         advice: What to type against the blocks missed so far, as one sentence; "" while none was missed.
     """
 
-    def __init__(self, link: EngineLink, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, link: RemoteEngine, clock: Callable[[], float] = monotonic) -> None:
         """Nothing that was before counts; `clock` gives seconds."""
         self._link, self._clock = link, clock
         self._before: EngineCounters | None = None

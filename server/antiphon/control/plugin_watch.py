@@ -19,20 +19,14 @@ from time import monotonic
 from typing import Any
 
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
-from antiphon.control.commands.turns import Turns
-from antiphon.control.faults import ControlFaults
-from antiphon.control.patches.plans import Plans
-from antiphon.control.server_events import ServerEvents
-from antiphon.control.state import CATALOG, StateFolder
-from antiphon.control.subscribers.feedback import Feedback
-from antiphon.engine.link import EngineLink
+from antiphon.control.osc.served import OscServer
+from antiphon.control.state import CATALOG
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.plugins import version_files
 from antiphon.plugins.version_files import Stamp
 from antiphon.plugins.version_request import BEGUN, VersionCheck
 from antiphon.runtime import paths
 from antiphon.runtime.helper_task import HelperTask
-from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.plugins")
 printed_log = logging.getLogger("antiphon.said")
@@ -60,28 +54,11 @@ class _Before:
 class PluginWatch:
     """A service of control's: looks at the files, and has the changed plugins checked and used, one at a time."""
 
-    def __init__(
-        self,
-        link: EngineLink,
-        session: Session,
-        catalog: Catalog,
-        folder: StateFolder,
-        plans: Plans,
-        feedback: Feedback,
-        events: ServerEvents,
-        faults: ControlFaults,
-        turns: Turns,
-        root: Path,
-    ) -> None:
-        """Looks at nothing before `serve`, but takes the files of now as those in use.
-
-        Args:
-            link, session, catalog, folder, plans: What plays, and where versions are kept.
-            feedback, events, faults, turns: Where it is reported.
-            root: The folder of plugin folders.
-        """
-        self._link, self._session, self._catalog, self._folder, self._plans = link, session, catalog, folder, plans
-        self._feedback, self._events, self._faults, self._turns = feedback, events, faults, turns
+    def __init__(self, server: OscServer, root: Path) -> None:
+        """Looks at nothing before `serve`, but takes the files of now, in the folder `root`, as those in use."""
+        self._link, self._session, self._catalog = server.link, server.session, server.catalog
+        self._folder, self._plans, self._feedback = server.folder, server.plans, server.feedback
+        self._events, self._faults, self._turns = server.events, server.faults, server.turns
         self._root = root
         self._known: dict[str, Stamp] = self._stamps()
         self._seen = dict(self._known)
@@ -152,7 +129,6 @@ class PluginWatch:
         return Catalog.from_json(answer)
 
     def _use(self, name: str, folder: str, checked: Catalog) -> None:
-        """Requests a plan with a version that was checked."""
         types = {info.type: info for info in self._catalog.types.values() if info.plugin == name}
         before = _Before(types, self._catalog.versions.get(name, ""))
 
@@ -178,7 +154,6 @@ class PluginWatch:
         self._events.publish("plugin", name=name, reason="")
 
     def _fail(self, name: str, reason: str) -> None:
-        """Reports that a version is not used."""
         there = any(info.plugin == name for info in self._catalog.types.values())
         log.warning("plugin %s: %s%s", name, reason, "; the version before plays on" if there else "")
         self._set_failure(name, reason)
@@ -193,7 +168,6 @@ class PluginWatch:
         catalog.failures = (*others, Failure(name, reason)) if reason else others
 
     def _node(self, event: dict[str, Any]) -> None:
-        """Takes a version back whose node has failed."""
         if event["kind"] != "node" or event["state"] != "failed":
             return
         node = self._session.state.nodes.get(event["node"])

@@ -21,7 +21,7 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
-from antiphon.control.patches.patch_watch import watch
+from antiphon.control.patch_watch import watch
 from antiphon.control.plugin_watch import PluginWatch
 from antiphon.control.web_requests import WebRequests
 from antiphon.engine.recording import session_header
@@ -97,19 +97,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
     app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]
     if settings.watch_plugins:
-        look = PluginWatch(
-            link,
-            app.session,
-            catalog,
-            app.folder,
-            app.plans,
-            app.feedback,
-            app.events,
-            app.faults,
-            app.turns,
-            paths.plugins(),
-        )
-        app.services.append(("the plugins' files", look.serve))
+        app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
     loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
     restored = await app.start()
     if settings.lan:

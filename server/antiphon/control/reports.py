@@ -7,17 +7,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from time import monotonic
 
-from antiphon.control.commands.executor import CommandExecutor
-from antiphon.control.commands.syncs import Syncs
-from antiphon.control.commands.turns import Turns
-from antiphon.control.faults import ControlFaults
-from antiphon.control.patches.plans import Plans
-from antiphon.control.server_events import ServerEvents
-from antiphon.control.subscribers.feedback import LATE_SECONDS, Feedback
+from antiphon.control.osc.served import OscServer
+from antiphon.control.subscribers.feedback import LATE_SECONDS
 from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import (
     BeatPassed,
-    EngineLink,
     EngineStarted,
     Late,
     NodeState,
@@ -31,7 +25,6 @@ from antiphon.engine.link import (
     Synced,
 )
 from antiphon.session.actions import ACTIONS
-from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.control")
 
@@ -44,22 +37,11 @@ QUIET = 1e-5
 class Reports:
     """Reads and handles reports."""
 
-    def __init__(
-        self,
-        link: EngineLink,
-        session: Session,
-        executor: CommandExecutor,
-        plans: Plans,
-        syncs: Syncs,
-        feedback: Feedback,
-        events: ServerEvents,
-        faults: ControlFaults,
-        turns: Turns,
-        played: Iterable[Callable[[PlayedNote], None]],
-    ) -> None:
+    def __init__(self, server: OscServer, played: Iterable[Callable[[PlayedNote], None]]) -> None:
         """Reads nothing before `read`; `played` are called with every event that a node emitted."""
-        self._link, self._session, self._executor, self._plans, self._syncs = link, session, executor, plans, syncs
-        self._feedback, self._events, self._faults, self._turns = feedback, events, faults, turns
+        self._link, self._session, self._executor = server.link, server.session, server.executor
+        self._plans, self._syncs, self._feedback = server.plans, server.syncs, server.feedback
+        self._events, self._faults, self._turns = server.events, server.faults, server.turns
         self._played = tuple(played)
         self._levels: dict[int, tuple[float, float]] = {}
         self._clipped, self._clip_sent, self._clip_logged = 0, -CLIP_EVENT_SECONDS, -CLIP_LOG_SECONDS

@@ -31,7 +31,6 @@ class StateFolder:
     """The folder of one server's state.
 
     Attributes:
-        folder: Its path.
         counters: `COUNTERS` float64, a view into the map.
         numbers: `SLOTS` float64, a view into the map; see `Session`.
     """

@@ -6,11 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from antiphon.control.commands.outbox import Outbox
-from antiphon.control.faults import ControlFaults
 from antiphon.control.machine import MachineWatch
 from antiphon.control.osc.served import OscServer
-from antiphon.control.subscribers.clients import Access, Surfaces
 from antiphon.control.transports import Transports
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
@@ -26,12 +23,8 @@ KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ign
 class StatusSource(OscServer, Protocol):
     """Source of the figures of `/status`."""
 
-    outbox: Outbox
     udp: UdpEndpoint
     tcp: TcpServer
-    access: Access
-    surfaces: Surfaces
-    faults: ControlFaults
     machine: MachineWatch
     workers: Callable[[], list[WorkerStatus]]
     transports: Transports
@@ -50,7 +43,6 @@ def saved_counts(counters: Numbers) -> dict[str, int]:
 
 
 def _named(record: object, *names: str) -> dict[str, Any]:
-    """Attributes by their names."""
     return {name: getattr(record, name) for name in names}
 
 

@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from antiphon.control.commands.engine_clock import EngineClock
-from antiphon.control.commands.executor import CommandExecutor
-from antiphon.control.commands.outbox import Outbox
-from antiphon.control.commands.turns import Turns
-from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.route import AddressRoute
-from antiphon.control.patches.plans import Plans
-from antiphon.control.patches.set_position import SetPosition
-from antiphon.control.server_events import ServerEvents
-from antiphon.control.state import StateFolder, transport_file
-from antiphon.control.subscribers.feedback import Feedback
-from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
+from antiphon.control.osc.served import OscServer, Service
+from antiphon.control.state import transport_file
+from antiphon.engine.link import EVERY_NODE, PlayedNote
 from antiphon.errors import RequestError
 from antiphon.graph.clock import swung
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.commands import NOW, Command, Now, Sample, When
 from antiphon.session.node_state import Node
-from antiphon.session.router import Router
 from antiphon.session.schedule import due_beat
-from antiphon.session.session import Session
 from antiphon.session.transport_server import EmittedEvent, Learner, Reply, Status
 from antiphon.wire.osc import Arg, Message, decode, encode
-
-Service = Callable[[], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostParts:
-    """The parts of control that a `TransportHost` uses."""
-
-    link: EngineLink
-    session: Session
-    clock: EngineClock
-    executor: CommandExecutor
-    intake: Intake
-    turns: Turns
-    router: Router[AddressRoute]
-    plans: Plans
-    position: SetPosition
-    feedback: Feedback
-    events: ServerEvents
-    outbox: Outbox
-    folder: StateFolder
-    faults: ControlFaults
-    services: list[tuple[str, Service]]
 
 
 class Transports:
@@ -65,9 +28,9 @@ class Transports:
         learner: Maps a controller to a parameter; None where no transport can.
     """
 
-    def __init__(self, parts: HostParts) -> None:
+    def __init__(self, server: OscServer) -> None:
         """No transports yet."""
-        self._parts = parts
+        self._server = server
         self._notes: list[Callable[[EmittedEvent], None]] = []
         self._nodes: list[Callable[[], int]] = []
         self.statuses: dict[str, Status] = {}
@@ -75,7 +38,7 @@ class Transports:
 
     def host(self, name: str, settings: ServeSettings, *, fresh: bool) -> TransportHost:
         """The interface of the server for a transport. `fresh`: control restored nothing from an earlier process."""
-        return TransportHost(self._parts, self, name, settings, fresh)
+        return TransportHost(self._server, self, name, settings, fresh)
 
     def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
         """Calls `listener` with events that nodes emit; `node` gives the wanted node's number, 0 for none."""
@@ -97,71 +60,71 @@ class TransportHost:
     """Implements `antiphon.session.transport.TransportServer`."""
 
     def __init__(
-        self, parts: HostParts, transports: Transports, name: str, settings: ServeSettings, fresh: bool
+        self, server: OscServer, transports: Transports, name: str, settings: ServeSettings, fresh: bool
     ) -> None:
-        self._parts, self._transports, self._name = parts, transports, name
+        self._server, self._transports, self._name = server, transports, name
         self.settings, self.fresh = settings, fresh
-        self.rate, self.folder = parts.session.rate, parts.folder.folder
+        self.rate, self.folder = server.session.rate, server.folder.folder
         # what a part of control does is given as it is
-        self.now_ns, self.moment, self.when = parts.clock.now_ns, parts.clock.moment, parts.clock.when
-        self.sample_at, self.beat_at, self.tempo = parts.link.sample_at, parts.link.beat_at, parts.link.tempo_now
-        self.param, self.value_at = parts.session.state.param, parts.session.state.value_at
-        self.do, self.event = parts.executor.do, parts.feedback.event
-        self.on_value, self.on_event = parts.feedback.listeners.append, parts.events.listeners.append
-        self.on_effect, self.on_note = parts.outbox.taps.append, transports.on_note
-        self.attempt = parts.faults.attempt
+        self.now_ns, self.moment, self.when = server.clock.now_ns, server.clock.moment, server.clock.when
+        self.sample_at, self.beat_at, self.tempo = server.link.sample_at, server.link.beat_at, server.link.tempo_now
+        self.param, self.value_at = server.session.state.param, server.session.state.value_at
+        self.do, self.event = server.executor.do, server.feedback.event
+        self.on_value, self.on_event = server.feedback.listeners.append, server.events.listeners.append
+        self.on_effect, self.on_note = server.outbox.taps.append, transports.on_note
+        self.attempt = server.faults.attempt
 
     def file(self, name: str) -> Path:
         return self.folder / transport_file(self._name, name)
 
     @property
     def block(self) -> int:
-        return self._parts.link.status().block
+        return self._server.link.status().block
 
     def due(self, when: When) -> float:
-        now = self._parts.clock.moment().sample
+        now = self._server.clock.moment().sample
         match when:
             case Now():
                 return now
             case Sample(n):
                 return float(n)
         bpm = self.tempo()[1]
-        ahead = swung(due_beat(when), *self._parts.session.state.swing) - self.beat_at(now)
+        ahead = swung(due_beat(when), *self._server.session.state.swing) - self.beat_at(now)
         return now + max(0.0, ahead) * 60.0 / bpm * self.rate
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        self._parts.executor.flush()
+        self._server.executor.flush()
         try:
             yield
         finally:
-            self._parts.turns.finish()
+            self._server.turns.finish()
 
     def command(self, command: Command, source: str) -> None:
-        self._parts.executor.flush()
-        self._parts.executor.do(command, source)
-        self._parts.turns.end_soon()
+        self._server.executor.flush()
+        self._server.executor.do(command, source)
+        self._server.turns.end_soon()
 
     def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
-        route = self._parts.router.exact.get(address.encode())
+        route = self._server.router.exact.get(address.encode())
         if route is None:
             raise RequestError(f"there is no address {address}; docs/osc.md lists them")
         message = decode(encode(address, *args))
         assert isinstance(message, Message)
-        self._parts.executor.flush()
-        self._parts.intake.handling = message
+        self._server.executor.flush()
+        self._server.intake.handling = message
         route.handler(Peer(source, "", Level.OWNER, lambda packet: _answer(packet, reply)), message.args, NOW)
-        self._parts.turns.end_soon()
+        self._server.turns.end_soon()
 
     def nodes(self) -> Mapping[str, Node]:
-        return self._parts.session.state.every
+        return self._server.session.state.every
 
     def controls(self) -> Mapping[str, str]:
-        patch = self._parts.plans.patch
-        return {**(patch.midi if patch is not None else {}), **self._parts.position.pedals()}
+        patch = self._server.plans.patch
+        return {**(patch.midi if patch is not None else {}), **self._server.position.pedals()}
 
     def service(self, work: Service) -> None:
-        self._parts.services.append((self._name, work))
+        self._server.services.append((self._name, work))
 
     def status(self, figures: Status) -> None:
         self._transports.statuses[self._name] = figures
@@ -170,7 +133,7 @@ class TransportHost:
         self._transports.learner = learner
 
     def fault(self, what: str, error: Exception) -> None:
-        self._parts.faults.add(what, error)
+        self._server.faults.add(what, error)
 
 
 def _answer(packet: bytes, reply: Reply | None) -> None:

@@ -26,7 +26,6 @@ from antiphon.control.osc.addresses import ADDRESSES, Address
 from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.osc.served import OscServer
 from antiphon.control.subscribers.approvals import Approvals
-from antiphon.control.subscribers.clients import Access, Surfaces
 from antiphon.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import declaration, own_nodes
@@ -61,8 +60,6 @@ class ControlShare:
 class WebServed(OscServer, Protocol):
     """The part of the server that the answers call."""
 
-    access: Access
-    surfaces: Surfaces
     plugin_addresses: PluginAddresses
 
     @property
@@ -149,7 +146,6 @@ class WebRequests:
                 raise WireError(f"{request.topic} names an IP address")
 
     async def _changed(self, app: WebServed, request: WebRequest) -> str:
-        """Approves an address or revokes its approval, now and in the file."""
         ip = request.ip
         if request.topic is Topic.APPROVE:
             app.access.approve(ip)
@@ -201,7 +197,6 @@ def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
 
 
 def _graph(app: WebServed) -> Iterator[str]:
-    """The patch's nodes with their numbers and states, its wires and its stored scenes, in small pieces."""
     state = app.session.state
     yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
     for place, spec in enumerate(chain(state.graph.nodes, own_nodes(state.graph))):
@@ -220,5 +215,4 @@ def _data(data: Any) -> str:
 
 
 def _status(topic: Topic, error: AntiphonError) -> int:
-    """The HTTP status of a refusal: 404 for an address that had no approval to forget, else 400."""
     return 404 if topic is Topic.FORGET and isinstance(error, UsageError) else 400

@@ -127,7 +127,6 @@ def _hat(random: np.random.Generator, *, open_: bool) -> Mono:
 
 
 def _bed(random: np.random.Generator) -> NDArray[np.float64]:
-    """Noise for the denoiser: stereo hiss, and mains hum of whole periods."""
     spectrum = np.fft.rfft(random.standard_normal((2, FRAMES)))
     hertz = np.fft.rfftfreq(FRAMES, 1.0 / RATE)
     hiss = np.fft.irfft(spectrum * np.sqrt(1.0 / (1.0 + hertz / 3000.0)), FRAMES)

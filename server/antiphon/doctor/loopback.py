@@ -39,7 +39,6 @@ class Trip:
     """A measured round trip.
 
     Attributes:
-        driver: Name of the driver.
         path: What the sound went through, as text.
         rate: Hz.
         block: Frames.

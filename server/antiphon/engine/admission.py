@@ -56,7 +56,6 @@ class Share:
     """The load of one node or one worker.
 
     Attributes:
-        what: The node's or the model's name.
         spent: CPU time for a block or hop, ms.
         period: Duration of the block or hop, ms.
     """
@@ -276,6 +275,5 @@ def _worker(worker: Share) -> str:
 
 
 def _named(shares: list[Share]) -> str:
-    """The four largest, by name."""
     largest = sorted(shares, key=lambda s: -s.share)[:4]
     return ", ".join(f"{s.what} {s.spent:.2f} ms" for s in largest)

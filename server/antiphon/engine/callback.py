@@ -172,7 +172,6 @@ class CallbackState:
         outputs: Float32 `[DEPTH, channels, block]`, at least one channel.
         bell: Eventfd that the callback writes after each call.
         address: Address of `words`, the callback's user data.
-        view: `words` as a memoryview.
     """
 
     def __init__(self, block: int, channels_in: int, channels_out: int, ahead: int) -> None:

@@ -48,8 +48,6 @@ class GraphPlayer:
         sample: First sample of the next block.
         reports: Reports for the loop, oldest first; it empties them.
         applied: Actions as they took effect, for the session log; None while no session is recorded.
-        plan: The plan that plays, or None before the first.
-        buses: All channels that it plays.
         out: The output of the last block among them, float32 `[channels, block]`.
         time: When the last block began.
         retired: Crossfades that have ended. The loader closes their old plans, off the block path.

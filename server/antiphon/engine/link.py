@@ -1,4 +1,4 @@
-"""Control's interface to the engine: actions go in; reports, clocks, counters and meters come out.
+"""What the engine says to control: reports, counters and its status.
 
 Real-time actions are fixed-size records in a bounded ring; a result of False means that the ring was full and the
 action is dropped and counted. New plans, which are rare and large, go through a socket.
@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
-
-from antiphon.graph.graph import Graph
-from antiphon.session.actions import Action
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,6 @@ class NodeState:
     """The state of a node has changed.
 
     Attributes:
-        node: The node's number.
         state: "running"; "failed" (raised an error, gave a NaN, or overran); "starting" or "restarting" (its worker
             does); "waiting" (the program or device that its worker uses does not answer).
         reason: Why it failed or does not run; "" otherwise.
@@ -114,7 +110,7 @@ class Reported:
 
 NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 EVERY_NODE = -1
-"""Argument of `EngineLink.echo` for the events of all nodes."""
+"""Argument of `RemoteEngine.echo` for the events of all nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,81 +196,3 @@ class EngineStatus:
     def ahead(self) -> int:
         """Blocks between input and output; of the software clock, of its virtual device buffer."""
         return (self.latency_ring or self.latency_driver) // max(1, self.block)
-
-
-class EngineLink(Protocol):
-    """Control's end of the connection. No call blocks. For one thread."""
-
-    def send(self, action: Action) -> bool:
-        """Sends an action to the engine. Returns False when the ring is full."""
-
-    def load(
-        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,
-        versions: Mapping[str, str] = NO_VERSIONS, quantum: float = 0.0,
-    ) -> None:  # fmt: skip
-        """Requests a new plan. The answer is a `PlanLoaded` or a `PlanRefused`.
-
-        Args:
-            serial: Number of the request; the answer has the same.
-            graph: Nodes and wires, with values.
-            ids: Number of every node by name; a node whose number the previous plan has keeps its state.
-            tempo: New tempo in bpm; 0 leaves it as it is.
-            fade: Seconds of the crossfade.
-            again: The graph played before an engine restart: a node that cannot be prepared any more fails alone.
-            versions: By plugin, the folder of the version to use; without one, the version of the start.
-            quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
-        """
-
-    def record(self, path: str | None) -> None:
-        """Starts recording the output to a file; None stops it. Raises EngineError when the recorder is too busy."""
-
-    def capture(self, path: str, node: int, bars: int, bar: int, number: int) -> None:
-        """Writes the last bars of a node to a file; the recorder answers by number. Raises EngineError as `record`.
-
-        Args:
-            path: The file.
-            node: The node's number.
-            bars: How many.
-            bar: Beats of a bar.
-            number: By which the answer is known.
-        """
-
-    def note_turn(self) -> None:
-        """Notes the time of a turn of control's loop; the supervisor takes a control without turns as hung."""
-
-    def echo(self, node: int) -> None:
-        """Selects the node whose events are reported as `PlayedNote`: a number, `EVERY_NODE`, or 0 for none."""
-
-    def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
-        """Starts recording a session into a folder; None stops it. Raises EngineError when the recorder is too busy."""
-
-    @property
-    def keeping(self) -> bool:
-        """Whether a session is being recorded."""
-
-    def reports(self) -> list[Report]:
-        """The engine's reports since the last call."""
-
-    def fileno(self) -> int:
-        """A descriptor that is readable when there are reports."""
-
-    def sample_at(self, monotonic_ns: int) -> float:
-        """The engine's sample, fractional, at a time of CLOCK_MONOTONIC in ns, by the delay-locked loop."""
-
-    def beat_at(self, sample: float) -> float:
-        """The beat at a sample, extrapolated from the last block's beat and tempo."""
-
-    def tempo_now(self) -> tuple[float, float, bool]:
-        """(beat, bpm, whether the transport plays) at the engine's last block."""
-
-    def counters(self) -> EngineCounters:
-        """The counters since the server's start."""
-
-    def status(self) -> EngineStatus:
-        """The engine's state, latencies and load."""
-
-    def meters(self) -> dict[int, tuple[float, float]]:
-        """(peak, rms) of a recent block of each node's output, by node number; 0 is the master output, -1 the input."""
-
-    def node_loads(self) -> dict[int, float]:
-        """Mean share of a block's time that each node's processor takes in the engine, by node number."""

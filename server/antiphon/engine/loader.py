@@ -89,7 +89,6 @@ class Loader:
             self._load(message)
 
     def _maintain(self) -> None:
-        """Closes plans that have faded out, and sends the loop's messages to control."""
         if self._garbage:
             # the automatic collector is off in an engine, and a plan's objects form cycles. Collected in a turn of its
             # own, when no caller refers to them any more: 0.1 ms for 5,000 objects
@@ -120,7 +119,6 @@ class Loader:
             time.sleep(0.005)
 
     def _load(self, message: dict[str, Any]) -> None:
-        """Makes the requested plan and hands it to the loop, or reports why it is refused."""
         since = self._pool.serial if self._pool is not None else 0
         again = bool(message.get("again"))
         try:
@@ -145,7 +143,6 @@ class Loader:
         self._hand_over(candidate, message)
 
     def _hand_over(self, candidate: PlanCandidate, message: dict[str, Any]) -> None:
-        """Stores the plan where the loop takes it between two blocks."""
         plan, words = candidate.plan, self._loop.shared.words
 
         def at_work(number: int) -> None:

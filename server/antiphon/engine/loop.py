@@ -16,17 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.contract.block import Samples
-from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver
-from antiphon.engine.file_loop import FileLoop
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loop_words import Left, LoopWord, LoopWords
 from antiphon.engine.native.blocks import STALL_NS
-from antiphon.engine.native.loop import LoopDescriptors, NativeLoop, NativeParts
+from antiphon.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
 from antiphon.engine.native.publishing import MEAN_SHARE, PEAK_FALL
-from antiphon.engine.node_capture import NodeCapture
-from antiphon.engine.node_taps import NodeTaps
-from antiphon.engine.output_buses import ChosenPairs
 from antiphon.engine.player_reports import PlayerReport
 from antiphon.engine.recorder_tap import RecorderTap
 from antiphon.engine.recording.journal import Journal
@@ -38,7 +33,6 @@ from antiphon.graph.plan import Plan
 from antiphon.native import dsp
 from antiphon.session.actions import FadeOut
 from antiphon.session.notes import HIGHEST
-from antiphon.workers.pool import Pool
 
 _KINDS = {kind: place for place, kind in enumerate(KINDS)}
 METER_HZ = 60
@@ -53,7 +47,6 @@ class NextPlan:
     """A prepared plan that waits for the loop.
 
     Attributes:
-        plan: The plan.
         serial: Number of the load request.
         fade: Seconds of the crossfade.
         tempo: New tempo in bpm; 0 leaves it as it is.
@@ -75,11 +68,7 @@ class EngineLoop:
     """Runs a `GraphPlayer` under a `Driver`, and publishes clocks, counters, meters and reports in shared memory.
 
     Attributes:
-        player: The graph player.
-        driver: The driver.
         shared: The mapping that control and recorder read.
-        to_say: Messages for control, which the loader sends.
-        journal: Records for the session log.
     """
 
     def __init__(
@@ -88,23 +77,10 @@ class EngineLoop:
         driver: Driver,
         shared: Shared,
         bell: int,
-        overlay: FileLoop | None,
-        pool: Pool | None = None,
-        taps: NodeTaps | None = None,
-        capture: NodeCapture | None = None,
-        browser: BrowserInput | None = None,
-        pairs: ChosenPairs | None = None,
+        parts: LoopParts = NO_PARTS,
     ) -> None:
-        """A loop that has not begun.
-
-        `bell` wakes control when there are reports; `overlay` replaces the device's input; `pool` is woken at the end
-        of each block; `taps` copies the sound of single nodes for listeners, `capture` keeps that of all, `browser`
-        adds the sound that a browser sends to the input, `pairs` chooses what a device of more than two channels plays.
-        The last six may be None.
-        """
-        self._pairs = pairs
-        self._pool, self._taps, self._capture, self._browser = pool, taps, capture, browser
-        self.player, self.driver, self.shared, self._bell, self._overlay = player, driver, shared, bell, overlay
+        """A loop that has not begun; `bell` wakes control when there are reports."""
+        self.player, self.driver, self.shared, self._bell, self._parts = player, driver, shared, bell, parts
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self._dll = DelayLockedLoop(driver.rate, driver.block)
@@ -176,22 +152,21 @@ class EngineLoop:
         self._clock(sample, block)
         self._drain()
         x = driver.input(block)
-        if self._overlay is not None:
-            x = self._overlay.block(
-                sample - words[HeaderWord.BEGUN] + 1 if words[HeaderWord.BEGUN] else -1, driver.block
-            )
-        if self._browser is not None:
-            x = self._browser.add(x)
+        overlay, browser = self._parts.overlay, self._parts.browser
+        if overlay is not None:
+            x = overlay.block(sample - words[HeaderWord.BEGUN] + 1 if words[HeaderWord.BEGUN] else -1, driver.block)
+        if browser is not None:
+            x = browser.add(x)
         self._limit_wait(block)
         self._hand_over(block, x, player.run(x), now)
         return True
 
     def _limit_wait(self, block: int) -> None:
         """A worker's late answer is waited for at most half of the time that this block's own work leaves."""
-        if self._pool is not None:
+        if (pool := self._parts.pool) is not None:
             driver, at = self.driver, time.monotonic_ns()
             work = int(self._loads[LoopWord.LOAD_MEAN] * driver.block * 1_000_000_000 / driver.rate)
-            self._pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
+            pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
 
     def run(self, ending: Sequence[int], signals: int) -> bool:
         """Runs blocks until the device is gone or a signal's handler has put something into `ending`.
@@ -203,22 +178,20 @@ class EngineLoop:
         Returns:
             Whether the device is still there.
         """
-        sound = None if self._overlay is None else self._overlay.sound
-        parts = NativeParts(self._taps, self._capture, self._pairs, sound, self._browser, self._pool)
-        native = NativeLoop(self._own, self.player, self.driver, self.shared, self._dll, parts)
-        descriptors = LoopDescriptors(self._bell, signals, self.driver.bell)
+        bell, parts = self._bell, self._parts
+        native = NativeLoop(self._own, self.player, self.driver, self.shared, self._dll, parts, bell, signals)
         while not ending:
             if self.run_block():
-                self._play_on(native, descriptors)
+                self._play_on(native)
             elif not self.driver.alive():
                 return False
         return True
 
-    def _play_on(self, native: NativeLoop, descriptors: LoopDescriptors) -> None:
+    def _play_on(self, native: NativeLoop) -> None:
         """Has machine code play as long as nothing needs the interpreter, and ends the block that it left."""
         if self._next_plan is not None:
             return
-        left = native.play(self._base, descriptors, self.journal)
+        left = native.play(self._base, self.journal)
         block, player = self._loop[LoopWord.NUMBER], self.player
         if left == Left.ROW:
             started = self._loop[LoopWord.STARTED]
@@ -228,26 +201,25 @@ class EngineLoop:
             self.journal.unheard(block * self.driver.block)
 
     def _hand_over(self, block: int, x: Samples, out: Samples, started: int) -> None:
-        """Delivers a block that is computed, keeps its sound and publishes it."""
-        driver, player, words, pool = self.driver, self.player, self._words, self._pool
+        driver, player, words, parts = self.driver, self.player, self._words, self._parts
         sample = block * driver.block
         words[HeaderWord.AT_WORK] = 0
         if words[HeaderWord.ECHO]:
             self._echo(words[HeaderWord.ECHO], sample)
-        played = driver.deliver(block, out if self._pairs is None else self._pairs.gather(player.buses))
+        played = driver.deliver(block, out if parts.pairs is None else parts.pairs.gather(player.buses))
         self._late(time.monotonic_ns() - driver.time_of(block))
         self._tap.put(block, x, out, played)
-        if self._taps is not None:
-            self._taps.put(block, x, out, player.plan, player.buses.channels)
-        if self._capture is not None:
-            self._capture.put(block, player.tempo.beat_at(sample), x, out, player.plan)
+        if parts.taps is not None:
+            parts.taps.put(block, x, out, player.plan, player.buses.channels)
+        if parts.capture is not None:
+            parts.capture.put(block, player.tempo.beat_at(sample), x, out, player.plan)
         if not played:
             self.journal.unheard(sample)
         self._publish(block, x, out)
         self._measure(time.monotonic_ns() - started)
         # last: on a busy machine a process that is woken may take this core at once
-        if pool is not None:
-            pool.flush()
+        if parts.pool is not None:
+            parts.pool.flush()
         if self._wake_needed:
             self._wake_needed = False
             os.eventfd_write(self._bell, 1)

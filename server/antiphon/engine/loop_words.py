@@ -156,7 +156,6 @@ class LoopWords:
     Attributes:
         whole: As whole numbers.
         real: As 64-bit floats.
-        address: Where they are.
     """
 
     def __init__(self) -> None:

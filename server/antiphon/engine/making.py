@@ -26,7 +26,6 @@ class PlanCandidate:
     """A plan whose nodes are prepared.
 
     Attributes:
-        plan: The plan.
         costs: CPU time of each node by name, ms for a block.
         fresh: Numbers of nodes that the previous plan does not have.
     """
@@ -46,8 +45,6 @@ class PlanMaker:
     """Makes each plan so that it keeps the nodes of the one before. Runs in the loader's thread.
 
     Attributes:
-        plugins: The plugins of which processors are made.
-        estimator: Client of the weigher.
         loading: Shared note of the node that is being prepared, read by the supervisor.
         last: The plan that plays, or that the loop has not taken yet.
     """

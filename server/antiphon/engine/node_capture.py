@@ -35,11 +35,9 @@ class NodeCapture:
         """Copies the first output with samples of every node, the input and the output.
 
         Args:
-            block: Number of the block.
             beat: At its first sample.
             x: The input, float32 `[channels, block]`.
             out: The output, alike.
-            plan: The plan that plays, or None.
         """
         if self._owners is None or plan is not self._plan:
             self._take(x, out, plan)
@@ -77,7 +75,6 @@ class NodeCapture:
         return [out, x, *(host.outs[0] for host in self._hosts)], self._owners
 
     def _take(self, x: Samples, out: Samples, plan: Plan | None) -> None:
-        """Notes whose sound each slot of a block holds, as long as this plan plays."""
         hosts = plan.hosts if plan is not None else {}
         found = {number: host for number, host in hosts.items() if host.outs}
         counts = {

@@ -16,6 +16,7 @@ from antiphon.engine.file_loop import FileLoop
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import EngineLoop
+from antiphon.engine.native.loop import LoopParts
 from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.output_buses import ChosenPairs
@@ -73,16 +74,13 @@ def run(
     """Main function of the engine process, after the fork.
 
     Args:
-        shared: The mapping shared with control and recorder.
         bell: Eventfd that wakes control.
         peer: Socket to control, for the loader.
         driver_name: "jack", "portaudio" or "headless".
-        options: Rate, block size, channels and devices.
         plugins: Those of the start.
         sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
         arena: Shared memory of the workers.
         bells: Eventfds of the workers.
-        device: Device that models run on.
         weigher: Socket to the weigher.
         taps: Memory in which engine and web process exchange sound.
         capture: Where the sound of all nodes is kept, or None.
@@ -119,9 +117,9 @@ def run(
         choice = choosing.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
     keeping = NodeCapture(capture) if capture is not None else None
-    browser = BrowserInput(taps)
     pairs = ChosenPairs(options.pairs, spec) if len(options.pairs) > 1 else None
-    loop = EngineLoop(player, driver, shared, bell, overlay, pool, NodeTaps(taps), keeping, browser, pairs)
+    parts = LoopParts(overlay, pool, NodeTaps(taps), keeping, BrowserInput(taps), pairs)
+    loop = EngineLoop(player, driver, shared, bell, parts)
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, peer, plugins, pool, weigher).thread.start()
     _calm(fifo, words)

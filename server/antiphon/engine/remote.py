@@ -1,4 +1,9 @@
-"""`EngineLink` over shared memory and a socket: control's end of the connection to the engine."""
+"""Control's end of the connection to the engine: actions go in; reports, clocks, counters and meters come out.
+
+Real-time actions are fixed-size records in a bounded ring; a result of False means that the ring was full and the
+action is dropped and counted. New plans, which are rare and large, go through a socket.
+A node is identified by the number that control gives it in `load`, a cell by its index in `ProcessorInfo.cells`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ import select
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from antiphon.engine.link import (
@@ -45,10 +50,14 @@ KINDS = tuple(event.kind for event in EVENTS)
 """Kinds of the events that a node emits; a report holds the index."""
 STATES = ("none", "starting", "running", "ended")
 MAX_MESSAGE = 8 << 20
+_COUNTERS = tuple(HeaderWord[counter.name.upper()] for counter in fields(EngineCounters))
 
 
 class RemoteEngine:
-    """The engine in another process. For one thread. `direct`: direct path of played notes to their worker, or None."""
+    """The engine in another process. No call blocks. For one thread.
+
+    `direct`: direct path of played notes to their worker, or None.
+    """
 
     def __init__(
         self, shared: Shared, wake_fd: int, peer: socket.socket, recorder: socket.socket | None = None
@@ -81,6 +90,17 @@ class RemoteEngine:
         self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,
         versions: Mapping[str, str] = NO_VERSIONS, quantum: float = 0.0,
     ) -> None:  # fmt: skip
+        """Requests a new plan. The answer is a `PlanLoaded` or a `PlanRefused`.
+
+        Args:
+            serial: Number of the request; the answer has the same.
+            ids: Number of every node by name; a node whose number the previous plan has keeps its state.
+            tempo: New tempo in bpm; 0 leaves it as it is.
+            fade: Seconds of the crossfade.
+            again: The graph played before an engine restart: a node that cannot be prepared any more fails alone.
+            versions: By plugin, the folder of the version to use; without one, the version of the start.
+            quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
+        """
         request = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
         more = {"again": again, "versions": dict(versions), "quantum": quantum}
         refusal = self._send({**request, **{key: value for key, value in more.items() if value}})
@@ -88,18 +108,23 @@ class RemoteEngine:
             self._refused.append(PlanRefused(serial, refusal))
 
     def record(self, path: str | None) -> None:
+        """Starts recording the output to a file; None stops it. Raises EngineError when the recorder is too busy."""
         self._ask({"do": "record", "path": path})
 
     def capture(self, path: str, node: int, bars: int, bar: int, number: int) -> None:
+        """Writes the last bars, of `bar` beats each, of a node to a file; the recorder answers by `number`."""
         self._ask({"do": "capture", "path": path, "node": node, "bars": bars, "bar": bar, "number": number})
 
     def note_turn(self) -> None:
+        """Notes the time of a turn of control's loop; the supervisor takes a control without turns as hung."""
         self._words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()
 
     def echo(self, node: int) -> None:
+        """Selects the node whose events are reported as `PlayedNote`: a number, `EVERY_NODE`, or 0 for none."""
         self._words[HeaderWord.ECHO] = node
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
+        """Starts recording a session into a folder; None stops it. Raises EngineError when the recorder is too busy."""
         self._ask({"do": "session", "path": path, "header": header or {}})
         self._to_stop = path is None
 
@@ -182,18 +207,21 @@ class RemoteEngine:
         return sample, at, step or 1e9 / words[HeaderWord.RATE]
 
     def sample_at(self, monotonic_ns: int) -> float:
+        """The engine's sample, fractional, at a time of CLOCK_MONOTONIC in ns, by the delay-locked loop."""
         sample, at, step = self.clock()
         if at == 0:
             return 0.0
         return sample + (monotonic_ns - at) / step
 
     def beat_at(self, sample: float) -> float:
+        """The beat at a sample, extrapolated from the last block's beat and tempo."""
         place, beat, bpm, playing = self._beat()
         if not playing:
             return beat
         return beat + (sample - place) / self._words[HeaderWord.RATE] * bpm / 60.0
 
     def tempo_now(self) -> tuple[float, float, bool]:
+        """(beat, bpm, whether the transport plays) at the engine's last block."""
         return self._beat()[1:]
 
     def _beat(self) -> tuple[int, float, float, bool]:
@@ -208,27 +236,7 @@ class RemoteEngine:
         return place, beat, bpm, playing
 
     def counters(self) -> EngineCounters:
-        w = self._words
-        return EngineCounters(
-            w[HeaderWord.BLOCKS],
-            w[HeaderWord.MISSED_BLOCKS],
-            w[HeaderWord.LATE_BLOCKS],
-            w[HeaderWord.LATE],
-            w[HeaderWord.SCHEDULE_DROPPED],
-            w[HeaderWord.COMMANDS_DROPPED],
-            w[HeaderWord.REPORTS_DROPPED],
-            w[HeaderWord.TAP_DROPPED],
-            w[HeaderWord.DEVICE_XRUNS],
-            w[HeaderWord.PENDING],
-            w[HeaderWord.NAN_BLOCKS],
-            w[HeaderWord.LIMITED_BLOCKS],
-            w[HeaderWord.JOURNAL_DROPPED],
-            w[HeaderWord.CLIPPED_BLOCKS],
-            w[HeaderWord.SUPERVISOR_FAULTS],
-            w[HeaderWord.STALLS],
-            w[HeaderWord.STALLED_NS],
-            w[HeaderWord.LATEST_NS],
-        )
+        return EngineCounters(*(self._words[word] for word in _COUNTERS))
 
     def status(self) -> EngineStatus:
         w, f = self._words, self._floats
@@ -251,6 +259,7 @@ class RemoteEngine:
         )
 
     def meters(self) -> dict[int, tuple[float, float]]:
+        """(peak, rms) of a recent block of each node's output, by node number; 0 is the master output, -1 the input."""
         view = self._shared.meters
         levels = {OUT_NUMBER: (view[1], view[2]), IN_NUMBER: (view[5], view[6])}
         for row in range(8, 4 * METERS, 4):
@@ -261,6 +270,7 @@ class RemoteEngine:
         return levels
 
     def node_loads(self) -> dict[int, float]:
+        """Mean share of a block's time that each node's processor takes in the engine, by node number."""
         view, loads = self._shared.meters, {}
         for row in range(8, 4 * METERS, 4):
             number = int(view[row])

@@ -132,9 +132,7 @@ class Shared:
     """The mapping, and its parts as memory views.
 
     Attributes:
-        fd: Descriptor of the mapping.
         shape: What its sizes follow from.
-        map: The whole mapping.
         offsets: Byte offset of each part by name.
         words: The header as int64, indexed by `HeaderWord`.
         floats: The header as float64.

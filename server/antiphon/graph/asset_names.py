@@ -24,7 +24,6 @@ def locate_asset(text: str, error: type[AntiphonError] = FileError) -> str:
 
 
 def _found(text: str, error: type[AntiphonError]) -> Path:
-    """The path of a name in the performer's library, or in the built-in one where only that has it."""
     own = paths.inside(paths.library(), text, error=error)
     built_in = resources.folder("library") / own.name
     return built_in if not own.exists() and built_in.exists() else own

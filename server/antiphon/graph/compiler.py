@@ -38,11 +38,6 @@ def compile_plan(
     """Compiles a plan. Nodes that `old` has with the same number, type and prepared values keep processor and state.
 
     Args:
-        graph: Nodes and wires, with values.
-        catalog: Processor types.
-        make: Creates a processor by its type's name.
-        spec: Rate, block size and channels.
-        ids: Number of every node by name.
         old: The plan that this one follows, or None.
         unprepared: Nodes that must not be prepared: the reason by number. They have failed from the start, unless
             they are taken from `old`.
@@ -94,7 +89,6 @@ def reusable_hosts(graph: Graph, catalog: Catalog, ids: Mapping[str, int], old: 
 
 
 def _successions(hosts: Mapping[int, NodeHost], old: Plan) -> tuple[tuple[NodeHost, NodeHost], ...]:
-    """The hosts that play another version of a plugin, each with the one before it, whose state can be carried over."""
     before = {host.name: host for host in old.hosts.values()}
     found = tuple((host, before[host.name]) for host in hosts.values() if succeeds(host, before.get(host.name)))
     for host, last in found:
@@ -109,7 +103,6 @@ def close_hosts(
     """Closes the processors of hosts. Off the block path; an error of a processor is printed.
 
     Args:
-        hosts: Hosts to close.
         in_use: Hosts by number that stay open.
         begin: Called with each host before it is closed.
     """
@@ -136,7 +129,6 @@ def _checked(info: ProcessorInfo, values: Mapping[str, object]) -> dict[str, Val
 def _failed(
     number: int, name: str, info: ProcessorInfo, spec: StreamSpec, values: Mapping[str, object], reason: str
 ) -> NodeHost:
-    """A host whose node has failed before its first block."""
     host = NodeHost(number, name, info, ProcessorRunner(Unprepared(), spec.rate), spec, _checked(info, values))
     host.mark_failed(reason)
     return host

@@ -81,8 +81,6 @@ class Graph:
         """The graph with `node` added.
 
         Args:
-            node: The new node.
-            catalog: Processor types.
             after: Node, or `IN`, whose outgoing audio wires the new node takes over; None adds it without wires.
 
         Raises:
@@ -159,7 +157,6 @@ class Graph:
         Args:
             text: "node.port", or "node" for its first port of kind `like`, else its first port.
             side: "out" for the source of a wire, "in" for its destination.
-            catalog: Processor types.
             like: Preferred kind of port.
 
         Raises:

@@ -31,7 +31,6 @@ class MacroTarget:
     """A parameter that a macro moves.
 
     Attributes:
-        node, param: Their names.
         low, high: Its values where the macro is at 0 and at 1; low may be above high.
         curve: The exponent of the macro's place: 1 is straight in the parameter's own scale, above 1 slow at first.
     """
@@ -89,7 +88,6 @@ def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     """Reads an entry of a patch's table `macros`.
 
     Args:
-        name: Its key.
         body: `["node.param", low, high]`, with a curve behind if wanted, or a table of target, low, high and curve, or
             a list of such.
         find: The parameter of "node.param", or a `PatchError`.

@@ -16,17 +16,12 @@ FADE = 0.010
 
 
 class Modulation:
-    """One control signal that is added to one parameter, with a weight that fades from 0 to 1 and back.
-
-    Attributes:
-        cell: The parameter.
-    """
+    """One control signal that is added to one parameter, with a weight that fades from 0 to 1 and back."""
 
     def __init__(self, cell: ParamCell, source: Samples, rate: int) -> None:
         """A modulation of weight 0.
 
         Args:
-            cell: The parameter.
             source: Float32 `[1, frames]`; 1 is the parameter's whole range, scaled as a fader (`Param.to_norm`).
             rate: Hz.
         """

@@ -57,11 +57,7 @@ class NodeHost:
     """A node's processor, parameter cells and output buffers. Successive plans with the node share its host.
 
     Attributes:
-        number: The node's number.
-        name: The node's name.
-        info: Declaration of its type.
         cells: Parameters in the order of `ProcessorInfo.cells`.
-        by_name: The same by name.
         active: Cells that are not at rest.
         events: Commanded events for the next block.
         endings: Events that end notes and pedals of removed wires, for the next block.
@@ -218,7 +214,6 @@ class NodeHost:
         """Runs one block.
 
         Args:
-            io: Inputs, outputs and time.
             watched: Whether overruns count as a failure.
             moves: Modulations of its parameters: the same tuple for as long as the plan plays.
 
@@ -379,7 +374,6 @@ class NodeHost:
             dsp.scale(out, curve, frames)
 
     def _slide(self, frames: int) -> None:
-        """After a failure or a reset, fades from the held sample to the output, which avoids a click."""
         done, count = self._tail - self._tail_left, min(frames, self._tail_left)
         rise = self._rise[done : done + count]
         for held, out in zip(self._held, self.outs, strict=True):

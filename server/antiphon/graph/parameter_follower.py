@@ -57,7 +57,6 @@ class ParameterFollower(ParamCell):
         """A follower at rest.
 
         Args:
-            param: The parameter.
             rate: Inner rate, Hz.
             block: Most inner samples of a block.
             value: Initial value.

@@ -43,7 +43,6 @@ class Patch:
     Attributes:
         name: Its title.
         tempo: bpm.
-        graph: Nodes and wires.
         scenes: Values by "node.param", by the scene's number.
         midi: "node.param" by MIDI controller such as "cc 21"; "out" gives the "node.port" whose notes go to MIDI.
         text: The TOML that was parsed.
@@ -69,8 +68,6 @@ def parse(
     """Parses a patch.
 
     Args:
-        text: TOML.
-        catalog: Processor types.
         source: Name of the file, for errors.
         trusted: Whether a parameter of kind file may be any path or a file in `folder`, not only one in the library.
         folder: Folder of a trusted patch.
@@ -115,7 +112,6 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
 
     Args:
         name_or_path: Name of a patch; with `trusted` also a path.
-        catalog: Processor types.
         trusted: Whether it comes from the command line. Otherwise it is a name, which is looked up among the
             performer's patches and then among the built-in ones.
 
@@ -145,11 +141,6 @@ def find(name: str) -> Path:
         if path.is_file():
             return path
     raise PatchError(f"there is no patch {name!r}{instead(name, patch_list.names_beside())}")
-
-
-def names() -> list[str]:
-    """Names of the listed patches, the performer's and the built-in ones, sorted; those of tools last."""
-    return patch_list.names()
 
 
 def dump(patch: Patch) -> str:
@@ -205,7 +196,6 @@ def read_text(path: Path) -> str:
 
 
 def _placed(message: str) -> str:
-    """tomllib's message with the line first, as in other errors."""
     match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
     where = f"line {match[2]}, column {match[3]}: {match[1]}" if match else message
     return " ".join(where.split())[:300]

@@ -45,14 +45,12 @@ class PatchEntry:
     """One patch file or set list.
 
     Attributes:
-        name: Name to load it by.
         line: Description, one sentence.
         hint: What to do first, one sentence, or "".
         group: The heading under which lists show it, or "".
         own: Whether it is the performer's, not a built-in one.
         hides: Whether it hides a built-in one of the same name.
         listed: Whether lists show it.
-        path: The file.
     """
 
     name: str
@@ -170,11 +168,6 @@ def line(text: str) -> str:
 def hint(path: Path) -> str:
     """What to do first with a patch, as its file says; "" where it says nothing or cannot be read."""
     return _text(_top(head_of(path)), "hint", LINE)
-
-
-def is_listed(text: str) -> bool:
-    """Whether lists show a file. An invalid one is listed, so that loading it reports what is wrong."""
-    return _top(text).get(LISTED) is not False
 
 
 def _top(text: str) -> dict[str, Any]:

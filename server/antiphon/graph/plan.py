@@ -30,14 +30,8 @@ class NodeStep:
     """One node's part of a plan.
 
     Attributes:
-        host: The node.
         gathers: Signals of its input ports, then of its modulated parameters.
         lines: Delay lines of its inputs.
-        io: Argument of the processor.
-        ins: Input buffers.
-        outs: Output buffers.
-        notes: Wires of events into the node.
-        moves: Modulations of its parameters.
         depends_on: Numbers of the nodes whose output of the same block it needs.
         input_names: Names of the ports and parameters of `gathers`.
         listeners: Nodes to which wires carry its events.
@@ -102,8 +96,6 @@ class Plan:
     """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path.
 
     Attributes:
-        spec: Rate, block size and channels.
-        graph: The graph.
         hosts: Hosts by node number.
         latency: Latency of the whole graph, frames.
         input: Input buffer, float32 `[channels, block]`.
@@ -120,7 +112,6 @@ class Plan:
         native: The part that machine code plays.
         opening: Calls before the nodes of a whole block.
         closing: Calls after them.
-        input_at: Address of `input`.
         ran: Frames of the last block.
         crossing: The change from the plan that this one was compiled to follow; the player takes it.
         successions: Hosts of nodes with another version of their plugin, each with the host before it.

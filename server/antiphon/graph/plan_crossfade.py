@@ -27,8 +27,6 @@ class InputCrossfade:
     """The crossfade at one input.
 
     Attributes:
-        old: Signal in the old plan.
-        new: Signal in the new plan.
         wait: Frames until the new signal has passed the latency of new nodes.
         out: The result, float32 `[channels, block]`.
         view: The same, read-only.
@@ -85,8 +83,6 @@ class PlanCrossfade:
     """Runs the steps of both plans in one order. Built with the new plan; call `begin` before its first block.
 
     Attributes:
-        old: The plan that fades out.
-        new: The plan that fades in.
         sounding: As of `Plan`, of both plans.
     """
 
@@ -228,7 +224,6 @@ class PlanCrossfade:
 
 
 def _around(key: _Key, needs: dict[_Key, set[_Key]]) -> bool:
-    """Whether a step depends on itself."""
     seen: set[_Key] = set()
     stack = list(needs[key])
     while stack:

@@ -33,10 +33,6 @@ MAX_CHANNELS = 64
 def adapt(processor: Processor, spec: StreamSpec) -> Processor:
     """Adapts a processor to a stream.
 
-    Args:
-        processor: A new processor.
-        spec: Rate, block size and channels of the stream.
-
     Returns:
         The processor itself when it takes any stream, else a `RateAdapter` around it.
 
@@ -75,7 +71,6 @@ class RateAdapter(Processor):
     unless it requires a block size.
 
     Attributes:
-        inner: The wrapped processor.
         dropped: Events that exceeded `MAX_WAITING`.
     """
 
@@ -220,8 +215,6 @@ class RateAdapter(Processor):
 
 
 class _In:
-    """One audio input: resamples the stream's sound to the inner rate."""
-
     def __init__(self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks) -> None:
         self._ring = np.zeros((want, 2 * span), np.float32)
         self._have, self._want, self._span = have, want, span

@@ -29,11 +29,7 @@ def rehearse(host: NodeHost, before: NodeHost) -> None:
     """Tries, off the block path, whether a new version can continue from the state of the one that plays.
 
     Args:
-        host: The new version's, prepared.
         before: The host that plays.
-
-    Raises:
-        NodeError: The state cannot be saved or loaded, or it is none.
     """
     try:
         state = before.processor.save_state()

@@ -36,9 +36,7 @@ class Wiring:
         """Collects the output buffers of all nodes.
 
         Args:
-            graph: Nodes and wires, checked.
             hosts: Host of every node by number.
-            spec: Rate, block size and channels of the plan.
             ids: Number of every node by name.
             back: The wires that close a cycle, as `graph.order` gives them.
         """
@@ -54,7 +52,6 @@ class Wiring:
             self._lay_out(node.name, hosts[ids[node.name]])
 
     def _lay_out(self, name: str, host: NodeHost) -> None:
-        """Collects a node's output buffers."""
         io = self._ios[name] = IO((), (), host.by_name, BlockTime())
         for port, out in zip(_signals(host.info.outputs), host.outs, strict=True):
             self._buffers[End(name, port.name)] = out
@@ -84,7 +81,6 @@ class Wiring:
         )  # fmt: skip
 
     def _step(self, name: str) -> NodeStep:
-        """Builds a node's part of the plan, after those of the nodes that it depends on."""
         host = self._hosts[self._ids[name]]
         ports = _signals(host.info.inputs)
         modulated = _modulated(self._graph, name, host.info)
@@ -164,7 +160,6 @@ class Wiring:
         return ids.get(source.node, 0), source.port, ids.get(dest.node, 0), dest.port, extra, channels
 
     def _notes(self, name: str) -> tuple[NoteWire, ...]:
-        """The wires of events into a node."""
         return tuple(
             NoteWire((self._ids[wire.source.node], wire.source.port), *self._events[wire.source])
             for wire in self._graph.wires
@@ -185,6 +180,5 @@ def _signals(ports: Iterable[Port]) -> list[Port]:
 
 
 def _modulated(graph: Graph, name: str, info: ProcessorInfo) -> list[str]:
-    """Names of the parameters of a node that control wires modulate, in declared order."""
     ends = {wire.dest.port for wire in graph.wires if wire.dest.node == name}
     return [p.name for p in info.cells if p.name in ends and info.port(p.name, "in") is None]

@@ -52,8 +52,6 @@ class CaptureMemory:
     """The mapping and its parts.
 
     Attributes:
-        fd: Descriptor of the mapping.
-        shape: What its size follows from.
         place: One int64, the slot that is taken next, or `slots`: then it is the first one.
         tags: int64 for each slot: number of its block, plus one; 0 while the slot changes.
         owners: int64 for each slot.
@@ -84,8 +82,6 @@ class CaptureMemory:
         """The last whole bars of a node.
 
         Args:
-            node: Its number.
-            bars: How many.
             bar: Beats of a bar.
 
         Returns:

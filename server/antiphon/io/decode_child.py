@@ -136,7 +136,6 @@ class _Zygote:
         return True
 
     def _become(self, file: int, rate: int, out: int, lease: socket.socket) -> None:
-        """In the new process: decodes and ends."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -305,7 +304,6 @@ def _decode_plain(fd: int, rate: int, out: int, *, piped: bool) -> None:
 
 
 def _tags(found: dict[str, str]) -> list[tuple[str, str]]:
-    """The tags that are passed on, without what cannot be printed."""
     tags = []
     for name in TAGS:
         text = "".join(c if c.isprintable() else " " for c in found.get(name, "")[:LONGEST_TAG])
@@ -328,7 +326,6 @@ def _check_whole(promised: int | None, got: int, lossy: bool) -> None:
 
 
 def _allow(seconds: float) -> None:
-    """Rearms the timer that ends this process, in processor time, whatever C code it is in."""
     used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     left = min(PATIENCE, PATIENCE + SHARE * seconds - used)
     signal.setitimer(signal.ITIMER_PROF, max(0.001, left))

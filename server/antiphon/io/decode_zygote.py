@@ -180,7 +180,6 @@ class DecodeZygote:
 
 
 def _request(control: socket.socket, fd: int, rate: int) -> DecodingProcess:
-    """Sends a request. What is sent at once is received at once, whatever thread sends."""
     sound, out = os.pipe()
     try:
         ours, theirs = socket.socketpair()

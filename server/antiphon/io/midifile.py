@@ -164,8 +164,6 @@ class _Refused(ValueError):
 
 @dataclass(slots=True)
 class _Open:
-    """Notes of a track while it is read. sounding: (channel, number) → (tick, velocity) of each, the oldest first."""
-
     ticks: int
     overlap: Overlap
     notes: list[MidiNote] = field(default_factory=list)
@@ -266,7 +264,6 @@ def _micros(bpm: float) -> int:
 
 
 def _timed(messages: list[tuple[int, Any]]) -> Any:
-    """A track of messages sorted by tick, with ends before beginnings."""
     mido = _mido()
     track, last = mido.MidiTrack(), 0
     for at, message in sorted(messages, key=lambda m: (m[0], m[1].type == "note_on")):

@@ -67,8 +67,6 @@ class TapMemory:
     """The mapping and its parts.
 
     Attributes:
-        fd: Descriptor of the mapping.
-        shape: What its size follows from.
         words: The header as int64, indexed by tap and `TapWord`.
         tags: int64 for each slot of each ring: number of its block, plus one; 0 while the slot changes.
         sound: The slots of all rings, as bytes.

@@ -33,10 +33,6 @@ NOTES = (".mid", ".midi")
 class FileShelf:
     """The folders `files` and `results`; a file is there whole or not at all.
 
-    Attributes:
-        sent: The folder of files.
-        entries: The files, by identifier.
-
     What is in the folders is counted as it comes and goes: to read thousands of files' sizes for each job would stop
     the event loop on a slow disk.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -29,11 +29,9 @@ class Task:
 
     Attributes:
         command: "run" (a plugin), "render" (a patch) or "live" (a live set).
-        name: Name of the plugin, the patch or the set.
         file: The identifier of what it works on, a file or a job with a result; "" for what plays by itself.
         suffix: Ending of the result's name: ".wav".
         params: What was given of the plugin's parameters, as the client gave it.
-        arguments: For the command line, after the files.
         beside: Other results, by option: {"--midi-out": "notes.mid"}.
     """
 
@@ -47,28 +45,12 @@ class Task:
 
     def plain(self) -> dict[str, Any]:
         """The task as data for JSON."""
-        return {
-            "command": self.command,
-            "name": self.name,
-            "file": self.file,
-            "suffix": self.suffix,
-            "params": dict(self.params),
-            "arguments": list(self.arguments),
-            "beside": dict(self.beside),
-        }
+        return asdict(self)
 
     @staticmethod
     def from_plain(data: Mapping[str, Any]) -> Task:
         """The task that `plain` wrote."""
-        return Task(
-            data["command"],
-            data["name"],
-            data["file"],
-            data["suffix"],
-            data["params"],
-            tuple(data["arguments"]),
-            data["beside"],
-        )
+        return Task(**{**data, "arguments": tuple(data["arguments"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +59,6 @@ class Job:
 
     Attributes:
         id: 12 hexadecimal digits.
-        task: What is asked for.
-        state: Where it is.
         progress: Share that is done, 0 to 1.
         error: Why it failed, one sentence; "" where it did not.
         summary: What the command said of its results.

@@ -34,11 +34,9 @@ class LiveSet:
     """A live script.
 
     Attributes:
-        name: Name of its file, without the suffix.
         line: What it says of itself, one paragraph.
         bars: How long it is meant to be, by its description.
         own: Whether it is the performer's, not one that ships with Antiphon.
-        path: The file.
     """
 
     name: str

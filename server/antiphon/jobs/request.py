@@ -181,7 +181,6 @@ def _file(fields: Mapping[str, Any], path_of: Callable[[str], Path]) -> tuple[st
 
 
 def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
-    """A value as the command line takes it."""
     match param.kind:
         case "file":
             if isinstance(value, dict) and isinstance(value.get("file"), str):

@@ -34,10 +34,8 @@ class Upload:
 
     Attributes:
         id: 12 hexadecimal digits.
-        name: As the client calls it.
         suffix: Of its name: ".wav".
         bytes: Its size.
-        created: Unix time in seconds.
     """
 
     id: str

@@ -40,11 +40,8 @@ class Widget:
     """One control.
 
     Attributes:
-        kind: What it is.
-        label: For the performer.
         address: OSC address that it sends to, and whose feedback it shows.
         param: The parameter behind it: its range, unit and words; None for a button.
-        value: At first.
         arguments: What a button sends.
     """
 
@@ -61,8 +58,6 @@ class Page:
     """Up to `MAX_CONTROLS` controls under one heading.
 
     Attributes:
-        name: The heading.
-        controls: They; none for a keyboard.
         keys: Notes, for a page that is a keyboard.
         colour: Colour of its controls and its tab, as "#rrggbb".
     """
@@ -148,7 +143,6 @@ def _macros(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
 
 
 def _chosen(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
-    """What the patch's author put under a player's hands: the parameters that its MIDI controllers move."""
     nodes = {node.name: node for node in patch.graph.nodes}
     found: dict[str, Widget] = {}
     for control, target in patch.midi.items():

@@ -57,7 +57,6 @@ def layout(title: str, pages: Iterable[Page]) -> py2tosc.Document:
 
 
 def _tab(tab: Tab) -> ToscControl:
-    """One page, or a pager of several under one name."""
     shown = [_keyboard(page) if page.keys else _page(page) for page in tab.pages]
     if len(shown) == 1:
         return shown[0]
@@ -191,7 +190,6 @@ def _constant(argument: float | int | str) -> Partial:
 
 
 def _rgba(colour: str) -> Colour:
-    """The colour of "#rrggbb", opaque."""
     red, green, blue = (int(colour[at : at + 2], 16) / 255.0 for at in (1, 3, 5))
     return (round(red, 4), round(green, 4), round(blue, 4), 1.0)
 

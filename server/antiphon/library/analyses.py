@@ -34,7 +34,6 @@ def analyses() -> Mapping[str, Analysis]:
 
 @cache
 def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
-    """By name the analyses, and why the others are none."""
     from antiphon.plugins.reasons import reason_of
     from antiphon.plugins.registry import factories
 
@@ -113,7 +112,6 @@ def _fed(
 def _fed_apart(
     names: Collection[str], blocks: Iterator[Samples], rate: int, channels: int
 ) -> dict[str, AnalysisResult]:
-    """The results of analyses that are given parts of a sound."""
     present, feeds = analyses(), dict[str, AnalysisFeed]()
     try:
         found = separator()
@@ -154,7 +152,6 @@ class AnalysisFeed:
 
     Args:
         name: The analysis's name, for messages.
-        analysis: It.
         rate: Frames per second of the sound.
         channels: Channels of the sound.
 

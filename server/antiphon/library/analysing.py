@@ -191,7 +191,6 @@ def _take(catalogue: Catalogue, item: _Work, future: Future[dict[str, AnalysisRe
 
 
 def _among(path: bytes, places: Sequence[Path]) -> bool:
-    """Whether a file is one of the places, or below one."""
     for place in places:
         name = os.fsencode(place.absolute())
         if path == name or path.startswith(name.rstrip(b"/") + b"/"):

@@ -154,6 +154,5 @@ def _cut(blocks: Iterator[Samples], each: int) -> Iterator[Samples]:
 
 
 def _plain(error: FileError, decoder_name: str) -> FileError:
-    """The error without this machine's paths."""
     text = str(error).replace(f"cannot read {decoder_name}", f"cannot read {SOUND}")
     return NoSound(text) if f"not a {KINDS} file" in text or "Format not recognised" in text else FileError(text)

@@ -113,7 +113,6 @@ def _entry(place: Path, row: Mapping[str, Any], sound: SoundIdentity, counts: Im
 
 
 def _rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
-    """Rows of a shard, and the version of each analysis in it."""
     import pyarrow
     from pyarrow import parquet
 

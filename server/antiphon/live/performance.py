@@ -266,7 +266,6 @@ class Performance:
             raise fault(self.script, error, track.line) from error
 
     def _events(self, track: LiveTrack, beat: Fraction) -> Iterator[LiveEvent | LiveNote]:
-        """What a track plays from where the last call ended to a beat."""
         seed = self.script.seed ^ stream_of(track.name)
         for event in track.pattern.query(self.beat / track.beats, beat / track.beats, seed):
             if not event.begins or event.whole is None:
@@ -323,7 +322,6 @@ class Performance:
         self._report(error)
 
     def _go_back(self, state: LoopState) -> None:
-        """A loop has failed: the last version of it that did not goes on, from the next bar."""
         state.pass_, state.waits_for = None, ""
         if state.good is state.running:
             state.good, state.before = state.before, None

@@ -26,8 +26,6 @@ class LiveEvent:
 
     Attributes:
         beat: From the beginning, exact.
-        address: As in OSC.
-        args: Its arguments.
         source: Name of the track or the loop that it comes from; "" for the script itself.
         line: Of the script, from 1; 0 where it is not known.
         mark: What a display lights, where that is looked up.
@@ -53,8 +51,6 @@ class LiveNote:
         on: The node's name; "" for every node that takes notes.
         channel: 1 to 16.
         source: As of `LiveEvent`.
-        line: As of `LiveEvent`.
-        mark: As of `LiveEvent`.
     """
 
     beat: Fraction

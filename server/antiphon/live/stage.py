@@ -25,7 +25,6 @@ class LiveTrack:
     """A pattern that plays.
 
     Attributes:
-        name: Its name.
         pattern: What it plays: notes, or values of parameters of `on`.
         on: The node's name; "" for every node that takes notes.
         beats: Beats of a cycle.
@@ -52,7 +51,6 @@ class LiveLoop:
     """A function that is run again and again.
 
     Attributes:
-        name: Its name.
         body: The function; a generator yields how long it waits.
         on: The node that it plays where it names none.
         every: Beats of a pass at least; None for as long as its waits.
@@ -73,9 +71,7 @@ class LiveScript:
     """Patterns, loops and settings of a script.
 
     Attributes:
-        path: Path of its file, as errors name it.
         patch: Name or path of the patch that it plays; "" where it names none.
-        seed: Random seed.
         bar: Beats of a bar.
         tracks: By name, in the script's order.
         loops: By name, in the script's order.

@@ -33,15 +33,7 @@ class Arithmetic:
         self.b, self.fail = builder, fail
 
     def convert(self, value: ir.Value, to: ir.Type) -> ir.Value:
-        """Converts a value to a type, as an assignment to a local of that type does.
-
-        Args:
-            value: A number or a truth value.
-            to: One of this module's types.
-
-        Returns:
-            The value as that type.
-        """
+        """Converts a value to a type, as an assignment to a local of that type does."""
         kind = value.type
         if kind == to:
             return value
@@ -63,28 +55,12 @@ class Arithmetic:
         return self.b.fpext(value, to) if to == F64 else self.b.fptrunc(value, to)
 
     def same(self, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """Converts two operands to the wider of their types; a literal takes the other's, so that f32 stays f32.
-
-        Args:
-            a: The left operand.
-            b: The right operand.
-
-        Returns:
-            Both, of one type.
-        """
+        """Converts two operands to the wider of their types; a literal takes the other's, so that f32 stays f32."""
         top = self.wider(a, b)
         return self.literal(a, top), self.literal(b, top)
 
     def wider(self, a: ir.Value, b: ir.Value) -> ir.Type:
-        """The type that `same` converts two operands to.
-
-        Args:
-            a: The left operand.
-            b: The right operand.
-
-        Returns:
-            The type.
-        """
+        """The type that `same` converts two operands to."""
         if isinstance(a, ir.Constant) and b.type in (F32, F64) and a.type != BOOL:
             return b.type
         if isinstance(b, ir.Constant) and a.type in (F32, F64) and b.type != BOOL:
@@ -93,27 +69,13 @@ class Arithmetic:
         return order[max(order.index(a.type), order.index(b.type), 2)]
 
     def literal(self, value: ir.Value, to: ir.Type) -> ir.Value:
-        """Converts a value; a literal stays one.
-
-        Args:
-            value: The value.
-            to: The type.
-
-        Returns:
-            The value, of that type.
-        """
+        """Converts a value; a literal stays one."""
         if isinstance(value, ir.Constant) and to in (F32, F64) and value.type != BOOL:
             return ir.Constant(to, float(value.constant))
         return self.convert(value, to)
 
     def arithmetic(self, op: ast.operator, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
         """Adds a binary operator.
-
-        Args:
-            op: The operator.
-            a: The left operand.
-            b: The right operand.
-            node: Where it stands in the kernel, for the error.
 
         Returns:
             The result, of the wider type; `/` of whole numbers gives f64.
@@ -162,22 +124,12 @@ class Arithmetic:
         return self.b.add(rest, self.b.select(self._rounded_up(rest, b), b, ir.Constant(I64, 0)))
 
     def _rounded_up(self, rest: ir.Value, b: ir.Value) -> ir.Value:
-        """Whether sdiv's quotient lies above Python's: there is a remainder, of the other sign than the divisor."""
         zero = ir.Constant(I64, 0)
         other_sign = self.b.icmp_signed("<", self.b.xor(rest, b), zero)
         return self.b.and_(self.b.icmp_signed("!=", rest, zero), other_sign)
 
     def compare(self, op: ast.cmpop, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
         """Adds a comparison; one with NaN is false, but for `!=`.
-
-        Args:
-            op: The operator.
-            a: The left operand.
-            b: The right operand.
-            node: Where it stands in the kernel, for the error.
-
-        Returns:
-            A truth value.
 
         Raises:
             KernelSyntaxError: No kernel may say this.

@@ -57,7 +57,6 @@ def compile_all() -> None:
 
 
 def _compile_module(module: str) -> None:
-    """Compiles the kernels of one Python module: the cache has its code whatever else a process has imported."""
     fresh = library.link(
         item for item in _declared if item.address == 0 and item.error is None and item.function.__module__ == module
     )

@@ -45,9 +45,6 @@ def build(
         machine: LLVM's target machine.
         named: Gives a kernel its symbol, by the kernel and its place in the file.
 
-    Returns:
-        The object file.
-
     Raises:
         KernelSyntaxError: A kernel uses something outside the subset of Python.
     """
@@ -72,8 +69,6 @@ def build(
 
 
 class _Unit:
-    """The kernels of one LLVM module, with a distinct symbol each: kernels of two plugins may have the same name."""
-
     def __init__(self, module: ir.Module, named: Callable[[Kernel[Any, Any], int], str]) -> None:
         self.module, self.named = module, named
         self.functions: dict[Kernel[Any, Any], ir.Function] = {}
@@ -110,8 +105,6 @@ class _Unit:
 
 
 class _Lowering:
-    """One kernel's function body."""
-
     def __init__(self, unit: _Unit, item: Kernel[Any, Any], into: ir.Function):
         self.unit, self.module, self.item, self.function = unit, unit.module, item, into
         tree = ast.parse(textwrap.dedent(inspect.getsource(item.function))).body[0]

@@ -19,7 +19,6 @@ from typing import Any, NoReturn, TypeAlias
 
 from antiphon.contract.params import Param, Value
 from antiphon.errors import AntiphonError, UsageError
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.suggestion import instead
 from antiphon.session import notes, play
@@ -32,7 +31,6 @@ from antiphon.session.commands import (
     ResetNode,
     Sample,
     SetParam,
-    SetTempo,
     SetTransport,
     When,
 )
@@ -43,7 +41,7 @@ MAX_SECONDS = 7 * 24 * 3600.0
 MAX_RAMP = 3600.0
 _KEYS = {"time", "sample", "beat", "address", "args"}
 _ADDRESSES = ", ".join((
-    "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", *notes.ADDRESSES, "/tempo", "/transport/play",
+    "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", *notes.ADDRESSES, "/transport/play",
     "/transport/stop", "/beat", *ACTIONS.messages, "/panic or /clearSched",
 ))  # fmt: skip
 
@@ -129,10 +127,6 @@ def _command(event: Mapping[str, Any], rate: int, find: FindParam, players: note
             return ResetNode(node, when)
         case ["node", node, name, *rest] if rest in ([], ["norm"]):
             return _set(find(node, name), node, arguments, bool(rest), address, when)
-        case ["tempo"]:
-            _count(arguments, 1, 2, address)
-            bpm = _number(arguments[0], "a tempo", MIN_TEMPO, MAX_TEMPO)
-            return SetTempo(bpm, _ramp(arguments, MAX_SECONDS), when)
         case ["transport", ("play" | "stop") as what]:
             _count(arguments, 0, 1, address)
             beat = _number(arguments[0], "a beat", 0.0, 1e9) if arguments else None

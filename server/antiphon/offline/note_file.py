@@ -29,8 +29,6 @@ class Score:
     """A MIDI file on the sample clock.
 
     Attributes:
-        song: The file.
-        events: In order of their frames.
         tempo: (frame, bpm), the first at frame 0.
         frames: Up to its last ending.
     """

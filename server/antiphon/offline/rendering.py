@@ -38,7 +38,6 @@ class PlayerRunner:
     """Runs a graph in a graph player, with commands at samples and beats.
 
     Attributes:
-        spec: Rate, block size and channels.
         latency: Latency of the graph, frames.
         failures: (node name, reason) of the nodes that have failed; they pass the dry signal, as live.
         listener: Called after each block with the plan, the input, the output and the block's first sample.
@@ -127,14 +126,6 @@ class PlayerRunner:
 
 def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple[Graph, list[Command]]:
     """Puts into the graph what commands set at its beginning and only a new plan could change: texts, `restart`.
-
-    Args:
-        graph: Nodes and wires.
-        catalog: Processor types.
-        commands: The commands.
-
-    Returns:
-        The graph, and the other commands.
 
     Raises:
         ParamError: A value is not allowed.

@@ -91,7 +91,6 @@ def replay(
 
 
 def _apply(line: dict[str, Any], player: GraphPlayer, hosts: Mapping[int, NodeHost]) -> None:
-    """Applies a line of the log to the coming block."""
     if line.get("leaving"):
         hosts = player.leaving
     if "mark" in line:

@@ -127,7 +127,6 @@ def _confine(seconds: float) -> None:
 
 
 def _rearm(seconds: float) -> None:
-    """Allows another beat its time."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, _WALL * seconds)
     signal.setitimer(signal.ITIMER_VIRTUAL, _LAST * seconds)

@@ -133,7 +133,6 @@ class ScriptProcess:
         return said
 
     def _gone(self) -> ScriptError:
-        """The process has ended without an answer."""
         status = self._process.wait()
         if status == -signal.SIGVTALRM:
             return ScriptError(f"{self._name} runs without end: {2 * self._patience:g} s in one call; it was stopped")

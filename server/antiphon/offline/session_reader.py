@@ -48,8 +48,6 @@ class SessionLog:
     """The header and the lines of a session log.
 
     Attributes:
-        name: Name of the log in messages.
-        header: Its first line.
         spec: Rate, block size and channels.
         lines: (line number, line), from the first start of an engine on.
         first: Sample of the first block.

@@ -198,7 +198,6 @@ class ScriptChild:
             refuse_copies(event)
 
     def _fork(self, slot: int) -> None:
-        """Makes a copy that answers on the socket that came with the request."""
         sock = socket.socket(fileno=self._descriptors.pop(0))
         self._forks = True
         between = -1
@@ -219,7 +218,6 @@ class ScriptChild:
         self._say({"did": "fork"})
 
     def _forked(self) -> bool:
-        """Forks again and ends: a copy whose parent has ended belongs to the player, which reads its end."""
         try:
             if os.fork() == 0:
                 return True

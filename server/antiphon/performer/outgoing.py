@@ -24,8 +24,6 @@ class SentEvent:
 
     Attributes:
         beat: Beat of the server's musical clock.
-        address: As in OSC.
-        args: Its arguments.
         line: Line of the script.
         lit: What it lights.
         source: Name of the track or loop that it is of.
@@ -143,7 +141,6 @@ class Outgoing:
 
 
 def _key(address: str, args: tuple[Any, ...]) -> Key | None:
-    """The note that a message begins or ends."""
     if address.removeprefix(OUTSIDE) not in ("/note/on", "/note/off"):
         return None
     return str(args[3]) if len(args) > 3 else "", int(args[2]), int(args[0])

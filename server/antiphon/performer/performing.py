@@ -49,8 +49,6 @@ class Performing:
     """One performance of a script that changes.
 
     Attributes:
-        player: What plays.
-        wire: The connection.
         ending: Set to end `run`.
     """
 
@@ -198,7 +196,6 @@ class Performing:
         return True
 
     def _wanted(self) -> str:
-        """The patch to be loaded: a name, or the path of a file beside the script."""
         name = self._patch or self.player.wanted
         beside = Path(self._path).parent / name
         return str(beside.absolute()) if beside.is_file() else name
@@ -225,7 +222,6 @@ class Performing:
             self.player.refuse(f"the server has not loaded the patch {wanted} within {PATCH_PATIENCE:g} s")
 
     def _take(self, message: Message, now: float) -> None:
-        """Takes what the server says."""
         address, args = message.address.decode("utf-8", "replace"), message.args
         match address, args:
             case "/beat", (float(beat),):
@@ -271,19 +267,16 @@ class Performing:
                 self.player.cue(f"{node}.{param}", value)
 
     def _refused(self, what: str, reason: str) -> None:
-        """The server takes a message not."""
         line = self._lines.get(what, 0)
         name = os.path.basename(self._path)
         self._fault(f"{name} line {line}: {reason}" if line else f"{name}: {what}: {reason}")
 
     def _fault(self, sentence: str) -> None:
-        """Shows a sentence that was not shown lately."""
         if sentence not in self._reasons:
             self._reasons.append(sentence)
             self._show(printable(sentence), fault=True)
 
     def _send(self, event: SentEvent) -> None:
-        """Sends an event ahead of its beat."""
         if len(self._lines) > 4096:
             self._lines.clear()
         if event.address.startswith(MIDI):

@@ -256,7 +256,6 @@ class Player:
             raise EngineError(f"the process of which versions are copies: {sentence}; start `antiphon live` again")
 
     def _strike(self, run: int, sentence: str, picture: str | None) -> None:
-        """The leader failed in a call of the script's code: the follower leaves that call out."""
         assert self._follower is not None
         self._strikes += 1
         if self._strikes > MOST_STRIKES:
@@ -266,7 +265,6 @@ class Player:
         self._lead(self._advance())
 
     def _lost(self) -> None:
-        """Nothing performs any more: the version before is started anew, or there is silence."""
         for branch in (self._follower, self._leader):
             if branch is not None:
                 branch.end()
@@ -324,7 +322,6 @@ class Player:
             self._foreseen = seen
 
     def _give_cues(self) -> None:
-        """Gives the follower the cues that came, once the leader of the last ones has answered."""
         if not self._cues or self.out.hold is not None:
             return
         at = self._advance()
@@ -343,7 +340,6 @@ class Player:
     # ---- versions
 
     def _take(self) -> None:
-        """Takes the version that was read."""
         candidate, header = self._candidate, self._header
         assert candidate is not None
         assert header is not None
@@ -381,7 +377,6 @@ class Player:
         return at
 
     def _replace(self, candidate: Branch) -> Fraction:
-        """Brings the version that was read to where the follower is, and has it begin on a bar."""
         assert self._follower is not None
         assert self.out.offset is not None
         at = self._advance()

@@ -19,7 +19,6 @@ from antiphon.contract.processor import Processor
 from antiphon.errors import ParamError, PluginError
 from antiphon.graph.graph import NAME, RESERVED
 from antiphon.plugins.reasons import reason_of
-from antiphon.runtime.console import say
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.helper_process import run_forked
 from antiphon.workers.pool import without_workers
@@ -28,8 +27,6 @@ PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
-FILE_USE_BEFORE = {**{name: name for name in ("tail", "needs", "default_source", "stems", "beside")}, "files": "job"}
-"""Attributes that a `Processor` had before there was `FileUse`, and its fields that replaced them."""
 MAX_ANSWER = 4096
 """Bytes of a check's answer."""
 
@@ -58,8 +55,6 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     check_on_files(processor)
     if (type(processor).step, type(processor).process) == (Processor.step, Processor.process):
         raise PluginError("it defines neither process nor step; one of the two computes a block")
-    if ignored := left_over(processor):
-        say(f"{name} (plugin {plugin}): {ignored}")
     if play:
         with without_workers():  # no process is started to try a declaration
             check_zeros(processor)
@@ -156,17 +151,6 @@ def check_on_files(processor: Processor) -> None:
         raise PluginError(f"its on_files.causal is {use.causal!r}; the name of a switch is allowed")
     if not isinstance(use.changes, tuple) or not set(use.changes) <= set(get_args(Change)):
         raise PluginError(f"its on_files.changes are {use.changes!r}; there are: {', '.join(get_args(Change))}")
-
-
-def left_over(processor: Processor) -> str:
-    """What an older plugin declares about files where nothing reads it now, as a sentence; "" for nothing."""
-    given = {name: getattr(type(processor), name, None) for name in FILE_USE_BEFORE}
-    found = {name: value for name, value in given.items() if value and isinstance(value, bool | int | str | tuple)}
-    if not found:
-        return ""
-    use = ", ".join(f"{FILE_USE_BEFORE[name]}={value!r}" for name, value in found.items())
-    verb = "has" if len(found) == 1 else "have"
-    return f"its {' and '.join(found)} {verb} no effect any more; write on_files = FileUse({use})"
 
 
 def check_zeros(processor: Processor) -> None:

@@ -89,13 +89,11 @@ def _hooks(source: PluginSource) -> str:
 
 
 def _places() -> list[Any]:
-    """A value that changes with installed packages and with the folders in the performer's plugin folder."""
     folders = [paths.plugins(), *(Path(entry) for entry in sys.path)]
     return [[str(folder), *_stamp(folder)] for folder in folders]
 
 
 def _times(folder: Path) -> list[list[Any]]:
-    """A value that changes with the modules in a plugin's folder."""
     return [[file.name, *_stamp(file)] for file in sorted(folder.glob("*.py"))]
 
 

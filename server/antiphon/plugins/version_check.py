@@ -138,7 +138,6 @@ def _sounds(processor: Processor, spec: StreamSpec, values: Mapping[str, Value])
 
 
 def _usable(params: Mapping[str, Param], values: Mapping[str, Value]) -> Iterable[tuple[str, Value]]:
-    """Those values that this version's parameters can have."""
     for name, value in values.items():
         param = params.get(name)
         if param is not None and param.kind != "trigger" and param.takes(value):
@@ -146,7 +145,6 @@ def _usable(params: Mapping[str, Param], values: Mapping[str, Value]) -> Iterabl
 
 
 def _declared(processor: Processor) -> str:
-    """File and line of a processor's class."""
     try:
         file, line = getsourcefile(type(processor)), getsourcelines(type(processor))[1]
     except (OSError, TypeError):

@@ -46,7 +46,6 @@ def stamp(folder: str) -> Stamp:
 
 
 def _modules(folder: str) -> Iterator[str]:
-    """The modules of a package and of those inside it."""
     if not os.path.isfile(os.path.join(folder, START)):
         return
     with os.scandir(folder) as entries:

@@ -84,7 +84,6 @@ def _put(stream: TextIO, text: str) -> None:
 
 
 def _redirect_to_null(stream: TextIO) -> None:
-    """Redirects the stream to /dev/null: other writers, and the interpreter at exit, would raise otherwise."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
     except OSError:

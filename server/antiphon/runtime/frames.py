@@ -33,7 +33,6 @@ def write(fd: int, message: Message, *raw: Any) -> None:
     """Writes a message to a blocking descriptor.
 
     Args:
-        fd: The descriptor.
         message: JSON values.
         raw: Contiguous buffers, numpy's arrays too.
 
@@ -56,9 +55,6 @@ def read(fd: int, most: int = 0, silence: float | None = None) -> tuple[Message,
         fd: The descriptor.
         most: Raw bytes that are accepted.
         silence: Seconds without a byte after which it gives up; None for no end.
-
-    Returns:
-        The JSON object and the raw bytes.
 
     Raises:
         EOFError: The other end is closed.

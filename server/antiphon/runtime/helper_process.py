@@ -186,7 +186,6 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
 
 
 def _become(work: Callable[[], bytes], receiving: int, giving: int, parent: int) -> None:
-    """In the child: calls the function, and ends."""
     try:
         if bound_to(parent):
             os.close(receiving)

@@ -39,7 +39,6 @@ def folder(settings: ServeSettings) -> Path:
 
 
 def _abandoned(runtime: Path) -> list[Path]:
-    """Folders of freely chosen ports whose supervisor is gone, the latest first."""
     abandoned = []
     for place in runtime.glob(f"{_FREE}*"):
         number = place.name.removeprefix(_FREE)

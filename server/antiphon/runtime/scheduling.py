@@ -18,8 +18,6 @@ _SYSCALLS = {"x86_64": 314, "aarch64": 274}
 
 
 class _Attributes(ctypes.Structure):
-    """struct sched_attr."""
-
     _fields_ = (
         ("size", ctypes.c_uint32),
         ("policy", ctypes.c_uint32),

@@ -23,10 +23,13 @@ from antiphon.session.commands import (
     Sync,
     When,
 )
+from antiphon.session.play import LAST
 from antiphon.session.records import Field, RecordRow, RecordTable
 
 MOST = 1e9
 """Above any beat, ramp or parameter."""
+MAX_RAMP = 1e6
+"""Beats of a ramp of the tempo."""
 PITCH_REACH = 96.0
 """Semitones by which a note can be moved: the widest bend range of MPE."""
 
@@ -98,7 +101,7 @@ class NodeNoteOff(_Note):
 
 @dataclass(frozen=True, slots=True)
 class NodeControl:
-    """A controller of a node, 0 to 127, moves to 0 to 1."""
+    """A controller of a node moves to 0 to 1: MIDI's are 0 to 127, above them are values of single notes."""
 
     kind: ClassVar[str] = "control"
     node: int
@@ -195,8 +198,8 @@ ACTIONS: RecordTable[Action] = RecordTable((
         _NODE, Field("cell", "i", 0), Field("number", "d", -MOST, MOST), Field("ramp", "d", 0.0, MOST),
     )),
     RecordRow(2, "reset", NodeReset, (_NODE,)),
-    RecordRow(3, "tempo", SetTempo, (Field("bpm", "d", MIN_TEMPO, MAX_TEMPO), Field("beats", "d", 0.0, MOST)),
-              address="/tempo"),
+    RecordRow(3, "tempo", SetTempo, (Field("bpm", "d", MIN_TEMPO, MAX_TEMPO), Field("beats", "d", 0.0, MAX_RAMP)),
+              message="/tempo"),
     RecordRow(4, "transport", SetTransport, (
         Field("playing", "?", optional=True), Field("beat", "d", -MOST, MOST, optional=True),
     )),
@@ -209,7 +212,7 @@ ACTIONS: RecordTable[Action] = RecordTable((
     RecordRow(9, "note_off", NodeNoteOff, (_NODE, Field("note", "B", *_SEVEN_BIT), *_EVENT),
               address="/note/off", live=True),
     RecordRow(10, "control", NodeControl, (
-        _NODE, Field("number", "B", *_SEVEN_BIT), Field("value", "d", 0.0, 1.0), *_EVENT,
+        _NODE, Field("number", "B", 0, LAST), Field("value", "d", 0.0, 1.0), *_EVENT,
     ), address="/cc", live=True),
     RecordRow(11, "bend", NodeBend, (_NODE, Field("value", "d", -1.0, 1.0), *_EVENT), address="/bend", live=True),
     RecordRow(12, "end", FadeOut),

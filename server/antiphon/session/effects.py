@@ -44,9 +44,6 @@ class Changed:
     """A parameter has a new value.
 
     Attributes:
-        node: The node's name.
-        param: The parameter.
-        value: Its value.
         source: Who changed it; feedback is not sent back there.
     """
 

@@ -151,7 +151,6 @@ class GraphState(NodeTable):
         return [*self._ask(fade), *changed]
 
     def _place_macros(self) -> None:
-        """Puts each macro where its first target is."""
         for node in self.panel.values():
             for cell, macro in enumerate(self.graph.macros):
                 there, target = self.param(macro.targets[0].node, macro.targets[0].param), macro.targets[0]
@@ -223,7 +222,6 @@ class GraphState(NodeTable):
         return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again, self.catalog.versions, quantum)]
 
     def _request(self) -> LoadRequest:
-        """A request with the state of now."""
         texts, catalog = {n.name: dict(n.texts) for n in self.nodes.values()}, self.catalog.copy()
         return LoadRequest(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo, catalog)
 

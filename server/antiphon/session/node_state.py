@@ -66,8 +66,6 @@ class LoadRequest:
 
     Attributes:
         serial: Number of the load.
-        graph: Its nodes and wires.
-        nodes: The state of its nodes, by name.
         texts: Copies of the nodes' texts at the time of the request, by name and cell.
         name: Name of the patch.
         path: Path of the patch's file, "" without one.

@@ -23,10 +23,7 @@ class NodeTable:
     """The graph, its nodes, and the values of their parameters.
 
     Attributes:
-        catalog: The processor types there are.
         numbers: At least `SLOTS` floats: the tempo in bpm, then every node's cells.
-        graph: As last requested.
-        nodes: Its nodes, by name.
         ends: The graph's input and output as nodes, by name.
         panel: The macros as the parameters of a node, by its name; empty where there are none.
         by_id: All nodes and ends, by number.
@@ -167,7 +164,6 @@ class NodeTable:
         self.index()
 
     def _renewed(self, old: Node, new: Node) -> Node:
-        """The new node, with those values of the old one that its parameters can have."""
         for cell, param in enumerate(new.cells):
             value = param.default
             before = old.index.get(param.name)

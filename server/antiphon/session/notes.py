@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import fields
 
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import MissingArgument, RequestError, UsageError
@@ -11,6 +11,7 @@ from antiphon.graph.graph import End, Graph
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.suggestion import instead
 from antiphon.session.actions import (
+    ACTIONS,
     PITCH_REACH,
     NodeBend,
     NodeControl,
@@ -34,7 +35,6 @@ from antiphon.session.commands import (
     ProgramChange,
     When,
 )
-from antiphon.session.play import LAST
 from antiphon.signal.pitch import named_note
 
 HIGHEST = 127
@@ -54,7 +54,6 @@ class Players:
         all: Nodes with an events input.
         free: Those of `all` that no wire feeds with events; where wires feed every one, those that none of `all` feeds,
             else `all`. A note that names no node goes to these.
-        catalog: Catalog of their types.
     """
 
     def __init__(self, graph: Graph, catalog: Catalog) -> None:
@@ -92,51 +91,36 @@ def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
     return port is not None and port.kind == "events"
 
 
-class _Range(NamedTuple):
-    """A field of a command: what messages call it, and what it may be. A whole number where `low` is one."""
-
-    name: str
-    called: str
-    low: float
-    high: float
-
-    def check(self, value: Any) -> None:
-        whole = isinstance(self.low, int)
-        if (not whole or type(value) is int) and self.low <= value <= self.high:
-            return
-        takes = f"a whole number from {self.low} to {self.high}" if whole else f"{self.low:g} to {self.high:g}"
-        raise RequestError(f"{self.called} takes {takes}, not {_short_repr(value)}")
-
-
-_CHANNEL, _NOTE = _Range("channel", "channel", 1, CHANNELS), _Range("note", "note", 0, HIGHEST)
-# above MIDI's: values of single notes, which no device and no /cc can send
-_CONTROLLER = _Range("number", "controller", 0, LAST)
-_ON_NODE: dict[type[Note], tuple[Callable[..., NodeEvent], tuple[_Range, ...]]] = {
-    NoteOn: (NodeNoteOn, (_NOTE, _Range("velocity", "velocity", 0.0, 1.0))),
-    NoteOff: (NodeNoteOff, (_NOTE,)),
-    Control: (NodeControl, (_CONTROLLER, _Range("value", "value", 0.0, 1.0))),
-    Bend: (NodeBend, (_Range("value", "bend", -1.0, 1.0),)),
-    ProgramChange: (NodeProgram, (_Range("number", "program", 0, HIGHEST),)),
-    NotePitch: (NodePitch, (_NOTE, _Range("semitones", "pitch", -PITCH_REACH, PITCH_REACH))),
-    NotePressure: (NodePressure, (_NOTE, _Range("value", "pressure", 0.0, 1.0))),
-    NoteTimbre: (NodeTimbre, (_NOTE, _Range("value", "timbre", 0.0, 1.0))),
+_ON_NODE: dict[type[Note], type] = {
+    NoteOn: NodeNoteOn,
+    NoteOff: NodeNoteOff,
+    Control: NodeControl,
+    Bend: NodeBend,
+    ProgramChange: NodeProgram,
+    NotePitch: NodePitch,
+    NotePressure: NodePressure,
+    NoteTimbre: NodeTimbre,
 }
-"""What each command is on a node: the action, and the command's fields, which are the action's behind its node."""
-
-
-def check(command: Note) -> None:
-    """Raises `RequestError`, with the range, for a field outside it: notes 0 to 127, velocity 0 to 1 and so on."""
-    for field in (_CHANNEL, *_ON_NODE[type(command)][1]):
-        field.check(getattr(command, field.name))
+"""What each command is on a node: the action. Behind its node it has the command's fields in order, to the channel."""
 
 
 def on_node(command: Note, node: int) -> NodeEvent:
-    """The command as an action on the engine's node number `node`; a note-on of velocity 0 becomes a note-off."""
+    """The command as an action on the engine's node number `node`; a note-on of velocity 0 becomes a note-off.
+
+    Raises:
+        RequestError: A field is out of its range.
+    """
+    action = _ON_NODE[type(command)]
+    *own, _node, _when = fields(command)
+    try:
+        pairs = zip(own, ACTIONS.row(action).fields[1:], strict=False)
+        values = [field.check(getattr(command, given.name)) for given, field in pairs]
+    except ValueError as error:
+        raise RequestError(str(error)) from None
     if isinstance(command, NoteOn) and not command.velocity > 0:
         return NodeNoteOff(node, command.note, command.channel, when=command.when)
-    action, fields = _ON_NODE[type(command)]
-    values: list[Any] = [type(field.low)(getattr(command, field.name)) for field in fields]
-    return action(node, *values, command.channel, when=command.when)
+    event: NodeEvent = action(node, *values, when=command.when)
+    return event
 
 
 # ---- messages

@@ -1,11 +1,12 @@
 """Fixed-size records of frozen dataclasses: one table says how each is packed, checked and written into a set's log.
 
 Every record's last field is `when`. A packed record begins with its code and its time; its fields follow. An optional
-field is packed as a flag and a value, so that None needs no special value.
+field is packed as a float, which no field may set to NaN: NaN is None.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -125,44 +126,27 @@ class RecordRow:
         self.message = message
         self.fields = tuple(body)
         self.names = tuple(field.name for field in self.fields)
-        codes = "".join(f"?{field.code}" if field.optional else field.code for field in self.fields)
+        codes = "".join("d" if field.optional else field.code for field in self.fields)
         packer = struct.Struct(_HEAD + codes)
         self.pack_into, self.unpack_from, self.size = packer.pack_into, packer.unpack_from, packer.size
         self.optional = any(field.optional for field in self.fields)
-        self.values = _getter(self.names, self.fields) if self.optional else _plain_getter(self.names)
+        self.values = _getter(self.names, optional=self.optional)
         self.defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
         self.least = sum(name not in self.defaults for name in self.names)
 
     def merge(self, items: Sequence[Any]) -> list[Any]:
-        """The fields' values from unpacked `items`, in which each optional field is a flag and a value."""
-        values, at = [], 0
-        for field in self.fields:
-            if not field.optional:
-                values.append(items[at])
-            else:
-                values.append(items[at + 1] if items[at] else None)
-                at += 1
-            at += 1
-        return values
+        """The fields' values from unpacked `items`, of which an optional one may be NaN."""
+        pairs = zip(self.fields, items, strict=True)
+        return [None if math.isnan(item) else _TYPES.get(field.code, int)(item) for field, item in pairs]
 
 
-def _plain_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+def _getter(names: tuple[str, ...], *, optional: bool) -> Callable[[Any], tuple[Any, ...]]:
     if not names:
         return lambda _record: ()
     get = attrgetter(*names)
+    if optional:
+        return lambda record: tuple(math.nan if value is None else value for value in get(record))
     return get if len(names) > 1 else lambda record: (get(record),)
-
-
-def _getter(names: tuple[str, ...], body: Iterable[Field]) -> Callable[[Any], tuple[Any, ...]]:
-    get, optional = _plain_getter(names), tuple(field.optional for field in body)
-
-    def values(record: Any) -> tuple[Any, ...]:
-        result: list[Any] = []
-        for value, may_lack in zip(get(record), optional, strict=True):
-            result += (value is not None, value or 0) if may_lack else (value,)
-        return tuple(result)
-
-    return values
 
 
 class RecordTable(Generic[R]):

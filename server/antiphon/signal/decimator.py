@@ -53,9 +53,6 @@ def hum_decimate(
         body: `[size]` result, filtered to `BODY`.
         size: Samples of a hop.
         k: Coefficients of the low-pass and the high-pass; their states.
-
-    Returns:
-        The number of frames taken.
     """
     taken = i64(0)
     n = first

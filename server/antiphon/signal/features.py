@@ -106,11 +106,7 @@ class LibrosaFeatures:
 
 
 class LibrosaStream:
-    """`LibrosaFeatures` of a stream, in pieces of `PIECE_SECONDS`.
-
-    Args:
-        settings: As of `LibrosaFeatures`.
-    """
+    """`LibrosaFeatures` of a stream, in pieces of `PIECE_SECONDS`."""
 
     def __init__(self, settings: MelSettings) -> None:
         self._features, self._settings = LibrosaFeatures(settings), settings

@@ -81,7 +81,6 @@ def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
 
 
 def _set_name(settings: ServeSettings) -> None:
-    """Sets the server's name to ours, where none is set, or "default" (maybe the sound card's), or our client's."""
     if os.environ.get(NAME, "default") in ("default", settings.extra.get("jack_name", "antiphon")):
         os.environ[NAME] = DEFAULT
 

@@ -38,7 +38,6 @@ class Starts:
     """Starts control, web, recorder, weigher, engine, zygotes and the performer.
 
     Attributes:
-        parts: Sockets and memory that the processes share.
         folder: This server's runtime folder.
         driver: Name of the driver that the next engine plays by.
     """

@@ -173,7 +173,6 @@ class Supervisor:
                 self._adopt(name, self.starts.zygote(name.removeprefix(_ZYGOTE)))
 
     def _schedule_start(self, name: str) -> None:
-        """Schedules the start of a child in this turn, unless it runs or is scheduled already."""
         if name not in self._children:
             self._start_times.setdefault(name, time.monotonic())
 
@@ -245,7 +244,6 @@ class Supervisor:
         server_log.rotate()
 
     def _read_control(self) -> None:
-        """Handles one message from control: ready, fatal or quit."""
         with contextlib.suppress(BlockingIOError, ConnectionError):
             message = json.loads(self.parts.parent.recv(1 << 20))
             if "ready" in message and not self._ready_said:
@@ -316,7 +314,6 @@ class Supervisor:
             self._schedule_jackd()
 
     def _schedule_jackd(self) -> None:
-        """Schedules a jackd of ours, where the one of another Antiphon was used and ended with it."""
         if self.parts.found.own:
             self._schedule_start(jack_server.JACKD)
 

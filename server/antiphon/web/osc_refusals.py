@@ -81,14 +81,6 @@ class OscRefusals:
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
         """As `send`, but waits for an answer that comes once something is done.
 
-        Args:
-            address: The OSC address.
-            answer: That of the answer.
-            args: The arguments.
-
-        Returns:
-            The answer's arguments.
-
         Raises:
             Refusal, WireError: As `send`; 503 without an answer in time.
         """

@@ -60,8 +60,6 @@ async def serve_http(
     """Starts HTTP on loopback, with `lan` HTTPS on every address, with `proxy` HTTP there.
 
     Args:
-        control: The link to control, whose `serve` runs already.
-        catalog: The processor types there are.
         folder: The configuration folder, for token and certificate.
         jobs: The folder for work on files; None for none of it, and for nothing of the library.
         port: 0 takes any.

@@ -45,8 +45,6 @@ class HttpServer:
     """Routes, connections and their limits.
 
     Attributes:
-        control: Link to control, for handlers; None in tests without one.
-        gate: What requests are admitted by; it has limits, counters, the server's origin and the authorisation.
         hosts: Names that a Host header may have besides those of loopback.
         token: What every request needs with `--lan`, else "".
         routes: Which handler answers a request.
@@ -108,11 +106,7 @@ class HttpServer:
 
         Args:
             host: Address to listen on.
-            port: 0 takes any.
             listener: A socket that listens already, in place of host and port.
-
-        Returns:
-            The port.
 
         Raises:
             OSError: The port cannot be used.

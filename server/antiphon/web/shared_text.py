@@ -127,7 +127,6 @@ class SharedText:
         self._tell(person, person.said)
 
     def _tell(self, person: Person, message: str | bytes) -> None:
-        """Queues a message for all others."""
         for other in self._people:
             if other is person:
                 continue

@@ -158,7 +158,6 @@ def _bundle(data: bytes, depth: int, count: list[int]) -> Bundle:
 
 
 def _readable(data: bytes) -> str:
-    """The address of a malformed packet, as far as it can be read."""
     if data[:1] != b"/":
         return ""
     end = data.find(b"\0")

@@ -260,13 +260,7 @@ def tag(epoch: int, hop: int) -> int:
 
 
 class Arena:
-    """The mapping: a header, the table of workers, and their rings.
-
-    Attributes:
-        fd: Descriptor of the mapping.
-        map: The mapping.
-        entries: The table.
-    """
+    """The mapping: a header, the table of workers, and their rings."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

@@ -119,7 +119,6 @@ class DropoutFader:
         self._words[FadeWord.GONE] += fallen
 
     def _leave(self) -> None:
-        """Builds the continuation of the last output ("ghost"): its dry part goes on, the rest is mirrored in time."""
         tail, dry, ghost = self.tail, self.dry_tail, self._ghost
         self._was, self._held = _related(tail, dry)
         np.multiply(dry, self._held, out=ghost)

@@ -105,14 +105,7 @@ def _network(model: ModelInfo, spec: WorkerSpec) -> ArrayNetwork:
 
 
 def worker_of(model: ModelInfo) -> WorkerSpec:
-    """Describes the worker that runs a model, on the server's device where the model can, otherwise on the CPU.
-
-    Args:
-        model: The model.
-
-    Returns:
-        The worker's spec.
-    """
+    """Describes the worker that runs a model, on the server's device where the model can, otherwise on the CPU."""
     here = pool.current()
     if here is None:  # a check: nothing is started
         return model.worker(model.devices[0])

@@ -39,11 +39,8 @@ class Pool:
     """Streams of one process over one arena.
 
     Attributes:
-        arena: Shared memory of the workers.
-        bells: Their eventfds.
         device: Device that models run on.
         until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
-        streams: Open streams.
         lockstep: Whether to wait for every answer, as for files.
         rung: A bit for each worker that `flush` wakes; machine code sets them too.
         newest: The newest processor of each type and node, from which another one of the node goes on.
@@ -116,7 +113,6 @@ class Pool:
         raise WorkersFull(f"there are {MAX_WORKERS} workers already; take nodes with models out, or try again")
 
     def _make_room(self) -> None:
-        """Ends the worker that has been unused for the longest time."""
         idle = [e for e in self.arena.entries if e.words[WorkerWord.STATE] and not e.words[WorkerWord.WANTED]]
         if idle:
             oldest = min(idle, key=lambda e: e.words[WorkerWord.LEFT_NS])

@@ -30,9 +30,7 @@ class WorkerStatus:
 
     Attributes:
         node: The node's number.
-        name: The worker's name.
         zygote: Kind of its zygote.
-        pid: Process, 0 when it does not run.
         state: As in `STATES`.
         reason: Why it does not run, or "".
         restarts: Restarts of the process, since the server's start.

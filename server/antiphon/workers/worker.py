@@ -148,7 +148,6 @@ class Worker:
                 pass
 
     def _measure(self) -> None:
-        """Measures the time of a hop with all slots in use."""
         spec = self._spec
         for slot in range(spec.slots):
             self._stepper.open(slot, "")

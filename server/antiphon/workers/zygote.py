@@ -48,8 +48,6 @@ class _Child:
     """A running worker.
 
     Attributes:
-        pid: Process.
-        pidfd: Its pidfd.
         hop_ns: Duration of a hop.
         still: Measures how long it has had pending hops and has done none.
         stuck_ns: That time at the last look.
@@ -219,7 +217,6 @@ class Zygote:
                 self._kill(child, f"gave no answer for {child.stuck_ns / 1e9:.2f} s")
 
     def _pending(self, entry: WorkerEntry) -> bool:
-        """Whether the worker has hops to compute."""
         rows = entry.slots
         waiting = (
             (rows[:, SlotWord.OPEN] > 0)

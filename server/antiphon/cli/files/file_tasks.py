@@ -32,9 +32,7 @@ def gather_tasks(
     """The files to process. A folder stands for the files directly inside it that the command takes.
 
     Args:
-        paths: Files and folders.
         out_dir: Where the results go, under the names of the sources.
-        what: The kind of the files, for a message.
         endings: Endings of the names that are taken from a folder, in lower case.
         suffix_of: The ending of the result's name for a source.
 

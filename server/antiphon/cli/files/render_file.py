@@ -112,7 +112,6 @@ def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
 
 
 def _sources(patch: str, *files: str | None) -> str:
-    """The sources of OUT, as text."""
     *most, last = (f"the patch {patch}", *(path_text(path) for path in files if path is not None))
     return f"{', '.join(most)} and {last}" if most else last
 

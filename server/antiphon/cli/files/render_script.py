@@ -36,14 +36,9 @@ class ScriptOptions:
     """Options of `antiphon render` for a live script.
 
     Attributes:
-        bars: Length.
-        stems: Folder of the stems, or None.
-        midi: The MIDI file, or None.
-        source: The input, or None.
         block: Frames.
         tail: Seconds after the end; None until it is silent.
         fade: Seconds at the end.
-        force: Whether existing files are replaced.
         rate: Hz of the sound files; 0 for the input's.
         cue: The pair of channels that holds the cue, or "".
     """
@@ -156,7 +151,6 @@ def _check(options: ScriptOptions) -> None:
 def _performed(
     path: str, options: ScriptOptions, script: ScriptProcess, play_with: Callable[[Loaded, Graph], None]
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
-    """Performs the script: what is to be rendered, its length in beats and its events."""
     from antiphon.cli.files.rendering import PatchRender
     from antiphon.contract.block import StreamSpec
     from antiphon.graph.patch import load as load_patch

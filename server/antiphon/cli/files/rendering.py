@@ -29,14 +29,10 @@ class PatchRender:
     """A patch to be rendered.
 
     Attributes:
-        loaded: The plugins.
-        patch: The patch.
-        spec: Rate, block and channels.
         source: The input's path, or None for silence.
         subtype: Subtype of the input, whose bit depth is kept.
         frames: Length of the output without its tail; None for that of the input.
         expected: Frames to expect, for the progress bar; None where they are not known.
-        tail: What is rendered after the end.
         fade: Seconds of the fade at the end.
         rate: Hz of the file; 0 for that of `spec`, or the nearest that the file's format holds.
         cue: The pair of channels that holds the cue, such as "3-4"; "" leaves it out.
@@ -141,7 +137,6 @@ class RenderedFile:
     Attributes:
         name: The file, as text.
         frames: Its length, at the rate of the patch.
-        written: The line about it.
         failures: (node, reason) of the nodes that failed.
         dropped: Events that exceeded the limit of a block.
         lost: (node, parameter, count) of notes that a node could not play.

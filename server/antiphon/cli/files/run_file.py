@@ -192,7 +192,6 @@ def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter, *, u
 
 
 def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:
-    """Advice on how to make OUT softer."""
     for param in info.params:
         if param.name in ("gain", "level"):
             return f"lower {param.name} (-p {param.name}=…)"

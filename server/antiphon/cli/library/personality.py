@@ -76,7 +76,6 @@ def personality(
 
 
 def _answer(number: int, most: int, title: str) -> str:
-    """The answer, in small letters: "q" at the end of input."""
     sys.stderr.write(f"{number} of {most}: {title}\nDo you like it? y, n, Enter for neither, q to end: ")
     sys.stderr.flush()
     line = sys.stdin.readline()

@@ -19,13 +19,9 @@ class Declaration:
     """One address.
 
     Attributes:
-        address: The address.
-        doc: One sentence.
         types: OSC type tags of its arguments; N for none.
         value: As text, "" for an address without one.
         low, high: Range of a number; None without one.
-        words: What a choice takes.
-        unit: Unit of the number.
     """
 
     address: str

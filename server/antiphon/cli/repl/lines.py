@@ -109,7 +109,6 @@ def commands(declared: Mapping[str, Declaration]) -> list[str]:
 
 
 def _command(words: list[str], declared: Mapping[str, Declaration]) -> Send:
-    """A command by the parts of its address, as many of the words as make one."""
     for count in range(len(words), 0, -1):
         address = "/" + "/".join(words[:count])
         if address in declared and not is_of_node(address):
@@ -124,7 +123,6 @@ def _command(words: list[str], declared: Mapping[str, Declaration]) -> Send:
 
 
 def _named(node: str, rest: list[str], declared: Mapping[str, Declaration]) -> Send:
-    """A node and its parameter, by their names."""
     params = [address.rpartition("/")[2] for address in declared if address.startswith(f"/node/{node}/")]
     if not rest or rest[0] not in params:
         what = f"{rest[0]!r} is no parameter of {node}" if rest else f"say which parameter of {node}"

@@ -30,9 +30,6 @@ class Ended(BaseException):
     """A signal asks this process to end.
 
     Not a KeyboardInterrupt, which typer would turn into an exit of its own.
-
-    Attributes:
-        number: The signal's number.
     """
 
     def __init__(self, number: int) -> None:

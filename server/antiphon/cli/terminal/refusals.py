@@ -57,7 +57,6 @@ def _extra(context: Any, words: str) -> str:
 
 
 def _command(context: Any, word: str) -> str:
-    """A command that does not exist, with the one that was probably meant."""
     known = context.command.list_commands(context)
     other = _SYNONYMS.get(word, "")
     hint = f"did you mean {other}? " if other in known else suggest(word, known)
@@ -65,7 +64,6 @@ def _command(context: Any, word: str) -> str:
 
 
 def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:
-    """The word after the last of these options, or behind its equals sign."""
     given = None
     for place, word in enumerate(arguments):
         option, equals, value = word.partition("=")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from antiphon.control.commands.syncs import Syncs
 from antiphon.control.subscribers.replies import Replies
-from antiphon.engine.link import EngineLink
+from antiphon.engine.remote import RemoteEngine
 from antiphon.errors import EngineError
 from antiphon.io.osc_peer import Peer
 from antiphon.wire.osc import encode
@@ -24,7 +24,7 @@ MOST_WAITING = 16
 class Captures:
     """Passes captures on in order, as the recorder answers them."""
 
-    def __init__(self, link: EngineLink, replies: Replies, syncs: Syncs) -> None:
+    def __init__(self, link: RemoteEngine, replies: Replies, syncs: Syncs) -> None:
         """None is asked for. A sender's `/synced` comes after its captures."""
         self._link, self._replies, self._syncs = link, replies, syncs
         self._waiting: deque[tuple[Peer, int, Callable[[str, str], None] | None]] = deque()
@@ -44,10 +44,6 @@ class Captures:
         """Requests a file with the last bars of a node; the sender is answered once it is written.
 
         Args:
-            peer: The sender.
-            path: The file.
-            node: The node's number.
-            bars: How many.
             bar: Beats of a bar.
             done: Called with the path and the reason of a failure, in place of an answer to the sender.
 

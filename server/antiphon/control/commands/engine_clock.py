@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from antiphon.control.commands.wall_clock import WallClock
-from antiphon.engine.link import EngineLink
+from antiphon.engine.remote import RemoteEngine
 from antiphon.errors import RequestError
 from antiphon.session.commands import Sample
 from antiphon.session.schedule import HORIZON, Moment
@@ -15,12 +15,11 @@ class EngineClock:
     """Converts between CLOCK_MONOTONIC, time tags and samples.
 
     Args:
-        link: Where the engine publishes its clock.
         wall: The wall clock, which time tags name.
         now_ns: CLOCK_MONOTONIC in nanoseconds.
     """
 
-    def __init__(self, link: EngineLink, wall: WallClock, now_ns: Callable[[], int]) -> None:
+    def __init__(self, link: RemoteEngine, wall: WallClock, now_ns: Callable[[], int]) -> None:
         self._link = link
         self.wall = wall
         self.now_ns = now_ns

@@ -49,10 +49,6 @@ class CommandExecutor:
         """Connects the parts.
 
         Args:
-            session: Control's state.
-            clock: Gives the moment at which commands are handled.
-            outbox: Receives effects on the engine.
-            feedback: Receives changes of values.
             saver: Saves when a plan is requested from the engine.
             replies, faults: Answer and count a gathered value that is refused or fails.
         """

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from antiphon.engine.link import EngineLink
+from antiphon.engine.remote import RemoteEngine
 from antiphon.session.actions import EVENTS, Action, NodeReset, NodeSet
 from antiphon.session.commands import NOW, ClearSchedule, Now, Panic, Sync
 from antiphon.session.effects import EngineEffect, EngineLoad
@@ -29,7 +29,7 @@ class Outbox:
         taps: Called once with each effect, when it is requested, before the engine gets it.
     """
 
-    def __init__(self, link: EngineLink, state: GraphState) -> None:
+    def __init__(self, link: RemoteEngine, state: GraphState) -> None:
         """Nothing is queued."""
         self._link, self._state = link, state
         self._backlog: deque[Action] = deque()
@@ -85,7 +85,6 @@ class Outbox:
         self._for_plan = deque(again)
 
     def _needs_plan(self, action: Action) -> bool:
-        """Whether an action must wait for the plan that is being prepared."""
         state = self._state
         match action:
             case NodeSet(node, cell):

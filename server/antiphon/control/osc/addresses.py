@@ -27,11 +27,7 @@ class Address:
     """One fixed address.
 
     Attributes:
-        path: The address.
         args: Its arguments in the reference's notation, for example "s:name [f:fade]".
-        doc: Its entry in the reference.
-        handler: Handles a message to it.
-        level: Who may send to it.
         timed: Whether it takes effect at the exact sample of a bundle's time tag.
         at_once: Whether it only asks for the present state; it is then refused with a time in the future.
     """

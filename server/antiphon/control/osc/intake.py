@@ -42,11 +42,8 @@ class Intake:
     """Handles packets.
 
     Attributes:
-        lanes: The senders' lanes with waiting packets.
         deferred: Messages with a time in the future.
         tap: Called with every packet and its sender, for `antiphon monitor`; None for nothing.
-        handling: The message that is being handled.
-        received: Packets so far.
         ignored: Answers of other servers so far.
         late: Messages for control that came after their time.
     """

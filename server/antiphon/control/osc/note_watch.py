@@ -9,7 +9,7 @@ from __future__ import annotations
 from antiphon.control.commands.engine_clock import EngineClock
 from antiphon.control.subscribers.clients import Surfaces
 from antiphon.control.subscribers.feedback import Feedback
-from antiphon.engine.link import EngineLink
+from antiphon.engine.remote import RemoteEngine
 from antiphon.errors import RequestError
 from antiphon.graph.clock import swung
 from antiphon.io.osc_peer import Peer
@@ -34,7 +34,7 @@ class NoteWatch:
     """
 
     def __init__(
-        self, link: EngineLink, clock: EngineClock, state: GraphState, surfaces: Surfaces, feedback: Feedback
+        self, link: RemoteEngine, clock: EngineClock, state: GraphState, surfaces: Surfaces, feedback: Feedback
     ) -> None:
         """Sends nothing before `set`."""
         self._link, self._clock, self._state = link, clock, state

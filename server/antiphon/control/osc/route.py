@@ -18,9 +18,6 @@ class AddressRoute:
     """The route of one address.
 
     Attributes:
-        address: The address.
-        handler: Handles a message.
-        level: Needed to send to it.
         timed: Whether the handler applies `when` itself; other handlers are called when the message is due.
         low, high: A single number in this range only sets `param` of `node`, so that `Intake` may gather it; low
             above high for none.

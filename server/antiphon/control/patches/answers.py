@@ -20,9 +20,7 @@ class PlanAnswer:
     Attributes:
         goal: Number of the load that decides.
         peer: Who is answered; None for no answer.
-        address: What the answer names.
         done: Arguments of `/done` when the plan plays; None sends none.
-        then: Called when the plan plays.
         refused: Called with the reason when the engine refuses the plan; then nothing else is said of it.
     """
 

@@ -24,14 +24,10 @@ class Before:
 
     Attributes:
         what: The edit's OSC address, "" for a patch file that was saved and loaded again.
-        graph: With its values.
-        name, path: Of the patch.
         tempo: In bpm.
         patch: As it was loaded, None where the nodes were added one by one.
-        scenes: By number.
         whole: Whether the edit loaded a patch. Undoing it restores the values of `graph`; otherwise nodes that still
             exist keep their present values.
-        place: In the set list.
     """
 
     what: str
@@ -69,10 +65,6 @@ class Rollback:
 
     Attributes:
         goal: Number of the load that contains the edit made after this state.
-        patch: As it was loaded.
-        scenes: By number.
-        place: In the set list.
-        done, undone: The edit history.
     """
 
     goal: int

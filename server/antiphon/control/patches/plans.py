@@ -22,7 +22,7 @@ from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import StateFolder
 from antiphon.control.subscribers.feedback import Feedback
 from antiphon.control.subscribers.replies import Replies
-from antiphon.engine.link import EngineLink
+from antiphon.engine.remote import RemoteEngine
 from antiphon.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.graph import patch as patches
 from antiphon.graph.patch import SUFFIX, Patch
@@ -48,8 +48,6 @@ class Plans:
         weight: Share of a block that the last plan took in the weigher, 1.0 for all of it.
         warning: Why that plan may be too slow, or "".
         patch: As it was loaded last, None without one.
-        scenes: By number.
-        history: Undo and redo.
         failed: Whether the last file or plan was refused, and the one before it plays.
     """
 
@@ -57,7 +55,7 @@ class Plans:
         self,
         session: Session,
         catalog: Catalog,
-        link: EngineLink,
+        link: RemoteEngine,
         clock: EngineClock,
         executor: CommandExecutor,
         outbox: Outbox,
@@ -318,7 +316,6 @@ class Plans:
             self._retarget()
 
     def _retarget(self) -> None:
-        """Makes pending answers and rollbacks depend on the last load, which contains all edits before it."""
         goal = self._session.state.serial
         self._answers.retarget(goal)
         self._rollbacks = [replace(state, goal=goal) for state in self._rollbacks]

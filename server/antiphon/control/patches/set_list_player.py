@@ -25,8 +25,6 @@ class Sets:
         """No set is loaded.
 
         Args:
-            catalog: The processor types that patches may use.
-            plans: Loads the patches.
             position: The set list and the index of the present patch.
             feedback: Reports a patch that is not valid any more.
         """

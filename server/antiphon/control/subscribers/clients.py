@@ -35,7 +35,6 @@ class Machine(NamedTuple):
     """An address that has sent something or may.
 
     Attributes:
-        ip: The address.
         state: "held" or "approved".
         seconds: Since its last message where it is held; until its approval ends where that does, else None.
         messages: Messages that were held, while it is.
@@ -196,12 +195,10 @@ class Surface:
 
     Attributes:
         id: Its number, which `/notify` answers.
-        peer: Where it listens.
         owner: Key of the peer that subscribed it; changes that this peer makes are not sent to the surface.
         fixed: Whether `--surface` names it; then it is never dropped.
         refusals: Datagrams that its machine has refused since it last sent one.
         quiet_until: Nothing is sent to it before this time.
-        since: When its lease began.
         notes: Whether it is sent every note that is played or scheduled.
     """
 

@@ -33,7 +33,6 @@ def discreet(text: str, state: GraphState, scenes: Iterable[Scene], roots: Conta
 
 
 def _names(state: GraphState, scenes: Iterable[Scene]) -> set[str]:
-    """The values of all parameters of kind file, in the state and in the scenes."""
     nodes = state.every.values()
     files = [(node, cell, p.name) for node in nodes for cell, p in enumerate(node.cells) if p.kind == "file"]
     present = [node.texts.get(cell, "") for node, cell, _ in files]

@@ -46,8 +46,6 @@ class Feedback:
 
     Attributes:
         listeners: Called with the address and value of each change.
-        sent: Messages sent so far.
-        dropped: Events dropped so far.
     """
 
     def __init__(

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from antiphon.control.subscribers.clients import Surfaces
 from antiphon.control.subscribers.feedback import Feedback
-from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
+from antiphon.engine.link import EVERY_NODE, PlayedNote
+from antiphon.engine.remote import RemoteEngine
 from antiphon.session.graph_state import GraphState
 
 
@@ -14,7 +15,7 @@ class NotesOut:
     """Requests events from the engine: every node's while there are subscribers, else those of the node of `wanted`."""
 
     def __init__(
-        self, link: EngineLink, state: GraphState, surfaces: Surfaces, feedback: Feedback, wanted: Callable[[], int]
+        self, link: RemoteEngine, state: GraphState, surfaces: Surfaces, feedback: Feedback, wanted: Callable[[], int]
     ) -> None:
         """Requests nothing before `follow`. `wanted` gives the node whose events are needed always, 0 for none."""
         self._link, self._state, self._surfaces, self._feedback = link, state, surfaces, feedback

@@ -25,8 +25,6 @@ class Subscribers:
         """Nothing is restored before `start`.
 
         Args:
-            surfaces: The subscriptions.
-            access: The level of each address.
             udp, tcp: The sockets, whose peers' levels are updated when those change.
             saver: Saves when a subscription is added or removed.
         """

@@ -17,7 +17,6 @@ class ServerAddress:
     Attributes:
         scheme: "http" or "https".
         host: A name or an IP address, an IPv6 one without brackets.
-        port: Its TCP port.
         authority: As the Host header has it.
     """
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from antiphon.doctor.deployment import reachable, working
 from antiphon.doctor.deployment.address import ServerAddress
 from antiphon.doctor.deployment.client import SECONDS, DeployClient, NoAnswer
-from antiphon.doctor.deployment.findings import CheckState, DeployFinding, failure, skip
+from antiphon.doctor.deployment.findings import DeployFinding, failure, skip
 from antiphon.errors import FileError
 
-Check = Callable[[DeployClient], Awaitable[DeployFinding | list[DeployFinding]]]
+Check = Callable[[DeployClient], DeployFinding | list[DeployFinding]]
 OPEN_CHECKS: tuple[tuple[str, Check], ...] = (
     ("times", reachable.check_times),
     ("headers", reachable.check_headers),
@@ -51,9 +50,9 @@ def check_server(client: DeployClient, *, has_token: bool) -> Iterator[DeployFin
 
     Without a token, or where the client may not send it, its checks are skipped.
     """
-    tls = asyncio.run(reachable.check_tls(client))
+    tls = reachable.check_tls(client)
     yield tls
-    if client.tls is not None and tls.state is CheckState.FAILED and "ends in" not in tls.text:
+    if client.tls is not None and tls.state == "failed" and "ends in" not in tls.text:
         yield from (skip(name, "without TLS nothing is sent") for name in ("health", *NAMES))
         return
     health = _made("health", reachable.check_health, client)
@@ -72,13 +71,8 @@ def check_server(client: DeployClient, *, has_token: bool) -> Iterator[DeployFin
 
 
 def _made(name: str, check: Check, client: DeployClient) -> list[DeployFinding]:
-    """Makes a check; a server without a usable answer has failed it."""
-
-    async def work() -> list[DeployFinding]:
-        found = await check(client)
-        return found if isinstance(found, list) else [found]
-
     try:
-        return asyncio.run(work())
-    except NoAnswer as error:
+        found = check(client)
+    except NoAnswer as error:  # the check has failed
         return [failure(name, str(error), "look at the server's log, and at the proxy's")]
+    return found if isinstance(found, list) else [found]

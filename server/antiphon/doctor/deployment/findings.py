@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-
-
-class CheckState(StrEnum):
-    """Result of a check; skipped where it could not be made."""
-
-    OK = "ok"
-    FAILED = "failed"
-    SKIPPED = "skipped"
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,32 +12,16 @@ class DeployFinding:
     """The result of one check.
 
     Attributes:
+        state: "skipped" where the check could not be made.
         name: What was checked, in one or two words.
-        state: How it is.
         text: What was found, one sentence.
         advice: What to do, or "".
     """
 
+    state: Literal["ok", "failed", "skipped"]
     name: str
-    state: CheckState
     text: str
     advice: str = ""
 
-    def plain(self) -> dict[str, str]:
-        """The record as a JSON object."""
-        return {name: str(value) for name, value in asdict(self).items()}
 
-
-def success(name: str, text: str) -> DeployFinding:
-    """A check that found what it should."""
-    return DeployFinding(name, CheckState.OK, text)
-
-
-def failure(name: str, text: str, advice: str = "") -> DeployFinding:
-    """A check that found something else."""
-    return DeployFinding(name, CheckState.FAILED, text, advice)
-
-
-def skip(name: str, text: str, advice: str = "") -> DeployFinding:
-    """A check that could not be made."""
-    return DeployFinding(name, CheckState.SKIPPED, text, advice)
+success, failure, skip = (partial(DeployFinding, state) for state in ("ok", "failed", "skipped"))

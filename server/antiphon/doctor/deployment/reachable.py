@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import socket
 import ssl
 import statistics
 import time
 
-from antiphon.doctor.deployment.client import DeployClient, HttpAnswer, NoAnswer
+from antiphon.doctor.deployment.client import DeployClient, NoAnswer
 from antiphon.doctor.deployment.findings import DeployFinding, failure, skip, success
 
 HEALTH = "/api/health"
@@ -32,7 +33,7 @@ PORTS = {4400: "OSC", 1883: "MQTT", 8786: "Dask's scheduler", 8787: "Dask's dash
 PORT_SECONDS = 2.0
 
 
-async def check_tls(client: DeployClient) -> DeployFinding:
+def check_tls(client: DeployClient) -> DeployFinding:
     """Checks TLS: encryption, and a trusted certificate that does not expire soon."""
     if client.tls is None:
         if client.address.local:
@@ -43,7 +44,7 @@ async def check_tls(client: DeployClient) -> DeployFinding:
             "put a proxy with a certificate in front of it, and check https://…",
         )
     try:
-        version, certificate = await client.certificate()
+        version, certificate = client.certificate()
     except NoAnswer as error:
         return failure(
             "TLS",
@@ -56,9 +57,9 @@ async def check_tls(client: DeployClient) -> DeployFinding:
     return success("TLS", f"{version}, the certificate lasts {days:.0f} days more")
 
 
-async def check_health(client: DeployClient) -> DeployFinding:
+def check_health(client: DeployClient) -> DeployFinding:
     """Checks that the health route answers that the server plays."""
-    answer = await client.ask("GET", HEALTH, token="")
+    answer = client.ask("GET", HEALTH, token="")
     if 300 <= answer.status < 400:
         return failure(
             "health",
@@ -76,11 +77,9 @@ async def check_health(client: DeployClient) -> DeployFinding:
     return success("health", "the server plays")
 
 
-async def check_times(client: DeployClient) -> DeployFinding:
+def check_times(client: DeployClient) -> DeployFinding:
     """Measures response times, each on a connection of its own."""
-    times = []
-    for _ in range(REQUESTS):
-        times.append((await client.ask("GET", HEALTH, token="")).seconds)
+    times = [client.ask("GET", HEALTH, token="").seconds for _ in range(REQUESTS)]
     median = statistics.median(times)
     text = f"p50 {median * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms, of {REQUESTS} new connections"
     if median > SLOW_SECONDS:
@@ -88,9 +87,9 @@ async def check_times(client: DeployClient) -> DeployFinding:
     return success("times", text)
 
 
-async def check_headers(client: DeployClient) -> DeployFinding:
+def check_headers(client: DeployClient) -> DeployFinding:
     """Checks that the security headers for browsers reach the client."""
-    answer = await client.ask("GET", HEALTH, token="")
+    answer = client.ask("GET", HEALTH, token="")
     missing = [name for name, value in HEADERS.items() if value not in answer.headers.get(name, "")]
     if missing:
         return failure("headers", f"answers lack {', '.join(missing)}", "have the proxy pass the server's headers on")
@@ -100,7 +99,7 @@ async def check_headers(client: DeployClient) -> DeployFinding:
     return success("headers", text)
 
 
-async def check_refused(client: DeployClient) -> DeployFinding:
+def check_refused(client: DeployClient) -> DeployFinding:
     """Checks that requests that change something are refused without the token and with a wrong one."""
     for token, expected in (("", 401), (WRONG_TOKEN, 403)):
         whose = "a wrong token" if token else "no token"
@@ -109,7 +108,7 @@ async def check_refused(client: DeployClient) -> DeployFinding:
             ("POST", "/api/files?name=check.wav", b"RIFF"),
             ("DELETE", "/api/jobs/check", b""),
         ):
-            answer = await client.ask(method, path, body, token=token)
+            answer = client.ask(method, path, body, token=token)
             # too many wrong tokens are a refusal as well
             if answer.status not in (expected, 429):
                 return failure(
@@ -120,10 +119,10 @@ async def check_refused(client: DeployClient) -> DeployFinding:
     return success("refusals", "changes without the token, and with a wrong one, are refused")
 
 
-async def check_open(client: DeployClient) -> list[DeployFinding]:
+def check_open(client: DeployClient) -> list[DeployFinding]:
     """Checks that only the health route answers without the token, and that other ports are closed."""
-    reads = [path for path in READS if (await client.ask("GET", path, token="")).status == 200]
-    stray = [path for path in STRAY if _serves(await client.ask("GET", path, token=""))]
+    reads = [path for path in READS if client.ask("GET", path, token="").status == 200]
+    stray = [path for path in STRAY if client.ask("GET", path, token="").status == 200]
     if stray:
         found = [
             failure("open", f"without the token, {', '.join(stray)} are answered", "have the proxy forward /api alone")
@@ -135,30 +134,21 @@ async def check_open(client: DeployClient) -> list[DeployFinding]:
         found = [success("open", "this machine may read without the token, as with any `antiphon serve`")]
     else:
         found = [success("open", f"without the token only {HEALTH} is answered")]
-    return [*found, await check_ports(client)]
+    return [*found, check_ports(client)]
 
 
-async def check_ports(client: DeployClient) -> DeployFinding:
+def check_ports(client: DeployClient) -> DeployFinding:
     """Checks that internal ports are closed."""
     if client.address.local:
         return skip("ports", "on this machine's own loopback its other ports are open by right")
     others = [port for port in PORTS if port != client.address.port]
-    connected = await asyncio.gather(*(_connects(client.address.host, port) for port in others))
-    names = [f"{port} ({PORTS[port]})" for port, is_open in zip(others, connected, strict=True) if is_open]
+    names = [f"{port} ({PORTS[port]})" for port in others if _connects(client.address.host, port)]
     if names:
         return failure("ports", f"TCP {', '.join(names)} can be reached", "publish the port of HTTP alone")
     return success("ports", f"TCP {', '.join(map(str, others))} cannot be reached")
 
 
-def _serves(answer: HttpAnswer) -> bool:
-    return answer.status == 200
-
-
-async def _connects(host: str, port: int) -> bool:
-    try:
-        async with asyncio.timeout(PORT_SECONDS):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.transport.abort()
-    return True
+def _connects(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), PORT_SECONDS):
+        return True
+    return False

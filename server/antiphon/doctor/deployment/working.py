@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import json
@@ -30,11 +29,11 @@ GENRE = "/api/classify/genre"
 GENRE_SECONDS = 5.0
 
 
-async def check_version(client: DeployClient) -> DeployFinding:
+def check_version(client: DeployClient) -> DeployFinding:
     """Compares the answering server's version with that of the program that asks."""
     from antiphon import __version__
 
-    answer = await client.ask("GET", "/api/openapi.json")
+    answer = client.ask("GET", "/api/openapi.json")
     if answer.status != 200:
         return _refused("version", answer)
     data = answer.json()
@@ -46,37 +45,37 @@ async def check_version(client: DeployClient) -> DeployFinding:
     return success("version", f"{version}, {same}")
 
 
-async def check_work(client: DeployClient) -> DeployFinding:
+def check_work(client: DeployClient) -> DeployFinding:
     """Uploads a sound, halves it by a job, compares the result, and removes both."""
     sound = signal(1.0)
     began = time.monotonic()
-    sent = await client.ask("POST", "/api/files?name=deploy-check.wav", wav(sound))
+    sent = client.ask("POST", "/api/files?name=deploy-check.wav", wav(sound))
     if sent.status != 201:
         return _refused("work", sent)
     file, job = _identifier(sent), ""
     try:
         body = json.dumps({"file": file, "params": {"gain": GAIN}}).encode()
-        asked = await client.ask("POST", "/api/run/gain", body)
+        asked = client.ask("POST", "/api/run/gain", body)
         if asked.status != 202:
             return _refused("work", asked)
         job = _identifier(asked)
-        ended = await _ended(client, job)
+        ended = _ended(client, job)
         if ended.get("state") != "done":
             reason = printable(str(ended.get("error", ""))[:300])
             return failure("work", f"the job is {printable(str(ended.get('state'))[:20])}: {reason}", "see its log")
-        result = await client.ask("GET", f"/api/jobs/{job}/result")
+        result = client.ask("GET", f"/api/jobs/{job}/result")
         if result.status != 200:
             return _refused("work", result)
         if wrong := difference(result.body, sound * GAIN):
             return failure("work", wrong, "compare its version with this one's")
     finally:
-        await _remove(client, f"/api/jobs/{job}" if job else "", f"/api/files/{file}")
+        _remove(client, f"/api/jobs/{job}" if job else "", f"/api/files/{file}")
     return success("work", f"a sound was sent, halved by a job and compared, in {time.monotonic() - began:.1f} s")
 
 
-async def check_genre(client: DeployClient) -> DeployFinding:
+def check_genre(client: DeployClient) -> DeployFinding:
     """Classifies a sound, if the server has classifiers."""
-    answer = await client.ask("POST", GENRE, wav(signal(GENRE_SECONDS)))
+    answer = client.ask("POST", GENRE, wav(signal(GENRE_SECONDS)))
     if answer.status in (404, 405):  # 405 where only the OSCQuery tree, which takes GET, has this address
         return skip("genre", f"this server has no {GENRE}")
     if answer.status not in (200, 201, 202):
@@ -113,26 +112,26 @@ def difference(content: bytes, expected: NDArray[np.float64]) -> str:
     return f"the result is off by up to {worst:.4f}" if not worst <= STEP else ""
 
 
-async def _ended(client: DeployClient, job: str) -> dict[str, Any]:
+def _ended(client: DeployClient, job: str) -> dict[str, Any]:
     until = time.monotonic() + JOB_SECONDS
     while True:
-        data = (await client.ask("GET", f"/api/jobs/{job}")).json()
+        data = client.ask("GET", f"/api/jobs/{job}").json()
         if not isinstance(data, dict):
             raise NoAnswer("the server's job is no object")
         if data.get("state") not in ("waiting", "running"):
             return data
         if time.monotonic() > until:
             return {"state": str(data.get("state")), "error": f"it was not done within {JOB_SECONDS:g} s"}
-        await asyncio.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
-async def _remove(client: DeployClient, *paths: str) -> None:
+def _remove(client: DeployClient, *paths: str) -> None:
     """Removes what the check made; a job that runs is cancelled first."""
     for path in filter(None, paths):
         with contextlib.suppress(NoAnswer):
-            await client.ask("DELETE", path)
+            client.ask("DELETE", path)
             if path.startswith("/api/jobs/"):
-                await client.ask("DELETE", path)
+                client.ask("DELETE", path)
 
 
 def _identifier(answer: HttpAnswer) -> str:

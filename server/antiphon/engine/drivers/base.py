@@ -24,7 +24,6 @@ class DriverOptions:
         ahead: Blocks between input and output; 0 chooses by block size.
         input: Name of the input device; "" is the default device.
         output: Name of the output device; "" is the default device.
-        name: Name of the JACK client.
         buffer_blocks: Least blocks of a software clock's virtual device buffer.
         soft: The device is a software clock too: a jackd without a sound card.
         pairs: What each two channels of the output device play, by `output_buses`; () for the graph's output alone.
@@ -97,14 +96,12 @@ class Driver(Protocol):
     """A clock that asks for blocks, with or without an audio device. Block numbers count from sample 0.
 
     Attributes:
-        name: The driver's name.
         rate: Rate of the device, Hz; it may differ from the requested one.
         block: Frames of a block of the device; may differ from the requested number.
         channels: Channels of `input`; `deliver` gets those of `DriverOptions.outs`.
         latency: Latency of the device, frames.
         ring: Frames between the input and the output of a block in the driver's slots.
         exact: Whether `time_of` is exact (the clock is CLOCK_MONOTONIC), so that no delay-locked loop smooths it.
-        pace: The words of `pace_words`.
         device: Address of the words of the device's callback (`engine.callback.Slot`); 0 for a software clock.
         bell: The eventfd that the callback writes; -1 for a software clock.
     """

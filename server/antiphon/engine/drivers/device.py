@@ -22,7 +22,6 @@ class CallbackDriver:
     """A driver over a `CallbackState`; see `Driver` for what is not described here. Subclasses open the device.
 
     Attributes:
-        state: The state shared with the callback.
         ahead: Blocks between a block's input and its output.
         on_idle: Called when the device is silent; returns False when it is lost.
     """

@@ -15,6 +15,7 @@ from antiphon.contract.block import Samples
 from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.callback import Slot
 from antiphon.engine.drivers.base import Driver
+from antiphon.engine.file_loop import FileLoop
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loop_words import MOST_BUSES, REPORTED_SIZE, Left, LoopWord, LoopWords
 from antiphon.engine.native.blocks import play_blocks
@@ -36,47 +37,31 @@ assert len(BUSES) <= MOST_BUSES
 
 
 @dataclass(frozen=True, slots=True)
-class LoopDescriptors:
-    """What the loop waits for and wakes.
-
-    Attributes:
-        bell: Eventfd that wakes control.
-        signals: Can be read once a signal has come.
-        device: Eventfd of the device's callback, -1 without one.
-    """
-
-    bell: int
-    signals: int
-    device: int
-
-
-@dataclass(frozen=True, slots=True)
-class NativeParts:
+class LoopParts:
     """What a server may have or not.
 
     Attributes:
-        taps: Copies sound for listeners.
-        capture: Keeps the sound of all nodes.
-        pairs: What a device of more than two channels plays.
-        file: What loops in place of the device's input, float32 `[channels, frames]`.
-        browser: Adds the sound of a browser to the input.
+        overlay: Loops in place of the device's input.
         pool: Its workers are woken at the end of a block.
+        taps: Copies the sound of single nodes for listeners.
+        capture: Keeps the sound of all nodes.
+        browser: Adds the sound of a browser to the input.
+        pairs: What a device of more than two channels plays.
     """
 
+    overlay: FileLoop | None = None
+    pool: Pool | None = None
     taps: NodeTaps | None = None
     capture: NodeCapture | None = None
-    pairs: ChosenPairs | None = None
-    file: Samples | None = None
     browser: BrowserInput | None = None
-    pool: Pool | None = None
+    pairs: ChosenPairs | None = None
+
+
+NO_PARTS = LoopParts()
 
 
 class NativeLoop:
-    """Plays a plan that rests. For the thread of the engine's loop.
-
-    Attributes:
-        words: The loop's words.
-    """
+    """Plays a plan that rests. For the thread of the engine's loop."""
 
     def __init__(
         self,
@@ -85,20 +70,23 @@ class NativeLoop:
         driver: Driver,
         shared: Shared,
         dll: DelayLockedLoop,
-        parts: NativeParts,
+        parts: LoopParts,
+        bell: int,
+        signals: int,
     ) -> None:
         """Notes what stays the same for as long as the engine runs.
 
         Args:
             words: Words that the interpreter's loop uses too.
-            player: The graph player.
             driver: A driver with `pace` words.
-            shared: The mapping that control reads.
             dll: The loop of a device's clock.
-            parts: What this server has.
+            bell: Eventfd that wakes control.
+            signals: Descriptor that can be read once a signal has come.
         """
         self.words, self._player, self._shared, self._dll = words, player, shared, dll
-        self._taps, self._capture, self._file, self._browser = parts.taps, parts.capture, parts.file, parts.browser
+        self._taps, self._capture, self._browser, self._signals = parts.taps, parts.capture, parts.browser, signals
+        # held, as its address is in the words
+        self._file = None if parts.overlay is None else parts.overlay.sound
         self._plan: Plan | None = None
         self._x: Samples = np.zeros((driver.channels, driver.block), np.float32)
         rows = np.arange(driver.channels, dtype=np.int64) if parts.pairs is None else parts.pairs.rows
@@ -135,8 +123,11 @@ class NativeLoop:
             LoopWord.X: address(self._x),
             LoopWord.OUT: address(player.buses.channels),
             LoopWord.REDUCTIONS: address(player.buses.reductions),
-            LoopWord.FILE: 0 if parts.file is None else address(parts.file),
-            LoopWord.FILE_FRAMES: 0 if parts.file is None else parts.file.shape[1],
+            LoopWord.FILE: 0 if self._file is None else address(self._file),
+            LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
+            LoopWord.BELL: bell,
+            LoopWord.DEVICE_BELL: driver.bell,
+            LoopWord.SIGNALS: signals,
             **({} if parts.taps is None else parts.taps.tables),
             **({} if parts.capture is None else parts.capture.tables),
         }
@@ -157,13 +148,11 @@ class NativeLoop:
         slot = (ctypes.c_int64 * (Slot.CHANNELS_OUT + 1)).from_address(driver.device)
         return min(int(slot[Slot.CHANNELS_OUT]), len(self._rows))
 
-    def play(self, base: tuple[int, int, int], descriptors: LoopDescriptors, journal: Journal) -> Left:
+    def play(self, base: tuple[int, int, int], journal: Journal) -> Left:
         """Plays blocks until the interpreter is needed; at once where the player does not rest.
 
         Args:
             base: Missed blocks, late blocks and xruns of the engines before this one.
-            descriptors: Of control, the signals and the device.
-            journal: The session log.
 
         Returns:
             Why it has ended; after `Left.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
@@ -188,8 +177,6 @@ class NativeLoop:
         whole[LoopWord.SAMPLE], whole[LoopWord.WAKE], whole[LoopWord.WOKEN] = player.sample, 0, 0
         upcoming = player.schedule.upcoming(player.tempo)
         whole[LoopWord.UNTIL] = _NEVER if math.isinf(upcoming) else int(upcoming)
-        whole[LoopWord.BELL], whole[LoopWord.DEVICE_BELL] = descriptors.bell, descriptors.device
-        whole[LoopWord.SIGNALS] = descriptors.signals
         whole[LoopWord.BASE_MISSED], whole[LoopWord.BASE_LATE], whole[LoopWord.BASE_XRUNS] = base
         whole[LoopWord.LINE_SAMPLE], real[LoopWord.LINE_BEAT] = line.sample, line.beat
         real[LoopWord.LINE_AFTER], real[LoopWord.LINE_BPM] = line.after, line.bpm
@@ -212,7 +199,7 @@ class NativeLoop:
         state = real[LoopWord.DLL_TIME], real[LoopWord.DLL_EXPECTED], real[LoopWord.DLL_PERIOD]
         self._dll.resume((whole[LoopWord.DLL_SAMPLE], *state))
         if whole[LoopWord.WOKEN]:
-            os.read(descriptors.signals, 64)
+            os.read(self._signals, 64)
         return left
 
     @property
@@ -221,7 +208,6 @@ class NativeLoop:
         return self._x
 
     def _take(self, plan: Plan) -> None:
-        """Notes a plan's addresses."""
         whole, tables = self.words.whole, plan.native.tables
         self._plan = plan
         whole[LoopWord.PLAN], whole[LoopWord.PLAN_ROWS] = tables.words, tables.rows
@@ -244,7 +230,6 @@ class NativeLoop:
             whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)
 
     def _listen(self, plan: Plan) -> None:
-        """Notes which sounds the listeners want."""
         assert self._taps is not None
         whole = self.words.whole
         for tap, number in enumerate(self._taps.wanted()):

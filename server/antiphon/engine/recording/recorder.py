@@ -41,7 +41,6 @@ class Recorder:
     """The files being written, and the position up to which the tap has been read.
 
     Attributes:
-        shared: The mapping.
         said: Errors so far, as sentences.
         aloud: Whether errors are printed at once; at the first start they are collected for the supervisor.
     """
@@ -291,7 +290,6 @@ class Recorder:
 
 
 def _print_written(take: TakeFile) -> None:
-    """Prints the length and size of a recording that has ended."""
     if take.frames:
         write_output(describe_take(take.path, take.seconds, take.size))
     else:
@@ -299,7 +297,6 @@ def _print_written(take: TakeFile) -> None:
 
 
 def _print_session(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
-    """Prints the length and size of a session that has ended."""
     folder = parts[1].path.parent
     if parts[1].frames:
         write_output(describe_take(folder, parts[1].seconds, parts[0].size + parts[1].size))

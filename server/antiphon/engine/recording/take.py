@@ -30,7 +30,6 @@ class TakeFile:
     """A sound file being written.
 
     Attributes:
-        path: The file.
         rate: Hz.
         frames: Frames written so far.
     """

@@ -23,7 +23,6 @@ class PackedCalls:
     """The calls of steps, in order. Built off the block path.
 
     Attributes:
-        count: Number of calls.
         table: Address of the table that `run_calls` reads.
     """
 

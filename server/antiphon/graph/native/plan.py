@@ -60,7 +60,6 @@ class _Place:
     """A node's place in the tables.
 
     Attributes:
-        node: The node.
         kernels: Those of its conditions and of its calls before the check of its outputs; None where the interpreter
             always runs it.
         reports: Where its kernels leave the values of readonly parameters.
@@ -81,12 +80,7 @@ class NativePlan:
     """The rows of one plan. Built off the block path."""
 
     def __init__(self, nodes: Sequence[NativeNode], spec: StreamSpec) -> None:
-        """Packs the rows of the nodes that rest.
-
-        Args:
-            nodes: The plan's nodes in running order.
-            spec: Rate, block size and channels.
-        """
+        """Packs the rows of the nodes that rest."""
         self._spec, self._period = spec, spec.block * 1e9 / spec.rate
         self._places: list[_Place] = []
         outs: list[tuple[int, int, int]] = []
@@ -133,7 +127,6 @@ class NativePlan:
         """Runs all nodes for one whole block.
 
         Args:
-            play: The plan, which runs the nodes that need the interpreter.
             time: When the block begins.
         """
         self.begin(play, time)
@@ -152,7 +145,6 @@ class NativePlan:
         """Runs the rest of a block.
 
         Args:
-            play: The plan.
             stop: What `run_rows` returned.
             time: When the block begins.
         """
@@ -190,11 +182,7 @@ class NativePlan:
                 yield at.node.host, name, array, index
 
     def settle(self, place: int) -> None:
-        """Packs a node's row if the node rests.
-
-        Args:
-            place: The node's place in the running order.
-        """
+        """Packs a node's row if the node rests."""
         at = self._places[place]
         node = at.node
         version = int(node.host.version[0])
@@ -231,18 +219,13 @@ class NativePlan:
         return count
 
     def native(self, place: int) -> bool:
-        """Tells whether machine code runs a node in the coming block.
-
-        Args:
-            place: The node's place in the running order.
-        """
+        """Tells whether machine code runs a node in the coming block."""
         return self._row_words[place * NodeRow.SIZE + NodeRow.PACKED] == int(self._places[place].node.host.version[0])
 
     def report(self, place: int, values: dict[str, float]) -> None:
         """Reads what a node's kernels left for its readonly parameters, where machine code runs it.
 
         Args:
-            place: The node's place in the running order.
             values: Gets the values by name.
         """
         at = self._places[place]
@@ -252,7 +235,6 @@ class NativePlan:
 
 
 def _kernels(step: Step) -> tuple[PackedKernel, ...]:
-    """Those of a step's conditions, then of its calls."""
     return tuple(item for item, _ in (*step.conditions, *step.calls))
 
 

@@ -139,7 +139,6 @@ class ClassifierPool:
                 self._end(process)
 
     def _rest(self) -> None:
-        """Ends the processes that have not been asked for some time, unless another request comes before."""
         if self._sweep is not None:
             self._sweep.cancel()
         self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle)

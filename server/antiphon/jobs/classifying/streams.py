@@ -77,7 +77,6 @@ class ClassifierStreams:
 
 
 async def _feed(process: ClassifierProcess, pieces: AsyncIterator[bytes]) -> None:
-    """Sends the sound on, no faster than it is read, and then the end."""
     begun = False
     async for piece in pieces:
         if not begun and piece.startswith(b"fLaC"):

@@ -34,7 +34,6 @@ def main(words: list[str]) -> int:
 
 
 def _answer(channel: HelperChannel, work: Callable[[], Iterator[dict[str, Any]]]) -> None:
-    """Sends what comes of a request: answers, or an error as the last one."""
     from antiphon.library.classification import NoSound
 
     kind: type[JobError]

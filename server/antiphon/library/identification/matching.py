@@ -78,8 +78,6 @@ class _Candidate:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """A candidate, and how well the landmarks agree with it."""
-
     candidate: _Candidate
     agreement: Agreement
 
@@ -123,7 +121,6 @@ def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader
 def _judged(
     found: Sequence[_Candidate], asked: SoundLandmarks, landmarks: LandmarkReader
 ) -> tuple[list[_Compared], float]:
-    """The first candidates, the one that agrees best first, and the log odds that it is a match."""
     compared = [
         _Compared(each, agreement(asked.placed(each.frame * FRAME, each.speed), landmarks(each.serial)))
         for each in found[:_RANK]

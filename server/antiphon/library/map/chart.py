@@ -54,7 +54,6 @@ class Placement:
     """The tracks that are placed.
 
     Attributes:
-        rows: The tracks.
         points: `components` of their vectors, `[n, d]`.
         places: `[n, 2]`.
         fit: Whether neighbours are near; False for two principal components.

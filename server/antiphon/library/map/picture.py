@@ -97,7 +97,6 @@ def _label(
     ink: Sequence[int],
     used: list[tuple[int, int, int, int]],
 ) -> None:
-    """Writes the name of an artist or a genre, unless another name is there."""
     assert isinstance(group, dict)
     name = plain(str(group["name"]))
     if not name:

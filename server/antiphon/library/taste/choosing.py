@@ -90,7 +90,6 @@ class TrackChoice:
     """A track that was chosen.
 
     Attributes:
-        row: It.
         score: The expected signal, -1 to 1 about.
         why: What counted most, in words; "" where no signal counts.
     """
@@ -147,7 +146,6 @@ _LITTLE = 0.1
 
 
 def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | None) -> str:
-    """The likeness that counted most, to a track that was liked or played, or to the one before."""
     kernel = table.kernel
     weights = {place: value for place, value in liked.items() if value > 0.0}
     if before is not None:

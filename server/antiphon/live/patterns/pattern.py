@@ -28,9 +28,6 @@ class Pattern(Generic[T]):
 
     Every method gives a new pattern. Where a number stands, a text in mini-notation ("<2 3>") or a pattern of numbers
     may stand too. The same pattern, asked about the same time with the same seed, always answers the same.
-
-    Attributes:
-        events: Its query.
     """
 
     __slots__ = ("events",)

@@ -87,7 +87,6 @@ class ScriptPlaces:
         return self._calls[key][1]
 
     def _offset(self, line: int, column: int) -> int:
-        """The character at a line, from 1, and a column in bytes of UTF-8, as Python counts them."""
         if not 1 <= line <= len(self._lines):
             return 0
         text = self._lines[line - 1]

@@ -83,7 +83,6 @@ class CycleEvent(Generic[T]):
     Attributes:
         whole: From its beginning to its end; None for a sample of a signal, which has neither.
         part: How much of it the query saw.
-        value: The value.
         places: Where in the script it comes from, where that is looked up.
     """
 

@@ -73,7 +73,6 @@ class ClassifyRoutes:
 
 
 async def _identifier(pieces: AsyncIterator[bytes]) -> str:
-    """The identifier that a body of JSON names."""
     body = b""
     async for piece in pieces:
         body += piece

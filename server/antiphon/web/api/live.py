@@ -162,7 +162,6 @@ def _listed() -> list[dict[str, object]]:
 
 
 def _read(name: str) -> dict[str, Any]:
-    """A script by its name: the performer's own, or one that ships."""
     for own, folder in zip((True, False), reversed(folders()), strict=True):
         path = paths.inside(folder, name, SUFFIX)
         try:

@@ -92,7 +92,6 @@ class Announcement:
 
     @asynccontextmanager
     async def _announced(self, addresses: tuple[str, ...]) -> AsyncIterator[None]:
-        """Announces at these addresses, at none where there are none, and withdraws at the end."""
         if not addresses:
             yield
             return

@@ -41,7 +41,6 @@ class Method:
     """A fixed OSC address.
 
     Attributes:
-        address: The address.
         types: Type tags of the arguments that a surface should send.
         doc: What it does.
     """

@@ -73,8 +73,6 @@ class SoundListener:
 
 @dataclass(slots=True)
 class _Tap:
-    """A node that is listened to."""
-
     node: str
     reader: TapReader
     listeners: list[SoundListener] = field(default_factory=list)

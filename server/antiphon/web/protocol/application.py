@@ -41,7 +41,6 @@ class Guard:
             await respond(self._failed(scope, error), scope, receive, send)
 
     def _failed(self, scope: Scope, error: Exception) -> Response:
-        """What a request that failed is answered: counted as refused where it is at fault, else as an error, logged."""
         if isinstance(error, AntiphonError):
             return self._gate.refused(refusal_of(error))
         late = isinstance(error, TimeoutError)
@@ -93,7 +92,6 @@ class Resource:
         await respond(response, {**scope, "headers": []} if head else scope, receive, send)
 
     async def _with_body(self, endpoint: Endpoint, request: HttpRequest, scope: Scope, receive: Receive) -> Response:
-        """Reads the body, and counts it for as long as the handler works."""
         body = bytearray()
         try:
             async for piece in BodyReader(scope, receive).stream():

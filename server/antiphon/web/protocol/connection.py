@@ -41,8 +41,6 @@ class HttpConnection(asyncio.StreamReaderProtocol):
     """The server's end of one connection, also during its TLS handshake.
 
     Attributes:
-        limits: For its client.
-        transport: Of its socket.
         task: Receives its requests and runs their handlers.
         receiving: Whether a request is being received or answered, or the TLS handshake done.
         started: Whether the answer to the present request has begun.
@@ -270,7 +268,6 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             raise ClientDisconnect from None
 
     async def _refuse(self, refusal: Refusal) -> None:
-        """Answers what is not passed to the application."""
         response = self._gate.refused(refusal)
         head = [("Content-Type", response.type), ("Content-Length", str(len(response.body))), *response.headers]
         header = [(name.encode(), value.encode()) for name, value in head]
@@ -300,7 +297,6 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         return self.task is not None and not self.receiving
 
     def _wait(self, seconds: float) -> None:
-        """Gives the client so much time for what it must send."""
         self._until = asyncio.get_running_loop().time() + seconds
         self._connections.wait(self)
 
@@ -309,7 +305,6 @@ class Connections:
     """All connections of a server.
 
     Args:
-        app: The ASGI application.
         gate: Their limits and counters.
         websocket_of: Gives what serves the WebSocket of a request; None where it is answered as a plain request.
 
@@ -388,7 +383,6 @@ def _asks_websocket(head: h11.Request) -> bool:
 
 
 def _malformed(error: h11.RemoteProtocolError) -> Refusal:
-    """How bytes that h11 refused are answered."""
     known = {413: str(error), 431: "the request header is too large"}
     status = error.error_status_hint if error.error_status_hint in known else 400
     return Refusal(status, known.get(status, f"this is not an HTTP/1.1 request ({error})"))

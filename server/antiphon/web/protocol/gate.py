@@ -27,9 +27,6 @@ class RequestGate:
     """Admission of requests: guard, limits and counters.
 
     Attributes:
-        limits: For clients.
-        site: The server's origin.
-        counters: Since the start.
         authorise: Called with every request before its body is read; raises `Refusal`.
         body_bytes: Bytes of all request bodies that are being received.
     """

@@ -90,5 +90,4 @@ def _weights(name: str, folder: str) -> Weights:
 
 @lru_cache(maxsize=8)
 def _read(name: str, folder: Path | None, checksum: str) -> Weights:
-    """The weights of that checksum: nodes of one model share them."""
     return {key: np.asarray(array, np.float32) for key, array in model_files.weights(name, folder).items()}

@@ -1,6 +1,6 @@
 """A streaming model on an NVIDIA card: weights and states stay in its memory, and a step is one recorded CUDA graph.
 
-A `Capture` holds all that needs a card: recording, pinned memory, the stream and its events. With `Plain` the rest runs
+A capture holds all that needs a card: recording, pinned memory, the stream and its events. With `Plain` the rest runs
 on the CPU, for tests on a machine without a card.
 """
 
@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,22 +27,28 @@ PROOF = 16
 """Hops of noise for which a smaller batch must give the same bits as the whole one."""
 
 
-class Capture(Protocol):
-    """Records and repeats steps on fixed tensors, and allocates the host memory that they copy from and to."""
+class Plain:
+    """Records and repeats steps on fixed tensors; on the CPU, or a device without a stream, a step is called again."""
 
     device: torch.device
 
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+
     def host(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """Zeros in host memory that can be copied asynchronously."""
+        return torch.zeros(shape, dtype=dtype)
 
     def settle(self) -> None:
         """Waits until the device has finished all work, on all streams."""
 
     def stream(self) -> AbstractContextManager[object]:
         """A context whose work is queued on the stream, in order and asynchronously."""
+        return nullcontext()
 
     def record(self, step: Callable[[], None]) -> Callable[[], None]:
         """Records a step, which must have run before; returns a callable that repeats it on the stream."""
+        return step
 
     def mark(self, buffer: int) -> None:
         """Records the present position of the stream for a buffer."""
@@ -52,36 +57,11 @@ class Capture(Protocol):
         """Waits until the stream has passed the buffer's mark."""
 
 
-class Plain:
-    """A `Capture` for the CPU, or a device without a stream: a step is repeated by calling it."""
-
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = torch.device(device)
-
-    def host(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-        return torch.zeros(shape, dtype=dtype)
-
-    def settle(self) -> None:
-        """Nothing: it has been done."""
-
-    def stream(self) -> AbstractContextManager[object]:
-        return nullcontext()
-
-    def record(self, step: Callable[[], None]) -> Callable[[], None]:
-        return step
-
-    def mark(self, buffer: int) -> None:
-        """Nothing: it has been done."""
-
-    def wait(self, buffer: int) -> None:
-        """Nothing: it has been done."""
-
-
-class Eager:
-    """A `Capture` on the card that launches each kernel; benchmarks compare it with `Graphs`."""
+class Eager(Plain):
+    """A capture on the card that launches each kernel; benchmarks compare it with `Graphs`."""
 
     def __init__(self) -> None:
-        self.device = torch.device("cuda")
+        super().__init__("cuda")
         self._stream = torch.cuda.Stream()
         self._marks = [torch.cuda.Event() for _ in range(BUFFERS)]
 
@@ -95,9 +75,6 @@ class Eager:
         stream: AbstractContextManager[object] = torch.cuda.stream(self._stream)
         return stream
 
-    def record(self, step: Callable[[], None]) -> Callable[[], None]:
-        return step
-
     def mark(self, buffer: int) -> None:
         self._marks[buffer].record(self._stream)
 
@@ -106,7 +83,7 @@ class Eager:
 
 
 class Graphs(Eager):
-    """A `Capture` on the card with a CUDA graph for each step: one launch, and no allocation after recording."""
+    """A capture on the card with a CUDA graph for each step: one launch, and no allocation after recording."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +133,7 @@ class GraphStepper:
     `post` and `take` are the two halves of `step`: two hops may be in progress, with a pinned buffer each.
     """
 
-    def __init__(self, network: StreamingModel, slots: int, capture: Capture) -> None:
+    def __init__(self, network: StreamingModel, slots: int, capture: Plain) -> None:
         self._network, self._capture, self._slots = network, capture, slots
         self._open: set[int] = set()
         self._posted = self._taken = 0
@@ -262,7 +239,6 @@ class GraphStepper:
         self._capture.wait(0)
 
     def _agrees(self, count: int) -> bool:
-        """Whether a batch of this size gives the same answers and states as the whole batch, bit for bit."""
         alone, among = self._proof(count, count), self._proof(count, self._slots)
         return all(torch.equal(a, b) for a, b in zip(alone, among, strict=True))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from antiphon.control.osc.arguments import Args, number, text, whole
 from antiphon.control.osc.served import OscServer
 from antiphon.errors import RequestError
-from antiphon.graph.clock import MAX_BAR, MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.clock import MAX_BAR
 from antiphon.graph.graph import OUT
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
@@ -43,13 +43,11 @@ def plain(kind: type[Plain]) -> Callable[[OscServer, Peer, Args, When], None]:
 
 
 def tempo(server: OscServer, peer: Peer, args: Args, when: When) -> None:
-    if not args:
-        server.executor.catch_up()
-        server.replies.reply(peer, encode("/tempo", float(server.session.state.tempo)))
+    if args:
+        plain(SetTempo)(server, peer, args, when)
         return
-    bpm = number(args, 0, "tempo in bpm", MIN_TEMPO, MAX_TEMPO)
-    beats = number(args, 1, "the ramp in beats", 0.0, 1e6, 0.0)
-    server.executor.do(SetTempo(bpm, beats, when), peer.key)
+    server.executor.catch_up()
+    server.replies.reply(peer, encode("/tempo", float(server.session.state.tempo)))
 
 
 def swing(server: OscServer, peer: Peer, args: Args, when: When) -> None:

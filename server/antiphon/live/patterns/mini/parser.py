@@ -53,7 +53,6 @@ def parse(text: str) -> Node:
 
 
 def _inner(node: Node) -> list[Node]:
-    """The nodes that it is made of."""
     match node:
         case Sequence(steps):
             return [step.node for step in steps]
@@ -103,7 +102,6 @@ class _Parser:
         return True
 
     def _digit(self) -> bool:
-        """Whether a number comes, as 2 or .5."""
         return self._text[self._at : self._at + 2].lstrip(".")[:1].isdigit()
 
     def _error(self, reason: str, column: int | None = None) -> MiniError:
@@ -158,7 +156,6 @@ class _Parser:
             raise self._error(f"{self._peek()!r} cannot stand here; the {opened} is to be closed by {sign}")
 
     def _group(self, closing: str) -> Node:
-        """Sequences up to a closing bracket, which stays: joined by commas or bars."""
         parts, sign = self._parts(closing)
         if sign == "|":
             return Choice(tuple(parts), self._stream())

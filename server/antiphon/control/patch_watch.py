@@ -7,18 +7,12 @@ import logging
 import os
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-from antiphon.control.commands.turns import Turns
-from antiphon.control.faults import ControlFaults
-from antiphon.control.patches.plans import Plans
+from antiphon.control.osc.served import OscServer
 from antiphon.control.patches.reload_report import reload_line
-from antiphon.control.server_events import ServerEvents
-from antiphon.control.subscribers.feedback import Feedback
 from antiphon.errors import AntiphonError, PatchError
 from antiphon.graph import patch as patches
 from antiphon.session.graph_state import FADE
-from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.control")
 printed_log = logging.getLogger("antiphon.said")
@@ -29,18 +23,7 @@ Stamp = tuple[int, int, int]
 """Time of the last change in ns, size in bytes, inode."""
 
 
-class WatchServer(Protocol):
-    """The part of the server that the watch calls."""
-
-    session: Session
-    plans: Plans
-    feedback: Feedback
-    events: ServerEvents
-    faults: ControlFaults
-    turns: Turns
-
-
-async def watch(server: WatchServer) -> None:
+async def watch(server: OscServer) -> None:
     """Checks the file every `PERIOD` seconds until it is cancelled.
 
     Built-in patches are checked too, for those of a checkout may be edited.
@@ -69,7 +52,7 @@ def stamp(path: str) -> Stamp | None:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def differs(server: WatchServer, path: str) -> bool:
+def differs(server: OscServer, path: str) -> bool:
     """Whether the file's text is not the one that was loaded last; true as well where it cannot be read."""
     try:
         text = patches.read_text(Path(path))
@@ -78,7 +61,7 @@ def differs(server: WatchServer, path: str) -> bool:
     return server.plans.patch is None or server.plans.patch.text != text
 
 
-def reload_if_changed(server: WatchServer, path: str) -> None:
+def reload_if_changed(server: OscServer, path: str) -> None:
     """Loads the file where its text is not the one that was loaded last; says so where an error is mended to that."""
     if differs(server, path):
         reload(server)
@@ -88,7 +71,7 @@ def reload_if_changed(server: WatchServer, path: str) -> None:
         server.events.publish("patch", name=server.session.state.name)
 
 
-def reload(server: WatchServer) -> None:
+def reload(server: OscServer) -> None:
     """Loads the file as it is now; where it is not valid, reports that, and the last valid patch continues to play."""
     path, previous, mended = server.session.state.path, server.plans.patch, server.plans.failed
 
