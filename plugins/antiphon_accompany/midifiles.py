@@ -279,7 +279,8 @@ def _track(name: str, notes: list[BeatNote], channel: int, program: int, ticks: 
     track.append(mido.Message("program_change", program=program, channel=channel, time=0))
     at = 0
     for when, _, message in messages:
-        track.append(message.copy(time=when - at))
+        message.time = when - at
+        track.append(message)
         at = when
     return track
 

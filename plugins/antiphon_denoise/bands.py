@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,13 +23,16 @@ def _chain(stretch: float) -> list[float]:
     return centres
 
 
+@cache
 def centres() -> NDArray[np.float64]:
-    """Band centres, float64 `[COUNT]`, in whole bins of `BIN_HZ`."""
+    """Band centres, float64 `[COUNT]`, in whole bins of `BIN_HZ`; read-only, as they are found once."""
     low, high = 0.05, 3.0
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if len(_chain(middle)) > COUNT else (low, middle)
-    return np.round(_chain(high))
+    found = np.round(_chain(high))
+    found.flags.writeable = False
+    return found
 
 
 def places(bins: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

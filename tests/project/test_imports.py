@@ -119,6 +119,10 @@ def test_control_reads_patches_without_numpy(name):
     subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": str(SERVER)}, timeout=300)
 
 
+def test_the_web_process_starts_without_numpy():
+    assert "numpy" not in reached(files("web/process"))
+
+
 @cache
 def anywhere(file):
     """What the file imports, functions included; read once for all the walks that pass it."""

@@ -267,7 +267,8 @@ def _timed(messages: list[tuple[int, Any]]) -> Any:
     mido = _mido()
     track, last = mido.MidiTrack(), 0
     for at, message in sorted(messages, key=lambda m: (m[0], m[1].type == "note_on")):
-        track.append(message.copy(time=max(0, at - last)))
+        message.time = max(0, at - last)  # a copy would check all of it once more
+        track.append(message)
         last = max(last, at)
     return track
 

@@ -34,7 +34,9 @@ def digest(items: Sequence[Kernel[Any, Any]], *others: object) -> str:
 
 @cache
 def _compiler() -> tuple[bytes, ...]:
-    return tuple((Path(__file__).parent / name).read_bytes() for name in ("lower.py", "arithmetic.py"))
+    """Hashes of the files, which are shorter than the files for each hash that they are a part of."""
+    files = (Path(__file__).parent / name for name in ("lower.py", "arithmetic.py"))
+    return tuple(hashlib.sha256(file.read_bytes()).digest() for file in files)
 
 
 def members(value: object) -> dict[str, int]:

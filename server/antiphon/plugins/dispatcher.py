@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -14,6 +15,8 @@ from antiphon.errors import PluginError
 from antiphon.plugins.reasons import reason_of
 
 Caller = Callable[..., list[Any]]
+HOOKS = {key: item for key, item in vars(hookspecs).items() if key.startswith("antiphon_")}
+"""The specification of each hook."""
 
 
 class HookDispatcher:
@@ -42,17 +45,20 @@ class HookDispatcher:
         if unmarked:
             raise PluginError(f"{unmarked[0]} is not marked as a hook; write @hookimpl above it")
         manager = pluggy.PluginManager(hookspecs.PROJECT)
-        manager.add_hookspecs(hookspecs)
         try:
             manager.register(module, name)
+            names = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+            # to read a specification takes as long as to register a plugin: only those of its own hooks are read
+            if own := {key: HOOKS[key] for key in names if key in HOOKS}:
+                specs = ModuleType(hookspecs.PROJECT)
+                vars(specs).update(own)
+                manager.add_hookspecs(specs)
         except pluggy.PluginValidationError as error:
             raise PluginError(" ".join(str(error).split())) from None
         try:
             manager.check_pending()
         except pluggy.PluginValidationError as error:
-            hooks = ", ".join(key for key in vars(hookspecs) if key.startswith("antiphon_"))
-            raise PluginError(f"{str(error).splitlines()[0]}; the hooks are: {hooks}") from None
-        names = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+            raise PluginError(f"{str(error).splitlines()[0]}; the hooks are: {', '.join(HOOKS)}") from None
         if not names:
             raise PluginError("it implements no hook; see docs/plugins.md")
         self._managers[name], self.implemented[name] = manager, names

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import entry_points
+from functools import lru_cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
     """All plugins, in the order in which they load; `plugins_dir` None takes the performer's own folder."""
     see_checkout_plugins()
     result = {name: PluginSource(name, partial(importlib.import_module, name), _place(name)) for name in BUILT_IN}
-    for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
+    for point in _installed(tuple((entry, _modified(entry)) for entry in sys.path)):
         if point.module not in result:
             result[point.module] = PluginSource(point.module, point.load, _place(point.module))
     double = []
@@ -88,6 +90,20 @@ def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
         else:
             result[source.name] = source
     return [*result.values(), *double]
+
+
+@lru_cache(maxsize=1)
+def _installed(_places: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
+    """The plugins of installed packages. To read what all packages have takes as long as to load ten plugins: it is
+    read again when a folder of `_places`, which are searched for packages, has another time of modification."""
+    return sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value))
+
+
+def _modified(place: str) -> int:
+    try:
+        return os.stat(place or os.curdir).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _place(module: str) -> Path | None:
