@@ -119,7 +119,25 @@ def run(job: FileJob) -> tuple[Written, ...]:
             without(whole, "chords", job.target)
             made = _as_written(job, made, [fill], lines.read_text())
     told = f"seed {settings['seed']}" if own else printable_path(job.source)
-    return tuple(replace(written, source=told) if written.path == job.target else written for written in made)
+    had = () if own else _had(job.source, fill)
+    return tuple(
+        replace(written, source=told, found=(*written.found, *had)) if written.path == job.target else written
+        for written in made
+    )
+
+
+def _had(source: Path, part: str) -> tuple[str, ...]:
+    """What is said where a file has the part that is to be filled: a track of its name, or one that sounds like it."""
+    for track in open_midi(source).tracks:
+        name = track.name.lower()
+        played = [message for message in track if message.type == "note_on"]
+        programs = {message.program for message in track if message.type == "program_change"}
+        if played and name == part:
+            return (f"in place of the {part} that IN has",)
+        alike = part in name or (part == "bass" and any(32 <= program < 40 for program in programs))
+        if played and (alike or (part == "drums" and {message.channel for message in played} == {9})):
+            return (f"beside IN's own {part}, the track {track.name!r}",)
+    return ()
 
 
 def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Path:

@@ -52,8 +52,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
         summary = replace(summary, seconds=write_band(job, summary.notes, summary.tempo))
     job.progress(1.0)
     bars = "1 bar" if summary.bars == 1 else f"{summary.bars} bars"
-    lines = (f"{len(summary.notes)} notes added", summary.key, f"{bars} at {summary.tempo:.4g} bpm")
-    made = [Written(job.target, printable_path(job.source), summary.seconds, found=lines)]
+    lines = [f"{len(summary.notes)} notes added", summary.key, f"{bars} at {summary.tempo:.4g} bpm"]
+    if summary.fitted:
+        lines.append(summary.fitted)
+    made = [Written(job.target, printable_path(job.source), summary.seconds, found=tuple(lines))]
     if chords_out is not None:
         write_atomic(chords_out, summary.lead(chords_out.suffix.lower()).encode())
         made.append(Written(chords_out, "the chords that were played"))

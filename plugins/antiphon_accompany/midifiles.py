@@ -19,7 +19,7 @@ from antiphon_accompany.chordtext import ChordSpan, lines_of, musicxml, spans_of
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.picture import piano_roll
-from antiphon_accompany.styles import load, parts_of, shipped_style
+from antiphon_accompany.styles import Style, load, parts_of, shipped_style
 
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
@@ -132,6 +132,7 @@ class Accompanied:
         seconds: Length of the whole file.
         spans: The chords that were played, in quarter notes.
         lead: The same as text of a file: its ending gives the text; of ".svg" a piano roll.
+        fitted: In words, that the style's bars are not those of the melody; "" where they are.
     """
 
     notes: list[BeatNote]
@@ -142,6 +143,7 @@ class Accompanied:
     seconds: float
     spans: list[ChordSpan]
     lead: Callable[[str], str]
+    fitted: str = ""
 
 
 def accompany_midi(
@@ -215,7 +217,8 @@ def accompany_midi(
             return piano_roll(given.melody, notes, _joined(played), _lines(parts, end))
         return lines_of(_joined(played), times.seconds)
 
-    return Accompanied(notes, key, chords, _bars(parts, end), given.tempo, midi.length, played, lead)
+    fitted = _fitted(options, {part.meter for part in parts})
+    return Accompanied(notes, key, chords, _bars(parts, end), given.tempo, midi.length, played, lead, fitted)
 
 
 def roll_of(path: Path, parts: Sequence[str], chords: str) -> str:
@@ -254,11 +257,25 @@ def _joined(spans: list[ChordSpan]) -> list[ChordSpan]:
     return made
 
 
-def _programs(options: Mapping[str, Value]) -> dict[str, int]:
-    """The program of each part, by the style; of `auto` the ballad's."""
+def _fitted(options: Mapping[str, Value], meters: set[int]) -> str:
+    """That the style which is asked for has other bars than the melody, unless one's are whole multiples."""
+    name, style = str(options.get("style", "auto")), _style(options)
+    others = [meter for meter in sorted(meters) if max(meter, style.meter) % min(meter, style.meter)]
+    if not others or (name == "auto" and not options.get("own")):
+        return ""
+    title = "own" if options.get("own") else name
+    return f"{title} has {style.meter} beats in a bar, fitted to {others[0]}"
+
+
+def _style(options: Mapping[str, Value]) -> Style:
+    """The style that is asked for; of `auto` the ballad."""
     own, name = str(options.get("own", "")), str(options.get("style", "auto"))
-    style = load(Path(own)) if own else shipped_style("ballad" if name == "auto" else name)
-    return {part: given.program for part, given in style.parts.items()}
+    return load(Path(own)) if own else shipped_style("ballad" if name == "auto" else name)
+
+
+def _programs(options: Mapping[str, Value]) -> dict[str, int]:
+    """The program of each part, by the style."""
+    return {part: given.program for part, given in _style(options).parts.items()}
 
 
 def _track(name: str, notes: list[BeatNote], channel: int, program: int, ticks: int) -> mido.MidiTrack:

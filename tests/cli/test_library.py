@@ -161,7 +161,7 @@ def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, mus
     [
         (("add", "gone"), "cannot look at gone: no such file or directory; is its disk connected?"),
         (("add", "n" * 30_000), "cannot look at n"),
-        (("show", "gone.wav"), "has no gone.wav; `antiphon library add gone.wav` adds it"),
+        (("show", "gone.wav"), "library.sqlite has no gone.wav, and there is no such file"),
         (("similar", "gone.wav"), "has no gone.wav"),
         (("forget",), "name the files or folders to forget, or give --missing"),
         (("search", "--tempo", "fast"), "--tempo takes a number or a range as 118-124, not 'fast'"),

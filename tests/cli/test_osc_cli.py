@@ -7,13 +7,14 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.control.rig import Rig, rig
 
 from antiphon.cli import monitor, osc
-from antiphon.cli.osc import ask, message_text, refusal, value
+from antiphon.cli.osc import ask, message_text, refusal, silent, value
 from antiphon.errors import AntiphonError, EngineError, UsageError, WireError
 from antiphon.wire.osc import Double, Message, decode, encode, encode_bundle
 
@@ -93,6 +94,32 @@ def test_nobody_there_is_one_sentence(tcp: bool, address: str) -> None:
     # a connection that is refused is no answer that was waited for
     assert waited is None if tcp else waited is not None
     assert waited is None or float(waited[1]) <= time.monotonic() - began + 0.1
+
+
+@pytest.mark.parametrize("words", ["held", "not approved yet"])
+def test_a_machine_that_is_not_approved_is_told_who_approves_it(words: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def refuse() -> None:  # the longest that a datagram of this length is answered with
+            for _ in range(2):
+                _data, peer = server.recvfrom(100)
+                server.sendto(encode("/fail", "", words), peer)
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(refuse)
+            with pytest.raises(WireError, match=r"`antiphon approve 127\.0\.0\.1`"):
+                list(ask("/ping", [], "127.0.0.1", server.getsockname()[1], False, 5.0))
+
+
+def test_silence_of_another_machine_may_be_a_missing_approval() -> None:
+    class Elsewhere:
+        def getsockname(self) -> tuple[str, int]:
+            return "10.1.2.3", 5000
+
+    told = str(silent(Elsewhere(), "10.1.2.4", 4400))  # type: ignore[arg-type]
+    assert "`antiphon serve --lan` there" in told
+    assert "antiphon approve 10.1.2.3" in told
 
 
 @pytest.mark.parametrize(

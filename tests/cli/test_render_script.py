@@ -238,6 +238,7 @@ BEAT = 'track("t", "tick", on="drums")\n'
         (BEAT + "@loop\ndef l():\n    yield 1\n    while True: pass\n", "set.py line 7: it runs without end", False),
         ('track("t", s("tick").fast(1024).fast(1024).fast(1024))\n', "set.py line 3: it runs without end", False),
         ("p = s('tick')\nfor _ in range(400): p = p.rev()\ntrack('t', p)\n", "line 5: it calls itself too", False),
+        ('node("level").gian = 0.5\n', "set.py line 3: level has no parameter 'gian'; did you mean gain?", False),
         ("x = 10 ** 10 ** 9\n", "runs without end", False),
         ("import time\ntime.sleep(99)\n", "set.py line 4: it runs without end", False),
         ("x = bytearray(10 ** 10)\n", "set.py line 3: it takes more memory than a script may have", False),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,10 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
             assert (answer, about) == ("/fail", address)
             assert "no space left" in said
             assert "free some space" in said
+        status, said = put_script(server.http, (small / "config/token").read_text().strip())
+        assert status == 507
+        assert said.startswith("the script could not be written: no space left on device; free some space")
+        assert str(small) not in said
         server.send("/node/add", "gain", "more")
         until(lambda: "free some space" in str(server.status()["trouble"]), 2.0, "the status tells")
         # control tries to save again now and then: what it tries with is gone a moment later
@@ -70,6 +76,13 @@ def test_a_server_whose_folders_are_full_plays_on(small: Path) -> None:
         assert "Traceback" not in server.standard_error()
         stamped = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} (INFO|WARNING|ERROR) antiphon: ")
         assert all(stamped.match(line) for line in server.standard_error().splitlines())
+
+
+def put_script(port: int, token: str) -> tuple[int, str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("PUT", "/api/live/sets/tune", json.dumps({"text": "one"}), {"Authorization": f"Bearer {token}"})
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())["error"]
 
 
 def back(server: ServerProcess, name: str, before: int) -> bool:

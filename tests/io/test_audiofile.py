@@ -160,6 +160,7 @@ LIES = {
     "text": (b"hello, I am not a sound file\n", "it is not a wav, flac"),
     "html.mp3": (b"<!DOCTYPE html><html>404 Not Found</html>", "it is not a wav, flac"),
     "zeros": (bytes(5000), "it is not a wav, flac"),
+    "raw.aac": (bytes.fromhex("fff15080 0b9ffcde") * 99, "it is not a wav, flac"),
     "4GB in 44 bytes": (wav(promised=0xFFFFFFFF, data=b""), "promises 4294967295 bytes of sound and 0 follow"),
     "2GB in 44 bytes": (wav(promised=0x7FFFFFF0, data=b""), "0 follow"),
     "cut short": (wav(promised=90000), "promises 90000 bytes of sound and 2000 follow"),

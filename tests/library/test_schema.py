@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -20,6 +21,12 @@ def test_a_new_database_is_of_the_newest_version_in_wal(tmp_path: Path) -> None:
     assert base.execute("PRAGMA user_version").fetchone() == (VERSION,)
     assert base.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     base.close()
+
+
+def test_it_is_for_its_owner_alone_with_its_log(tmp_path: Path) -> None:
+    with contextlib.closing(open_database(tmp_path)):
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("library.sqlite", "library.sqlite-wal", "library.sqlite-shm"), 0o600)
 
 
 @pytest.mark.parametrize(

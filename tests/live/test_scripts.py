@@ -406,7 +406,8 @@ BEAT = 'track("t", "bd")\n'
     [
         ("x = (", 2, "'(' was never closed"),
         ("1/0", 2, "ZeroDivisionError: division by zero"),
-        ("", 0, "the script plays nothing"),
+        ("", 0, "the script plays nothing; write track("),
+        ('node("a").b = 3', 0, "the script plays nothing, it only sets /node/a/b; write track("),
         ('track("t", "bd [sn")', 2, 'the [ is not closed; write ] where it ends (column 4 of "bd [sn")'),
         ('\n\nplay("c4")', 4, "notes are played in a loop or by a track"),
         ('track("t", "bd", on="a/b")', 2, "a node's name is a word"),

@@ -11,6 +11,8 @@ import pytest
 
 from antiphon.api.rendering import load_plugins
 from antiphon.errors import UsageError
+from antiphon_models.classify.genre import field
+from antiphon_models.commands.train import DATA
 from antiphon_models.learning import card, evaluation as tables
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
@@ -103,6 +105,22 @@ def test_the_command(tmp_path, command) -> None:
         ("ours", "gain", 2, 1.5),
         ("ours", "false", 2, 8.5),
     ]
+
+
+def test_a_file_of_ones_own_takes_time_too_and_that_is_said_before(tmp_path, command, monkeypatch) -> None:
+    monkeypatch.setattr(Sums, "files_doc", "sounds")
+    mine = tmp_path / "mine.wav"
+    mine.touch()
+    asked = ["evaluate", "sums", "--work", str(tmp_path)]
+    said = "sums is measured on 1 of your files, each as several items, which takes minutes to hours"
+    done = command(*asked, str(mine))
+    assert done.stderr.startswith(f"{said}; --limit 5 takes five items, --system 'ours' one system\n")
+    assert "all its items" in command(*asked).stderr
+    assert "takes minutes" not in command(*asked, str(mine), "--limit", "1").stderr
+
+
+def test_the_folder_of_data_that_is_not_named_is_known_to_the_genres() -> None:
+    assert field.UNNAMED == DATA
 
 
 def test_examples_make_no_folder_where_there_are_none(tmp_path, command) -> None:

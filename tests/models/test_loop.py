@@ -16,6 +16,7 @@ from antiphon.errors import UsageError
 from antiphon_models.learning import checkpoint, curve, loop
 from antiphon_models.learning.loop import Length, Trainer, TrainingError
 from antiphon_models.learning.recipe import TrainingJob
+from antiphon_models.learning.user_commands import command
 
 
 def trainer(folder, seed=1, **given) -> Trainer:
@@ -31,6 +32,14 @@ def quiet(done: float, words: str) -> None:
 
 def weights(trained) -> dict[str, list[float]]:
     return {name: t.flatten().tolist() for name, t in trained.network.state_dict().items()}
+
+
+def test_a_folder_that_is_refused_leaves_no_folder_of_weights(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds 0 notes"):
+        command("train", "notes", tmp_path / "empty", "--out", tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
 
 
 def test_it_learns(tmp_path) -> None:

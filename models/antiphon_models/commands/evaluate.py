@@ -76,8 +76,11 @@ def evaluate(
     ask = tables.choose_material(evaluation, ask)
     if card:
         cards.check(name, evaluation, ask)
-    if not (files or limit):
-        say(f"{name} is measured on all its items, which takes minutes to hours; --limit 5 takes five of them")
+    if not limit:
+        what = f"{len(files)} of your files, each as several items" if files else "all its items"
+        ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])
+        one = f", --system {ours!r} one system" if ours and not (system or card) else ""
+        say(f"{name} is measured on {what}, which takes minutes to hours; --limit 5 takes five items{one}")
     with needs.explain_missing(name):
         if examples is not None:
             _write(evaluation.examples(ask), examples)

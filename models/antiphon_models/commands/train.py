@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +58,9 @@ def train(
     place = work if work is not None else cache_folder() / "training"
     # a trial must not take the place of what ships
     shorter = bool(steps or minutes)
-    target = make_folder(out or place / name / "weights") if out is not None or shorter else models_folder()
+    target = out or place / name / "weights" if out is not None or shorter else models_folder()
+    new = not target.exists()
+    make_folder(target)  # the shipped one is there
     if not os.access(target, os.W_OK):
         raise UsageError(f"{target} cannot be written to; name another folder with --out")
     with needs.explain_missing(name):
@@ -66,9 +69,14 @@ def train(
         wish = TrainOptions(
             name, data, place, target, seed, steps, minutes, device, only_material, restart, begin, folder
         )
-        with _Bar() as bar:
-            if not make(recipes[name], wish, say, bar):
-                raise typer.Exit(130)
+        try:
+            with _Bar() as bar:
+                if not make(recipes[name], wish, say, bar):
+                    raise typer.Exit(130)
+        finally:
+            if new:
+                with suppress(OSError):
+                    target.rmdir()  # where nothing was trained it is empty
 
 
 def _registered() -> dict[str, type]:

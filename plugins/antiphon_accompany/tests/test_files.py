@@ -252,6 +252,16 @@ def test_a_band_on_given_chords_by_the_command(tmp_path: Path) -> None:
         command("run", "accompany", source, tmp_path / "x.mid", "--chords", "| C H7 |")
 
 
+def test_a_style_of_other_bars_than_the_melody_is_said_by_the_command(tmp_path: Path) -> None:
+    for style, upper, said in (("waltz", 4, True), ("waltz", 3, False), ("pop", 3, True), ("auto", 3, False)):
+        source = write(tmp_path / "in.mid", TUNE, upper)
+        told = command("run", "accompany", source, tmp_path / "out.mid", "-p", f"style={style}", "--force")
+        assert ("beats in a bar, fitted to" in told) == said, (style, upper, told)
+    assert "waltz has 3 beats in a bar, fitted to 4" in command(
+        "run", "accompany", write(tmp_path / "in.mid", TUNE), tmp_path / "out.mid", "-p", "style=waltz", "--force"
+    )
+
+
 def test_the_melody_is_found_among_tracks(tmp_path: Path) -> None:
     low = [BeatNote(n.start, n.end, n.pitch - 36) for n in TUNE]
     path = tmp_path / "two.mid"

@@ -78,6 +78,18 @@ def test_a_part_is_made_for_a_file_that_lacks_it(tmp_path: Path) -> None:
     assert notes(filled, "bass") != notes(whole, "bass")
 
 
+def test_a_part_that_the_file_has_is_said_by_the_command(tmp_path: Path) -> None:
+    whole = tmp_path / "a.mid"
+    made(whole, bars=8, parts="bass,drums", key="C")
+    fill = ("run", "generate", whole, tmp_path / "b.mid", "--force", "-p")
+    assert "in place of the bass that IN has" in command(*fill, "fill=bass")
+    assert "IN" not in command(*fill, "fill=piano")
+    file = mido.MidiFile(whole)
+    next(track for track in file.tracks if track.name == "bass").name = "Fretless"
+    file.save(whole)
+    assert "beside IN's own bass, the track 'Fretless'" in command(*fill, "fill=bass")
+
+
 @pytest.mark.parametrize(
     ("source", "target", "fill", "part"),
     [

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.osc import Host, closing_socket, listen, message_text, refusal
-from antiphon.errors import EngineError
+from antiphon.cli.osc import Host, closing_socket, listen, message_text, refusal, silent
 from antiphon.runtime.settings import OSC_PORT
 from antiphon.wire import ntp
 from antiphon.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
@@ -56,11 +55,11 @@ def watch(host: str, port: int, events: bool) -> Iterator[str]:
                         yield f"watching {host}:{port}"
                     answered = True
                 elif message.address == b"/fail":
-                    raise refusal(message)
+                    raise refusal(message, sock)
                 else:
                     yield from lines(message)
             if not answered:
-                raise EngineError(f"nothing answers at {host}:{port}; start `antiphon serve`, or name its --osc-port")
+                raise silent(sock, host, port)
 
 
 def lines(message: Message) -> Iterator[str]:

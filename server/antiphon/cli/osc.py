@@ -28,6 +28,8 @@ LATE = {"/library/next", "/library/fits"}
 LATE_SECONDS = 120.0
 """Seconds to wait for such an answer; the server gives up before."""
 TYPES = {"i", "f", "d", "h", "s"}
+HELD = {"held", "not approved yet"}
+"""Why a server refuses a machine, where its datagram was too short for an answer that says more."""
 WORDS = {"true": True, "false": False}
 
 Host = Annotated[str, typer.Option(help="The machine the server runs on.")]
@@ -131,7 +133,7 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
                     break
                 return
             if message.address == b"/fail":
-                raise refusal(message)
+                raise refusal(message, sock)
             late = False
             yield message_text(message)
         if handled:
@@ -140,10 +142,7 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
                     raise refusal(message)
                 yield message_text(message)
                 return
-    raise EngineError(
-        f"nothing answers at {host}:{port}, after {time.monotonic() - began:.1f} s; start `antiphon serve`, or name "
-        "its --osc-port"
-    )
+        raise silent(sock, host, port, f", after {time.monotonic() - began:.1f} s")
 
 
 def build(address: str, args: list[tuple[str, Any]]) -> bytes:
@@ -203,9 +202,20 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
             yield from messages_of(decode(packet))
 
 
-def refusal(message: Message) -> WireError:
-    """A server's `/fail` as an error."""
+def silent(sock: socket.socket, host: str, port: int, waited: str = "") -> EngineError:
+    """The error of a server that does not answer; `sock` is connected to where it should be."""
+    own = sock.getsockname()[0]
+    start = "`antiphon serve`"
+    if not own.startswith("127."):
+        start = f"`antiphon serve --lan` there, approve this machine (`antiphon approve {own}`)"
+    return EngineError(f"nothing answers at {host}:{port}{waited}; start {start}, or name its --osc-port")
+
+
+def refusal(message: Message, sock: socket.socket | None = None) -> WireError:
+    """A server's `/fail` as an error; `sock`: where it came, to say which address is to be approved."""
     address, reason = (printable(str(one)) for one in (*message.args, "", "")[:2])
+    if sock is not None and reason in HELD:
+        return WireError(f"this machine is not approved: on the server's, `antiphon approve {sock.getsockname()[0]}`")
     return WireError(f"{address}: {reason}" if address else reason)
 
 

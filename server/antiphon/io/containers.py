@@ -57,7 +57,8 @@ def check(fd: int) -> str:
             return "ogg"
     if head[4:8] == b"ftyp":
         return "m4a"
-    if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
+    # without a layer it is AAC in a stream of its own
+    if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 6):
         return "mp3"
     raise Dishonest(f"it is not a {KINDS} file")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,9 @@ def open_database(root: Path) -> sqlite3.Connection:
     """
     path = make_folder(root) / FILE
     with explain_errors(path):
+        # for the owner alone, as its log will be: it says what one plays and likes; what fails here sqlite says
+        with contextlib.suppress(OSError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600))
         base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         try:
             base.execute("PRAGMA journal_mode=WAL")

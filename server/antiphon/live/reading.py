@@ -48,8 +48,10 @@ class _ReadingStage:
         raise UsageError("ramp stands in a loop: at the beginning, set the value")
 
 
-def read(path: str, source: str, *, version: int = 0) -> LiveScript:
+def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False) -> LiveScript:
     """Runs the text of a script once. Events name places in this text by `version`; 0 for events without places.
+
+    A script without tracks and loops is refused, with `patch_plays` only where it sets no parameter of its patch.
 
     Raises:
         ScriptError: It cannot be read, with the line.
@@ -66,7 +68,8 @@ def read(path: str, source: str, *, version: int = 0) -> LiveScript:
         raise
     except BaseException as error:
         raise fault_in_script(path, error) from error
-    if not script.tracks and not script.loops and not script.hushed:
-        name = os.path.basename(path)
-        raise ScriptError(f'{name}: the script plays nothing; write track("beat", "bd*4"), or @loop above a function')
+    sets = [event.address for event in script.settings if event.address.startswith("/node/")]
+    if not (script.tracks or script.loops or script.hushed or (sets and patch_plays)):
+        nothing = f"{os.path.basename(path)}: the script plays nothing{f', it only sets {sets[0]}' if sets else ''}"
+        raise ScriptError(f'{nothing}; write track("beat", "bd*4"), or @loop above a function')
     return script

@@ -77,7 +77,7 @@ def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
 def _read(path: str, text: str, seconds: float) -> LiveScript:
     random.seed(0)  # the same script plays the same notes, by whatever chance it takes
     _rearm(seconds)
-    script = read(path, text)
+    script = read(path, text, patch_plays=True)
     _disarm()  # a timer is not to interrupt a message
     return script
 

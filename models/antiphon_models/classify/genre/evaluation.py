@@ -84,6 +84,7 @@ class GenreEvaluation(Evaluation):
         if found is not None:
             yield from field.scores(found, ask)
             return
+        field.check(ask.data)
         lacking = [name for split in SPLITS for name in missing(split)]
         if lacking:
             raise UsageError(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.api import AntiphonError, FileError
+from antiphon.api import AntiphonError, FileError, UsageError
 from antiphon.api.files import SOUND_FORMATS
 from antiphon_models.classify.genre.material import LABELS
 from antiphon_models.datasets.layouts import layout_of
@@ -17,6 +17,10 @@ from antiphon_models.material.tables import table_beside
 
 ACCEPTED: dict[str, dict[str, tuple[str, ...]]] = table_beside(__file__)
 """By data set and its genre what is right; its other genres are strangers, for which "unknown" is right."""
+MATERIAL = ("esc10", "freedoom", "jsb", "openttd-openmsx", "pop909", "singing", "sonicpi", "tracks")
+"""Folders of data that other evaluations and trainings use."""
+UNNAMED = Path("data")
+"""The folder where none is named by --data."""
 FOLDER = "folder"
 """Sounds in folders that are named by their genre."""
 
@@ -53,6 +57,17 @@ def dataset_in(root: Path) -> FieldSet | None:
     files = [file for path in folders for file in sorted(path.rglob("*")) if file.suffix.lower() in SOUND_FORMATS]
     names = [file.relative_to(root) for file in files]
     return FieldSet(FOLDER, root, tuple(Item(str(name), (name.as_posix(),), labels=name.parts[:1]) for name in names))
+
+
+def check(root: Path) -> None:
+    """Raises `UsageError` for a folder that was named, and has neither genres nor the data of other evaluations: what
+    would be measured instead, songs made by rules, says nothing of it.
+    """
+    if root != UNNAMED and not any((root / name).is_dir() for name in MATERIAL):
+        raise UsageError(
+            f"{root} has no folder that is named by a genre ({', '.join(LABELS[:3])}, …), and is not GTZAN or FMA; "
+            "sort the sounds into such folders, or leave --data out for songs made by rules"
+        )
 
 
 def accepted_genres(layout: str, genre: str) -> tuple[str, ...]:

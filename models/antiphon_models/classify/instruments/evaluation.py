@@ -22,6 +22,7 @@ from antiphon_models.classify.mfcc import fit_logistic, mfcc
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.learning.user_commands import analysis_of
+from antiphon_models.material.singing import world
 
 ALONE, MIXES = 20, 240
 """Sounds of each family, duos and mixes of three to five, of the trained players and of the one held out."""
@@ -52,6 +53,7 @@ class FindingInstruments(Evaluation):
             sounds = itertools.chain([first], sounds)
         else:
             material.require([name for player in testset.players() for name in player.missing()])
+            world()  # voices are sung late: where it is missing that is said before minutes of rendering
             alone, mixes = (ask.limit or ALONE, ask.limit or MIXES)
             sounds = itertools.chain(testset.make_items(alone, mixes, ask.seed), testset.recordings(ask.data))
         systems = self._systems(ask)

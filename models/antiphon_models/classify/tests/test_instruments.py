@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from antiphon.api import UsageError
 from antiphon.api.models import ModelError, write_weights
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips
-from antiphon_models.classify.instruments import material, thresholds
+from antiphon_models.classify.instruments import material, testset, thresholds
+from antiphon_models.classify.instruments.evaluation import FindingInstruments
 from antiphon_models.classify.instruments.families import FAMILIES, LABELS, TUNED_DRUMS
 from antiphon_models.classify.instruments.material import FamilySound, driven
 from antiphon_models.classify.instruments.mixing import audible, draw_families, mix_families
@@ -22,6 +25,8 @@ from antiphon_models.classify.instruments.recording import RATE, simulate_record
 from antiphon_models.classify.instruments.sounds import HELD_PLAYER, TRAINED_PLAYERS, play_takes
 from antiphon_models.classify.instruments.takes import SECONDS, SPACE, cut, draw_take
 from antiphon_models.classify.network import TrainedClassifier
+from antiphon_models.learning import needs
+from antiphon_models.learning.evaluation import EvaluationRequest
 from antiphon_models.learning.recipe import TrainingJob
 
 
@@ -73,6 +78,14 @@ def test_a_soundfont_plays_bass_below_flute() -> None:
 
 def test_the_player_held_out_is_none_of_the_trained() -> None:
     assert HELD_PLAYER not in TRAINED_PLAYERS
+
+
+def test_a_missing_package_is_said_before_anything_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyworld", None)
+    monkeypatch.setattr(testset, "players", list)
+    monkeypatch.setattr(testset, "make_items", lambda *_: pytest.fail("something was rendered"))
+    with pytest.raises(UsageError, match="instruments needs pyworld"), needs.explain_missing("instruments"):
+        next(FindingInstruments().scores(EvaluationRequest(tmp_path, tmp_path)))
 
 
 def test_a_family_twenty_decibels_below_a_mix_does_not_count() -> None:

@@ -79,9 +79,8 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
     Raises:
         FileError: There is no classifier or no sound to test with, or a classifier does not play.
     """
+    training.check_test(job.out)
     sounds = training.split(TEST)
-    if not sounds:
-        raise FileError(f"{job.out} has no sound in its test split: write train.test = 0.2, or train.folds = 5")
     there = [framework for framework in frameworks if is_trained(job, framework)]
     if not there:
         raise FileError(f"{job.out} has no classifier of these settings and shards: run the step train first")
@@ -188,7 +187,7 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
         n = len(training.split(split))
         if n and uncertainty(n) > SURE:
             by = uncertainty(n)
-            small = f"the {what} is small, {n} sounds: a share of them is uncertain by ± {by:.2f}"
+            small = f"the {what} is small, {n} sound{'s' * (n > 1)}: a share of them is uncertain by ± {by:.2f}"
             notes.append(f"{small}, of {enough} by ± {SURE:.2f}; {then}")
         elif not n:
             notes.append(f"there is no {what}: the last epoch is taken")

@@ -117,6 +117,12 @@ class TrainingSet:
         names = {number: TEST, **({(number + 1) % folds: VALID} if folds > 2 else {})}
         return tuple(replace(sound, split=names.get(places[sound.group], TRAIN)) for sound in self.sounds)
 
+    def check_test(self, out: Path) -> None:
+        """Raises `FileError` where no sound is in the test split."""
+        if not self.split(TEST):
+            several = f'; train.labels = "{SEVERAL}" takes the {self.omitted:,} left out' if self.omitted else ""
+            raise FileError(f"{out} has no sound in its test split: write train.test = 0.2{several}")
+
     def split(self, name: str) -> list[SoundFrames]:
         return [sound for sound in self.sounds if sound.split == name]
 

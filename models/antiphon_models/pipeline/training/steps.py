@@ -72,6 +72,8 @@ def run_steps(
     training = make_set(settings.out, items, [task.path for task in tasks], settings.preprocess.bands, settings.train)
     if "train" in steps:
         training.check_folds(settings.train.folds)
+        if "evaluate" in steps:  # it would refuse after hours of training
+            training.check_test(settings.out)
     job = LearningJob(settings.name, settings.out, settings.train, settings.preprocess.mel, training.shards)
     trained = (
         _train(job, able(chosen(settings.train.frameworks), settings, training), progress) if "train" in steps else []

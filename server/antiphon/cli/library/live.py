@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.cli.osc import closing_socket, listen, refusal
-from antiphon.errors import EngineError, FileError, UsageError
+from antiphon.cli.osc import closing_socket, listen, refusal, silent
+from antiphon.errors import FileError, UsageError
 from antiphon.wire.osc import Message, encode
 
 NODE_TYPE = "identify"
@@ -53,7 +53,7 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
             wait = RENEW if nodes is not None else PATIENCE
             for message in listen(sock, None, min(until, time.monotonic() + wait)):
                 if message.address == b"/fail":
-                    raise refusal(message)
+                    raise refusal(message, sock)
                 if message.address == b"/node/list.reply":
                     nodes = _nodes(message, nodes)
                 elif nodes and (reported := _reported(message, nodes)) is not None:
@@ -68,7 +68,7 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
                     if number == 0:
                         values = {"track": 0.0}
             if nodes is None:
-                raise EngineError(f"nothing answers at {host}:{port}; start `antiphon serve`, or name its --osc-port")
+                raise silent(sock, host, port)
 
 
 def _nodes(message: Message, before: set[str] | None) -> set[str]:
@@ -133,11 +133,11 @@ def fitting_now(host: str, port: int, count: int, node: str) -> list[dict[str, A
         sock.send(encode("/library/fits", min(count, MOST_FITTING), node))
         for message in listen(sock, None, time.monotonic() + FITTING_SECONDS):
             if message.address == b"/fail":
-                raise refusal(message)
+                raise refusal(message, sock)
             if message.address == b"/library/fits.reply":
                 rows = zip(message.args[::3], message.args[1::3], message.args[2::3], strict=True)
                 return [
                     {"path": path, "score": round(float(score), 4), "why": str(why).split(", ")}  # type: ignore[arg-type]
                     for path, score, why in rows
                 ]
-    raise EngineError(f"nothing answers at {host}:{port}; start `antiphon serve`, or name its --osc-port")
+        raise silent(sock, host, port)

@@ -61,7 +61,8 @@ def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
     row = next((row for row in catalogue.rows(path=path) if row.path == path), None)
     if row is None:
         name = shorten(path_text(os.fsdecode(file)), 120)
-        raise UsageError(f"the library {catalogue.path} has no {name}; `antiphon library add {name}` adds it")
+        add = f"; `antiphon library add {name}` adds it" if os.path.exists(path) else ", and there is no such file"
+        raise UsageError(f"the library {catalogue.path} has no {name}{add}")
     return row
 
 

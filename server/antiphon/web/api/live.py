@@ -13,6 +13,7 @@ from typing import Any
 
 from antiphon.errors import FileError
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.jobs.errors import StorageFull
 from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
 from antiphon.runtime import paths
 from antiphon.web.access import CodeGuard
@@ -185,9 +186,18 @@ def _write(name: str, text: str, replaces: bool) -> None:
     if path.exists():
         if not replaces:
             raise Refusal(409, f"there is a script {name} already; replace it, or choose another name")
-        before: Path = path.with_name(f"{path.stem}{PREVIOUS}{SUFFIX}")
-        paths.write_atomic(before, path.read_bytes())
-    paths.write_atomic(path, text.encode())
+        _put(path.with_name(f"{path.stem}{PREVIOUS}{SUFFIX}"), path.read_bytes())
+    _put(path, text.encode())
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Writes a file. That a disk does not take it is no fault of the client, who is not told its path."""
+    try:
+        paths.write_atomic(path, content)
+    except FileError as error:
+        if not isinstance(cause := error.__context__, OSError):
+            raise
+        raise StorageFull(f"the script could not be written: {paths.why(cause)}; nothing was changed") from None
 
 
 def _shipped(path: Path) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.api import UsageError
 from antiphon.io.midifile import read as read_midi
 from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork, features
@@ -226,3 +227,14 @@ def test_a_folder_whose_folders_are_named_by_genre_is_measured(tmp_path: Path) -
     found = {(value.measure, value.item): value.value for value in values}
     assert found[("accuracy", "Hip-Hop/one.wav")] == 0.0
     assert found[("strangers unknown", "polka/one.wav")] in (0.0, 1.0)
+
+
+def test_a_folder_without_genres_is_refused_and_not_answered_by_songs_of_rules(tmp_path: Path) -> None:
+    (tmp_path / "takes").mkdir()
+    soundfile.write(tmp_path / "takes/one.wav", np.zeros(2205), 22050)
+    for root in (tmp_path, tmp_path / "nosuch"):
+        with pytest.raises(UsageError, match="has no folder that is named by a genre"):
+            next(GenreEvaluation().scores(EvaluationRequest(root, tmp_path / "work")))
+    (tmp_path / "esc10").mkdir()
+    for root in (field.UNNAMED, tmp_path):  # the latter as ANTIPHON_DATA may name it for all evaluations
+        field.check(root)
