@@ -67,7 +67,7 @@ OF_PLUGINS = {
     "dirt": _bench(
         "dirt.minutes", "seconds=600.0*1", 10.0, (), "Minutes of real Tidal: what was late, and where it sounded."
     ),
-    "effects": _bench("effects.comparison", "seed limit", 60.0, ("pedalboard",), _EFFECTS),
+    "effects": _bench("effects.comparison", "seed limit", 60.0, ("pedalboard", "librosa"), _EFFECTS),
     "sampler": _bench("sampler.voices", "seconds=10.0*4 seed", 10.0, (), _SAMPLER),
     "supercollider": replace(
         _bench("supercollider.comparison", "seconds=0.0 seed limit", None, (), _SUPERCOLLIDER),
@@ -75,7 +75,7 @@ OF_PLUGINS = {
     ),
     "synth": replace(
         _bench("pyo.notes", "seconds=110.0 seed", None, (), "Where pyo's notes begin, and what its voices cost."),
-        seconds=lambda asked: max(20.0, asked.seconds or 110.0) + 60.0,
+        seconds=lambda asked: max(20.0, asked.seconds or 110.0) + 90.0,
     ),
 }
 """Of plugins."""

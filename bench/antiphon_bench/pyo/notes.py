@@ -1,4 +1,4 @@
-"""`antiphon bench synth`: where notes begin, and how many voices there are."""
+"""`antiphon bench synth`: where notes begin, how many voices there are, and whether the piano is one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import soundfile
 
 from antiphon.api import Event, StreamSpec
 from antiphon.api.synths import SynthSettings, SynthStepper, pack_events
+from antiphon_bench.pyo import piano
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 from antiphon_pyo.info import PYO
@@ -41,7 +42,9 @@ def main(seconds: float, seed: int = 1) -> None:
         ["frames", "nodes", "voices", "p50", "p99", "max", "in time"],
         [[c["hop"], c["nodes"], c["voices"], c["p50"], c["p99"], c["max"], c["in_time"]] for c in costs],
     )
-    finish("synth", {"seed": seed, "onsets": exact, "cost": costs})
+    rows = piano.rows()
+    print(piano.text(rows))
+    finish("synth", {"seed": seed, "onsets": exact, "cost": costs, "piano": rows})
 
 
 def _moments(seed: int, count: int = NOTES) -> list[int]:
