@@ -73,7 +73,7 @@ class LiveChordNetwork:
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Takes the arrays by name. Raises `ModelError` where they are not those of this network."""
-        found = arrays_of(arrays, _SHAPES)
+        found = arrays_of(MODEL, arrays, _SHAPES)
         self._front = np.ascontiguousarray(found["front.weight"].transpose(2, 1, 0).reshape(NEAR * SEEN, FRONT))
         self._bias = found["front.bias"]
         self._layers = [

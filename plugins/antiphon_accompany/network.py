@@ -80,9 +80,14 @@ def from_tonic(rows: F32, tonic: int, groups: Sequence[int] = GROUPS) -> F32:
     return turned
 
 
-def arrays_of(arrays: dict[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, F32]:
-    """The arrays of a network by name. Raises `ModelError` where one is missing or has another shape."""
-    return {name: np.ascontiguousarray(find_array(arrays, name, *shape), np.float32) for name, shape in shapes.items()}
+def arrays_of(model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, F32]:
+    """The arrays of a model by name. Raises `ModelError`, with its name, where one is missing or has another shape."""
+    try:
+        return {
+            name: np.ascontiguousarray(find_array(arrays, name, *shape), np.float32) for name, shape in shapes.items()
+        }
+    except ModelError as error:
+        raise ModelError(f"{model}: {error}") from None
 
 
 def mixed_chances(chances: F32, by_key: F32, weights: F32, trust: float) -> F32:
@@ -114,7 +119,7 @@ class ChordNetwork:
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Takes the arrays by name. Raises `ModelError` where they are not those of this network."""
-        self._arrays = arrays_of(arrays, _SHAPES)
+        self._arrays = arrays_of(MODEL, arrays, _SHAPES)
 
     def chances(self, rows: F32) -> F32:
         """Chances of the 24 chords on each beat, `[beats, 24]`, all relative to one major key's tonic."""

@@ -10,19 +10,17 @@ from pathlib import Path
 
 from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import BeatRest
-from antiphon_accompany.chords import KEYS, Chord, recognise, triad_chord
+from antiphon_accompany.chords import Chord, recognise, triad_chord
 from antiphon_accompany.chordtext import ChordSpan
 from antiphon_accompany.form import CALLS, Form
 from antiphon_accompany.given import GivenChords, Progression, add_seventh, cadence
-from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
-from antiphon_accompany.live_network import LiveChords, installed_live_network
-from antiphon_accompany.melody import LIVE_BEATS, Melody
-from antiphon_accompany.network import whole_melody
-from antiphon_accompany.parameters import NEXT, PARAMS, WHOLE
+from antiphon_accompany.harmony import HarmonyTracker
+from antiphon_accompany.melody import Melody
+from antiphon_accompany.melody_chords import MelodyChords
+from antiphon_accompany.parameters import NEXT, PARAMS
 from antiphon_accompany.player import SOON, Band, BandSettings, Due
 from antiphon_accompany.sounding import SoundingStrikes
 from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
-from antiphon_accompany.tables import installed_tables
 from antiphon_accompany.tempo import PlayerTempo
 
 _EARLY = 1e-6
@@ -49,7 +47,6 @@ class Accompany(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
-        self._tables, self._network = installed_tables(), installed_live_network()
         for name in NAMES:
             # none is read on the block path
             shipped_style(name)
@@ -59,12 +56,9 @@ class Accompany(Processor):
         own = str(self.settings["own"])
         self._asked.own = load(Path(own)) if own else None
         self._chords = GivenChords(str(self.settings["chords"]))
-        self._melody = Melody()
-        self._known: Melody | None = None
-        self._ends = self._opening = 0
+        self._harmony = MelodyChords()
+        self._melody = self._harmony.melody
         self._sounding = SoundingStrikes()
-        self._tracker: HarmonyTracker | None = None
-        self._held: tuple[int, str] = (0, "")
         self._form = Form()
         self._zone: dict[int, float] = {}
         self._given = Progression()
@@ -74,8 +68,6 @@ class Accompany(Processor):
         self._due: list[Due] = []
         self._next: int | None = None
         self._rests = BeatRest(spec.rate, _JUMP)
-        self._known_until: int | None = None
-        self._past: LiveChords | None = None
         self._clear()
 
     def set_melody(self, melody: Melody, ends: int, opening: int = 0, spans: Sequence[ChordSpan] = ()) -> None:
@@ -89,7 +81,8 @@ class Accompany(Processor):
             opening: Up to this beat the whole melody before it is known, unless `lookahead` is 0.
             spans: Chords that are given, by beats of the clock; with them `follow` is of no effect.
         """
-        self._known, self._ends, self._opening, self._chords.spans = melody, ends, opening, spans
+        harmony = self._harmony
+        harmony.known, harmony.ends, harmony.opening, self._chords.spans = melody, ends, opening, spans
 
     def reset(self) -> None:
         # what sounds is ended with the next block, which has a way out for it
@@ -99,7 +92,7 @@ class Accompany(Processor):
         self._tempo.clear()
         self._zone.clear()
         self._given.clear()
-        self._tracker = None
+        self._harmony.reset()
 
     def process(self, io: IO) -> None:
         time, events = io.time, io.events_in
@@ -117,7 +110,7 @@ class Accompany(Processor):
         if self._next is None:
             self._next = math.ceil(time.beat - _EARLY * per_frame)
             self._begin(self._next, time.beat)
-        at, live = 0, self._is_live(io, 0)
+        at, live = 0, self._harmony.is_live(int(io.at("lookahead", 0)))
         # order at one frame: ends of notes, live the player's note, the beat's chord, the player's note, beginnings
         while True:
             next_offset = events[at].offset if at < len(events) else _NEVER
@@ -151,44 +144,27 @@ class Accompany(Processor):
         asked.read(io, frame)
         for key in [key for key in self._sounding if not asked.levels[PART_OF[key[0]]]]:
             self._sounding.end(io, key, frame)
-        held = int(io.at("meter", frame)), str(io.at("key", frame))
-        if self._tracker is None or held != self._held:
-            self._held = held
-            live = self._is_live(io, frame)
-            tonic = KEYS.index(held[1]) if held[1] != "auto" else None
-            self._tracker = HarmonyTracker(self._tables, held[0], tonic, PHASES if live else PHASES_AHEAD, live=live)
-            self._known_until = None
-            self._whole = whole_melody(self._known, self._ends, held[0])
-            # a beat is what the block path has time for: of another meter, nothing that is past is read
-            self._past = LiveChords(self._network, held[0]) if live and self._network is not None else None
-        return self._tracker
-
-    def _is_live(self, io: IO, frame: int) -> bool:
-        """Whether nothing of the melody is known before it is played."""
-        return self._known is None or not int(io.at("lookahead", frame))
+        meter, tonic, bars = int(io.at("meter", frame)), str(io.at("key", frame)), int(io.at("lookahead", frame))
+        return self._harmony.settle(meter, tonic, bars)
 
     def _begin(self, beat: int, now: float) -> None:
         """Handles a new position of the clock: the beats before it were silent."""
-        self._since = 0 if self._known is not None else beat - 1
-        self._known_until = None
-        if self._past is not None:
-            self._past.restart()
+        self._harmony.begin(beat)
         listener = self._band.listener
         listener.last = min(listener.last, now)
-        self._melody.clear(beat - 1)
         for pitch in (*listener.sounding, *self._zone):
             self._melody.on(pitch, now)
             listener.last = now
 
     def _decide(self, io: IO, frame: int, tempo: float) -> None:
-        """Decides chord and notes of the beat that begins, from what was played before it."""
+        """Decides chord and notes of the beat that begins, from what was played up to it."""
         beat, tracker, band = self._next, self._settle(io, frame), self._band
         assert beat is not None
         self._next = beat + 1
-        meter = self._held[0]
+        meter, harmony = tracker.meter, self._harmony
         self._tempo.report(io, frame, tempo)
         follow = str(io.at("follow", frame))
-        estimate = self._estimate(tracker, beat, int(io.at("lookahead", frame)))
+        estimate = harmony.triad(tracker, beat, int(io.at("lookahead", frame)))
         bar, place = divmod(beat, meter)
         if not self._awake(beat, bar, place, meter * int(io.at("patience", frame)), follow):
             self._form.clear()
@@ -198,7 +174,7 @@ class Accompany(Processor):
             self._sounding.end_all(io, frame)
             self._due.clear()
             return
-        last = None if self._known is None else (self._ends - 1) // meter
+        last = None if harmony.known is None else (harmony.ends - 1) // meter
         section, number = self._form.section(bar, place, str(io.at("variation", frame)), last)
         chord, ahead = self._chord(follow, beat, meter, estimate, tracker)
         if section == "ending" and last is None and self._chords.at(beat, meter, follow) is None:
@@ -212,6 +188,9 @@ class Accompany(Processor):
         before = band.chord
         again = self._turn(io, frame, beat, chord)
         found = band.beat(beat, meter, tempo, section, number, self._asked)
+        # what `_turn` strikes again, and has a strike of its own on the beat, is struck once
+        own = {due.part for due in found if due.start < beat + SOON}
+        self._due = [due for due in self._due if due.start != beat or due.part not in own]
         if chord is not None and chord != before and section != "break":
             found += band.expressed(beat, found, again, before is not None, self._asked)
         for due in found:
@@ -220,24 +199,6 @@ class Accompany(Processor):
         for span in self._chords.around(beat, meter, follow):
             if beat < span.start < beat + 1:
                 insort(self._due, Due(span.start, "", _TURN, 0.0, span.end))
-
-    def _estimate(self, tracker: HarmonyTracker, beat: int, bars: int) -> int:
-        """The triad that fits the melody at a beat best, of a file with some bars of lookahead."""
-        self._melody.until(beat)
-        ahead = self._ahead(beat, bars * tracker.meter)
-        melody = self._known or self._melody
-        # a new tracker (another key, another meter) is given the stored melody again
-        begins = max(self._since, beat - LIVE_BEATS // 4) if self._known is None else self._since
-        first = begins if self._known_until is None else self._known_until
-        for past in range(first, beat + ahead):
-            tracker.add_beat(melody, past)
-        self._known_until = max(first, beat + ahead)
-        chances = tracker.decide(melody, beat, ahead)
-        if self._whole and bars >= WHOLE:
-            chances = self._whole.mixed(chances, beat, tracker.weights)
-        elif self._past:
-            chances = self._past.mixed(chances, self._melody, beat, tracker.weights)
-        return int(chances.argmax())
 
     def _chord(
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
@@ -257,18 +218,10 @@ class Accompany(Processor):
         for n in range(NEXT):
             io.report(f"next{n + 1}", ahead[n].triad if n < len(ahead) else -1)
 
-    def _ahead(self, beat: int, wanted: int) -> int:
-        """Beats from `beat` on for which the melody is known."""
-        if self._known is None:
-            return 0
-        if wanted and beat < self._opening:
-            wanted = max(wanted, self._opening - beat)
-        return min(wanted, max(0, self._ends - beat))
-
     def _awake(self, beat: int, bar: int, place: int, patience: int, follow: str) -> bool:
         """Whether to play: something has been played within `patience` beats, or a file has not ended."""
-        if self._known is not None:
-            return beat < self._ends
+        if self._harmony.known is not None:
+            return beat < self._harmony.ends
         text = follow == "text" and bool(self._chords.text)
         return self._form.awake(beat, bar, place, patience, self._band.listener.last, text=text)
 
@@ -302,7 +255,7 @@ class Accompany(Processor):
                 if note.end - beat > SOON and not near:
                     again.add(part)
                     insort(self._due, Due(beat, part, note.what, note.velocity, note.end))
-        if self._known is not None:
+        if self._harmony.known is not None:
             self.played.append((beat, chord))
         return again
 
@@ -342,8 +295,10 @@ class Accompany(Processor):
             found = recognise(self._zone)
             if found is not None:
                 self._given.add(found, beat)
-                playing = self._form.begun is not None and self._form.closes > beat / max(1, self._held[0])
-                if playing and self._band.chord not in (None, found):
+                playing = self._form.begun is not None and self._form.closes > beat / max(1, self._harmony.meter)
+                # a beat that begins on this frame is decided next, and turns to the chord
+                begins = self._next is not None and self._rests.frame(self._next, io.time) <= event.offset
+                if playing and not begins and self._band.chord not in (None, found):
                     self._turn(io, event.offset, beat, found)
         elif event.kind in ("on", "off"):
             self._zone.pop(number, None)
@@ -368,7 +323,7 @@ class Accompany(Processor):
     def _strike(self, io: IO, frame: int, due: Due) -> None:
         band = self._band
         if due.what == _TURN:
-            text = self._chords.at(due.start, self._held[0], "text")
+            text = self._chords.at(due.start, self._harmony.meter, "text")
             if text is not None:
                 self._turn(io, frame, due.start, text[0])
             return
@@ -395,8 +350,8 @@ class Accompany(Processor):
     def _clear(self) -> None:
         """Clears the position and the pending notes."""
         self._due.clear()
-        self._next = self._known_until = None
+        self._next = None
+        self._harmony.clear()
         self._rests.forget()
-        self._since = 0
         self._form.restart()
         self._band.rest()

@@ -83,6 +83,17 @@ def trickle(connection: socket.socket) -> None:
         connection.sendall(b"x")
 
 
+def endless(connection: socket.socket) -> None:
+    """An answer of no length, which ends with the connection."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while not threading.Event().wait(0.05):
+        connection.sendall(b"x")
+
+
+def negative(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n")
+
+
 def redirect(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
 
@@ -119,6 +130,8 @@ def check(port: int, seconds: str = "60") -> tuple[int, str, dict[str, dict[str,
         (flood, "is longer than"),
         (header_flood, "is not HTTP"),
         (trickle, "no answer to GET /api/health within 0.5 s"),
+        (endless, "no answer to GET /api/health within 0.5 s"),
+        (negative, "is not HTTP"),
         (redirect, "a redirect, which is not followed"),
         (deep, "is not JSON"),
         (refusing, "503"),

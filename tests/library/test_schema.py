@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,22 @@ def test_it_is_for_its_owner_alone_with_its_log(tmp_path: Path) -> None:
     with contextlib.closing(open_database(tmp_path)):
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(("library.sqlite", "library.sqlite-wal", "library.sqlite-shm"), 0o600)
+
+
+def test_a_second_one_opened_in_a_process_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
+    def other(words: str) -> str:
+        head = f"import sqlite3; base = sqlite3.connect({str(tmp_path / FILE)!r}, isolation_level=None)\n"
+        return subprocess.run([sys.executable, "-c", head + words], capture_output=True, text=True, check=True).stdout
+
+    with contextlib.closing(open_database(tmp_path)) as base:
+        base.execute("CREATE TABLE numbers (x)")
+        open_database(tmp_path).close()
+        # the last to close a database removes its log
+        other("base.execute('SELECT count(*) FROM numbers').fetchone(); base.close()")
+        base.execute("INSERT INTO numbers VALUES (1)")
+        other("base.executemany('INSERT INTO numbers VALUES (?)', [(n,) for n in range(3000)]); base.close()")
+        assert base.execute("SELECT count(*) FROM numbers").fetchone() == (3001,)
+    assert other("print(base.execute('PRAGMA integrity_check').fetchone())").strip() == "('ok',)"
 
 
 @pytest.mark.parametrize(

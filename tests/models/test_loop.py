@@ -38,7 +38,7 @@ def test_a_folder_that_is_refused_leaves_no_folder_of_weights(tmp_path, monkeypa
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="holds 0 notes"):
-        command("train", "notes", tmp_path / "empty", "--out", tmp_path / "mine")
+        command("train", "notes", tmp_path / "empty", "--out", tmp_path / "mine" / "weights")
     assert not (tmp_path / "mine").exists()
 
 

@@ -59,24 +59,25 @@ def train(
     # a trial must not take the place of what ships
     shorter = bool(steps or minutes)
     target = out or place / name / "weights" if out is not None or shorter else models_folder()
-    new = not target.exists()
-    make_folder(target)  # the shipped one is there
+    new = [path for path in (target, *target.parents) if not path.exists()]
+    make_folder(target)
     if not os.access(target, os.W_OK):
         raise UsageError(f"{target} cannot be written to; name another folder with --out")
-    with needs.explain_missing(name):
-        from antiphon_models.learning.making import TrainOptions, make
+    try:
+        with needs.explain_missing(name):
+            from antiphon_models.learning.making import TrainOptions, make
 
-        wish = TrainOptions(
-            name, data, place, target, seed, steps, minutes, device, only_material, restart, begin, folder
-        )
-        try:
+            wish = TrainOptions(
+                name, data, place, target, seed, steps, minutes, device, only_material, restart, begin, folder
+            )
             with _Bar() as bar:
                 if not make(recipes[name], wish, say, bar):
                     raise typer.Exit(130)
-        finally:
-            if new:
-                with suppress(OSError):
-                    target.rmdir()  # where nothing was trained it is empty
+    finally:
+        # where nothing was trained they are empty
+        with suppress(OSError):
+            for made in new:
+                made.rmdir()
 
 
 def _registered() -> dict[str, type]:

@@ -6,6 +6,7 @@ import importlib.util
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.jobs import prepare_processor
 from antiphon.api.testing import render
 from antiphon_accompany.chords import KEYS, tones
+from antiphon_accompany.live_network import LiveChords
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import Accompany
 from antiphon_accompany.styles import STYLES
@@ -77,6 +79,34 @@ def test_a_chord_is_decided_of_what_has_begun_with_its_beat() -> None:
     assert any(other != found for other in others)
 
 
+@pytest.mark.parametrize("follow", ["listen", "both", "melody"])
+def test_a_chord_on_the_beat_strikes_a_key_once(follow: str) -> None:
+    chords = ((48, 52, 55), (53, 57, 60), (50, 55, 59), (45, 48, 52), (52, 55, 59))
+    held = [BeatNote(n, n + 0.9, pitch, 0.7) for n in range(24) for pitch in chords[n % 5]]
+    wishes = {"follow": follow, "humanise": 0.0, "intensity": 0.9, "parts": "all"}
+    for style in ("waltz", "ballad", "chorale"):
+        struck = [
+            (round(at, 3), e.channel, e.number)
+            for at, e in play(held, 24, {**wishes, "style": style})
+            if e.kind == "on"
+        ]
+        assert len(struck) == len(set(struck)), style
+
+
+def test_live_a_fixed_key_leaves_what_is_known_of_the_melody(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = []
+    mixed = LiveChords.mixed
+
+    def watched(self: LiveChords, *arguments: Any) -> Any:
+        found = mixed(self, *arguments)
+        known.append(float(self._rows[:, :-1].sum()))
+        return found
+
+    monkeypatch.setattr(LiveChords, "mixed", watched)
+    play(TUNE, 14, changes=[(8.5, "key", "C")])
+    assert min(known[5:]) > 0.0
+
+
 @pytest.mark.parametrize("what", ["stop", "reset", "locate", "key", "style", "meter", "tempo", "register"])
 def test_nothing_hangs(what: str) -> None:
     value = {"locate": 2.0, "key": "Ebm", "style": "rock", "meter": 3, "tempo": 61.0, "register": 7}.get(what)
@@ -119,8 +149,10 @@ def test_density_register_and_seed() -> None:
     def on(**given: float) -> list[tuple[float, int]]:
         return [(at, e.number) for at, e in play(TUNE, 32, dict(given)) if e.kind == "on"]
 
-    assert len(on(density=1.0)) > 1.25 * len(on()) > 1.5 * len(on(density=0.0))
-    assert len(on(intensity=1.0)) > 1.25 * len(on()) > 1.5 * len(on(intensity=0.0))
+    # a new chord is struck at any density
+    for what in ("density", "intensity"):
+        full, usual, sparse = (len(on(**{what: value})) for value in (1.0, 0.5, 0.0))
+        assert full > 1.5 * usual > 1.7 * sparse
     # under a melody that leaves room for both
     high = [note._replace(pitch=note.pitch + 12) for note in TUNE]
     low, middle = ([e.number for _, e in play(high, 32, {"register": by}) if e.kind == "on"] for by in (-9, 0))

@@ -59,9 +59,10 @@ def open_database(root: Path) -> sqlite3.Connection:
     """
     path = make_folder(root) / FILE
     with explain_errors(path):
-        # for the owner alone, as its log will be: it says what one plays and likes; what fails here sqlite says
+        # for the owner alone, as its log will be: it says what one plays and likes. Only where it is new: to close a
+        # file of this process ends all its locks on it, those of an open database too
         with contextlib.suppress(OSError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         try:
             base.execute("PRAGMA journal_mode=WAL")

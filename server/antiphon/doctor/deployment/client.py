@@ -94,6 +94,8 @@ class DeployClient:
                 connection.request(method, path, body or None, headers)
             response = connection.getresponse()
             content = response.read(MAX_BODY + 1)
+            if time.monotonic() - began >= self.seconds:  # cut off: without a length that reads like an end
+                raise TimeoutError
             if len(content) > MAX_BODY:
                 raise NoAnswer(f"the answer to {what} is longer than {MAX_BODY:,} bytes")
             if response.length:
@@ -112,11 +114,12 @@ class DeployClient:
     def _connected(self, what: str) -> Iterator[HTTPConnection]:
         """A connection that is cut off once the time for `what` is over; raises `NoAnswer`."""
         host, port, until = self.address.host, self.address.port, time.monotonic() + self.seconds
-        connection = HTTPConnection(host, port, timeout=self.seconds)
+        connection, connected = HTTPConnection(host, port, timeout=self.seconds), False
         if self.tls is not None:
             connection = HTTPSConnection(host, port, timeout=self.seconds, context=self.tls)
         try:
             connection.connect()
+            connected = True
             timer = Timer(until - time.monotonic(), socket.socket.shutdown, (connection.sock, socket.SHUT_RDWR))
             timer.daemon = True
             timer.start()
@@ -127,10 +130,10 @@ class DeployClient:
         except ssl.SSLError as error:
             message = getattr(error, "verify_message", "") or error.reason or str(error)
             raise NoAnswer(f"no TLS: {printable(str(message).replace('_', ' ').lower()[:200])}") from None
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a length below 0
             if isinstance(error, TimeoutError) or time.monotonic() >= until:
                 raise NoAnswer(f"no answer to {what} within {self.seconds:g} s") from None
-            if connection.sock is None and isinstance(error, OSError) and error.errno is not None:
+            if not connected and isinstance(error, OSError) and error.errno is not None:
                 raise NoAnswer(f"no connection ({error.strerror or type(error).__name__})") from None
             if isinstance(error, OSError | IncompleteRead):
                 raise NoAnswer(f"the connection was closed before {what} was answered") from None

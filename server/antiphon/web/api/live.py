@@ -7,6 +7,7 @@ machine, does not know it. It is taken from this machine alone (`CodeGuard`).
 from __future__ import annotations
 
 import asyncio
+import errno
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from antiphon.web.server import HttpServer
 from antiphon.web.shared_text import SharedText
 from antiphon.wire.script_link import LONGEST_SCRIPT
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How a disk says that it takes no more."""
 HEAD = "from antiphon.live import *\n\n"
 """How scripts in examples begin."""
 SAMPLER = "sampler"
@@ -183,21 +186,21 @@ def _write(name: str, text: str, replaces: bool) -> None:
     path = paths.inside(paths.scripts(), name, SUFFIX)
     if _shipped(path) and not path.exists():
         raise Refusal(409, f"{name} is the name of a script that ships; choose another one")
-    if path.exists():
-        if not replaces:
-            raise Refusal(409, f"there is a script {name} already; replace it, or choose another name")
-        _put(path.with_name(f"{path.stem}{PREVIOUS}{SUFFIX}"), path.read_bytes())
-    _put(path, text.encode())
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Writes a file. That a disk does not take it is no fault of the client, who is not told its path."""
+    if path.exists() and not replaces:
+        raise Refusal(409, f"there is a script {name} already; replace it, or choose another name")
+    written = paths.temporary_beside(path)
     try:
-        paths.write_atomic(path, content)
-    except FileError as error:
-        if not isinstance(cause := error.__context__, OSError):
+        paths.write_atomic(written, text.encode())
+        if path.exists():
+            path.replace(path.with_name(f"{path.stem}{PREVIOUS}{SUFFIX}"))
+        written.replace(path)
+    except (FileError, OSError) as error:
+        # the client is not told the path
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
             raise
-        raise StorageFull(f"the script could not be written: {paths.why(cause)}; nothing was changed") from None
+        fault = StorageFull if cause.errno in _FULL else FileError
+        raise fault(f"the script could not be written: {paths.why(cause)}; nothing was changed") from None
 
 
 def _shipped(path: Path) -> bool:

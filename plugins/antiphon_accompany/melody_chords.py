@@ -1,0 +1,95 @@
+"""The triad of each beat of a melody: the tables of `harmony` with a network, live or of a file's known melody."""
+
+from __future__ import annotations
+
+from antiphon_accompany.chords import KEYS
+from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.live_network import LiveChords, installed_live_network
+from antiphon_accompany.melody import LIVE_BEATS, Melody
+from antiphon_accompany.network import WholeMelody, whole_melody
+from antiphon_accompany.parameters import WHOLE
+from antiphon_accompany.tables import installed_tables
+
+
+class MelodyChords:
+    """Estimates the chords, beat by beat.
+
+    Attributes:
+        melody: What has been played.
+        known: A file's whole melody; None live.
+        ends: Beat up to which it is known.
+        opening: Up to this beat the whole melody before it is known, unless nothing ahead is asked for.
+        meter: Beats of a bar; 0 before the first beat.
+    """
+
+    def __init__(self) -> None:
+        self.melody = Melody()
+        self.known: Melody | None = None
+        self.ends = self.opening = 0
+        self.meter = 0
+        self._tables, self._network = installed_tables(), installed_live_network()
+        self._tracker: HarmonyTracker | None = None
+        self._key = ""
+        self._whole: WholeMelody | None = None
+        self._past: LiveChords | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Clears the position."""
+        self._taken: int | None = None
+        self._since = 0
+
+    def reset(self) -> None:
+        """Forgets the key."""
+        self._tracker = None
+
+    def begin(self, beat: int) -> None:
+        """Handles a new position of the clock: the beats before `beat` were silent."""
+        self._since = 0 if self.known is not None else beat - 1
+        self._taken = None
+        if self._past is not None:
+            self._past.restart()
+        self.melody.clear(beat - 1)
+
+    def is_live(self, bars: int) -> bool:
+        """Whether nothing of the melody is known before it is played. bars: of lookahead, of a file."""
+        return self.known is None or not bars
+
+    def settle(self, meter: int, key: str, bars: int) -> HarmonyTracker:
+        """The tracker of this meter and key, made anew where one of them has changed."""
+        if self._tracker is None or (meter, key) != (self.meter, self._key):
+            if self._past is None or meter != self.meter:
+                self._past = None if self._network is None else LiveChords(self._network, meter)
+            live = self.is_live(bars)
+            tonic = KEYS.index(key) if key != "auto" else None
+            self._tracker = HarmonyTracker(self._tables, meter, tonic, PHASES if live else PHASES_AHEAD, live=live)
+            self._taken = None
+            self._whole = whole_melody(self.known, self.ends, meter)
+            self.meter, self._key = meter, key
+        return self._tracker
+
+    def triad(self, tracker: HarmonyTracker, beat: int, bars: int) -> int:
+        """The triad that fits the melody at a beat best, of a file with some bars of lookahead."""
+        self.melody.until(beat)
+        ahead = self._ahead(beat, bars * tracker.meter)
+        melody = self.known or self.melody
+        # a new tracker (another key, another meter) is given the stored melody again
+        begins = max(self._since, beat - LIVE_BEATS // 4) if self.known is None else self._since
+        first = begins if self._taken is None else self._taken
+        for past in range(first, beat + ahead):
+            tracker.add_beat(melody, past)
+        self._taken = max(first, beat + ahead)
+        chances = tracker.decide(melody, beat, ahead)
+        if self._whole and bars >= WHOLE:
+            chances = self._whole.mixed(chances, beat, tracker.weights)
+        elif self._past is not None and not ahead:
+            chances = self._past.mixed(chances, self.melody, beat, tracker.weights)
+        return int(chances.argmax())
+
+    def _ahead(self, beat: int, wanted: int) -> int:
+        """Beats from `beat` on for which the melody is known."""
+        if self.known is None:
+            return 0
+        if wanted and beat < self.opening:
+            wanted = max(wanted, self.opening - beat)
+        return min(wanted, max(0, self.ends - beat))
