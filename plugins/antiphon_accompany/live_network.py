@@ -7,17 +7,15 @@ harmony-live`, which the other network teaches.
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.models import ModelError, read_weights
 from antiphon_accompany.harmony import places
 from antiphon_accompany.melody import Melody
-from antiphon_accompany.network import F32, arrays_of, mixed_chances, sigmoid, softmax
+from antiphon_accompany.network import F32, arrays_of, mixed_chances, read_network, sigmoid, softmax
 
 MODEL = "accompany-chords-live"
 SEEN = 4 * 12 + 4
@@ -44,8 +42,10 @@ _SHAPES = {
         )
     },
 }
-_KEYS = np.arange(12)
-_log = logging.getLogger("antiphon.accompany")
+_FROM_TONIC = (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
+"""Pitch classes by their distance from each of twelve tonics."""
+_FROM_C = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
+"""The reverse: of the key of each tonic, which of the network's roots lies on C, C sharp and so on."""
 
 
 def beat_row(melody: Melody, beat: int, meter: int) -> F32:
@@ -64,7 +64,7 @@ def from_each_tonic(row: F32) -> F32:
     """The same with pitch classes counted from each of twelve tonics: `[12, SEEN]`."""
     turned = np.tile(row, (12, 1))
     for group in GROUPS:
-        turned[:, group : group + 12] = row[group + (_KEYS[None, :] + _KEYS[:, None]) % 12]
+        turned[:, group : group + 12] = row[group + _FROM_TONIC]
     return turned
 
 
@@ -126,17 +126,11 @@ class LiveChords:
         self._rows[:, :-1] = self._rows[:, 1:]
         self._rows[:, -1] = from_each_tonic(beat_row(melody, beat, self._meter))
         by_root = self._network.step(self._rows.reshape(12, -1), self._states).reshape(12, 2, 12)
-        # of the key of `tonic`, the chord on root r is the one on r - tonic of the network's
-        turned = (_KEYS[None, :] - _KEYS[:, None]) % 12
-        by_key = np.take_along_axis(by_root, turned[:, None, :], axis=2).reshape(12, 24)
+        by_key = np.take_along_axis(by_root, _FROM_C[:, None, :], axis=2).reshape(12, 24)
         return mixed_chances(chances, by_key, weights, TRUST)
 
 
 @cache
 def installed_live_network() -> LiveChordNetwork | None:
-    """The installed network; None, with a warning, where it is missing or changed: then the tables decide alone."""
-    try:
-        return LiveChordNetwork(read_weights(MODEL))
-    except ModelError as error:
-        _log.warning("%s; accompany goes by its tables alone", error)
-        return None
+    """The installed network, as of `read_network`."""
+    return read_network(MODEL, LiveChordNetwork)

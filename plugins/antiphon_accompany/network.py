@@ -7,9 +7,9 @@ It reads the melody relative to a major key; a minor key is its relative's. Its 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from antiphon_accompany.harmony import places
 from antiphon_accompany.melody import Melody
 
 F32 = NDArray[np.float32]
+Network = TypeVar("Network")
 MODEL = "accompany-chords"
 SEEN = 3 * 12 + 4
 """Numbers of a beat: durations, onsets and held notes by pitch class, and the beat's place in the bar."""
@@ -194,14 +195,19 @@ def sigmoid(x: F32) -> F32:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
 
 
-@cache
-def installed_network() -> ChordNetwork | None:
+def read_network(model: str, make: Callable[[dict[str, NDArray[Any]]], Network]) -> Network | None:
     """The installed network; None, with a warning, where it is missing or changed: then the tables decide alone."""
     try:
-        return ChordNetwork(read_weights(MODEL))
+        return make(read_weights(model))
     except ModelError as error:
         _log.warning("%s; accompany goes by its tables alone", error)
         return None
+
+
+@cache
+def installed_network() -> ChordNetwork | None:
+    """The installed network, as of `read_network`."""
+    return read_network(MODEL, ChordNetwork)
 
 
 def whole_melody(melody: Melody | None, ends: int, meter: int) -> WholeMelody | None:

@@ -190,7 +190,8 @@ class HarmonyRecipe(Recipe):
             rows[:, PLACE] = np.roll(rows[:, PLACE], late, axis=1)
             if rng.random() < MELODY_CUT:
                 begins, beats = int(rng.integers(0, LENGTH)), int(rng.integers(4, 32))
-                rows[begins : begins + beats, np.arange(rows.shape[1]) // 4 != PLACE.start // 4] = 0.0
+                silent = rows[begins : begins + beats]
+                silent[:, : PLACE.start] = silent[:, PLACE.stop :] = 0.0
             self._vary(rows, rng)
             pieces.append(piece)
         return self._joined(pieces)

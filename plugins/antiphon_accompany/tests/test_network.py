@@ -120,11 +120,9 @@ def test_without_its_weights_the_tables_decide_and_it_says_so(
     def missing(name: str) -> None:
         raise ModelError(f"no model {name!r} is installed")
 
-    module, installed = (
-        (live_network, live_network.installed_live_network) if live else (network, network.installed_network)
-    )
+    installed = live_network.installed_live_network if live else network.installed_network
     with_it = chords(TUNE, 0 if live else 8)
-    monkeypatch.setattr(module, "read_weights", missing)
+    monkeypatch.setattr(network, "read_weights", missing)
     installed.cache_clear()
     try:
         with caplog.at_level(logging.WARNING, "antiphon.accompany"):
