@@ -34,6 +34,7 @@ from antiphon.plugins.checks import inspect_processor
 from antiphon.plugins.loader import Loaded
 from antiphon.runtime.child_process import leave, pair
 from antiphon.supervisor import watchdog
+from antiphon.supervisor.watchdog import Hang
 
 SPEC = StreamSpec(48000, 256, 2)
 LEVEL = 0.5
@@ -216,7 +217,7 @@ class Rig:
         _, status = os.waitpid(self.engine, 0)
         self.engine = 0
         code = os.waitstatus_to_exitcode(status)
-        return watchdog.blame(self.shared.words, self.loading, code, hung=False)
+        return watchdog.blame(self.shared.words, self.loading, code, Hang.NONE)
 
     def close(self) -> None:
         for pid in (self.engine, self.weigher):
@@ -352,14 +353,14 @@ def test_a_node_that_hangs_the_engines_loader_is_named_and_ended_with_it(
     monkeypatch.setattr(watchdog, "LOAD_SECONDS", 0.3)
     words = rig.shared.words
     watch = watchdog.HangWatch(words, rig.loading, 0.2)
-    until(lambda: "loader has hung" in watch.engine(rig.engine, "headless"), 5.0, "it is seen")
-    assert "at the node bad" in watch.engine(rig.engine, "headless")
+    until(lambda: "loader has hung" in watch.engine(rig.engine, "headless")[1], 5.0, "it is seen")
+    assert "at the node bad" in watch.engine(rig.engine, "headless")[1]
     rig.plays(LEVEL / 2)  # meanwhile
     watchdog.forget(words, rig.loading)
-    assert watch.engine(rig.engine, "headless") == ""
+    assert watch.engine(rig.engine, "headless") == (Hang.NONE, "")
     os.kill(rig.engine, signal.SIGKILL)
     os.waitpid(rig.engine, 0)
-    blamed = watchdog.blame(words, rig.loading, -signal.SIGKILL, hung=True)
+    blamed = watchdog.blame(words, rig.loading, -signal.SIGKILL, Hang.LOADER)
     rig.start_engine()
     assert rig.load(("good", {}), ("bad", bad)) == ""
     if at == "prepare":
@@ -376,7 +377,7 @@ def test_a_loader_that_works_is_not_seen_as_hung(rig: Rig, monkeypatch: pytest.M
     watch = watchdog.HangWatch(rig.shared.words, rig.loading, 0.2)
     for n in range(3):
         rig.load(("good", {}), (f"n{n}", {}))
-        assert watch.engine(rig.engine, "headless") == ""
+        assert watch.engine(rig.engine, "headless") == (Hang.NONE, "")
         assert rig.loading.name == ""
 
 

@@ -15,6 +15,7 @@ from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.runtime import processor_time
 from antiphon.runtime.child_process import DEVICE_GONE
 from antiphon.supervisor import watchdog
+from antiphon.supervisor.watchdog import Hang
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
         for _ in range(seconds):
             now[0] += 1_000_000_000
             watch.engine(pid, "headless")
-        return watch.engine(pid, "headless")
+        return watch.engine(pid, "headless")[1]
 
     assert hang(20) == "", "it has not begun"
     note.begin_prepare(Prepared(1, 1), "n")
@@ -91,18 +92,29 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
 @pytest.mark.parametrize(
     ("code", "hung", "blamed"),
     [
-        (-signal.SIGSEGV, False, 5), (-signal.SIGKILL, False, 0), (-signal.SIGKILL, True, 5),
-        (-signal.SIGTERM, False, 0), (0, False, 0), (1, False, 5), (DEVICE_GONE, False, 0),
+        (-signal.SIGSEGV, Hang.NONE, 5), (-signal.SIGKILL, Hang.NONE, 0), (-signal.SIGKILL, Hang.LOOP, 5),
+        (-signal.SIGTERM, Hang.NONE, 0), (0, Hang.NONE, 0), (1, Hang.NONE, 5), (DEVICE_GONE, Hang.NONE, 0),
     ],
 )  # fmt: skip
 def test_the_node_of_the_block_is_to_blame_for_an_end_that_nobody_asked_for(
-    shared: Shared, code: int, hung: bool, blamed: int
+    shared: Shared, code: int, hung: Hang, blamed: int
 ) -> None:
     words, note = shared.words, LoadingNote(shared)
     words[HeaderWord.AT_WORK] = 5
-    assert watchdog.blame(words, note, code, hung=hung) == ""
+    assert watchdog.blame(words, note, code, hung) == ""
     assert (words[HeaderWord.BLAMED], words[HeaderWord.AT_WORK]) == (blamed, 0)
     words[HeaderWord.AT_WORK] = 5
     note.begin_prepare(Prepared(6, 1), "n")
-    assert watchdog.blame(words, note, code, hung=hung) == ("n" if blamed else "")
+    assert watchdog.blame(words, note, code, hung) == ("n" if blamed else "")
     assert words[HeaderWord.BLAMED] == 0, "what is new is the likelier one"
+
+
+def test_the_node_of_the_block_has_no_part_in_a_loader_that_hung(shared: Shared) -> None:
+    words, note = shared.words, LoadingNote(shared)
+    words[HeaderWord.AT_WORK] = 5
+    note.begin_close("n")
+    assert watchdog.blame(words, note, -signal.SIGKILL, Hang.LOADER) == ""
+    assert (words[HeaderWord.BLAMED], words[HeaderWord.AT_WORK]) == (0, 0)
+    note.begin_prepare(Prepared(6, 1), "n")
+    assert watchdog.blame(words, note, -signal.SIGKILL, Hang.LOADER) == "n"
+    assert words[HeaderWord.BLAMED] == 0

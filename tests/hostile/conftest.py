@@ -187,5 +187,6 @@ def children(pid: int) -> Sequence[int]:
 
 def listed(server: ServerProcess, name: str) -> int:
     """The pid of one of the server's processes, by the list it keeps."""
-    (path,) = server.home.rglob("processes.json")
+    path = server.home / "run" / f"osc-{server.osc}" / "processes.json"
+    assert path.exists(), server.standard_error()
     return int(json.loads(path.read_text())["processes"][name][0])

@@ -64,7 +64,8 @@ class Supervisor:
         self._deaths: dict[str, list[float]] = {}
         self._start_times: dict[str, float] = {}
         self._trouble = ""
-        self._ending = self._ready_said = self._hung = False
+        self._ending = self._ready_said = False
+        self._hung = watchdog.Hang.NONE
         self._signal_read, self._signal_write = os.pipe()
         os.set_blocking(self._signal_write, False)
         self._notes: list[str] = []
@@ -303,9 +304,9 @@ class Supervisor:
         words = self.parts.shared.words
         words[HeaderWord.RESTARTS] += 1
         words[HeaderWord.ENGINE_STATE] = 1
-        if name := watchdog.blame(words, self._loading, code, hung=self._hung):
+        if name := watchdog.blame(words, self._loading, code, self._hung):
             say(f"the engine ended while it prepared {name}; the next one leaves that out")
-        self._hung = False
+        self._hung = watchdog.Hang.NONE
         driver = self.starts.driver
         if code in (DEVICE_GONE, NO_DEVICE) and driver != "headless":
             say(f"the {driver} device is gone; playing on by the software clock until it is back")
@@ -321,11 +322,13 @@ class Supervisor:
         """Kills an engine or a control whose loop, or loader, has not turned for too long; `_died` restarts it."""
         words = self.parts.shared.words
         engine, control = self._children.get("engine"), self._children.get("control")
-        if engine is not None and (hang := self._hangs.engine(engine.pid, self.starts.driver)):
-            say(hang)
-            watchdog.forget(words, self._loading)
-            self._hung = True
-            os.kill(engine.pid, signal.SIGKILL)
+        if engine is not None:
+            hung, text = self._hangs.engine(engine.pid, self.starts.driver)
+            if hung is not watchdog.Hang.NONE:
+                say(text)
+                watchdog.forget(words, self._loading)
+                self._hung = hung
+                os.kill(engine.pid, signal.SIGKILL)
         if control is not None and (stalled := self._hangs.control(control.pid)):
             say(f"control has not turned for {stalled:.1f} s; ending it")
             watchdog.forget_control(words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from enum import Enum
 
 from antiphon.engine import shared
 from antiphon.engine.loading import LoadingNote
@@ -24,6 +25,14 @@ CONTROL_HANG_SECONDS = 10.0
 patterns on eight nodes), and a slow write to a disk may add to it; the sound does not depend on control meanwhile."""
 
 
+class Hang(Enum):
+    """The thread of an engine that stands still."""
+
+    NONE = ""
+    LOOP = "loop"
+    LOADER = "loader"
+
+
 class HangWatch:
     """Finds an engine or a control that hangs: by progress, less the time in which the machine gave it no processor."""
 
@@ -38,17 +47,17 @@ class HangWatch:
         self._words, self._loading = words, loading
         self._loop, self._loader, self._control = (Standstill(interval) for _ in range(3))
 
-    def engine(self, pid: int, driver: str) -> str:
-        """The reason to end a running engine whose loop or loader stands still, as a line of text; "" for none."""
+    def engine(self, pid: int, driver: str) -> tuple[Hang, str]:
+        """The thread of a running engine that stands still, and that as a line of text; "" for none."""
         running = self._words[shared.HeaderWord.ENGINE_STATE] == 2
         seconds = self._loop.look(pid, self._words[shared.HeaderWord.ALIVE_NS] if running else 0) / 1e9
         if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0):
-            return f"the engine has hung for {seconds:.1f} s; ending it"
+            return Hang.LOOP, f"the engine has hung for {seconds:.1f} s; ending it"
         seconds = self._loader.look(pid, self._loading.turned if running else 0) / 1e9
         if seconds <= LOAD_SECONDS:
-            return ""
+            return Hang.NONE, ""
         at = f" at the node {self._loading.name}" if self._loading.name else ""
-        return f"the engine's loader has hung for {seconds:.1f} s{at}; ending the engine"
+        return Hang.LOADER, f"the engine's loader has hung for {seconds:.1f} s{at}; ending the engine"
 
     def control(self, pid: int) -> float:
         """Seconds that control's loop has stood still, where over the limit; else, and before its first turn, 0."""
@@ -62,19 +71,20 @@ def forget(words: memoryview, loading: LoadingNote) -> None:
     loading.forget()
 
 
-def blame(words: memoryview, loading: LoadingNote, code: int, *, hung: bool) -> str:
+def blame(words: memoryview, loading: LoadingNote, code: int, hung: Hang) -> str:
     """Notes which node was running or being prepared when an engine ended, so that the next engine leaves it out.
 
     Gives the name of the node that was being prepared, or "". `code`: exit status, a negative one is the signal;
-    `hung`: the supervisor killed it because it hung.
+    `hung`: the thread for which the supervisor killed it.
     """
     at_work, words[shared.HeaderWord.AT_WORK] = words[shared.HeaderWord.AT_WORK], 0
     innocent = (signal.SIGKILL, signal.SIGTERM) if code < 0 else (0, DEVICE_GONE, NO_DEVICE)
-    at_fault = hung or abs(code) not in innocent
+    at_fault = hung is not Hang.NONE or abs(code) not in innocent
     name = loading.engine_ended(at_fault=at_fault)
     if at_fault:
-        # blame the node being prepared before the one in the block: that one has played before
-        words[shared.HeaderWord.BLAMED] = 0 if name else at_work
+        # blame the node being prepared before the one in the block: that one has played before. Beside a loader that
+        # hung at a `close` the loop played on: whichever node it was killed in had no part in it
+        words[shared.HeaderWord.BLAMED] = 0 if name or hung is Hang.LOADER else at_work
     return name
 
 
