@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -145,6 +146,21 @@ def test_a_file_does_not_wait_for_a_zygote_that_is_gone() -> None:
         np.testing.assert_array_equal(np.stack(through_lockstep(again, 0, x)), x)
     finally:
         pool.shut()
+
+
+def test_a_pool_that_is_shut_leaves_no_descriptors() -> None:
+    def descriptors() -> int:
+        gc.collect()  # a mapping has a descriptor of its own
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
+    pool = pools.Lockstep()
+    through_lockstep(pool.open(spec()), 0, hops(2))
+    assert descriptors() > before
+    for _ in range(2):
+        pool.shut()
+    del pool
+    assert descriptors() == before
 
 
 def through_lockstep(stream, first: int, x: np.ndarray) -> list[np.ndarray]:

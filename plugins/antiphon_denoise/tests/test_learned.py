@@ -39,6 +39,7 @@ def lockstep() -> Iterator[None]:
     yield
     pool.use(None)
     made.shut()
+    made.shut()
 
 
 def through(sound, mode="learned", rate=RATE, changes=(), blocks=(), block=BLOCK, latency="normal", **first):

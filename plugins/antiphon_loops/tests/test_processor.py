@@ -222,7 +222,9 @@ class _Live:
         self.newest: dict[tuple[str, int], object] = {}
 
 
-def test_live_nothing_waits_and_a_replay_is_the_same(library: Path, monkeypatch: pytest.MonkeyPatch):
+def test_live_nothing_waits_and_a_replay_is_the_same(
+    library: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+):
     values: dict[str, Value] = {"library": str(library), "bars": 4}
     monkeypatch.setattr(pool._context, "pool", _Live())
     live = Deck(Loops(), values)
@@ -247,7 +249,9 @@ def test_live_nothing_waits_and_a_replay_is_the_same(library: Path, monkeypatch:
     assert len(swaps) >= 3, live.processor._source
     sound = np.concatenate(heard, axis=1)
     assert np.abs(sound[:, swaps[0][0] + 1000 : swaps[1][0]]).max() > 0.05
-    monkeypatch.setattr(pool._context, "pool", pool.Lockstep())
+    lockstep = pool.Lockstep()
+    request.addfinalizer(lockstep.shut)
+    monkeypatch.setattr(pool._context, "pool", lockstep)
     replay = Deck(Loops(), values)
     by_block: dict[int, list[tuple[str, int]]] = {}
     for sample, kind, number in live.marks:

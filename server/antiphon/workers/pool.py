@@ -212,6 +212,7 @@ class Lockstep(Pool):
         self.until_ns = 1 << 62
         self._lifelines: dict[str, tuple[int, int]] = {}
         self._looked = 0.0
+        self._shut = False
         atexit.register(self.shut)
 
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
@@ -283,12 +284,18 @@ class Lockstep(Pool):
             self._look(self.arena.entries[worker].spec().zygote)
 
     def shut(self) -> None:
-        """Closes all streams and ends the zygotes."""
+        """Closes all streams, ends the zygotes and closes the descriptors; the pool cannot be used afterwards."""
+        if self._shut:
+            return
+        self._shut = True
         super().shut()
         for pid, lifeline in self._lifelines.values():
             os.close(lifeline)
             os.waitpid(pid, 0)
         self._lifelines.clear()
+        self.bells.close()
+        os.close(self.arena.fd)
+        atexit.unregister(self.shut)
 
 
 @dataclass(slots=True)
