@@ -13,7 +13,7 @@ import mido
 import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.files import MidiTimes, melody_line, open_midi, read_midi, write_atomic
+from antiphon.api.files import MidiTimes, melody_line, open_midi, read_midi, tick_notes, write_atomic
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.chordtext import ChordSpan, lines_of, musicxml, spans_of
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
@@ -312,27 +312,11 @@ def _bars(parts: list[Section], last: float) -> int:
 
 
 def _notes(track: mido.MidiTrack, ticks: int) -> dict[int, list[BeatNote]]:
-    """A track's notes in beats by channel, drums left out. One never ended ends with the track."""
-    open_: dict[tuple[int, int], tuple[int, int]] = {}
+    """A track's notes in beats by channel, without drums and notes of no length."""
     channels: dict[int, list[BeatNote]] = {}
-    at = 0
-
-    def end(key: tuple[int, int]) -> None:
-        start, loud = open_.pop(key)
-        if at > start:
-            channels.setdefault(key[0], []).append(BeatNote(start / ticks, at / ticks, key[1], loud / 127.0))
-
-    for message in track:
-        at += message.time
-        if message.type not in ("note_on", "note_off") or message.channel == _DRUMS:
-            continue
-        key = (message.channel, message.note)
-        if key in open_:
-            end(key)
-        if message.type == "note_on" and message.velocity:
-            open_[key] = (at, message.velocity)
-    for key in list(open_):
-        end(key)
+    for channel, start, end, number, velocity in tick_notes(track):
+        if channel != _DRUMS and end > start:
+            channels.setdefault(channel, []).append(BeatNote(start / ticks, end / ticks, number, velocity / 127.0))
     return {channel: sorted(notes) for channel, notes in sorted(channels.items())}
 
 
