@@ -1,7 +1,8 @@
 """`antiphon train harmony` and `harmony-live`: networks that give a melody's chords, relative to its key.
 
 The first is an LSTM in both directions that attends to other beats between its layers, by likeness and distance;
-`antiphon_accompany.network` plays it. The second is a GRU of what is past; `antiphon_accompany.live_network` plays it.
+`antiphon_accompany.harmony.network` plays it. The second is a GRU of what is past;
+`antiphon_accompany.harmony.live_network` plays it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from antiphon.api.models import models_folder
-from antiphon_accompany import live_network
-from antiphon_accompany.files import melody_of
-from antiphon_accompany.harmony import PHASES_AHEAD, HarmonyTracker
-from antiphon_accompany.network import (
+from antiphon_accompany.files.offline import melody_of
+from antiphon_accompany.harmony import live_network
+from antiphon_accompany.harmony.network import (
     FAR,
     FRONT,
     GROUPS,
@@ -31,7 +31,8 @@ from antiphon_accompany.network import (
     beat_rows,
     from_tonic,
 )
-from antiphon_accompany.tables import installed_tables
+from antiphon_accompany.harmony.tables import installed_tables
+from antiphon_accompany.harmony.tracker import PHASES_AHEAD, HarmonyTracker
 from antiphon_models.accompany.songs import TRAIN, TUNE, AnnotatedSong, songs
 from antiphon_models.learning.recipe import Batch, Loss, Recipe, TrainingJob
 

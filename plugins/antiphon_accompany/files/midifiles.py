@@ -14,12 +14,12 @@ import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
 from antiphon.api.files import MidiTimes, melody_line, open_midi, read_midi, tick_notes, write_atomic
-from antiphon_accompany.chords import KEYS
-from antiphon_accompany.chordtext import ChordSpan, lines_of, musicxml, spans_of
-from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
-from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.picture import piano_roll
-from antiphon_accompany.styles import Style, load, parts_of, shipped_style
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
+from antiphon_accompany.files.offline import Section, accompany_file, first_bar, meter_of, offset
+from antiphon_accompany.files.picture import piano_roll
+from antiphon_accompany.harmony.chords import KEYS
+from antiphon_accompany.harmony.chordtext import ChordSpan, lines_of, musicxml, spans_of
 
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
