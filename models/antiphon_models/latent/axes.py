@@ -8,8 +8,6 @@ from antiphon.api import F32, F64
 from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder
 from antiphon_latent.partials import HELD, PARTIALS, RELEASE_TIMES, TIMES
 
-DESCRIPTORS = ("bright", "noisy", "slow", "hollow", "ringing", "hissing", "opening", "nasal")
-"""Of `antiphon_latent.processor.AXIS_DOC`, in its order."""
 DRAWN = 3000
 """Notes by which a space is examined."""
 KEYS = (45, 72)
