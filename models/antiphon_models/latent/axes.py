@@ -14,7 +14,7 @@ KEYS = (45, 72)
 
 
 def describe_notes(level: F32) -> F64:
-    """Descriptors of notes in dB `[n, FRAMES, ROW]`: `[n, 8]`."""
+    """Descriptors of notes in dB `[n, FRAMES, ROW]`: `[n, 8]`, in the order of `antiphon_latent.processor.AXIS_DOC`."""
     power = 10.0 ** (np.maximum(level, -80.0).astype(np.float64) / 10.0)
     held, body = power[:, :HELD], power[:, 5:32].mean(axis=1)
     partials, noise = body[:, :PARTIALS], body[:, PARTIALS:]
