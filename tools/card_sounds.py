@@ -17,7 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api.files import read_sound
-from antiphon.library.map.picture import png
+from antiphon.io.png import png_bytes
 from antiphon.runtime.paths import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,7 +87,7 @@ def main() -> None:
     rows = {name: [a, b, name] for name, (a, b, _) in RESULTS.items()} | {"latent": list(LATENT)}
     for name, parts in rows.items():
         pictures = [picture for part in parts if part for picture in (shown[part], gap)][:-1]
-        write_atomic(FOLDER / f"{name}.png", png(np.concatenate(pictures, axis=1)))
+        write_atomic(FOLDER / f"{name}.png", png_bytes(np.concatenate(pictures, axis=1)))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from tests.audio import attacks  # noqa: E402
 from tools.performances import LEVEL, PERFORMANCES, RATE, Rendered, render  # noqa: E402
 
 from antiphon.graph.patch_list import TOOLS, PatchEntry, entries  # noqa: E402
+from antiphon.io.png import png_file  # noqa: E402
 from antiphon.runtime import resources  # noqa: E402
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # noqa: E402
 
@@ -110,10 +111,6 @@ def spectrogram(rendered: Rendered) -> bytes:
 
 def _png(cells: NDArray[np.uint8]) -> bytes:
     """An indexed PNG of 16 colours (PNG specification, ISO/IEC 15948): from white to dark blue, and red lines."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     marks = np.array([0.0, 0.35, 0.7, 1.0])
     colours = np.array([(255, 255, 255), (250, 190, 90), (190, 40, 80), (30, 10, 70)], float)
     at = np.linspace(0.0, 1.0, TONES - 1)
@@ -122,8 +119,7 @@ def _png(cells: NDArray[np.uint8]) -> bytes:
     packed = (cells[:, 0::2] << 4) | cells[:, 1::2]
     lines = b"".join(b"\x00" + row.tobytes() for row in packed)
     head = struct.pack(">IIBBBBB", cells.shape[1], cells.shape[0], 4, 3, 0, 0, 0)
-    parts = [(b"IHDR", head), (b"PLTE", palette.tobytes()), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in parts)
+    return png_file([(b"IHDR", head), (b"PLTE", palette.tobytes()), (b"IDAT", zlib.compress(lines, 9))])
 
 
 def shipped_patches() -> list[PatchEntry]:

@@ -15,6 +15,6 @@ def antiphon_processors(register: Register) -> None:
     )
     register(
         "generate",
-        "antiphon_accompany.generation:Generate",
+        "antiphon_accompany.files.generation:Generate",
         "Generation: a MIDI file of a melody and a band in a style, or a part that a file lacks; live, `accompany`.",
     )

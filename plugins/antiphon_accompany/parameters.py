@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from antiphon.api import Param
-from antiphon_accompany.chords import KEYS
-from antiphon_accompany.form import VARIATIONS
-from antiphon_accompany.styles import PARTS, STYLES
+from antiphon_accompany.band.form import VARIATIONS
+from antiphon_accompany.band.styles import PARTS, STYLES
+from antiphon_accompany.harmony.chords import KEYS
+from antiphon_accompany.harmony.given import NEXT
+from antiphon_accompany.harmony.melody_chords import WHOLE
 
 FOLLOWED = ("melody", "chords", "both", "text", "listen")
-NEXT = 4
-"""Chords published ahead."""
-WHOLE = 8
-"""Bars of lookahead from which on a file's whole melody is used."""
 PARAMS = (
     Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
     Param("own", "file", "", doc="A style file (TOML) of your own, played in place of `style`."),

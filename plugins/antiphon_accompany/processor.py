@@ -10,18 +10,18 @@ from pathlib import Path
 
 from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import BeatRest
-from antiphon_accompany.chords import Chord, recognise, triad_chord
-from antiphon_accompany.chordtext import ChordSpan
-from antiphon_accompany.form import CALLS, Form
-from antiphon_accompany.given import GivenChords, Progression, add_seventh, cadence
-from antiphon_accompany.harmony import HarmonyTracker
-from antiphon_accompany.melody import Melody
-from antiphon_accompany.melody_chords import MelodyChords
-from antiphon_accompany.parameters import NEXT, PARAMS
-from antiphon_accompany.player import SOON, Band, BandSettings, Due
-from antiphon_accompany.sounding import SoundingStrikes
-from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
-from antiphon_accompany.tempo import PlayerTempo
+from antiphon_accompany.band.form import CALLS, Form
+from antiphon_accompany.band.player import SOON, Band, BandSettings, Due
+from antiphon_accompany.band.sounding import SoundingStrikes
+from antiphon_accompany.band.styles import LEFT, NAMES, PARTS, load, parts_of, shipped_style
+from antiphon_accompany.band.tempo import PlayerTempo
+from antiphon_accompany.harmony.chords import Chord, recognise, triad_chord
+from antiphon_accompany.harmony.chordtext import ChordSpan
+from antiphon_accompany.harmony.given import NEXT, GivenChords, Progression, add_seventh, cadence
+from antiphon_accompany.harmony.melody import Melody
+from antiphon_accompany.harmony.melody_chords import MelodyChords
+from antiphon_accompany.harmony.tracker import HarmonyTracker
+from antiphon_accompany.parameters import PARAMS
 
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
@@ -42,7 +42,7 @@ class Accompany(Processor):
 
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT, *(Port(part, "events", midi=CHANNELS[part]) for part in PARTS))
-    on_files = FileUse("antiphon_accompany.jobs:run", beside=("report", "chords-out", "roll"), fires=CALLS)
+    on_files = FileUse("antiphon_accompany.files.jobs:run", beside=("report", "chords-out", "roll"), fires=CALLS)
     params = PARAMS
 
     def prepare(self, spec: StreamSpec) -> None:

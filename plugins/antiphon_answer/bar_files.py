@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.api import UsageError, Value
-from antiphon.api.files import open_midi
+from antiphon.api.files import open_midi, tick_notes
 from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import (
     BASS,
@@ -23,7 +23,7 @@ from antiphon_answer.bar_features import (
 from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.bar_writing import ENOUGH, BarPlayer
 from antiphon_answer.improviser import Improviser, Planned
-from antiphon_answer.melody_file import MelodyFile, track_notes, write
+from antiphon_answer.melody_file import MelodyFile, write
 
 _CHORD_ROOT = 48
 _LOUD = {CHORDS: 0.5, BASS: 0.75}
@@ -131,7 +131,7 @@ def _loud(given: MelodyFile, event: BarEvent) -> float:
 def _events(part: int, given: MelodyFile, track: int) -> list[BarEvent]:
     ticks = given.midi.ticks_per_beat
     found: dict[tuple[int, int], list[tuple[int, float, float]]] = {}
-    for _, on, off, pitch, loud in track_notes(given.midi.tracks[track]):
+    for _, on, off, pitch, loud in tick_notes(given.midi.tracks[track]):
         slot = round(4 * (on / ticks - given.origin))
         number = drum_class(pitch)
         at = (slot, number if part == DRUMS else 0)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
-from antiphon.api.files import melody_line, open_midi, write_atomic
+from antiphon.api.files import melody_line, open_midi, tick_notes, write_atomic
 from antiphon_answer.improviser import Planned
 
 MOST_BEATS = 20_000
@@ -60,7 +60,7 @@ def read(path: Path) -> MelodyFile:
     ticks = midi.ticks_per_beat
     lines: dict[tuple[int, int], list[tuple[float, float, int, float]]] = {}
     for number, track in enumerate(midi.tracks):
-        for channel, on, off, pitch, loud in track_notes(track):
+        for channel, on, off, pitch, loud in tick_notes(track):
             lines.setdefault((number, channel), []).append((on / ticks, off / ticks, pitch, loud / 127.0))
     tuneful = [key for key in lines if key[1] != _DRUMS]
     if not tuneful:
@@ -121,24 +121,6 @@ def write(path: Path, given: MelodyFile, added: Sequence[Planned], name: str = "
     midi.save(file=content)
     write_atomic(path, content.getvalue())
     return float(midi.length)
-
-
-def track_notes(track: mido.MidiTrack) -> list[tuple[int, int, int, int, int]]:
-    """(channel, start, end, pitch, velocity) in ticks; a note that is never ended ends with the track."""
-    open_: dict[tuple[int, int], tuple[int, int]] = {}
-    notes: list[tuple[int, int, int, int, int]] = []
-    at = 0
-    for message in track:
-        at += message.time
-        if message.type not in ("note_on", "note_off"):
-            continue
-        key = (message.channel, message.note)
-        if key in open_:
-            start, loud = open_.pop(key)
-            notes.append((key[0], start, at, key[1], loud))
-        if message.type == "note_on" and message.velocity:
-            open_[key] = (at, message.velocity)
-    return notes + [(channel, start, at, pitch, loud) for (channel, pitch), (start, loud) in open_.items()]
 
 
 def _conductor(midi: mido.MidiFile, last: float) -> tuple[float, int, float]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
+from antiphon.api.files import png_bytes
 from antiphon_listen.sections import Structure
 from antiphon_listen.summary import SummaryPart
 
@@ -33,7 +32,7 @@ def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[Su
     `rows` `[beats, f]`, of length 1; none for an empty picture.
     """
     if structure is None or not len(rows):
-        return png(np.full((64, 64, 3), 128, np.uint8))
+        return png_bytes(np.full((64, 64, 3), 128, np.uint8))
     first, last = structure.phrases[0].first, structure.phrases[-1].last
     edges = np.unique(
         [beat for phrase in structure.phrases for beat in range(phrase.first, phrase.last, structure.bar)]
@@ -60,7 +59,7 @@ def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[Su
         _bars(played, _STRIP, scale),
     ]
     gap = np.full((_GAP, scale * len(edges), 3), 255, np.uint8)
-    return png(np.concatenate([picture[0], gap, picture[1], gap, picture[2]]))
+    return png_bytes(np.concatenate([picture[0], gap, picture[1], gap, picture[2]]))
 
 
 def colour_of(name: str, letter: int) -> tuple[int, int, int]:
@@ -70,14 +69,3 @@ def colour_of(name: str, letter: int) -> tuple[int, int, int]:
 
 def _bars(colours: Pixels, height: int, scale: int) -> Pixels:
     return np.repeat(np.repeat(colours[None], height, 0), scale, 1)
-
-
-def png(pixels: Pixels) -> bytes:
-    """Pixels `[rows, columns, 3]` as a PNG file (W3C PNG, colour type 2, no filter)."""
-    height, width, _ = pixels.shape
-    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 
 from antiphon.api import IO, Event, FileUse, Param
@@ -25,9 +26,9 @@ class Delaying(ClockNode):
         # delay, begin and note of what was made later of a key that is down
         self._delays: dict[Key, list[tuple[float, float, Key]]] = {}
 
+    @abstractmethod
     def delayed(self, io: IO, event: Event, beat: float) -> Iterable[tuple[float, Made]]:
         """Pairs of a delay in beats and a note."""
-        raise NotImplementedError
 
     def made(self, io: IO, event: Event) -> Iterable[Made]:
         beat, key = self.beat(event.offset), (event.channel, event.number)

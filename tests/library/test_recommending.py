@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from antiphon.errors import FileError, UsageError
+from antiphon.io.png import png_bytes
 from antiphon.library import excerpt
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.map import chart, picture, placing
@@ -276,7 +277,7 @@ def test_a_picture_is_drawn_whatever_names_are(catalogue: Catalogue) -> None:
     assert json.dumps(found.plain(), allow_nan=False)
     picture.draw(found)
     image = picture.draw(chart.chart(chart.place_tracks(catalogue)))
-    data = picture.png(image)
+    data = png_bytes(image)
     assert data.startswith(b"\x89PNG")
     (length,) = struct.unpack(">I", data[33:37])
     lines = np.frombuffer(zlib.decompress(data[41 : 41 + length]), np.uint8).reshape(picture.HEIGHT, -1)

@@ -25,8 +25,8 @@ def _torch_as_it_was():
         yield
 
 
-class Noted(cuda.Plain):
-    """Plain, and it notes what it is asked for; a hop is not on the host before it is waited for."""
+class Noted(cuda.Capture):
+    """Capture, and it notes what it is asked for; a hop is not on the host before it is waited for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def test_slots_that_idle_stay_and_an_opened_one_is_fresh() -> None:
         said.append((first, alone, after))
     for got, want in zip(said[1], said[0], strict=True):
         assert np.array_equal(got, want)
-    whole = cuda.GraphStepper(load(spec(), CPU), 4, cuda.Plain())
+    whole = cuda.GraphStepper(load(spec(), CPU), 4, cuda.Capture())
     whole.open(0, "")
     want = play(whole, np.concatenate((parts[0], parts[2]), axis=2)[:1], 4, {0: 0})
     assert np.array_equal(np.concatenate((said[1][0], said[1][2]), axis=2)[:1], want)

@@ -30,7 +30,6 @@ COUNT = 4000
 """Blocks that are timed, of each."""
 WARM = 100
 NULL_SECONDS = 1.0
-Board = Callable[[NDArray[np.float32]], Any]
 
 
 def peers(pedalboard: Any, impulse: str) -> dict[str, tuple[str, Any, Mapping[str, Value]]]:

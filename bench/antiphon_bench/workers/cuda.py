@@ -67,7 +67,7 @@ def stepper(way: str, streams: int, seed: int, device: str = "cuda") -> Any:
     if way == "compiled":
         network.step = torch.compile(network.step)
     if device != "cuda":
-        return cuda.GraphStepper(network, streams, cuda.Plain())
+        return cuda.GraphStepper(network, streams, cuda.Capture())
     graphs = cuda.card("the bench")
     return cuda.GraphStepper(network, streams, graphs if way == "graph" else cuda.Eager())
 

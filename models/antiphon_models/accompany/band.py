@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from antiphon_accompany.chords import tones
-from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.voicing import parallels
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.voicing import parallels
+from antiphon_accompany.harmony.chords import tones
 
 OFF_GRID = (0.003, 0.040)
 """Seconds off the grid at which an onset counts as played by a hand."""

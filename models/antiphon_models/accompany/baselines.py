@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from antiphon_accompany.chords import tones
-from antiphon_accompany.files import melody_of
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.files.offline import melody_of
+from antiphon_accompany.harmony.chords import tones
 from antiphon_models.material import krumhansl
 
 _DIATONIC = ((0, 5, 7, 14, 16, 21), (3, 8, 10, 12, 17, 19))

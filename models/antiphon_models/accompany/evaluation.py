@@ -13,10 +13,10 @@ import numpy as np
 
 from antiphon.api import Value
 from antiphon.api.files import read_midi
-from antiphon_accompany.chords import label, parse
-from antiphon_accompany.files import TICKS
-from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.styles import PARTS, STYLES
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.styles import PARTS, STYLES
+from antiphon_accompany.files.offline import TICKS
+from antiphon_accompany.harmony.chords import label, parse
 from antiphon_models.accompany import band, baselines, mma, synthetic
 from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs

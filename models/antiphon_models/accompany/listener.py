@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
 from antiphon_models.accompany import mma, synthetic
 from antiphon_models.accompany.band import shared_notes
 from antiphon_models.accompany.evaluation import play

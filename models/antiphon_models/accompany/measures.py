@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon_accompany.chords import label, tones
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.harmony.chords import label, tones
 from antiphon_models.accompany.songs import AnnotatedSong
 
 _STEP = 24

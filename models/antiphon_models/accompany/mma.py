@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from antiphon.api.files import read_midi
-from antiphon_accompany.chords import triad_chord
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.harmony.chords import triad_chord
 from antiphon_models.accompany.songs import AnnotatedSong
 
 GROOVES = ("PopBallad", "BasicRock", "Swing", "BossaNova", "Arpeggio44", "Hymn")

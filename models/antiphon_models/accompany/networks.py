@@ -1,7 +1,8 @@
 """`antiphon train harmony` and `harmony-live`: networks that give a melody's chords, relative to its key.
 
 The first is an LSTM in both directions that attends to other beats between its layers, by likeness and distance;
-`antiphon_accompany.network` plays it. The second is a GRU of what is past; `antiphon_accompany.live_network` plays it.
+`antiphon_accompany.harmony.network` plays it. The second is a GRU of what is past;
+`antiphon_accompany.harmony.live_network` plays it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from antiphon.api.models import models_folder
-from antiphon_accompany import live_network
-from antiphon_accompany.files import melody_of
-from antiphon_accompany.harmony import PHASES_AHEAD, HarmonyTracker
-from antiphon_accompany.network import (
+from antiphon_accompany.files.offline import melody_of
+from antiphon_accompany.harmony import live_network
+from antiphon_accompany.harmony.network import (
     FAR,
     FRONT,
     GROUPS,
@@ -31,9 +31,10 @@ from antiphon_accompany.network import (
     beat_rows,
     from_tonic,
 )
-from antiphon_accompany.tables import installed_tables
+from antiphon_accompany.harmony.tables import installed_tables
+from antiphon_accompany.harmony.tracker import PHASES_AHEAD, HarmonyTracker
 from antiphon_models.accompany.songs import TRAIN, TUNE, AnnotatedSong, songs
-from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.recipe import Batch, Loss, Recipe, TrainingJob
 
 F32 = NDArray[np.float32]
 Piece: TypeAlias = dict[str, NDArray[Any]]
@@ -209,11 +210,9 @@ class HarmonyRecipe(Recipe):
             "there": np.ones(len(chords), bool),
         }
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         wanted, rows, there = batch
-        logits, known = network(rows, there), wanted >= 0
-        loss = torch.nn.functional.cross_entropy(logits[known], wanted[known], label_smoothing=SMOOTH)
-        return loss, {"right": (logits.argmax(-1) == wanted)[known].float().mean().detach()}
+        return annotation_loss(network(rows, there), wanted)
 
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
         """Share of right beats of whole songs, and nats."""
@@ -265,13 +264,19 @@ class LiveHarmonyRecipe(HarmonyRecipe):
         if rng.random() < LATE:
             rows[:, BEGINS] *= rng.random((len(rows), 1)) >= rng.random()
 
-    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+    def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         wanted, rows, taught, there = batch
-        logits, known = network(rows, there), wanted >= 0
-        loss = torch.nn.functional.cross_entropy(logits[known], wanted[known], label_smoothing=SMOOTH)
+        logits = network(rows, there)
+        loss, figures = annotation_loss(logits, wanted)
         by_teacher = -(taught * logits.log_softmax(-1)).sum(-1)[there].mean()
-        right = (logits.argmax(-1) == wanted)[known].float().mean().detach()
-        return (1.0 - TEACHER) * loss + TEACHER * by_teacher, {"right": right}
+        return (1.0 - TEACHER) * loss + TEACHER * by_teacher, figures
+
+
+def annotation_loss(logits: torch.Tensor, wanted: torch.Tensor) -> Loss:
+    """Cross-entropy with the annotated chords, where there is one, and the share of right ones."""
+    known = wanted >= 0
+    loss = torch.nn.functional.cross_entropy(logits[known], wanted[known], label_smoothing=SMOOTH)
+    return loss, {"right": (logits.argmax(-1) == wanted)[known].float().mean().detach()}
 
 
 def live_rows(rows: F32) -> F32:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from antiphon_accompany.chords import absolute, label, tones
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.harmony.chords import absolute, label, tones
 from antiphon_models.accompany.songs import AnnotatedSong
 
 COUNT = 24

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.models import models_folder, write_weights
-from antiphon_accompany.chords import relative
-from antiphon_accompany.files import melody_of
-from antiphon_accompany.harmony import REACH, features
-from antiphon_accompany.tables import MODEL, HarmonyTables
+from antiphon_accompany.files.offline import melody_of
+from antiphon_accompany.harmony.chords import relative
+from antiphon_accompany.harmony.tables import MODEL, HarmonyTables
+from antiphon_accompany.harmony.tracker import REACH, features
 from antiphon_models.accompany.songs import TRAIN, AnnotatedSong, songs
 
 SHRINK, STEADY, ROUNDS = 0.1, 20.0, 4

@@ -8,15 +8,13 @@ from antiphon.api import F32, F64
 from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder
 from antiphon_latent.partials import HELD, PARTIALS, RELEASE_TIMES, TIMES
 
-DESCRIPTORS = ("bright", "noisy", "slow", "hollow", "ringing", "hissing", "opening", "nasal")
-"""Of `antiphon_latent.processor.AXIS_DOC`, in its order."""
 DRAWN = 3000
 """Notes by which a space is examined."""
 KEYS = (45, 72)
 
 
 def describe_notes(level: F32) -> F64:
-    """Descriptors of notes in dB `[n, FRAMES, ROW]`: `[n, 8]`."""
+    """Descriptors of notes in dB `[n, FRAMES, ROW]`: `[n, 8]`, in the order of `antiphon_latent.processor.AXIS_DOC`."""
     power = 10.0 ** (np.maximum(level, -80.0).astype(np.float64) / 10.0)
     held, body = power[:, :HELD], power[:, 5:32].mean(axis=1)
     partials, noise = body[:, :PARTIALS], body[:, PARTIALS:]

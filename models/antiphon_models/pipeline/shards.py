@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -41,7 +42,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class ShardWork:
+class ShardWork(ABC):
     """One shard to compute; plain data, which a runner sends to another process or machine.
 
     Attributes:
@@ -69,9 +70,9 @@ class ShardWork:
         folder = DEAD if self.folder == FOLDER else f"{DEAD}-{self.folder}"
         return Path(self.out) / folder / f"{self.number:05}.jsonl"
 
+    @abstractmethod
     def settled(self) -> dict[str, Any]:
         """What the shard's content depends on, beside its sounds, as JSON data."""
-        raise NotImplementedError
 
     def digest(self) -> str:
         """Digest of all that the shard's content depends on, except the sounds themselves."""

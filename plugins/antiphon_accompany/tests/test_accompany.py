@@ -15,13 +15,13 @@ from hypothesis import given, settings, strategies as st
 from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.jobs import prepare_processor
 from antiphon.api.testing import render
-from antiphon_accompany.chords import KEYS, tones
-from antiphon_accompany.files import accompany_file
-from antiphon_accompany.live_network import LiveChords
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.styles import STYLES
+from antiphon_accompany.band.tempo import PlayerTempo
+from antiphon_accompany.files.offline import accompany_file
+from antiphon_accompany.harmony.chords import KEYS, tones
+from antiphon_accompany.harmony.live_network import LiveChords
 from antiphon_accompany.processor import Accompany
-from antiphon_accompany.styles import STYLES
-from antiphon_accompany.tempo import PlayerTempo
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
 assert _spec is not None

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from antiphon.api import AntiphonError, Event
-from antiphon_accompany.chords import Chord, read_chord, recognise
-from antiphon_accompany.files import accompany_file
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
+from antiphon_accompany.files.offline import accompany_file
+from antiphon_accompany.harmony.chords import Chord, read_chord, recognise
 from antiphon_accompany.processor import CHANNELS
-from antiphon_accompany.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_models.accompany.band import fitting, off_grid, shared_notes, velocity_deviation
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
@@ -62,7 +62,7 @@ def test_styles_share_less_than_half_of_their_notes() -> None:
 
 
 def _spans(words: str) -> list[object]:
-    from antiphon_accompany.chordtext import spans_of
+    from antiphon_accompany.harmony.chordtext import spans_of
 
     return list(spans_of("|" + "|".join(words.split()) + "|", 4.0, None, 0.0, 32.0))
 

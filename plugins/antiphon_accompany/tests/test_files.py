@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from antiphon.api import AntiphonError, UsageError
-from antiphon_accompany.chords import KEYS, parse
-from antiphon_accompany.chordtext import musicxml, spans_of, text_of
-from antiphon_accompany.files import Section, accompany_file, offset
-from antiphon_accompany.midifiles import accompany_midi, bars, read
-from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.styles import PARTS, STYLES, parts_of
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.styles import PARTS, STYLES, parts_of
+from antiphon_accompany.files.midifiles import accompany_midi, bars, read
+from antiphon_accompany.files.offline import Section, accompany_file, offset
+from antiphon_accompany.harmony.chords import KEYS, parse
+from antiphon_accompany.harmony.chordtext import musicxml, spans_of, text_of
 from antiphon_models.accompany.measures import chords_of, clash, texture
 from antiphon_models.learning.user_commands import command
 

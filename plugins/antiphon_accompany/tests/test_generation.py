@@ -10,8 +10,8 @@ import pytest
 from antiphon.api import PluginError, UsageError
 from antiphon.api.files import read_midi
 from antiphon.api.jobs import NOTHING, FileJob
-from antiphon_accompany.chords import KEYS
-from antiphon_accompany.generation import run
+from antiphon_accompany.files.generation import run
+from antiphon_accompany.harmony.chords import KEYS
 from antiphon_models.learning.user_commands import command
 
 SCALE = {0, 2, 4, 5, 7, 9, 11}

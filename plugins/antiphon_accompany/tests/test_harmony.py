@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from antiphon.api.models import ModelError
-from antiphon_accompany import tables
-from antiphon_accompany.chords import KEYS, absolute, label, parse, relative
-from antiphon_accompany.files import accompany_file, melody_of
-from antiphon_accompany.harmony import HarmonyTracker, features
-from antiphon_accompany.melody import Melody
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.files.offline import accompany_file, melody_of
+from antiphon_accompany.harmony import tables
+from antiphon_accompany.harmony.chords import KEYS, absolute, label, parse, relative
+from antiphon_accompany.harmony.melody import Melody
+from antiphon_accompany.harmony.tracker import HarmonyTracker, features
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
 assert _spec is not None

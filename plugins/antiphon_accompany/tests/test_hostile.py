@@ -10,8 +10,8 @@ import pytest
 
 from antiphon.api import AntiphonError
 from antiphon.io import midifile
-from antiphon_accompany import midifiles
-from antiphon_accompany.midifiles import accompany_midi
+from antiphon_accompany.files import midifiles
+from antiphon_accompany.files.midifiles import accompany_midi
 
 Words = list[mido.Message | mido.MetaMessage]
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from antiphon.api.models import ModelError, read_weights
-from antiphon_accompany import live_network, network
-from antiphon_accompany.files import accompany_file, melody_of
-from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
-from antiphon_accompany.live_network import LiveChordNetwork
-from antiphon_accompany.melody import Melody
-from antiphon_accompany.network import AFTER, SEEN, STRETCH, ChordNetwork, WholeMelody, beat_rows, from_tonic
-from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.tables import installed_tables
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.files.offline import accompany_file, melody_of
+from antiphon_accompany.harmony import live_network, network
+from antiphon_accompany.harmony.live_network import LiveChordNetwork
+from antiphon_accompany.harmony.melody import Melody
+from antiphon_accompany.harmony.network import AFTER, SEEN, STRETCH, ChordNetwork, WholeMelody, beat_rows, from_tonic
+from antiphon_accompany.harmony.tables import installed_tables
+from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
 assert _spec is not None

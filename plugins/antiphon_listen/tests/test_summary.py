@@ -14,11 +14,12 @@ import pytest
 import soundfile
 
 from antiphon.api import FileError, UsageError
+from antiphon.api.files import png_bytes
 from antiphon.api.jobs import FileJob
 from antiphon_listen.jobs import write_compact, write_summary
 from antiphon_listen.joining import CROSSFADE, play_parts
 from antiphon_listen.music import MusicRun
-from antiphon_listen.picture import png, structure_picture
+from antiphon_listen.picture import structure_picture
 from antiphon_listen.sections import Phrase, Structure, find_letters
 from antiphon_listen.summary import compact, summary
 from antiphon_listen.tests.test_music import RATE, song
@@ -222,4 +223,4 @@ def test_a_picture_has_dark_squares_where_bars_are_alike() -> None:
     matrix = lines[20 : 20 + width]
     assert matrix[: width // 2, : width // 2].max() == 0
     assert matrix[: width // 2, width // 2 :].min() == 255
-    assert png(np.zeros((2, 3, 3), np.uint8)).endswith(b"IEND\xaeB`\x82")
+    assert png_bytes(np.zeros((2, 3, 3), np.uint8)).endswith(b"IEND\xaeB`\x82")

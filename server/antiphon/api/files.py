@@ -19,8 +19,10 @@ from antiphon.io.midifile import (
     melody_line,
     open_midi,
     read as read_midi,
+    tick_notes,
     write as write_midi,
 )
+from antiphon.io.png import png_bytes
 from antiphon.runtime.paths import (
     HOME as HOME_VARIABLE,
     cache as cache_folder,

@@ -15,10 +15,9 @@ import io
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from antiphon.errors import FileError
 from antiphon.io.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
@@ -94,6 +93,63 @@ def open_midi(path: Path) -> Any:
     return midi
 
 
+class TickNote(NamedTuple):
+    """A note of a track as the file has it.
+
+    Attributes:
+        channel: 0 to 15.
+        start: In ticks from the beginning.
+        end: Likewise; equal to the start where the file has it so.
+        number: 0 to 127.
+        velocity: 1 to 127.
+    """
+
+    channel: int
+    start: int
+    end: int
+    number: int
+    velocity: int
+
+
+def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
+    """Finds the notes of a track. One that is not ended lasts to the end of the track.
+
+    Args:
+        track: A track of `open_midi`.
+        overlap: As for `read`.
+
+    Returns:
+        Its notes, in order of their ends.
+    """
+    notes: list[TickNote] = []
+    sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    at = 0
+
+    def end(key: tuple[int, int]) -> None:
+        begun = sounding[key]
+        start, velocity = begun.pop(0)
+        notes.append(TickNote(key[0], start, at, key[1], velocity))
+        if not begun:
+            del sounding[key]
+
+    for message in track:
+        at += message.time
+        if message.type not in ("note_on", "note_off"):
+            continue
+        key = (message.channel, message.note)
+        begins = message.type == "note_on" and message.velocity > 0
+        if key in sounding:
+            if overlap == "end" or not begins:
+                end(key)
+            elif overlap == "replace":
+                del sounding[key]
+        if begins:
+            sounding.setdefault(key, []).append((at, message.velocity))
+    for key in [key for key, begun in sounding.items() for _ in begun]:
+        end(key)
+    return notes
+
+
 def melody_line(lines: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]) -> int:
     """The line that is the melody: the one named so, else the first that is like one, else the first.
 
@@ -162,45 +218,17 @@ class _Refused(ValueError):
     """Why a file is not read, in our words."""
 
 
-@dataclass(slots=True)
-class _Open:
-    ticks: int
-    overlap: Overlap
-    notes: list[MidiNote] = field(default_factory=list)
-    sounding: dict[tuple[int, int], list[tuple[int, int]]] = field(default_factory=dict)
-
-    def begin(self, key: tuple[int, int], tick: int, velocity: int) -> None:
-        if self.overlap == "end":
-            self.end(key, tick)
-        elif self.overlap == "replace":
-            self.sounding.pop(key, None)
-        self.sounding.setdefault(key, []).append((tick, velocity))
-
-    def end(self, key: tuple[int, int], tick: int) -> None:
-        begun = self.sounding.get(key)
-        if begun:
-            start, velocity = begun.pop(0)
-            length = max(1, tick - start) / self.ticks
-            self.notes.append(MidiNote(start / self.ticks, length, key[1], velocity / 127, key[0]))
-
-
 def _mido() -> Any:
     return importlib.import_module("mido")
 
 
 def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, float], overlap: Overlap) -> MidiTrack:
     """A track's notes; its tempo changes go into `tempo` and the beats of its bars into `meters`, by tick."""
-    open_notes, at, name, program = _Open(ticks, overlap), 0, "", None
+    at, name, program = 0, "", None
     controls: list[MidiControlChange] = []
     for message in track:
         at += message.time
         match message.type:
-            case "note_on" | "note_off":
-                key = (message.channel + 1, message.note)
-                if message.type == "note_on" and message.velocity:
-                    open_notes.begin(key, at, message.velocity)
-                else:
-                    open_notes.end(key, at)
             case "control_change":
                 value = message.value / 127
                 controls.append(MidiControlChange(at / ticks, "control", message.control, value, message.channel + 1))
@@ -221,10 +249,11 @@ def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, fl
                 tempo[at] = 6e7 / message.tempo
             case "time_signature" if message.numerator:
                 meters[at] = 4.0 * message.numerator / message.denominator
-    for key, begun in open_notes.sounding.items():
-        for _ in tuple(begun):
-            open_notes.end(key, at)
-    notes = sorted(open_notes.notes, key=lambda n: (n.start, n.channel, n.number))
+    notes = [
+        MidiNote(start / ticks, max(1, end - start) / ticks, number, velocity / 127, channel + 1)
+        for channel, start, end, number, velocity in tick_notes(track, overlap)
+    ]
+    notes.sort(key=lambda n: (n.start, n.channel, n.number))
     return MidiTrack(name, tuple(notes), program, tuple(controls))
 
 

@@ -13,7 +13,7 @@ from tests.pipeline.test_pipeline import TOML, written
 
 from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
 from antiphon.errors import FileError, UsageError
-from antiphon.library.map.picture import png
+from antiphon.io.png import png_bytes
 from antiphon.runtime import extras
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, chosen
 from antiphon_models.pipeline.running import run
@@ -145,7 +145,7 @@ def test_evaluate_measures_what_is_there_beside_the_majority(trained, training) 
     assert notes[2].startswith("the validation is small, 12 sounds")
     assert notes[3].splitlines()[2].split() == ["calm", "4", ".", "."]
     image = picture(np.array(rows[1].confusion), training.labels).astype(int)
-    assert (trained.out / "confusion-sklearn.png").read_bytes() == png(image.astype(np.uint8))
+    assert (trained.out / "confusion-sklearn.png").read_bytes() == png_bytes(image.astype(np.uint8))
     assert notes[4] == f"pictures: {trained.out}/confusion-sklearn.png"
     assert image[-24 - 40, -24 - 40, 2] > 100 > image[-24 - 40 - 44, -24 - 40, 2], "right answers, and none beside"
 

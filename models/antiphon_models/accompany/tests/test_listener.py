@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
 from antiphon_models.accompany.listener import GROOVES, windows
 
 

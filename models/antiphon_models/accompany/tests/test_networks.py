@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon_accompany import live_network
-from antiphon_accompany.files import melody_of
-from antiphon_accompany.network import SEEN, ChordNetwork
+from antiphon_accompany.files.offline import melody_of
+from antiphon_accompany.harmony import live_network
+from antiphon_accompany.harmony.network import SEEN, ChordNetwork
 from antiphon_models.accompany import synthetic
 
 torch = pytest.importorskip("torch")

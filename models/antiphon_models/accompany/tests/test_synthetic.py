@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon_accompany.chords import tones
+from antiphon_accompany.harmony.chords import tones
 from antiphon_models.accompany import synthetic
 from antiphon_models.accompany.evaluation import Accompanying
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, choose_material

@@ -26,7 +26,6 @@ AUDIBLE = 1e-4
 """Amplitude (RMS) below which a take is left out: a note outside of what a font plays."""
 MUSESCORE = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
 OPL = Path("/usr/share/sounds/sf2/OPL-3_FM_128M.sf2")
-GMBANK = Path("/usr/share/sounds/sf2/sf_GMbank.sf2")
 SHARED_PATCHES = frozenset((75, 79))
 """Programs of FreePats of which the fonts held out have the same samples."""
 

@@ -17,7 +17,7 @@ from antiphon.api import F64
 from antiphon.classifiers.classifier_file import MODEL
 from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.errors import FileError
-from antiphon.library.map.picture import png
+from antiphon.io.png import png_bytes
 from antiphon.runtime.paths import write_atomic
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
 from antiphon_models.learning.measures import average_precision
@@ -113,7 +113,7 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
     write_atomic(job.out / FILE, (json.dumps(whole, indent=1) + "\n").encode())
     for row in _drawn(rows):
         counts = np.array(row.confusion, np.int64)
-        write_atomic(job.out / picture_name(row), png(confusion.picture(counts, training.labels)))
+        write_atomic(job.out / picture_name(row), png_bytes(confusion.picture(counts, training.labels)))
     return rows
 
 

@@ -88,9 +88,10 @@ def chart(
     found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
     trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
     if png is not None:
+        from antiphon.io.png import png_bytes
         from antiphon.library.map import picture
 
-        write_atomic(png, picture.png(picture.draw(found)))
+        write_atomic(png, png_bytes(picture.draw(found)))
     if as_json:
         typer.echo(json.dumps({**found.plain(), "trustworthiness": {"k": 10, "map": trust, "pca": flat}}))
         return

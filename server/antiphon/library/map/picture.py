@@ -1,12 +1,10 @@
-"""The map as a picture: PNG, drawn and written here, so that it needs neither a browser nor a library of graphics."""
+"""The map as a picture: drawn here, so that it needs neither a browser nor a library of graphics."""
 
 from __future__ import annotations
 
 import colorsys
-import struct
 import tomllib
 import unicodedata
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,21 +47,6 @@ def draw(chart: Chart) -> NDArray[np.uint8]:
     for artist in chart.artists[:LABELS]:
         _label(image, artist, low, span, 2, INK, used)
     return np.asarray(image.round().astype(np.uint8))
-
-
-def png(image: NDArray[np.uint8]) -> bytes:
-    """A picture `[height, width, 3]` as the bytes of a PNG file."""
-    height, width, _ = image.shape
-    lines = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, width * 3)], axis=1)
-    parts = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(lines.tobytes(), 6)),
-        (b"IEND", b""),
-    )
-    chunks = (
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def colour(number: int) -> tuple[int, int, int]:

@@ -1,6 +1,6 @@
 """A streaming model on an NVIDIA card: weights and states stay in its memory, and a step is one recorded CUDA graph.
 
-A capture holds all that needs a card: recording, pinned memory, the stream and its events. With `Plain` the rest runs
+A capture holds all that needs a card: recording, pinned memory, the stream and its events. With `Capture` the rest runs
 on the CPU, for tests on a machine without a card.
 """
 
@@ -27,7 +27,7 @@ PROOF = 16
 """Hops of noise for which a smaller batch must give the same bits as the whole one."""
 
 
-class Plain:
+class Capture:
     """Records and repeats steps on fixed tensors; on the CPU, or a device without a stream, a step is called again."""
 
     device: torch.device
@@ -57,7 +57,7 @@ class Plain:
         """Waits until the stream has passed the buffer's mark."""
 
 
-class Eager(Plain):
+class Eager(Capture):
     """A capture on the card that launches each kernel; benchmarks compare it with `Graphs`."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class GraphStepper:
     `post` and `take` are the two halves of `step`: two hops may be in progress, with a pinned buffer each.
     """
 
-    def __init__(self, network: StreamingModel, slots: int, capture: Plain) -> None:
+    def __init__(self, network: StreamingModel, slots: int, capture: Capture) -> None:
         self._network, self._capture, self._slots = network, capture, slots
         self._open: set[int] = set()
         self._posted = self._taken = 0

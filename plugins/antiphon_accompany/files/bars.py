@@ -10,9 +10,9 @@ import mido
 from antiphon.api import SHARP_NAMES, UsageError, Value
 from antiphon.api.files import MidiNote, MidiTimes, MidiTrack, open_midi, read_midi, write_midi
 from antiphon.api.rendering import run_job
-from antiphon_accompany.chords import KEYS
-from antiphon_accompany.chordtext import spans_of
-from antiphon_accompany.midifiles import read
+from antiphon_accompany.files.midifiles import read
+from antiphon_accompany.harmony.chords import KEYS
+from antiphon_accompany.harmony.chordtext import spans_of
 
 WRITTEN = ("bass", "drums")
 """Parts that the model writes; the others are the style's, over the model's chords."""

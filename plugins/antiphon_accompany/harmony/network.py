@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from antiphon.api.arrays import find_array
 from antiphon.api.models import ModelError, read_weights
-from antiphon_accompany.harmony import places
-from antiphon_accompany.melody import Melody
+from antiphon_accompany.harmony.melody import Melody
+from antiphon_accompany.harmony.tracker import places
 
 F32 = NDArray[np.float32]
 Network = TypeVar("Network")

@@ -13,13 +13,13 @@ import mido
 import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.files import MidiTimes, melody_line, open_midi, read_midi, write_atomic
-from antiphon_accompany.chords import KEYS
-from antiphon_accompany.chordtext import ChordSpan, lines_of, musicxml, spans_of
-from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
-from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.picture import piano_roll
-from antiphon_accompany.styles import Style, load, parts_of, shipped_style
+from antiphon.api.files import MidiTimes, melody_line, open_midi, read_midi, tick_notes, write_atomic
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
+from antiphon_accompany.files.offline import Section, accompany_file, first_bar, meter_of, offset
+from antiphon_accompany.files.picture import piano_roll
+from antiphon_accompany.harmony.chords import KEYS
+from antiphon_accompany.harmony.chordtext import ChordSpan, lines_of, musicxml, spans_of
 
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
@@ -312,27 +312,11 @@ def _bars(parts: list[Section], last: float) -> int:
 
 
 def _notes(track: mido.MidiTrack, ticks: int) -> dict[int, list[BeatNote]]:
-    """A track's notes in beats by channel, drums left out. One never ended ends with the track."""
-    open_: dict[tuple[int, int], tuple[int, int]] = {}
+    """A track's notes in beats by channel, without drums and notes of no length."""
     channels: dict[int, list[BeatNote]] = {}
-    at = 0
-
-    def end(key: tuple[int, int]) -> None:
-        start, loud = open_.pop(key)
-        if at > start:
-            channels.setdefault(key[0], []).append(BeatNote(start / ticks, at / ticks, key[1], loud / 127.0))
-
-    for message in track:
-        at += message.time
-        if message.type not in ("note_on", "note_off") or message.channel == _DRUMS:
-            continue
-        key = (message.channel, message.note)
-        if key in open_:
-            end(key)
-        if message.type == "note_on" and message.velocity:
-            open_[key] = (at, message.velocity)
-    for key in list(open_):
-        end(key)
+    for channel, start, end, number, velocity in tick_notes(track):
+        if channel != _DRUMS and end > start:
+            channels.setdefault(channel, []).append(BeatNote(start / ticks, end / ticks, number, velocity / 127.0))
     return {channel: sorted(notes) for channel, notes in sorted(channels.items())}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from antiphon_accompany.chordtext import ChordSpan
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.harmony.chordtext import ChordSpan
 
 BEAT, KEY, TOP = 24.0, 5.0, 36.0
 """Pixels of a quarter note, of a semitone, and above the highest key."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from antiphon_accompany.chords import KINDS, Chord
+from antiphon_accompany.harmony.chords import KINDS, Chord
 
 BASS = 45
 """MIDI number that the left hand's lowest note is near."""

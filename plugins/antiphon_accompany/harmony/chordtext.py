@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from antiphon.api import FLAT_NAMES, UsageError
 from antiphon.api.files import reason_of_os_error
-from antiphon_accompany.chords import KINDS, Chord, read_chord
+from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord
 
 MOST = 1 << 20
 """Bytes of a file of chords."""

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_accompany.harmony import places
-from antiphon_accompany.melody import Melody
-from antiphon_accompany.network import F32, arrays_of, mixed_chances, read_network, sigmoid, softmax
+from antiphon_accompany.harmony.melody import Melody
+from antiphon_accompany.harmony.network import F32, arrays_of, mixed_chances, read_network, sigmoid, softmax
+from antiphon_accompany.harmony.tracker import places
 
 MODEL = "accompany-chords-live"
 SEEN = 4 * 12 + 4

@@ -24,14 +24,14 @@ from antiphon.api.files import (
 )
 from antiphon.api.jobs import NOTHING, FileJob, Written, is_midi
 from antiphon.api.rendering import run_job
-from antiphon_accompany.bars import WRITTEN, fill_part, piece
-from antiphon_accompany.chords import KEYS
-from antiphon_accompany.chordtext import ChordSpan, spans_of, text_of
-from antiphon_accompany.jobs import run as accompany
-from antiphon_accompany.midifiles import roll_of
+from antiphon_accompany.band.styles import PARTS, parts_of
+from antiphon_accompany.files.bars import WRITTEN, fill_part, piece
+from antiphon_accompany.files.jobs import run as accompany
+from antiphon_accompany.files.midifiles import roll_of
+from antiphon_accompany.harmony.chords import KEYS
+from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of, text_of
 from antiphon_accompany.parameters import PARAMS
 from antiphon_accompany.processor import Accompany
-from antiphon_accompany.styles import PARTS, parts_of
 
 PHRASE = 4
 """Bars of the first phrase, which the rest of the melody remembers."""
@@ -52,7 +52,7 @@ class Generate(Accompany):
     """`accompany` by the name of the file job that needs no melody: `antiphon run generate OUT.mid -p bars=32`."""
 
     on_files = FileUse(
-        "antiphon_accompany.generation:run",
+        "antiphon_accompany.files.generation:run",
         default_source=NOTHING,
         beside=("report", "chords-out", "roll"),
         changes=("length", "time"),

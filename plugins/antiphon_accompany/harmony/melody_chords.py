@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from antiphon_accompany.chords import KEYS
-from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
-from antiphon_accompany.live_network import LiveChords, installed_live_network
-from antiphon_accompany.melody import LIVE_BEATS, Melody
-from antiphon_accompany.network import WholeMelody, whole_melody
-from antiphon_accompany.parameters import WHOLE
-from antiphon_accompany.tables import installed_tables
+from antiphon_accompany.harmony.chords import KEYS
+from antiphon_accompany.harmony.live_network import LiveChords, installed_live_network
+from antiphon_accompany.harmony.melody import LIVE_BEATS, Melody
+from antiphon_accompany.harmony.network import WholeMelody, whole_melody
+from antiphon_accompany.harmony.tables import installed_tables
+from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker
+
+WHOLE = 8
+"""Bars of lookahead from which on a file's whole melody is used."""
 
 
 class MelodyChords:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
-from antiphon_accompany.chords import Chord
-from antiphon_accompany.chordtext import ChordSpan
-from antiphon_accompany.harmony import HarmonyTracker
-from antiphon_accompany.melody import Melody
-from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.harmony.chords import Chord
+from antiphon_accompany.harmony.chordtext import ChordSpan
+from antiphon_accompany.harmony.melody import Melody
+from antiphon_accompany.harmony.tables import installed_tables
+from antiphon_accompany.harmony.tracker import HarmonyTracker
 from antiphon_accompany.processor import PART_OF, Accompany
-from antiphon_accompany.tables import installed_tables
 
 TICKS = 480
 """Frames of a beat; notes are rounded to them."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from antiphon_accompany.styles import PHRASE
+from antiphon_accompany.band.styles import PHRASE
+from antiphon_accompany.harmony.given import CLOSE
 
 CALLS = ("fill", "break", "ending")
 VARIATIONS = ("auto", "A", "B")
-CLOSE = 2
-"""Bars of an ending: a dominant and a tonic."""
 _NEVER = -(1 << 60)
 
 

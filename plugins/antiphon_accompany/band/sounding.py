@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from antiphon.api import IO, Event
-from antiphon_accompany.player import Due
+from antiphon_accompany.band.player import Due
 
 MOST = 64
 """Most sounding notes; the oldest is ended to make room."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from antiphon.api import UsageError
 from antiphon.api.files import MIDI_SUFFIXES, format_of, printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written, is_midi
-from antiphon_accompany.chords import label
-from antiphon_accompany.chordtext import text_of
-from antiphon_accompany.midifiles import accompany_midi
-from antiphon_accompany.recording import melody_of_sound, write_band
+from antiphon_accompany.files.midifiles import accompany_midi
+from antiphon_accompany.files.recording import melody_of_sound, write_band
+from antiphon_accompany.harmony.chords import label
+from antiphon_accompany.harmony.chordtext import text_of
 
 CHORDS_OUT = (".txt", ".lab", ".musicxml")
 """Endings of a file of chords; those of the last are MusicXML, of the others lines."""

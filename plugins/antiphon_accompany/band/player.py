@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from antiphon.api import IO
-from antiphon_accompany.chords import Chord
-from antiphon_accompany.styles import LEFT, PARTS, PHRASE, Strike, Style, fit_to_meter, shipped_style
-from antiphon_accompany.voicing import BASS, PartVoices, bass_of, left_hand
+from antiphon_accompany.band.styles import LEFT, PARTS, PHRASE, Strike, Style, fit_to_meter, shipped_style
+from antiphon_accompany.band.voicing import BASS, PartVoices, bass_of, left_hand
+from antiphon_accompany.harmony.chords import Chord
 
 CLASHES = (1, 13)
 """Semitones between two notes that clash: a semitone, a minor ninth."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from antiphon.api.arrays import find_array
 from antiphon.api.models import ModelError, read_weights
-from antiphon_accompany.chords import tones
+from antiphon_accompany.harmony.chords import tones
 
 F32 = NDArray[np.float32]
 MODEL = "accompany-harmony"

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_accompany.melody import Melody
-from antiphon_accompany.tables import AHEAD, AROUND, DIATONIC, PAST, HarmonyTables, beside
+from antiphon_accompany.harmony.melody import Melody
+from antiphon_accompany.harmony.tables import AHEAD, AROUND, DIATONIC, PAST, HarmonyTables, beside
 
 F32 = NDArray[np.float32]
 REACH = 17

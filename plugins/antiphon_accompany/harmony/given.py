@@ -6,11 +6,13 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-from antiphon_accompany.chords import Chord, triad_chord
-from antiphon_accompany.chordtext import ChordSpan, spans_of
-from antiphon_accompany.form import CLOSE
-from antiphon_accompany.parameters import NEXT
+from antiphon_accompany.harmony.chords import Chord, triad_chord
+from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of
 
+NEXT = 4
+"""Chords published ahead."""
+CLOSE = 2
+"""Bars of an ending: a dominant and a tonic."""
 KEPT = 64
 """Chords of the left hand that are remembered."""
 ROLLED = 0.25
