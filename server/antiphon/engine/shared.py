@@ -219,8 +219,9 @@ class RecordRing(Generic[R]):
     # Plan: both counts only grow. The writer alone sets `write`, after the record is complete; the reader alone sets
     # `read`, after it has unpacked it. Their difference is what the ring holds,
     # their remainder by the capacity a place.
-    # Warning: publishing is the last statement of `push`, or of a batch. A count that is set before its record is in place lets the
-    # reader unpack half a record. A word is aligned and eight bytes, so a store of it is never seen half done.
+    # Warning: publishing is the last statement of `push`, or of a batch. A count that is set before its record is in
+    # place lets the reader unpack half a record. A word is aligned and eight bytes, so a store of it is never seen
+    # half done.
 
     def __init__(self, shared: Shared, part: str, capacity: int, words: RingWords, codec: RecordCodec[R]) -> None:
         """A ring of `capacity` records in a part of the mapping; `words` are the header words of its counts."""
