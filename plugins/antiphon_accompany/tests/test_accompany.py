@@ -19,8 +19,8 @@ from antiphon_accompany.chords import KEYS, tones
 from antiphon_accompany.files import accompany_file
 from antiphon_accompany.live_network import LiveChords
 from antiphon_accompany.notes import BeatNote
-from antiphon_accompany.processor import Accompany
-from antiphon_accompany.styles import STYLES
+from antiphon_accompany.processor import CHANNELS, Accompany
+from antiphon_accompany.styles import NAMES, STYLES
 from antiphon_accompany.tempo import PlayerTempo
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
@@ -92,6 +92,18 @@ def test_a_chord_on_the_beat_strikes_a_key_once(follow: str) -> None:
             if e.kind == "on"
         ]
         assert len(struck) == len(set(struck)), style
+
+
+@pytest.mark.parametrize("style", NAMES)
+def test_two_lanes_of_a_style_strike_a_key_once(style: str) -> None:
+    for humanise in (0.0, 0.5):
+        wishes = {"parts": "all", "style": style, "humanise": humanise, "intensity": 1.0, "density": 1.0}
+        struck: dict[tuple[int, int], float] = {}
+        for at, event in play(TUNE, 32, wishes):
+            if event.kind == "on" and event.channel != CHANNELS["drums"]:
+                key = (event.channel, event.number)
+                assert at - struck.get(key, -1.0) > 0.08, (humanise, at, key)
+                struck[key] = at
 
 
 def test_live_a_fixed_key_leaves_what_is_known_of_the_melody(monkeypatch: pytest.MonkeyPatch) -> None:
