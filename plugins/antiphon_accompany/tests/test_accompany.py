@@ -112,7 +112,7 @@ def test_live_a_fixed_key_leaves_what_is_known_of_the_melody(monkeypatch: pytest
 
     def watched(self: LiveChords, *arguments: Any) -> Any:
         found = mixed(self, *arguments)
-        known.append(float(self._rows[:, :-1].sum()))
+        known.append(float(self._rows[:-1].sum()))
         return found
 
     monkeypatch.setattr(LiveChords, "mixed", watched)
