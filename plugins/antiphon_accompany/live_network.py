@@ -135,7 +135,7 @@ class LiveChords:
         self._recalled: list[F32] = []
 
     def skip(self, melody: Melody, beat: int) -> None:
-        """Keeps what is known of a beat whose chord is not asked for; as `mixed`, which catches up with `KEPT` beats."""
+        """Keeps what is known of a beat whose chord is not asked for; `mixed` catches up with `KEPT` of them."""
         self._asked = False
         self._add(melody, beat)
 
