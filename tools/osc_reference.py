@@ -78,14 +78,15 @@ sent by itself. A pattern is at most 512 bytes long.
 
 A time tag of 0 or 1 is now. A later one names the sample at which a value, a trigger, a note, a reset, a change of
 tempo or a `/sync` takes effect; other messages are handled when that time has come, to within milliseconds. An earlier
-one is applied at once, counted, and reported to subscribers when it is over 10 ms late. At most 65,536 events wait;
-more are refused. Of the other messages 4096 wait, 4 MiB, a quarter of that from one machine; what only asks how things
-are (`/status`, `/version`, `/ping`, `/notify`, `/monitor`, the lists) is refused with a time to come. A question whose
-TCP connection ends before its time is dropped (`dated_dropped` in `/api/status`). A tag over an hour ahead is refused.
-A bundle inside another is never earlier than the one around it; bundles nest 16 deep. An empty bundle is legal.
+one is applied at once, counted, and reported to subscribers when it is over 10 ms late. Up to 256 messages of a bundle
+that is due take effect at one sample. At most 65,536 events wait; more are refused. Of the other messages 4096 wait,
+4 MiB, a quarter of that from one machine; what only asks how things are (`/status`, `/version`, `/ping`, `/notify`,
+`/monitor`, the lists) is refused with a time to come. A question whose TCP connection ends before its time is dropped
+(`dated_dropped` in `/api/status`). A tag over an hour ahead is refused.
+A bundle inside another is never earlier than the one around it; bundles nest 16 deep.
 
-Messages of one sender are handled in the order in which they arrived; senders take turns, a hundred messages in all or
-one pattern each. Of many values sent to one parameter within about a millisecond the last is taken.
+Messages of one sender are handled in order of arrival; senders take turns, a hundred messages in all, one pattern or
+one such bundle each. Of many values sent to one parameter within about a millisecond the last is taken.
 
 Text is UTF-8. Bytes that are not (a file's name from an old archive) are written as `\\udce4` in answers; a surrogate
 by type tag `c` is refused. A message that causes an error in Antiphon itself is answered `/fail`, counted in `faults`

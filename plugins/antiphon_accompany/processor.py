@@ -110,7 +110,7 @@ class Accompany(Processor):
         if self._next is None:
             self._next = math.ceil(time.beat - _EARLY * per_frame)
             self._begin(self._next, time.beat)
-        at, live = 0, self._harmony.is_live(int(io.at("lookahead", 0)))
+        at, quiet, live = 0, True, self._harmony.is_live(int(io.at("lookahead", 0)))
         # order at one frame: ends of notes, live the player's note, the beat's chord, the player's note, beginnings
         while True:
             next_offset = events[at].offset if at < len(events) else _NEVER
@@ -120,8 +120,11 @@ class Accompany(Processor):
             first = min(*when, next_offset)
             if first >= io.frames:
                 self._form.called.update(call for _, call in calls)
-                self._rests.until(min(ends, self._next, starts), io)
+                # the block after one in which something happened has time for it
+                busy = not quiet or self._harmony.prepare()
+                self._rests.until(time.beat if busy else min(ends, self._next, starts), io)
                 return
+            quiet = False
             if when[0] == first:
                 self._sounding.end_due(io, first, ends)
             elif when[1] == first and not (live and next_offset == first):
@@ -164,7 +167,8 @@ class Accompany(Processor):
         meter, harmony = tracker.meter, self._harmony
         self._tempo.report(io, frame, tempo)
         follow = str(io.at("follow", frame))
-        estimate = harmony.triad(tracker, beat, int(io.at("lookahead", frame)))
+        used = follow not in ("chords", "listen") and self._chords.at(beat, meter, follow) is None
+        estimate = harmony.triad(tracker, beat, int(io.at("lookahead", frame)), used=used)
         bar, place = divmod(beat, meter)
         if not self._awake(beat, bar, place, meter * int(io.at("patience", frame)), follow):
             self._form.clear()

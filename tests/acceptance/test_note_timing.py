@@ -22,6 +22,7 @@ RATE = 48000
 GAP = 293
 """Prime to the block, so that every offset in it is met."""
 NOTES = 300
+CHORDS = 60
 
 
 @pytest.fixture
@@ -60,6 +61,19 @@ def test_timetagged_notes_are_heard_at_their_sample(home: Path, sock: socket.soc
         kind, value = ("on", 100 / 127) if n % 2 == 0 else ("off", 0.0)
         assert y[0, found[n]] == pytest.approx(noteclick.click(kind, 60 + n % 7, value, 1 + n % 16), abs=1e-5)
     assert late == 0
+
+
+@pytest.mark.parametrize(("late", "keys"), [(0.0, 120), (0.005, 40)])
+def test_a_chord_now_or_late_begins_at_one_sample(home: Path, sock: socket.socket, late: float, keys: int) -> None:
+    with server(home, "--block", "64", "--record", str(home / "out.wav")) as live:
+        live.send("/node/k/level", 0.01)
+        chord = [message("/note/on", key, 100) for key in range(keys)]
+        live.sync(1)
+        for n in range(CHORDS):
+            sock.sendto(bundle(ntp(time.time() - late) if late else 1, *chord), ("127.0.0.1", live.osc))
+            live.sync(n + 2)
+            play_for(live, 0.005)
+    assert np.count_nonzero(recorded(home / "out.wav")[0]) == CHORDS
 
 
 def test_a_cleared_schedule_leaves_no_note_hanging_and_a_panic_is_silence(home: Path, sock: socket.socket) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,6 +160,9 @@ class FakeEngine:
                 self.say(Late(command[1], command[2], (self.sample - when.n) / RATE))
         self._waiting.append((when, command))
         return True
+
+    def batch(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def send(self, action: Action) -> bool:
         match action:

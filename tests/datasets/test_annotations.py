@@ -165,6 +165,15 @@ def test_the_command_prints_the_values_of_each_item(tmp_path: Path) -> None:
     assert rows[1]["beats"][1] == {"time": 1.25, "position": 2}
 
 
+def test_the_command_marks_and_counts_what_is_missing(tmp_path: Path) -> None:
+    sound(tmp_path / "gtzan_genre/genres/jazz/jazz.00001.wav")
+    ran = CliRunner().invoke(application(), ["dataset", "items", "gtzan", str(tmp_path)])
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [row["name"] for row in rows if not row["missing"]] == ["jazz.00001"]
+    assert rows[0]["missing"] == rows[0]["files"]
+    assert "999 of 1,000 items have missing files" in ran.stderr
+
+
 @pytest.mark.parametrize("suffix", [".jams", ".lab", ".txt"])
 @given(content=st.text(max_size=60) | st.sampled_from(['{"annotations": 3}', '{"annotations": [{"data": [4]}]}']))
 def test_no_text_makes_reading_fail_otherwise(suffix: str, content: str, tmp_path: Path) -> None:

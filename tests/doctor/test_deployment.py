@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +164,23 @@ def test_nothing_answers() -> None:
     assert status == 1
     assert found["health"]["text"].startswith("no connection")
     assert found["work"]["state"] == "skipped"
+
+
+def test_the_addresses_of_a_name_share_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hostile(anything) as port, socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as held:
+        silent = full.getsockname()
+        for _ in range(3):  # beyond its backlog nothing is answered
+            filling = held.enter_context(socket.socket())
+            filling.setblocking(False)
+            filling.connect_ex(silent)
+        places = [silent, silent, ("127.0.0.1", port)]
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", p) for p in places]
+        )
+        assert check(port, "2")[2]["health"]["state"] == "ok"
+        places = [silent] * 5
+        found = check(port, "0.5")[2]["health"]
+    assert (found["state"], "within 0.5 s" in found["text"]) == ("failed", True)
 
 
 def test_the_token_is_sent_to_no_one_over_http_beyond_this_machine() -> None:

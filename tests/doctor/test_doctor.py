@@ -20,11 +20,12 @@ from antiphon.cli.terminal import errors
 from antiphon.contract.finding import Finding
 from antiphon.doctor import finding, loopback, machine, software, sound
 from antiphon.doctor.sound import Device, JackState, LibraryReport
-from antiphon.runtime import model_files, resources
+from antiphon.runtime import model_files, paths, resources
 from antiphon.runtime.settings import HTTP_PORT, ServeSettings
 from antiphon.synth import backends
 from antiphon.workers import devices as workers
 from antiphon.workers.devices import TorchBuild
+from antiphon_bench.rig import ServerProcess, free_port
 from antiphon_pyo.info import PYO
 
 NOTHING = LibraryReport((), "PortAudio V19", "", None, "no server runs")
@@ -127,6 +128,18 @@ def test_a_taken_port_is_named_with_what_to_do():
     taken = found[f"TCP port {HTTP_PORT}"]
     assert taken.state == "limited"
     assert "--http-port" in taken.mend
+
+
+def test_the_ports_of_a_server_of_ones_own_are_as_they_should_be(tmp_path, monkeypatch):
+    osc, http = free_port(), free_port()
+    options = ("--audio", "headless", "--osc-port", str(osc), "--http-port", str(http))
+    monkeypatch.setattr(software, "OSC_PORT", osc)
+    monkeypatch.setattr(software, "HTTP_PORT", http)
+    with ServerProcess(*options, home=tmp_path) as live:
+        monkeypatch.setenv(paths.HOME, str(tmp_path))
+        found = list(software.ports())
+        assert [f.state for f in found] == ["works"] * 3, found
+        assert all(f"(process {live.pids()['supervisor']})" in f.text for f in found)
 
 
 def test_a_small_socket_buffer_is_explained(monkeypatch):

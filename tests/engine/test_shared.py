@@ -90,6 +90,19 @@ def test_a_full_ring_drops_and_counts_and_keeps_what_it_had(memory, make, one, c
     assert ring.push(one(1))
 
 
+def test_a_batch_is_read_as_a_whole_or_not_at_all(memory):
+    ring = command_ring(memory)
+    assert ring.push(numbered(0))
+    ring.begin_batch()
+    assert all(ring.push(numbered(n)) for n in range(1, COMMANDS))
+    assert ring.full
+    assert not ring.push(numbered(-1))
+    assert list(ring.drain(COMMANDS)) == [numbered(0)]
+    ring.end_batch()
+    assert ring.push(numbered(COMMANDS))
+    assert list(ring.drain(COMMANDS)) == [numbered(n) for n in range(1, COMMANDS + 1)]
+
+
 class _Small(RecordRing):
     """A ring of five records, so that it wraps within a few."""
 

@@ -31,6 +31,12 @@ def test_it_is_for_its_owner_alone_with_its_log(tmp_path: Path) -> None:
     assert modes == dict.fromkeys(("library.sqlite", "library.sqlite-wal", "library.sqlite-shm"), 0o600)
 
 
+def test_an_earlier_one_becomes_its_owners_alone_with_its_log(tmp_path: Path) -> None:
+    open_database(tmp_path).close()
+    (tmp_path / FILE).chmod(0o644)
+    test_it_is_for_its_owner_alone_with_its_log(tmp_path)
+
+
 def test_a_second_one_opened_in_a_process_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
     def other(words: str) -> str:
         head = f"import sqlite3; base = sqlite3.connect({str(tmp_path / FILE)!r}, isolation_level=None)\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 from pathlib import Path
@@ -19,6 +20,11 @@ def test_https_with_the_token_and_approvals_that_outlive_control_and_web(tmp_pat
     folder = tmp_path / "config"
     with ServerProcess(*OPTIONS, home=tmp_path) as server:
         assert "https://" in server.lines[-1]
+        plain = http.client.HTTPConnection("127.0.0.1", server.http, timeout=10)
+        plain.request("GET", "/api/health")
+        answer = plain.getresponse()
+        assert (answer.status, b"https://" in answer.read()) == (400, True)
+        plain.close()
         before = running_server.look("/api/status", folder, server.http)
         assert approve.let_in("192.168.77.7", folder, server.http) == "192.168.77.7"
         for name in ("control", "web"):

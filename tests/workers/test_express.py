@@ -138,6 +138,26 @@ def test_the_engine_hears_of_it_by_the_same_serial(table):
     os.close(shared.fd)
 
 
+def test_a_worker_gets_a_batch_at_once(table):
+    arena, entry, bell = table
+    shared = Shared.create(MappingShape(48000, 64, 2, 16))
+    a, b = socket.socketpair()
+    link = RemoteEngine(shared, bell, a)
+    link.direct = direct(arena, bell)
+    ring, heard = command_ring(shared), EventReader(entry)
+    with link.batch():
+        with link.batch():
+            link.send(NodeNoteOn(NODE, 60, 0.5))
+        link.send(NodeNoteOn(NODE, 64, 0.5))
+        assert list(heard.drain()) == list(ring.drain(10)) == []
+    link.send(NodeNoteOn(NODE, 67, 0.5))
+    assert [event.number for _, _, event in heard.drain()] == [60, 64, 67]
+    assert [(action.note, action.serial) for action in ring.drain(10)] == [(60, 2), (64, 3), (67, 4)]
+    a.close()
+    b.close()
+    os.close(shared.fd)
+
+
 # ---- through a worker
 
 

@@ -63,12 +63,18 @@ def items(
     name: Annotated[str, typer.Argument(help="A name of `antiphon dataset list`.")],
     path: Annotated[Path, typer.Argument(help="The folder that it was unpacked into.")],
 ) -> None:
-    """Print each item as a JSON object on a line: files, split, labels, tempo, keys, beats, chords, sections, stems."""
+    """Print each item as a JSON object on a line: files, which of them are missing, split, labels, tempo, keys, beats,
+    chords, sections, stems."""
     from antiphon_models.datasets.annotations import annotations_of
     from antiphon_models.datasets.layouts import listing_of
 
-    for item in listing_of(name, path).items:
-        typer.echo(json.dumps({**asdict(item), **asdict(annotations_of(path, item))}))
+    partial, listed = 0, listing_of(name, path).items
+    for item in listed:
+        missing = [file for file in item.files if not (path / file).is_file()]
+        partial += bool(missing)
+        typer.echo(json.dumps({**asdict(item), **asdict(annotations_of(path, item)), "missing": missing}))
+    if partial:
+        typer.echo(f"{partial:,} of {len(listed):,} items have missing files", err=True)
 
 
 def fetch(

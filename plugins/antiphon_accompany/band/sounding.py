@@ -10,6 +10,8 @@ from antiphon_accompany.band.player import Due
 
 MOST = 64
 """Most sounding notes; the oldest is ended to make room."""
+AGAIN = 0.04
+"""Seconds within which a part, but the drums, does not strike a key again: two lanes of a style may meet on it."""
 Key = tuple[int, int]
 """Channel and number of a note."""
 
@@ -23,9 +25,14 @@ class SoundingStrikes(dict[Key, Due]):
         return min((due.end for due in self.values()), default=math.inf)
 
     def strike(self, io: IO, frame: int, due: Due, channel: int, pitches: Iterable[int]) -> None:
-        """Begins the notes of a strike; what sounds on one of its keys ends."""
+        """Begins the notes of a strike. What sounds on one of its keys ends, or goes on where it has just begun."""
         for pitch in pitches:
-            if (channel, pitch) in self:
+            held = self.get((channel, pitch))
+            near = held is not None and 0.0 <= due.start - held.start < AGAIN * io.time.tempo / 60.0
+            if held is not None and near and due.part != "drums":
+                self[channel, pitch] = held._replace(end=max(held.end, due.end))
+                continue
+            if held is not None:
                 self.end(io, (channel, pitch), frame)
             elif len(self) >= MOST:
                 self.end(io, next(iter(self)), frame)

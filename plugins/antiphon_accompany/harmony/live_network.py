@@ -7,6 +7,7 @@ harmony-live`, which the other network teaches.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,10 @@ GROUPS = (0, 12, 24, 40)
 """Where twelve pitch classes begin among them."""
 NEAR, FRONT, FIRST, SECOND = 5, 128, 384, 320
 """Beats and outputs of the convolution, and units of the two layers."""
+KEPT = 32
+"""Beats that are caught up with, where the chords were not asked for meanwhile; those before are forgotten."""
+SOON = 2
+"""Beats that are computed at once."""
 TRUST = 4.0
 """Exponent of the network's chances, where the tables' have 1: tuned by songs."""
 _SHAPES = {
@@ -60,12 +65,15 @@ def beat_row(melody: Melody, beat: int, meter: int) -> F32:
     return row
 
 
-def from_each_tonic(row: F32) -> F32:
-    """The same with pitch classes counted from each of twelve tonics: `[12, SEEN]`."""
-    turned = np.tile(row, (12, 1))
+def _each_tonic() -> NDArray[np.intp]:
+    places_of = np.tile(np.arange(SEEN), (12, 1))
     for group in GROUPS:
-        turned[:, group : group + 12] = row[group + _FROM_TONIC]
-    return turned
+        places_of[:, group : group + 12] = group + _FROM_TONIC
+    return places_of
+
+
+_EACH_TONIC = _each_tonic()
+"""Places of a row's numbers with pitch classes counted from each of twelve tonics: `[12, SEEN]`."""
 
 
 class LiveChordNetwork:
@@ -85,17 +93,23 @@ class LiveChordNetwork:
         ]
         self._out = np.ascontiguousarray(found["out.weight"].T), found["out.bias"]
 
-    def step(self, rows: F32, states: list[F32]) -> F32:
+    def recalled(self, layer: int, state: F32) -> F32:
+        """What a layer's state gives to the next beat, which is known before that: more than half of its products."""
+        _, back, _, bias = self._layers[layer]
+        return np.asarray(state @ back + bias)
+
+    def step(self, rows: F32, states: list[F32], recalled: Sequence[F32] = ()) -> F32:
         """Chances of the 24 chords on a beat, `[keys, 24]`.
 
         Args:
             rows: The last `NEAR` beats' rows, `[keys, NEAR * SEEN]`.
             states: Of both layers, `[keys, units]`; they are moved on by the beat.
+            recalled: Of the first layers, what `recalled` gave for their states.
         """
         entering = np.maximum(rows @ self._front + self._bias, 0.0)
-        for n, (into, back, bias, bias_back) in enumerate(self._layers):
+        for n, (into, _, bias, _) in enumerate(self._layers):
             units = states[n].shape[1]
-            fed, held = entering @ into + bias, states[n] @ back + bias_back
+            fed, held = entering @ into + bias, recalled[n] if n < len(recalled) else self.recalled(n, states[n])
             gates = sigmoid(fed[:, : 2 * units] + held[:, : 2 * units])
             fresh = np.tanh(fed[:, 2 * units :] + gates[:, :units] * held[:, 2 * units :])
             states[n] = entering = fresh + gates[:, units:] * (states[n] - fresh)
@@ -111,11 +125,37 @@ class LiveChords:
 
     def restart(self) -> None:
         """Forgets all beats."""
-        self._rows = np.zeros((12, NEAR, SEEN), np.float32)
+        self._rows = np.zeros((NEAR - 1 + KEPT, SEEN), np.float32)
+        self._behind = 0  # the last rows that the states do not know yet
+        self._asked = False
+        self._forget()
+
+    def _forget(self) -> None:
         self._states = [np.zeros((12, units), np.float32) for units in (FIRST, SECOND)]
+        self._recalled: list[F32] = []
+
+    def skip(self, melody: Melody, beat: int) -> None:
+        """Keeps what is known of a beat whose chord is not asked for; `mixed` catches up with `KEPT` of them."""
+        self._asked = False
+        self._add(melody, beat)
+
+    def prepare(self) -> bool:
+        """Computes a part of the coming beat, or a beat that was skipped. False where nothing was left to compute."""
+        if not self._asked:
+            return False
+        if self._behind:
+            self._step()
+        elif len(self._recalled) < len(self._states):
+            layer = len(self._recalled)
+            self._recalled.append(self._network.recalled(layer, self._states[layer]))
+        else:
+            return False
+        return True
 
     def mixed(self, chances: F32, melody: Melody, beat: int, weights: F32) -> F32:
         """The tables' chances of the 24 chords at a beat with the network's.
+
+        On the first beat after several skipped ones they are the tables' alone: `prepare` catches up before the next.
 
         Args:
             chances: The tables'.
@@ -123,11 +163,31 @@ class LiveChords:
             beat: The beat, the next after the last one that was asked for.
             weights: Of the keys, as of a tracker.
         """
-        self._rows[:, :-1] = self._rows[:, 1:]
-        self._rows[:, -1] = from_each_tonic(beat_row(melody, beat, self._meter))
-        by_root = self._network.step(self._rows.reshape(12, -1), self._states).reshape(12, 2, 12)
+        self._add(melody, beat)
+        behind = not self._asked and self._behind > SOON
+        self._asked = True
+        if behind:
+            return chances
+        while self._behind > 1:
+            self._step()
+        by_root = self._step().reshape(12, 2, 12)
         by_key = np.take_along_axis(by_root, _FROM_C[:, None, :], axis=2).reshape(12, 24)
         return mixed_chances(chances, by_key, weights, TRUST)
+
+    def _add(self, melody: Melody, beat: int) -> None:
+        self._rows[:-1] = self._rows[1:]
+        self._rows[-1] = beat_row(melody, beat, self._meter)
+        if self._behind == KEPT:
+            self._forget()
+        self._behind = min(KEPT, self._behind + 1)
+
+    def _step(self) -> F32:
+        """Moves the states on by the first beat that they do not know; its chances as of the network."""
+        end = len(self._rows) - self._behind + 1
+        rows = self._rows[end - NEAR : end, _EACH_TONIC].transpose(1, 0, 2).reshape(12, -1)
+        self._behind -= 1
+        recalled, self._recalled = self._recalled, []
+        return self._network.step(rows, self._states, recalled)
 
 
 @cache

@@ -60,9 +60,11 @@ class MelodyChords:
     def settle(self, meter: int, key: str, bars: int) -> HarmonyTracker:
         """The tracker of this meter and key, made anew where one of them has changed."""
         if self._tracker is None or (meter, key) != (self.meter, self._key):
-            if self._past is None or meter != self.meter:
-                self._past = None if self._network is None else LiveChords(self._network, meter)
             live = self.is_live(bars)
+            if not live or self._network is None:
+                self._past = None
+            elif self._past is None or meter != self.meter:
+                self._past = LiveChords(self._network, meter)
             tonic = KEYS.index(key) if key != "auto" else None
             self._tracker = HarmonyTracker(self._tables, meter, tonic, PHASES if live else PHASES_AHEAD, live=live)
             self._taken = None
@@ -70,8 +72,19 @@ class MelodyChords:
             self.meter, self._key = meter, key
         return self._tracker
 
-    def triad(self, tracker: HarmonyTracker, beat: int, bars: int) -> int:
-        """The triad that fits the melody at a beat best, of a file with some bars of lookahead."""
+    def prepare(self) -> bool:
+        """Computes a part of the coming beat's chord beforehand. False where nothing was left to compute."""
+        return self._past is not None and self._past.prepare()
+
+    def triad(self, tracker: HarmonyTracker, beat: int, bars: int, *, used: bool) -> int:
+        """The triad that fits the melody at a beat best.
+
+        Args:
+            tracker: As of `settle`.
+            beat: The beat.
+            bars: Of lookahead, of a file.
+            used: Whether the triad may be played; the network does not compute one that is not.
+        """
         self.melody.until(beat)
         ahead = self._ahead(beat, bars * tracker.meter)
         melody = self.known or self.melody
@@ -84,8 +97,10 @@ class MelodyChords:
         chances = tracker.decide(melody, beat, ahead)
         if self._whole and bars >= WHOLE:
             chances = self._whole.mixed(chances, beat, tracker.weights)
-        elif self._past is not None and not ahead:
+        elif self._past is not None and used:
             chances = self._past.mixed(chances, self.melody, beat, tracker.weights)
+        elif self._past is not None:
+            self._past.skip(self.melody, beat)
         return int(chances.argmax())
 
     def _ahead(self, beat: int, wanted: int) -> int:

@@ -16,12 +16,12 @@ from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.jobs import prepare_processor
 from antiphon.api.testing import render
 from antiphon_accompany.band.notes import BeatNote
-from antiphon_accompany.band.styles import STYLES
+from antiphon_accompany.band.styles import NAMES, STYLES
 from antiphon_accompany.band.tempo import PlayerTempo
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import KEYS, tones
 from antiphon_accompany.harmony.live_network import LiveChords
-from antiphon_accompany.processor import Accompany
+from antiphon_accompany.processor import CHANNELS, Accompany
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
 assert _spec is not None
@@ -94,13 +94,25 @@ def test_a_chord_on_the_beat_strikes_a_key_once(follow: str) -> None:
         assert len(struck) == len(set(struck)), style
 
 
+@pytest.mark.parametrize("style", NAMES)
+def test_two_lanes_of_a_style_strike_a_key_once(style: str) -> None:
+    for humanise in (0.0, 0.5):
+        wishes = {"parts": "all", "style": style, "humanise": humanise, "intensity": 1.0, "density": 1.0}
+        struck: dict[tuple[int, int], float] = {}
+        for at, event in play(TUNE, 32, wishes):
+            if event.kind == "on" and event.channel != CHANNELS["drums"]:
+                key = (event.channel, event.number)
+                assert at - struck.get(key, -1.0) > 0.08, (humanise, at, key)
+                struck[key] = at
+
+
 def test_live_a_fixed_key_leaves_what_is_known_of_the_melody(monkeypatch: pytest.MonkeyPatch) -> None:
     known = []
     mixed = LiveChords.mixed
 
     def watched(self: LiveChords, *arguments: Any) -> Any:
         found = mixed(self, *arguments)
-        known.append(float(self._rows[:, :-1].sum()))
+        known.append(float(self._rows[:-1].sum()))
         return found
 
     monkeypatch.setattr(LiveChords, "mixed", watched)

@@ -24,7 +24,7 @@ assert _spec is not None
 assert _spec.loader is not None
 _playing = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_playing)
-TUNE = _playing.TUNE
+TUNE, play = _playing.TUNE, _playing.play
 BEATS = 32
 
 
@@ -77,7 +77,7 @@ def test_the_row_of_a_beat_as_it_begins() -> None:
     # of the beat before, 62 and 71; held, 71; on the second strong beat; 65 begins
     np.testing.assert_allclose([row[2], row[11], row[12 + 11], row[24 + 11]], [0.25, 1.0, 1.0, 1.0])
     assert row[36:].nonzero()[0].tolist() == [2, 4 + 5]
-    each = live_network.from_each_tonic(row)
+    each = row[live_network._EACH_TONIC]
     assert all(each[k, 40 + (5 - k) % 12] == 1.0 for k in range(12))
     np.testing.assert_array_equal(each[:, 36:40], np.tile(row[36:40], (12, 1)))
 
@@ -92,6 +92,41 @@ def test_live_it_reads_a_melody_relative_to_its_key() -> None:
         two = there.mixed(flat, high, beat, np.roll(weights, 5, axis=2))
         np.testing.assert_allclose(two.reshape(2, 12), np.roll(one.reshape(2, 12), 5, axis=1), atol=1e-5)
     assert one.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_live_it_catches_up_with_the_beats_that_were_not_asked_for() -> None:
+    flat, weights = np.full(24, 1 / 24, np.float32), np.full((1, 2, 12), 1 / 24, np.float32)
+    network, melody = LiveChordNetwork(read_weights(live_network.MODEL)), melody_of(TUNE, BEATS)
+    for first, skipped in ((4, 12), (0, BEATS - 4)):
+        always, now_and_then = (live_network.LiveChords(network, 4) for _ in range(2))
+        for beat in range(BEATS):
+            wanted = always.mixed(flat, melody, beat, weights)
+            if first <= beat < first + skipped:
+                now_and_then.skip(melody, beat)
+                assert not now_and_then.prepare()
+                continue
+            made = now_and_then.mixed(flat, melody, beat, weights)
+            if beat == first + skipped:
+                np.testing.assert_array_equal(made, flat)
+            else:
+                np.testing.assert_allclose(made, wanted, atol=1e-6)
+            for _ in range(beat):
+                now_and_then.prepare()
+
+
+def test_live_it_runs_where_its_chords_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    step = LiveChordNetwork.step
+    monkeypatch.setattr(LiveChordNetwork, "step", lambda *given: steps.append(1) or step(*given))
+    for follow, count in (("melody", 24), ("both", 24), ("chords", 0), ("listen", 0)):
+        steps.clear()
+        play(TUNE, 24, {"follow": follow})
+        assert count - 2 <= len(steps) <= count, follow
+    play(TUNE, 24, {"follow": "chords"}, changes=[(12.5, "follow", "melody")])
+    assert len(steps) > 20
+    steps.clear()
+    chords(TUNE)
+    assert not steps
 
 
 def test_a_long_melody_is_read_in_stretches() -> None:

@@ -96,7 +96,8 @@ class TransportHost:
     def turn(self) -> Iterator[None]:
         self._server.executor.flush()
         try:
-            yield
+            with self._server.executor.batch():
+                yield
         finally:
             self._server.turns.finish()
 

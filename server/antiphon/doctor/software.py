@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from antiphon.contract.finding import Condition, Finding
-from antiphon.runtime import extras
+from antiphon.runtime import extras, pidfile
 from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
 
 
@@ -125,6 +125,9 @@ def ports() -> Iterator[Finding]:
             try:
                 sock.bind(("127.0.0.1", port))
             except OSError as error:
+                if own := pidfile.running_server(port):
+                    yield Finding(f"{wire} port {port}", "works", f"of your server that runs here (process {own})")
+                    continue
                 who = "taken, perhaps by a running antiphon" if error.errno == errno.EADDRINUSE else str(error.strerror)
                 fix = f"stop that program (ss -lpn sport = :{port} names it), or serve {option} {port + 100}"
                 yield Finding(f"{wire} port {port}", "limited", who, fix)

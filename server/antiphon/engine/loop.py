@@ -142,6 +142,9 @@ class EngineLoop:
             return False
         if now - turned > STALL_NS:
             self._stalled(now, now - turned)
+        if self._loop[LoopWord.METER_IN] <= 1:
+            # before the block, so that a stall in the middle of it is between this and the next turn
+            self._loop[LoopWord.NOTED], self._loop[LoopWord.COMPUTED] = now, time.process_time_ns()
         words[HeaderWord.HEARTBEAT] = block
         sample = block * driver.block
         if sample != player.sample:
@@ -304,7 +307,6 @@ class EngineLoop:
         self._loop[LoopWord.METER_IN] -= 1
         if self._loop[LoopWord.METER_IN] <= 0:
             self._loop[LoopWord.METER_IN] = self._meter_every
-            self._loop[LoopWord.NOTED], self._loop[LoopWord.COMPUTED] = time.monotonic_ns(), time.process_time_ns()
             self._meters(x, out)
         self.journal.follow()
         if player.applied:

@@ -19,7 +19,7 @@ class LoopWord(IntEnum):
 
     # what both loops count
     TURNED = 0  # CLOCK_MONOTONIC when a block was last begun, ns
-    NOTED = 1  # CLOCK_MONOTONIC, and the processor time of the process, ns, when the meters were last measured
+    NOTED = 1  # CLOCK_MONOTONIC, and the processor time of the process, ns, before the last block of which meters are
     COMPUTED = 2
     LATEST = 3  # how long after its time a block was delivered at the latest, ns
     METER_IN = 4  # blocks until the meters are measured

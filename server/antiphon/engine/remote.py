@@ -13,7 +13,8 @@ import os
 import select
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
@@ -67,6 +68,7 @@ class RemoteEngine:
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self.direct: EventWriter | None = None
+        self._batches = 0  # how many `batch` are open, one within the other
         self._to_stop = False  # a stop was sent to the recorder, which may not have handled it yet
         self._refused: list[PlanRefused] = []
         peer.setblocking(False)
@@ -85,6 +87,23 @@ class RemoteEngine:
             return self._commands.push(action)
         serial = self.direct.send(action.node, action.kind, action.number, action.value, action.channel)
         return self._commands.push(replace(action, serial=serial))
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """A context: the engine gets all actions sent in it before the same block, once it ends. It may be nested."""
+        self._batches += 1
+        if self._batches == 1:
+            self._commands.begin_batch()
+            if self.direct is not None:
+                self.direct.begin_batch()
+        try:
+            yield
+        finally:
+            self._batches -= 1
+            if self._batches == 0:
+                if self.direct is not None:
+                    self.direct.end_batch()
+                self._commands.end_batch()
 
     def load(
         self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,

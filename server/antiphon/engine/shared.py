@@ -219,31 +219,45 @@ class RecordRing(Generic[R]):
     # Plan: both counts only grow. The writer alone sets `write`, after the record is complete; the reader alone sets
     # `read`, after it has unpacked it. Their difference is what the ring holds,
     # their remainder by the capacity a place.
-    # Warning: publishing is the last statement of `push`. A count that is set before its record is in place lets the
-    # reader unpack half a record. A word is aligned and eight bytes, so a store of it is never seen half done.
+    # Warning: publishing is the last statement of `push`, or of a batch. A count that is set before its record is in
+    # place lets the reader unpack half a record. A word is aligned and eight bytes, so a store of it is never seen
+    # half done.
 
     def __init__(self, shared: Shared, part: str, capacity: int, words: RingWords, codec: RecordCodec[R]) -> None:
         """A ring of `capacity` records in a part of the mapping; `words` are the header words of its counts."""
         self._words, self._data, self._capacity = shared.words, shared.part(part), capacity
         self._write, self._read, self._dropped = words
         self._pack, self._unpack, self._size = codec
+        self._batch, self._batching = 0, False  # records that are in place and not yet published
 
     def push(self, record: R) -> bool:
         """Appends a record. Returns False, and counts it, when the ring is full."""
         words = self._words
-        at = words[self._write]
+        at = words[self._write] + self._batch
         if at - words[self._read] >= self._capacity:
             words[self._dropped] += 1
             return False
         self._pack(self._data, (at % self._capacity) * self._size, record)
-        words[self._write] = at + 1
+        if self._batching:
+            self._batch += 1
+        else:
+            words[self._write] = at + 1
         return True
+
+    def begin_batch(self) -> None:
+        """From here on records are not published, until `end_batch` publishes all of them at once."""
+        self._batching = True
+
+    def end_batch(self) -> None:
+        """Publishes the records of the batch."""
+        self._words[self._write] += self._batch
+        self._batch, self._batching = 0, False
 
     @property
     def full(self) -> bool:
         """Whether the next `push` would fail."""
         words = self._words
-        return words[self._write] - words[self._read] >= self._capacity
+        return words[self._write] + self._batch - words[self._read] >= self._capacity
 
     def drain(self, most: int) -> Iterator[R]:
         """Removes and yields at most `most` records, oldest first."""

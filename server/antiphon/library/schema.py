@@ -63,6 +63,9 @@ def open_database(root: Path) -> sqlite3.Connection:
         # file of this process ends all its locks on it, those of an open database too
         with contextlib.suppress(OSError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with contextlib.suppress(OSError):  # that of an earlier version; it fails for another's, which stays as it is
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
         base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         try:
             base.execute("PRAGMA journal_mode=WAL")

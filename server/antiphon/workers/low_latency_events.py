@@ -33,6 +33,17 @@ class EventWriter:
         """Control's end. `wakes` are the workers' wake eventfds, by number."""
         self._entries, self._wakes = arena.entries, wakes
         self._back: dict[int, int] = {}
+        self._batch: dict[int, int] | None = None  # records in place and not yet published, by the worker's number
+
+    def begin_batch(self) -> None:
+        """From here on no worker is woken, until `end_batch` publishes all events at once."""
+        self._batch = {}
+
+    def end_batch(self) -> None:
+        """Publishes the events of the batch, and wakes the workers that get them."""
+        batch, self._batch = self._batch or {}, None
+        for number, count in batch.items():
+            self._publish(number, count)
 
     def send(self, node: int, kind: str, number: int, value: float, channel: int) -> int:
         """Sends an event, as `processor.Event`, to a node's worker, and gives its serial.
@@ -60,16 +71,23 @@ class EventWriter:
         return 0
 
     def _push(self, entry: WorkerEntry, slot: int, kind: str, number: int, value: float, channel: int) -> int:
-        words, at = entry.words, entry.words[WorkerWord.DIRECT_WRITE]
+        words, batch, worker = entry.words, self._batch, entry.number
+        at = words[WorkerWord.DIRECT_WRITE] + (batch.get(worker, 0) if batch else 0)
         stream = entry.slot(slot, SlotWord.OPEN)
         if entry.slot(slot, SlotWord.READY) != stream or at - words[WorkerWord.DIRECT_READ] >= DIRECT:
             return 0
         serial = at % _SERIALS + FIRST
         place = at % DIRECT * DIRECT_BYTES
         _RECORD.pack_into(entry.direct, place, serial, stream, slot, EVENT_KINDS.index(kind), number, channel, value)
-        words[WorkerWord.DIRECT_WRITE] = at + 1
-        os.eventfd_write(self._wakes[entry.number], 1)
+        if batch is None:
+            self._publish(worker, 1)
+        else:
+            batch[worker] = batch.get(worker, 0) + 1
         return serial
+
+    def _publish(self, worker: int, count: int) -> None:
+        self._entries[worker].words[WorkerWord.DIRECT_WRITE] += count
+        os.eventfd_write(self._wakes[worker], 1)
 
 
 class EventReader:

@@ -33,6 +33,7 @@ class CommandExecutor:
     Attributes:
         gathered: Values that were received in this turn and are not applied yet, with their senders: the last of each
             parameter, in the order in which they came.
+        batch: A context: what is done in it takes effect at one sample.
         load_time: When a plan was last requested from the engine, by `time.monotonic`; 0.0 before the first.
     """
 
@@ -56,6 +57,7 @@ class CommandExecutor:
         self._outbox, self._feedback, self._saver = outbox, feedback, saver
         self._replies, self._faults = replies, faults
         self.gathered: dict[Settable, tuple[float, Peer]] = {}
+        self.batch = outbox.batch
         self.load_time = 0.0
 
     def do(self, command: Command, source: object) -> None:
@@ -82,7 +84,11 @@ class CommandExecutor:
                 self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
     def perform(self, effects: list[Effect]) -> None:
-        """Passes a session's effects to the engine and to subscribers, in order."""
+        """Passes a session's effects to the engine, at one sample, and to subscribers, in order."""
+        with self.batch():
+            self._perform(effects)
+
+    def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Changed(node, param, value, source):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from antiphon.engine.remote import RemoteEngine
@@ -41,6 +42,10 @@ class Outbox:
     def waiting(self) -> bool:
         """Whether the engine's ring was full, so that `flush` must be called again."""
         return bool(self._backlog)
+
+    def batch(self) -> AbstractContextManager[None]:
+        """A context: the effects sent in it take effect at one sample, unless they have times of their own."""
+        return self._link.batch()
 
     def send(self, effect: EngineEffect) -> None:
         """Sends an effect, or queues it."""

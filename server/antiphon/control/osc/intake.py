@@ -6,6 +6,7 @@ applies what was gathered, so that the order is preserved.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from time import monotonic
 
@@ -29,6 +30,9 @@ from antiphon.wire.osc import IMMEDIATELY, MAX_DATAGRAM, Bundle, Message, Packet
 from antiphon.wire.pattern import is_pattern
 
 PER_TURN = 100
+WHOLE = 256
+"""Messages of a bundle that is handled in one go, so that the engine gets all of it before one block. A pattern counts
+as the addresses that it matches; what is longer takes turns as single messages do."""
 SYNC = b"/sync"
 MAX_BEHIND = 1024
 """Messages `/sync` that may wait for what other senders sent before; further ones wait for their own sender's only."""
@@ -123,8 +127,7 @@ class Intake:
         now = monotonic()
         while budget > 0:
             if rest:
-                packet, peer, when = rest.popleft()
-                budget -= self._one(packet, peer, when)
+                budget -= self._elements(rest, max(budget, WHOLE) if len(rest) <= WHOLE else budget)
                 continue
             if not queue:
                 break
@@ -190,6 +193,14 @@ class Intake:
                 messages.append((packet, peer, whens[tag]))
         lane.rest.extendleft(reversed(messages))
 
+    def _elements(self, rest: deque[tuple[Message | WireError, Peer, When]], most: int) -> int:
+        """Handles elements of a bundle, of a cost of `most`, which take effect at one sample; returns their cost."""
+        cost = 0
+        with self._executor.batch():
+            while rest and cost < most:
+                cost += self._one(*rest.popleft())
+        return cost
+
     def _one(self, packet: Message | WireError, peer: Peer, when: When) -> int:
         """Handles one message; returns its cost in messages."""
         if isinstance(packet, WireError):
@@ -209,8 +220,9 @@ class Intake:
             except WireError as error:
                 self._replies.fail(peer, address_text(address), str(error))
                 return 4
-            for match in routes:
-                self.call(match, packet, peer, when)
+            with self._executor.batch():
+                for match in routes:
+                    self.call(match, packet, peer, when)
             return 4 + len(routes)
         name = address_text(address)
         if name.startswith(_NEVER_ANSWERED) or name.endswith(".reply"):
@@ -277,13 +289,14 @@ class Intake:
 
     def due(self, now: Moment) -> None:
         """Handles the deferred messages that are due."""
-        for message, peer in self.deferred.due(now):
-            route = self._router.exact.get(message.address)
-            if route is None:
-                name = address_text(message.address)
-                self._replies.fail(peer, name, unknown(name, self._router.exact, self._session))
-            else:
-                self.call(route, message, peer, NOW)
+        with self._executor.batch():
+            for message, peer in self.deferred.due(now):
+                route = self._router.exact.get(message.address)
+                if route is None:
+                    name = address_text(message.address)
+                    self._replies.fail(peer, name, unknown(name, self._router.exact, self._session))
+                else:
+                    self.call(route, message, peer, NOW)
         self._deferred_at = {n for n in self._deferred_at if n > now.sample}
 
 

@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
+from http.client import HTTPConnection, HTTPException, IncompleteRead
 from threading import Timer
 from typing import Any
 
@@ -60,6 +60,25 @@ class HttpAnswer:
             return ""
         error = data.get("error") if isinstance(data, dict) else None
         return printable(error[:300]) if isinstance(error, str) else ""
+
+
+def _connect(host: str, port: int, until: float) -> socket.socket:
+    """Connects to the first of a name's addresses that answers: each has its share of the time that is left."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for left in range(len(found), 0, -1):
+        family, kind, protocol, _, place = found[-left]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(max(0.001, until - time.monotonic()) / left)
+            sock.connect(place)
+            sock.settimeout(max(0.001, until - time.monotonic()))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+        except OSError:
+            sock.close()
+            if left == 1:
+                raise
+    raise OSError(f"{host} has no address")
 
 
 @dataclass(slots=True)
@@ -114,11 +133,10 @@ class DeployClient:
     def _connected(self, what: str) -> Iterator[HTTPConnection]:
         """A connection that is cut off once the time for `what` is over; raises `NoAnswer`."""
         host, port, until = self.address.host, self.address.port, time.monotonic() + self.seconds
-        connection, connected = HTTPConnection(host, port, timeout=self.seconds), False
-        if self.tls is not None:
-            connection = HTTPSConnection(host, port, timeout=self.seconds, context=self.tls)
+        connection, connected = HTTPConnection(host, port), False
         try:
-            connection.connect()
+            sock = _connect(host, port, until)
+            connection.sock = sock if self.tls is None else self.tls.wrap_socket(sock, server_hostname=host)
             connected = True
             timer = Timer(until - time.monotonic(), socket.socket.shutdown, (connection.sock, socket.SHUT_RDWR))
             timer.daemon = True

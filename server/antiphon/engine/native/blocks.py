@@ -20,6 +20,7 @@ from antiphon.engine.native.publishing import beat_at, publish_block, publish_cl
 from antiphon.engine.native.waiting import (
     SECOND,
     block_time,
+    computed_ns,
     deliver_device,
     deliver_software,
     now_ns,
@@ -169,6 +170,9 @@ def play_blocks(s: i64p, f: f64p) -> i64:
         s[LoopWord.NUMBER] = block
         s[LoopWord.STARTED] = now
         s[LoopWord.TURNED] = now
+        if s[LoopWord.METER_IN] <= 1:
+            s[LoopWord.NOTED] = now
+            s[LoopWord.COMPUTED] = computed_ns(s)
         header[HeaderWord.ALIVE_NS] = now
         header[HeaderWord.HEARTBEAT] = block
         take_input(s, block)

@@ -7,7 +7,7 @@ import math
 from antiphon.engine.callback import Slot
 from antiphon.engine.drivers.base import PaceWord
 from antiphon.engine.loop_words import REPORTED_SIZE, LoopWord
-from antiphon.engine.native.waiting import block_time, computed_ns, now_ns
+from antiphon.engine.native.waiting import block_time
 from antiphon.engine.remote import PLACES
 from antiphon.engine.shared import METERS, REPORTS, HeaderWord
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
@@ -96,8 +96,6 @@ def publish_meters(s: i64p) -> None:
     header = address_i64(s[LoopWord.HEADER])
     meters = address_f32(s[LoopWord.METERS])
     frames = s[LoopWord.BLOCK]
-    s[LoopWord.NOTED] = now_ns(s)
-    s[LoopWord.COMPUTED] = computed_ns(s)
     level_row(address_f32(s[LoopWord.OUT]), s[LoopWord.CHANNELS], frames, meters, OUT_NUMBER)
     level_row(address_f32(s[LoopWord.X]), s[LoopWord.CHANNELS], frames, offset(meters, 4), IN_NUMBER)
     nodes = min(s[LoopWord.PLAN_NODES], METERS - 3)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import socket
 import ssl
@@ -31,6 +32,10 @@ PIECE_BYTES = 64 * 1024
 """Bytes of a body of known length that are read in a turn."""
 SEND_SECONDS = 30.0
 """Time in which a client must read a piece of a response; after it the connection is closed."""
+_PLAIN_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    b"This port takes HTTPS: begin the address with https://\n"
+)
 LINGER_SECONDS = 1.0
 """Time in which a client may still send once it is answered: most read the answer only once they have sent all."""
 BACKLOG = 256
@@ -105,12 +110,16 @@ class HttpConnection(asyncio.StreamReaderProtocol):
     async def _secure(self) -> bool:
         """Does the TLS handshake, where there is TLS; whether it succeeded."""
         if self._connections.tls is not None:
-            try:
-                seconds = self.limits.request_seconds
-                await self._writer.start_tls(self._connections.tls, ssl_handshake_timeout=seconds)
-            except (OSError, TimeoutError):
-                self._gate.counters.refused += 1
-                return False
+            # of its own, since the transport is closed where the handshake fails
+            with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as plain:
+                try:
+                    seconds = self.limits.request_seconds
+                    await self._writer.start_tls(self._connections.tls, ssl_handshake_timeout=seconds)
+                except (OSError, TimeoutError) as error:
+                    self._gate.counters.refused += 1
+                    if getattr(error, "reason", "") == "HTTP_REQUEST":
+                        plain.send(_PLAIN_HTTP)
+                    return False
             self.transport = self._writer.transport  # type: ignore[assignment]
             self.transport.set_write_buffer_limits(1, 0)
         return True

@@ -164,8 +164,9 @@ def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
         if param.kind == "trigger":
             info = server.session.state.node(node).info
             if play.takes(info, param.name, args):
-                for command in play.read(node, info.params, args, when):
-                    server.executor.do(command, peer.key)
+                with server.executor.batch():
+                    for command in play.read(node, info.params, args, when):
+                        server.executor.do(command, peer.key)
                 server.unknown_words.answer(peer, address, server.session.state.node(node), args)
                 return
             most(args, 1, "nothing, or a number other than 0")
