@@ -147,7 +147,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    forked.fresh = any(item.iter_markers("fresh")) or any(item.iter_markers("real"))
+    forked.everything = any(item.iter_markers("real"))
     # among several processes those with live tests go before the others: what keeps time is not to wait for a core
     if hasattr(item.config, "workerinput") and not item.nodeid.startswith(_LIVE) and os.nice(0) == 0:
         os.nice(BEHIND)

@@ -1,14 +1,15 @@
 """`python -m antiphon`, forked from a process that has imported it already: a third of the processor time of a start.
 
 As `subprocess` has it: `Forked` for `Popen`, `run` for `run`. What cannot be forked is executed: anything else than
-`python -m antiphon`, an environment that an interpreter reads when it starts, descriptors handed over, and all that a
-test marked `fresh` or `real` starts. Mark so what measures a start, its memory or its descriptors, or reads the process
-list, where a fork shows the template's command line and environment.
+`python -m antiphon`, an environment that an interpreter reads when it starts, descriptors handed over, and what a test
+marked `real` starts. `executed` is for what measures a start, its memory or its descriptors, or reads the process list,
+where a fork shows the template's command line and environment.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,15 @@ COMMAND = [sys.executable, "-m", "antiphon"]
 TEMPLATE = Path(__file__).with_name("template.py")
 AT_START = ("PYTHON", "LANG", "LC_", "OPENBLAS", "OMP", "MKL", "LD_")
 """How variables begin that an interpreter or a library reads only when it starts."""
-fresh = False
-"""Whether everything is executed; `conftest.py` sets it for each test."""
+everything = False
+"""Whether everything is executed; `conftest.py` sets it for each test, `executed` for what is inside."""
+
+
+@contextlib.contextmanager
+def executed() -> Iterator[None]:
+    """Within this context nothing is forked."""
+    with mock.patch.dict(globals(), everything=True):
+        yield
 
 
 class Forked(subprocess.Popen[Any]):
@@ -34,8 +43,8 @@ class Forked(subprocess.Popen[Any]):
     and waited for only in the three that are here.
 
     Attributes:
-        seconds, resident: Of one that was forked and has ended: the processor time of it and of what it waited for, and
-            the bytes that were resident at most.
+        seconds, resident: Of one that has ended: the processor time of it and of what it waited for, and the bytes that
+            were resident at most.
     """
 
     seconds, resident = 0.0, 0
@@ -46,7 +55,7 @@ class Forked(subprocess.Popen[Any]):
     ) -> None:
         pipes, session, group = others[3:9], others[14], others[15]
         variables = {**(os.environ if env is None else env)}
-        if fresh or before or fds or group != -1 or args[:3] != COMMAND or _at_start(variables) != _template()[1]:
+        if everything or before or fds or group != -1 or args[:3] != COMMAND or _at_start(variables) != _template()[1]:
             super()._execute_child(args, executable, before, close, fds, cwd, env, *others)  # type: ignore[misc]
             return
         umask = os.umask(0)
@@ -63,16 +72,19 @@ class Forked(subprocess.Popen[Any]):
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         if self._end is None:
-            return super()._try_wait(wait_flags)  # type: ignore[misc,no-any-return]
+            try:
+                pid, status, used = os.wait4(self.pid, wait_flags)
+            except ChildProcessError:  # something else has waited for it
+                return self.pid, 0
+            self.seconds, self.resident = used.ru_utime + used.ru_stime, used.ru_maxrss << 10
+            return pid, status
         if wait_flags & os.WNOHANG and not select.select([self._end], [], [], 0)[0]:
             return 0, 0
         with self._end:
             status, self.seconds, self.resident = _told(self._end)
         return self.pid, status
 
-    def _internal_poll(self, *given: Any, **named: Any) -> int | None:
-        if self._end is None:
-            return super()._internal_poll(*given, **named)  # type: ignore[misc,no-any-return]
+    def _internal_poll(self, *_given: Any, **_named: Any) -> int | None:
         if self.returncode is None:
             with self._waitpid_lock:  # type: ignore[attr-defined]
                 pid, status = self._try_wait(os.WNOHANG)
@@ -84,7 +96,7 @@ class Forked(subprocess.Popen[Any]):
 def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[Any]:
     """`subprocess.run`, of `Forked`."""
     with mock.patch.object(subprocess, "Popen", Forked):
-        return subprocess.run(arguments, **options)  # noqa: PLW1510 - the caller says whether it checks
+        return subprocess.run(arguments, **options)
 
 
 def _at_start(variables: dict[str, str]) -> dict[str, str]:

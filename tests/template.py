@@ -17,28 +17,30 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# what commands import is here before the first of them
-import antiphon.cli.commands
-import antiphon.cli.files.render
-import antiphon.cli.files.run
-import antiphon.cli.serve
-import antiphon.control.process
-import antiphon.engine.callback
-import antiphon.engine.file_loop
-import antiphon.engine.loop
-import antiphon.engine.process
-import antiphon.offline.rendering
-import antiphon.supervisor
-import antiphon.web.process
 from antiphon.native import compile_all
 from antiphon.plugins import loader
 from antiphon.runtime.child_process import block_signals, leave
 from antiphon.supervisor import starts
 
+IMPORTED = (
+    "cli.commands",
+    "cli.files.render",
+    "cli.files.run",
+    "cli.serve",
+    "control.process",
+    "engine.callback",
+    "engine.file_loop",
+    "engine.loop",
+    "engine.process",
+    "offline.rendering",
+    "web.process",
+)
+"""What commands and the processes of a server import."""
 LONGEST = 1 << 20
 """Bytes of a message at most."""
 _execute = starts._module
@@ -47,7 +49,9 @@ _forked = {"antiphon.control.process", "antiphon.web.process"}
 
 
 def prepare() -> None:
-    """Imports the plugins that are built in, and loads the kernels."""
+    """Imports that, and the plugins that are built in, and loads the kernels."""
+    for name in IMPORTED:
+        import_module(f"antiphon.{name}")
     compile_all()
     loader.load(check=False)
     compile_all()
