@@ -78,7 +78,9 @@ class Forked(subprocess.Popen[Any]):
                 return self.pid, 0
             self.seconds, self.resident = used.ru_utime + used.ru_stime, used.ru_maxrss << 10
             return pid, status
-        if wait_flags & os.WNOHANG and not select.select([self._end], [], [], 0)[0]:
+        poll = select.poll()  # not select(), which takes no descriptor above 1023
+        poll.register(self._end, select.POLLIN)
+        if wait_flags & os.WNOHANG and not poll.poll(0):
             return 0, 0
         with self._end:
             status, self.seconds, self.resident = _told(self._end)
