@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests import forked
+
+from antiphon_bench.rig import ServerProcess
 
 if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
@@ -72,6 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_given] = os.environ.get(HOME)
     config.stash[_held] = tempfile.TemporaryDirectory(prefix="antiphon-tests-")
     os.environ[HOME] = config.stash[_held].name
+    ServerProcess.launch = forked.Forked
     # a shell's background job ignores SIGINT, and what it starts does so too until it installs a handler
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -143,7 +147,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Among several processes those with live tests go before the others: what keeps time is not to wait for a core."""
+    forked.everything = any(item.iter_markers("real"))
+    # among several processes those with live tests go before the others: what keeps time is not to wait for a core
     if hasattr(item.config, "workerinput") and not item.nodeid.startswith(_LIVE) and os.nice(0) == 0:
         os.nice(BEHIND)
 

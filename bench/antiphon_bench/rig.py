@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -34,7 +34,10 @@ class ServerProcess:
         osc: Its OSC port.
         http: Its HTTP port.
         lines: Its output until it was ready.
+        launch: Starts the process; tests set another, with the same arguments.
     """
+
+    launch: Callable[..., subprocess.Popen[str]] = subprocess.Popen
 
     def __init__(
         self,
@@ -64,7 +67,7 @@ class ServerProcess:
             options += ["--http-port", str(free_port())]
         self.errors = self._errors or tempfile.TemporaryFile("w+")  # noqa: SIM115 - read after the process ended
         begun = time.monotonic()
-        self.process = subprocess.Popen(
+        self.process = self.launch(
             [sys.executable, "-m", "antiphon", "serve", *options],
             stdout=subprocess.PIPE,
             stderr=self.errors,

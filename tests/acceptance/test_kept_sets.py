@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests import forked
 from tests.waiting import play_for, until
 
 import antiphon
@@ -57,8 +56,8 @@ def storm(server: ServerProcess, node: str, param: str, seconds: float, *others:
 def again(folder: Path, out: Path, home: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(what was heard, what `replay` makes of it)."""
     env = {**os.environ, "ANTIPHON_HOME": str(home)} if home else None
-    command = [sys.executable, "-m", "antiphon", "replay", str(folder), str(out)]
-    subprocess.run(command, check=True, timeout=300, env=env)
+    command = [*forked.COMMAND, "replay", str(folder), str(out)]
+    forked.run(command, check=True, timeout=300, env=env)
     heard = soundfile.read(folder / "output.wav", dtype="float32", always_2d=True)[0]
     played = soundfile.read(out, dtype="float32", always_2d=True)[0]
     assert heard.shape == played.shape

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests import forked
 from tests.waiting import play_for, until
 
 from antiphon.synth.info import TOLD
@@ -113,7 +112,7 @@ def test_a_killed_synth_is_back_with_its_notes_and_the_set_replays(tmp_path: Pat
     steady = np.abs(np.diff(sound[(silent - 40) * 480 : (silent - 4) * 480], axis=0)).max()
     assert np.abs(np.diff(gone, axis=0)).max() < 1.3 * steady, "it goes and comes without a step"
     out = tmp_path / "again.wav"
-    subprocess.run([sys.executable, "-m", "antiphon", "replay", str(kept), str(out)], check=True, timeout=300)
+    forked.run([*forked.COMMAND, "replay", str(kept), str(out)], check=True, timeout=300)
     replayed, _ = soundfile.read(out, dtype="float32", always_2d=True)
     np.testing.assert_array_equal(replayed[: len(sound)], sound[: len(replayed)])
     marks = [json.loads(line) for line in (kept / "session.jsonl").read_text().splitlines()]

@@ -325,10 +325,10 @@ def command(line: str, server: ServerProcess | None = None, dry: bool = False) -
     if server is not None:
         ports = {name: {"http_port": server.http} for name in ("status", "surfaces")}
         ports["osc"] = {"osc_port": server.osc, "timeout": 60.0}  # of a busy machine
-    app = typer.main.get_command(application())
     if dry:
         only_parsed(line)
         return
+    app = typer.main.get_command(application(words))
     code: Any = app.main(args=words, prog_name="antiphon", standalone_mode=False, default_map=ports)
     assert not code, line
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, TimeoutExpired
 
 import numpy as np
 import pytest
 import soundfile
+from tests.forked import COMMAND, Forked, executed
 from tests.waiting import complaints
 
 from antiphon_bench.rig import ServerProcess, message
@@ -52,51 +51,6 @@ class Ended:
 Antiphon = Callable[..., Ended]
 
 
-class Commands:
-    """The command line, each command a process forked from one that has imported it already."""
-
-    def __init__(self, place: Path) -> None:
-        self._said, self._complained = place / "out", place / "err"
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("forking.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str, cwd: Path, env: dict[str, str]) -> Ended:
-        """`antiphon ARGUMENTS…` within the memory it may take."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        asked = {"args": arguments, "cwd": str(cwd), "env": env, "out": str(self._said), "err": str(self._complained)}
-        self._process.stdin.write(json.dumps({**asked, "limit": LIMIT}) + "\n")
-        self._process.stdin.flush()
-        ended = json.loads(self._process.stdout.readline())
-        out, err = (path.read_text() for path in (self._said, self._complained))
-        assert ended["resident"] < MEMORY, ended
-        return Ended(ended["code"], out, err, ended["seconds"])
-
-    def close(self) -> None:
-        self._process.communicate()
-
-
-def fresh(*arguments: str, cwd: Path, env: dict[str, str]) -> Ended:
-    """`antiphon ARGUMENTS…` in an interpreter of its own, which `env` may change."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, "-m", "antiphon", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, **env},
-        stdin=subprocess.DEVNULL,
-        timeout=LIMIT,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Ended(done.returncode, done.stdout, done.stderr, took)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a good sound file, `ok.wav`, and a good patch, `ok.toml`."""
@@ -107,28 +61,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    made = Commands(tmp_path_factory.mktemp("commands"))
-    yield made
-    made.close()
-
-
 @pytest.fixture(scope="module")
-def antiphon(folder: Path, commands: Commands) -> Antiphon:
-    """Runs `antiphon` in `folder`, with a home there."""
+def antiphon(folder: Path) -> Antiphon:
+    """Runs `antiphon` in `folder`, with a home there, within the memory and the time that it may take."""
 
     def command(*arguments: str, env: dict[str, str] | None = None) -> Ended:
-        env = {"ANTIPHON_HOME": str(folder / "home"), **(env or {})}
-        run = fresh if "PYTHONPATH" in env else commands.run
-        return run(*arguments, cwd=folder, env=env)
+        variables = {**os.environ, "ANTIPHON_HOME": str(folder / "home"), **(env or {})}
+        pipes = {"stdin": DEVNULL, "stdout": PIPE, "stderr": PIPE}
+        with Forked([*COMMAND, *arguments], cwd=folder, env=variables, text=True, **pipes) as process:
+            try:
+                out, err = process.communicate(timeout=LIMIT)
+            except TimeoutExpired:
+                process.kill()
+                raise
+        assert process.resident < MEMORY, process.resident
+        return Ended(process.returncode, out, err, process.seconds)
 
     return command
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess("--audio", "headless", "--patch", "bench8", home=tmp_path_factory.mktemp("served")) as running:
+    # its memory and descriptors are counted
+    with (
+        executed(),
+        ServerProcess("--audio", "headless", "--patch", "bench8", home=tmp_path_factory.mktemp("served")) as running,
+    ):
         running.sync()
         yield running
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.forked import executed
 from tests.hostile.conftest import answered, children, listed, resident
 from tests.waiting import play_for, until
 
@@ -19,8 +20,9 @@ from antiphon_bench.rig import ServerProcess
 def server(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
     place = tmp_path_factory.mktemp("killed")
     soundfile.write(place / "in.wav", np.full((48000, 2), 0.25, np.float32), 48000)
-    with ServerProcess("--audio", "headless", "--patch", "through", "--input", str(place / "in.wav"),
-                "--record", str(place / "take.wav"), home=place) as running:  # fmt: skip
+    options = ["--patch", "through", "--input", str(place / "in.wav"), "--record", str(place / "take.wav")]
+    # its memory and descriptors are counted
+    with executed(), ServerProcess("--audio", "headless", *options, home=place) as running:
         running.send("/node/gain/gain", 0.5)
         running.sync()
         yield running

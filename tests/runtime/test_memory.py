@@ -36,6 +36,18 @@ def double(x: f64) -> f64:
 
 print(before, after, double(21.0))
 """
+FORKED = """
+import os, sys
+from antiphon.native import compile_all, dsp
+from antiphon.runtime.memory import unmap_clean
+
+compile_all()
+pid = os.fork()
+if pid == 0:
+    unmap_clean("llvmlite")
+    sys.exit()  # which runs what the library does at its end, in pages that were written when it was loaded
+print(os.waitpid(pid, 0)[1])
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the pages of other systems are not counted")
@@ -47,3 +59,9 @@ def test_a_library_gives_its_pages_back_and_works_on(tmp_path: Path) -> None:
     before, after, answer = map(float, done.stdout.split())
     assert after < before / 4
     assert answer == 42.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the pages of other systems are not counted")
+def test_a_forked_process_keeps_the_pages_that_were_written_before_the_fork() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("0\n", "")

@@ -6,13 +6,12 @@ import http.client
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import forked
 from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
@@ -52,8 +51,8 @@ def ask(
 def deploy_check(server: ServerProcess, *options: str) -> tuple[int, dict[str, dict[str, str]]]:
     """The exit status, and what was found by its name."""
     url = f"http://127.0.0.1:{server.http}"
-    words = [sys.executable, "-m", "antiphon", "deploy", "check", url, "--json", *options]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+    words = [*forked.COMMAND, "deploy", "check", url, "--json", *options]
+    done = forked.run(words, capture_output=True, text=True, timeout=240, check=False)
     report = json.loads(done.stdout)
     assert report["ok"] == (done.returncode == 0)
     return done.returncode, {check["name"]: check for check in report["checks"]}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
+from tests import forked
 from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess, free_port
@@ -64,8 +64,8 @@ class Live:
         self, server: ServerProcess, script: str, home: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """`antiphon eval -` with a script."""
-        return subprocess.run(
-            [sys.executable, "-m", "antiphon", "eval", "-", "--port", str(server.osc)],
+        return forked.run(
+            [*forked.COMMAND, "eval", "-", "--port", str(server.osc)],
             input=script,
             text=True,
             capture_output=True,
@@ -79,8 +79,8 @@ class Live:
 def live(folder: Path, *options: str, script: str = SCRIPT) -> Iterator[Live]:
     (folder / "set.py").write_text(script)
     with (folder / "said").open("wb") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "antiphon", "live", str(folder / "set.py"), *options],
+        process = forked.Forked(
+            [*forked.COMMAND, "live", str(folder / "set.py"), *options],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.broker import PASSWORD, USER, WRITTEN, Client, Mosquitto, mosquitto
+from tests.forked import executed
 from tests.waiting import complaints, until
 
 from antiphon_bench.rig import ServerProcess
@@ -67,7 +68,7 @@ def command_lines() -> Iterator[str]:
 def test_the_password_is_nowhere(broker: Mosquitto, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    with ServerProcess(*OPTIONS, "--mqtt-url", broker.url, home=home) as server:
+    with executed(), ServerProcess(*OPTIONS, "--mqtt-url", broker.url, home=home) as server:
         running(server)
         broker.stop()
         until(lambda: server.status()["mqtt"]["state"] == "connecting", 5, "the broker's end is known")
@@ -90,7 +91,7 @@ def test_the_password_is_nowhere(broker: Mosquitto, tmp_path: Path) -> None:
 def test_by_the_environment_the_process_list_never_has_it_and_nobody_inherits_it(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
-    with ServerProcess(*OPTIONS, home=tmp_path, env={"ANTIPHON_MQTT_URL": broker.url}) as server:
+    with executed(), ServerProcess(*OPTIONS, home=tmp_path, env={"ANTIPHON_MQTT_URL": broker.url}) as server:
         running(server)
         for name in ("control", "supervisor"):
             pid = server.pids()[name]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
+
+from tests import forked
 
 from antiphon_bench.rig import ServerProcess
 
@@ -52,8 +53,8 @@ def written(home: Path, text: str = PLUGIN, name: str = "lamps") -> Path:
 
 def antiphon(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "ANTIPHON_HOME": str(home), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "antiphon", *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    command = [*forked.COMMAND, *arguments]
+    return forked.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_its_options_are_those_of_serve(tmp_path: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from tests import forked
 from tests.waiting import play_for
 
 from antiphon_bench.rig import ServerProcess
@@ -19,7 +18,7 @@ RATE = 48000
 
 
 def play_again(folder: Path, out: Path) -> np.ndarray:
-    subprocess.run([sys.executable, "-m", "antiphon", "replay", str(folder), str(out)], check=True, timeout=300)
+    forked.run([*forked.COMMAND, "replay", str(folder), str(out)], check=True, timeout=300)
     return soundfile.read(out, dtype="float32", always_2d=True)[0]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.forked import executed
 from tests.waiting import BUSY, complaints, play_for, until
 
 from antiphon.supervisor import watchdog
@@ -205,7 +206,7 @@ def test_nothing_but_a_signal_to_end_ends_it(options: list[str], tmp_path: Path)
     """Nobody reads what it says, it has no descriptor for a new engine, its terminal is closed: it plays on."""
     read, write = os.pipe()
     os.close(read)
-    with os.fdopen(write, "w") as nobody, ServerProcess(*options, home=tmp_path, errors=nobody) as server:
+    with executed(), os.fdopen(write, "w") as nobody, ServerProcess(*options, home=tmp_path, errors=nobody) as server:
         assert server.process is not None
         supervisor, before = server.process.pid, server.pids()
         used = {int(fd) for fd in os.listdir(f"/proc/{supervisor}/fd")}

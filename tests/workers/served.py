@@ -8,8 +8,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests import forked
 from tests.waiting import until
 from tests.workers import faulty
 
@@ -203,8 +202,8 @@ def marks(lines: list[dict[str, Any]]) -> dict[str, list[tuple[str, int]]]:
 def again(folder: Path, place: Path) -> np.ndarray:
     """What `antiphon replay` makes of it."""
     out = folder.with_suffix(".wav")
-    subprocess.run(
-        [sys.executable, "-m", "antiphon", "replay", str(folder), str(out), "--force"],
+    forked.run(
+        [*forked.COMMAND, "replay", str(folder), str(out), "--force"],
         check=True,
         timeout=120,
         env={**os.environ, "ANTIPHON_HOME": str(place)},

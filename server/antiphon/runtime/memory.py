@@ -34,6 +34,8 @@ def unmap_clean(library: str) -> None:
             if "-" in first:
                 begin, end = (int(part, 16) for part in first.split("-"))
                 start, size = begin, end - begin if library in rest and "w" not in rest[:4] else 0
+            elif first == "Shared_Dirty:" and rest.split()[0] != "0":
+                size = 0  # a process that was forked, or has forked, shares what was written with the other
             elif first == "Private_Dirty:" and size and rest.split()[0] == "0":
                 ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), _DONTNEED)
 

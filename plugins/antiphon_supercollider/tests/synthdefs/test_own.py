@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests import forked
 
 from antiphon_supercollider.tests.synthdefs.score import Samples, differs, heard, needs_scsynth, pitch
 from antiphon_supercollider.tests.synthdefs.test_compiled import tool
@@ -32,7 +31,7 @@ def rendered(folder: Path, node: dict[str, object], events: Sequence[Line], seco
         "render", str(folder / "keys.toml"), "--out", str(folder / "out.wav"), "--events",
         str(folder / "events.jsonl"), "--seconds", str(seconds), "--synth", "supercollider", "--force",
     ]  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "antiphon", *words], capture_output=True, text=True, timeout=120)
+    done = forked.run([*forked.COMMAND, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     x, _ = soundfile.read(folder / "out.wav", dtype="float32", always_2d=True)
     return np.ascontiguousarray(x.T)
@@ -158,9 +157,7 @@ def test_a_mosaic_is_played_by_grains_at_the_pitch_of_its_input(tmp_path: Path) 
     patch = readme.split("```text")[1].split("```")[0].replace("strings.wav", str(tmp_path / "line.wav"))
     (tmp_path / "grains.toml").write_text(patch)
     words = ["render", "grains.toml", "--in", "in.wav", "--out", "out.wav", "--synth", "supercollider"]
-    done = subprocess.run(
-        [sys.executable, "-m", "antiphon", *words], capture_output=True, text=True, timeout=120, cwd=tmp_path
-    )
+    done = forked.run([*forked.COMMAND, *words], capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     x, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
     assert np.abs(x).max() > 0.05

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from tests import forked
 
 from antiphon_supercollider.tests.synthdefs.score import Samples, differs, heard, needs_scsynth
 
@@ -28,7 +27,7 @@ def rendered(folder: Path, instrument: str, events: Sequence[tuple[int, str, lis
         "render", str(folder / "keys.toml"), "--out", str(out), "--events", str(folder / "events.jsonl"),
         "--seconds", str(seconds), "--synth", "supercollider", "--force",
     ]  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "antiphon", *words], capture_output=True, text=True, timeout=120)
+    done = forked.run([*forked.COMMAND, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     x, rate = soundfile.read(out, dtype="float32", always_2d=True)
     assert (rate, len(x)) == (RATE, round(seconds * RATE))
