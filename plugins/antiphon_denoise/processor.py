@@ -103,6 +103,7 @@ class Denoise(Processor):
         if mode not in MODELS:
             self._grid = grid(spec.rate, HOP if overlap else GATE_HOP, overlap)
         self._file: FileConfidence | None = None
+        self._noise: F32 | None = None  # of a file, once it was found
         hop = self._grid.hop
         self.latency = self._grid.lag + (self._delayed.delay if self._delayed is not None else 0) * hop
         self._estimator = Estimator(self._grid.bins)
@@ -168,7 +169,9 @@ class Denoise(Processor):
             self._delayed.begin(max(0, self._number))
 
     def look_ahead(self, frames: int | None) -> bool:
-        """Notes the features of a file of so many frames, in mode `learned`."""
+        """Notes the features of a file of so many frames, in mode `learned`; twice where its noise was found."""
+        if self._file is not None:
+            return not self._file.heard
         if self._whole is not None or self.settings["mode"] != "learned" or self.settings["causal"]:
             return False
         if self._delayed is None or frames is None:
@@ -182,8 +185,10 @@ class Denoise(Processor):
         return True
 
     def rewind(self) -> None:
-        """Begins the file again, with a new hop: after its preroll with everything that was estimated, after it was
-        heard as a whole with the shares of that and the mains hum of its beginning.
+        """Begins the file again, with a new hop.
+
+        After its preroll with everything that was estimated; after it was heard as a whole with the mains hum of its
+        beginning, and with its noise, for which it is heard as a whole once more, or with the shares.
         """
         if self._whole is not None:
             self._whole.rewind()
@@ -192,16 +197,27 @@ class Denoise(Processor):
             self._player.rewind()
             return
         self._filled = 0
-        if self._file is not None and self._hum_hops:
-            self._hum_hops = 0
-            if self._hum is not None:
+        if self._file is not None and not self._file.heard:
+            if self._hum is not None and self._hum_hops:
                 self._hum.look_ahead(self._beginning)
-            self._file.hear()
-            self._begin()
+            self._hum_hops = 0
+            self._hear(self._file)
         elif self._file is not None:
             self._file.reset()
         if self._hum is not None:
             self._hum.rewind()
+
+    def _hear(self, file: FileConfidence) -> None:
+        """After a file was heard as a whole: to be heard so again, told its noise, or to be played."""
+        assert self._delayed is not None
+        noise = None if self._noise is not None or self._delayed.told else file.noise.power()
+        if noise is None:
+            file.hear()
+        self._begin()
+        if noise is not None:
+            self._noise = noise
+        if self._noise is not None:
+            self._delayed.learn(self._noise)
 
     def step(self, io: IO) -> Step | None:
         return self._player.step(io) if self._whole is None and self._player is not None else None

@@ -77,6 +77,11 @@ def test_a_storm(server: ServerProcess) -> None:
 
 def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: ServerProcess) -> None:
     assert server.process is not None
+    # an engine that the storm killed twice while it prepared `gain` leaves that out, until it is put in again
+    for patch in ("amp", "through"):
+        assert server.ask("/patch/load", patch)[0] == "/done"
+    server.send("/node/gain/gain", 0.5)
+    server.sync()
     recorder = listed(server, "recorder")
     began = server.status()["blocks"]
     until(lambda: server.status()["blocks"] > began + 8, 3.0, "the first sound has come in, over 10 ms")

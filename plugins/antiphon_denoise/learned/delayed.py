@@ -92,6 +92,11 @@ class DelayedSpectra:
         self.client.reset()
         self.client.begin(hop)
 
+    @property
+    def told(self) -> bool:
+        """Whether the network knows the noise."""
+        return bool(self._sent[0, 1, 0] > UNKNOWN / 2)
+
     def learn(self, power: F32) -> None:
         """Sets the learned noise that is sent along with each spectrum to power `[bins]`."""
         denoise_units(power, self._first, UNITS, BINS, self._sent[0, 1])
@@ -111,7 +116,7 @@ class DelayedSpectra:
         self._spectra[slot] = spectrum
         self._powers[slot] = power
         self._gate[slot] = gate
-        self._known[slot] = self._sent[0, 1, 0] > UNKNOWN / 2
+        self._known[slot] = self.told
         spectrum[:] = self._spectra[(hop - self.delay) % self._slots]
         due = hop - self.lead
         slot = due % self._slots

@@ -1,8 +1,9 @@
 """The confidence network of files: `confidence`, told what comes as well as what was.
 
-A file is heard once as a whole: the features of all hops go through a recurrent layer forwards and one backwards, and
+A file is heard as a whole first: the features of all hops go through a recurrent layer forwards and one backwards, and
 each band of each hop is divided into the same four shares, with which the file is heard again. What is played is the
-mean of its gain and the live network's: on unseen sounds the two err apart.
+mean of its gain and the live network's: on unseen sounds the two err apart. What the mask takes in that first pass is
+also an estimate of the noise, see `steady_noise`.
 `antiphon train denoise-confidence-file` makes the weights.
 """
 
@@ -17,13 +18,18 @@ from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT, places
 from antiphon_denoise.learned.confidence import CAUTION, CHOICES, Confidence, denoise_confidence_gain
 from antiphon_denoise.learned.confidence_features import FEATURES, INPUTS, ConfidenceFeatures
+from antiphon_denoise.learned.steady_noise import SteadyNoise
 
 MODEL = "denoise-confidence-file"
 HIDDEN = 64
 
 
 class FileConfidence:
-    """In the place of `Confidence` where a file is heard twice: notes the features, then plays the shares of them."""
+    """In the place of `Confidence` where a file is heard ahead: notes the features, then plays the shares of them.
+
+    Attributes:
+        noise: What the mask took as noise while the features were noted.
+    """
 
     def __init__(self, weights: dict[str, F32], live: Confidence, bins: int, hops: int) -> None:
         """`weights`: as `load` gives them; `hops`: of the file."""
@@ -31,6 +37,7 @@ class FileConfidence:
         self._own: F32 = np.zeros(bins, np.float32)
         self._weights = weights
         self._features = ConfidenceFeatures()
+        self.noise = SteadyNoise(bins)
         self._values = np.zeros((hops, INPUTS), np.float16)
         self._shares: F32 | None = None
         self._below, self._fraction = places(bins)
@@ -43,6 +50,11 @@ class FileConfidence:
         self._live.reset()
         self._place = 0
 
+    @property
+    def heard(self) -> bool:
+        """Whether the shares are known."""
+        return self._shares is not None
+
     def hear(self) -> None:
         """Computes the shares of all hops of which the features were noted."""
         self._shares = shares_of(self._weights, self._values[: self._place].astype(np.float32))
@@ -51,6 +63,7 @@ class FileConfidence:
         """As `Confidence.apply`; while it notes features it leaves `gain` as it is."""
         place, self._place = self._place, self._place + 1
         if self._shares is None:
+            self.noise.add(power, gain)
             self._features.update(power, gain, gate, known)
             if place < len(self._values):
                 self._values[place] = self._features.values

@@ -17,6 +17,7 @@ from antiphon.cli.files import run_file
 from antiphon.runtime import resources
 from antiphon.workers import model_client, pool
 from antiphon_denoise.gate import network
+from antiphon_denoise.learned.steady_noise import SteadyNoise
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.tests.running import run
 from antiphon_models.denoise.sdr import si_sdr
@@ -336,3 +337,33 @@ def test_the_command_looks_ahead_in_a_file_and_causal_does_not(phrases, tmp_path
     np.testing.assert_array_equal(live, done())
     with pytest.raises(UsageError, match="leave --causal out"):
         command("run", "gain", tmp_path / "in.wav", tmp_path / "gained.wav", "--causal")
+
+
+def test_a_file_with_hiss_is_heard_twice_before_it_is_played_and_a_clean_one_once(tmp_path, monkeypatch):
+    told: list[bool] = []
+    power = SteadyNoise.power
+
+    def noted(noise: SteadyNoise):
+        found = power(noise)
+        told.append(found is not None)
+        return found
+
+    monkeypatch.setattr(SteadyNoise, "power", noted)
+    clean = sounds.melody(RATE, 4.0)
+    soundfile.write(tmp_path / "clean.wav", clean, RATE, "FLOAT")
+    soundfile.write(tmp_path / "hiss.wav", clean + sounds.white(len(clean), 0.06)[0], RATE, "FLOAT")
+
+    def done(name: str, *words: str) -> float:
+        """SI-SDR of the last three seconds."""
+        command("run", "denoise", tmp_path / f"{name}.wav", tmp_path / "out.wav", "--force", *words)
+        return si_sdr(soundfile.read(tmp_path / "out.wav", dtype="float32")[0][RATE:], clean[RATE:])
+
+    found = done("hiss")
+    assert told == [True]
+    with monkeypatch.context() as without:
+        without.setattr(SteadyNoise, "power", lambda _: None)
+        assert found > done("hiss") + 0.5
+    done("hiss", "-p", "learn=0.5")
+    assert told == [True], "it was told the noise"
+    done("clean")
+    assert told == [True, False]

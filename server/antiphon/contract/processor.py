@@ -358,13 +358,14 @@ class Processor:
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
 
     def look_ahead(self, frames: int | None) -> bool:
-        """Says whether it is to be given a file twice. Called before a file; live never.
+        """Says whether it is to be given a file ahead. Called before a file; live never.
 
-        Where it answers True, the file follows without output, then `rewind` and the file again.
+        Where it answers True, the file follows without output, then `rewind`, and it is asked again. Where it answers
+        False, the file is played.
 
         Args:
             frames: Of the file; silence as long as the latency follows it. None for a file that is not known to be
-                shorter than half an hour, which is given once, whatever the answer.
+                shorter than half an hour, which is not given ahead, whatever the answer.
 
         Returns:
             False where it needs no look at what comes; then nothing is changed.

@@ -227,11 +227,11 @@ class PlanRunner:
         self._rewind()
 
     def wants_ahead(self, frames: int | None) -> bool:
-        """Whether the processor is to be given a file of so many frames twice, None for more than `LONGEST`."""
+        """Whether the processor is to be given a file of so many frames ahead, None for more than `LONGEST`."""
         return self._host.processor.look_ahead(frames)
 
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
-        """Plays a file that `wants_ahead` was asked about without output; the file itself is to follow.
+        """Plays a file that `wants_ahead` was asked about without output; it is to be asked again.
 
         Raises:
             PluginError: The processor fails.

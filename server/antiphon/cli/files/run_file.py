@@ -74,14 +74,14 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         )
         known = length if length is not None and length <= LONGEST * rate else None
         # what is no regular file, a pipe, cannot be read twice
-        if not plays and job.source.is_file() and runner.wants_ahead(known):
-            if known is not None:
-                with stream(heard) as (_, whole):
-                    runner.look_ahead(whole, known)
-            else:
+        while not plays and job.source.is_file() and runner.wants_ahead(known):
+            if known is None:
                 complain(
                     f"{path_text(job.source)} is not known to be shorter than half an hour: {plugin} works as live"
                 )
+                break
+            with stream(heard) as (_, whole):
+                runner.look_ahead(whole, known)
         if runner.wants_preroll and not plays and job.source.is_file():
             with stream(heard) as (_, beginning):
                 runner.preroll(beginning)
