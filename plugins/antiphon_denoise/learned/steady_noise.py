@@ -17,6 +17,9 @@ LEAST = -13.0
 for a recording that hisses itself."""
 STEADY = 4.0
 """dB by which the estimate, in every hop, may be above what was taken: noise that comes and goes was 4 to 9 above."""
+EVEN = -7.0
+"""dB of a bin's geometric mean below its mean, on average: steady noise has -2.5, what was lost by being told -8 to -13.
+"""
 MEAN_OF_LOGS = 1.781
 """exp(Euler's constant): mean over geometric mean of a noise's power in one bin, which is exponentially distributed."""
 FLOOR = 1e-12
@@ -52,5 +55,9 @@ class SteadyNoise:
         weights = self._weights + 1e-3
         if self._hops * np.sum(self._weighted / weights) > 10.0 ** (STEADY / 10.0) * taken:
             return None
-        often = MEAN_OF_LOGS * np.exp(self._logs / weights)
-        return np.asarray(np.minimum(often, self._taken / self._hops), np.float32)
+        often = np.exp(self._logs / weights)
+        noise = np.minimum(MEAN_OF_LOGS * often, self._taken / self._hops)
+        below = 10.0 * np.log10((often + FLOOR) / (self._weighted / weights + FLOOR))
+        if np.sum(noise * below) < EVEN * np.sum(noise):
+            return None
+        return np.asarray(noise, np.float32)

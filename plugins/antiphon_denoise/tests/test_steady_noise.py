@@ -34,6 +34,15 @@ def test_little_noise_and_noise_that_comes_and_goes_are_not(noise: float, often:
     assert heard(noise, often).power() is None
 
 
+def test_noise_in_which_a_bin_comes_and_goes_is_not() -> None:
+    rng = np.random.default_rng(3)
+    made = SteadyNoise(BINS)
+    for _ in range(HOPS):
+        power = (rng.exponential(1.0, BINS) ** 4).astype(np.float32)
+        made.add(power, np.full(BINS, 0.3, np.float32))
+    assert made.power() is None
+
+
 def test_silence_has_none() -> None:
     made = SteadyNoise(BINS)
     assert made.power() is None
