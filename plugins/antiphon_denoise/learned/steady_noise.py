@@ -18,8 +18,7 @@ for a recording that hisses itself."""
 STEADY = 4.0
 """dB by which the estimate, in every hop, may be above what was taken: noise that comes and goes was 4 to 9 above."""
 EVEN = -7.0
-"""dB of a bin's geometric mean below its mean, on average: steady noise has -2.5, what was lost by being told -8 to -13.
-"""
+"""dB of a bin's geometric mean below its mean, on average: steady noise has -2.5; where telling did harm, -8 to -13."""
 MEAN_OF_LOGS = 1.781
 """exp(Euler's constant): mean over geometric mean of a noise's power in one bin, which is exponentially distributed."""
 FLOOR = 1e-12
