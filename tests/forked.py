@@ -44,7 +44,7 @@ class Forked(subprocess.Popen[Any]):
 
     Attributes:
         seconds, resident: Of one that has ended: the processor time of it and of what it waited for, and the bytes that
-            were resident at most.
+            were resident at most; 0 for one that was executed, to which the kernel counts what its parent had.
     """
 
     seconds, resident = 0.0, 0
@@ -76,7 +76,7 @@ class Forked(subprocess.Popen[Any]):
                 pid, status, used = os.wait4(self.pid, wait_flags)
             except ChildProcessError:  # something else has waited for it
                 return self.pid, 0
-            self.seconds, self.resident = used.ru_utime + used.ru_stime, used.ru_maxrss << 10
+            self.seconds = used.ru_utime + used.ru_stime
             return pid, status
         poll = select.poll()  # not select(), which takes no descriptor above 1023
         poll.register(self._end, select.POLLIN)

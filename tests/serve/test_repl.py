@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from threading import enumerate as threads
 
 import numpy as np
 import soundfile
@@ -45,9 +46,10 @@ def test_it_sends_asks_explains_and_follows_the_patch(tmp_path: Path) -> None:
         assert server.ask("/node/echo/feedback")[1] == [0.25]
         # of another patch it completes the nodes, once it is loaded
         typed(connected, "/patch/load keys 0\r\x04")
-        connected.follow()
-        until(lambda: "Keys" in connected.status_line(), 5.0, "the other patch plays")
-        until(lambda: "/node/keys/instrument" in connected.declared, 5.0, "its nodes")
+        with connected.follow():
+            until(lambda: "Keys" in connected.status_line(), 5.0, "the other patch plays")
+            until(lambda: "/node/keys/instrument" in connected.declared, 5.0, "its nodes")
+        until(lambda: all(thread.name != "status" for thread in threads()), 5.0, "the thread has ended")
         assert "/node/echo/feedback" not in connected.declared
 
 
@@ -87,10 +89,10 @@ def test_a_server_that_ends_is_a_sentence(tmp_path: Path) -> None:
 def test_f12_waits_for_no_answer_of_http(tmp_path: Path) -> None:
     with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
         connected = Repl(server.osc, server.http)
-        connected.follow()
         web = server.status()["web"]["pid"]
-        os.kill(web, signal.SIGSTOP)
-        try:
-            assert typed(connected, f"{F12}quit\r") == ["panic"]
-        finally:
-            os.kill(web, signal.SIGCONT)
+        with connected.follow():
+            os.kill(web, signal.SIGSTOP)
+            try:
+                assert typed(connected, f"{F12}quit\r") == ["panic"]
+            finally:
+                os.kill(web, signal.SIGCONT)

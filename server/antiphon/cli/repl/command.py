@@ -32,6 +32,6 @@ def repl(osc_port: ports.Osc = OSC_PORT, http_port: ports.HttpBesideOsc = HTTP_P
         refresh_interval=REFRESH,
         key_bindings=panic_key(connected, typer.echo),
     )
-    connected.follow()
-    typer.echo("help says what can be typed; Ctrl-D ends this, the server plays on")
-    converse(connected, session, typer.echo)
+    with connected.follow():
+        typer.echo("help says what can be typed; Ctrl-D ends this, the server plays on")
+        converse(connected, session, typer.echo)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -62,16 +62,25 @@ class Repl:
         except AntiphonError as error:
             self._trouble = sentence(error)
 
-    def follow(self) -> None:
-        """Refreshes every `REFRESH` seconds, and after each message, in a thread: typing and F12 wait for no answer."""
+    @contextmanager
+    def follow(self) -> Iterator[None]:
+        """Within this context a thread refreshes every `REFRESH` seconds, and after each message: typing and F12 wait
+        for no answer.
+        """
+        over = Event()
 
         def follow() -> None:
-            while True:
+            while not over.is_set():
+                self.refresh()
                 self._soon.wait(REFRESH)
                 self._soon.clear()
-                self.refresh()
 
         Thread(target=follow, name="status", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+            self._soon.set()
 
     def status_line(self) -> str:
         """The status line: patch, tempo, beat, load, misses; or why the server gives none."""
