@@ -34,7 +34,7 @@ everything = False
 @contextlib.contextmanager
 def executed() -> Iterator[None]:
     """Within this context nothing is forked."""
-    with mock.patch.dict(globals(), everything=True):
+    with mock.patch.object(sys.modules[__name__], "everything", True):
         yield
 
 
@@ -122,8 +122,12 @@ def _template() -> tuple[socket.socket, dict[str, str]]:
         process = subprocess.Popen([sys.executable, "-P", str(TEMPLATE)], stdin=theirs, env=variables, cwd=home.name)
 
     def end() -> None:
+        ours.shutdown(socket.SHUT_RDWR)  # a forked child may still hold the descriptor
         ours.close()
-        process.wait()
+        try:
+            process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
         home.cleanup()
 
     atexit.register(end)

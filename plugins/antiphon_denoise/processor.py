@@ -177,10 +177,11 @@ class Denoise(Processor):
         if self._delayed is None or frames is None:
             return self._delayed is not None
         weights, live = load_file(), self._delayed.confidence
-        if weights is not None and isinstance(live, Confidence):
-            hops = frames // self._grid.hop + 1
-            self._file = self._delayed.confidence = FileConfidence(weights, live, self._grid.bins, hops)
-            self._hum_hops = round(HUM_SECONDS * self._rate / self._grid.hop)
+        if weights is None or not isinstance(live, Confidence):
+            return False
+        hops = frames // self._grid.hop + 1
+        self._file = self._delayed.confidence = FileConfidence(weights, live, self._grid.bins, hops)
+        self._hum_hops = round(HUM_SECONDS * self._rate / self._grid.hop)
         self.reset()
         return True
 

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, TimeoutExpired
@@ -82,11 +83,10 @@ def antiphon(folder: Path) -> Antiphon:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    # its memory and descriptors are counted
-    with (
-        executed(),
-        ServerProcess("--audio", "headless", "--patch", "bench8", home=tmp_path_factory.mktemp("served")) as running,
-    ):
+    options = ("--audio", "headless", "--patch", "bench8")
+    with ExitStack() as stack:
+        with executed():  # its memory and descriptors are counted
+            running = stack.enter_context(ServerProcess(*options, home=tmp_path_factory.mktemp("served")))
         running.sync()
         yield running
 

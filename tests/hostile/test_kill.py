@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ def server(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped
     place = tmp_path_factory.mktemp("killed")
     soundfile.write(place / "in.wav", np.full((48000, 2), 0.25, np.float32), 48000)
     options = ["--patch", "through", "--input", str(place / "in.wav"), "--record", str(place / "take.wav")]
-    # its memory and descriptors are counted
-    with executed(), ServerProcess("--audio", "headless", *options, home=place) as running:
+    with ExitStack() as stack:
+        with executed():  # its memory and descriptors are counted
+            running = stack.enter_context(ServerProcess("--audio", "headless", *options, home=place))
         running.send("/node/gain/gain", 0.5)
         running.sync()
         yield running

@@ -25,7 +25,7 @@ GROUPS = (0, 12, 24, 40)
 """Where twelve pitch classes begin among them."""
 NEAR, FRONT, FIRST, SECOND = 5, 128, 384, 320
 """Beats and outputs of the convolution, and units of the two layers."""
-KEPT = 32
+KEPT = 8
 """Beats that are caught up with, where the chords were not asked for meanwhile; those before are forgotten."""
 SOON = 2
 """Beats that are computed at once."""

@@ -24,6 +24,9 @@ MEAN_OF_LOGS = 1.781
 FLOOR = 1e-12
 """Power below which a bin is silent: -120 dB."""
 
+SILENT = 1e-9
+"""Mean power of a bin below which a file is silent: the spectra of digital silence have 1e-10."""
+
 
 class SteadyNoise:
     """Sums over hops of powers and gains, and the noise in them."""
@@ -49,7 +52,7 @@ class SteadyNoise:
     def power(self) -> F32 | None:
         """The noise's mean power `[bins]`; None where there is too little noise, or none that stays."""
         taken = np.sum(self._taken)
-        if taken <= 10.0 ** (LEAST / 10.0) * self._whole:
+        if taken <= 10.0 ** (LEAST / 10.0) * self._whole or self._whole <= SILENT * self._hops * len(self._taken):
             return None
         weights = self._weights + 1e-3
         if self._hops * np.sum(self._weighted / weights) > 10.0 ** (STEADY / 10.0) * taken:

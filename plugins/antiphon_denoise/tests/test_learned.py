@@ -16,6 +16,7 @@ from antiphon.api import StreamSpec, UsageError
 from antiphon.cli.files import run_file
 from antiphon.runtime import resources
 from antiphon.workers import model_client, pool
+from antiphon_denoise import processor
 from antiphon_denoise.gate import network
 from antiphon_denoise.learned.steady_noise import SteadyNoise
 from antiphon_denoise.processor import MODELS, Denoise
@@ -367,3 +368,24 @@ def test_a_file_with_hiss_is_heard_twice_before_it_is_played_and_a_clean_one_onc
     assert told == [True], "it was told the noise"
     done("clean")
     assert told == [True, False]
+
+
+@pytest.mark.parametrize("missing", ["load_file", "load_confidence"])
+def test_without_the_weights_of_files_a_file_is_heard_as_live(missing, tmp_path, monkeypatch):
+    monkeypatch.setattr(processor, missing, lambda: None)
+    soundfile.write(tmp_path / "in.wav", sounds.melody(RATE, 1.0), RATE, "FLOAT")
+
+    def done(*words: str):
+        command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav", "--force", *words)
+        return soundfile.read(tmp_path / "out.wav", dtype="float32")[0]
+
+    np.testing.assert_array_equal(done(), done("--causal"))
+
+
+def test_a_processor_that_always_looks_ahead_is_played_in_the_end(tmp_path, monkeypatch):
+    asked: list[int | None] = []
+    monkeypatch.setattr(Denoise, "look_ahead", lambda _, frames: not asked.append(frames))
+    soundfile.write(tmp_path / "in.wav", sounds.melody(RATE, 0.5), RATE, "FLOAT")
+    command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav")
+    assert asked == [RATE // 2] * run_file.MOST_PASSES
+    assert soundfile.info(tmp_path / "out.wav").frames == RATE // 2

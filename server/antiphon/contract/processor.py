@@ -360,8 +360,8 @@ class Processor:
     def look_ahead(self, frames: int | None) -> bool:
         """Says whether it is to be given a file ahead. Called before a file; live never.
 
-        Where it answers True, the file follows without output, then `rewind`, and it is asked again. Where it answers
-        False, the file is played.
+        Where it answers True, the file follows without output, then `rewind`, and it is asked again, four times at
+        most. Where it answers False, the file is played.
 
         Args:
             frames: Of the file; silence as long as the latency follows it. None for a file that is not known to be

@@ -90,7 +90,10 @@ class RemoteEngine:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """A context: the engine gets all actions sent in it before the same block, once it ends. It may be nested."""
+        """A context: the engine gets all actions sent in it before the same block, once it ends. It may be nested.
+
+        A block takes `COMMANDS_A_BLOCK` at most, what waited before among them; a full ring drops the rest.
+        """
         self._batches += 1
         if self._batches == 1:
             self._commands.begin_batch()
@@ -101,9 +104,11 @@ class RemoteEngine:
         finally:
             self._batches -= 1
             if self._batches == 0:
-                if self.direct is not None:
-                    self.direct.end_batch()
-                self._commands.end_batch()
+                try:
+                    if self.direct is not None:
+                        self.direct.end_batch()
+                finally:
+                    self._commands.end_batch()
 
     def load(
         self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,

@@ -30,6 +30,8 @@ from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_s
 from antiphon.plugins.loader import Loaded
 from antiphon.runtime.sound_formats import READ_SUFFIXES
 
+MOST_PASSES = 4
+"""Times that a file is played ahead at most: a processor that always asks would never end."""
 RATE, CHANNELS = 48000, 2
 """Sample rate in Hz of sound rendered from a MIDI file."""
 _MIDI = " or ".join(SUFFIXES)
@@ -74,7 +76,9 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         )
         known = length if length is not None and length <= LONGEST * rate else None
         # what is no regular file, a pipe, cannot be read twice
-        while not plays and job.source.is_file() and runner.wants_ahead(known):
+        for _ in range(MOST_PASSES):
+            if plays or not job.source.is_file() or not runner.wants_ahead(known):
+                break
             if known is None:
                 complain(
                     f"{path_text(job.source)} is not known to be shorter than half an hour: {plugin} works as live"

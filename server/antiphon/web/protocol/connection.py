@@ -331,8 +331,8 @@ class Connections:
         self.waiting: dict[HttpConnection, None] = {}
         self.busy: set[HttpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
-        # half of the descriptors, where there are few: the rest is for what handlers open, and for what is accepted
-        self._most = min(gate.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        # a third of the descriptors, where there are few: a TLS handshake holds two, and handlers open others
+        self._most = min(gate.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3)
         self._servers: list[asyncio.Server] = []
 
     @property
