@@ -63,7 +63,8 @@ class FileConfidence:
         """As `Confidence.apply`; while it notes features it leaves `gain` as it is."""
         place, self._place = self._place, self._place + 1
         if self._shares is None:
-            self.noise.add(power, gain)
+            if not known:  # once it was told, no estimate is asked for
+                self.noise.add(power, gain)
             self._features.update(power, gain, gate, known)
             if place < len(self._values):
                 self._values[place] = self._features.values

@@ -23,7 +23,6 @@ MEAN_OF_LOGS = 1.781
 """exp(Euler's constant): mean over geometric mean of a noise's power in one bin, which is exponentially distributed."""
 FLOOR = 1e-12
 """Power below which a bin is silent: -120 dB."""
-
 SILENT = 1e-9
 """Mean power of a bin below which a file is silent: the spectra of digital silence have 1e-10."""
 
