@@ -49,12 +49,9 @@ def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned
         while played and played[0][0] < at + size:
             when, velocity, pitch = played.pop(0)
             io.events_in.append(Event("on" if velocity else "off", when - at, pitch, velocity))
-        for cell in cells.values():
-            if cell.param.kind not in ("text", "file"):
-                cell.render(at, size)
+        cells.render(at, size)
         node.process(io)
-        for cell in cells.values():
-            cell.settle(at + size)
+        cells.settle(at + size)
         for event in io.events_out:
             if (begun := sounding.pop(event.number, None)) is not None:
                 length = (at + event.offset - begun[0]) / _SLOT

@@ -10,7 +10,7 @@ import numpy as np
 
 from antiphon.api import IO, BlockTime, ParamError, PluginError, Samples, StreamSpec, UsageError, Value
 from antiphon.api.files import printable_path
-from antiphon.api.jobs import ParamCell, prepare_processor
+from antiphon.api.jobs import ParamCells, prepare_processor
 from antiphon_loops.processor import Loops
 
 BLOCK = 1024
@@ -90,15 +90,13 @@ class Piece:
             for player, _ in players:
                 player.close()
 
-    def _player(self, role: str) -> tuple[Loops, dict[str, ParamCell]]:
+    def _player(self, role: str) -> tuple[Loops, ParamCells]:
         """A player of one role, or of all, and its parameters."""
         player = Loops()
         player.solo = role
         values = self._values | {"library": str(self._library.absolute()), "bpm": 0.0}
         cells = prepare_processor(player, StreamSpec(self._rate, BLOCK, self._channels), values)
-        for cell in cells.values():
-            if cell.param.kind not in ("text", "file"):
-                cell.render(0, BLOCK)
+        cells.render(0, BLOCK)
         return player, cells
 
 

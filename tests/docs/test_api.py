@@ -87,7 +87,7 @@ def overridden(node: ast.ClassDef, module: str) -> set[str]:
 
 UNMADE = {
     "Kernel": "the decorator `kernel` makes it",
-    "ParamCell": "`prepare_processor` makes it",
+    "ParamCells": "`prepare_processor` makes it",
     "Stream": "the pool makes it",
 }
 """Classes that a plugin's author does not make: their arguments are not documented."""

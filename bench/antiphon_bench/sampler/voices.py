@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import Event, Processor, Samples, StreamSpec
-from antiphon.api.jobs import ParamCell, prepare_processor
+from antiphon.api.jobs import prepare_processor
 from antiphon.contract.processor import IO, BlockTime
 from antiphon.plugins.loader import load
 from antiphon_bench.report import finish, percentiles, table
@@ -69,16 +69,14 @@ class _Node:
 
     def __init__(self, processor: Processor, block: int, settings: dict[str, Any]) -> None:
         self.block, self.processor = block, processor
-        self.cells: dict[str, ParamCell] = prepare_processor(processor, StreamSpec(RATE, block, 2), settings)
+        self.cells = prepare_processor(processor, StreamSpec(RATE, block, 2), settings)
         self.out = np.zeros((2, block), np.float32)
         self.io = IO([], [self.out], self.cells, BlockTime(), block)
         self.at = 0
 
     def run(self, events: Sequence[Event] = ()) -> tuple[float, float]:
         """Plays a block; returns its µs of processor time, and by the clock."""
-        for cell in self.cells.values():
-            if cell.param.kind not in ("text", "file"):
-                cell.render(self.at, self.block)
+        self.cells.render(self.at, self.block)
         self.io.events_in, self.io.time.sample = list(events), self.at
         begun, used = time.perf_counter_ns(), time.thread_time_ns()
         self.processor.process(self.io)

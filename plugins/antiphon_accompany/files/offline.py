@@ -252,9 +252,7 @@ def _run(
         for beat, name in calls:
             if at <= (frame := round(beat * TICKS)) < at + frames:
                 cells[name].post(frame - at, 1.0)
-        for cell in cells.values():
-            if cell.param.kind not in ("text", "file"):
-                cell.render(at, frames)
+        cells.render(at, frames)
         node.process(io)
         for event in io.events_out:
             when = at + event.offset
@@ -269,8 +267,7 @@ def _run(
         if at < stop:
             labels.append((at / TICKS, int(io.reports.get("chord", -1))))
             tonics.append(int(io.reports.get("tonic", 0)))
-        for cell in cells.values():
-            cell.settle(at + frames)
+        cells.settle(at + frames)
         at += frames
     changes += node.played
     return result

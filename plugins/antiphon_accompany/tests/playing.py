@@ -66,17 +66,15 @@ def play(
                 case "reset":
                     node.reset()
                 case _:
-                    cells[what].post(0, cells[what].param.encode(cells[what].param.check(value)))
+                    cells.change(what, value)
         size = min(next(sizes), last - at, *(when - at for when, _, _ in todo[:1]))
         io = IO((), (), cells, BlockTime(at, clock.beat_at(at), clock.tempo_at(at), clock.playing), size)
         while told and told[0][0] < at + size:
             when, kind, note = told.pop(0)
             io.events_in.append(Event(kind, when - at, note.pitch, note.velocity if kind == "on" else 0.0))
-        for cell in cells.values():
-            cell.render(at, size)
+        cells.render(at, size)
         node.process(io)
-        for cell in cells.values():
-            cell.settle(at + size)
+        cells.settle(at + size)
         made += [((at + event.offset) / per_beat, event) for event in io.events_out]
         at += size
     return made

@@ -56,11 +56,9 @@ def play(
         while told and told[0][0] < at + size:
             when, begins, pitch = told.pop(0)
             io.events_in.append(Event("on" if begins else "off", when - at, pitch, 0.7 * begins))
-        for cell in cells.values():
-            cell.render(at, size)
+        cells.render(at, size)
         node.process(io)
-        for cell in cells.values():
-            cell.settle(at + size)
+        cells.settle(at + size)
         events += [((at + event.offset) / beat, event) for event in io.events_out]
         if io.reports:
             reports.append(((at + size) / beat, dict(io.reports)))

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, Processor, StreamSpec, Value
-from antiphon.api.jobs import ParamCell
+from antiphon.api.jobs import ParamCells
+from antiphon.contract.parameter_cell import ParamCell
 
 F32 = NDArray[np.float32]
 Change = tuple[int, str, Value]
@@ -28,10 +29,10 @@ def run(
     first: values at the start; those that take a restart were to be set before `prepare`.
     """
     given = {**processor.settings, **(first or {})}
-    cells = {
-        p.name: ParamCell(p, spec.rate, spec.block, given[p.name] if p.kind != "trigger" else None)
-        for p in processor.params
-    }
+    cells = ParamCells()
+    for param in processor.params:
+        first_value = given[param.name] if param.kind != "trigger" else None
+        cells[param.name] = ParamCell(param, spec.rate, spec.block, first_value)
     out = np.zeros_like(sound)
     waiting = list(changes)
     sizes = iter(blocks)
@@ -40,13 +41,10 @@ def run(
         count = min(next(sizes, spec.block), frames - at)
         while waiting and waiting[0][0] < at + count:
             when, name, value = waiting.pop(0)
-            cell = cells[name]
-            cell.post(max(0, when - at), cell.param.encode(cell.param.check(value)))
-        for cell in cells.values():
-            cell.render(at, count)
+            cells.change(name, value, max(0, when - at))
+        cells.render(at, count)
         io = IO([sound[:, at : at + count]], [out[:, at : at + count]], cells, BlockTime(at), count)
         processor.process(io)
         at += count
-        for cell in cells.values():
-            cell.settle(at)
+        cells.settle(at)
     return out

@@ -252,13 +252,11 @@ class StreamTranscriber:
 
     def _block(self, sound: Samples) -> None:
         io, at, frames = self._io, self._at, sound.shape[1]
-        for cell in self._cells.values():
-            cell.render(at, frames)
+        self._cells.render(at, frames)
         io.audio_in, io.frames = [sound], frames
         io.time.sample, io.time.beat = at, at / self._rate * self._tempo / 60.0
         self._processor.process(io)
-        for cell in self._cells.values():
-            cell.settle(at + frames)
+        self._cells.settle(at + frames)
         self._events += [Event(e.kind, at + e.offset, e.number, e.value) for e in io.events_out]
         io.events_out.clear()
         self._at += frames

@@ -51,20 +51,17 @@ class Deck:
                 elif name == "playing":
                     self.time.playing = bool(value)
                 else:
-                    self.cells[name].post(0, self.cells[name].param.encode(self.cells[name].param.check(value)))
+                    self.cells.change(name, value)
             if waiting:
                 size = min(size, waiting[0][0] - at)
-            for cell in self.cells.values():
-                if cell.param.kind not in ("text", "file"):
-                    cell.render(self.time.sample, size)
+            self.cells.render(self.time.sample, size)
             self.time.beat = self.map.beat_at(self.time.sample)
             self.time.tempo = self.map.end_bpm
             out = np.full((2, size), np.nan, np.float32)
             io = IO((), (out,), self.cells, self.time, size, reports=self.reports)
             self.processor.process(io)
             self.marks += [(self.time.sample, *mark) for mark in io.marks]
-            for cell in self.cells.values():
-                cell.settle(self.time.sample + size)
+            self.cells.settle(self.time.sample + size)
             pieces.append(out)
             self.time.sample += size
             at += size

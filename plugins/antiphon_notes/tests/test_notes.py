@@ -51,18 +51,16 @@ def play(
             elif what in ("stop", "play", "locate"):
                 clock.set_transport(at, {"stop": False, "play": True}.get(what), value if what == "locate" else None)
             else:
-                cells[what].post(0, cells[what].param.encode(cells[what].param.check(value)))
+                cells.change(what, value)
         size = min(next(sizes) if at < 5000 else BLOCK, frames - at, *(when - at for when, _, _ in todo[:1]))
         io = IO((), (), cells, BlockTime(at, clock.beat_at(at), clock.tempo_at(at), clock.playing), size)
         io.events_in += [e.moved(-at) for e in told if at <= e.offset < at + size]
-        for cell in cells.values():
-            cell.render(at, size)
+        cells.render(at, size)
         node.process(io)
         assert [e.offset for e in io.events_out] == sorted(e.offset for e in io.events_out)
         assert len(io.events_out) < 1024
         out += [event.moved(at) for event in io.events_out]
-        for cell in cells.values():
-            cell.settle(at + size)
+        cells.settle(at + size)
         at += size
     return out
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.parameter_cell import ParamCell
+from antiphon.contract.parameter_cells import ParamCells
 from antiphon.contract.params import Value
 from antiphon.contract.ports import Port
 from antiphon.contract.processor import IO, BlockTime, Event, Processor
@@ -123,21 +124,18 @@ def render(
         size = min(size, frames - at)
         while waiting and waiting[0][0] < at + size:
             sample, name, value = waiting.pop(0)
-            cell = _cell(cells, name)
-            offset = max(0, sample - at)
-            cell.post(offset, cell.param.encode(cell.param.check(value)))
-        for cell in cells.values():
-            if cell.param.kind not in ("text", "file"):
-                cell.render(at, size)
+            if name not in cells:
+                raise UsageError(f"there is no parameter {name!r}{instead(name, cells)}")
+            cells.change(name, value, max(0, sample - at))
+        cells.render(at, size)
         inside = [note.moved(-at) for note in playing if at <= note.offset < at + size]
         _run(runner, cells, inputs, outputs, done, at, size, inside)
-        for cell in cells.values():
-            cell.settle(at + size)
+        cells.settle(at + size)
         at += size
     return done
 
 
-def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value]) -> dict[str, ParamCell]:
+def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value]) -> ParamCells:
     """Prepares a processor with initial parameter values, for a caller that calls `process` itself.
 
     Args:
@@ -155,7 +153,7 @@ def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value
         ParamError: A value that a parameter does not take.
     """
     params = {p.name: p for p in processor.params}
-    cells: dict[str, ParamCell] = {}
+    cells = ParamCells()
     for name, value in settings.items():
         if name not in params:
             raise UsageError(f"there is no parameter {name!r}{instead(name, params)}")
@@ -212,12 +210,6 @@ def _run(
             raise PluginError("its output holds NaN or infinity; every frame of every output must be filled")
         target[:, at : at + frames] = out
     done.events += [event.moved(at) for event in io.events_out]
-
-
-def _cell(cells: Mapping[str, ParamCell], name: str) -> ParamCell:
-    if name not in cells:
-        raise UsageError(f"there is no parameter {name!r}{instead(name, cells)}")
-    return cells[name]
 
 
 def _channels(port: Port, spec: StreamSpec) -> int:

@@ -66,6 +66,11 @@ class ParamCell:
         """The value that the newest change leads to."""
         return self._to
 
+    @property
+    def waits(self) -> bool:
+        """Whether a change is scheduled in the coming block."""
+        return bool(self._pending)
+
     def post(self, offset: int, number: float, ramp_seconds: float = 0.0) -> bool:
         """Schedules a change in the coming block.
 
