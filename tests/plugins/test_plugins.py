@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import Port
 from antiphon.contract.processor import Event, Processor
 from antiphon.errors import PluginError, UsageError
-from antiphon.plugins import factories, loader, reasons
+from antiphon.plugins import factories, finding, loader, reasons
 from antiphon.runtime import importing
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,12 @@ def body(code, extra=""):
     lines = "\n".join("    " + line for line in code.splitlines())
     rest = "" if "def process" in code else "\n    def process(self, io): io.audio_out[0][:] = 0.0"
     return f"{HEAD}\nclass P(Processor):\n{lines}{rest}\n{extra}{HOOK.replace('NAME', 'bad')}"
+
+
+def test_every_plugin_that_ships_is_built_in():
+    """Any other is tried in a child process at each start of a command."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["antiphon"]
+    assert set(declared.values()) == set(finding.BUILT_IN)
 
 
 def test_a_good_one_loads_beside_the_built_in_ones(tmp_path):

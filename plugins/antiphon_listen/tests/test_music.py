@@ -21,6 +21,7 @@ LOOP = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))
 NAMES = ("C:maj", "G:maj", "A:min", "F:maj")
 
 
+@cache
 def tone(pitch: float, seconds: float, level: float) -> np.ndarray:
     """A plucked note with harmonics."""
     time = np.arange(round(seconds * RATE)) / RATE

@@ -41,6 +41,7 @@ BUILT_IN = (
     "antiphon_pyo",
     "antiphon_sampler",
     "antiphon_sing",
+    "antiphon_soundfont",
     "antiphon_stems",
     "antiphon_supercollider",
     "antiphon_synth",
