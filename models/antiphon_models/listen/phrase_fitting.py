@@ -1,4 +1,4 @@
-"""Fits `phrases.json` of `listen`: `python -m antiphon_models.listen.phrase_fitting DATA WORK OUT.json`, minutes.
+"""Fits `phrases.json` of `listen`: `python -m antiphon_models.listen.phrase_fitting DATA WORK OUT.json`, an hour.
 
 Both stages are small networks by AdamW on the share of listeners who begin a phrase on a beat. The second is fitted on
 what the first says of songs it was not fitted on, in three parts. Lengths are counted; how they and the odds weigh was
