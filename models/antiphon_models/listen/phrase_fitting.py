@@ -1,4 +1,4 @@
-"""Fits `phrases.json` of `listen`: `python -m antiphon_models.listen.phrase_fitting DATA WORK OUT.json`, minutes.
+"""Fits `phrases.json` of `listen`: `python -m antiphon_models.listen.phrase_fitting DATA WORK OUT.json`, an hour.
 
 Both stages are small networks by AdamW on the share of listeners who begin a phrase on a beat. The second is fitted on
 what the first says of songs it was not fitted on, in three parts. Lengths are counted; how they and the odds weigh was
@@ -23,9 +23,10 @@ from antiphon_models.listen.songs import FIT, SOUNDFONTS, render_song
 from antiphon_models.listen.structure import LabelledSong, read_labels
 from antiphon_models.material.sounds import songs
 
-SONGS = 150
+SONGS = 0
+"""Songs fitted on, 0 for all; what ships was fitted on 398."""
 PARTS = 3
-PATH = (0.6, 1.0, 1.5)
+PATH = (0.3, 1.4, 1.5)
 """What lengths and odds count, and what each phrase adds."""
 LONGEST = 96
 """Beats of a phrase at most."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antiphon.api.files import MidiNote, MidiTrack, write_midi
 from antiphon_listen import phrases, tables
 from antiphon_listen.music import SongAnalysis
 from antiphon_models.listen.phrase_fitting import PhraseMaterial, fit, fit_odds
@@ -27,21 +28,41 @@ SONG = LabelledSong("x", (PHRASES, PHRASES), np.arange(0.0, 80.0, 0.5), np.arang
 STARTS = np.array([*(phrase.start for phrase in PHRASES), 80.0])
 
 
-def write_song(folder: Path, labels: str, beats: int = 70) -> Path:
-    """A song whose first chord is at its fourth beat; downbeats begin at the second."""
+def write_song(folder: Path, labels: str, beats: int = 70, sung: tuple[int, ...] = ()) -> Path:
+    """A song whose first chord is at its fourth beat; downbeats begin at the second. `sung`: beats with melody."""
     lines = [f"{0.5 * n} {float(n % 2 == 1)} {float(n % 4 == 1)}" for n in range(beats)]
     (folder / "beat_midi.txt").write_text("\n".join(lines))
     (folder / "chord_midi.txt").write_text("0.0 1.5 N\n1.5 3.5 C:maj\n3.5 30 F:maj\n")
     for listener in (1, 2):
         (folder / f"human_label{listener}.txt").write_text(labels)
+    melody = MidiTrack("MELODY", tuple(MidiNote(float(n), 1.0, 60, 0.5) for n in sung), 0)
+    write_midi(folder / f"{folder.name}.mid", [melody], 120.0)
     return folder
 
 
-def test_bars_of_labels_count_from_the_first_chord(tmp_path: Path) -> None:
+def starts_of(folder: Path) -> list[tuple[float, float, str]]:
+    song = read_labels(folder)
+    assert song is not None
+    return [(phrase.start, phrase.end, phrase.letter) for phrase in song.listeners[0]]
+
+
+def test_bars_of_labels_count_from_where_their_phrases_fit_melody_and_downbeats(tmp_path: Path) -> None:
+    """Phrases with melody lie where it sounds, though bars before the first chord would fit as well."""
+    for first in (5, 9):
+        sung = tuple(range(first + 16, first + 48))
+        assert starts_of(write_song(tmp_path, "i4A8b4\n", 78, sung)) == [
+            (0.5 * (first + a), 0.5 * (first + b), letter)
+            for a, b, letter in ((0, 16, "i"), (16, 48, "A"), (48, 64, "b"))
+        ]
+
+
+def test_bars_of_labels_count_from_the_first_chord_where_no_melody_says_more(tmp_path: Path) -> None:
+    folder = write_song(tmp_path, "i4a8b4\n")
+    beats = folder / "beat_midi.txt"
+    beats.write_text(beats.read_text().replace(" 1.0\n", " 0.0\n"))
+    assert starts_of(folder) == [(1.5, 9.5, "i"), (9.5, 25.5, "a"), (25.5, 33.5, "b")]
     song = read_labels(write_song(tmp_path, "i4A8b4\n"))
     assert song is not None
-    times = [(phrase.start, phrase.end, phrase.letter) for phrase in song.listeners[0]]
-    assert times == [(1.5, 9.5, "i"), (9.5, 25.5, "A"), (25.5, 33.5, "b")]
     assert song.downbeats[0] == 0.5
 
 
