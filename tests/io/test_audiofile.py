@@ -356,6 +356,15 @@ def test_a_forked_child_has_a_zygote_of_its_own(tmp_path: Path) -> None:
     assert decode.zygote().pid == before
 
 
+def test_where_no_process_starts_the_machine_is_blamed_and_not_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "zygote", lambda: decode_zygote.DecodeZygote("nosuchmodule"))
+    audio.write(tmp_path / "a.wav", audio.sine(440.0, 0.1))
+    with pytest.raises(FileError, match=r"a\.wav: no process started .* the machine is too busy"):
+        read(tmp_path / "a.wav")
+
+
 @contextmanager
 def _child(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Iterator[decode_zygote.DecodeZygote]:
     """Puts other functions in the place of the decoder's; `m` is the real one."""
