@@ -127,6 +127,4 @@ def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[SummaryPar
         for samples in played if to_end else fade_out(played, info.rate, job.fade):
             writer.write(samples)
             job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * min(1.0, writer.frames / max(1, total)))
-    if writer.clipped:
-        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     return Written.sound(writer, printable_path(job.source), parts=tuple(part.name for part in parts))

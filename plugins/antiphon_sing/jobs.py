@@ -100,8 +100,6 @@ def _written(
             beneath = 0.0 if backing is None else backing[:CHANNELS, writer.frames : writer.frames + block.shape[1]]
             writer.write(block + beneath)
             job.progress(writer.frames / max(1, frames))
-    if writer.clipped:
-        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     sung = "1 voice" if len(voices) == 1 else f"{len(voices)} voices"
     return (Written.sound(writer, printable_path(job.source), found=(sung,)),)
 

@@ -329,6 +329,16 @@ def test_clipping_is_said(antiphon: Command, tmp_path: Path) -> None:
     assert audio.peak(audio.read(tmp_path / "out.wav")[0]) <= 1.0
 
 
+@pytest.mark.parametrize(
+    "line", ["gain in.wav out.mp3 -p gain=2", "gain in.wav out.ogg -p gain=2", "stretch in.wav out.opus -p factor=1.1"]
+)
+def test_what_players_will_clip_is_said_of_compressed_sound(antiphon: Command, tmp_path: Path, line: str) -> None:
+    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.3, 48000, level=3.0), 48000, subtype="FLOAT")
+    done = antiphon("run", *line.split())
+    assert done.code == 0
+    assert "samples were over full scale and are cut to it by what plays them" in done.complaint
+
+
 def test_several_files_and_folders_go_to_a_folder_and_one_bad_one_stops_none(antiphon: Command, tmp_path: Path) -> None:
     (tmp_path / "takes" / "deeper").mkdir(parents=True)
     for name in ("takes/b.flac", "takes/a.WAV", "takes/deeper/c.wav", "-dash.wav", "süß ☃.ogg"):
