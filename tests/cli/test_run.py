@@ -256,7 +256,9 @@ def test_a_file_parameter_takes_any_path(antiphon: Command, tmp_path: Path, with
         (["gain", "no*.xyz", "--out-dir", "o"], "there are no files no*.xyz"),
         (["pitch", "in.wav", "out.wav", "-p", "pitch=3"], "pitch has no parameter 'pitch'; did you mean semitones"),
         (["stretch", "in.wav", "out.wav", "-p", "speed=2"], "did you mean factor?"),
-        (["vocoder", "in.wav", "out.wav"], "vocoder does nothing without -p source=carrier or saw: "),
+        (["vocoder", "in.wav", "out.wav"], "vocoder does nothing without -p source=saw"),
+        (["vocoder", "in.wav", "out.wav", "-p", "source=carrier"], "vocoder does nothing without -p source=saw"),
+        (["model", "in.wav", "out.wav"], "model does nothing without -p file=FILE"),
         (
             ["stretch", "in.wav", "out.wav", "-p", "now=1"],
             "now of stretch is for playing live, and does nothing in files",

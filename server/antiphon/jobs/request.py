@@ -72,8 +72,8 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
             raise ParamError(f"{plugin} has no parameter {shorten(name)!r}{instead_of(name, cells.values())}")
         arguments += ["-p", f"{name}={_typed(cells[name], value, path_of)}"]
     if lacking := info.lacking(params):
-        how, what = ('{"file": ID}', "") if lacking.kind == "file" else ("…", f", which is {lacking.allowed}")
-        raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}{what}')
+        how = '{"file": ID}' if lacking.kind == "file" else f'"{info.needed_value(lacking)}"'
+        raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}')
     if "tail" in fields:
         if info.on_files.job:
             raise WireError(f'{plugin} sets the length of its result itself; leave "tail" out')
