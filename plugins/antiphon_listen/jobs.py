@@ -77,7 +77,7 @@ def _write(
         named = [[round(start, 4), round(min(end, whole), 4), name] for start, end, name in sections]
         text = json.dumps({"parts": rows, "duration": round(duration, 4), "sections": named}) + "\n"
         write_atomic(job.beside["report"], text.encode())
-        made.append(Written(job.beside["report"], f"the {len(rows)} parts of {printable_path(job.source)}"))
+        made.append(Written(job.beside["report"], f"the parts of {printable_path(job.source)}"))
     if "picture" in job.beside:
         write_atomic(job.beside["picture"], structure_picture(_rows(song), structure, parts))
         made.append(Written(job.beside["picture"], f"the bars of {printable_path(job.source)}, unlike is bright"))

@@ -91,14 +91,14 @@ def probe(rate: int, channels: int) -> NDArray[np.float32]:
 
 
 def needs(info: ProcessorInfo, folder: Path) -> Iterator[str]:
-    """The options for what it needs: a file is a click, of a model one that passes sound, a choice the first."""
+    """The options for what it needs: a file is a click, of a model one that passes sound, a choice its only one."""
     for param in info.needed():
         if info.type == "model":
             made = folder / "through.onnx"
             made.write_bytes(onnx_gain(1.0))
         else:
             made = audio.write(folder / "click.wav", audio.clicks([0], 4800, height=1.0))
-        yield from ("-p", f"{param.name}={made if param.kind == 'file' else info.needed_value(param).split()[0]}")
+        yield from ("-p", f"{param.name}={made if param.kind == 'file' else param.default}")
     if info.on_files.job and info.on_files.special:  # with which the job makes sound of sound
         yield from ("-p", info.on_files.special[0])
 

@@ -47,4 +47,5 @@ def test_a_share_of_too_few_sounds_is_said(tmp_path: Path) -> None:
     )
     run = [sys.executable, "-m", "antiphon", "pipeline", "run", str(toml), "--workers", "1", "--steps"]
     told = subprocess.run([*run, "gather,preprocess,train,evaluate"], capture_output=True, text=True)
-    assert "train.test is 0.2, and no label of few has enough groups of sounds to give one: raise it" in told.stderr
+    said = f"train.test is 0.2, and no label of {tmp_path / 'few'} has enough groups of sounds to give one: raise it"
+    assert said in told.stderr
