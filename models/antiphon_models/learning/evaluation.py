@@ -283,7 +283,7 @@ def _cell(scores: Sequence[MetricValue], measure: Measure) -> Cell:
 
 
 def table(evaluation: Evaluation, figures: Sequence[Cell], *, own_files: bool = False) -> list[str]:
-    """The figures as lines of text: `figure_lines`, our systems' worst items in the first group, the notes, the road."""
+    """The figures as lines of text: `figure_lines`, our systems' worst items in the first group, notes, the road."""
     lines = figure_lines(evaluation, figures)
     first = figures[0].group if figures else ""
     ours = {s.name for s in evaluation.systems if s.role == "ours"}
