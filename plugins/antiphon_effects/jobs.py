@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,12 +37,11 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
         for samples in fade_out(stretch_blocks(blocks, info.channels, info.rate, factor), info.rate, job.fade):
             writer.write(samples)
             job.progress(min(1.0, writer.frames / whole))
-    if writer.clipped:
-        job.complain(
-            f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it; make IN softer first: "
-            f"antiphon run gain {printable_path(job.source)} softer.wav -p gain={0.95 / writer.peak:.2f}"
-        )
-    return (Written.sound(writer, printable_path(job.source), (f"{factor:g} times as long",)),)
+    written = Written.sound(writer, printable_path(job.source), (f"{factor:g} times as long",))
+    if written.over:
+        softer = f"antiphon run gain {written.source} softer.wav -p gain={0.95 / writer.peak:.2f}"
+        written = replace(written, over=f"{written.over}; make IN softer first: {softer}")
+    return (written,)
 
 
 def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: float) -> Iterator[F32]:

@@ -77,7 +77,7 @@ def _write(
         named = [[round(start, 4), round(min(end, whole), 4), name] for start, end, name in sections]
         text = json.dumps({"parts": rows, "duration": round(duration, 4), "sections": named}) + "\n"
         write_atomic(job.beside["report"], text.encode())
-        made.append(Written(job.beside["report"], f"the {len(rows)} parts of {printable_path(job.source)}"))
+        made.append(Written(job.beside["report"], f"the parts of {printable_path(job.source)}"))
     if "picture" in job.beside:
         write_atomic(job.beside["picture"], structure_picture(_rows(song), structure, parts))
         made.append(Written(job.beside["picture"], f"the bars of {printable_path(job.source)}, unlike is bright"))
@@ -127,6 +127,4 @@ def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[SummaryPar
         for samples in played if to_end else fade_out(played, info.rate, job.fade):
             writer.write(samples)
             job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * min(1.0, writer.frames / max(1, total)))
-    if writer.clipped:
-        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     return Written.sound(writer, printable_path(job.source), parts=tuple(part.name for part in parts))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import AUDIO_OUT, IO, Param, Port, Samples, Step, StreamSpec
+from antiphon.api import AUDIO_OUT, IO, FileUse, Param, Port, Samples, Step, StreamSpec
 from antiphon.api.kernels import fill_sound
 from antiphon.api.models import ModelError, ModelProcessor
 from antiphon.api.workers import Rebuffer, WorkerSpec, convert_channels, current_pool
@@ -30,6 +30,7 @@ class Model(ModelProcessor):
 
     model = REFERENCE
     outputs = (AUDIO_OUT, *(Port(name, "control") for name in NAMES))
+    on_files = FileUse(needs=("file",))
     params = (
         Param("file", "file", "", doc="An ONNX or TorchScript model (nn~, RAVE); without one the input passes."),
         Param("method", "text", "", doc="Which of its methods; without a name forward, or its first."),

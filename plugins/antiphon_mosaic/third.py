@@ -65,8 +65,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
     with AudioWriter(job.target, rate, len(made), to=job.rate) as writer:
         for block in fade_out([made], rate, job.fade):
             writer.write(block)
-    if writer.clipped:
-        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     return (Written.sound(writer, printable_path(job.source), found),)
 
 

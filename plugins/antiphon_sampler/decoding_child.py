@@ -170,6 +170,8 @@ def main(rate: int, frames: int) -> None:
         except Exception as error:
             text = getattr(error, "error_string", None) or str(error) or type(error).__name__
             problem = f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})"
+            if "unimplemented format" in text:
+                problem = "it is broken, or holds what is not read, as video: convert its sound to .flac or .wav"
         else:
             channel.send({"shape": sound.shape, "frames": whole}, sound)
             continue

@@ -16,6 +16,7 @@ from antiphon.api.lyrics import syllables
 from antiphon.api.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
 from antiphon_sing.contour import follow_level, note_pitches
 from antiphon_sing.score import XML_SUFFIXES, ScorePart, SungNote, divide_part, read_score
+from antiphon_sing.voicing import voice_name
 
 RATE = 48000
 CHANNELS = 2
@@ -42,6 +43,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
     Raises:
         UsageError: It is neither, or there are no notes.
+        VoiceError: The voice is not installed.
         FileError: A file cannot be read or written.
     """
     if is_midi(job.source) or job.source.suffix.lower() in XML_SUFFIXES:
@@ -52,6 +54,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"sing takes a score (.mid, .midi, .musicxml, .xml, .mxl) or a recording; {error}") from None
     if sound.samples.shape[1] > MOST_SECONDS * sound.rate:
         raise UsageError(f"{job.source.name} is longer than {MOST_SECONDS / 60:g} minutes; cut it")
+    voice_name(str(job.settings.get("as") or job.settings.get("voice", "")))  # before minutes of work: is it there
     mix, backing = str(job.settings.get("mix", "no")), None
     with TemporaryDirectory() as folder:
         sung = job.source
@@ -100,8 +103,6 @@ def _written(
             beneath = 0.0 if backing is None else backing[:CHANNELS, writer.frames : writer.frames + block.shape[1]]
             writer.write(block + beneath)
             job.progress(writer.frames / max(1, frames))
-    if writer.clipped:
-        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     sung = "1 voice" if len(voices) == 1 else f"{len(voices)} voices"
     return (Written.sound(writer, printable_path(job.source), found=(sung,)),)
 

@@ -21,6 +21,7 @@ from antiphon.io import midifile
 from antiphon.io.midi_song import MidiNote, MidiTrack
 from antiphon.jobs.request import command, run_task
 from antiphon.plugins import loader
+from antiphon_model.tests.exports import onnx_gain
 
 SECONDS, CLICKS, TONE = 1.2, (0.103, 0.217, 0.351), (0.45, 1.15)
 HERTZ, NOTE = 440.0, 69
@@ -90,11 +91,14 @@ def probe(rate: int, channels: int) -> NDArray[np.float32]:
 
 
 def needs(info: ProcessorInfo, folder: Path) -> Iterator[str]:
-    """The options for what it needs: a file is a click, a choice its default."""
-    for param in info.params:
-        if param.name in info.on_files.needs:
-            impulse = audio.write(folder / "click.wav", audio.clicks([0], 4800, height=1.0))
-            yield from ("-p", f"{param.name}={impulse if param.kind == 'file' else param.default}")
+    """The options for what it needs: a file is a click, of a model one that passes sound, a choice its only one."""
+    for param in info.needed():
+        if info.type == "model":
+            made = folder / "through.onnx"
+            made.write_bytes(onnx_gain(1.0))
+        else:
+            made = audio.write(folder / "click.wav", audio.clicks([0], 4800, height=1.0))
+        yield from ("-p", f"{param.name}={made if param.kind == 'file' else param.default}")
     if info.on_files.job and info.on_files.special:  # with which the job makes sound of sound
         yield from ("-p", info.on_files.special[0])
 

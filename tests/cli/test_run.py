@@ -256,7 +256,9 @@ def test_a_file_parameter_takes_any_path(antiphon: Command, tmp_path: Path, with
         (["gain", "no*.xyz", "--out-dir", "o"], "there are no files no*.xyz"),
         (["pitch", "in.wav", "out.wav", "-p", "pitch=3"], "pitch has no parameter 'pitch'; did you mean semitones"),
         (["stretch", "in.wav", "out.wav", "-p", "speed=2"], "did you mean factor?"),
-        (["vocoder", "in.wav", "out.wav"], "vocoder does nothing without -p source=carrier or saw: "),
+        (["vocoder", "in.wav", "out.wav"], "vocoder does nothing without -p source=saw"),
+        (["vocoder", "in.wav", "out.wav", "-p", "source=carrier"], "vocoder does nothing without -p source=saw"),
+        (["model", "in.wav", "out.wav"], "model does nothing without -p file=FILE"),
         (
             ["stretch", "in.wav", "out.wav", "-p", "now=1"],
             "now of stretch is for playing live, and does nothing in files",
@@ -327,6 +329,16 @@ def test_clipping_is_said(antiphon: Command, tmp_path: Path) -> None:
     assert done.code == 0
     assert "samples were over full scale" in done.complaint
     assert audio.peak(audio.read(tmp_path / "out.wav")[0]) <= 1.0
+
+
+@pytest.mark.parametrize(
+    "line", ["gain in.wav out.mp3 -p gain=2", "gain in.wav out.ogg -p gain=2", "stretch in.wav out.opus -p factor=1.1"]
+)
+def test_what_players_will_clip_is_said_of_compressed_sound(antiphon: Command, tmp_path: Path, line: str) -> None:
+    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.3, 48000, level=3.0), 48000, subtype="FLOAT")
+    done = antiphon("run", *line.split())
+    assert done.code == 0
+    assert "samples were over full scale and are cut to it by what plays them" in done.complaint
 
 
 def test_several_files_and_folders_go_to_a_folder_and_one_bad_one_stops_none(antiphon: Command, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ PATCHES = {
     "/node/cantor/syllable 3": "cantor",
     "/node/echo/feedback": "demo",
     "/node/out/gain -12": "demo",
+    "/patch/undo": "demo",
     "/note/pitch 60 0.5": "keys",
     "/note/pressure 60 1": "keys",
     "/node/denoise/learn": "voice",
@@ -376,7 +377,10 @@ def test_the_commands_of_a_page_work_as_written(
             shared.play(PATCHES[said])
             capsys.readouterr()
             command(line, shared)
-            if len(said.split()) == 1 and not said.endswith("/learn"):  # it asks for a value; a trigger has none
+            if said == "/patch/undo":
+                assert capsys.readouterr().out == "/done /patch/undo /patch/load\n"
+                shared.patch = "answer"
+            elif len(said.split()) == 1 and not said.endswith("/learn"):  # it asks for a value; a trigger has none
                 assert re.fullmatch(rf"{said} \S+\n", capsys.readouterr().out), line
             if said.startswith("/patch/load "):
                 shared.patch = said.split()[1]

@@ -178,7 +178,7 @@ LIES = {
     "infinity": (wav(tag=3, bits=32, data=struct.pack("<3f", 0.5, 0.5, float("-inf"))), "not a number"),
     "flac, header only": (_flac_of(1 << 20), "promises 1048576 frames and ends or breaks after 0"),
     "flac, a week in a header": (_flac_of((1 << 36) - 1), "longer than"),
-    "ogg, mark only": (b"OggS" + bytes(60), "it is broken"),
+    "ogg, mark only": (b"OggS" + bytes(60), "it is broken, or holds what is not read, as video: convert its sound"),
     "mp3, mark only": (b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(60), ""),
     "aiff, mark only": (b"FORM\0\0\0\x04AIFF", ""),
     "au, header only": (b".snd" + struct.pack(">IIIII", 24, 90000, 3, 48000, 2), "promises 90000 bytes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,16 @@ def test_what_does_not_go_together_is_a_sentence(plugin: str, body: dict[str, An
 def test_a_plugin_that_needs_a_file_says_so() -> None:
     with pytest.raises(AntiphonError, match=r'nothing without "params": \{"ref'):
         run_task(CATALOG, "needy", {"file": "aa"}, path_of)
+
+
+def test_the_only_choice_of_files_need_not_be_sent_and_another_is_refused() -> None:
+    source = Param("source", kind="choice", default="saw", choices=("carrier", "saw"))
+    info = replace(NEEDY, params=(source,), on_files=FileUse(needs=("source",)))
+    catalog = Catalog({"needy": info})
+    task = run_task(catalog, "needy", {"file": "aa"}, path_of)
+    assert command(task, path_of("aa"), Path("/o"))[:3] == ["run", "-p", "source=saw"]
+    with pytest.raises(AntiphonError, match=r'nothing without "params": \{"source": "saw"'):
+        run_task(catalog, "needy", {"file": "aa", "params": {"source": "carrier"}}, path_of)
 
 
 def test_a_patch_is_rendered_for_a_time_or_over_a_file() -> None:

@@ -54,6 +54,13 @@ def test_what_is_no_number_is_left_out() -> None:
     assert (cell.n, cell.mean, cell.error) == (1, 2.0, 0.0)
 
 
+def test_what_the_items_are_is_not_said_of_files_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sums, "items_note", "Sung by machines.")
+    cells = tables.cells(Sums(), Sums().scores(ask()))
+    assert tables.table(Sums(), cells)[-2] == "Sung by machines."
+    assert "Sung by machines." not in tables.table(Sums(), cells, own_files=True)
+
+
 def test_the_table_is_in_order_of_roles() -> None:
     lines = tables.table(Sums(), tables.cells(Sums(), Sums().scores(ask())))
     assert [line.split()[:2] for line in lines[1:4]] == [["trivial", "nothing"], ["ours", "ours"], ["oracle", "truth"]]

@@ -88,7 +88,7 @@ def evaluate(
         cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
     if not cells:
         raise UsageError(f"nothing was measured; is {data} the folder of songs, loops and noises?")
-    for line in tables.table(evaluation, cells):
+    for line in tables.table(evaluation, cells, own_files=bool(ask.files)):
         typer.echo(line)
     typer.echo(f"seed {seed}")
     if json_file is not None:

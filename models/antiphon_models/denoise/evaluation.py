@@ -39,9 +39,9 @@ class Denoising(Evaluation):
     note = (
         "gain: of SI-SDR. harmed: items that lose over 0.5 dB. clean: SI-SDR of clean sound that went through. "
         "hiss: by how much it is quieter between words, from the first second on; loudest: in the worst pause. "
-        "PESQ and STOI are of these voices at 16 kHz, most of them synthetic: to be "
-        "compared in this table only, not with VoiceBank's."
+        "PESQ and STOI are at 16 kHz."
     )
+    items_note = "Most voices are synthetic: PESQ and STOI are to be compared in this table only, not with VoiceBank's."
     files_doc = "clean sound files: noise is added to five seconds of each"
     folders = testset.DATA
     synthetic_doc = "voices of espeak-ng and notes of TimGM6mb by seed, in white, pink and brown noise"

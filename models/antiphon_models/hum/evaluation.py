@@ -53,10 +53,13 @@ class Hearing(Evaluation):
         )
     )
     note = (
-        "F1 of notes: onset within 50 ms, pitch within 50 cents. Singing is espeak-ng's voices put together again by "
-        "WORLD on POP909 melodies, not recorded: not to be compared with figures on recorded singing. Winds are "
-        "FluidR3's. Live, the latency each mode tells is taken out before F1; late: from a sung beginning to the note "
-        "of the right pitch, where there is one within 250 ms; the sound card's buffers are not in it."
+        "F1 of notes: onset within 50 ms, pitch within 50 cents. Live, the latency each mode tells is taken out before "
+        "F1; late: from a sung beginning to the note of the right pitch, where there is one within 250 ms; the sound "
+        "card's buffers are not in it."
+    )
+    items_note = (
+        "Singing is espeak-ng's voices put together again by WORLD on POP909 melodies, not recorded: not to be "
+        "compared with figures on recorded singing. Winds are FluidR3's."
     )
     files_doc = testset.FILES
     folders = testset.DATA

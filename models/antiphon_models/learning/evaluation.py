@@ -146,6 +146,7 @@ class Evaluation(ABC):
         systems: The rows.
         measures: The columns.
         note: What the figures may not be compared with, one sentence.
+        items_note: What the evaluation's own items are; not said of files of the user.
         files_doc: What files the user may give; empty where none can be given.
         folders: Folders of `EvaluationRequest.data` that the evaluation's own items need.
         synthetic_doc: What is measured where one of `folders` is missing, as "24 melodies made by seed"; empty where
@@ -164,6 +165,7 @@ class Evaluation(ABC):
     systems: ClassVar[tuple[System, ...]] = ()
     measures: ClassVar[tuple[Measure, ...]] = ()
     note: ClassVar[str] = ""
+    items_note: ClassVar[str] = ""
     files_doc: ClassVar[str] = ""
     folders: ClassVar[tuple[str, ...]] = ()
     synthetic_doc: ClassVar[str] = ""
@@ -280,8 +282,8 @@ def _cell(scores: Sequence[MetricValue], measure: Measure) -> Cell:
     return Cell(scores[0].system, measure.name, n, mean, error, worst.value, worst.item, worst.group)
 
 
-def table(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
-    """The figures as lines of text: `figure_lines`, our systems' worst items in the first group, the note, the road."""
+def table(evaluation: Evaluation, figures: Sequence[Cell], *, own_files: bool = False) -> list[str]:
+    """The figures as lines of text: `figure_lines`, our systems' worst items in the first group, notes, the road."""
     lines = figure_lines(evaluation, figures)
     first = figures[0].group if figures else ""
     ours = {s.name for s in evaluation.systems if s.role == "ours"}
@@ -290,7 +292,8 @@ def table(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
         for c in figures
         if c.system in ours and c.n > 1 and c.group == first
     ]
-    return [*lines, *([evaluation.note] if evaluation.note else []), f"ours by {evaluation.road}"]
+    notes = (evaluation.note, "" if own_files else evaluation.items_note, f"ours by {evaluation.road}")
+    return [*lines, *(note for note in notes if note)]
 
 
 def figure_lines(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:

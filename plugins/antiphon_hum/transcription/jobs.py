@@ -74,8 +74,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
         _warn(job, found, f"{writer.name} is silent")
         if job.midi_out is not None:
             write_notes(job.midi_out, found, rate, _bpm(job))
-    if writer.clipped:
-        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
     written = replace(Written.sound(writer, printable_path(job.source)), notes=len(notes))
     return (written,) if job.midi_out is None else (written, _of_notes(job, job.midi_out, found, rate))
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import UsageError
+from antiphon.api import AntiphonError, UsageError
 from antiphon.api.jobs import FileJob
-from antiphon_sing import processor
+from antiphon_sing import jobs, processor, voicing
 from antiphon_sing.contour import note_pitches
 from antiphon_sing.jobs import run
 from antiphon_sing.score import divide_part, read_score
@@ -111,6 +111,7 @@ def vocal(path, seconds=2.4, rate=44100):
 def test_a_recording_is_sung_by_another_voice_at_its_own_pitch_and_loudness(tmp_path, monkeypatch):
     source = vocal(tmp_path / "v.wav")
     monkeypatch.setattr(processor, "texts", FakeTexts)
+    monkeypatch.setattr(jobs, "voice_name", str)
     target = tmp_path / "o.wav"
     run(FileJob("sing", source, target, {"as": "neural", "lyrics": "ah"}, block=256, complain=lambda text: None))
     (x, rate), (y, own) = soundfile.read(source), soundfile.read(target)
@@ -142,6 +143,14 @@ def test_as_is_for_recordings(tmp_path):
         run(FileJob("sing", score, tmp_path / "a.wav", {"as": "neural"}, block=256))
 
 
+def test_a_voice_that_is_not_installed_is_said_before_a_song_is_taken_apart(tmp_path, monkeypatch):
+    source = vocal(tmp_path / "song.wav")
+    monkeypatch.setattr(voicing, "find_spec", lambda name: None)
+    monkeypatch.setattr(jobs, "run_job", lambda *_: pytest.fail("the song was taken apart"))
+    with pytest.raises(AntiphonError, match="the neural voice is not installed"):
+        run(FileJob("sing", source, tmp_path / "o.wav", {"as": "neural", "mix": "song"}, block=256))
+
+
 @pytest.mark.parametrize("mix", ["voice", "song"])
 def test_of_a_mix_the_voice_is_sung_again_alone_or_with_the_rest(tmp_path, monkeypatch, mix):
     voice = soundfile.read(vocal(tmp_path / "v.wav"))[0]
@@ -155,7 +164,8 @@ def test_of_a_mix_the_voice_is_sung_again_alone_or_with_the_rest(tmp_path, monke
         return target
 
     monkeypatch.setattr(processor, "texts", FakeTexts)
-    monkeypatch.setattr("antiphon_sing.jobs.run_job", stems)
+    monkeypatch.setattr(jobs, "voice_name", str)
+    monkeypatch.setattr(jobs, "run_job", stems)
     said = []
     settings = {"as": "neural", "lyrics": "ah", "mix": mix}
     run(FileJob("sing", tmp_path / "mix.wav", tmp_path / "o.wav", settings, block=256, complain=said.append))

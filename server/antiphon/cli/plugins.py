@@ -94,7 +94,8 @@ def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
     for param in HOST_PARAMS:
         yield f"    {param.name}: {describe_param(param)}"
     yield "on files"
-    yield f"    antiphon run {info.type} {operands(info)}"
+    needed = (f" -p {param.name}={info.needed_value(param)}" for param in info.needed())
+    yield f"    antiphon run {info.type} {operands(info)}{''.join(needed)}"
     yield "in a patch"
     yield f"    [nodes.{info.type}]"
     where = page(info)

@@ -53,7 +53,19 @@ class ProcessorInfo:
         use = self.on_files
         if any(f"{name}={value}" in use.exempt for name, value in values.items()):
             return None
-        return next((p for p in self.params if p.name in use.needs and not values.get(p.name)), None)
+        for param in self.needed():
+            value = values.get(param.name, "")
+            if value in ("", None) if param.kind == "file" else value != param.default:
+                return param
+        return None
+
+    def needed(self) -> tuple[Param, ...]:
+        """The parameters that files need."""
+        return tuple(p for p in self.params if p.name in self.on_files.needs)
+
+    def needed_value(self, param: Param) -> str:
+        """What such a parameter takes on files: "FILE", or the only choice."""
+        return "FILE" if param.kind == "file" else str(param.default)
 
     def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """The values, or defaults, of the parameters that `prepare` reads."""

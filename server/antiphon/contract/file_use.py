@@ -31,7 +31,8 @@ class FileUse:
             "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll" (.svg, notes and chords) and
             "chords-out" (.txt, .lab, .musicxml); with the last --chords is taken as well.
         fires: Names of triggers that the job fires at their seconds; others are refused with it.
-        needs: Names of parameters that have to be given: of kind file, or a choice whose default is for patches alone.
+        needs: Names of parameters that have to be given: of kind file, or a choice, of which files take the default
+            alone.
         special: A value of a parameter, as "mode=texture", and what is called with a `FileJob` where it is given.
         exempt: Values of parameters, as "mode=instrument", with which none of `needs` has to be given.
         tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.

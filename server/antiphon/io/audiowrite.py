@@ -80,7 +80,7 @@ class AudioWriter:
         frames: Frames written so far, at `rate` of the arguments.
         rate: Hz of the file.
         channels: Channels.
-        clipped: Samples beyond full scale, which formats of whole numbers cut to it.
+        clipped: Samples beyond full scale, which formats of whole numbers cut to it, and players those of MP3 and Ogg.
         peak: The greatest magnitude of those; 1 where there are none.
         silent: Whether every sample so far is 0.
         format: The format.
@@ -105,7 +105,7 @@ class AudioWriter:
             import soxr
 
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
-        self._counts_clipped = self.subtype.startswith("PCM")
+        self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = DraftFile(path, self.name)
         self._disk = _Disk(self._draft.fd)
         self._chunk = np.empty((CHUNK, channels), np.float32)
@@ -124,6 +124,12 @@ class AudioWriter:
             self.commit()
         else:
             self.abort()
+
+    @property
+    def over(self) -> str:
+        """A sentence about the samples beyond full scale; empty where there are none."""
+        cut = "are cut to it" if self.subtype.startswith("PCM") else "are cut to it by what plays them"
+        return f"{self.name}: {self.clipped} samples were over full scale and {cut}" if self.clipped else ""
 
     @property
     def seconds(self) -> float:
@@ -244,7 +250,7 @@ class AudioWriter:
         more: dict[str, Any] = {"compression_level": 0.2} if self.format.name == "MP3" else {}
         # one that ends short of 4 GiB says RIFF in the end. Floats stay RIFF: in RF64 libsndfile notes the second of
         # writing beside their peak, and equal sounds would be different files
-        grows = self.format.name == "WAV" and self._counts_clipped
+        grows = self.format.name == "WAV" and self.subtype.startswith("PCM")
         name = "RF64" if grows else self.format.name
         with soundfile.SoundFile(self._disk, "w", self.rate, self.channels, self.subtype, format=name, **more) as file:
             _command(file, _ADD_PEAK_CHUNK, 0)

@@ -181,6 +181,8 @@ def run(fd: int, rate: int, out: int) -> int:
         # soundfile's and PyAV's errors have their sentence apart from the number and the descriptor
         said = getattr(error, "error_string", None) or getattr(error, "strerror", None)
         text = said or str(error) or type(error).__name__
+        if "unimplemented format" in text:
+            return _fail(out, "it is broken, or holds what is not read, as video: convert its sound to .flac or .wav")
         return _fail(out, f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})")
     frames.write(out, {"end": True})
     return 0

@@ -71,9 +71,12 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
         if name not in cells:
             raise ParamError(f"{plugin} has no parameter {shorten(name)!r}{instead_of(name, cells.values())}")
         arguments += ["-p", f"{name}={_typed(cells[name], value, path_of)}"]
-    if lacking := info.lacking(params):
-        how, what = ('{"file": ID}', "") if lacking.kind == "file" else ("…", f", which is {lacking.allowed}")
-        raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}{what}')
+    # a form shows the only choice that files take as chosen
+    choices = {p.name: p.default for p in info.needed() if p.kind == "choice" and p.name not in params}
+    arguments += [part for name, value in choices.items() for part in ("-p", f"{name}={value}")]
+    if lacking := info.lacking({**params, **choices}):
+        how = '{"file": ID}' if lacking.kind == "file" else f'"{info.needed_value(lacking)}"'
+        raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}')
     if "tail" in fields:
         if info.on_files.job:
             raise WireError(f'{plugin} sets the length of its result itself; leave "tail" out')

@@ -70,7 +70,7 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
     known = catalogue.states()
     bad = {row.path for row in catalogue.rows(only=SUMMARY) if row.problem} if again else set()
     work: list[tuple[bytes, FileState]] = []
-    seen: set[bytes] = set()
+    seen, gone = set[bytes](), set[bytes]()
     for place in places:
         for path, state in _files(place, counts):
             if path in seen:
@@ -80,7 +80,7 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
                 counts.unchanged += 1
             else:
                 work.append((path, state))
-        _mark_missing(catalogue, place, known, seen, counts)
+        gone |= _mark_missing(catalogue, place, known, seen, counts)
     total = sum(state.size for _, state in work)
     digests = set(catalogue.digests())
     for entry in _read(work, digests, progress, total):
@@ -101,6 +101,7 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
             counts.recognised += 1
         else:
             counts.added += 1
+    counts.missing = len(gone & catalogue.states().keys())  # without those that were found elsewhere
     return counts
 
 
@@ -195,13 +196,13 @@ def _walk(folder: bytes, counts: ScanCounts) -> Iterable[bytes]:
 
 def _mark_missing(
     catalogue: Catalogue, place: Path, known: dict[bytes, FileState | None], seen: set[bytes], counts: ScanCounts
-) -> None:
+) -> set[bytes]:
     """Marks what is known below a folder and was not seen; none where part of the folder could not be looked at."""
     if counts.problems or not place.is_dir():
-        return
+        return set()
     within = os.fsencode(place.absolute()).rstrip(b"/") + b"/"
     gone = [path for path, state in known.items() if state is not None and path.startswith(within) and path not in seen]
     gone = [path for path in gone if not os.path.lexists(path)]
-    counts.missing += len(gone)
     if gone:
         catalogue.mark(gone, missing=True)
+    return set(gone)

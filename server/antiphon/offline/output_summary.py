@@ -27,6 +27,7 @@ class Written:
         notes: How many, of notes; None for sound.
         found: Further facts, in words.
         parts: Names of what it was put together from.
+        over: What is to be said of samples beyond full scale, a sentence; empty for nothing.
     """
 
     path: str | os.PathLike[str]
@@ -37,6 +38,7 @@ class Written:
     notes: int | None = None
     found: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    over: str = ""
 
     @classmethod
     def sound(
@@ -51,10 +53,12 @@ class Written:
             parts: Names of what it was put together from.
 
         Returns:
-            With the writer's path, length, rate, channels, how it fitted the sound to the format, "silent" if it is.
+            With the writer's path, length, rate, channels, how it fitted the sound to the format, "silent" if it is,
+            and what is over full scale.
         """
         found = (*writer.fitted, *(("silent",) if writer.silent else ()), *found)
-        return cls(writer.path, source, writer.seconds, writer.rate, writer.channels, found=found, parts=parts)
+        at = writer.seconds, writer.rate, writer.channels
+        return cls(writer.path, source, *at, found=found, parts=parts, over=writer.over)
 
     def __str__(self) -> str:
         words = [] if self.seconds is None else [duration(self.seconds)]

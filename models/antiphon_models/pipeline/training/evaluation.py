@@ -79,7 +79,7 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
     Raises:
         FileError: There is no classifier or no sound to test with, or a classifier does not play.
     """
-    training.check_test(job.out)
+    training.check_test(job.out, job.settings.test)
     sounds = training.split(TEST)
     there = [framework for framework in frameworks if is_trained(job, framework)]
     if not there:

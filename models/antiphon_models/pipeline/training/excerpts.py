@@ -117,8 +117,13 @@ class TrainingSet:
         names = {number: TEST, **({(number + 1) % folds: VALID} if folds > 2 else {})}
         return tuple(replace(sound, split=names.get(places[sound.group], TRAIN)) for sound in self.sounds)
 
-    def check_test(self, out: Path) -> None:
-        """Raises `FileError` where no sound is in the test split."""
+    def check_test(self, out: Path, share: float) -> None:
+        """Raises `FileError` where no sound is in the test split; `share` is what the settings give it."""
+        if share and not self.split(TEST):
+            raise FileError(
+                f"train.test is {share:g}, and no label of {out} has enough groups of sounds to give one: raise it, "
+                "or add sounds"
+            )
         if not self.split(TEST):
             several = f'; train.labels = "{SEVERAL}" takes the {self.omitted:,} left out' if self.omitted else ""
             raise FileError(f"{out} has no sound in its test split: write train.test = 0.2{several}")

@@ -73,7 +73,7 @@ def run_steps(
     if "train" in steps:
         training.check_folds(settings.train.folds)
         if "evaluate" in steps:  # it would refuse after hours of training
-            training.check_test(settings.out)
+            training.check_test(settings.out, settings.train.test)
     job = LearningJob(settings.name, settings.out, settings.train, settings.preprocess.mel, training.shards)
     trained = (
         _train(job, able(chosen(settings.train.frameworks), settings, training), progress) if "train" in steps else []

@@ -140,8 +140,7 @@ def run(
             [*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend
         )
         if lacking := info.lacking(values):
-            how = "FILE" if lacking.kind == "file" else f"{lacking.allowed}: {lacking.doc}"
-            raise UsageError(f"{plugin} does nothing without -p {lacking.name}={how}")
+            raise UsageError(f"{plugin} does nothing without -p {lacking.name}={info.needed_value(lacking)}")
         made_by = use.job_with(values)
         if made_by and (idle := next((name for name, _ in fires if name not in use.fires), "")):
             raise UsageError(f"{idle} of {plugin} is for playing live, and does nothing in files; leave it out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
 
@@ -189,10 +190,8 @@ def _notes_written(job: FileTask, runner: PlanRunner, score: Score | None, frame
 
 
 def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter, *, unchanged: bool) -> Written:
-    if writer.clipped:
-        advice = _softer(job, info, writer)
-        complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it; {advice}")
-    return Written.sound(writer, path_text(job.source), (f"which {info.type} left as it is",) if unchanged else ())
+    written = Written.sound(writer, path_text(job.source), (f"which {info.type} left as it is",) if unchanged else ())
+    return replace(written, over=f"{written.over}; {_softer(job, info, writer)}") if written.over else written
 
 
 def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:
