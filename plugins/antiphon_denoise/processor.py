@@ -21,6 +21,7 @@ from antiphon_denoise.gate.threshold_opener import ThresholdOpener
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
 from antiphon_denoise.learned.file_confidence import FileConfidence, load as load_file
+from antiphon_denoise.learned.file_mask import FileMask, load as load_file_mask
 from antiphon_denoise.learned.spec import AUTOENCODER, HOP, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
 from antiphon_denoise.wavelet import Shrinker
@@ -181,6 +182,8 @@ class Denoise(Processor):
             return False
         hops = frames // self._grid.hop + 1
         self._file = self._delayed.confidence = FileConfidence(weights, live, self._grid.bins, hops)
+        mask = load_file_mask()
+        self._delayed.file = FileMask(mask, hops) if mask is not None else None
         self._hum_hops = round(HUM_SECONDS * self._rate / self._grid.hop)
         self.reset()
         return True
@@ -209,16 +212,23 @@ class Denoise(Processor):
             self._hum.rewind()
 
     def _hear(self, file: FileConfidence) -> None:
-        """After a file was heard as a whole: to be heard so again, told its noise, or to be played."""
+        """After a file was heard as a whole: to be heard so again, by what is new of it, or to be played."""
         assert self._delayed is not None
-        noise = None if self._noise is not None or self._delayed.told else file.noise.power()
-        if noise is None:
+        mask = self._delayed.file
+        masked = mask is not None and not mask.known
+        first = self._noise is None and not self._delayed.told and (mask is None or masked)
+        noise = file.noise.power() if first else None
+        if noise is None and not masked:
             file.hear()
+        learned = None if self._delayed.noise is None else self._delayed.noise.copy()
         self._begin()
         if noise is not None:
             self._noise = noise
         if self._noise is not None:
             self._delayed.learn(self._noise)
+            learned = self._delayed.noise
+        if mask is not None and masked:
+            mask.compute(learned)
 
     def step(self, io: IO) -> Step | None:
         return self._player.step(io) if self._whole is None and self._player is not None else None

@@ -172,6 +172,13 @@ def followed(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
     return short, long, floor
 
 
+def smoothed(x: torch.Tensor, keep: float) -> torch.Tensor:
+    """`[N, T, …]`: each hop `keep` of the smoothed one before and the rest of itself; the first is itself."""
+    weights = _fading(x.shape[1], keep, x)
+    weights[:, 1:] *= 1 - keep
+    return weights @ x
+
+
 def running(x: torch.Tensor, keep: float) -> torch.Tensor:
     """`[N, T]`: the mean of all hops so far, each weighing `keep` of the one after it."""
     weights = _fading(x.shape[1], keep, x)
