@@ -2,7 +2,7 @@
 
 The log powers of a file are noted while it is heard for the first time. Then the network runs over all of it, with
 recurrent layers forwards and backwards, in stretches of `STRETCH` hops and `BESIDE` more on both sides, and its gains
-are played beside the live mask's. `antiphon_models.denoise.network.file_mask` is it in torch;
+are played in place of the live mask's. `antiphon_models.denoise.network.file_mask` is it in torch;
 `antiphon train denoise-mask-file` makes the weights.
 """
 
@@ -34,6 +34,7 @@ class FileMask:
         self._weights = weights
         self._logs = np.zeros((hops, UNITS), np.float16)
         self._gains = np.zeros((0, UNITS), np.float16)
+        self._own: F32 = np.zeros(UNITS, np.float32)
         self._count = 0
 
     @property
@@ -58,8 +59,11 @@ class FileMask:
         self._gains, self._logs = gains, gains[:0]
 
     def gain(self, hop: int, live: F32) -> F32:
-        """The gains `[UNITS]` of a hop, of those and the live mask's; the latter alone until the first are known."""
-        return (live + self._gains[min(hop, len(self._gains) - 1)]) * np.float32(0.5) if self.known else live
+        """The gains `[UNITS]` of a hop; those of the live mask until they are known."""
+        if not self.known:
+            return live
+        self._own[:] = self._gains[min(hop, len(self._gains) - 1)]
+        return self._own
 
 
 def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:

@@ -100,4 +100,4 @@ def lowest_around(log: torch.Tensor) -> torch.Tensor:
 def _rows(behind: bool) -> list[int]:
     """Where the mask's rows of a rule are among the file's, of which some details have others `behind`."""
     own = [DETAILS + row - BEHIND.start if behind and row in BEHIND else row for row in range(DETAILS)]
-    return own + [*range(FILE_DETAILS, FILE_DETAILS + 1 + TELLS)]
+    return [*own, *range(FILE_DETAILS, FILE_DETAILS + 1 + TELLS)]
