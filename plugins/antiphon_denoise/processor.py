@@ -214,20 +214,20 @@ class Denoise(Processor):
     def _hear(self, file: FileConfidence) -> None:
         """After a file was heard as a whole: to be heard so again, by what is new of it, or to be played."""
         assert self._delayed is not None
-        mask = self._delayed.file
-        masked = mask is not None and not mask.known
-        first = self._noise is None and not self._delayed.told and (mask is None or masked)
-        noise = file.noise.power() if first else None
-        if noise is None and not masked:
+        mask, learned = self._delayed.file, self._delayed.noise
+        # of a file that has a mask of its own, only its levels are known at first
+        early = mask is not None and not mask.known
+        noise = None
+        if self._noise is None and learned is None and (early or mask is None):
+            noise = self._noise = file.noise.power()
+        if noise is None and not early:
             file.hear()
-        learned = None if self._delayed.noise is None else self._delayed.noise.copy()
         self._begin()
-        if noise is not None:
-            self._noise = noise
         if self._noise is not None:
             self._delayed.learn(self._noise)
             learned = self._delayed.noise
-        if mask is not None and masked:
+        # the levels had mains hum in them until it was found
+        if mask is not None and (early or (self._hum is not None and self._hum.presence > 0.0)):
             mask.compute(learned)
 
     def step(self, io: IO) -> Step | None:

@@ -103,7 +103,7 @@ class DelayedSpectra:
     @property
     def noise(self) -> F32 | None:
         """The log powers of the learned noise `[UNITS]`; None where it is unknown."""
-        return self._sent[0, 1] if self.told else None
+        return self._sent[0, 1].copy() if self.told else None
 
     def learn(self, power: F32) -> None:
         """Sets the learned noise that is sent along with each spectrum to power `[bins]`."""

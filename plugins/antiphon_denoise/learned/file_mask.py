@@ -18,10 +18,11 @@ from antiphon_denoise.learned.file_confidence import both_ways
 from antiphon_denoise.learned.file_features import FILE_DETAILS, bands_and_details
 from antiphon_denoise.learned.mask_network import SLOPE, UNSURE
 from antiphon_denoise.learned.spec import UNITS
+from antiphon_denoise.learned.tables import BLOCK
 
 MODEL = "denoise-mask-file"
-STRETCH, BESIDE = 3750, 500
-"""Hops computed at once: 30 s, and the 4 s beside that the layers take of what is around."""
+STRETCH, BESIDE = 156 * BLOCK, 20 * BLOCK
+"""Hops computed at once: a minute, and the 8 s beside that the layers take of what is around."""
 FEW = 128
 """Hops whose units are computed at once."""
 
@@ -43,8 +44,8 @@ class FileMask:
         return len(self._gains) > 0
 
     def note(self, hop: int, log: F32) -> None:
-        """Notes the log powers `[UNITS]` of a hop of the file, until the gains are known."""
-        if not self.known and hop < len(self._logs):
+        """Notes the log powers `[UNITS]` of a hop of the file."""
+        if hop < len(self._logs):
             self._logs[hop] = log
             self._count = hop + 1
 
@@ -56,7 +57,7 @@ class FileMask:
             before, last = max(0, first - BESIDE), first + STRETCH
             made = gains_of(self._weights, logs[before : last + BESIDE].astype(np.float32), noise)
             gains[first:last] = made[first - before :][:STRETCH]
-        self._gains, self._logs = gains, gains[:0]
+        self._gains = gains
 
     def gain(self, hop: int, live: F32) -> F32:
         """The gains `[UNITS]` of a hop; those of the live mask until they are known."""

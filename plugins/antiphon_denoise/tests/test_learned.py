@@ -363,7 +363,7 @@ def test_a_file_with_hiss_is_heard_twice_before_it_is_played_and_a_clean_one_onc
     assert told == [True]
     with monkeypatch.context() as without:
         without.setattr(SteadyNoise, "power", lambda _: None)
-        assert found > done("hiss") + 0.5
+        assert found > done("hiss") + 0.2
     done("hiss", "-p", "learn=0.5")
     assert told == [True], "it was told the noise"
     done("clean")
@@ -398,8 +398,7 @@ def test_without_the_mask_of_files_the_live_one_is_played_and_weighed_as_before(
     monkeypatch.setattr(processor, "load_file_mask", lambda: None)
     without = done()
     np.testing.assert_array_equal(live, done("--causal"))
-    assert gain(without) > gain(live)
-    assert gain(file) > gain(without) + 0.2
+    assert gain(file) > gain(without) > gain(live)
 
 
 def test_a_processor_that_always_looks_ahead_is_played_in_the_end(tmp_path, monkeypatch):
