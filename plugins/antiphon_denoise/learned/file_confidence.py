@@ -105,7 +105,8 @@ def _turned(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32:
     state = np.zeros(hidden, np.float32)
     for hop, row in enumerate(given):
         own = state @ across + bias
-        gates = 1.0 / (1.0 + np.exp(-(row[: 2 * hidden] + own[: 2 * hidden])))
+        # a logistic function that does not overflow
+        gates = 0.5 + 0.5 * np.tanh(0.5 * (row[: 2 * hidden] + own[: 2 * hidden]))
         new = np.tanh(row[2 * hidden :] + gates[:hidden] * own[2 * hidden :])
         state = new + gates[hidden:] * (state - new)
         out[hop] = state

@@ -71,7 +71,7 @@ def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
     """Log powers `[T, UNITS]` of all hops → gains `[T, UNITS]`, as `FileMaskNetwork` plays them."""
     bands, details = bands_and_details(log, noise)
     x = bands.reshape(len(log), -1) @ weights["enter.weight"].T + weights["enter.bias"]
-    low = both_ways(weights, "first", x / (1.0 + np.exp(-x)))
+    low = both_ways(weights, "first", x * _logistic(x))
     high = both_ways(weights, "second", low)
     said = np.concatenate([low, high], 1) @ weights["say.weight"].T + weights["say.bias"]
     said = said.reshape(len(log), COUNT, -1).transpose(0, 2, 1)
@@ -89,7 +89,12 @@ def _gains(weights: dict[str, F32], details: F32, said: F32) -> F32:
     seen = np.concatenate([details, rule[:, FILE_DETAILS + 1 :], push[:, None]], 1)
     bent = weights["bend.weight"] @ seen + weights["bend.bias"][:, None]
     push += (weights["last.weight"] @ np.maximum(bent, np.float32(SLOPE) * bent))[:, 0]
-    return np.asarray(1.0 / (1.0 + np.exp(-(push + (weights["last.bias"] + np.float32(UNSURE))))), np.float32)
+    return _logistic(push + (weights["last.bias"] + np.float32(UNSURE)))
+
+
+def _logistic(x: F32) -> F32:
+    """Without overflow."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
 
 
 def load() -> dict[str, F32] | None:

@@ -54,6 +54,13 @@ def test_gains_follow_from_what_comes(weights) -> None:
     assert np.abs(gains_of(weights, x, None) - gains_of(weights, other, None))[100:150].max() > 0.01
 
 
+@pytest.mark.filterwarnings("error")
+def test_gains_are_gains_whatever_comes(weights) -> None:
+    x = np.array([-23.0, 30.0, -23.0, 0.0], np.float32)[np.arange(120) % 4][:, None].repeat(UNITS, 1)
+    gains = gains_of(weights, x, x[1] - 20.0)
+    assert 0.0 <= gains.min() <= gains.max() <= 1.0
+
+
 def test_a_long_file_has_the_same_gains_in_stretches(weights, monkeypatch) -> None:
     x = spectra(900, 4)
     whole = FileMask(weights, len(x))

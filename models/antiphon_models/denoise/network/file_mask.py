@@ -52,9 +52,9 @@ class FileMaskNetwork(MaskNetwork):
         say, bias = mask.say.weight.view(COUNT, told, 2, WIDTH), mask.say.bias.view(COUNT, told)
         own, of_bend = self.say.weight.zero_().view(COUNT, -1, 4, WIDTH), self.bend.weight.zero_()
         of_bias = self.say.bias.zero_().view(COUNT, -1)
-        for share, way, rows in ((1.0 - future, 0, _rows(False)), (future, 1, _rows(True))):
+        for share, behind, rows in ((1.0 - future, 0, _rows(False)), (future, 1, _rows(True))):
             for row, at in enumerate(rows):
-                own[:, at, way::2] += share * say[:, row]
+                own[:, at, behind::2] += share * say[:, row]
                 of_bias[:, at] += share * bias[:, row]
                 of_bend[:, at] += share * mask.bend.weight[:, row]
         self.bend.bias.copy_(mask.bend.bias)
