@@ -109,7 +109,7 @@ class FeatureExtractor(torch.nn.Module):
     @torch.no_grad()
     def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Features:
         """The features of many hops from the start: log, noise `[N, T, UNITS]`; equal to those of `step`."""
-        short, long, floor = followed(log)
+        short, long, floor = follow_levels(log)
         power = log.exp()
         frame = self._frame(power)
         return self._heard(log, power, frame, short, long, floor, running(frame, LEVEL), noise)
@@ -156,7 +156,7 @@ class FeatureExtractor(torch.nn.Module):
         return Features(bands, torch.stack(details, -2), relative)
 
 
-def followed(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def follow_levels(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Of log powers `[N, T, UNITS]`: both smoothed levels, and the lowest of the first over the blocks so far."""
     short, long, floor = (torch.empty_like(log) for _ in range(3))
     floors = torch.full((PAST, *log[:, 0].shape), NO_FLOOR, device=log.device)

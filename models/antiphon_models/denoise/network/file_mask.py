@@ -14,7 +14,7 @@ from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.file_features import AROUND, FILE_DETAILS, FILE_FEATURES
 from antiphon_denoise.learned.mask_network import LAST, TELLS, UNSURE, WIDTH
 from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, HIGHEST_DETAIL, LOWEST_DETAIL
-from antiphon_models.denoise.network.features import followed
+from antiphon_models.denoise.network.features import follow_levels
 from antiphon_models.denoise.network.mask import MaskNetwork
 
 BEHIND = range(5, 8)
@@ -88,7 +88,7 @@ class FileMaskNetwork(MaskNetwork):
 def lowest_around(log: torch.Tensor) -> torch.Tensor:
     """`[N, T, UNITS]`: the median of the lowest smoothed level of each block of hops, over `AROUND` blocks each way."""
     count = log.shape[1]
-    short, _, _ = followed(log)
+    short, _, _ = follow_levels(log)
     rows = -(-count // BLOCK)
     padded = torch.nn.functional.pad(short, (0, 0, 0, rows * BLOCK - count), value=50.0)
     lowest = padded.unflatten(1, (rows, BLOCK)).amin(2)
