@@ -18,6 +18,7 @@ _TRAININGS = (
     "bars answer.bars:BarsRecipe The bar model of `continue` and `generate`: chords, melody, bass and drums.",
     "bars-gan answer.gan:BarsGANRecipe Phrases of four bars by a GAN, to be measured beside the bar model.",
     "denoise denoise.training.recipe:MaskRecipe The mask network of the denoiser.",
+    "denoise-mask-file denoise.training.recipe_file:FileMaskRecipe The same of files, in both directions.",
     "denoise-gate denoise.training.recipe_gate:GateRecipe The thresholds of the denoiser's gate.",
     "denoise-autoencoder denoise.training.recipe_autoencoder:AutoencoderRecipe The denoiser's variational autoencoder.",
     "denoise-confidence denoise.training.recipe_confidence:ConfidenceRecipe "

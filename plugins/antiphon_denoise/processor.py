@@ -21,6 +21,7 @@ from antiphon_denoise.gate.threshold_opener import ThresholdOpener
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
 from antiphon_denoise.learned.file_confidence import FileConfidence, load as load_file
+from antiphon_denoise.learned.file_mask import FileMask, load as load_file_mask
 from antiphon_denoise.learned.spec import AUTOENCODER, HOP, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
 from antiphon_denoise.wavelet import Shrinker
@@ -181,6 +182,8 @@ class Denoise(Processor):
             return False
         hops = frames // self._grid.hop + 1
         self._file = self._delayed.confidence = FileConfidence(weights, live, self._grid.bins, hops)
+        mask = load_file_mask()
+        self._delayed.file = FileMask(mask, hops) if mask is not None else None
         self._hum_hops = round(HUM_SECONDS * self._rate / self._grid.hop)
         self.reset()
         return True
@@ -209,16 +212,23 @@ class Denoise(Processor):
             self._hum.rewind()
 
     def _hear(self, file: FileConfidence) -> None:
-        """After a file was heard as a whole: to be heard so again, told its noise, or to be played."""
+        """After a file was heard as a whole: to be heard so again, by what is new of it, or to be played."""
         assert self._delayed is not None
-        noise = None if self._noise is not None or self._delayed.told else file.noise.power()
-        if noise is None:
+        mask, learned = self._delayed.file, self._delayed.noise
+        # of a file that has a mask of its own, only its levels are known at first
+        early = mask is not None and not mask.known
+        noise = None
+        if self._noise is None and learned is None and (early or mask is None):
+            noise = self._noise = file.noise.power()
+        if noise is None and not early:
             file.hear()
         self._begin()
-        if noise is not None:
-            self._noise = noise
         if self._noise is not None:
             self._delayed.learn(self._noise)
+            learned = self._delayed.noise
+        # the levels had mains hum in them until it was found
+        if mask is not None and (early or (self._hum is not None and self._hum.presence > 0.0)):
+            mask.compute(learned)
 
     def step(self, io: IO) -> Step | None:
         return self._player.step(io) if self._whole is None and self._player is not None else None

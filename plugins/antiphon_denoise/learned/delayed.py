@@ -17,6 +17,7 @@ from antiphon.api.spectra import C64, SpectrumSizes
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.confidence import Confidence
 from antiphon_denoise.learned.file_confidence import FileConfidence
+from antiphon_denoise.learned.file_mask import FileMask
 from antiphon_denoise.learned.spec import UNITS, UNKNOWN, first_bins, unit_of_bin
 
 
@@ -50,6 +51,7 @@ class DelayedSpectra:
         gain: `[bins]` gain of the hop that `turn` returned, 0 to 1.
         mask: `[bins]` the same before the confidence network, by which phrases are told from pauses.
         confidence: What weighs the model's gains; None to apply them as they are.
+        file: The mask of a file that is heard ahead; None where there is none.
         answered: Whether that gain is the model's; else it is the gate's.
     """
 
@@ -65,6 +67,7 @@ class DelayedSpectra:
         self.lead = self.client.lead
         self.delay = max(0, self.lead - 1) if grid.overlap else self.lead
         self.confidence: Confidence | FileConfidence | None = confidence
+        self.file: FileMask | None = None
         self._slots = self.lead + 1
         self._spectra: C64 = np.zeros((self._slots, channels, grid.bins), np.complex64)
         self._gate: F32 = np.ones((self._slots, grid.bins), np.float32)
@@ -97,6 +100,11 @@ class DelayedSpectra:
         """Whether the network knows the noise."""
         return bool(self._sent[0, 1, 0] > UNKNOWN / 2)
 
+    @property
+    def noise(self) -> F32 | None:
+        """The log powers of the learned noise `[UNITS]`; None where it is unknown."""
+        return self._sent[0, 1].copy() if self.told else None
+
     def learn(self, power: F32) -> None:
         """Sets the learned noise that is sent along with each spectrum to power `[bins]`."""
         denoise_units(power, self._first, UNITS, BINS, self._sent[0, 1])
@@ -111,6 +119,8 @@ class DelayedSpectra:
         sent = self._sent[0, 0]
         denoise_units(power, self._first, UNITS, BINS, sent)
         np.log(sent, out=sent)
+        if self.file is not None:
+            self.file.note(hop - self._begun, sent)
         self.client.send(hop, self._sent, io)
         slot = hop % self._slots
         self._spectra[slot] = spectrum
@@ -124,7 +134,8 @@ class DelayedSpectra:
         answer = self.client.take(due, io) if due >= self._begun else None
         self.answered = answer is not None
         if answer is not None:
-            denoise_spread(answer[0, 0], self._unit, self._bins, self.gain)
+            gains = answer[0, 0] if self.file is None else self.file.gain(due - self._begun, answer[0, 0])
+            denoise_spread(gains, self._unit, self._bins, self.gain)
             self.mask[:] = self.gain
             if self.confidence is not None:
                 self.confidence.apply(power, self._gate[slot], self._known[slot], self.gain)

@@ -81,7 +81,7 @@ class FileConfidence:
 def shares_of(weights: dict[str, F32], features: F32) -> F32:
     """Features `[T, INPUTS]` of all hops → shares `[T, CHOICES, COUNT]`, as `FileConfidenceNetwork` in training."""
     x = np.tanh(features @ weights["enter.weight"].T + weights["enter.bias"])
-    high = np.concatenate([_turned(weights, "", x), _turned(weights, "_reverse", x[::-1])[::-1]], axis=1)
+    high = both_ways(weights, "turn", x)
     logits = (high @ weights["say.weight"].T + weights["say.bias"]).reshape(-1, CHOICES, COUNT)
     own = features[:, : FEATURES * COUNT].reshape(-1, FEATURES, COUNT)
     logits += np.einsum("tfb,cf->tcb", own, weights["local.weight"])
@@ -91,17 +91,24 @@ def shares_of(weights: dict[str, F32], features: F32) -> F32:
     return np.ascontiguousarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
 
 
-def _turned(weights: dict[str, F32], way: str, x: F32) -> F32:
-    """A gated recurrent layer over `[T, HIDDEN]`, in torch's order of gates: reset, update, new."""
-    given = x @ weights[f"turn.weight_ih_l0{way}"].T + weights[f"turn.bias_ih_l0{way}"]
-    across, bias = np.ascontiguousarray(weights[f"turn.weight_hh_l0{way}"].T), weights[f"turn.bias_hh_l0{way}"]
-    out = np.zeros((len(x), HIDDEN), np.float32)
-    state = np.zeros(HIDDEN, np.float32)
+def both_ways(weights: dict[str, F32], layer: str, x: F32) -> F32:
+    """A gated recurrent layer over `[T, …]`, forwards and backwards, beside each other."""
+    return np.concatenate([_turned(weights, layer, "", x), _turned(weights, layer, "_reverse", x[::-1])[::-1]], axis=1)
+
+
+def _turned(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32:
+    """One direction, in torch's order of gates: reset, update, new."""
+    given = x @ weights[f"{layer}.weight_ih_l0{way}"].T + weights[f"{layer}.bias_ih_l0{way}"]
+    across = np.ascontiguousarray(weights[f"{layer}.weight_hh_l0{way}"].T)
+    bias, hidden = weights[f"{layer}.bias_hh_l0{way}"], len(across)
+    out = np.zeros((len(x), hidden), np.float32)
+    state = np.zeros(hidden, np.float32)
     for hop, row in enumerate(given):
         own = state @ across + bias
-        gates = 1.0 / (1.0 + np.exp(-(row[: 2 * HIDDEN] + own[: 2 * HIDDEN])))
-        new = np.tanh(row[2 * HIDDEN :] + gates[:HIDDEN] * own[2 * HIDDEN :])
-        state = new + gates[HIDDEN:] * (state - new)
+        # a logistic function that does not overflow
+        gates = 0.5 + 0.5 * np.tanh(0.5 * (row[: 2 * hidden] + own[: 2 * hidden]))
+        new = np.tanh(row[2 * hidden :] + gates[:hidden] * own[2 * hidden :])
+        state = new + gates[hidden:] * (state - new)
         out[hop] = state
     return out
 

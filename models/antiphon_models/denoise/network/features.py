@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
 from antiphon_denoise.learned.spec import UNITS, UNKNOWN
-from antiphon_denoise.learned.tables import BLOCK, BLOCKS, DETAILS, LEVEL, LONG, PAST, QUIET, SHORT
+from antiphon_denoise.learned.tables import BLOCK, DETAILS, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT
 
 
 class Features(NamedTuple):
-    """bands `[…, COUNT, FEATURES]`, details `[…, UNITS, DETAILS]`, levels `[…, COUNT]` relative to the long mean."""
+    """bands `[…, COUNT, FEATURES]`, details `[…, DETAILS, UNITS]`, levels `[…, COUNT]` relative to the long mean."""
 
     bands: torch.Tensor
     details: torch.Tensor
@@ -109,17 +109,7 @@ class FeatureExtractor(torch.nn.Module):
     @torch.no_grad()
     def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Features:
         """The features of many hops from the start: log, noise `[N, T, UNITS]`; equal to those of `step`."""
-        count = log.shape[1]
-        short, long = smoothed(log, SHORT), smoothed(log, LONG)
-        rows = -(-count // BLOCK)
-        padded = torch.nn.functional.pad(short, (0, 0, 0, rows * BLOCK - count), value=50.0)
-        blocks = padded.reshape(log.shape[0], rows, BLOCK, UNITS)
-        within = blocks.cummin(2).values
-        lowest = blocks.amin(2)
-        for back in range(1, BLOCKS + 1):
-            before = torch.nn.functional.pad(lowest, (0, 0, back, 0), value=50.0)[:, :rows]
-            within = torch.minimum(within, before[:, :, None])
-        floor = within.reshape(log.shape[0], rows * BLOCK, UNITS)[:, :count]
+        short, long, floor = follow_levels(log)
         power = log.exp()
         frame = self._frame(power)
         return self._heard(log, power, frame, short, long, floor, running(frame, LEVEL), noise)
@@ -163,7 +153,23 @@ class FeatureExtractor(torch.nn.Module):
         parts = [log, next_to[..., 1:-3], next_to[..., 3:-1], next_to[..., :-4], next_to[..., 4:], short, long, floor]
         details = [(part - here).clamp(-9.0, 6.0) / 3.0 for part in parts]
         details.append((noise - here).clamp(-9.0, 6.0) / 3.0 * known)
-        return Features(bands, torch.stack(details, -1), relative)
+        return Features(bands, torch.stack(details, -2), relative)
+
+
+def follow_levels(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of log powers `[N, T, UNITS]`: both smoothed levels, and the lowest of the first over the blocks so far."""
+    short, long, floor = (torch.empty_like(log) for _ in range(3))
+    floors = torch.full((PAST, *log[:, 0].shape), NO_FLOOR, device=log.device)
+    for hop, now in enumerate(log.unbind(1)):
+        before = max(0, hop - 1)
+        torch.lerp(now, short[:, before] if hop else now, SHORT, out=short[:, hop])
+        torch.lerp(now, long[:, before] if hop else now, LONG, out=long[:, hop])
+        block = hop // BLOCK % PAST
+        if hop % BLOCK == 0:
+            floors[block] = NO_FLOOR
+        torch.minimum(floors[block], short[:, hop], out=floors[block])
+        floor[:, hop] = floors.amin(0)
+    return short, long, floor
 
 
 def smoothed(x: torch.Tensor, keep: float) -> torch.Tensor:

@@ -68,9 +68,17 @@ class MaskNetwork(GainNetwork):
         low = self.first(x)[0]
         high = self.second(low)[0]
         said = self.say(torch.cat([low, high], -1)).reshape(n, t, COUNT, -1)
-        rule = torch.matmul(said.transpose(2, 3), self.follow.wide).transpose(2, 3)
-        push = (heard.details * rule[..., :DETAILS]).sum(-1) + rule[..., DETAILS]
-        seen = torch.cat([heard.details, rule[..., DETAILS + 1 :], push[..., None]], -1)
-        bent = self.last(functional.leaky_relu(self.bend(seen), SLOPE))[..., 0]
+        push = self._push(heard.details, said)
         # a loss is of what is learned, a validation of what is played
-        return torch.sigmoid(push + bent + (0.0 if self.training else UNSURE))
+        return torch.sigmoid(push if self.training else push + UNSURE)
+
+    def _push(self, details: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
+        """The gates' logits `[N, T, UNITS]`, of what is said of the bands `[N, T, COUNT, …]`."""
+        count, wide = details.shape[2], self.follow.wide
+        said = said.transpose(2, 3)
+        push = (details * (said[:, :, :count] @ wide)).sum(2) + said[:, :, count] @ wide
+        # of the bend's inputs the details, what is said and the push: summed, without a copy of all side by side
+        of_details, of_said, of_push = self.bend.weight.split((count, TELLS, 1), 1)
+        bent = (of_said @ said[:, :, count + 1 :] + self.bend.bias[:, None]) @ wide
+        bent = functional.leaky_relu(of_details @ details + bent + of_push * push[:, :, None], SLOPE)
+        return push + (self.last.weight @ bent)[:, :, 0] + self.last.bias

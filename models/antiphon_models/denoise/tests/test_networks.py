@@ -85,3 +85,21 @@ def test_every_bin_has_its_unit_and_every_unit_its_bins():
     assert (np.diff(units) >= 0).all()
     assert set(units) == set(range(UNITS))
     assert (units[first] == np.arange(UNITS)).all()
+
+
+def test_the_mask_of_files_begins_as_the_mask_and_looks_at_what_comes(heard):
+    from antiphon.api.networks import load_network
+    from antiphon_models.denoise.network.file_mask import FileMaskNetwork
+
+    mask, file = load_network(MASK.torch_worker("cpu"), torch.device("cpu")), FileMaskNetwork().eval()
+    x = heard[:2].clone()
+    with torch.inference_mode():
+        file.begin(mask, 0.0)
+        assert float((file(x[..., 0, :], x[..., 1, :]) - mask(x[..., 0, :], x[..., 1, :])).abs().max()) < 1e-5
+        file.begin(mask)
+        before = file(x[..., 0, :], x[..., 1, :])
+        # as far from the mask backwards as forwards
+        turned = file(x[..., 0, :].flip(1), x[..., 1, :].flip(1)).flip(1)
+        assert float((before - turned).abs().max()) < 1e-4
+        x[:, 150:, 0] += 4.0
+        assert float((file(x[..., 0, :], x[..., 1, :]) - before)[:, 100:150].abs().max()) > 0.01

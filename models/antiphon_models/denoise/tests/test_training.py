@@ -43,10 +43,11 @@ def sounds_of_training(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["mask", "autoencoder", "gate"])
+@pytest.fixture(scope="module", params=["mask", "file", "autoencoder", "gate"])
 def recipe(request, tmp_path_factory, sounds_of_training):
     from antiphon_models.denoise.training import recipe as recipes
     from antiphon_models.denoise.training.recipe_autoencoder import AutoencoderRecipe
+    from antiphon_models.denoise.training.recipe_file import FileMaskRecipe
     from antiphon_models.denoise.training.recipe_gate import GateRecipe
     from antiphon_models.learning.recipe import TrainingJob
 
@@ -56,7 +57,12 @@ def recipe(request, tmp_path_factory, sounds_of_training):
 
     made = type(
         "Small",
-        (Small, {"mask": recipes.MaskRecipe, "autoencoder": AutoencoderRecipe, "gate": GateRecipe}[request.param]),
+        (
+            Small,
+            {"mask": recipes.MaskRecipe, "file": FileMaskRecipe, "autoencoder": AutoencoderRecipe, "gate": GateRecipe}[
+                request.param
+            ],
+        ),
         {},
     )()
     folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("training") / "material")

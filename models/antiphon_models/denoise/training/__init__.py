@@ -1,10 +1,11 @@
 """How the weights were made. Nothing here is imported while sound plays.
 
     antiphon train denoise                  weights/denoise-mask: recipe.py, with what lies beside it
+    antiphon train denoise-mask-file        weights/denoise-mask-file, of files: recipe_file.py
     antiphon train denoise-gate             weights/denoise-gate, the gate's and the wavelets': recipe_gate.py
     antiphon train denoise-autoencoder      weights/denoise-autoencoder: recipe_autoencoder.py
 
-All three on the same material.
+All on the same material.
 """
 
 RATE = 48000

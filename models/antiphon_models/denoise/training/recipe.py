@@ -57,6 +57,7 @@ class MaskRecipe(Recipe):
     frames: ClassVar[int] = 600
     items: ClassVar[dict[str, int]] = {"cpu": 8, "cuda": 64}
     """In a batch: a card sees eight times as much in as many steps."""
+    planner: ClassVar[type[MixturePlanner]] = MixturePlanner
 
     def prepare(self, job: TrainingJob) -> None:
         material.make(job.data, job.material, job.seed, job.say)
@@ -68,7 +69,7 @@ class MaskRecipe(Recipe):
     def _ready(self, train: dict[str, Any], valid: dict[str, Any]) -> None:
         device, length = self._job.device, self.frames * self.hop
         self._mixer = Mixer(train, length, device)
-        self._plan = MixturePlanner(self._mixer.starts, length)
+        self._plan = self.planner(self._mixer.starts, length)
         held = Mixer({kind: sounds or train[kind] for kind, sounds in valid.items()}, length, device)
         chosen = MixturePlanner(held.starts, length).items(np.random.default_rng(VALID_SEED), VALID_ITEMS)
         self._transform = self.transform().to(device)

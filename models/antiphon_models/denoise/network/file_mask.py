@@ -1,0 +1,103 @@
+"""The mask network of files: `mask` with a look at what comes, as layers in both directions and as details.
+
+Beside what the mask takes of the past it takes the same of the file played backwards, and the level to which each unit
+falls in the seconds around. It begins as the mask that ships, with nothing of the future in what it says.
+`antiphon_denoise.learned.file_mask` is it in numpy.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from antiphon_denoise.bands import COUNT
+from antiphon_denoise.learned.file_features import AROUND, FILE_DETAILS, FILE_FEATURES
+from antiphon_denoise.learned.mask_network import LAST, TELLS, UNSURE, WIDTH
+from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, HIGHEST_DETAIL, LOWEST_DETAIL
+from antiphon_models.denoise.network.features import follow_levels
+from antiphon_models.denoise.network.mask import MaskNetwork
+
+BEHIND = range(5, 8)
+"""The details that differ backwards: both smoothed levels and the floor."""
+
+
+class FileMaskNetwork(MaskNetwork):
+    """Log powers and noise of a whole file `[N, T, UNITS]` → gains `[N, T, UNITS]`; it has no hop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = torch.nn.Linear(COUNT * FILE_FEATURES, 2 * WIDTH)
+        self.first = torch.nn.GRU(2 * WIDTH, WIDTH, batch_first=True, bidirectional=True)
+        self.second = torch.nn.GRU(2 * WIDTH, WIDTH, batch_first=True, bidirectional=True)
+        self.say = torch.nn.Linear(4 * WIDTH, COUNT * (FILE_DETAILS + 1 + TELLS))
+        self.bend = torch.nn.Linear(FILE_DETAILS + 1 + TELLS, LAST)
+
+    @torch.no_grad()
+    def begin(self, mask: MaskNetwork, future: float = 0.5) -> None:
+        """Takes the weights of a mask; what it says is that of the mask forwards and, by `future`, backwards."""
+        enter = mask.enter.weight.view(WIDTH, COUNT, FEATURES)
+        own = self.enter.weight.zero_().view(2 * WIDTH, COUNT, FILE_FEATURES)
+        own[:WIDTH, :, :FEATURES], own[WIDTH:, :, FEATURES : 2 * FEATURES] = enter, enter
+        self.enter.bias.copy_(mask.enter.bias.repeat(2))
+        for layer, theirs in ((self.first, mask.first), (self.second, mask.second)):
+            for way, columns in (("", slice(0, WIDTH)), ("_reverse", slice(WIDTH, None))):
+                for name, value in theirs.named_parameters():
+                    held = getattr(layer, name + way)
+                    if name == "weight_ih_l0":
+                        held.zero_()
+                        held[:, columns] = value
+                    else:
+                        held.copy_(value)
+        told = DETAILS + 1 + TELLS
+        say, bias = mask.say.weight.view(COUNT, told, 2, WIDTH), mask.say.bias.view(COUNT, told)
+        own, of_bend = self.say.weight.zero_().view(COUNT, -1, 4, WIDTH), self.bend.weight.zero_()
+        of_bias = self.say.bias.zero_().view(COUNT, -1)
+        for share, behind, rows in ((1.0 - future, 0, _rows(False)), (future, 1, _rows(True))):
+            for row, at in enumerate(rows):
+                own[:, at, behind::2] += share * say[:, row]
+                of_bias[:, at] += share * bias[:, row]
+                of_bend[:, at] += share * mask.bend.weight[:, row]
+        self.bend.bias.copy_(mask.bend.bias)
+        self.last.load_state_dict(mask.last.state_dict())
+
+    def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        bands, details = self._heard(log, noise)
+        x = functional.silu(self.enter(bands.flatten(2)))
+        low = self.first(x)[0]
+        high = self.second(low)[0]
+        said = self.say(torch.cat([low, high], -1)).unflatten(-1, (COUNT, -1))
+        push = self._push(details, said)
+        return torch.sigmoid(push if self.training else push + UNSURE)
+
+    @torch.no_grad()
+    def _heard(self, log: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """bands `[N, T, COUNT, FILE_FEATURES]`, details `[N, T, FILE_DETAILS, UNITS]`."""
+        past, future = self.follow.whole(log, noise), self.follow.whole(log.flip(1), noise.flip(1))
+        around = lowest_around(log)
+        level = torch.log(log.exp() @ self.follow.mean + 1e-10)
+        bands = ((around @ self.follow.mean - level).clamp(-8.0, 4.0) / 2.0 + 0.3)[..., None]
+        here = level @ self.follow.wide
+        near = ((around - here).clamp(LOWEST_DETAIL, HIGHEST_DETAIL) / 3.0)[:, :, None]
+        behind = future.details.flip(1)[:, :, BEHIND.start : BEHIND.stop]
+        return (
+            torch.cat([past.bands, future.bands.flip(1), bands], -1),
+            torch.cat([past.details, behind, near], 2),
+        )
+
+
+def lowest_around(log: torch.Tensor) -> torch.Tensor:
+    """`[N, T, UNITS]`: the median of the lowest smoothed level of each block of hops, over `AROUND` blocks each way."""
+    count = log.shape[1]
+    short, _, _ = follow_levels(log)
+    rows = -(-count // BLOCK)
+    padded = torch.nn.functional.pad(short, (0, 0, 0, rows * BLOCK - count), value=50.0)
+    lowest = padded.unflatten(1, (rows, BLOCK)).amin(2)
+    wide = torch.nn.functional.pad(lowest, (0, 0, AROUND, AROUND), value=float("nan"))
+    median = wide.unfold(1, 2 * AROUND + 1, 1).nanmedian(-1).values
+    return median.repeat_interleave(BLOCK, 1)[:, :count]
+
+
+def _rows(behind: bool) -> list[int]:
+    """Where the mask's rows of a rule are among the file's, of which some details have others `behind`."""
+    own = [DETAILS + row - BEHIND.start if behind and row in BEHIND else row for row in range(DETAILS)]
+    return [*own, *range(FILE_DETAILS, FILE_DETAILS + 1 + TELLS)]

@@ -1,0 +1,86 @@
+"""The mask of files: torch's gains in numpy, long files in stretches, and what is played where it is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from antiphon_denoise.learned import file_mask
+from antiphon_denoise.learned.file_mask import FileMask, gains_of
+from antiphon_denoise.learned.spec import UNITS, UNKNOWN
+
+HOPS = 250
+"""More than the floor's four blocks, and an odd part of one."""
+
+
+def spectra(hops: int, seed: int) -> np.ndarray:
+    """Log powers: noise that falls with frequency, tones that come and go, a silence."""
+    rng = np.random.default_rng(seed)
+    x = -4.0 - np.linspace(0.0, 8.0, UNITS) + 1.5 * rng.standard_normal((hops, UNITS))
+    x[:, 40:400:25] += 6.0 * (np.sin(np.arange(hops) / 9.0) > 0.0)[:, None]
+    x[20:35] = np.log(1e-10)
+    return x.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights():
+    made = file_mask.load()
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["noise unknown", "noise known"])
+def test_gains_are_those_of_torch(weights, known) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
+    from antiphon.api.networks import fill_network
+    from antiphon_models.denoise.network.file_mask import FileMaskNetwork
+
+    network = FileMaskNetwork().eval()
+    fill_network(network, "FileMaskNetwork", file_mask.MODEL)
+    x = spectra(HOPS, 1)
+    noise = x[40:].mean(0) if known else None
+    given = np.full_like(x, UNKNOWN) if noise is None else np.broadcast_to(noise, x.shape).copy()
+    with torch.inference_mode():
+        want = network(torch.from_numpy(x)[None], torch.from_numpy(given)[None])[0].numpy()
+    got = gains_of(weights, x, noise)
+    assert np.ptp(want) > 0.2
+    assert np.abs(got - want).max() < 1e-4
+
+
+def test_gains_follow_from_what_comes(weights) -> None:
+    x = spectra(HOPS, 2)
+    other = x.copy()
+    other[150:] = spectra(HOPS, 3)[150:] - 3.0
+    assert np.abs(gains_of(weights, x, None) - gains_of(weights, other, None))[100:150].max() > 0.01
+
+
+@pytest.mark.filterwarnings("error")
+def test_gains_are_gains_whatever_comes(weights) -> None:
+    x = np.array([-23.0, 30.0, -23.0, 0.0], np.float32)[np.arange(120) % 4][:, None].repeat(UNITS, 1)
+    gains = gains_of(weights, x, x[1] - 20.0)
+    assert 0.0 <= gains.min() <= gains.max() <= 1.0
+
+
+def test_a_long_file_has_the_same_gains_in_stretches(weights, monkeypatch) -> None:
+    x = spectra(900, 4)
+    whole = FileMask(weights, len(x))
+    monkeypatch.setattr(file_mask, "STRETCH", 192)
+    monkeypatch.setattr(file_mask, "BESIDE", 480)
+    parts = FileMask(weights, len(x))
+    for hop, log in enumerate(x):
+        whole.note(hop, log)
+        parts.note(hop, log)
+    live = np.ones(UNITS, np.float32)
+    assert whole.gain(0, live) is live
+    parts.compute(None)
+    monkeypatch.setattr(file_mask, "STRETCH", 1000)
+    whole.compute(None)
+    assert whole.known
+    gains, others = (np.stack([mask.gain(hop, live).copy() for hop in range(len(x))]) for mask in (whole, parts))
+    apart = np.abs(gains - others).mean(1)
+    # the layers remember more than the hops beside a stretch, but little of it
+    assert apart[:190].mean() < 0.01
+    assert apart.mean() < 0.05
+    assert 0.0 <= gains.min() < gains.max() <= 1.0
+    # the last hop holds where the file goes on by the latency
+    np.testing.assert_array_equal(whole.gain(len(x) + 5, live), gains[-1])
