@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def band(
         work = Path(folder)
         with AudioWriter(work / "a.wav", rate, 1, "FLOAT") as writer:
             writer.write(sound.mean(axis=0, keepdims=True))
-        begin, beat = float(downbeats[0]), 60.0 / float(tempo)
+        begin, beat = first_bar(downbeats), 60.0 / float(tempo)
         chords = [(max(0.0, a - begin), b - begin, chord) for a, b, chord in found["chords"] if b > begin]
         heard = melody(work, float(tempo), begin)
         # where there is none, the chords are played alone, over their roots
@@ -73,7 +73,7 @@ def band(
         text = "\n".join(f"{a:.3f} {b:.3f} {chord}" for a, b, chord in chords)
         settings = GENRES[genre]
         run_job("accompany", notes, work / "band.mid", settings, {"chords": text} if text else {})
-        frames, first = sound.shape[1], round(float(downbeats[0]) * rate)
+        frames, first = sound.shape[1], round(begin * rate)
         tracks = {track.name.strip().lower(): track for track in read_midi(work / "band.mid").tracks}
         played = np.zeros((1, frames), np.float32)
         for part in str(settings["parts"]).split(","):
@@ -92,6 +92,13 @@ def band(
     made *= min(1.0, 0.98 / max(1e-9, float(np.abs(made).max())))
     kept = "its voice and chords" if factor == VOICE else "its melody and chords" if heard else "its chords"
     return np.asarray(made, np.float32), (f"{genre}: {kept} at {tempo:.1f} bpm",)
+
+
+def first_bar(downbeats: Sequence[float]) -> float:
+    """Seconds at which the bar begins in which a song does: at most 0, so that a pickup is played too."""
+    first = float(downbeats[0])
+    length = float(np.median(np.diff(downbeats))) if len(downbeats) > 1 else first
+    return first - math.ceil(max(0.0, first) / length) * length if length > 0.0 else first
 
 
 def class_of(chord: str) -> int:
@@ -115,7 +122,7 @@ def analyse_song(sound: F32, rate: int) -> dict[str, Any]:
 
 
 def melody(work: Path, tempo: float, first: float) -> list[MidiNote]:
-    """The melody of `work`/a.wav, in beats from A's first downbeat; empty where there is none."""
+    """The melody of `work`/a.wav, in beats from second `first`, at most 0; empty where there is none."""
     run_job("hum", work / "a.wav", work / "sung.mid", {"lead": True, "bpm": tempo})
     song, beats = read_midi(work / "sung.mid"), first * tempo / 60.0
     every = [note for track in song.tracks for note in track.notes]
@@ -124,12 +131,12 @@ def melody(work: Path, tempo: float, first: float) -> list[MidiNote]:
 
 
 def render_part(track: MidiTrack, instrument: str, tempo: float, first: int, frames: int, rate: int) -> F32:
-    """A part by the synth, `[1, frames]`, its beat 0 at frame `first`."""
+    """A part by the synth, `[1, frames]`, its beat 0 at frame `first`, which may lie before the first."""
     beat = rate * 60.0 / tempo
     notes = [
-        TimedNote(first + round(n.start * beat), first + round((n.start + n.length) * beat), n.number, n.velocity)
+        TimedNote(max(0, first + round(n.start * beat)), first + round(n.end * beat), n.number, n.velocity)
         for n in track.notes
-        if first + n.start * beat < frames - 1
+        if first + n.start * beat < frames - 1 and round(first + n.end * beat) > 0
     ]
     out = np.zeros((1, frames), np.float32)
     at = 0

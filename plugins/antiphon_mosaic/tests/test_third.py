@@ -7,8 +7,10 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
+from antiphon.api.files import MidiNote, MidiTrack
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
+from antiphon_mosaic.genre import first_bar, render_part
 from antiphon_mosaic.third import tempo_of
 
 RATE = 22050
@@ -74,6 +76,20 @@ def test_a_genre_is_a_band_under_the_melody_and_chords_of_one(files):
     assert 0.1 < onset_likeness(made, a) < 0.9
     with pytest.raises(UsageError, match="does nothing without -p reference"):
         command("run", "third", files / "a.wav", files / "e.wav")
+
+
+@pytest.mark.parametrize(
+    ("downbeats", "begins"), [([2.75, 4.75, 6.8], -1.3), ([0.0, 2.0, 4.0], 0.0), ([1.5], 0.0), ([0.3, 2.3], -1.7)]
+)
+def test_the_band_begins_with_the_bar_in_which_the_song_does(downbeats, begins):
+    assert first_bar(downbeats) == pytest.approx(begins)
+
+
+def test_a_part_that_begins_before_the_file_sounds_from_its_first_frame():
+    track = MidiTrack("bass", (MidiNote(0.0, 0.5, 40), MidiNote(1.0, 2.0, 43)))
+    sound = render_part(track, "bass", 120.0, -RATE, 2 * RATE, RATE)
+    assert np.abs(sound[0, : RATE // 10]).max() > 0.01
+    assert np.abs(sound[0, RATE + RATE // 2 :]).max() < np.abs(sound[0, :RATE]).max()
 
 
 def test_a_parameter_of_the_live_node_is_refused(files):
