@@ -145,7 +145,12 @@ def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
 
 
 class MainsHumRemover:
-    """Removes the mains hum of one stream. `presence`: how surely there is hum, 0 to 1."""
+    """Removes the mains hum of one stream.
+
+    Attributes:
+        presence: How surely there is hum, 0 to 1.
+        subtracts: Whether some was subtracted since `reset`.
+    """
 
     def __init__(self, grid: SpectrumSizes, rate: int, channels: int) -> None:
         self._hop, self._channels = grid.hop, channels
@@ -175,7 +180,7 @@ class MainsHumRemover:
         self._phasor.fill(1.0)
         self._weight = self._squares = 0.0
         self._hops = 0
-        self.presence = 0.0
+        self.presence, self.subtracts = 0.0, False
 
     def rewind(self) -> None:
         """Expects the first hop since `reset` again: phases begin anew, the averages stay and fit them."""
@@ -205,6 +210,7 @@ class MainsHumRemover:
         self._hops += 1
         self.presence = min(1.0, max(0.0, sure - _LEAST + 1.0)) if self._hops > _FIRST else 0.0
         if self.presence > 0.0 and amount > 0.0:
+            self.subtracts = True
             many = min(1.0, max(0.0, (sure - _LEAST) / _MANY))
             denoise_hum_lines(
                 self._mean, self._phasor, self._above, row, self._channels, amount * self.presence, many, self._back

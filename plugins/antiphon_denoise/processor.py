@@ -20,7 +20,7 @@ from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.gate.threshold_opener import ThresholdOpener
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
-from antiphon_denoise.learned.file_confidence import FileConfidence, load as load_file
+from antiphon_denoise.learned.file_confidence import FileConfidence, load as load_file_confidence
 from antiphon_denoise.learned.file_mask import FileMask, load as load_file_mask
 from antiphon_denoise.learned.spec import AUTOENCODER, HOP, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
@@ -103,7 +103,7 @@ class Denoise(Processor):
                 mode = "gate"
         if mode not in MODELS:
             self._grid = grid(spec.rate, HOP if overlap else GATE_HOP, overlap)
-        self._file: FileConfidence | None = None
+        self._file_confidence: FileConfidence | None = None
         self._noise: F32 | None = None  # of a file, once it was found
         hop = self._grid.hop
         self.latency = self._grid.lag + (self._delayed.delay if self._delayed is not None else 0) * hop
@@ -170,18 +170,21 @@ class Denoise(Processor):
             self._delayed.begin(max(0, self._number))
 
     def look_ahead(self, frames: int | None) -> bool:
-        """Notes the features of a file of so many frames, in mode `learned`; twice where its noise was found."""
-        if self._file is not None:
-            return not self._file.heard
+        """Notes the features of a file of so many frames, in mode `learned`.
+
+        Twice where it has a mask of its own, or where steady noise was found.
+        """
+        if self._file_confidence is not None:
+            return not self._file_confidence.heard
         if self._whole is not None or self.settings["mode"] != "learned" or self.settings["causal"]:
             return False
         if self._delayed is None or frames is None:
             return self._delayed is not None
-        weights, live = load_file(), self._delayed.confidence
+        weights, live = load_file_confidence(), self._delayed.confidence
         if weights is None or not isinstance(live, Confidence):
             return False
         hops = frames // self._grid.hop + 1
-        self._file = self._delayed.confidence = FileConfidence(weights, live, self._grid.bins, hops)
+        self._file_confidence = self._delayed.confidence = FileConfidence(weights, live, self._grid.bins, hops)
         mask = load_file_mask()
         self._delayed.file = FileMask(mask, hops) if mask is not None else None
         self._hum_hops = round(HUM_SECONDS * self._rate / self._grid.hop)
@@ -191,8 +194,8 @@ class Denoise(Processor):
     def rewind(self) -> None:
         """Begins the file again, with a new hop.
 
-        After its preroll with everything that was estimated; after it was heard as a whole with the mains hum of its
-        beginning, and with its noise, for which it is heard as a whole once more, or with the shares.
+        After its preroll with everything that was estimated. After it was heard as a whole with the mains hum of its
+        beginning, with its noise, and with its mask or, the last time, with the shares.
         """
         if self._whole is not None:
             self._whole.rewind()
@@ -201,13 +204,13 @@ class Denoise(Processor):
             self._player.rewind()
             return
         self._filled = 0
-        if self._file is not None and not self._file.heard:
+        if self._file_confidence is not None and not self._file_confidence.heard:
             if self._hum is not None and self._hum_hops:
                 self._hum.look_ahead(self._beginning)
             self._hum_hops = 0
-            self._hear(self._file)
-        elif self._file is not None:
-            self._file.reset()
+            self._hear(self._file_confidence)
+        elif self._delayed is not None and self._file_confidence is not None:
+            self._delayed.restart(max(0, self._number))
         if self._hum is not None:
             self._hum.rewind()
 
@@ -227,8 +230,10 @@ class Denoise(Processor):
             self._delayed.learn(self._noise)
             learned = self._delayed.noise
         # the levels had mains hum in them until it was found
-        if mask is not None and (early or (self._hum is not None and self._hum.presence > 0.0)):
+        if mask is not None and (early or (self._hum is not None and self._hum.subtracts)):
             mask.compute(learned)
+        if mask is not None and file.heard:
+            mask.forget_levels()
 
     def step(self, io: IO) -> Step | None:
         return self._player.step(io) if self._whole is None and self._player is not None else None

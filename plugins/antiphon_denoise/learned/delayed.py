@@ -1,9 +1,9 @@
 """The learned modes: sends spectra to the model's worker and applies its gains to the spectra when they come back.
 
-A hop's spectrum is delayed by `lead` hops and then scaled by the gains of its answer, which the confidence network
-weighs. In low latency it is delayed by a hop less where a worker answers: gains are then a hop older than the sound.
-Where the answer is missing the spectral gate's gains are used, which run on the same grid, so that a dropout changes
-the quality and not the kind of sound.
+A hop's spectrum is delayed by `lead` hops and then scaled by the gains of its answer, or by those of a file's own mask,
+which the confidence network weighs. In low latency it is delayed by a hop less where a worker answers: gains are then a
+hop older than the sound. Where the answer is missing the spectral gate's gains are used, which run on the same grid, so
+that a dropout changes the quality and not the kind of sound.
 """
 
 from __future__ import annotations
@@ -94,6 +94,12 @@ class DelayedSpectra:
             self.confidence.reset()
         self.client.reset()
         self.client.begin(hop)
+
+    def restart(self, hop: int) -> None:
+        """Takes hop `hop` as the first of a file; the ring and the learned noise stay, as after a preroll."""
+        self._begun = hop
+        if self.confidence is not None:
+            self.confidence.reset()
 
     @property
     def told(self) -> bool:

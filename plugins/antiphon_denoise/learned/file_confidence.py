@@ -58,6 +58,7 @@ class FileConfidence:
     def hear(self) -> None:
         """Computes the shares of all hops of which the features were noted."""
         self._shares = shares_of(self._weights, self._values[: self._place].astype(np.float32))
+        self._values = self._values[:0].copy()
 
     def apply(self, power: F32, gate: F32, known: bool, gain: F32) -> None:
         """As `Confidence.apply`; while it notes features it leaves `gain` as it is."""
@@ -91,6 +92,11 @@ def shares_of(weights: dict[str, F32], features: F32) -> F32:
     return np.ascontiguousarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
 
 
+def logistic(x: F32) -> F32:
+    """1 / (1 + exp(-x)), without overflow."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
+
+
 def both_ways(weights: dict[str, F32], layer: str, x: F32) -> F32:
     """A gated recurrent layer over `[T, …]`, forwards and backwards, beside each other."""
     return np.concatenate([_turned(weights, layer, "", x), _turned(weights, layer, "_reverse", x[::-1])[::-1]], axis=1)
@@ -105,8 +111,7 @@ def _turned(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32:
     state = np.zeros(hidden, np.float32)
     for hop, row in enumerate(given):
         own = state @ across + bias
-        # a logistic function that does not overflow
-        gates = 0.5 + 0.5 * np.tanh(0.5 * (row[: 2 * hidden] + own[: 2 * hidden]))
+        gates = logistic(row[: 2 * hidden] + own[: 2 * hidden])
         new = np.tanh(row[2 * hidden :] + gates[:hidden] * own[2 * hidden :])
         state = new + gates[hidden:] * (state - new)
         out[hop] = state

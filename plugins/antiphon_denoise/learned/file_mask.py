@@ -14,7 +14,7 @@ from antiphon.api import F32
 from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.file_confidence import both_ways
+from antiphon_denoise.learned.file_confidence import both_ways, logistic
 from antiphon_denoise.learned.file_features import FILE_DETAILS, bands_and_details
 from antiphon_denoise.learned.mask_network import SLOPE, UNSURE
 from antiphon_denoise.learned.spec import UNITS
@@ -52,12 +52,16 @@ class FileMask:
     def compute(self, noise: F32 | None) -> None:
         """Computes the gains of all hops noted. `noise`: its log powers `[UNITS]`, where they are known."""
         logs = self._logs[: self._count]
-        gains = np.zeros_like(logs)
+        if len(self._gains) != len(logs):
+            self._gains = np.zeros_like(logs)
         for first in range(0, len(logs), STRETCH):
             before, last = max(0, first - BESIDE), first + STRETCH
             made = gains_of(self._weights, logs[before : last + BESIDE].astype(np.float32), noise)
-            gains[first:last] = made[first - before :][:STRETCH]
-        self._gains = gains
+            self._gains[first:last] = made[first - before :][:STRETCH]
+
+    def forget_levels(self) -> None:
+        """Frees the levels: `compute` is not called any more."""
+        self._logs, self._count = self._logs[:0].copy(), 0
 
     def gain(self, hop: int, live: F32) -> F32:
         """The gains `[UNITS]` of a hop; those of the live mask until they are known."""
@@ -71,7 +75,7 @@ def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
     """Log powers `[T, UNITS]` of all hops → gains `[T, UNITS]`, as `FileMaskNetwork` plays them."""
     bands, details = bands_and_details(log, noise)
     x = bands.reshape(len(log), -1) @ weights["enter.weight"].T + weights["enter.bias"]
-    low = both_ways(weights, "first", x * _logistic(x))
+    low = both_ways(weights, "first", x * logistic(x))
     high = both_ways(weights, "second", low)
     said = np.concatenate([low, high], 1) @ weights["say.weight"].T + weights["say.bias"]
     said = said.reshape(len(log), COUNT, -1).transpose(0, 2, 1)
@@ -89,12 +93,7 @@ def _gains(weights: dict[str, F32], details: F32, said: F32) -> F32:
     seen = np.concatenate([details, rule[:, FILE_DETAILS + 1 :], push[:, None]], 1)
     bent = weights["bend.weight"] @ seen + weights["bend.bias"][:, None]
     push += (weights["last.weight"] @ np.maximum(bent, np.float32(SLOPE) * bent))[:, 0]
-    return _logistic(push + (weights["last.bias"] + np.float32(UNSURE)))
-
-
-def _logistic(x: F32) -> F32:
-    """Without overflow."""
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x), np.float32)
+    return logistic(push + (weights["last.bias"] + np.float32(UNSURE)))
 
 
 def load() -> dict[str, F32] | None:

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from antiphon_denoise.learned import file_mask
+from antiphon_denoise.learned.features import HopFeatures
+from antiphon_denoise.learned.file_features import bands_and_details
 from antiphon_denoise.learned.file_mask import FileMask, gains_of
 from antiphon_denoise.learned.spec import UNITS, UNKNOWN
+from antiphon_denoise.learned.tables import DETAILS, FEATURES
 
 HOPS = 250
 """More than the floor's four blocks, and an odd part of one."""
@@ -45,6 +48,23 @@ def test_gains_are_those_of_torch(weights, known) -> None:
     got = gains_of(weights, x, noise)
     assert np.ptp(want) > 0.2
     assert np.abs(got - want).max() < 1e-4
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["noise unknown", "noise known"])
+def test_features_are_those_of_hops_forwards_and_backwards(known) -> None:
+    x = spectra(HOPS, 1)
+    noise = x[40:].mean(0) if known else None
+    bands, details = bands_and_details(x, noise)
+    units = details(slice(0, HOPS))
+    for levels, of_bands, rows, of_units in (
+        (x, bands[..., :FEATURES], slice(0, DETAILS), units),
+        (x[::-1], bands[::-1, :, FEATURES : 2 * FEATURES], slice(5, 8), units[::-1, DETAILS - 5 :]),
+    ):
+        one = HopFeatures()
+        for hop, level in enumerate(levels):
+            one.step(np.stack([level, np.full(UNITS, UNKNOWN, np.float32) if noise is None else noise]))
+            assert np.abs(one.bands.reshape(FEATURES, -1).T - of_bands[hop]).max() < 1e-4, hop
+            assert np.abs(one.details[rows] - of_units[hop, rows]).max() < 1e-4, hop
 
 
 def test_gains_follow_from_what_comes(weights) -> None:

@@ -211,8 +211,7 @@ def test_a_stopped_clock_moves_nothing():
     sound, starts = tune([60, 64], 0.43, 0.6)
     processor = Hum()
     cells = prepare_processor(processor, StreamSpec(RATE, 512, 1), {"mode": "yin", "quantise": "1/4"})
-    for cell in cells.values():
-        cell.render(0, 512)
+    cells.render(0, 512)
     begun = []
     x = np.concatenate([sound, np.zeros(RATE, np.float32)])
     for at in range(0, len(x) - 512, 512):
@@ -238,8 +237,7 @@ def by_clock(sound, quantise, tempo):
     """Notes heard live beside a clock that runs: frames from and to."""
     processor = Hum()
     cells = prepare_processor(processor, StreamSpec(RATE, 512, 1), {"mode": "yin", "quantise": quantise})
-    for cell in cells.values():
-        cell.render(0, 512)
+    cells.render(0, 512)
     events = []
     for at in range(0, len(sound) - 512, 512):
         beat = at / RATE * tempo / 60.0
@@ -286,8 +284,7 @@ def test_reset_ends_what_sounds_and_forgets_everything():
     assert [e.kind for e in first] == ["on"]
     processor.reset()
     cells = prepare_processor(Hum(), spec, {"mode": "yin"})
-    for cell in cells.values():
-        cell.render(0, 512)
+    cells.render(0, 512)
     io = IO([np.zeros((1, 512), np.float32)], [], cells, BlockTime(), 512)
     processor.process(io)
     assert [(e.kind, e.offset, e.number) for e in io.events_out] == [("off", 0, 65)]

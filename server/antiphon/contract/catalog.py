@@ -49,7 +49,7 @@ class ProcessorInfo:
             )
 
     def lacking(self, values: Mapping[str, Value]) -> Param | None:
-        """The first parameter that files need and that `values` does not give, or None."""
+        """The first parameter that files need, and of which `values` has none or a choice that files do not take."""
         use = self.on_files
         if any(f"{name}={value}" in use.exempt for name, value in values.items()):
             return None

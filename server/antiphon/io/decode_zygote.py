@@ -22,7 +22,7 @@ from antiphon.runtime.helper_process import start_helper
 MODULE = "antiphon.io.decode_child"
 PATIENCE = 20.0
 """Seconds in which a zygote has to fork; starting it, an interpreter and imports, takes a tenth of one."""
-STARTED_NONE = "no process started to decode it: the machine is too busy or short of memory, not the file at fault"
+NO_PROCESS = "no process started to decode it: the machine is too busy or short of memory, not the file at fault"
 _END = 2.0
 """Seconds for the exit code of a process whose pipe has ended."""
 _PIPE = 1 << 20
@@ -118,7 +118,7 @@ class DecodeZygote:
                     process.close()
                 self._replace(control)
                 if last:
-                    raise OSError(STARTED_NONE) from None
+                    raise OSError(NO_PROCESS) from None
             except BaseException:
                 if process is not None:
                     process.close()

@@ -26,7 +26,7 @@ from antiphon.offline.note_file import Score
 
 Make = Callable[[str], Processor]
 LONGEST = 1800.0
-"""Seconds of a file that is given twice to a processor that looks ahead, which notes what it hears."""
+"""Seconds of a file that is given ahead to a processor that looks ahead, which notes what it hears."""
 
 
 class BlockRunner(Protocol):

@@ -65,7 +65,7 @@ class FeatureExtractor(torch.nn.Module):
         self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
 
     def start(self, slots: int) -> Past:
-        return Past(torch.zeros(slots, 2, UNITS), torch.full((slots, PAST, UNITS), 50.0), torch.zeros(slots, 3))
+        return Past(torch.zeros(slots, 2, UNITS), torch.full((slots, PAST, UNITS), NO_FLOOR), torch.zeros(slots, 3))
 
     def step(self, x: torch.Tensor, past: Past) -> tuple[FeatureFrame, Past]:
         """The features of one hop: x `[slots, 2, UNITS]` log powers of input and learned noise; as `whole`."""
@@ -73,7 +73,7 @@ class FeatureExtractor(torch.nn.Module):
         mean, weight, hops = past.mean[:, :1], past.mean[:, 1:2], past.mean[:, 2:]
         smooth = torch.lerp(log, past.smooth, self.keeps * (hops > 0.0)[..., None])
         turned = past.floors.roll(1, 1)
-        turned[:, 0] = 50.0
+        turned[:, 0] = NO_FLOOR
         floors = torch.where((hops % BLOCK == 0.0)[..., None], turned, past.floors)
         torch.minimum(floors[:, 0], smooth[:, 0], out=floors[:, 0])
         floor = floors.amin(1, keepdim=True)

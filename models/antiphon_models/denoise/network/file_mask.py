@@ -13,7 +13,7 @@ from torch.nn import functional
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.file_features import AROUND, FILE_DETAILS, FILE_FEATURES
 from antiphon_denoise.learned.mask_network import LAST, TELLS, UNSURE, WIDTH
-from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, HIGHEST_DETAIL, LOWEST_DETAIL
+from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, HIGHEST_DETAIL, LOWEST_DETAIL, NO_FLOOR
 from antiphon_models.denoise.network.features import follow_levels
 from antiphon_models.denoise.network.mask import MaskNetwork
 
@@ -90,7 +90,7 @@ def lowest_around(log: torch.Tensor) -> torch.Tensor:
     count = log.shape[1]
     short, _, _ = follow_levels(log)
     rows = -(-count // BLOCK)
-    padded = torch.nn.functional.pad(short, (0, 0, 0, rows * BLOCK - count), value=50.0)
+    padded = torch.nn.functional.pad(short, (0, 0, 0, rows * BLOCK - count), value=NO_FLOOR)
     lowest = padded.unflatten(1, (rows, BLOCK)).amin(2)
     wide = torch.nn.functional.pad(lowest, (0, 0, AROUND, AROUND), value=float("nan"))
     median = wide.unfold(1, 2 * AROUND + 1, 1).nanmedian(-1).values

@@ -57,6 +57,4 @@ def replay(
                 for y in play(folder, blocks, loaded.catalog, loaded.make):
                     writer.write(y)
                     progress.update(writer.frames)
-    report(
-        Written(out, f"the set {path_text(folder)}", writer.frames / log.spec.rate, log.spec.rate, log.spec.channels)
-    )
+    report(Written.sound(writer, f"the set {path_text(folder)}"))
