@@ -179,7 +179,8 @@ def test_after_a_crash_of_everything_the_last_state_is_back_unless_another_patch
     def killed(server: ServerProcess) -> None:
         pids = server.pids()
         for pid in [server.process.pid, *pids.values()]:  # type: ignore[union-attr]
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # some end with the supervisor, which goes first
+                os.kill(pid, signal.SIGKILL)
         server.stop(signal.SIGKILL)
 
     first = ServerProcess(*base, "--patch", "through", home=tmp_path).start()
