@@ -118,9 +118,9 @@ def _turned(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32:
     return out
 
 
-def load() -> dict[str, F32] | None:
-    """The installed weights by name, float32; None where there are none: files are heard as live then."""
+def load(model: str = MODEL) -> dict[str, F32] | None:
+    """A network's installed weights by name, float32; None where there are none: files are heard without it then."""
     try:
-        return {name: np.ascontiguousarray(value, np.float32) for name, value in read_weights(MODEL).items()}
+        return {name: np.ascontiguousarray(value, np.float32) for name, value in read_weights(model).items()}
     except ModelError:
         return None

@@ -11,10 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.file_confidence import both_ways, logistic
+from antiphon_denoise.learned.file_confidence import both_ways, load as load_installed, logistic
 from antiphon_denoise.learned.file_features import FILE_DETAILS, bands_and_details
 from antiphon_denoise.learned.mask_network import SLOPE, UNSURE
 from antiphon_denoise.learned.spec import UNITS
@@ -98,7 +97,4 @@ def _gains(weights: dict[str, F32], details: F32, said: F32) -> F32:
 
 def load() -> dict[str, F32] | None:
     """The installed weights by name, float32; None where there are none: the live mask plays files too."""
-    try:
-        return {name: np.ascontiguousarray(value, np.float32) for name, value in read_weights(MODEL).items()}
-    except ModelError:
-        return None
+    return load_installed(MODEL)

@@ -1,7 +1,7 @@
 """The mask network of files: `mask` with a look at what comes, as layers in both directions and as details.
 
 Beside what the mask takes of the past it takes the same of the file played backwards, and the level to which each unit
-falls in the seconds around. It begins as the mask that ships, with nothing of the future in what it says.
+falls in the seconds around. It begins with the mean of what the mask that ships says forwards and backwards (`begin`).
 `antiphon_denoise.learned.file_mask` is it in numpy.
 """
 
