@@ -329,5 +329,20 @@ export function measured() {
   const samples = new Float32Array(master?.fftSize ?? 0);
   master?.getFloatTimeDomainData(samples);
   const rms = Math.sqrt(samples.reduce((sum, one) => sum + one * one, 0) / Math.max(1, samples.length));
-  return { playing: playing.value, side: side.value, place: place(), length: length.value, rms, region: region.value };
+  let clock: number;
+  let at: number;
+  do {
+    // the audio thread moves the clock, also while a script runs
+    clock = context?.currentTime ?? 0;
+    at = place();
+  } while (context && context.currentTime !== clock);
+  return {
+    playing: playing.value,
+    side: side.value,
+    place: at,
+    clock,
+    length: length.value,
+    rms,
+    region: region.value,
+  };
 }
