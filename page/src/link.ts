@@ -224,8 +224,13 @@ export const panics = signal(0);
 /** Goes up with every panic, wherever it comes from: what plays in this browser by itself stops with it. */
 export const silenced = signal(0);
 
+/** Within it the server says of a panic of this page that there was one: what began since goes on. */
+const ECHO_MS = 2000;
+let echoUntil = 0;
+
 export function panic(): void {
   send("/panic");
+  echoUntil = performance.now() + ECHO_MS;
   ahead.length = 0;
   panics.value += 1;
   silenced.value += 1;
@@ -356,6 +361,10 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       cued.value = { name: String(args[0]), at: performance.now() };
       break;
     case "/panic":
+      if (performance.now() < echoUntil) {
+        echoUntil = 0;
+        break;
+      }
       silenced.value += 1;
       ahead.length = 0;
       endNotes();
