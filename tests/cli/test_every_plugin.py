@@ -164,6 +164,34 @@ def test_sound_keeps_what_the_plugin_does_not_change(
     same(info, kind, source, tmp_path / f"out.{kind.suffix}")
 
 
+WAYS = [
+    (info, f"{param.name}={choice}")
+    for info in (*THROUGH, *TO_NOTES)
+    for param in info.params
+    if param.kind == "choice" and param.restart
+    for choice in param.choices
+    if choice != param.default
+]
+"""Choices that `prepare` reads: each is another way to work."""
+
+
+@pytest.mark.parametrize(("info", "setting"), WAYS, ids=lambda value: value if isinstance(value, str) else value.type)
+def test_each_way_to_work_plays_a_file(antiphon: Command, tmp_path: Path, info: ProcessorInfo, setting: str) -> None:
+    kind = Kind(44100, 2, "wav")
+    source = audio.write(tmp_path / "in.wav", probe(kind.rate, kind.channels), kind.rate)
+    out = "out.wav" if info in THROUGH else "out.mid"
+    done = antiphon("run", info.type, source.name, out, *needs(info, tmp_path), "-p", setting)
+    if "which is not installed: pip install" in done.err:
+        pytest.skip(done.complaint)
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
+    if info in THROUGH:
+        y, rate = audio.read(tmp_path / out)
+        assert (rate, y.shape[0]) == (kind.rate, kind.channels)
+        assert "length" in info.on_files.changes or y.shape[1] >= round(SECONDS * rate)
+        assert audio.level(y) > -80.0  # a network of speech takes most of a tone
+
+
 @pytest.mark.parametrize("info", [i for i in THROUGH if i.on_files.job], ids=named)
 def test_a_sound_that_goes_on_to_its_end_is_faded_out(antiphon: Command, tmp_path: Path, info: ProcessorInfo) -> None:
     if info in SPLITTING:
