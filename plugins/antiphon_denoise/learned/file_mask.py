@@ -62,10 +62,8 @@ class FileMask:
         """Frees the levels: `compute` is not called any more."""
         self._logs, self._count = self._logs[:0].copy(), 0
 
-    def gain(self, hop: int, live: F32) -> F32:
-        """The gains `[UNITS]` of a hop; those of the live mask until they are known."""
-        if not self.known:
-            return live
+    def gain(self, hop: int) -> F32:
+        """The gains `[UNITS]` of a hop, once they are known."""
         self._own[:] = self._gains[min(hop, len(self._gains) - 1)]
         return self._own
 
