@@ -127,9 +127,9 @@ class DelayedSpectra:
         np.log(sent, out=sent)
         if self.file is not None:
             self.file.note(hop - self._begun, sent)
-        # the network is not asked for gains that a file's own mask has
-        known = self.file if self.file is not None and self.file.known else None
-        if known is None:
+        # once a file's own gains are known the model is not asked: it is half of the cost
+        own = self.file if self.file is not None and self.file.known else None
+        if own is None:
             self.client.send(hop, self._sent, io)
         slot = hop % self._slots
         self._spectra[slot] = spectrum
@@ -141,10 +141,11 @@ class DelayedSpectra:
         slot = due % self._slots
         power[:] = self._powers[slot]
         gains: F32 | None = None
-        if due >= self._begun and known is not None:
-            gains = known.gain(due - self._begun)
-        elif due >= self._begun and (answer := self.client.take(due, io)) is not None:
-            gains = answer[0, 0]
+        if due >= self._begun:
+            if own is not None:
+                gains = own.gain(due - self._begun)
+            elif (answer := self.client.take(due, io)) is not None:
+                gains = answer[0, 0]
         self.answered = gains is not None
         if gains is not None:
             denoise_spread(gains, self._unit, self._bins, self.gain)

@@ -399,6 +399,21 @@ def test_mains_hum_that_ends_within_a_file_is_not_in_the_levels_of_its_mask(tmp_
     assert len(counted) == 2
 
 
+def test_the_live_mask_is_asked_only_until_a_file_has_its_own(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "in.wav", sounds.melody(RATE, 2.0), RATE, "FLOAT")
+    asked: list[int] = []
+    send = model_client.ModelClient.send
+
+    def sent(client: model_client.ModelClient, hop: int, *rest) -> None:
+        asked.append(hop)
+        send(client, hop, *rest)
+
+    monkeypatch.setattr(model_client.ModelClient, "send", sent)
+    command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav")
+    # a file is played three times
+    assert 250 <= len(asked) < 300
+
+
 @pytest.mark.parametrize("missing", ["load_file_confidence", "load_confidence"])
 def test_without_the_weights_of_files_a_file_is_heard_as_live(missing, tmp_path, monkeypatch):
     monkeypatch.setattr(processor, missing, lambda: None)
