@@ -53,11 +53,11 @@ def run(job: FileJob) -> tuple[Written, ...]:
     lines = [f"{len(summary.notes)} notes added", summary.key, f"{bars} at {summary.tempo:.4g} bpm"]
     if summary.fitted:
         lines.append(summary.fitted)
-    source, found = printable_path(job.source), tuple(lines)
+    heard_from, found = printable_path(job.source), tuple(lines)
     made = [
-        Written.sound(writer, source, found)
+        Written.sound(writer, heard_from, found)
         if writer is not None
-        else Written(job.target, source, summary.seconds, found=found)
+        else Written(job.target, heard_from, summary.seconds, found=found)
     ]
     if chords_out is not None:
         write_atomic(chords_out, summary.lead(chords_out.suffix.lower()).encode())
