@@ -80,7 +80,7 @@ def reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{row['score']:5.2f}  {_end_of(row['path'])}  {'; '.join(row['why'])}"
 
 
-def scored(
+def lines_of_fits(
     rows: Sequence[Mapping[str, Any]], lines: Callable[[Sequence[Mapping[str, Any]]], Iterator[str]]
 ) -> Iterator[str]:
     """The lines of the rows whose score is not .00 to two digits, and of the others how many there are."""
