@@ -19,6 +19,7 @@ import typer
 from tests.cli.conftest import ROOT, Done
 from tests.waiting import until
 
+from antiphon.cli.library import printing
 from antiphon.cli.library.commands import application
 from antiphon.cli.terminal import errors
 
@@ -402,3 +403,48 @@ def test_next_map_learn_and_personality(
     done = json.loads(library("personality", "--questions", "3", "--into", "c.wav", "--json").out)
     assert [answer["answer"] for answer in done["answers"]] == ["like"]
     assert soundfile.info(str(tmp_path / "c.wav")).samplerate == 44100
+
+
+def test_peaks_of_a_collage_over_full_scale_are_counted(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each track is brought to one level, by which clicks are louder than a file holds."""
+    (tmp_path / "clicks").mkdir()
+    for n in range(2):
+        clicks = np.zeros(5 * RATE)
+        clicks[:: RATE // (4 + n)] = 0.9
+        soundfile.write(tmp_path / "clicks" / f"{n}.wav", clicks, RATE)
+    assert library("add", tmp_path / "clicks").code == 0
+    assert library("analyse", "--only", "timbre").code == 0
+    monkeypatch.setattr(sys, "stdin", StringIO("y\n"))
+    done = library("personality", "--questions", "1", "--into", "c.wav")
+    assert done.code == 0
+    assert "samples were over full scale" in done.err
+
+
+def test_nothing_is_asked_about_one_shots(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hits").mkdir()
+    for n, seconds in enumerate((0.5, 0.6, 5.0, 6.0)):
+        noise = 0.1 * np.random.default_rng(n).normal(size=round(seconds * RATE))
+        soundfile.write(tmp_path / "hits" / f"{n}.wav", noise, RATE)
+    assert library("add", tmp_path / "hits" / "0.wav", tmp_path / "hits" / "1.wav").code == 0
+    assert library("analyse").code == 0
+    assert "fewer than two sounds besides loops and one-shots" in library("personality", "--silent").err
+    assert library("add", tmp_path / "hits").code == 0
+    assert library("analyse").code == 0
+    monkeypatch.setattr(sys, "stdin", StringIO("y\ny\ny\ny\n"))
+    asked = json.loads(library("personality", "--silent", "--json").out)["answers"]
+    assert {Path(answer["path"]).name for answer in asked} == {"2.wav", "3.wav"}
+
+
+def test_what_does_not_fit_at_all_is_counted_and_not_listed() -> None:
+    rows = [{"path": f"{n}.wav", "score": score, "why": ["same tempo"]} for n, score in enumerate((0.3, 0.006, 0.004))]
+    assert list(printing.lines_of_fits(rows, printing.reasons)) == [
+        " 0.30  0.wav  same tempo",
+        " 0.01  1.wav  same tempo",
+        "1 more of score .00",
+    ]
+    assert list(printing.lines_of_fits(rows[2:], printing.reasons)) == [
+        "nothing fits: 1 of score .00; --json lists them"
+    ]
+    assert list(printing.lines_of_fits((), printing.reasons)) == []

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 from tests import audio
 
-from antiphon.cli import play, play_song, serve
+from antiphon.cli import live, play, play_song, serve
 from antiphon.demo import hum_loop, melody_loop
 from antiphon.errors import FileError, UsageError
 from antiphon.io.midi_song import MidiNote, MidiTrack
 from antiphon.io.midifile import write
+from antiphon.performer import performing
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings
 from antiphon_pyo.info import PYO
@@ -180,6 +182,21 @@ def test_while_a_server_runs_it_refuses_before_it_prints(monkeypatch, capsys):
     with pytest.raises(UsageError, match=rf"a server runs on this OSC port already \(process {os.getpid()}\)"):
         play.play("headless", osc_port=port, http_port=0)
     assert capsys.readouterr().out == ""
+
+
+def test_blocks_and_ahead_are_options_of_what_the_hint_on_missed_blocks_is_said_after(monkeypatch, tmp_path):
+    audio.write(tmp_path / "in.wav", audio.noise(4800))
+    started = []
+    monkeypatch.setattr(serve, "run", lambda settings, **_: started.append((settings.block, settings.ahead)))
+    play.play("headless", str(tmp_path / "in.wav"), osc_port=0, http_port=0, block=512, ahead=6, no_open=True)
+    assert started == [(512, 6)]
+    given = []
+    monkeypatch.setattr(performing, "ended_by_signals", lambda _: None)
+    monkeypatch.setattr(
+        performing, "Performing", lambda *_, serve, **__: SimpleNamespace(run=lambda: given.append(serve))
+    )
+    live.live("set.py", block=512, ahead=6)
+    assert given[0][-4:] == ["--block", "512", "--ahead", "6"]
 
 
 def test_looking_whether_it_can_start_ends_nothing():

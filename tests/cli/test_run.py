@@ -241,6 +241,7 @@ def test_a_file_parameter_takes_any_path(antiphon: Command, tmp_path: Path, with
     ("arguments", "said"),
     [
         (["nope", "in.wav", "out.wav"], "there is no processor type 'nope'; there are: "),
+        (["chorus,reverb", "in.wav", "out.wav"], "run takes one processor; several in a row are a patch"),
         (["gain", "in.wav", "out.wav", "-p", "gain=3"], "gain takes 0 to 2, not 3"),
         (["hum", "in.wav", "out.wav", "-p", "lowest=90.5"], "lowest takes whole numbers 36 to 96, not 90.5"),
         (["gain", "in.wav", "out.wav", "-p", "gain=loud"], "gain takes 0 to 2, not 'loud'"),

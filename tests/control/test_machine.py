@@ -72,7 +72,7 @@ def test_missed_blocks_are_said_once_and_stalls_once_a_minute(
     assert look() == []
     (said,) = look(missed_blocks=203, latest_ns=12 * MS)
     assert said.startswith("3 blocks were missed, the latest was 12.0 ms late")
-    assert said.endswith("start with: antiphon serve --ahead 4")
+    assert said.endswith(" start the server with --ahead 4")
     assert machine.advice == said
     monkeypatch.setattr(os, "getloadavg", lambda: (99.0, 0.0, 0.0))
     assert look(missed_blocks=300) == [], "once in the log"

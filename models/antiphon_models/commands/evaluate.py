@@ -77,10 +77,10 @@ def evaluate(
     if card:
         cards.check(name, evaluation, ask)
     if not limit:
-        what = f"{len(files)} of your files, each as several items" if files else "all its items"
+        what = f"{len(files)} of your files" if files else "all its items"
         ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])
         one = f", --system {ours!r} one system" if ours and not (system or card) else ""
-        say(f"{name} is measured on {what}, which takes minutes to hours; --limit 5 takes five items{one}")
+        say(f"{name} is measured on {what}, which may take hours; --limit 5 takes five items{one}")
     with needs.explain_missing(name):
         if examples is not None:
             _write(evaluation.examples(ask), examples)

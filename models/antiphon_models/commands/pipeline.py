@@ -67,7 +67,7 @@ def run(
     splits = ", ".join(f"{name or 'in none'} {count:,}" for name, count in report.splits.items())
     if report.items:
         shards = f"{report.shards} shards, {report.computed} computed now"
-        typer.echo(f"{report.out}: {sum(report.splits.values()):,} sounds ({splits}), {shards}")
+        typer.echo(f"{report.out}: {sum(report.splits.values()):,} sounds (the data set's splits: {splits}), {shards}")
     for number, (name, reason) in enumerate(report.dead.items()):
         if number == SHOWN:
             complain(f"and {len(report.dead) - SHOWN:,} more; {report.out}/manifest.json names them")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from antiphon.api import UsageError
@@ -48,14 +47,18 @@ def run(job: FileJob) -> tuple[Written, ...]:
         source = melody_of_sound(job, Path(folder)) if heard else job.source
         target = Path(folder) / "band.mid" if to_sound else job.target
         summary = accompany_midi(source, target, job.settings, text, job.fires)
-    if to_sound:
-        summary = replace(summary, seconds=write_band(job, summary.notes, summary.tempo))
+    writer = write_band(job, summary.notes, summary.tempo) if to_sound else None
     job.progress(1.0)
     bars = "1 bar" if summary.bars == 1 else f"{summary.bars} bars"
     lines = [f"{len(summary.notes)} notes added", summary.key, f"{bars} at {summary.tempo:.4g} bpm"]
     if summary.fitted:
         lines.append(summary.fitted)
-    made = [Written(job.target, printable_path(job.source), summary.seconds, found=tuple(lines))]
+    heard_from, found = printable_path(job.source), tuple(lines)
+    made = [
+        Written.sound(writer, heard_from, found)
+        if writer is not None
+        else Written(job.target, heard_from, summary.seconds, found=found)
+    ]
     if chords_out is not None:
         write_atomic(chords_out, summary.lead(chords_out.suffix.lower()).encode())
         made.append(Written(chords_out, "the chords that were played"))

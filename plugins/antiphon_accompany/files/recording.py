@@ -34,8 +34,8 @@ def melody_of_sound(job: FileJob, folder: Path) -> Path:
     return transcribe(job.source, folder / "melody.mid", {"bpm": read_midi(grid).tempo[0][1]})
 
 
-def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> float:
-    """Writes the recording with the band beneath it; returns its seconds.
+def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> AudioWriter:
+    """Writes the recording with the band beneath it; returns what has written it.
 
     Args:
         job: `source` is the recording, `target` the sound.
@@ -64,7 +64,7 @@ def write_band(job: FileJob, notes: list[BeatNote], tempo: float) -> float:
     with AudioWriter(job.target, rate, channels, "PCM_16", job.rate) as writer:
         for block in fade_out((mixed[:, at : at + _BLOCK] for at in range(0, frames, _BLOCK)), rate, job.fade):
             writer.write(block)
-    return float(frames / rate)
+    return writer
 
 
 def _rendered(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import completion, ports
-from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
+from antiphon.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT
 from antiphon.wire.script_link import MOST_QUANTUM
 
 
@@ -30,6 +30,8 @@ def live(
     ] = "",
     output: Annotated[str, typer.Option(help="Output device of a server started here.")] = "",
     record: Annotated[str, typer.Option(help="A server started here records its output to this file.")] = "",
+    block: ports.Block = DEFAULT_BLOCK,
+    ahead: ports.Ahead = 0,
     midi: Annotated[bool, typer.Option("--midi", help="A server started here listens to MIDI ports.")] = False,
 ) -> None:
     """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.
@@ -43,6 +45,7 @@ def live(
     if not 0.0 <= quantum <= MOST_QUANTUM:
         raise UsageError(f"--quantum takes 0 to {MOST_QUANTUM:g} beats, not {quantum:g}")
     options = ["--osc-port", str(osc_port), "--http-port", str(http_port), "--audio", audio]
+    options += ["--block", str(block), "--ahead", str(ahead)]
     for name, value in (("--input", input), ("--output", output), ("--record", record)):
         options += [name, value] if value else []
     options += ["--midi"] if midi else []

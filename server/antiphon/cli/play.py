@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import completion, ports
-from antiphon.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
 OPEN = "/node/in/mute 0"
@@ -35,6 +35,8 @@ def play(
     ] = "",
     osc_port: ports.NewOsc = OSC_PORT,
     http_port: ports.NewHttp = HTTP_PORT,
+    block: ports.Block = DEFAULT_BLOCK,
+    ahead: ports.Ahead = 0,
     no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
     song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
 ) -> None:
@@ -43,7 +45,15 @@ def play(
     from antiphon.engine.drivers.probe import probe
 
     asked = ServeSettings(
-        audio=audio, input=input, output=output, patch=patch or PATCH, osc_port=osc_port, http_port=http_port, live=True
+        audio=audio,
+        input=input,
+        output=output,
+        patch=patch or PATCH,
+        osc_port=osc_port,
+        http_port=http_port,
+        block=block,
+        ahead=ahead,
+        live=True,
     ).check()
     startable(asked)
     _find(song, asked.patch)

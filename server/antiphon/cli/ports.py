@@ -1,4 +1,4 @@
-"""The options that name a server's ports: the same ones for each command that starts a server or asks one."""
+"""The options of a server's ports and blocks: the same ones for each command that starts a server or asks one."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ NewOsc = Annotated[
     ),
 ]
 NewHttp = Annotated[int, typer.Option("--http-port", min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
+Block = Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")]
+Ahead = Annotated[int, typer.Option(help="Blocks between input and output, 1 to 16; 0 measures the machine.")]
 Osc = Annotated[
     int,
     typer.Option("--osc-port", "--port", metavar="PORT", min=1, max=65535, help="The OSC port of the running server."),

@@ -96,8 +96,8 @@ class BlockOptions:
     """Options of sample rate and block."""
 
     rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE
-    block: Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")] = DEFAULT_BLOCK
-    ahead: Annotated[int, typer.Option(help="Blocks between input and output, 1 to 16; 0 measures the machine.")] = 0
+    block: ports.Block = DEFAULT_BLOCK
+    ahead: ports.Ahead = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ CROWDED = 2.5
 
 
 def setting(engine: EngineStatus, late_ns: int) -> str:
-    """The options of `antiphon serve` with which blocks that were `late_ns` late would have been in time."""
+    """The options of the command that serves with which blocks that were `late_ns` late would have been in time."""
     blocks = [block for n in range(7) if (block := engine.block << n) <= MAX_BLOCK]
     if engine.load_mean > BUSY and len(blocks) > 1:
         return f"--block {blocks[1]}"
@@ -37,7 +37,7 @@ def remedy(engine: EngineStatus, late_ns: int) -> str:
     """What to do against blocks that were `late_ns` late; no option alone ends what other programs cause."""
     cores, load = os.cpu_count() or 1, os.getloadavg()[0]
     others = f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED * cores else "to end that,"
-    return f"{others} start with: antiphon serve {setting(engine, late_ns)}"
+    return f"{others} start the server with {setting(engine, late_ns)}"
 
 
 class MachineWatch:

@@ -140,13 +140,14 @@ def test_evaluate_measures_what_is_there_beside_the_majority(trained, training) 
     assert rows[1].milliseconds > 0
     assert read_table(trained.out) == rows
     notes = notes_of(trained, rows, training)
-    assert notes[0] == "majority: 'calm', which 33% of the 36 training sounds have"
-    assert notes[1].startswith("the test is small, 12 sounds: a share of them is uncertain by ± 0.25, of 97 by ± 0.10")
-    assert notes[2].startswith("the validation is small, 12 sounds")
-    assert notes[3].splitlines()[2].split() == ["calm", "4", ".", "."]
+    assert notes[0] == "the training's splits: train 36, valid 12, test 12"
+    assert notes[1] == "majority: 'calm', which 33% of the 36 training sounds have"
+    assert notes[2].startswith("the test is small, 12 sounds: a share of them is uncertain by ± 0.25, of 97 by ± 0.10")
+    assert notes[3].startswith("the validation is small, 12 sounds")
+    assert notes[4].splitlines()[2].split() == ["calm", "4", ".", "."]
     image = picture(np.array(rows[1].confusion), training.labels).astype(int)
     assert (trained.out / "confusion-sklearn.png").read_bytes() == png_bytes(image.astype(np.uint8))
-    assert notes[4] == f"pictures: {trained.out}/confusion-sklearn.png"
+    assert notes[5] == f"pictures: {trained.out}/confusion-sklearn.png"
     assert image[-24 - 40, -24 - 40, 2] > 100 > image[-24 - 40 - 44, -24 - 40, 2], "right answers, and none beside"
 
 

@@ -31,7 +31,7 @@ def test_a_test_without_sounds_is_refused_before_hours_of_training(tmp_path: Pat
     assert "takes the 1 left out" in told.stderr
     assert "epoch" not in told.stderr
     told = subprocess.run([*run, "gather,preprocess"], capture_output=True, text=True)
-    assert "6 sounds (test 1, train 5)" in told.stdout
+    assert "6 sounds (the data set's splits: test 1, train 5)" in told.stdout
 
 
 def test_a_share_of_too_few_sounds_is_said(tmp_path: Path) -> None:

@@ -176,7 +176,11 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
     """How far the table can be relied on: the majority's label, the sizes of test and validation, the confusions."""
     shares = shares_of_labels(training)
     most = training.labels[int(shares.argmax())]
-    notes = [f"majority: {most!r}, which {shares.max():.0%} of the {len(training.split(TRAIN))} training sounds have"]
+    sizes = ", ".join(f"{split} {len(training.split(split)):,}" for split in (TRAIN, VALID, TEST))
+    notes = [
+        f"the training's splits: {sizes}",
+        f"majority: {most!r}, which {shares.max():.0%} of the {len(training.split(TRAIN))} training sounds have",
+    ]
     enough = math.ceil(CERTAINTY**2 * 0.25 / SURE**2)
     folds = "the rows of all folds are surer" if job.settings.folds else "train.folds = 5 tests every sound"
     more = "" if job.settings.test else "train.test = 0.2 takes more of them, "

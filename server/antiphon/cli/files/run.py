@@ -98,6 +98,7 @@ def run(
     tail, fade, rate = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE), hertz(rate)
     with endable():
         loaded = load(check=False)
+        _check_one(plugin)
         info = known_type(plugin, loaded.catalog)
         info.check_writes()
         use = info.on_files
@@ -187,6 +188,15 @@ def run(
             report(one(plugin, jobs[0], settings, loaded))
         elif _each(plugin, jobs, settings, loaded, Path(out_dir), force=force):
             raise typer.Exit(1)
+
+
+def _check_one(plugin: str) -> None:
+    """Raises UsageError where several are named, as "chorus,reverb"."""
+    if any(mark in plugin for mark in ",+|>"):
+        raise UsageError(
+            "run takes one processor; several in a row are a patch, a file of nodes and wires: "
+            "antiphon render PATCH.toml --in IN --out OUT plays it"
+        )
 
 
 def _check_parted(plugin: str, use: FileUse, parted: Mapping[str, Sequence[str]], out_dir: str | None) -> None:

@@ -17,7 +17,7 @@ from antiphon.cli.library import recommending
 from antiphon.cli.library.identify import identify
 from antiphon.cli.library.live import fitting_now
 from antiphon.cli.library.options import Files, open_catalogue, places_of, progress_bar, root_of, row_of
-from antiphon.cli.library.printing import print_rows, reasons
+from antiphon.cli.library.printing import lines_of_fits, print_rows, reasons, table
 from antiphon.cli.osc import Host
 from antiphon.cli.terminal.answers import Json, echo_answer
 from antiphon.errors import FileError, UsageError
@@ -296,11 +296,11 @@ def fits(
         raise UsageError("name a loop, or give --live for what a server plays")
     if file is None:
         matches = fitting_now(host, osc_port, count, node)
-        echo_answer(as_json, {"matches": matches}, reasons(matches))
+        echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, reasons))
         return
     with open_catalogue(context) as catalogue:
         matches = fitting_summaries(catalogue, os.fsencode(file.absolute()), count)
-    print_rows({"matches": matches}, "matches", as_json)
+    echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, table))
 
 
 def forget(

@@ -38,18 +38,21 @@ def personality(
 
     with open_catalogue(context) as catalogue:
         table = TrackTable.load(catalogue.taste)
-        if len(table.rows) < 2:
+        # loops and one-shots are not recommended, so nothing is asked about them
+        samples = [place for place, row in enumerate(table.rows) if row.id in table.samples]
+        if len(table.rows) - len(samples) < 2:
+            besides = " besides loops and one-shots" if samples else ""
             raise UsageError(
-                f"the library {catalogue.path} holds fewer than two sounds; `antiphon library add` adds some"
+                f"the library {catalogue.path} holds fewer than two sounds{besides}; `antiphon library add` adds some"
             )
         known = {table.place[signal.sound] for signal in catalogue.taste.signals() if signal.sound in table.place}
         asked, passed = sorted(known), list[int]()
         answers: list[dict[str, Any]] = []
         while len(answers) < questions:
-            track = question(table.kernel, asked, passed)
+            track = question(table.kernel, asked, [*passed, *samples])
             if track is None:
                 break
-            _sound(catalogue, table, voices(table.kernel, track), into, silent, stack=len(answers) % 2 == 1)
+            _sound(catalogue, table, voices(table.kernel, track, samples), into, silent, stack=len(answers) % 2 == 1)
             word = _answer(len(answers) + 1, questions, _title(table, track))
             if word == "q":
                 break
@@ -104,11 +107,13 @@ def _sound(
 
         with AudioWriter(into, RATE, 2) as writer:
             writer.write(sound)
+        if writer.over:
+            complain(writer.over)
     else:
         try:
             import sounddevice
 
-            sounddevice.play(sound.T, RATE)
+            sounddevice.play(sound.clip(-1.0, 1.0).T, RATE)
             time.sleep(0.1)
         except Exception as error:  # no device, no PortAudio: the question is asked all the same
             complain(f"cannot play: {' '.join(str(error).split())[:120]}; --into FILE writes the sound instead")

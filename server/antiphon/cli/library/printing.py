@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from antiphon.cli.terminal.answers import echo_answer
@@ -10,6 +10,8 @@ from antiphon.runtime.shortening import shorten
 
 WIDEST = 60
 """Characters of a title or a path in a table."""
+LEAST = 0.005
+"""A score that is not written as 0.00."""
 EMBEDDED, ANALYSED = "embedded tags", "results of analyses"
 """Headings: what the file states of itself, and what was computed from its sound."""
 
@@ -76,6 +78,16 @@ def reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each path with its score and why."""
     for row in rows:
         yield f"{row['score']:5.2f}  {_end_of(row['path'])}  {'; '.join(row['why'])}"
+
+
+def lines_of_fits(
+    rows: Sequence[Mapping[str, Any]], lines: Callable[[Sequence[Mapping[str, Any]]], Iterator[str]]
+) -> Iterator[str]:
+    """The lines of the rows whose score is not .00 to two digits, and of the others how many there are."""
+    good = [row for row in rows if row["score"] >= LEAST]
+    yield from lines(good)
+    if others := len(rows) - len(good):
+        yield f"{others} more of score .00" if good else f"nothing fits: {others} of score .00; --json lists them"
 
 
 def print_rows(answer: Mapping[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:

@@ -51,18 +51,20 @@ def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] 
     return int(chosen[int(np.argmax(gain))])
 
 
-def voices(kernel: TrackKernel, track: int) -> list[int]:
-    """The tracks of a collage: the one that is asked about, and those most like it."""
+def voices(kernel: TrackKernel, track: int, left_out: Sequence[int] = ()) -> list[int]:
+    """The tracks of a collage: the one that is asked about, and those most like it that are not left out."""
     alike = kernel.columns([track])[:, 0]
+    alike[list(left_out)] = -np.inf
     alike[track] = np.inf
-    return [int(n) for n in np.argsort(-alike, kind="stable")[:VOICES]]
+    most_alike = np.argsort(-alike, kind="stable")[:VOICES]
+    return [int(n) for n in most_alike if alike[n] > -np.inf]
 
 
 def collage(rows: Sequence[tuple[TrackRow, dict[str, object]]]) -> NDArray[np.float32]:
     """Short pieces of some tracks, one after the other, each from a downbeat where downbeats are known.
 
-    float32 `[2, frames]` at `RATE`, each piece at the same level, joined by crossfades; empty where no file can be
-    read.
+    float32 `[2, frames]` at `RATE`, each piece at the same level, joined by crossfades; peaks may be over full scale.
+    Empty where no file can be read.
     """
     fade = round(JOIN * RATE)
     ramp = np.sqrt(np.linspace(0.0, 1.0, fade, dtype=np.float32))
@@ -81,7 +83,7 @@ def collage(rows: Sequence[tuple[TrackRow, dict[str, object]]]) -> NDArray[np.fl
         joined[:, : out.shape[1]] = out
         joined[:, -piece.shape[1] :] += piece
         out = joined
-    return np.clip(out, -1.0, 1.0)
+    return out
 
 
 def stack_loops(rows: Sequence[tuple[TrackRow, dict[str, object]]]) -> NDArray[np.float32]:

@@ -1,0 +1,26 @@
+"""A band beneath a recording: what of the sound is over full scale is said, as of every file that is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.api.jobs import FileJob
+from antiphon_accompany.files import jobs
+
+
+def test_what_resampling_brings_over_full_scale_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum is below full scale; the edges of a square wave are not once they are resampled."""
+    square = 0.97 * np.sign(np.sin(2 * np.pi * 441 * np.arange(44100) / 44100 + 0.1))
+    soundfile.write(tmp_path / "in.wav", square, 44100, subtype="FLOAT")
+    job = FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav", rate=48000)
+    summary = SimpleNamespace(notes=[], tempo=100.0, key="C", bars=1, fitted="", seconds=1.0)
+    monkeypatch.setattr(jobs, "melody_of_sound", lambda _, folder: folder / "melody.mid")
+    monkeypatch.setattr(jobs, "accompany_midi", lambda *_: summary)
+    (written,) = jobs.run(job)
+    assert "samples were over full scale" in written.over
+    assert (written.rate, written.channels) == (48000, 1)
