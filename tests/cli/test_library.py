@@ -403,6 +403,8 @@ def test_next_map_learn_and_personality(
     done = json.loads(library("personality", "--questions", "3", "--into", "c.wav", "--json").out)
     assert [answer["answer"] for answer in done["answers"]] == ["like"]
     assert soundfile.info(str(tmp_path / "c.wav")).samplerate == 44100
+    refused = library("personality", "--into", "c.wav")
+    assert (refused.code, "--force" in refused.err) == (2, True)
 
 
 def test_peaks_of_a_collage_over_full_scale_are_counted(

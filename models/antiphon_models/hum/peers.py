@@ -97,7 +97,7 @@ def _basic_pitch() -> tuple[Any, Any, Any] | None:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        import basic_pitch  # type: ignore[import-not-found]
+        import basic_pitch
         from basic_pitch import inference, note_creation
 
         where = Path(str(basic_pitch.__file__)).parent / "saved_models" / "icassp_2022" / "nmp.onnx"

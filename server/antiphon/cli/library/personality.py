@@ -30,12 +30,16 @@ def personality(
         Path | None, typer.Option("--into", metavar="FILE", help="Write each sound into this file; play nothing.")
     ] = None,
     silent: Annotated[bool, typer.Option("--silent", help="Play nothing; ask by names.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Let --into replace an existing file.")] = False,
     as_json: Json = False,
 ) -> None:
     """Find your taste: play a few collages of tracks, ask whether you like them, and keep the answers."""
     from antiphon.library.taste.choosing import TrackTable, playlist
     from antiphon.library.taste.personality import question, voices
+    from antiphon.offline.file_job import free
 
+    if into is not None:
+        free([("--into", into)], force=force)
     with open_catalogue(context) as catalogue:
         table = TrackTable.load(catalogue.taste)
         # loops and one-shots are not recommended, so nothing is asked about them
