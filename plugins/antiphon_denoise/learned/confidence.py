@@ -100,9 +100,9 @@ class Confidence:
     """The network of one stream. `shares`: float32 `[CHOICES, COUNT]` of the newest hop."""
 
     def __init__(self, weights: dict[str, F32], bins: int) -> None:
-        self._biases = weights["bo"]
-        self._weights = {**weights, "bo": self._biases.copy()}
-        self.set_caution(CAUTION)
+        biases = weights["bo"].copy()
+        biases[:COUNT] += CAUTION
+        self._weights = {**weights, "bo": biases}
         self._features = ConfidenceFeatures()
         self.shares: F32 = np.zeros((CHOICES, COUNT), np.float32)
         self._first: F32 = np.zeros(HIDDEN, np.float32)
@@ -122,10 +122,6 @@ class Confidence:
             denoise_affine.bind(self._state, HIDDEN, CHOICES * COUNT, w["wo"], w["bo"], self.shares),
             denoise_confidence_shares.bind(self.shares, values, w["wl"], FEATURES, CHOICES, COUNT),
         ]
-
-    def set_caution(self, caution: float) -> None:
-        """What is added to the logit of the gain 1, from the next hop on."""
-        np.add(self._biases[:COUNT], np.float32(caution), out=self._weights["bo"][:COUNT])
 
     def reset(self) -> None:
         self._features.reset()

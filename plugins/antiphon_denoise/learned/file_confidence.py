@@ -2,14 +2,13 @@
 
 A file is heard as a whole first: the features of all hops go through a recurrent layer forwards and one backwards, and
 each band of each hop is divided into the same four shares, with which the file is heard again. What is played is the
-mean of its gain and the live network's: on unseen sounds the two err apart. Both are as cautious as the file is clean.
-What the mask takes in that first pass is also an estimate of the noise, see `steady_noise`.
+mean of its gain and the live network's: on unseen sounds the two err apart. What the mask takes in that first pass is
+also an estimate of the noise, see `steady_noise`.
 `antiphon train denoise-confidence-file` makes the weights.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -23,12 +22,6 @@ from antiphon_denoise.learned.steady_noise import SteadyNoise
 
 MODEL = "denoise-confidence-file"
 HIDDEN = 64
-BOLD = -6.0
-"""The caution in noisy files, nearly that of the mask alone: on 48 mixtures it gains 1.2 dB, and harms none. In clean
-sound it would cost 16 dB.
-"""
-CLEAN, NOISY = -20.0, -12.0
-"""dB of a file's power that its mask takes: to the first the caution is `CAUTION`, from the second on `BOLD`."""
 
 
 class FileConfidence:
@@ -50,11 +43,9 @@ class FileConfidence:
         self._below, self._fraction = places(bins)
         self._bins = bins
         self._place = 0
-        self._taken = self._whole = 0.0
 
     def reset(self) -> None:
         """Expects the first hop again."""
-        self._taken = self._whole = 0.0
         self._features.reset()
         self._live.reset()
         self._place = 0
@@ -66,9 +57,7 @@ class FileConfidence:
 
     def hear(self) -> None:
         """Computes the shares of all hops of which the features were noted."""
-        caution = caution_of(self._taken, self._whole)
-        self._live.set_caution(caution)
-        self._shares = shares_of(self._weights, self._values[: self._place].astype(np.float32), caution)
+        self._shares = shares_of(self._weights, self._values[: self._place].astype(np.float32))
         self._values = self._values[:0].copy()
 
     def apply(self, power: F32, gate: F32, known: bool, gain: F32) -> None:
@@ -78,9 +67,6 @@ class FileConfidence:
             if not known:  # once it was told, no estimate is asked for
                 self.noise.add(power, gain)
             self._features.update(power, gain, gate, known)
-            np.subtract(1.0, gain, out=self._own)
-            self._taken += float(power @ np.square(self._own, out=self._own))
-            self._whole += float(power.sum())
             if place < len(self._values):
                 self._values[place] = self._features.values
             self._place = min(self._place, len(self._values))
@@ -93,21 +79,14 @@ class FileConfidence:
             np.multiply(gain, 0.5, out=gain)
 
 
-def caution_of(taken: float, whole: float) -> float:
-    """The caution in a file of which the mask takes this part of its power: clean ones pass, noisy ones lose more."""
-    decibels = 10.0 * math.log10((taken + 1e-20) / (whole + 1e-10))
-    way = min(1.0, max(0.0, (decibels - CLEAN) / (NOISY - CLEAN)))
-    return CAUTION + way * (BOLD - CAUTION)
-
-
-def shares_of(weights: dict[str, F32], features: F32, caution: float = CAUTION) -> F32:
+def shares_of(weights: dict[str, F32], features: F32) -> F32:
     """Features `[T, INPUTS]` of all hops → shares `[T, CHOICES, COUNT]`, as `FileConfidenceNetwork` in training."""
     x = np.tanh(features @ weights["enter.weight"].T + weights["enter.bias"])
     high = both_ways(weights, "turn", x)
     logits = (high @ weights["say.weight"].T + weights["say.bias"]).reshape(-1, CHOICES, COUNT)
     own = features[:, : FEATURES * COUNT].reshape(-1, FEATURES, COUNT)
     logits += np.einsum("tfb,cf->tcb", own, weights["local.weight"])
-    logits[:, 0] += caution
+    logits[:, 0] += CAUTION
     logits -= logits.max(axis=1, keepdims=True)
     shares: Any = np.exp(logits)
     return np.ascontiguousarray(shares / shares.sum(axis=1, keepdims=True), np.float32)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from antiphon_denoise.bands import BINS, COUNT
-from antiphon_denoise.learned.confidence import CAUTION, CHOICES, LAYOUT, Confidence
+from antiphon_denoise.learned.confidence import CHOICES, LAYOUT, Confidence
 from antiphon_denoise.learned.confidence_features import INPUTS, ConfidenceFeatures
-from antiphon_denoise.learned.file_confidence import BOLD, caution_of, shares_of
+from antiphon_denoise.learned.file_confidence import shares_of
 
 HOPS = 60
 
@@ -60,27 +60,6 @@ def test_numpy_and_torch_give_the_same_shares_of_a_file() -> None:
         wanted = network(torch.from_numpy(rows)[None])[0].numpy()
     shares = shares_of({name: value.numpy() for name, value in network.state_dict().items()}, rows)
     assert np.abs(shares.transpose(0, 2, 1) - wanted).max() < 1e-5
-
-
-def test_a_noisy_file_is_heard_with_less_caution_than_a_clean_one() -> None:
-    cautions = [caution_of(10.0 ** (decibels / 10.0), 1.0) for decibels in (-60, -21, -18, -14, -11, 0)]
-    assert cautions[:2] == [CAUTION, CAUTION]
-    assert cautions[2] > cautions[3]
-    assert cautions[4:] == [BOLD, BOLD]
-    assert caution_of(0.0, 0.0) == CAUTION
-
-
-def test_less_caution_leaves_less_to_the_gain_1_and_is_not_added_twice() -> None:
-    bold, same = (Confidence(weights(), BINS) for _ in range(2))
-    bold.set_caution(BOLD)
-    same.set_caution(BOLD)
-    same.set_caution(CAUTION)
-    usual = Confidence(weights(), BINS)
-    for level, mask, gate in hops():
-        for confidence in (bold, same, usual):
-            confidence.apply(level, gate, False, mask.copy())
-    assert np.all(bold.shares[0] < usual.shares[0])
-    np.testing.assert_array_equal(same.shares, usual.shares)
 
 
 @pytest.mark.parametrize(("choice", "power"), [("whole", 0), ("same", 1), ("cube", 3)])

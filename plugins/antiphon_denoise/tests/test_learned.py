@@ -18,7 +18,6 @@ from antiphon.runtime import resources
 from antiphon.workers import model_client, pool
 from antiphon_denoise import processor
 from antiphon_denoise.gate import network
-from antiphon_denoise.learned import file_confidence
 from antiphon_denoise.learned.file_mask import FileMask
 from antiphon_denoise.learned.steady_noise import SteadyNoise
 from antiphon_denoise.processor import MODELS, Denoise
@@ -398,21 +397,6 @@ def test_mains_hum_that_ends_within_a_file_is_not_in_the_levels_of_its_mask(tmp_
     monkeypatch.setattr(FileMask, "compute", computed)
     command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav")
     assert len(counted) == 2
-
-
-def test_a_noisy_file_is_treated_with_less_caution_and_a_clean_one_as_ever(tmp_path, monkeypatch):
-    clean = sounds.voice(RATE, 3.0)
-    noisy = clean + sounds.white(len(clean), 0.5 * float(clean.std()))[0]
-
-    def done(sound):
-        soundfile.write(tmp_path / "in.wav", sound, RATE, "FLOAT")
-        command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav", "--force")
-        return soundfile.read(tmp_path / "out.wav", dtype="float32")[0]
-
-    now = done(clean), done(noisy)
-    monkeypatch.setattr(file_confidence, "BOLD", file_confidence.CAUTION)
-    np.testing.assert_array_equal(now[0], done(clean))
-    assert si_sdr(now[1], clean) > si_sdr(done(noisy), clean)
 
 
 def test_the_live_mask_is_asked_only_until_a_file_has_its_own(tmp_path, monkeypatch):
