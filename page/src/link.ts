@@ -226,11 +226,11 @@ export const silenced = signal(0);
 
 /** Within it the server says of a panic of this page that there was one: what began since goes on. */
 const ECHO_MS = 2000;
-let echoUntil = 0;
+let echoes: number[] = [];
 
 export function panic(): void {
   send("/panic");
-  echoUntil = performance.now() + ECHO_MS;
+  if (connection.value === "open") echoes.push(performance.now() + ECHO_MS);
   ahead.length = 0;
   panics.value += 1;
   silenced.value += 1;
@@ -361,11 +361,8 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       cued.value = { name: String(args[0]), at: performance.now() };
       break;
     case "/panic":
-      if (performance.now() < echoUntil) {
-        echoUntil = 0;
-        break;
-      }
-      silenced.value += 1;
+      echoes = echoes.filter((until) => performance.now() < until);
+      if (echoes.shift() === undefined) silenced.value += 1;
       ahead.length = 0;
       endNotes();
       break;

@@ -439,14 +439,13 @@ def test_nothing_is_asked_about_one_shots(library: Library, tmp_path: Path, monk
     assert {Path(answer["path"]).name for answer in asked} == {"2.wav", "3.wav"}
 
 
-def test_what_does_not_fit_at_all_is_counted_and_not_listed() -> None:
+def test_what_does_not_fit_at_all_is_not_listed() -> None:
     rows = [{"path": f"{n}.wav", "score": score, "why": ["same tempo"]} for n, score in enumerate((0.3, 0.006, 0.004))]
     assert list(printing.lines_of_fits(rows, printing.reasons)) == [
         " 0.30  0.wav  same tempo",
         " 0.01  1.wav  same tempo",
-        "1 more of score .00",
+        "all others have the score .00",
     ]
-    assert list(printing.lines_of_fits(rows[2:], printing.reasons)) == [
-        "nothing fits: 1 of score .00; --json lists them"
-    ]
-    assert list(printing.lines_of_fits((), printing.reasons)) == []
+    assert list(printing.lines_of_fits(rows[:2], printing.reasons))[-1] == " 0.01  1.wav  same tempo"
+    assert list(printing.lines_of_fits(rows[2:], printing.reasons)) == ["nothing fits"]
+    assert list(printing.lines_of_fits((), printing.reasons)) == ["nothing fits"]

@@ -88,11 +88,9 @@ def test_steps_and_clips_begin_on_the_bar_and_end_there(server: ServerProcess, c
     for kind in ("keyDown", "keyUp"):
         tab.call("Input.dispatchKeyEvent", type=kind, key="F12", code="F12", windowsVirtualKeyCode=123)
     tab.until(f"!document.querySelector('.clip.on') && {SILENT}")
-    # what begins before the server has said that there was a panic is not stopped by it
-    tab.run(
-        "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'F12', code: 'F12', bubbles: true})), "
-        "document.querySelector('.clip.is-sound').click()"
-    )
+    # what begins before the server has said that there was a panic, or two, is not stopped by it
+    f12 = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'F12', code: 'F12', bubbles: true}))"
+    tab.run(f"{f12}, {f12}, document.querySelector('.clip.is-sound').click()")
     tab.until("!!document.querySelector('.clip.on')")
     server.send("/panic")  # of a pedal, a surface or another browser
     tab.until(f"!document.querySelector('.clip.on') && {SILENT}")

@@ -30,8 +30,8 @@ def live(
     ] = "",
     output: Annotated[str, typer.Option(help="Output device of a server started here.")] = "",
     record: Annotated[str, typer.Option(help="A server started here records its output to this file.")] = "",
-    block: ports.Block = DEFAULT_BLOCK,
-    ahead: ports.Ahead = 0,
+    block: Annotated[int, typer.Option(help="Frames in a block of a server started here.")] = DEFAULT_BLOCK,
+    ahead: Annotated[int, typer.Option(help="Of a server started here; 0 measures the machine.")] = 0,
     midi: Annotated[bool, typer.Option("--midi", help="A server started here listens to MIDI ports.")] = False,
 ) -> None:
     """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.

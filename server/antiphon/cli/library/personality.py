@@ -38,7 +38,7 @@ def personality(
     from antiphon.library.taste.personality import question, voices
     from antiphon.offline.file_job import free
 
-    if into is not None:
+    if into is not None and not silent:
         free([("--into", into)], force=force)
     with open_catalogue(context) as catalogue:
         table = TrackTable.load(catalogue.taste)

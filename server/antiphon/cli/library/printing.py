@@ -83,11 +83,13 @@ def reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def lines_of_fits(
     rows: Sequence[Mapping[str, Any]], lines: Callable[[Sequence[Mapping[str, Any]]], Iterator[str]]
 ) -> Iterator[str]:
-    """The lines of the rows whose score is not .00 to two digits, and of the others how many there are."""
+    """The lines of the rows whose score is not .00 to two digits, and whether there are others."""
     good = [row for row in rows if row["score"] >= LEAST]
     yield from lines(good)
-    if others := len(rows) - len(good):
-        yield f"{others} more of score .00" if good else f"nothing fits: {others} of score .00; --json lists them"
+    if not good:
+        yield "nothing fits"
+    elif len(good) < len(rows):
+        yield "all others have the score .00"
 
 
 def print_rows(answer: Mapping[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:
