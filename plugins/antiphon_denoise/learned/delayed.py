@@ -127,7 +127,7 @@ class DelayedSpectra:
         np.log(sent, out=sent)
         if self.file is not None:
             self.file.note(hop - self._begun, sent)
-        # once a file's own gains are known the model is not asked: it is half of the cost
+        # once a file's own gains are known the model is not asked: a fifth of a file's processor time
         own = self.file if self.file is not None and self.file.known else None
         if own is None:
             self.client.send(hop, self._sent, io)
