@@ -80,7 +80,9 @@ def test_no_poison_is_heard_or_harms_anybody_else(tmp_path: Path) -> None:
     came, said, lines = kept(place / "set")
     unheard(came, said, late)
     told = marks(lines)
-    if any(len(words) > 3 for words in told.values()):
+    # a ring that is full before the worker is judged to hang, which takes processor time, begins anew as well
+    fresh = {word: (1, 2) if word == "hang" else (int(word in DEADLY),) for word in CODES}
+    if any(len(words) > 2 + fresh[word][-1] for word, words in told.items()):
         raise StalledError(f"more was missed than was poisoned: {told}")
     # a block that was late itself may have waited for the one who slept
     assert set(told) | {"sleep"} == set(CODES), "one absence for each, and none for the others"
@@ -93,7 +95,7 @@ def test_no_poison_is_heard_or_harms_anybody_else(tmp_path: Path) -> None:
         # a worker may be back, and begin anew, before the hop that it died with is missed
         kinds = [kind for kind, _ in told[word]]
         assert [kind for kind in kinds if kind != "fresh"] == ["absent", "back"], word
-        assert kinds.count("fresh") == int(word in DEADLY), word
+        assert kinds.count("fresh") in fresh[word], word
         # dry from the very hop that was lost
         hop = began // HOP + round((BEGIN + EVERY * n) * RATE / HOP) + LATENCY // HOP * n
         assert dict(told[word])["absent"] == hop
