@@ -183,6 +183,22 @@ def test_the_addresses_of_a_name_share_its_time(monkeypatch: pytest.MonkeyPatch)
     assert (found["state"], "within 0.5 s" in found["text"]) == ("failed", True)
 
 
+def test_an_address_that_answered_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hostile(anything) as port, socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        places = [dead.getsockname(), ("127.0.0.1", port)]
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", p) for p in places]
+        )
+        client = client_of(parse_address(f"http://127.0.0.1:{port}"), "", None, 5.0)
+        assert client.ask("GET", "/").status == 200, "the second, since the first refuses"
+        dead.listen()
+        assert client.ask("GET", "/").status == 200, "the second at once: the first would be silent"
+        dead.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            dead.accept()
+
+
 def test_the_token_is_sent_to_no_one_over_http_beyond_this_machine() -> None:
     token = "0" * 31 + "1"
     assert client_of(parse_address("http://studio.example"), token, None).token == ""

@@ -162,6 +162,17 @@ def test_a_slider_moves_what_plays_without_another_version_and_is_its_value_in_a
     assert event.args[event.args.index("gain") + 1] == 0.25
 
 
+def test_a_slider_moved_while_the_first_version_is_read_is_not_lost(stage: Stage) -> None:
+    text = IMPORTS + "track('hats', s('hh*16', gain=slider(.25, 0, 1)), beats=4)\n"
+    stage.player.save(text, version=7)
+    stage.player.slide(7, text.index("slider"), 0.75)
+    stage.until_true(lambda: stage.player.playing, "it plays")
+    stage.play(stage.sent[0].beat + 2.0)
+    gains = [e.args[e.args.index("gain") + 1] for e in stage.sent if e.address == "/node/drums/play"]
+    assert gains.index(0.75) <= 2
+    assert gains[-1] == 0.75
+
+
 def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: Stage) -> None:
     text = IMPORTS + BEAT + "track('low', note('c2 <e2 g2>'), on='bass')\n@loop\ndef l():\n    yield 1\n"
     stage.player.save(text, version=7)

@@ -154,7 +154,7 @@ function slide(version: number, place: number, value: number): void {
   void (async () => {
     for (const [key, body] of moves) {
       moves.delete(key);
-      await request("POST", "/api/live/slider", body);
+      wrong(await request("POST", "/api/live/slider", body));
     }
     moving = false;
   })();
@@ -163,8 +163,9 @@ function slide(version: number, place: number, value: number): void {
 /** A slider of the text was moved. */
 export function slid(at: number, value: number): void {
   const [one, now] = [editor.value, live.value];
-  if (!one || !now?.on || !(now.playing || now.reading)) return;
-  for (const version of new Set([now.version, now.tried])) {
+  if (!one || !now?.on) return;
+  // what was run last is not in `now` before the server has said so
+  for (const version of new Set([now.version, now.tried, mine.value.at(-1)])) {
     const place = version ? one.origin(version, at) : null;
     if (place !== null) slide(version, place, value);
   }

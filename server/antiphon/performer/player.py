@@ -136,8 +136,8 @@ class Player:
             self._cues.append(("cue", {"name": name, "value": value}))
 
     def slide(self, version: int, place: int, value: float) -> None:
-        """Moves a slider of a version of the script, as soon as what was not sent yet allows."""
-        if self._follower is None:
+        """Moves a slider of a version of the script, as soon as what was not sent yet allows, or once it was read."""
+        if self._follower is None and self._candidate is None:
             return
         moved = "slide", {"version": version, "place": place, "value": value}
         for number, (do, given) in enumerate(self._cues):

@@ -62,25 +62,6 @@ class HttpAnswer:
         return printable(error[:300]) if isinstance(error, str) else ""
 
 
-def _connect(host: str, port: int, until: float) -> socket.socket:
-    """Connects to the first of a name's addresses that answers: each has its share of the time that is left."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for left in range(len(found), 0, -1):
-        family, kind, protocol, _, place = found[-left]
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(max(0.001, until - time.monotonic()) / left)
-            sock.connect(place)
-            sock.settimeout(max(0.001, until - time.monotonic()))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-        except OSError:
-            sock.close()
-            if left == 1:
-                raise
-    raise OSError(f"{host} has no address")
-
-
 @dataclass(slots=True)
 class DeployClient:
     """Sends requests to one server.
@@ -94,6 +75,7 @@ class DeployClient:
     token: str = ""
     tls: ssl.SSLContext | None = None
     seconds: float = SECONDS
+    _answered: Any = None
 
     def ask(self, method: str, path: str, body: bytes = b"", *, token: str | None = None) -> HttpAnswer:
         """Sends one request on a connection of its own and gives the answer, of any status.
@@ -129,13 +111,37 @@ class DeployClient:
             assert isinstance(sock, ssl.SSLSocket)
             return str(sock.version()), dict(sock.getpeercert() or {})
 
+    def _connect(self, until: float) -> socket.socket:
+        """Connects to the first of a name's addresses that answers: each has its share of the time that is left.
+
+        What answered before comes first, so that a dead address delays one request and not each.
+        """
+        host = self.address.host
+        found = socket.getaddrinfo(host, self.address.port, type=socket.SOCK_STREAM)
+        found.sort(key=lambda one: one[4] != self._answered)
+        for left in range(len(found), 0, -1):
+            family, kind, protocol, _, place = found[-left]
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(max(0.001, until - time.monotonic()) / left)
+                sock.connect(place)
+                sock.settimeout(max(0.001, until - time.monotonic()))
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._answered = place
+                return sock
+            except OSError:
+                sock.close()
+                if left == 1:
+                    raise
+        raise OSError(f"{host} has no address")
+
     @contextlib.contextmanager
     def _connected(self, what: str) -> Iterator[HTTPConnection]:
         """A connection that is cut off once the time for `what` is over; raises `NoAnswer`."""
         host, port, until = self.address.host, self.address.port, time.monotonic() + self.seconds
         connection, connected = HTTPConnection(host, port), False
         try:
-            sock = _connect(host, port, until)
+            sock = self._connect(until)
             connection.sock = sock if self.tls is None else self.tls.wrap_socket(sock, server_hostname=host)
             connected = True
             timer = Timer(until - time.monotonic(), socket.socket.shutdown, (connection.sock, socket.SHUT_RDWR))
