@@ -14,7 +14,6 @@ from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import BeatPassed, Late
 from antiphon.session.actions import ACTIONS, NodeReset
 from antiphon.session.commands import ClearSchedule, NudgeBeat, Panic
-from antiphon.session.schedule import MAX_PENDING
 from antiphon.wire.osc import encode, encode_bundle
 
 GAIN = 3
@@ -151,19 +150,20 @@ async def test_a_step_of_the_wall_clock_is_followed(live: Rig) -> None:
 async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
     client = live.client()
     tag = live.time.timetag(10.0)
-    per = 2000
+    limit = live.app.session.schedule.limit = 8000
+    per = 750
     sent = 0
-    for n in range(0, MAX_PENDING + per, per):
+    for n in range(0, limit + per, per):
         sent += per
         client.bundle(tag, *[encode("/node/a/learn")] * per)
         await live.settle(0)
         while live.app.intake.busy:
             await live.settle(0)
-        assert len(live.app.session.schedule) == min(n + per, MAX_PENDING)
+        assert len(live.app.session.schedule) == min(n + per, limit)
     told = client.heard()
     assert len(told) == 1
-    assert "65536 events are scheduled" in told[0][1][1]
-    assert live.app.counts()["osc_failed"] == sent - MAX_PENDING
+    assert "8000 events are scheduled" in told[0][1][1]
+    assert live.app.counts()["osc_failed"] == sent - limit
     assert await client.ask("/node/b/gain", 0.25) == []
     assert live.app.executor.value("b", "gain") == 0.25
 

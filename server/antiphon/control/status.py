@@ -104,7 +104,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
     beat, bpm, playing = app.link.tempo_now()
     del counters["late_here"], counters["engine_restarts"]
     names = {node.id: node.name for node in session.state.nodes.values()}
-    loads = app.link.node_loads()
+    loads, workers = app.link.node_loads(), app.workers()
     return {
         **counters,
         "control": {"pid": os.getpid(), "state": "running"},
@@ -122,10 +122,10 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
                 "load": round(w.hop_ns[0] / w.period_ns, 4),
                 "hops": w.hops,
             }
-            for w in app.workers()
+            for w in workers
             if not w.name.startswith(SYNTH)
         ],
-        "synth": synth(app),
+        "synth": synth([w for w in workers if w.name.startswith(SYNTH)]),
         **_transports(app, {*counters, "control", "engine", "workers"}),
         "latency": {"driver": engine.latency_driver, "ring": engine.latency_ring, "graph": engine.latency_graph},
         "nodes": [
@@ -161,9 +161,8 @@ def _transports(app: StatusSource, taken: set[str]) -> dict[str, dict[str, Any] 
     return {name: given[name]() if name in given else None for name in names if name not in taken}
 
 
-def synth(app: StatusSource) -> dict[str, Any] | None:
-    """The figures of the synth's worker, None without one; `misses` counts the late hops of all its nodes."""
-    workers = [w for w in app.workers() if w.name.startswith(SYNTH)]
+def synth(workers: list[WorkerStatus]) -> dict[str, Any] | None:
+    """The figures of the synth's workers, None without one; `misses` counts the late hops of all its nodes."""
     if not workers:
         return None
     first = workers[0]

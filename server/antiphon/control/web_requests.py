@@ -35,8 +35,9 @@ log = logging.getLogger("antiphon.web")
 
 SHARE = 0.005
 """Share of control's time for web's requests: one OSC message in 200 is delayed by one, so that p99 does not change."""
-CREDIT_SECONDS = 0.01
-"""Processor seconds that may be used at once after a pause: about 40 answers, as a page or a script asks for."""
+CREDIT_SECONDS = 0.04
+"""Processor seconds that may be used at once after a pause: about 40 answers (1 ms each, .2 where one follows another),
+as a page or a script asks for."""
 TURN_SECONDS = 0.0005
 """Processor seconds after which a long answer yields to the event loop."""
 

@@ -128,10 +128,11 @@ def start_time(pid: int) -> int:
         macOS, 1 for a process that runs.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+            fields = stat.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return _start_time_elsewhere(pid)
-    return 0 if fields[0] == "Z" else int(fields[19])
+    return 0 if fields[0] == b"Z" else int(fields[19])
 
 
 def _start_time_elsewhere(pid: int) -> int:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,6 +81,7 @@ class WorkerSpec:
         return data
 
     @staticmethod
+    @lru_cache(32)  # more than an arena's workers, which their parent looks at 50 times a second
     def from_json(data: bytes) -> WorkerSpec:
         """Unpacks what `to_json` gave.
 
