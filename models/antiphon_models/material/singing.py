@@ -51,6 +51,10 @@ def world() -> Any:
         stand_in = types.ModuleType("pkg_resources")
         stand_in.get_distribution = importlib.metadata.distribution  # type: ignore[attr-defined]
         sys.modules["pkg_resources"] = stand_in
+        try:
+            import pyworld
+        finally:
+            del sys.modules["pkg_resources"]  # others look whether it is there
     import pyworld
 
     return pyworld

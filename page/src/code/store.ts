@@ -165,7 +165,7 @@ export function slid(at: number, value: number): void {
   const [one, now] = [editor.value, live.value];
   if (!one || !now?.on) return;
   // what was run last is not in `now` before the server has said so
-  for (const version of new Set([now.version, now.tried, mine.value.at(-1)])) {
+  for (const version of new Set([now.version, now.tried, mine.value.at(-1) ?? 0])) {
     const place = version ? one.origin(version, at) : null;
     if (place !== null) slide(version, place, value);
   }
