@@ -45,6 +45,7 @@ def wav(
 
 def refusal(path: Path) -> str:
     """What `read` says of a file it must refuse, cheaply and in one line."""
+    decode.zygote().close()  # of what was read before
     with costs_at_most(3.0):
         with pytest.raises(FileError) as refused:
             read(path)
