@@ -23,7 +23,7 @@ MAX_QUEUED = 262_144
 MAX_QUEUED_BYTES = 32 << 20
 PER_DRAIN = 8192
 MAX_PEERS = 1024
-"""Senders known at once, each 1.9 KB: a script that opens a socket for each message is another each time."""
+"""Senders known at once, each 2.4 KB: a script that opens a socket for each message is another each time."""
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO, _MEMINFO_DROPS = 55, 8
 _IP_RECVERR = 11
