@@ -166,6 +166,12 @@ def test_nothing_answers() -> None:
     assert found["work"]["state"] == "skipped"
 
 
+def addresses(monkeypatch: pytest.MonkeyPatch, *places: tuple[str, int]) -> None:
+    """Gives every name these addresses."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(found))
+
+
 def test_the_addresses_of_a_name_share_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with hostile(anything) as port, socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as held:
         silent = full.getsockname()
@@ -173,12 +179,9 @@ def test_the_addresses_of_a_name_share_its_time(monkeypatch: pytest.MonkeyPatch)
             filling = held.enter_context(socket.socket())
             filling.setblocking(False)
             filling.connect_ex(silent)
-        places = [silent, silent, ("127.0.0.1", port)]
-        monkeypatch.setattr(
-            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", p) for p in places]
-        )
+        addresses(monkeypatch, silent, silent, ("127.0.0.1", port))
         assert check(port, "2")[2]["health"]["state"] == "ok"
-        places = [silent] * 5
+        addresses(monkeypatch, *[silent] * 5)
         found = check(port, "0.5")[2]["health"]
     assert (found["state"], "within 0.5 s" in found["text"]) == ("failed", True)
 
@@ -186,10 +189,7 @@ def test_the_addresses_of_a_name_share_its_time(monkeypatch: pytest.MonkeyPatch)
 def test_an_address_that_answered_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
     with hostile(anything) as port, socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
-        places = [dead.getsockname(), ("127.0.0.1", port)]
-        monkeypatch.setattr(
-            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", p) for p in places]
-        )
+        addresses(monkeypatch, dead.getsockname(), ("127.0.0.1", port))
         client = client_of(parse_address(f"http://127.0.0.1:{port}"), "", None, 5.0)
         assert client.ask("GET", "/").status == 200, "the second, since the first refuses"
         dead.listen()
