@@ -189,6 +189,7 @@ def test_librosa_gives_a_second_opinion_of_the_tempo(library: Library, music: Pa
     done = library("analyse", music / "clicks.wav", "--only", "music", "--by", "librosa", "--json")
     found = json.loads(done.out)
     assert found["librosa_tempo"] == pytest.approx(120, rel=0.05)
+    assert (found["kind"], found["kind_confidence"]) == (None, None), "what decides it was not asked for"
     assert found["tempo"] == pytest.approx(120, rel=0.002)
     assert np.diff(found["librosa_beats"]) == pytest.approx(0.5, abs=0.05)
     assert "librosa_tempo" not in library("analyse", music / "a.wav", "--only", "loudness", "--json").out

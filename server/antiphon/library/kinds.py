@@ -25,7 +25,7 @@ SPEECH = ("speech", "female voice", "male voice")
 LIKELY, LIKELY_LOOP, LIKELY_KEY, LIKELY_VOICE = 0.5, 0.3, 0.25, 0.9
 """Confidence from which something is so: a tempo or speech, a loop, a song's key, a voice by `instruments`. The card of
 the plugin `listen` has the figures."""
-SHORTEST_LOOP, LONGEST_SHOT, SHORTEST_SONG = 1.0, 12.0, 20.0
+SHORTEST_LOOP, LONGEST_LOOP, LONGEST_SHOT, SHORTEST_SONG = 1.0, 60.0, 12.0, 20.0
 """Seconds."""
 DECAYED, NO_LOOP = -12.0, -20.0
 """dB of the last quarter of a sound, of the loudest 0: below the one what is no loop has faded, below the other nothing
@@ -35,7 +35,7 @@ is a loop."""
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, and of each its confidence, 0 to 1.
 
-    None where it is not known. A loop's tempo and key are those of `loop`, whose length is whole bars. `duration`:
+    None where it is not known; a kind is known where all has been found that decides it. A loop's tempo and key are those of `loop`, whose length is whole bars. `duration`:
     seconds; None for a bad file. `values` are those that analyses state, by quantity.
     """
     kind, certain = _kind(duration, values)
@@ -50,20 +50,26 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
 
 
 def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None, float | None]:
-    if duration is None or not values.keys() & {"loop_confidence", "no_loop", "tags", "tempo_confidence"}:
+    known = {name for name, value in values.items() if value is not None}
+    if duration is None or (duration <= LONGEST_LOOP and not known & {"loop_confidence", "no_loop"}):
         return None, None
     loop, tempo, key = (values.get(f"{name}_confidence") or 0.0 for name in ("loop", "tempo", "key"))
     ending = values.get("loop_ending")
     if ending is not None and ending < NO_LOOP:
         loop = 0.0
-    speech = max((p for label, p in values.get("tags") or () if label in SPEECH), default=0.0)
     if loop >= LIKELY_LOOP:
         return "loop", loop
     if ending is not None and (duration < SHORTEST_LOOP or (duration <= LONGEST_SHOT and ending < DECAYED)):
         return "one-shot", round(1.0 - loop, 4)
-    if duration >= SHORTEST_SONG and (tempo >= LIKELY or key >= LIKELY_KEY):
-        return "song", max(tempo, key)
+    if duration >= SHORTEST_SONG:
+        if tempo >= LIKELY or key >= LIKELY_KEY:
+            return "song", max(tempo, key)
+        if "tempo_confidence" not in known:
+            return None, None
+    speech = max((p for label, p in values.get("tags") or () if label in SPEECH), default=0.0)
     voice = max((p for label, p in values.get("instruments") or () if label == "voice"), default=0.0)
     if speech >= LIKELY or voice >= LIKELY_VOICE:
         return "speech", max(speech, voice)
+    if not known >= {"tempo_confidence", "tags", "instruments"}:  # of silence there are none
+        return None, None
     return "ambience", round(1.0 - max(loop, speech, tempo, key), 4)
