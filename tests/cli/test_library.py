@@ -304,6 +304,16 @@ def test_the_reason_of_a_bad_file_is_whole_and_each_problem_names_its_file(libra
     assert "1 cannot be placed, for they are silent or too short: tick.wav" in library("map").out
 
 
+def test_similar_says_why_a_file_is_like_none(library: Library, music: Path) -> None:
+    soundfile.write(music / "silent.wav", np.zeros(RATE), RATE)
+    library("add", music)
+    assert "c.wav has not been analysed; `antiphon library analyse` does" in library("similar", music / "c.wav").complaint
+    library("analyse", music, "--only", "timbre")
+    done = library("similar", music / "silent.wav")
+    assert (done.code, done.complaint) == (2, "silent.wav is like no other: it is silent or too short")
+    assert library("similar", music / "bad.mp3").complaint.startswith("cannot read ")
+
+
 def test_a_genre_of_the_tags_is_not_taken_for_the_one_of_the_analysis(library: Library, music: Path) -> None:
     with soundfile.SoundFile(music / "d.flac", "w", RATE, 1) as file:
         file.title, file.genre = "Drone", "Ambient"

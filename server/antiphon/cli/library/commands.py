@@ -260,7 +260,11 @@ def similar(
 
     with open_catalogue(context) as catalogue:
         target = row_of(catalogue, file)
+        if target.problem:
+            raise FileError(target.problem)
         if vector_of(target) is None:
+            if QUANTITY in target.values:
+                raise UsageError(f"{file.name[:120]} is like no other: it is silent or too short")
             raise UsageError(f"{file.name[:120]} has not been analysed; `antiphon library analyse` does that")
         root, state = catalogue.path.parent, vector_file.state_of(catalogue.path)
         table = vector_file.load(root, state)
