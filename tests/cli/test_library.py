@@ -307,7 +307,9 @@ def test_the_reason_of_a_bad_file_is_whole_and_each_problem_names_its_file(libra
 def test_similar_says_why_a_file_is_like_none(library: Library, music: Path) -> None:
     soundfile.write(music / "silent.wav", np.zeros(RATE), RATE)
     library("add", music)
-    assert "c.wav has not been analysed; `antiphon library analyse` does" in library("similar", music / "c.wav").complaint
+    assert (
+        "c.wav has not been analysed; `antiphon library analyse` does" in library("similar", music / "c.wav").complaint
+    )
     library("analyse", music, "--only", "timbre")
     done = library("similar", music / "silent.wav")
     assert (done.code, done.complaint) == (2, "silent.wav is like no other: it is silent or too short")

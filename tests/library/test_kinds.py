@@ -8,7 +8,6 @@ import pytest
 
 from antiphon.library.kinds import findings
 
-
 NO_LOOP = {"loop_confidence": 0.1, "loop_ending": -1.0}
 NO_MUSIC = {"tempo_confidence": 0.0, "key_confidence": 0.0}
 NO_LABELS: dict[str, Any] = {"tags": [], "instruments": []}

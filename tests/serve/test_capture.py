@@ -74,11 +74,12 @@ def fitting_now(server: ServerProcess, token: str, home: Path) -> None:
         "near": {"loop_bpm": 240.0, "loop_chroma": [], "loop_pattern": [1.0, 0.0] * 8},
         "far": {"loop_bpm": 300.0, "loop_chroma": [], "loop_pattern": [1.0, 0.0] * 8},
     }
+    sure = {"loop_confidence": 0.9, "loop_tempo_sure": 0.9}
     with Catalogue(home / "data" / "library") as catalogue:
         for name, row in rows.items():
             sound = SoundIdentity(name, 4.0, 44100, 2)
             catalogue.put(FileEntry(f"/loops/{name}.wav".encode(), FileState(1, 1), name, sound, {}))
-            catalogue.put_results(name, {"loop": (4, row, "")})
+            catalogue.put_results(name, {"loop": (4, {**row, **sure}, "")})
     found = CliRunner().invoke(application(words), words)
     assert found.exit_code == 0, found.output
     by_command = json.loads(found.stdout)["matches"]
@@ -86,8 +87,7 @@ def fitting_now(server: ServerProcess, token: str, home: Path) -> None:
     # what is .00 is not listed in words; with many missed blocks that may be all
     assert re.search(r"/loops/near\.wav  |^nothing fits$", shown.stdout, re.MULTILINE), (shown.stdout, shown.exception)
     assert [Path(row["path"]).stem for row in by_command] == ["near", "far"]
-    # the tempo of what sounds is estimated, from noise with holes where a busy machine missed blocks
-    assert re.fullmatch(r"tempo 2[3-7] % quicker", by_command[1]["why"][0])
+    assert by_command[1]["why"][0] == "tempo unknown", "noise has none"
     request = urllib.request.Request(
         f"http://127.0.0.1:{server.http}/api/library/fits",
         json.dumps({"count": 1, "node": "half"}).encode(),
@@ -95,7 +95,7 @@ def fitting_now(server: ServerProcess, token: str, home: Path) -> None:
     )
     with urllib.request.urlopen(request) as answer:
         (match,) = json.load(answer)["matches"]
-    assert (Path(match["path"]).stem, match["why"][0]) == ("near", "same tempo")
+    assert (Path(match["path"]).stem, match["why"][0]) == ("near", "tempo unknown")
     assert not list((home / "data" / "library" / "captures").glob(".fits*"))
 
 

@@ -40,7 +40,10 @@ def test_an_artist_is_typed_and_its_track_played_and_liked_and_what_fits_is_drag
         for n, (digest, *_) in enumerate(catalogue.sounds()):
             vector = (3.0 * np.eye(3)[n % 3] + rng.normal(0.0, 0.3, 3)).tolist()
             loop = {"loop_bpm": 120.0 if n % 3 else 150.0, "loop_chroma": [], "loop_pattern": [1.0, 0.0] * 8}
-            catalogue.put_results(digest, {"timbre": (1, {"embedding": vector}, ""), "loop": (4, loop, "")})
+            loop["loop_confidence"] = 0.1
+            music = {"tempo": loop["loop_bpm"], "tempo_confidence": 0.9}
+            results = {"timbre": {"embedding": vector}, "loop": loop, "music": music}
+            catalogue.put_results(digest, {name: (4, values, "") for name, values in results.items()})
     beats = np.arange(2 * 8000) % 4000  # a click on each beat, round and round: a loop at the server's tempo
     soundfile.write(tmp_path / "in.wav", 0.5 * np.exp(-beats / 200.0) * np.sin(0.3 * beats), 8000)
     options = ("--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"))

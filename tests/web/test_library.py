@@ -64,6 +64,7 @@ async def test_loops_that_fit_come_first_and_say_why(tmp_path: Path, library: Pa
         for n, (digest, *_) in enumerate(catalogue.sounds()):
             chroma = [float((place - n) % 12 in (0, 4, 7)) - 0.01 * n for place in range(12)]
             loop = {"loop_bpm": 100.0 + 20.0 * (n > 3), "loop_chroma": chroma, "loop_pattern": [1.0, 0.0] * 8}
+            loop |= {"loop_confidence": 0.9, "loop_tempo_sure": 0.9}
             catalogue.put_results(digest, {"loop": (4, loop, "")})
     async with serving(tmp_path, jobs=tmp_path / "jobs") as server:
         token = (tmp_path / "token").read_text().strip()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.api.catalogues import Catalogue
 from antiphon.errors import UsageError
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums
 from antiphon_models.learning.user_commands import command
@@ -40,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a catalogue with this analysis."""
     place = tmp_path_factory.mktemp("catalogue")
-    command("library", "--root", place, "analyse", folder, "--only", request.param)
+    command("library", "--root", place, "analyse", folder, "--only", request.param, "--only", "loop")
     return place
 
 
@@ -96,3 +97,31 @@ def test_a_song_outside_the_library_is_no_loop_as_one_inside_is_not(root: Path, 
     soundfile.write(tmp_path / "song.wav", song / np.abs(song).max() / 2, RATE)
     with pytest.raises(UsageError, match=r"song\.wav: it is no loop of 1 to 60 s"):
         command("library", "--root", root, "fits", tmp_path / "song.wav")
+
+
+def test_of_what_has_no_tempo_no_reason_speaks_of_one_and_speech_is_no_loop(folder: Path, tmp_path: Path) -> None:
+    place, root = tmp_path / "sounds", tmp_path / "root"
+    place.mkdir()
+    rng = np.random.default_rng(2)
+    sounds = {"bass": bass(100.0, 4, 0), "drums": drums(100.0, 4, 1)}
+    sounds |= {name: rng.standard_normal(9 * RATE) for name in ("hiss", "talk")}
+    sounds |= {"sine": np.sin(0.1 * np.arange(8 * RATE)), "chorale": np.sin(0.1 * np.arange(25 * RATE))}
+    for name, sound in sounds.items():
+        soundfile.write(place / f"{name}.wav", sound / np.abs(sound).max() / 2, RATE)
+    command("library", "--root", root, "analyse", place)
+    with Catalogue(root) as catalogue:  # as if a voice, and harmony without a beat, had been found there
+        for digest, path, *_ in catalogue.sounds():
+            if b"talk" in path:
+                catalogue.put_results(digest, {"tags": (2, {"tags": [["speech", 0.9]]}, "")})
+            elif b"chorale" in path:
+                catalogue.put_results(digest, {"music": (4, {"tempo_confidence": 0.1, "key_confidence": 0.9}, "")})
+    found = matches(root, place / "bass.wav")
+    assert found.keys() == {"drums", "hiss", "sine"}
+    assert found["drums"]["why"][0] == "same tempo"
+    for row in (found["hiss"], found["sine"], *matches(root, place / "hiss.wav").values()):
+        assert row["why"][0] == "tempo unknown"
+        assert not {"same tempo", "groove fits", "groove differs", "denser", "sparser"} & set(row["why"])
+    with pytest.raises(UsageError, match=r"talk\.wav: it is no loop"):
+        command("library", "--root", root, "fits", place / "talk.wav")
+    outside = Path(shutil.copy(place / "hiss.wav", tmp_path / "outside.wav"))
+    assert matches(root, outside)["bass"]["why"][0] == "tempo unknown"

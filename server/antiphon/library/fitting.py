@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from antiphon.errors import UsageError
 from antiphon.io.decode import Decoder, path_text
-from antiphon.library.analyses import analyse_file, analyses
+from antiphon.library.analyses import analyses, identify_and_analyse
 from antiphon.library.catalogue import Catalogue
+from antiphon.library.kinds import findings
 from antiphon.library.records import SUMMARY
 from antiphon.library.searching import NEAR_TEMPO
 from antiphon.runtime.shortening import shorten
@@ -38,6 +39,9 @@ LONGEST = 60.0
 """Seconds of a loop."""
 _NO_LOOPS = ("one-shot", "speech")
 """Kinds that are not given; what is held or has no clear beat may be a loop all the same."""
+_REFUSAL = "it is no loop of 1 to 60 s; what goes together is known of loops alone"
+_OF_A_FILE = ("fit", "loop", "music", "tags", "instruments")
+"""Analyses of a file that the catalogue has none of: what is compared, and what its kind is decided by."""
 _APART, _DENSER = 7.0, 2.0
 """Semitones between registers, and ratio of densities, from which they are named."""
 _INTERVALS = ("", "a semitone", "a tone", "a minor third", "a major third", "a fourth", "a tritone")
@@ -75,7 +79,8 @@ class FitProfile:
     """The features of a sound that are compared.
 
     Attributes:
-        bpm: Its tempo.
+        bpm: The tempo by which it is compared, which there always is.
+        stated: Whether that is known to be its tempo: whether `findings` states one.
         density: Onsets a beat, or None.
         register: A MIDI number, or None.
         harmony: `[beats, 12]` or `[1, 12]`, in all of length 1 times a weight; zeros for drums.
@@ -84,10 +89,11 @@ class FitProfile:
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        """Takes the values of a sound by quantity. Raises `KeyError` where it is no analysed loop."""
+        """Takes the values of a sound by quantity, with its `findings`; `KeyError` where it is no analysed loop."""
         vector = values.get("fit")
         self.learnt = vector is not None and len(vector) > HARMONY
         self.bpm = float(_value(values, "fit_bpm" if self.learnt else "loop_bpm"))
+        self.stated = values.get("tempo") is not None
         self.density, self.register = values.get("fit_density"), values.get("fit_register", values.get("loop_pitch"))
         if vector is not None and self.learnt:
             self.harmony = np.asarray(vector[:HARMONY], np.float64).reshape(CLASSES, BEATS).T
@@ -107,23 +113,29 @@ class FitProfile:
 
     def why(self, other: FitProfile) -> list[str]:
         """The reasons for or against the other sound, in words."""
-        octaves = math.log2(other.bpm / self.bpm)
-        off = 2.0 ** (octaves - round(octaves)) - 1.0
-        near = abs(off) <= NEAR_TEMPO
-        found = ["same tempo" if near else f"tempo {100 * abs(off):.0f} % {'quicker' if off > 0 else 'slower'}"]
+        beats = self.stated and other.stated
+        found = [self._tempo(other) if beats else "tempo unknown"]
         turns = [float((self.harmony * np.roll(other.harmony, -n, axis=1)).sum()) for n in range(CLASSES)]
         if any(turns):
             best = int(np.argmax(turns))
             up = best if best <= CLASSES // 2 else best - CLASSES
             found.append("key fits" if up == 0 else f"key {_INTERVALS[abs(up)]} too {'high' if up > 0 else 'low'}")
-        spread = float(np.linalg.norm(self.rhythm) * np.linalg.norm(other.rhythm)) + 1e-9
-        found.append("groove fits" if float(self.rhythm @ other.rhythm) / spread > 0.0 else "groove differs")
-        if self.density and other.density and not 1 / _DENSER < other.density / self.density < _DENSER:
+        if beats:
+            spread = float(np.linalg.norm(self.rhythm) * np.linalg.norm(other.rhythm)) + 1e-9
+            found.append("groove fits" if float(self.rhythm @ other.rhythm) / spread > 0.0 else "groove differs")
+        if beats and self.density and other.density and not 1 / _DENSER < other.density / self.density < _DENSER:
             found.append("denser" if other.density > self.density else "sparser")
         if self.register is not None and other.register is not None:
             apart = other.register - self.register
             found += ["higher register" if apart > 0 else "lower register"] if abs(apart) >= _APART else []
         return found
+
+    def _tempo(self, other: FitProfile) -> str:
+        octaves = math.log2(other.bpm / self.bpm)
+        off = 2.0 ** (octaves - round(octaves)) - 1.0
+        if abs(off) <= NEAR_TEMPO:
+            return "same tempo"
+        return f"tempo {100 * abs(off):.0f} % {'quicker' if off > 0 else 'slower'}"
 
 
 def tempo_off(one: float, other: float) -> float:
@@ -133,7 +145,9 @@ def tempo_off(one: float, other: float) -> float:
 
 
 def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -> list[tuple[bytes, float, list[str]]]:
-    """Sounds by path with score and reasons, the one that goes best with a sound first, by what each has as quantities.
+    """Sounds by path with score and reasons, the one that goes best with a sound first.
+
+    By what each has as quantities, with its `findings`.
 
     Raises:
         UsageError: The sound is no loop, or has not been analysed.
@@ -148,7 +162,7 @@ def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -
             continue
         profiles[profile.learnt] = profile
     if not profiles:
-        raise UsageError("it is no loop of 1 to 60 s; what goes together is known of loops alone")
+        raise UsageError(_REFUSAL)
     for path, given in others.items():
         try:
             other = FitProfile(given)
@@ -194,22 +208,28 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dic
     """
     rows = {row.path: row for row in catalogue.rows(only=(*QUANTITIES, *SUMMARY)) if not (row.missing or row.problem)}
     own = rows.pop(path, None)
-    values = own.values if own is not None else {}
-    if (_seconds(path) if own is None else own.duration or 0.0) > LONGEST:
+    values, duration = (own.values, own.duration or 0.0) if own is not None else ({}, _seconds(path))
+    if duration > LONGEST:
         values = {}  # a minute of a song may fit, which minute is not known
     elif values.get("fit") is None and values.get("loop_bpm") is None:
-        results = analyse_file(path, [name for name in ("fit", "loop") if name in analyses()])
+        sound, _, results = identify_and_analyse(path, [name for name in _OF_A_FILE if name in analyses()])
         values = {name: value for _, found, _ in results.values() for name, value in (found or {}).items()}
+        duration = sound.duration
+    values = {**values, **findings(duration, values)}
+    if values["kind"] == "speech":
+        values = {}
     vector = values.get("fit")
     # a copy of a sound under another name is no other loop: what is computed of it is the same to the last digit
     others: dict[bytes, Mapping[str, Any]] = {}
     seen = {_identity(values)} if vector is not None else set()
     for where, row in sorted(rows.items()):
-        if row.summary()["kind"] in _NO_LOOPS:
+        theirs = {**row.values, **findings(row.duration, row.values)}
+        # chords that move without a beat do not go with bars
+        if theirs["kind"] in _NO_LOOPS or (theirs["kind"] == "song" and theirs["tempo"] is None):
             continue
-        if (mine := _identity(row.values)) is None or mine not in seen:
+        if (mine := _identity(theirs)) is None or mine not in seen:
             seen.add(mine)
-            others[where] = row.values
+            others[where] = theirs
     try:
         found = rank(values, others)[:count]
     except UsageError as error:
