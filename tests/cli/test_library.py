@@ -127,6 +127,22 @@ def test_add_list_show_search_similar_forget(library: Library, music: Path) -> N
     assert (music / "a.wav").is_file()
 
 
+def test_forget_missing_looks_at_the_disk_and_keeps_what_a_disk_that_is_not_connected_had(
+    library: Library, music: Path
+) -> None:
+    library("add", music)
+    kept = (music / "c.wav").rename(music.parent / "c.wav")
+    library("add", music)
+    (music / "a.wav").unlink()
+    kept.rename(music / "c.wav")  # it was missing, and is there again
+    assert library("forget", "--missing").out == "1 forgotten\n"
+    music.rename(music.parent / "away")
+    done = library("forget", "--missing")
+    assert (done.code, done.out) == (0, "0 forgotten\n")
+    assert "3 files are kept, whose folders are not there: is their disk connected?" in done.complaint
+    assert library("forget", music).out == "3 forgotten\n"
+
+
 def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: Path) -> None:
     sound, rate = soundfile.read(music / "a.wav")
     # classifiers refuse what is shorter than 3 s

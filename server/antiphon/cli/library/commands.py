@@ -314,21 +314,28 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Remove files from the catalogue, with what is known of them. The sound files are not touched."""
+    from antiphon.cli.terminal.errors import complain
     from antiphon.library.records import SUMMARY
 
     if not files and not missing:
         raise UsageError("name the files or folders to forget, or give --missing")
     with open_catalogue(context) as catalogue:
-        rows = [
-            row
-            for place in places_of(files)
-            for row in catalogue.rows(path=place, only=SUMMARY)
-            if row.missing or not missing
-        ]
+        rows = [row for place in places_of(files) for row in catalogue.rows(path=place, only=SUMMARY)]
+        kept = 0
+        if missing:
+            catalogue.mark([row.path for row in rows if row.missing and os.path.lexists(row.path)], missing=False)
+            rows = [row for row in rows if not os.path.lexists(row.path)]
+            gone = [row for row in rows if row.missing or os.path.isdir(os.path.dirname(row.path))]
+            rows, kept = gone, len(rows) - len(gone)
         if files and not missing and not rows:
             row_of(catalogue, files[0])
         count = catalogue.forget({row.path for row in rows})
     typer.echo(json.dumps({"forgotten": count}) if as_json else f"{count} forgotten")
+    if kept:
+        complain(
+            f"{kept} {'file is' if kept == 1 else 'files are'} kept, whose folders are not there: is their disk "
+            "connected? `antiphon library forget FOLDER` forgets them all the same"
+        )
 
 
 def with_name(path: str, problem: str) -> str:
