@@ -47,8 +47,10 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     app.add_typer(application())
     app.command("other")(lambda: None)
 
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+
     def run(*arguments: str | Path, root: str = "root") -> Done:
-        code = errors.run(app, ["library", "--root", root, *(str(a) for a in arguments)])
+        code = errors.run(app, ["library", *(["--root", root] if root else ()), *(str(a) for a in arguments)])
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 
@@ -56,8 +58,28 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def test_of_nothing_the_list_says_how_to_add(library: Library) -> None:
-    assert library("list").out == "none; antiphon library add FOLDER adds sound files\n"
-    assert json.loads(library("list", "--json").out) == {"files": []}
+    assert library("list", root="").out == "none; antiphon library add FOLDER adds sound files\n"
+    assert json.loads(library("list", "--json", root="").out) == {"files": []}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("list",), ("search", "x"), ("show", "a.wav"), ("similar", "a.wav"), ("fits", "a.wav"), ("map",), ("next",)),
+        *(("identify", "a.wav"), ("personality", "--silent"), ("forget", "--missing"), ("learn", ".")),
+    ],
+)
+def test_what_only_reads_makes_no_library(
+    library: Library, music: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    os.link(music / "a.wav", "a.wav")
+    done = library(*words, root="typo")
+    assert (done.code, done.complaint) == (
+        2,
+        "there is no library in typo; `antiphon library --root typo add FOLDER` makes one",
+    )
+    assert "typo" not in library(*words, root="").err
+    assert not [*tmp_path.rglob("library*"), *tmp_path.rglob("typo")]
 
 
 def test_what_is_shown_of_a_file_stands_in_columns(library: Library, music: Path) -> None:
@@ -191,6 +213,8 @@ def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, mus
     ],
 )
 def test_refusals_are_one_sentence(library: Library, arguments: tuple[str, ...], reason: str) -> None:
+    Path("empty").mkdir()
+    library("add", "empty")
     done = library(*arguments)
     assert done.code == 2
     assert reason in done.complaint
@@ -399,8 +423,8 @@ def test_killed_and_run_again_nothing_is_missing_and_nothing_is_done_twice(libra
 def test_next_map_learn_and_personality(
     library: Library, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "library add FOLDER" in library("next").err
-    assert "library add FOLDER" in library("map").err
+    assert "library add FOLDER" in library("next", root="").err
+    assert "library add FOLDER" in library("map", root="").err
     assert library("add", music).code == 0
     assert "library analyse" in library("map").err
     library("analyse", "--only", "timbre")

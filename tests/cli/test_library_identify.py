@@ -85,6 +85,7 @@ def test_a_part_of_a_file_is_identified(library) -> None:
     ],
 )
 def test_what_cannot_be_identified_is_a_sentence(library, file: str, reason: str) -> None:
+    library("add", "music")
     done = library("identify", file)
     assert done.code == 2
     assert reason in done.complaint

@@ -21,16 +21,17 @@ class Catalogue:
     """The catalogue in a folder; a context manager. Every method raises `FileError` where the database cannot be used.
 
     Args:
-        root: The folder that holds the database; made where there is none.
+        root: The folder that holds the database.
+        make: Makes both where there are none; without, the catalogue is empty there and what is written to it is lost.
 
     Attributes:
         path: The database.
         taste: The tables of signals, companions and places on the map.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, make: bool = True) -> None:
         self.path = root / FILE
-        self._base = open_database(root)
+        self._base = open_database(root, make=make)
         self.taste = TasteTables(self._base, self.path)
 
     @staticmethod

@@ -51,12 +51,18 @@ never used again: an index that names it is of these landmarks. `signals` is wha
 and played, `companions` which sounds others play together, and `places` where a sound is on the map."""
 
 
-def open_database(root: Path) -> sqlite3.Connection:
+def open_database(root: Path, *, make: bool = True) -> sqlite3.Connection:
     """Opens the database in a folder, made where there is none. WAL, each statement a transaction unless one is begun.
+
+    Without `make`, where there is none, an empty one in memory.
 
     Raises:
         FileError: The folder cannot be made, or the file is damaged, in use, or of another version.
     """
+    if not make and not os.path.lexists(root / FILE):
+        base = sqlite3.connect(":memory:", isolation_level=None)
+        _make_tables(base, root / FILE)
+        return base
     path = make_folder(root) / FILE
     with explain_errors(path):
         # for the owner alone, as its log will be: it says what one plays and likes. Only where it is new: to close a

@@ -85,7 +85,7 @@ def add(
     if shards is not None:
         add_from_shards(context, shards, files or [], as_json=as_json)
         return
-    with open_catalogue(context) as catalogue, progress_bar("adding") as progress:
+    with open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
         counts = scanning.add(catalogue, files or [root_of(context)], progress, again=again)
     if as_json:
         typer.echo(json.dumps(asdict(counts)))
@@ -151,7 +151,7 @@ def analyse(
         raise UsageError(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
         )
-    with open_catalogue(context) as catalogue:
+    with open_catalogue(context, make=True) as catalogue:
         with progress_bar("adding") as progress:
             added = scanning.add(catalogue, files or (), progress)
         one = files[0] if files and len(files) == 1 and not files[0].is_dir() else None

@@ -24,7 +24,7 @@ def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *
 
     if len(places) > 1:
         raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")
-    with open_catalogue(context) as catalogue, progress_bar("adding") as progress:
+    with open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
         counts = take_in(catalogue, out, places[0] if places else None, progress)
     words = [
         f"{counts.added:,} sounds added with their results",

@@ -29,11 +29,16 @@ def root_of(context: typer.Context) -> Path:
 
 
 @contextmanager
-def open_catalogue(context: typer.Context) -> Iterator[Catalogue]:
-    """The catalogue, for a `with`."""
+def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Catalogue]:
+    """The catalogue, for a `with`; `make` where there is none, else a UsageError where `--root` names its folder."""
+    from antiphon.io.decode import path_text
     from antiphon.library.catalogue import Catalogue
 
-    with Catalogue(root_of(context)) as catalogue:
+    root = root_of(context)
+    if not make and context.obj is not None and not Catalogue.exists(root):
+        name = path_text(root)
+        raise UsageError(f"there is no library in {name}; `antiphon library --root {name} add FOLDER` makes one")
+    with Catalogue(root, make=make) as catalogue:
         yield catalogue
 
 
