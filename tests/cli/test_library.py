@@ -186,6 +186,9 @@ def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: 
         "kind_confidence",
     ]
     assert found["duration"] == 4.0
+    assert library("analyse", music / "b.flac", "--only", "loudness").code == 0
+    # what is analysed by this command is not said to lack
+    assert library("analyse", music / "b.flac", "--only", "timbre").err == ""
     assert "loudness" in library("analyse", music / "a.wav").out
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -77,19 +77,17 @@ def analyse(
     *,
     again: bool = False,
     any_length: bool = True,
-    announce: Callable[[str], None] = lambda _: None,
 ) -> AnalysisCounts:
     """Analyses the sounds below `places`, none for all there is, that lack results in the present version.
 
     `again` takes also what has its results, `any_length` sounds that are longer than an analysis's `longest`.
-    `progress` is called several times a second with seconds of sound, `announce` before the work where sounds that were
-    analysed before lack an analysis.
+    `progress` is called several times a second with seconds of sound.
 
     Raises:
         FileError: The database cannot be used.
     """
     work: dict[str, _Work] = {}
-    known, later = set(), Counter[str]()
+    known = set()
     for digest, path, duration, versions in catalogue.sounds():
         if places and not _among(path, places):
             continue
@@ -98,10 +96,6 @@ def analyse(
             known.add(digest)
         elif digest not in work:
             work[digest] = _Work(digest, path, duration, lacks)
-            later.update(lacks if versions and not again else ())
-    if later:
-        lines = ", ".join(f"{name} ({count})" for name, count in sorted(later.items()))
-        announce(f"sounds that were analysed before still lack: {lines}")
     counts = AnalysisCounts(known=len(known))
     with closing(Claims(catalogue.path.with_name(CLAIMS))) as claims:
         _Sharing(catalogue, claims, counts, again=again).run(list(work.values()), progress)

@@ -158,9 +158,7 @@ def analyse(
         if one is not None and (bad := row_of(catalogue, one)).problem:
             raise FileError(bad.problem)
         with progress_bar("analysing") as progress:
-            counts = analysing.analyse(
-                catalogue, names, files or (), progress, again=again, any_length=bool(only), announce=complain
-            )
+            counts = analysing.analyse(catalogue, names, files or (), progress, again=again, any_length=bool(only))
         update_shards(catalogue)
         row = None if one is None else row_of(catalogue, one)
     if row is None and as_json:
