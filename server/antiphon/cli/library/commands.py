@@ -110,8 +110,12 @@ def listing(
     from antiphon.library.records import SUMMARY
 
     with open_catalogue(context) as catalogue:
-        rows = (row for place in places_of(files) for row in catalogue.rows(path=place, only=SUMMARY))
-        found = [row.summary() for row in rows if row.problem or not bad]
+        found = []
+        for file, place in zip(files or [None], places_of(files), strict=True):
+            rows = list(catalogue.rows(path=place, only=SUMMARY))
+            if not rows and file is not None and not os.path.isdir(file):
+                row_of(catalogue, file)
+            found += [row.summary() for row in rows if row.problem or not bad]
     print_rows({"files": found}, "files", as_json, "none" if files or bad else NONE)
 
 
@@ -350,7 +354,8 @@ def _range(text: str) -> tuple[float, float]:
     try:
         first = float(low)
         last = float(high) if dash else first
-        # a range is one in whichever order its ends are given
-        return (min(first, last), max(first, last)) if dash else (0.98 * first, 1.02 * first)
     except ValueError:
         raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None
+    if first > last:
+        raise UsageError(f"--tempo takes the lower end of a range first: {last:g}-{first:g}, not {text[:40]!r}")
+    return (first, last) if dash else (0.98 * first, 1.02 * first)
