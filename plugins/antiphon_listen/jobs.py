@@ -63,7 +63,7 @@ def _write(
     elif structure is not None:
         parts = choose(structure)
         if seconds is None and len(parts) == len(structure.phrases):
-            job.complain(f"no part of {printable_path(job.source)} comes twice; it is written whole")
+            job.complain(f"no part of {printable_path(job.source)} was found twice; it is written whole")
     else:
         parts = [_loudest(song, whole, seconds)]
         what = "is written whole" if seconds is None else f"its loudest {seconds:g} s are written"

@@ -21,7 +21,7 @@ from antiphon_listen.joining import CROSSFADE, play_parts
 from antiphon_listen.music import MusicRun
 from antiphon_listen.picture import structure_picture
 from antiphon_listen.sections import Phrase, Structure, find_letters
-from antiphon_listen.summary import compact, summary
+from antiphon_listen.summary import SummaryPart, compact, summary
 from antiphon_listen.tests.test_music import RATE, song
 
 BAR = 2.0
@@ -181,6 +181,19 @@ def test_compact_of_a_file_is_shorter_than_it(tmp_path: Path) -> None:
     names = [label for *_, label in json.loads((tmp_path / "r.json").read_text())["parts"]]
     assert len(soundfile.read(tmp_path / "short.wav")[0]) < 0.75 * len(sound)
     assert len(names) == len(set(names))
+
+
+def test_compact_says_that_no_part_was_found_twice_not_that_none_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def each(structure: Structure) -> list[SummaryPart]:
+        return [SummaryPart(float(n), n + 1.0, str(n)) for n in range(len(structure.phrases))]
+
+    monkeypatch.setattr("antiphon_listen.jobs.compact", each)
+    sound, _ = analysed()
+    task, said = job(tmp_path, sound[None], "song.wav", "short.wav")
+    write_compact(task)
+    assert said == [f"no part of {tmp_path / 'song.wav'} was found twice; it is written whole"]
 
 
 @pytest.mark.parametrize(
