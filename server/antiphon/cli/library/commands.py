@@ -111,10 +111,10 @@ def listing(
 
     with open_catalogue(context) as catalogue:
         found = []
-        for file, place in zip(files or [None], places_of(files), strict=True):
+        for number, place in enumerate(places_of(files)):
             rows = list(catalogue.rows(path=place, only=SUMMARY))
-            if not rows and file is not None and not os.path.isdir(file):
-                row_of(catalogue, file)
+            if files and not rows and not os.path.isdir(files[number]):
+                row_of(catalogue, files[number])
             found += [row.summary() for row in rows if row.problem or not bad]
     print_rows({"files": found}, "files", as_json, "none" if files or bad else NONE)
 
