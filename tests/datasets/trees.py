@@ -219,15 +219,17 @@ def openmic(root: Path) -> None:
 
 
 def pop909(root: Path) -> None:
-    """All songs, the shortest."""
+    """All songs, the shortest: one list for all, but for the keys."""
     score(root / "one.mid")
     (root / "one.txt").write_text("0.0 1.0 1.0\n")
+    (root / "key.txt").write_text("0.25\t2.5\tGb:min\n")
     for number in range(1, 910):
         top = root / f"POP909/{number:03}"
         top.mkdir(parents=True)
         (top / f"{number:03}.mid").hardlink_to(root / "one.mid")
         for name in ("beat_midi.txt", "chord_midi.txt"):
             (top / name).hardlink_to(root / "one.txt")
+        (top / "key_audio.txt").hardlink_to(root / "key.txt")
 
 
 def folder(root: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,12 +121,25 @@ def _beats(path: Path, kind: str, jams: Mapping[str, Any] | None) -> tuple[Annot
             for (time, _), position in zip(rows, positions, strict=True)
         )
     fields = [line.split() for line in tables.lines(path)]
+    if all(len(row) == 3 and set(row[1:]) <= {"0.0", "1.0"} for row in fields):
+        return tuple(_counted(path, fields))
     # "3" or "9.3", the third beat of the ninth bar; "New Point" and nothing say no position
     places = [row[-1].rpartition(".")[2] if len(row) == 2 else "" for row in fields]
     return tuple(
         AnnotatedBeat(_number(path, row[0]), int(place) if place.isdecimal() else 0)
         for row, place in zip(fields, places, strict=True)
     )
+
+
+def _counted(path: Path, fields: Iterable[Sequence[str]]) -> Iterator[AnnotatedBeat]:
+    """The beats of rows that say in the last field whether one begins a bar; those before the first bar have no place.
+
+    The field between says it of half bars.
+    """
+    position = 0
+    for time, _, first in fields:
+        position = 1 if first == "1.0" else position + 1 if position else 0
+        yield AnnotatedBeat(_number(path, time), position)
 
 
 def _spans(path: Path, kind: str, jams: Mapping[str, Any] | None) -> tuple[AnnotatedSpan, ...]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon_models.datasets import tables
+from antiphon_models.datasets.annotations import key_of, tempo_in
 from antiphon_models.datasets.layouts.rules import ItemRules
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, DatasetListing, Item
@@ -18,7 +19,7 @@ ROLLS = {"lpd_5_cleansed": 21_425, "lpd_5_matched": 115_160, "lpd_5_full": 174_1
 MAESTRO_PIECES = {"v1": 1_184, "v2": 1_282, "v3": 1_276}
 GROOVE_PIECES, MUSEDATA_PIECES, VGMIDI_PIECES, POP_SONGS, OPENMSX_SONGS = 1_150, 783, 200, 909, 31
 _MIDI = (".mid", ".midi")
-_POP_LISTS = ("beat_midi.txt", "chord_midi.txt")
+_POP_LISTS = {"beats": "beat_midi.txt", "chords": "chord_midi.txt", "keys": "key_audio.txt"}
 
 
 def lakh(root: Path) -> DatasetListing:
@@ -142,13 +143,21 @@ def pop909(root: Path) -> DatasetListing:
     numbers = [f"{number:03}" for number in range(1, POP_SONGS + 1)]
     if not any((top / number).is_dir() for number in numbers):
         raise unlike(root, "pop909", "there is no POP909/001/001.mid")
-    items = tuple(
-        Item(
-            number,
-            tuple(relative(top / number / name, root) for name in (f"{number}.mid", *_POP_LISTS)),
-            number,
-            split_of(number),
-        )
-        for number in numbers
-    )
+    items = tuple(_pop_song(root, top / number) for number in numbers)
     return DatasetListing(items, "", POP_SONGS, "song", made_by("song"))
+
+
+def _pop_song(root: Path, folder: Path) -> Item:
+    number, tempo = folder.name, folder / "tempo.txt"  # the tempo was published later, with phrases
+    lists = {kind: relative(folder / name, root) for kind, name in _POP_LISTS.items()}
+    path = root / lists["keys"]
+    keys = {key_of(line.split()[-1]) for line in tables.lines(path)} if path.is_file() else set()
+    return Item(
+        number,
+        (relative(folder / f"{number}.mid", root), *lists.values()),
+        number,
+        split_of(number),
+        tempo=tempo_in(tempo) if tempo.is_file() else 0.0,
+        key=keys.pop() if len(keys) == 1 else "",
+        annotations=lists,
+    )
