@@ -12,21 +12,26 @@ from antiphon.errors import FileError, UsageError
 from antiphon.newplugin.shapes import SHAPES, PluginShape
 from antiphon.runtime.suggestion import instead
 
-NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
+LONGEST = 41
+NAME = re.compile(rf"[a-z][a-z0-9_]{{1,{LONGEST - 1}}}")
 
 
 def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
     """Writes a new plugin, and returns its folder.
 
-    A name has small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken` are names of existing
-    processors and plugins.
+    A name has 2 to `LONGEST` small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken` are
+    names of existing processors and plugins.
 
     Raises:
         UsageError: Name or shape is invalid, or the name is in use.
         FileError: A file cannot be written.
     """
-    if not NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise UsageError(f"{name!r} is not a name for a plugin: small letters, digits and _, a letter first")
+    if keyword.iskeyword(name):
+        raise UsageError(f"{name!r} is a word of Python's and not a name for a plugin; choose another name")
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is not a name for a plugin: 2 to {LONGEST} small letters, digits and _, a letter first"
+        )
     if kind not in SHAPES:
         raise UsageError(f"there is no --shape {kind!r}{instead(kind, SHAPES)}")
     place = folder / name
