@@ -179,7 +179,7 @@ def test_bad_input_gets_a_sentence(tmp_path: Path) -> None:
         check("gtsan", tmp_path)
     with pytest.raises(FileError, match="is not laid out as maestro is: there is no maestro-v3"):
         check("maestro", tmp_path)
-    with pytest.raises(FileError, match="is not a folder"):
+    with pytest.raises(FileError, match="is not a folder: give the one that holds the data set"):
         check("maestro", tmp_path / "none")
     (tmp_path / "nsynth-train").mkdir()
     (tmp_path / "nsynth-train/examples.json").write_text("{" * 100_000)

@@ -86,6 +86,11 @@ def test_the_list_is_the_same_however_often_it_is_made_and_holds_no_faulty_item(
     assert (settings.out / ITEMS).read_bytes() == before
 
 
+def test_a_folder_of_sounds_that_is_not_there_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"sounds is not a folder: give the one .* laid out as CLASS/NAME\.wav"):
+        gather(load(written(tmp_path)))
+
+
 def test_an_item_that_is_added_changes_its_own_shard_alone(tmp_path: Path) -> None:
     for n in range(20):
         sound(tmp_path / f"sounds/a/song {n}.wav", 10)

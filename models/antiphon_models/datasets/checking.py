@@ -27,8 +27,6 @@ def check(name: str, path: Path, progress: Progress | None = None, *, thorough: 
         UsageError: There is no such data set.
     """
     layout = layout_of(name)
-    if not path.is_dir():
-        raise FileError(f"{path} is not a folder: give the one that {name} was unpacked into")
     listing = listing_of(name, path)
     if not listing.items:
         raise FileError(f"{path} holds no item of {name}; it should look like {layout.tree}")

@@ -118,10 +118,13 @@ def listing_of(name: str, root: Path) -> DatasetListing:
     """Lists what a folder holds of a data set.
 
     Raises:
-        FileError: It is laid out otherwise; where it is laid out as another data set, the message names that.
+        FileError: It is no folder, or is laid out otherwise; where it is laid out as another data set, the message
+            names that.
         UsageError: There is no such data set.
     """
     layout = layout_of(name)
+    if not root.is_dir():
+        raise FileError(f"{root} is not a folder: give the one that holds the data set, laid out as {layout.tree}")
     looks = [other for other, signs in SIGNS.items() if any(any(root.glob(sign)) for sign in signs)]
     meant = f"; did you mean {' or '.join(looks[:2])}?" if looks else ""
     if looks and layout.listing is folders.listing:
