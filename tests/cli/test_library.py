@@ -466,6 +466,7 @@ def test_next_map_learn_and_personality(
     )
     assert library("learn", tmp_path).out == "1 lists, 2 of your tracks in them, 1 pairs learned\n"
     assert "holds no logs" in library("learn", music).err
+    assert "cannot read nothing: there is no such file or folder" in library("learn", "nothing").err
     monkeypatch.setattr(sys, "stdin", StringIO("y\n"))
     done = json.loads(library("personality", "--questions", "3", "--into", "c.wav", "--json").out)
     assert [answer["answer"] for answer in done["answers"]] == ["like"]

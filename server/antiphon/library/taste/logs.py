@@ -43,6 +43,8 @@ def lists(folder: Path, most: int = MOST_LISTS) -> Iterator[list[Named]]:
         if (place / PLAYS).is_file():
             yield from islice(_people(place / PLAYS), most)
             return
+    if not folder.exists():
+        raise FileError(f"cannot read {_name(folder)}: there is no such file or folder")
     raise FileError(f"{_name(folder)} holds no logs: neither {SLICES} (Million Playlist) nor {PLAYS} (Last.fm 360K)")
 
 
