@@ -77,6 +77,12 @@ def test_only_asked_systems() -> None:
     assert {system for system, _ in cells(systems=("truth",))} == {"truth"}
     with pytest.raises(UsageError, match="no system 'sax'; there are: ours, nothing, truth"):
         tables.check(Sums(), ask(systems=("sax",)))
+    systems = tuple(System(name, name) for name in ("yin, live", "yin", "yin, learned"))
+    named = type("Live", (Sums,), {"systems": systems})
+    with pytest.raises(UsageError, match=r"no system 'nope'; there are: 'yin, live', yin, 'yin, learned'$"):
+        tables.check(named(), ask(systems=("nope",)))
+    with pytest.raises(UsageError, match="did you mean 'yin, live'"):
+        tables.check(named(), ask(systems=("yin, liv",)))
     with pytest.raises(UsageError, match="takes no files"):
         tables.check(Sums(), ask(files=(Path("a.wav"),)))
 

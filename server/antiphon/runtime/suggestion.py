@@ -53,7 +53,7 @@ def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapp
 def suggest(name: str, known: Iterable[str]) -> str:
     """Suggests near names: "did you mean gain? ", or "" if none is near."""
     matches = near(name, known)
-    return f"did you mean {' or '.join(matches)}? " if matches else ""
+    return f"did you mean {' or '.join(map(_apart, matches))}? " if matches else ""
 
 
 def _described(name: str, docs: Mapping[str, str]) -> str:
@@ -62,8 +62,11 @@ def _described(name: str, docs: Mapping[str, str]) -> str:
 
 
 def list_names(known: Iterable[str]) -> str:
-    """The names on one line, "none" for none; of a long list the beginning and the number of the rest."""
-    names = list(known)
+    """The names on one line, "none" for none; of a long list the beginning and the number of the rest.
+
+    A name with a comma is quoted.
+    """
+    names = [_apart(name) for name in known]
     text, count = "", 0
     for count, name in enumerate(names):
         longer = f"{text}, {name}" if text else name
@@ -71,3 +74,7 @@ def list_names(known: Iterable[str]) -> str:
             return f"{text}, and {len(names) - count} more"
         text = longer
     return text or "none"
+
+
+def _apart(name: str) -> str:
+    return f"'{name}'" if "," in name else name
