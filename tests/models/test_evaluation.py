@@ -184,12 +184,14 @@ def test_missing_folders_are_replaced_and_a_line_says_so(tmp_path) -> None:
     request = tables.choose_material(Songs(), ask(say=lines.append))
     assert request.synthetic
     assert len(lines) == 1
-    assert "data holds no songs/: measured on 4 sums made by seed; not to be compared" in lines[0]
+    assert lines[0].startswith("there is no folder data, which would hold songs/: measured on 4 sums made by seed; not")
     assert not tables.choose_material(Songs(), ask(files=(Path("a.wav"),), say=lines.append)).synthetic
+    tables.choose_material(Songs(), EvaluationRequest(tmp_path, tmp_path, say=lines.append))
+    assert lines.pop().startswith(f"{tmp_path} holds no songs/: measured on")
     (tmp_path / "songs").mkdir()
     assert not tables.choose_material(Songs(), EvaluationRequest(tmp_path, tmp_path, say=lines.append)).synthetic
     assert len(lines) == 1
-    with pytest.raises(UsageError, match="data holds no songs/"):
+    with pytest.raises(UsageError, match="there is no folder data, which would hold songs/"):
         tables.choose_material(type("Bound", (Songs,), {"synthetic_doc": ""})(), ask())
 
 

@@ -15,6 +15,7 @@ from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import systems, testset
 from antiphon_models.denoise.sdr import si_sdr
 from antiphon_models.denoise.testset import LEAD, RATE, TestMixture
+from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 
 Made = Callable[[TestMixture], F32 | None]
@@ -88,7 +89,8 @@ def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
     if ask.synthetic or (ask.files and not (ask.data / "esc10").is_dir()):
         if ask.files:
             ask.say(
-                f"{ask.data} holds no esc10/: the noise is computed (white, pink, brown), steadier than most recorded"
+                f"{needs.lack(ask.data, 'esc10')}: the noise is computed (white, pink, brown), "
+                "steadier than most recorded"
             )
         return testset.synthetic_noises(ask.seed)
     return testset.noises(ask.data)

@@ -245,7 +245,7 @@ def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> Evaluatio
     if not evaluation.synthetic_doc:
         needs.folders(ask.data, evaluation.folders)
     ask.say(
-        f"{ask.data} holds no {missing[0]}/: measured on {evaluation.synthetic_doc}; "
+        f"{needs.lack(ask.data, missing[0])}: measured on {evaluation.synthetic_doc}; "
         "not to be compared with figures on the data (docs/training.md says where it is from)"
     )
     return replace(ask, synthetic=True)

@@ -25,6 +25,11 @@ def missing_folders(data: Path, wanted: Sequence[str]) -> list[str]:
     return [name for name in wanted if not (data / name).is_dir()]
 
 
+def lack(data: Path, name: str) -> str:
+    """What is said of `data` where the wanted folder `name` is not in it, or there is no such folder itself."""
+    return f"{data} holds no {name}/" if data.is_dir() else f"there is no folder {data}, which would hold {name}/"
+
+
 def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
     """Raises `UsageError` where the folder of songs, loops and noises lacks one that is wanted.
 
@@ -33,7 +38,7 @@ def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
     missing = missing_folders(data, wanted)
     if missing:
         raise UsageError(
-            f"{data} holds no {missing[0]}/: --data FOLDER names a folder that holds {', '.join(wanted)}; "
+            f"{lack(data, missing[0])}: --data FOLDER names a folder that holds {', '.join(wanted)}; "
             f"docs/training.md (Data) says where they are from{f'. {own}' if own else ''}"
         )
 

@@ -34,7 +34,9 @@ def test_it_is_evaluated_without_data(tmp_path: Path) -> None:
     ask = EvaluationRequest(tmp_path / "nowhere", tmp_path, limit=1, systems=systems, say=lines.append)
     ask = choose_material(Accompanying(), ask)
     figures = {(c.group, c.system, c.measure): c.mean for c in cells(Accompanying(), Accompanying().scores(ask))}
-    assert [line.split(":")[0] for line in lines] == [f"{tmp_path / 'nowhere'} holds no pop909/"]
+    assert [line.split(":")[0] for line in lines] == [
+        f"there is no folder {tmp_path / 'nowhere'}, which would hold pop909/"
+    ]
     assert figures["", "pianist", "played"] == pytest.approx(1.0, abs=1e-6)
     assert 0.0 < figures["", "file", "chords"] <= 1.0
     assert figures["", "file", "clash"] == 0.0

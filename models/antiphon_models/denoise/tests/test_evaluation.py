@@ -69,7 +69,8 @@ def test_files_are_measured_where_there_is_no_data(asked: EvaluationRequest, tmp
     said: list[str] = []
     alone = replace(asked, data=tmp_path / "nowhere", say=said.append)
     means = {(cell.system, cell.measure): cell.mean for cell in cells(Denoising(), Denoising().scores(alone))}
-    assert any("the noise is computed (white, pink, brown)" in line for line in said)
+    (line,) = (line for line in said if "the noise is computed (white, pink, brown)" in line)
+    assert line.startswith(f"there is no folder {tmp_path / 'nowhere'}, which would hold esc10/: ")
     assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
     assert means["mask", "gain"] > means["gate", "gain"] > 0.0
 
@@ -88,6 +89,7 @@ def test_without_the_data_it_measures_what_it_makes_itself(asked, tmp_path, monk
         asked, data=tmp_path / "nowhere", files=(), limit=3, say=said.append, systems=("nothing", "gate", "mask")
     )
     alone = choose_material(Denoising(), alone)
+    assert said[0].startswith(f"there is no folder {tmp_path / 'nowhere'}, which would hold esc10/: measured on ")
     assert "voices of espeak-ng and notes of TimGM6mb by seed" in said[0]
     found = cells(Denoising(), Denoising().scores(alone))
     means = {(cell.system, cell.measure): cell.mean for cell in found}
