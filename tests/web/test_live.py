@@ -19,6 +19,7 @@ from tests.web.test_page import Control, opened, said
 
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import WireError
+from antiphon.graph import patch_list
 from antiphon.graph.graph import NodeSpec
 from antiphon.jobs import board
 from antiphon.runtime.child_process import pair
@@ -218,6 +219,20 @@ async def test_a_script_is_rendered_for_the_owner_of_a_server_with_live(
         status, job = await rig.ask("POST", RENDER, {})
         assert status == 202
         assert (await rig.ask("POST", f"/api/jobs/{job['id']}/repeat"))[0] == 202
+
+
+async def test_a_patch_or_a_set_that_there_is_not_is_not_found(home: Path) -> None:
+    async with serving(jobs=home / "jobs") as rig:
+        status, said = await rig.ask("POST", "/api/render/nope", {"seconds": 1})
+        before, listed = said["error"].split("; there are: ")
+        assert (status, before) == (404, "there is no patch 'nope'")
+        names = listed.partition(", and ")[0].split(", ")
+        assert names == patch_list.names()[: len(names)]
+        assert (await rig.ask("POST", "/api/render/kesy", {"seconds": 1}))[1]["error"].startswith(
+            "there is no patch 'kesy'; did you mean keys? there are: "
+        )
+        assert (await rig.ask("POST", "/api/live/sets/nope/render", {}))[0] == 404
+        assert (await rig.ask("POST", "/api/render/keys", {}))[0] == 400
 
 
 async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http() -> None:

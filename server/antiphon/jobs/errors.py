@@ -10,7 +10,7 @@ class JobError(AntiphonError):
 
 
 class Missing(JobError):
-    """No file, job, result or classifier has that name."""
+    """No file, job, result, patch, live set or classifier has that name."""
 
 
 class InUse(JobError):

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.errors import WireError
 from antiphon.graph.patch_list import LINE, SETS, head_of
+from antiphon.jobs.errors import Missing
 from antiphon.runtime import paths, resources
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.suggestion import instead
@@ -68,10 +68,10 @@ def live_sets() -> dict[str, LiveSet]:
 
 
 def live_set(name: str) -> LiveSet:
-    """The set of that name, looked up among the names of files and never a path; a WireError without one."""
+    """The set of that name, looked up among the names of files and never a path; raises `Missing` without one."""
     known = live_sets()
     if name not in known:
-        raise WireError(f"there is no live set {shorten(name)!r}{instead(name, known, 'there are')}")
+        raise Missing(f"there is no live set {shorten(name)!r}{instead(name, known)}")
     return known[name]
 
 

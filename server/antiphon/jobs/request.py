@@ -13,6 +13,7 @@ from antiphon.errors import ParamError, WireError
 from antiphon.graph import asset_names, patch_list
 from antiphon.graph.graph import known_type
 from antiphon.io.decode_child import MAX_RATE, MIN_RATE
+from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.runtime.finite import is_finite_number
@@ -105,9 +106,8 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
     Raises:
         AntiphonError: As `run_task`.
     """
-    names = {entry.name for entry in patch_list.entries()}
-    if patch not in names:
-        raise WireError(f"there is no patch {shorten(patch)!r}{instead(patch, names, 'there are')}")
+    if all(entry.name != patch for entry in patch_list.entries()):
+        raise Missing(f"there is no patch {shorten(patch)!r}{instead(patch, patch_list.names())}")
     fields = _fields(body, RENDER_KEYS)
     key = ""
     arguments: list[str] = []
