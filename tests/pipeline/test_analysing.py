@@ -79,6 +79,7 @@ def test_a_catalogue_from_shards_is_the_one_that_analyse_makes(tmp_path: Path, s
     report = run(settings, ("gather", "analyse"), workers=2)
     assert report.analysed["analyse"]["sounds"] == 7
     assert list(report.dead) == ["loud/broken.wav"]
+    assert "broken.wav" not in report.dead["loud/broken.wav"]  # the line begins with it
     with Catalogue(tmp_path / "there") as catalogue:
         scanning.add(catalogue, [tmp_path / "sounds"], lambda *_: None)
         analysing.analyse(catalogue, NAMES, [], lambda *_: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from tests.datasets.trees import TREES, sound
 
 from antiphon.errors import FileError, UsageError
 from antiphon.io.decode import FileStalled
+from antiphon.library.analyses import identify_and_analyse
 from antiphon.signal.features import import_librosa
 from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
+from antiphon_models.pipeline import running
 from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon_models.pipeline.running import shard_tasks
 from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, load
-from antiphon_models.pipeline.shards import file_digest, read_again
+from antiphon_models.pipeline.shards import dead_row, file_digest, read_again
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
 
@@ -100,6 +103,22 @@ def test_an_item_that_is_added_changes_its_own_shard_alone(tmp_path: Path) -> No
     after = {task.number: task.digest() for task in shard_tasks(settings, gather(settings))}
     changed = {number for number in after if before.get(number) != after[number]}
     assert changed == {shard_of("a/another.wav", settings.preprocess.shards)}
+
+
+def test_a_sound_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "sounds/a").mkdir(parents=True)
+    (tmp_path / "sounds/a/text.wav").write_text("no sound")
+    settings = load(written(tmp_path))
+    (item,) = gather(settings)
+    (task,) = shard_tasks(settings, [item])
+    task.dead.parent.mkdir(parents=True)
+    path = settings.gather.path / item.path
+    with pytest.raises(FileError, match=r"cannot read .*/sounds/a/text\.wav: ") as caught:
+        identify_and_analyse(os.fsencode(path), ["tempo"])
+    task.dead.write_text(json.dumps(dead_row(item, path, str(caught.value))))
+    assert running._dead([task])["a/text.wav"].startswith("it is not a wav, flac")
+    task.dead.write_text(json.dumps(dead_row(replace(item, name="7"), path, str(caught.value))))
+    assert running._dead([task])["7"].startswith("a/text.wav: it is not a wav, flac")
 
 
 def test_a_spectrogram_is_librosas() -> None:

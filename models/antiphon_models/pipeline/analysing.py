@@ -20,7 +20,7 @@ from antiphon.library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative
 from antiphon_models.pipeline.gathering import SourceItem
-from antiphon_models.pipeline.shards import ShardWork, file_digest, read_again, shared_out, write_shard
+from antiphon_models.pipeline.shards import ShardWork, dead_row, file_digest, read_again, shared_out, write_shard
 
 PREDICTIONS = "predictions"
 """The folder of what is said of new sounds."""
@@ -98,7 +98,7 @@ def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
             digest = file_digest(path)
             sound, tags, results = read_again(partial(identify_and_analyse, os.fsencode(path), names))
         except FileError as error:
-            dead.append({"name": item.name, "path": item.path, "reason": str(error)})
+            dead.append(dead_row(item, path, str(error)))
             continue
         said.append(prediction(item.name, digest, sound.duration, results))
         rows.append({

@@ -191,7 +191,7 @@ def _write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
 def _dead(tasks: Iterable[ShardWork]) -> dict[str, str]:
     """The sounds that could not be used, by name, and why."""
     return {
-        row["name"]: f"{row['path']}: {row['reason']}"
+        row["name"]: row["reason"] if row["path"] == row["name"] else f"{row['path']}: {row['reason']}"
         for task in tasks
         if task.dead.is_file()
         for row in map(json.loads, task.dead.read_text("utf-8").splitlines())

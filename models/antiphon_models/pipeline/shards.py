@@ -154,12 +154,17 @@ def sounds_of(
             digest = file_digest(path)
             sound, length = read_again(partial(excerpt, path, task.settings.seconds, rate))
         except FileError as error:
-            dead.append({"name": item.name, "path": item.path, "reason": fault_of(path) or str(error)})
+            dead.append(dead_row(item, path, fault_of(path) or str(error)))
             continue
         yield {
             "name": item.name, "path": item.path, "digest": digest, "group": item.group, "split": item.split,
             "labels": list(item.labels), "seconds": length,
         }, sound  # fmt: skip
+
+
+def dead_row(item: SourceItem, path: Path, reason: str) -> dict[str, str]:
+    """The row of a sound that cannot be read; the reason names no file, since the row does."""
+    return {"name": item.name, "path": item.path, "reason": reason.removeprefix(f"cannot read {path_text(path)}: ")}
 
 
 def mel_cells(spectrogram: F32) -> dict[str, Any]:
