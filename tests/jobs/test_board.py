@@ -48,7 +48,7 @@ class FakePerform:
             if self.complaint:
                 return Outcome(2, "", f"antiphon: {self.complaint}")
             out.write_bytes(b"sound")
-            return Outcome(0, f"wrote {out}: 0:01", "")
+            return Outcome(0, f"wrote {out}: 0:01, silent\nwrote {out.parent}/notes.mid: 0:01, 0 notes\n", "")
         finally:
             self.at_once -= 1
 
@@ -94,7 +94,7 @@ async def test_a_job_runs_and_leaves_its_results(tmp_path: Path, perform: FakePe
     job = board.add(task(file.id))
     perform.allowed.set()
     done = await until(JobState.DONE, board, job.id)
-    assert done.summary == "wrote out.wav: 0:01"
+    assert done.summary == "wrote out.wav: 0:01, silent; wrote notes.mid: 0:01, 0 notes"
     assert dict(done.results) == {"out.wav": 5}
     assert board.result(job.id, "").read_bytes() == b"sound"
     assert [change.state for change in changes] == ["waiting", "running", "running", "done"]

@@ -246,7 +246,7 @@ class JobBoard:
         results = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         results = {name: results[name] for name in sorted(results, key=lambda name: not name.startswith("out."))}
         self.files.count_results(job.id, sum(results.values()))
-        summary = self._plain(outcome.printed, job)
+        summary = self._plain("; ".join(filter(str.strip, outcome.printed.splitlines())), job)
         return replace(job, state=JobState.DONE, progress=1.0, summary=summary, results=results)
 
     def _plain(self, text: str, job: Job) -> str:
