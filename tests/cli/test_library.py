@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -471,6 +472,9 @@ def test_next_map_learn_and_personality(
     done = json.loads(library("personality", "--questions", "3", "--into", "c.wav", "--json").out)
     assert [answer["answer"] for answer in done["answers"]] == ["like"]
     assert soundfile.info(str(tmp_path / "c.wav")).samplerate == 44100
+    without_card = SimpleNamespace(default=SimpleNamespace(device=(-1, -1)))
+    monkeypatch.setitem(sys.modules, "sounddevice", without_card)
+    assert "there is no sound card; --into FILE writes the sound instead, --silent " in library("personality").err
     refused = library("personality", "--into", "c.wav")
     assert (refused.code, "--force" in refused.err) == (2, True)
 

@@ -117,6 +117,9 @@ def _sound(
         try:
             import sounddevice
 
+            if sounddevice.default.device[1] < 0:
+                complain("there is no sound card; --into FILE writes the sound instead, --silent asks by names alone")
+                return
             sounddevice.play(sound.clip(-1.0, 1.0).T, RATE)
             time.sleep(0.1)
         except Exception as error:  # no device, no PortAudio: the question is asked all the same
