@@ -514,6 +514,9 @@ def test_loops_takes_the_folder_that_ships_where_only_out_is_named(
     assert (
         antiphon("run", "loops", "folder").complaint == "loops takes one IN and one OUT; OUT is missing beside folder"
     )
+    assert antiphon("run", "stems", "folder").complaint == (
+        "stems takes one IN and one OUT, or one IN and --out-dir FOLDER for its parts; OUT is missing beside folder"
+    )
     assert (
         antiphon("run", "accompany", "out.mid").complaint
         == "accompany takes one IN and one OUT; IN is missing beside out.mid"

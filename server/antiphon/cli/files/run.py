@@ -271,7 +271,8 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) ->
             raise UsageError(f"{info.type} takes one IN apart at a time, not {len(paths)}; run it once for each")
         return [FileTask(Path(paths[0]), Path(out_dir))]
     if alone and (out_dir is not None or len(paths) != 2):
-        raise UsageError(f"{info.type} takes one IN and one OUT{lacking}")
+        folder = ", or one IN and --out-dir FOLDER for its parts" if info.on_files.splits else ""
+        raise UsageError(f"{info.type} takes one IN and one OUT{folder}{lacking}")
     if out_dir is None:
         if len(paths) != 2:
             raise UsageError(f"name one file IN and one file OUT, or several and --out-dir FOLDER{lacking}")
