@@ -217,7 +217,11 @@ def test_a_patch_without_input_renders_silence_in(antiphon: Command, tmp_path: P
         ('{"time": 1, "address": "/note/on", "args": [60, 200]}', "line 2: velocity takes 0 to 127, not 200"),
         ('{"time": 1, "address": "/note/on", "args": [60, 100]}', "line 2: no node of this patch takes notes: load a"),
         ('{"time": 1, "address": "/cc", "args": [null, {}]}', "line 2: controller takes 0 to 127, not None"),
-        ('{"time": 1, "address": "/quit", "args": []}', "'/quit' cannot be played from a file"),
+        (
+            '{"time": 1, "address": "/quit", "args": []}',
+            "'/quit' cannot be played from a file; there are /node/NAME/PARAM, /node/NAME/PARAM/norm, "
+            "/node/NAME/reset, /node/NAME/play, /note/on",
+        ),
         ("[" * 30_000, "line 2: it is not JSON"),
         (f'{{"time": 1, "address": "{"x" * 70_000}"}}', "line 2: the line is longer than"),
     ],

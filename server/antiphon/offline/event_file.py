@@ -41,8 +41,8 @@ MAX_SECONDS = 7 * 24 * 3600.0
 MAX_RAMP = 3600.0
 _KEYS = {"time", "sample", "beat", "address", "args"}
 _ADDRESSES = ", ".join((
-    "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", *notes.ADDRESSES, "/transport/play",
-    "/transport/stop", "/beat", *ACTIONS.messages, "/panic or /clearSched",
+    "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", "/node/NAME/play", *notes.ADDRESSES,
+    "/transport/play", "/transport/stop", "/beat", *ACTIONS.messages, "/panic or /clearSched",
 ))  # fmt: skip
 
 FindParam: TypeAlias = Callable[[str, str], Param]
