@@ -32,6 +32,7 @@ from tests.docs import results
 from antiphon.cli.commands import application
 from antiphon.cli.files.run import read_settings
 from antiphon.contract import catalog as catalogs
+from antiphon.graph import patch as patches
 from antiphon.io.midi_song import MidiNote, MidiTrack
 from antiphon.io.midifile import write
 from antiphon.plugins import loader
@@ -515,10 +516,13 @@ def test_the_quarks_methods_and_the_parameters_they_set_are_there(known: catalog
     of_nodes = re.findall(r"\ba(?:\[\\\w+\]|\.node\(\\\w+\)|\.add\([^)]*\))\.(\w+)", written)
     assert set(of_nodes) <= classes["AntiphonNode"]
     found = re.findall(r"a(?:\.node\(|\[)\\(\w+)[)\]]\.(?:set|ramp|get)\(\\(\w+)", written)
-    found += re.findall(r"a\.add\(\\(\w+)[^)]*\)\.set\(\\(\w+)", written)
     found += re.findall(r"\\antiphonSet, \\node, \\(\w+), (?:\\args, \[[^\]]*\], )?\\(\w+)", written)
-    assert len(found) == 6
-    for kind, name in found:
+    (patch,) = re.findall(r"antiphon serve --patch (\w+)\n\nand in sclang", text(page))
+    nodes = {node.name: node.type for node in patches.load(patch, known).graph.nodes}
+    of_types = [(nodes[node], name) for node, name in found]
+    of_types += re.findall(r"a\.add\(\\(\w+)[^)]*\)\.set\(\\(\w+)", written)
+    assert len(of_types) == 6
+    for kind, name in of_types:
         assert name in {param.name for param in known[kind].cells}, f"{kind} has no {name}"
 
 
