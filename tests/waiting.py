@@ -13,6 +13,8 @@ import pytest
 from antiphon_bench.rig import ServerProcess
 
 BUSY = 6.0
+SHORTEST, LONGEST = 0.005, 0.1
+"""Seconds between two looks: a tenth of what has passed, so that a look takes little from what is looked at."""
 
 
 def until(true: Callable[[], object], seconds: float, what: str) -> None:
@@ -20,11 +22,12 @@ def until(true: Callable[[], object], seconds: float, what: str) -> None:
 
     seconds: on an idle machine. One that does much else gets `BUSY` times as many: what is tested is that it comes.
     """
-    deadline = time.monotonic() + BUSY * seconds
+    began = time.monotonic()
     while not true():
-        if time.monotonic() >= deadline:
+        passed = time.monotonic() - began
+        if passed >= BUSY * seconds:
             pytest.fail(f"not within {BUSY * seconds:g} s: {what}")
-        time.sleep(0.01)
+        time.sleep(min(LONGEST, max(SHORTEST, passed / 10)))
 
 
 async def comes(true: Callable[[], object], what: str, seconds: float = 5.0) -> None:

@@ -77,10 +77,11 @@ def evaluate(
     if card:
         cards.check(name, evaluation, ask)
     if not limit:
-        what = f"{len(files)} of your files" if files else "all its items"
+        what = "your files" if files else "all its items"
         ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])
-        one = f", --system {ours!r} one system" if ours and not (system or card) else ""
-        say(f"{name} is measured on {what}, which may take hours; --limit 5 takes five items{one}")
+        fewer = [] if files else ["--limit 5 takes five items"]
+        fewer += [f"--system {ours!r} takes one system"] if ours and not (system or card) else []
+        say("; ".join([f"{name} is measured on {what}, which may take hours", ", ".join(fewer)]).removesuffix("; "))
     with needs.explain_missing(name):
         if examples is not None:
             _write(evaluation.examples(ask), examples)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import importlib.util
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -45,17 +46,16 @@ def said(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = R
 
 def world() -> Any:
     """pyworld. It asks pkg_resources for its own version, which setuptools no longer brings: nothing else is used."""
-    try:
-        import pkg_resources  # noqa: F401
-    except ImportError:
+    missing = importlib.util.find_spec("pkg_resources") is None
+    if missing:
         stand_in = types.ModuleType("pkg_resources")
         stand_in.get_distribution = importlib.metadata.distribution  # type: ignore[attr-defined]
         sys.modules["pkg_resources"] = stand_in
-        try:
-            import pyworld
-        finally:
+    try:
+        import pyworld
+    finally:
+        if missing:
             del sys.modules["pkg_resources"]  # others look whether it is there
-    import pyworld
 
     return pyworld
 
