@@ -74,7 +74,7 @@ def test_a_ring_that_is_full_keeps_the_last_bars_and_refuses_those_before() -> N
 
 
 def test_nothing_is_kept_yet_and_nothing_where_memory_is_short() -> None:
-    with pytest.raises(RequestError, match="of 1 bars 0 are kept"):
+    with pytest.raises(RequestError, match="no whole bar is kept yet"):
         Engine().memory.cut(OUT_NUMBER, 1, 4)
     assert CaptureShape.of(RATE, BLOCK, 200 << 20) is None
     large = CaptureShape.of(RATE, BLOCK, 64 << 30)

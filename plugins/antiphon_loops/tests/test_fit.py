@@ -95,7 +95,7 @@ def test_a_file_outside_the_library_is_analysed_and_not_added(root: Path, folder
 def test_a_song_outside_the_library_is_no_loop_as_one_inside_is_not(root: Path, tmp_path: Path) -> None:
     song = np.tile(bass(100.0, 4, 0), 7)
     soundfile.write(tmp_path / "song.wav", song / np.abs(song).max() / 2, RATE)
-    with pytest.raises(UsageError, match=r"song\.wav: it is no loop of 1 to 60 s"):
+    with pytest.raises(UsageError, match=r"song\.wav: it is silent, or no loop of 1 to 60 s"):
         command("library", "--root", root, "fits", tmp_path / "song.wav")
 
 

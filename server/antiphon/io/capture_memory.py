@@ -115,10 +115,10 @@ class CaptureMemory:
         lines = np.ceil(at[:-1] / bar) * bar
         # where the beat stands or jumps there is no bar line between two blocks
         crossed = np.flatnonzero((step > 0) & (step < bar) & (lines < at[1:]))
+        if len(crossed) < 2:
+            raise RequestError("no whole bar is kept yet; try again in a bar or two")
         if len(crossed) <= bars:
-            raise RequestError(
-                f"of {bars} bars {max(0, len(crossed) - 1)} are kept; capture so many, or try again later"
-            )
+            raise RequestError(f"of {bars} bars {len(crossed) - 1} are kept; capture so many, or try again later")
         ends = crossed[[-1 - bars, -1]]
         if lines[ends[1]] - lines[ends[0]] != bars * bar:
             raise RequestError("the beat jumped in these bars; capture fewer, or try again later")
