@@ -112,6 +112,40 @@ def test_a_machine_that_is_not_approved_is_told_who_approves_it(words: str) -> N
                 list(ask("/ping", [], "127.0.0.1", server.getsockname()[1], False, 5.0))
 
 
+@pytest.mark.parametrize("done_after", [3, 1000])
+def test_a_server_that_is_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch, done_after: int) -> None:
+    monkeypatch.setattr(osc, "AT_WORK_SECONDS", 3.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, ThreadPoolExecutor(1) as pool:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(1.0)
+
+        def load() -> int:
+            asked, peer, pings = Message(b"", b"", ()), ("", 0), 0
+            while pings < done_after:
+                try:
+                    data, sender = server.recvfrom(100)
+                except TimeoutError:
+                    return pings
+                message = decode(data)
+                assert isinstance(message, Message)
+                if message.address == b"/ping":
+                    pings += 1
+                    server.sendto(encode("/pong", 1.0), sender)
+                elif message.address == b"/sync":
+                    asked, peer = message, sender
+            server.sendto(encode("/synced", *asked.args), peer)
+            return pings
+
+        pings = pool.submit(load)
+        request = ask("/patch/load", [("s", "large")], "127.0.0.1", server.getsockname()[1], False, 0.2)
+        if done_after == 3:
+            assert list(request) == []
+            assert pings.result() == 3
+        else:
+            with pytest.raises(EngineError, match=r"answers, and is not done with this yet; `antiphon status`"):
+                list(request)
+
+
 def test_silence_of_another_machine_may_be_a_missing_approval() -> None:
     class Elsewhere:
         def getsockname(self) -> tuple[str, int]:

@@ -47,6 +47,27 @@ def test_as_many_frames_come_back_as_went_in(tmp_path: Path, kind: str, channels
         assert np.max(np.abs(x - y)) <= 1.01 * 2.0**-24
 
 
+@pytest.mark.parametrize("channels", [3, 5, 6, 7, 8])
+@pytest.mark.parametrize("kind", ["flac", "ogg", "opus"])
+def test_each_channel_is_where_it_was_and_in_an_ogg_where_others_look_for_it(
+    tmp_path: Path, kind: str, channels: int
+) -> None:
+    rate, pitches = 48000, [300.0, 400.0, 500.0, 60.0, 700.0, 800.0, 900.0, 1000.0][:channels]
+    x = np.concatenate([audio.sine(pitch, 1.0, rate, -12.0) for pitch in pitches])
+    writer = put(tmp_path / f"out.{kind}", x, rate)
+
+    def found(y: np.ndarray) -> list[float]:
+        return [float(np.abs(np.fft.rfft(row[12_000:36_000])).argmax() * 2) for row in y]
+
+    assert found(read(tmp_path / f"out.{kind}").samples) == pitches
+    stored, _ = soundfile.read(tmp_path / f"out.{kind}", dtype="float32")
+    if kind != "flac":  # left, centre, right; with six channels and more the LFE last
+        assert found(stored.T)[:3] == [300.0, 500.0, 400.0]
+        assert channels < 6 or found(stored.T)[-1] == 60.0
+    low_passed = channels == 6 if kind == "ogg" else channels > 5 and kind == "opus"
+    assert writer.fitted == (("of channel 4, the LFE, its bass alone",) if low_passed else ())
+
+
 @pytest.mark.parametrize("kind", LOSSLESS)
 def test_no_frames_make_an_empty_file_that_others_can_open(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"out.{kind}"

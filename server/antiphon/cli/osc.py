@@ -27,6 +27,8 @@ LATE = {"/library/next", "/library/fits"}
 """What is worked out beside the server, and answered after `/synced`."""
 LATE_SECONDS = 120.0
 """Seconds to wait for such an answer; the server gives up before."""
+AT_WORK_SECONDS, PING_SECONDS = 60.0, 1.0
+"""Seconds to wait for a server that is at work, as on the sounds of a patch that it loads; in these it answers `/ping`."""
 TYPES = {"i", "f", "d", "h", "s"}
 HELD = {"held", "not approved yet"}
 """Why a server refuses a machine, where its datagram was too short for an answer that says more."""
@@ -44,7 +46,9 @@ def osc(
     osc_port: ports.Osc = OSC_PORT,
     http_port: ports.InsteadOfOsc = None,
     tcp: Tcp = False,
-    timeout: Timeout = 5.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.01, max=600.0, help="Seconds to wait for a server that says nothing.")
+    ] = 5.0,
 ) -> None:
     """Send an OSC message to the running server and print its answers."""
     port = ports.osc_port(osc_port, http_port)
@@ -122,11 +126,10 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
     number = int.from_bytes(os.urandom(4), "big", signed=True)
     with closing_socket(host, port, tcp) as sock:
         framer = Framer()
-        until = time.monotonic() + timeout
         for data in (packet, encode("/sync", number)):
             send(sock, data, tcp)
         late, handled = address in LATE, False
-        for message in listen(sock, framer if tcp else None, until):
+        for message in _listen_while_alive(sock, framer if tcp else None, timeout):
             if message == Message(b"/synced", b",i", (number,)):
                 if late:
                     handled = True
@@ -200,6 +203,26 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
         packets = [data] if framer is None else [p for p in framer.feed(data) if isinstance(p, bytes)]
         for packet in packets:
             yield from messages_of(decode(packet))
+
+
+def _listen_while_alive(sock: socket.socket, framer: Framer | None, timeout: float) -> Iterator[Message]:
+    """As `listen`, for `timeout` seconds, and on while the server answers `/ping`.
+
+    Raises:
+        EngineError: It did so for `AT_WORK_SECONDS`.
+    """
+    until = time.monotonic() + max(timeout, AT_WORK_SECONDS)
+    host, port = sock.getpeername()
+    while (now := time.monotonic()) < until:
+        yield from listen(sock, framer, now + timeout)
+        if time.monotonic() < now + timeout:
+            return  # the connection has ended
+        with closing_socket(host, port, False) as other:
+            with suppress(OSError):
+                other.send(encode("/ping"))
+            if next(listen(other, None, time.monotonic() + PING_SECONDS), None) is None:
+                return
+    raise EngineError(f"{host}:{port} answers, and is not done with this yet; `antiphon status` shows what it does")
 
 
 def silent(sock: socket.socket, host: str, port: int, waited: str = "") -> EngineError:

@@ -20,7 +20,7 @@ from antiphon.contract.block import Samples
 from antiphon.errors import FileError
 from antiphon.io.decode import path_text
 from antiphon.io.draft_file import DraftFile, unwritable
-from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format
+from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format, channel_order
 
 if TYPE_CHECKING:
     import soxr
@@ -32,6 +32,8 @@ _RF64_AUTO_DOWNGRADE = 0x1210
 """Commands of libsndfile that soundfile has no call for."""
 MAX_FLOAT_WAV_BYTES = (1 << 32) - (1 << 16)
 
+_LFE = {"VORBIS": (6,), "OPUS": (6, 7, 8)}
+"""Numbers of channels of which the encoder takes the fourth for the LFE of 5.1, 6.1 or 7.1, and low-passes it."""
 _STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
 _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 
@@ -100,6 +102,7 @@ class AudioWriter:
         self.subtype = subtype_for(self.format, like)
         self.rate, self.channels, self._source_rate = to or self.format.nearest(rate), channels, rate
         self._check_holds()
+        self._order = channel_order(self.format.name, channels)
         self._resample: soxr.ResampleStream | None = None
         if self.rate != rate:
             import soxr
@@ -139,7 +142,10 @@ class AudioWriter:
     @property
     def fitted(self) -> tuple[str, ...]:
         """What was done for the file's sake, in words: "resampled from 96 kHz"."""
-        return () if self._resample is None else (f"resampled from {self._source_rate / 1000:g} kHz",)
+        words = [] if self._resample is None else [f"resampled from {self._source_rate / 1000:g} kHz"]
+        if self.channels in _LFE.get(self.subtype, ()):
+            words.append("of channel 4, the LFE, its bass alone")
+        return tuple(words)
 
     def write(self, samples: Samples) -> None:
         """Adds sound.
@@ -220,6 +226,8 @@ class AudioWriter:
         if self._counts_clipped and self._filled and (chunk.max() > 1.0 or chunk.min() < -1.0):
             self.clipped += int(np.count_nonzero(np.abs(chunk) > 1.0))
             self.peak = max(self.peak, float(np.abs(chunk).max()))
+        if self._order:
+            chunk = chunk.take(self._order, axis=1)
         steps = _STEPS.get(self.subtype)
         if steps is not None:
             # libsndfile would round down, which doubles the error and adds half a step of offset

@@ -29,6 +29,7 @@ from typing import Any
 
 from antiphon.runtime import frames
 from antiphon.runtime.helper_channel import limit_resources
+from antiphon.runtime.sound_formats import channel_order
 
 FORKED, NOT_FORKED = b"f", b"n"
 IDLE = 30.0
@@ -296,12 +297,13 @@ def _decode_plain(fd: int, rate: int, out: int, *, piped: bool) -> None:
         if piped:
             each = min(each, round(PIPE_SECONDS * file.samplerate))
         buffer = numpy.zeros((max(1, each), file.channels), numpy.float32)
+        places = numpy.argsort(channel_order(file.format, file.channels))
         while True:
             n = len(file.read(out=buffer, dtype="float32", fill_value=None)) if promised != got else 0
             if n == 0:
                 break
             got += n
-            sound.put(buffer[:n])
+            sound.put(buffer[:n].take(places, axis=1) if len(places) else buffer[:n])
         sound.end(promised, lossy=file.subtype in LOSSY)
 
 

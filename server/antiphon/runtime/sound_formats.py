@@ -50,9 +50,31 @@ FORMATS: Mapping[str, Format] = {
     ".au": Format("AU", (*_PCM, "PCM_S8")),
 }
 """The sound files that are read and written, by suffix: ".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", …"""
+_OGG_ORDERS = {
+    3: (0, 2, 1),
+    5: (0, 2, 1, 3, 4),
+    6: (0, 2, 1, 4, 5, 3),
+    7: (0, 2, 1, 5, 6, 4, 3),
+    8: (0, 2, 1, 6, 7, 4, 5, 3),
+}
+"""By the number of channels: of each channel of an Ogg file the place in the order of WAV, which FLAC, AIFF and AAC as
+decoded have too (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2): centre before right, and the LFE last."""
 READ_SUFFIXES = (*FORMATS, ".m4a")
 """Of the sound files that are read; .m4a by the extra `m4a`."""
 SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff or .au"
 """For messages; .aif is .aiff."""
 RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 """Suffixes of formats that can be written while the length is unknown, for recordings."""
+
+
+def channel_order(name: str, channels: int) -> list[int]:
+    """Where the channels of a file stand in the order of WAV.
+
+    Args:
+        name: libsndfile's word for the format: "OGG".
+        channels: Channels of the file.
+
+    Returns:
+        Of each channel of the file its place; empty where the orders are the same.
+    """
+    return list(_OGG_ORDERS.get(channels, ())) if name == "OGG" else []

@@ -14,7 +14,7 @@ from typing import Any
 
 from antiphon.errors import FileError
 from antiphon.runtime import paths
-from antiphon.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES
+from antiphon.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES, channel_order
 
 ROOM = 1 << 16
 """Bytes that must be free on the disk when a recording starts."""
@@ -61,6 +61,7 @@ class TakeFile:
             subtype or FORMATS[suffix].subtypes[0],
             format="RF64" if self._wave else None,
         )
+        self._order = channel_order(FORMATS[suffix].name, channels)
         if self._wave:
             self._command(_RF64_AUTO_DOWNGRADE, 1)
         self._synced = time.monotonic()
@@ -80,7 +81,7 @@ class TakeFile:
 
     def write(self, frames: Any) -> bool:
         """Appends float32 `[frames, channels]`. Returns True once, when a wave file has exceeded `RIFF_BYTES`."""
-        self._file.write(frames)
+        self._file.write(frames[:, self._order] if self._order else frames)
         self.frames += len(frames)
         if time.monotonic() - self._synced <= SYNC_SECONDS:
             return False
