@@ -348,6 +348,11 @@ async def test_recording_names_stay_in_their_folders(live: Rig, home: Path) -> N
     ((sort, (_, reason)),) = await client.ask("/record/start", "take one")
     assert sort == "/fail"
     assert "already" in reason
+    for given, stored in (("two.mp3", "two.mp3"), ("Three.FLAC", "Three.FLAC"), ("take.4", "take.4.wav")):
+        ((sort, args),) = await client.ask("/record/start", given)
+        assert (sort, Path(args[1]).name) == ("/done", stored)
+    ((sort, (_, reason)),) = await client.ask("/record/start", "five.aiff")
+    assert (sort, reason) == ("/fail", ".aiff cannot be recorded; name a .wav, .flac, .ogg, .mp3")
     ((sort, _),) = await client.ask("/session/record")
     assert sort == "/done"
     await client.ask("/session/stop")

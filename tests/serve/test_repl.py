@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from threading import enumerate as threads
 
 import numpy as np
+import pytest
 import soundfile
 from prompt_toolkit import PromptSession
 from prompt_toolkit.input import create_pipe_input
@@ -51,6 +54,18 @@ def test_it_sends_asks_explains_and_follows_the_patch(tmp_path: Path) -> None:
             until(lambda: "/node/keys/instrument" in connected.declared, 5.0, "its nodes")
         until(lambda: all(thread.name != "status" for thread in threads()), 5.0, "the thread has ended")
         assert "/node/echo/feedback" not in connected.declared
+
+
+@pytest.mark.parametrize("port", ["osc", "http"])
+def test_one_port_is_enough_to_find_a_server_of_ones_own(tmp_path: Path, port: str) -> None:
+    with ServerProcess("--audio", "headless", home=tmp_path) as server:
+        words = [sys.executable, "-m", "antiphon", "repl", f"--{port}-port", str(getattr(server, port))]
+        home = {"ANTIPHON_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+        done = subprocess.run(
+            words, env=os.environ | home, input="quit\n", capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "help says what can be typed" in done.stdout
 
 
 def test_f12_is_panic_while_a_line_is_typed(tmp_path: Path) -> None:

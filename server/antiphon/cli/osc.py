@@ -28,7 +28,7 @@ LATE = {"/library/next", "/library/fits"}
 LATE_SECONDS = 120.0
 """Seconds to wait for such an answer; the server gives up before."""
 AT_WORK_SECONDS, PING_SECONDS = 60.0, 1.0
-"""Seconds to wait for a server that is at work, as on the sounds of a patch that it loads; in these it answers `/ping`."""
+"""Seconds to wait for a server that is at work, as on the sounds of a patch that it loads, and for its `/pong`."""
 TYPES = {"i", "f", "d", "h", "s"}
 HELD = {"held", "not approved yet"}
 """Why a server refuses a machine, where its datagram was too short for an answer that says more."""

@@ -22,7 +22,10 @@ def repl(osc_port: ports.Osc = OSC_PORT, http_port: ports.HttpBesideOsc = HTTP_P
     from antiphon.cli.repl.completion import AddressCompleter
     from antiphon.cli.repl.conversation import PROMPT, REFRESH, Repl, converse, panic_key
 
-    connected = Repl(osc_port, http_port)
+    # one of the two is enough for a server of one's own
+    osc = ports.osc_port(osc_port, None if http_port == HTTP_PORT else http_port)
+    http = ports.http_port(http_port, None if osc_port == OSC_PORT else osc_port)
+    connected = Repl(osc, http)
     history = paths.make_folder(paths.data()) / "repl-history"
     session: PromptSession[str] = PromptSession(
         PROMPT,

@@ -174,12 +174,12 @@ ADDRESSES = (
     Address("/library/fits", "[i:count] [s:node]", "The library's loops that go best with the last four bars of a "
             "node, else of the output; two or one where no more are kept. Answers `/library/fits.reply s:path f:score "
             "s:why …`, the best first.", library.fitting, OWNER),
-    Address("/session/record", "[s:name]", "Records input, output and log of the performance from here on; refused "
-            "while that is recorded already. Answers `/done /session/record s:path`.", time.session_record,
+    Address("/session/record", "[s:name]", "Records input, output and log of the performance; refused while one "
+            "is recorded. Answers `/done /session/record s:path`.", time.session_record,
             OWNER),
     Address("/session/stop", "", "Ends that recording.", time.session_stop, OWNER),
-    Address("/record/start", "[s:name]", "Records the output to a file. Answers `/done /record/start s:path`.",
-            time.record_start, OWNER),
+    Address("/record/start", "[s:name]", "Records the output to a .wav, or a .flac, .ogg or .mp3 that is "
+            "named. Answers `/done /record/start s:path`.", time.record_start, OWNER),
     Address("/record/stop", "", "Ends recording the output.", time.record_stop, OWNER),
     Address("/capture", "i:bars [s:node] [s:name]", "Writes the last whole bars of a node, else of the output, into "
             "the folder `captures` of the library. Answers `/capture.reply s:path`.", time.capture, OWNER),

@@ -15,6 +15,7 @@ from antiphon.graph.graph import OUT
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
 from antiphon.runtime.shortening import shorten
+from antiphon.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES
 from antiphon.runtime.suggestion import instead
 from antiphon.session.actions import ACTIONS
 from antiphon.session.commands import Plain, SetSwing, SetTempo, SetTransport, When
@@ -96,10 +97,24 @@ def session_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> Non
 
 
 def record_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
-    path = _fresh(paths.recordings(), text(args, 0, "name", _now()), ".wav")
+    name = text(args, 0, "name", _now())
+    path = _fresh(paths.recordings(), name, _recording_suffix(server, name))
     _check_room(path)
     server.link.record(str(path))
     server.replies.reply(peer, encode("/done", "/record/start", str(path)))
+
+
+def _recording_suffix(server: OscServer, name: str) -> str:
+    """A recording's suffix: its name's own, and .wav of one without."""
+    suffix = Path(name).suffix
+    held, engine = FORMATS.get(suffix.lower()), server.link.status()
+    if held is None:
+        return ".wav"
+    if suffix.lower() not in RECORDING_SUFFIXES:
+        raise RequestError(f"{suffix} cannot be recorded; name a {', '.join(RECORDING_SUFFIXES)}")
+    if engine.channels > held.channels or engine.rate > max(held.rates, default=engine.rate):
+        raise RequestError(f"{suffix} does not hold {engine.channels} channels at {engine.rate} Hz; name a .wav")
+    return suffix
 
 
 def capture(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
