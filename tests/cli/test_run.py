@@ -351,9 +351,10 @@ def test_several_files_and_folders_go_to_a_folder_and_one_bad_one_stops_none(ant
     done = antiphon("run", "gain", "--out-dir", "out/here", "takes", "süß ☃.ogg", "none.wav", "--", "-dash.wav")
     assert done.code == 1
     lines = done.err.splitlines()
-    assert lines[0].startswith("antiphon: cannot read takes/bad.wav: it is not a wav")
-    assert lines[1] == "antiphon: cannot read none.wav: there is no such file"
-    assert lines[2] == "antiphon: 2 of 6 files could not be processed"
+    assert lines[0] == "antiphon: folders in a folder are left out: takes/deeper; name them too"
+    assert lines[1].startswith("antiphon: cannot read takes/bad.wav: it is not a wav")
+    assert lines[2] == "antiphon: cannot read none.wav: there is no such file"
+    assert lines[3] == "antiphon: 2 of 6 files could not be processed"
     assert sorted(os.listdir(tmp_path / "out" / "here")) == ["-dash.wav", "a.WAV", "b.flac", "süß ☃.ogg"]
     assert audio.read(tmp_path / "out" / "here" / "b.flac")[0].shape == (1, 5000)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from antiphon.cli.terminal.errors import complain
 from antiphon.errors import FileError, UsageError
 from antiphon.io.midifile import SUFFIXES
 from antiphon.runtime.sound_formats import FORMATS, READ_SUFFIXES
@@ -29,7 +30,8 @@ def sound_suffix(source: Path) -> str:
 def gather_tasks(
     paths: Sequence[str], out_dir: str, what: str, endings: Sequence[str], suffix_of: Callable[[Path], str]
 ) -> list[FileTask]:
-    """The files to process. A folder stands for the files directly inside it that the command takes.
+    """The files to process. A folder stands for the files directly inside it that the command takes; folders in it are
+    named on standard error.
 
     Args:
         out_dir: Where the results go, under the names of the sources.
@@ -51,9 +53,14 @@ def gather_tasks(
             raise FileError(f"there are no files {path_text(path)}")
         if path.is_dir():
             try:
-                inputs = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
+                shown = sorted(p for p in path.iterdir() if not p.name.startswith("."))
             except OSError as error:
                 raise FileError(f"cannot read {path_text(path)}: {(error.strerror or str(error)).lower()}") from None
+            inner = [p for p in shown if p.is_dir()]
+            inputs = [p for p in shown if p.suffix.lower() in endings and p not in inner]
+            if inner:
+                which = path_text(inner[0]) + (f" and {len(inner) - 1} others" if inner[1:] else "")
+                complain(f"folders in a folder are left out: {which}; name them too")
             if not inputs:
                 raise FileError(f"{path_text(path)} holds no {what} files; their names end in {', '.join(endings)}")
         for source in inputs:
