@@ -196,6 +196,9 @@ def test_a_file_is_read_once_for_each_time_it_was_saved(tmp_path: Path) -> None:
     path = tmp_path / "set.py"
     with pytest.raises(UsageError, match="no such file"):
         ScriptFile(str(path), show)
+    path.write_bytes(b"RIFF\0\0\0\0WAVE")
+    with pytest.raises(UsageError, match="it is no text; name a live script"):
+        ScriptFile(str(path), show)
     path.write_text("one")
     source = ScriptFile(str(path), show)
     assert source.look(1.0) == Version("one")

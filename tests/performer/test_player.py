@@ -279,6 +279,17 @@ def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
         assert len(notes) > 16
 
 
+def test_a_first_version_with_a_fault_says_that_nothing_plays(stage: Stage) -> None:
+    waits = "nothing plays until the script is saved without this fault"
+    stage.save("track('hats', s('hh*4'\n")
+    stage.until_true(lambda: len(stage.said) > 1, "both sentences")
+    assert stage.said[1] == waits
+    stage.first(BEAT)
+    stage.save("track('hats', s('hh*4'\n")
+    stage.until_true(lambda: len(stage.said) > 3, "its sentence")
+    assert stage.said.count(waits) == 1, "the version before plays on"
+
+
 def test_a_pattern_that_never_ends_goes_back_to_the_one_before(stage: Stage) -> None:
     zero = stage.first(BEAT + "track('hats', 'hh*4')\n")
     stage.play(zero + 2.0)

@@ -164,8 +164,7 @@ class Player:
         where = f"{self._path.rpartition('/')[2]} line {line}: " if line else ""
         if self._candidate is not None:
             self._candidate.end()
-        self._candidate, self._header, self.wanted = None, None, ""
-        self._show(f"{where}{sentence}", fault=True)
+        self._reject(f"{where}{sentence}")
 
     def panic(self) -> None:
         """Silence was asked for: notes are left out until the script is saved."""
@@ -238,9 +237,8 @@ class Player:
         """A process has ended. picture: of a sentence with file and line; None for one without."""
         run = branch.run
         if branch is self._candidate:
-            self._candidate, self._header, self.wanted = None, None, ""
             name = self._path.rpartition("/")[2]
-            self._show(sentence if picture is not None else f"{name}: {sentence}", picture or "", fault=True)
+            self._reject(sentence if picture is not None else f"{name}: {sentence}", picture or "")
         elif branch is self._leader:
             self._leader = None
             self._strike(run, sentence, picture)
@@ -254,6 +252,12 @@ class Player:
                 self._lead(self._follower.asked)
         elif branch is self._processes.first:
             raise EngineError(f"the process of which versions are copies: {sentence}; start `antiphon live` again")
+
+    def _reject(self, sentence: str, picture: str = "") -> None:
+        self._candidate, self._header, self.wanted = None, None, ""
+        self._show(sentence, picture, fault=True)
+        if not self.playing:
+            self._show("nothing plays until the script is saved without this fault")
 
     def _strike(self, run: int, sentence: str, picture: str | None) -> None:
         assert self._follower is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -41,10 +42,13 @@ class ScriptFile:
         """Reads nothing yet.
 
         Raises:
-            UsageError: There is no such file.
+            UsageError: There is no such file, or it holds no text.
         """
         if not Path(path).is_file():
             raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
+        with suppress(OSError), open(path, "rb") as file:
+            if b"\0" in file.read(LARGEST):
+                raise UsageError(f"cannot read {printable(path)}: it is no text; name a live script")
         self._path, self._show = path, show
         self._seen: object = None
         self._read: object = None
