@@ -19,6 +19,8 @@ ANALYSIS_SHARE = 0.5
 """Share of the progress that the analysis takes."""
 SONG_SHARE = 0.4
 """Of that, what cutting a song takes."""
+MOST_PROBLEMS = 6
+"""Files that are no loops of which each is named."""
 MOST_QUESTIONS = 12
 """Loops of uncertain tempo that a person is asked about."""
 
@@ -38,8 +40,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
         job = replace(job, source=cut_song(song, lambda part: job.progress(SONG_SHARE * part)))
         job.complain(f"the loops of {printable_path(song.name)} are in {printable_path(job.source)}")
     library = analyse(job.source, lambda n, of, _name: job.progress(begun + (ANALYSIS_SHARE - begun) * n / max(1, of)))
-    for problem in (*library.problems, *library.doubts):
-        job.complain(problem)
+    more = len(library.problems) - MOST_PROBLEMS
+    rest = [f"{more} more files are no loops"] if more > 1 else library.problems[MOST_PROBLEMS:]
+    for sentence in (*library.problems[:MOST_PROBLEMS], *rest, *library.doubts):
+        job.complain(sentence)
     _settle(job, library, load(job.source))
     if job.analysis is not None:
         write_listing(analyse(job.source).loops, job.analysis)
