@@ -65,7 +65,7 @@ def test_each_channel_is_where_it_was_and_in_an_ogg_where_others_look_for_it(
         assert found(stored.T)[:3] == [300.0, 500.0, 400.0]
         assert channels < 6 or found(stored.T)[-1] == 60.0
     low_passed = channels == 6 if kind == "ogg" else channels > 5 and kind == "opus"
-    assert writer.fitted == (("of channel 4, the LFE, its bass alone",) if low_passed else ())
+    assert writer.fitted == (("channel 4, the LFE, low-passed",) if low_passed else ())
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)

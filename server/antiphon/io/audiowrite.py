@@ -144,7 +144,7 @@ class AudioWriter:
         """What was done for the file's sake, in words: "resampled from 96 kHz"."""
         words = [] if self._resample is None else [f"resampled from {self._source_rate / 1000:g} kHz"]
         if self.channels in _LFE.get(self.subtype, ()):
-            words.append("of channel 4, the LFE, its bass alone")
+            words.append("channel 4, the LFE, low-passed")
         return tuple(words)
 
     def write(self, samples: Samples) -> None:
