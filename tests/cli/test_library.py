@@ -216,7 +216,6 @@ def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, mus
         (("similar", "gone.wav"), "has no gone.wav"),
         (("forget",), "name the files or folders to forget, or give --missing"),
         (("search", "--tempo", "fast"), "--tempo takes a number or a range as 118-124, not 'fast'"),
-        (("search", "--tempo", "130-120"), "--tempo takes the lower end of a range first: 120-130, not '130-120'"),
         (("list", "empty", "nothing"), "library.sqlite has no nothing, and there is no such file"),
         (("list", "--bad", "nothing"), "library.sqlite has no nothing, and there is no such file"),
         (("analyse", "--only", "loudnes"), "there is no analysis 'loudnes'"),
@@ -271,7 +270,7 @@ def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
     for name in ("a MINOR", "Am", "a", "a-Moll"):
         assert found("--key", name) == ["A minor"]
     assert found("--key", "Hmoll") == []
-    assert found("--tempo", "118-125") == ["A minor"]
+    assert found("--tempo", "125-118") == found("--tempo", "118-125") == ["A minor"]
     wrong = library("search", "--key", "Amm")
     assert wrong.code == 2
     assert wrong.complaint.startswith("--key does not understand 'Amm': a key is written as")

@@ -354,8 +354,7 @@ def _range(text: str) -> tuple[float, float]:
     try:
         first = float(low)
         last = float(high) if dash else first
+        # a range is one in whichever order its ends are given
+        return (min(first, last), max(first, last)) if dash else (0.98 * first, 1.02 * first)
     except ValueError:
         raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None
-    if first > last:
-        raise UsageError(f"--tempo takes the lower end of a range first: {last:g}-{first:g}, not {text[:40]!r}")
-    return (first, last) if dash else (0.98 * first, 1.02 * first)
