@@ -22,7 +22,7 @@ class Genre(Classifier):
 
     quantities = (
         Quantity("genre", "text", doc='The most likely genre by songs composed by rules; "unknown" where none is.'),
-        Quantity("genres", "labels", doc="The three most likely genres, with probabilities: calibrated on songs composed by rules."),
+        Quantity("genres", "labels", doc="The three most likely genres; their probabilities hold for such songs."),
     )
     weights: ClassVar[str] = "classify-genre"
     excerpt: ClassVar[int] = FRAMES
