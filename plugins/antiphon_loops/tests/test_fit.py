@@ -121,7 +121,7 @@ def test_of_what_has_no_tempo_no_reason_speaks_of_one_and_speech_is_no_loop(fold
     for row in (found["hiss"], found["sine"], *matches(root, place / "hiss.wav").values()):
         assert row["why"][0] == "tempo unknown"
         assert not {"same tempo", "groove fits", "groove differs", "denser", "sparser"} & set(row["why"])
-    with pytest.raises(UsageError, match=r"talk\.wav: it is no loop"):
+    with pytest.raises(UsageError, match=r"talk\.wav: it is silent, or no loop"):
         command("library", "--root", root, "fits", place / "talk.wav")
     outside = Path(shutil.copy(place / "hiss.wav", tmp_path / "outside.wav"))
     assert matches(root, outside)["bass"]["why"][0] == "tempo unknown"
