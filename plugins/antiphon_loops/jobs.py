@@ -19,7 +19,7 @@ ANALYSIS_SHARE = 0.5
 """Share of the progress that the analysis takes."""
 SONG_SHARE = 0.4
 """Of that, what cutting a song takes."""
-MOST_PROBLEMS = 6
+MOST_PROBLEMS = 12
 """Files that are no loops of which each is named."""
 MOST_QUESTIONS = 12
 """Loops of uncertain tempo that a person is asked about."""
