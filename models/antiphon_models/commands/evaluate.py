@@ -81,7 +81,8 @@ def evaluate(
         ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])
         fewer = [] if files else ["--limit 5 takes five items"]
         fewer += [f"--system {ours!r} takes one system"] if ours and not (system or card) else []
-        say("; ".join([f"{name} is measured on {what}, which may take hours", ", ".join(fewer)]).removesuffix("; "))
+        measured = f"{name} is measured on {what}, which may take hours"
+        say(f"{measured}; {', '.join(fewer)}" if fewer else measured)
     with needs.explain_missing(name):
         if examples is not None:
             _write(evaluation.examples(ask), examples)

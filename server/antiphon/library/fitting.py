@@ -39,7 +39,6 @@ LONGEST = 60.0
 """Seconds of a loop."""
 _NO_LOOPS = ("one-shot", "speech")
 """Kinds that are not given; what is held or has no clear beat may be a loop all the same."""
-_REFUSAL = "it is silent, or no loop of 1 to 60 s; what goes together is known of loops alone"
 _OF_A_FILE = ("fit", "loop", "music", "tags", "instruments")
 """Analyses of a file that the catalogue has none of: what is compared, and what its kind is decided by."""
 _APART, _DENSER = 7.0, 2.0
@@ -162,7 +161,7 @@ def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -
             continue
         profiles[profile.learnt] = profile
     if not profiles:
-        raise UsageError(_REFUSAL)
+        raise UsageError("it is silent, or no loop of 1 to 60 s; what goes together is known of loops alone")
     for path, given in others.items():
         try:
             other = FitProfile(given)

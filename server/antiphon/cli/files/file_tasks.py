@@ -57,9 +57,9 @@ def gather_tasks(
             except OSError as error:
                 raise FileError(f"cannot read {path_text(path)}: {(error.strerror or str(error)).lower()}") from None
             inner = [p for p in shown if p.is_dir()]
-            inputs = [p for p in shown if p.suffix.lower() in endings and p not in inner]
+            inputs = [p for p in shown if p.suffix.lower() in endings and not p.is_dir()]
             if inner:
-                which = path_text(inner[0]) + (f" and {len(inner) - 1} others" if inner[1:] else "")
+                which = path_text(inner[0]) + (f" and {len(inner) - 1} more" if inner[1:] else "")
                 complain(f"folders in a folder are left out: {which}; name them too")
             if not inputs:
                 raise FileError(f"{path_text(path)} holds no {what} files; their names end in {', '.join(endings)}")
