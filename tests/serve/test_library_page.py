@@ -44,7 +44,8 @@ def test_an_artist_is_typed_and_its_track_played_and_liked_and_what_fits_is_drag
             music = {"tempo": loop["loop_bpm"], "tempo_confidence": 0.9}
             results = {"timbre": {"embedding": vector}, "loop": loop, "music": music}
             catalogue.put_results(digest, {name: (4, values, "") for name, values in results.items()})
-    beats = np.arange(2 * 8000) % 4000  # a click on each beat, round and round: a loop at the server's tempo
+    # a click a little before each beat, round and round: a loop at the server's tempo, whose bars are cut elsewhere
+    beats = (np.arange(2 * 8000) + 500) % 4000
     soundfile.write(tmp_path / "in.wav", 0.5 * np.exp(-beats / 200.0) * np.sin(0.3 * beats), 8000)
     options = ("--audio", "headless", "--patch", "through", "--input", str(tmp_path / "in.wav"))
     with ServerProcess(*options, home=tmp_path, wait=120.0) as server, Chromium() as browser:

@@ -9,6 +9,7 @@ import numpy as np
 
 from antiphon.api import Samples
 from antiphon.api.analysis import Analysis, AnalysisRun, Quantity, plain_result
+from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel
 from antiphon_loops.analysis.reading import NoLoop, most_frames, too_long
 from antiphon_loops.record import Loop
 
@@ -96,6 +97,12 @@ class LoopRun(AnalysisRun):
             raise too_long("it", self._frames / self.rate, self._most / self.rate)
         return np.ascontiguousarray(np.concatenate(self._pieces, axis=1))
 
+    def label(self) -> TempoLabel:
+        """The tempo by the beats that are known."""
+        if not self.beats or not self._frames:
+            return NO_LABEL
+        return TempoLabel(60.0 * self.beats * self.rate / self._frames, True, "user")
+
     def result(self) -> Mapping[str, Any]:
         from antiphon_loops.analysis.analyse import analyse
 
@@ -103,7 +110,7 @@ class LoopRun(AnalysisRun):
         try:
             samples = self.samples()
             ending = _ending(samples)
-            return {**quantities_of(analyse(samples, self.rate)), ENDING: ending}
+            return {**quantities_of(analyse(samples, self.rate, label=self.label())), ENDING: ending}
         except NoLoop as error:
             return {**reason_values(error.reason), ENDING: ending}
 

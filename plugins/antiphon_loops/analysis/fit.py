@@ -35,6 +35,6 @@ class FitRun(LoopRun):
 
     def result(self) -> Mapping[str, Any]:
         try:
-            return fit_values(read(self.samples(), self.rate))
+            return fit_values(read(self.samples(), self.rate, label=self.label()))
         except NoLoop:
             return {quantity.name: None for quantity in FitAnalysis.quantities}

@@ -40,7 +40,13 @@ EACH = "each"
 
 
 class AnalysisRun(ABC):
-    """One sound under analysis. Its blocks come in order, of any size; the same code serves files and streams."""
+    """One sound under analysis. Its blocks come in order, of any size; the same code serves files and streams.
+
+    Attributes:
+        beats: How many it holds, set before `result` where whoever asks knows it; 0 otherwise.
+    """
+
+    beats: int = 0
 
     @abstractmethod
     def feed(self, block: Samples) -> None:

@@ -67,16 +67,18 @@ def analyse_file(
 
 
 def identify_and_analyse(
-    path: bytes, names: Collection[str]
+    path: bytes, names: Collection[str], beats: int = 0
 ) -> tuple[SoundIdentity, Mapping[str, str], dict[str, AnalysisResult]]:
     """What the catalogue holds of a file: like `analyse_file`, with the sound's identity and the file's tags.
+
+    `beats`: how many the sound holds, 0 where that is not known.
 
     Raises:
         FileError: The file cannot be read, or holds no sound.
     """
     with Decoder(Path(os.fsdecode(path))) as decoder:
         whole = SoundDigest(decoder.info)
-        results = _fed(decoder, names, lambda _: None, whole.take)
+        results = _fed(decoder, names, lambda _: None, whole.take, beats)
         sound = whole.identity()
         if sound is None:
             raise FileError(f"{decoder.name} holds no sound")
@@ -84,11 +86,15 @@ def identify_and_analyse(
 
 
 def _fed(
-    decoder: Decoder, names: Collection[str], progress: Callable[[float], None], also: Callable[[Samples], None]
+    decoder: Decoder,
+    names: Collection[str],
+    progress: Callable[[float], None],
+    also: Callable[[Samples], None],
+    beats: int = 0,
 ) -> dict[str, AnalysisResult]:
     present = analyses()
     rate, channels = decoder.info.rate, decoder.info.channels
-    feeds = {name: AnalysisFeed(name, present[name], rate, channels) for name in names if not present[name].stem}
+    feeds = {n: AnalysisFeed(n, present[n], rate, channels, beats) for n in names if not present[n].stem}
     apart = [name for name in names if present[name].stem]
 
     def whole() -> Iterator[Samples]:
@@ -154,12 +160,13 @@ class AnalysisFeed:
         name: The analysis's name, for messages.
         rate: Frames per second of the sound.
         channels: Channels of the sound.
+        beats: How many it holds, 0 where that is not known.
 
     Attributes:
         faulty: Whether the reason is a fault of the analysis, not of the sound.
     """
 
-    def __init__(self, name: str, analysis: Analysis, rate: int, channels: int) -> None:
+    def __init__(self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0) -> None:
         self._name, self._analysis, self._problem = name, analysis, ""
         self.faulty = False
         self._mono = analysis.channels == 1
@@ -172,6 +179,8 @@ class AnalysisFeed:
             self._resampled = soxr.ResampleStream(rate, wanted, given, dtype="float32")
         self._run: AnalysisRun | None = None
         self._guarded(lambda: setattr(self, "_run", analysis.begin(wanted, given)))
+        if self._run is not None and beats:
+            self._run.beats = beats
 
     def take(self, block: Samples) -> None:
         """The next block, as it is decoded."""

@@ -196,10 +196,11 @@ def _identity(values: Mapping[str, Any]) -> tuple[float, ...] | None:
     return None if vector is None else tuple(vector)
 
 
-def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dict[str, Any]]:
+def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int = 0) -> list[dict[str, Any]]:
     """The loops of a catalogue that go best with a file: of each its summary, its `score` and `why`, the best first.
 
-    A file that the catalogue lacks, or has no analysis of, is analysed now; nothing of it is stored.
+    A file that the catalogue lacks, or has no analysis of, is analysed now; nothing of it is stored. `beats`: how many
+    it holds, 0 where that is not known.
 
     Raises:
         UsageError: It is no loop, or none in the catalogue has been analysed.
@@ -210,8 +211,8 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int) -> list[dic
     values, duration = (own.values, own.duration or 0.0) if own is not None else ({}, _seconds(path))
     if duration > LONGEST:
         values = {}  # a minute of a song may fit, which minute is not known
-    elif values.get("fit") is None and values.get("loop_bpm") is None:
-        sound, _, results = identify_and_analyse(path, [name for name in _OF_A_FILE if name in analyses()])
+    elif beats or (values.get("fit") is None and values.get("loop_bpm") is None):
+        sound, _, results = identify_and_analyse(path, [name for name in _OF_A_FILE if name in analyses()], beats)
         values = {name: value for _, found, _ in results.values() for name, value in (found or {}).items()}
         duration = sound.duration
     values = {**values, **findings(duration, values)}

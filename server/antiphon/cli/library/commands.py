@@ -40,6 +40,8 @@ ANSWER = (
     "kind_confidence",
 )
 """The quantities that `library analyse FILE --json` prints, beside the duration and those of `--only`."""
+MOST_BEATS = 300
+"""Of a loop: a minute at the fastest tempo."""
 NONE = "none; antiphon library add FOLDER adds sound files"
 SECOND_OPINION = "librosa"
 """The value of `--by`, and the name of the analysis."""
@@ -291,6 +293,7 @@ def fits(
     count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
     live: Annotated[bool, typer.Option("--live", help="With the last bars of what a server plays.")] = False,
     node: Annotated[str, typer.Option(help="Of it, the node; out is the output.")] = "out",
+    beats: Annotated[int, typer.Option(min=0, max=MOST_BEATS, help="That FILE holds, if known.")] = 0,
     host: Host = "127.0.0.1",
     osc_port: ports.Osc = OSC_PORT,
     as_json: Json = False,
@@ -300,12 +303,14 @@ def fits(
 
     if live == (file is not None):
         raise UsageError("name a loop, or give --live for what a server plays")
+    if live and beats:
+        raise UsageError("--beats says how many FILE holds; of what a server plays they are known")
     if file is None:
         matches = fitting_now(host, osc_port, count, node)
         echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, reasons))
         return
     with open_catalogue(context) as catalogue:
-        matches = fitting_summaries(catalogue, os.fsencode(file.absolute()), count)
+        matches = fitting_summaries(catalogue, os.fsencode(file.absolute()), count, beats)
     echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, table))
 
 

@@ -52,13 +52,15 @@ class LibraryQuestions:
         """
         self._begin(peer, address, partial(asyncio.to_thread, next_paths, paths.library(), count, given))
 
-    def ask_fitting(self, peer: Peer, address: str, count: int, cut: Cut) -> None:
+    def ask_fitting(self, peer: Peer, address: str, count: int, bar: int, cut: Cut) -> None:
         """Answers `ADDRESS.reply s:path f:score s:why…` to the sender, later: what goes with what `cut` writes.
+
+        `bar`: beats of a bar.
 
         Raises:
             EngineBusy: Too many are open.
         """
-        self._begin(peer, address, partial(_fitting, count, cut))
+        self._begin(peer, address, partial(_fitting, count, bar, cut))
 
     def _begin(self, peer: Peer, address: str, work: Work) -> None:
         if len(self._open) >= AT_ONCE:
@@ -82,7 +84,7 @@ def _settle(written: asyncio.Future[str], _path: str, why: str) -> None:
         written.set_result(why)
 
 
-async def _fitting(count: int, cut: Cut) -> list[Arg]:
+async def _fitting(count: int, bar: int, cut: Cut) -> list[Arg]:
     """The loops that go best with the bars that `cut` writes: path, score and reasons of each, as many as one answer
     holds.
     """
@@ -98,7 +100,7 @@ async def _fitting(count: int, cut: Cut) -> list[Arg]:
                 break
         if why:
             raise RequestError(why)
-        words = ("library", "fits", str(path), "-n", str(count), "--json")
+        words = ("library", "fits", str(path), "--beats", str(bars * bar), "-n", str(count), "--json")
         process = await start_command(
             command("antiphon", *words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, preexec_fn=end_with_parent
         )

@@ -30,5 +30,9 @@ def fitting(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
     count, node = whole(args, 0, "count", 1, MOST_TRACKS, 10), text(args, 1, "node", OUT)
     number, bar = node_number(server.session, node), server.session.state.bar
     server.library.ask_fitting(
-        peer, "/library/fits", count, lambda path, bars, done: server.captures.ask(peer, path, number, bars, bar, done)
+        peer,
+        "/library/fits",
+        count,
+        bar,
+        lambda path, bars, done: server.captures.ask(peer, path, number, bars, bar, done),
     )
