@@ -79,7 +79,7 @@ def fitting_now(server: ServerProcess, token: str, home: Path) -> None:
         for name, row in rows.items():
             sound = SoundIdentity(name, 4.0, 44100, 2)
             catalogue.put(FileEntry(f"/loops/{name}.wav".encode(), FileState(1, 1), name, sound, {}))
-            catalogue.put_results(name, {"loop": (4, {**row, **sure}, "")})
+            catalogue.put_results(name, {"loop": (5, {**row, **sure}, "")})
     found = CliRunner().invoke(application(words), words)
     assert found.exit_code == 0, found.output
     by_command = json.loads(found.stdout)["matches"]

@@ -17,7 +17,7 @@ NAME = "loop"
 PREFIX = "loop_"
 REASON = "no_loop"
 ENDING = "loop_ending"
-READ = (3, 4)
+READ = (3, 4, 5)
 """Versions whose rows hold loops as this one has them."""
 _FIELDS = (
     ("rate", "number", "Hz", "Of the file."),

@@ -17,6 +17,7 @@ NAME = "fit"
 class FitAnalysis(Analysis):
     """What `library fits` compares: the first four bars of a loop; None of what is none."""
 
+    version = 2
     by_name = True
     longest = 60.0
     quantities = (

@@ -39,8 +39,13 @@ def is_round(seconds: float, bars: int) -> bool:
 
     A length of half seconds proves nothing: people cut excerpts so.
     """
+    return has_whole_bpm(seconds, bars) and abs(2.0 * seconds - round(2.0 * seconds)) > _ROUND
+
+
+def has_whole_bpm(seconds: float, bars: int) -> bool:
+    """Whether so many bars of this length have a tempo of a whole number of bpm, which an excerpt may have as well."""
     bpm = 240.0 * bars / seconds
-    return abs(bpm - round(bpm)) <= _ROUND and abs(2.0 * seconds - round(2.0 * seconds)) > _ROUND
+    return abs(bpm - round(bpm)) <= _ROUND
 
 
 def bars_at(bpm: float, seconds: float, near: float) -> int:

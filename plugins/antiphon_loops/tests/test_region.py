@@ -14,7 +14,7 @@ from antiphon_loops.analysis.labels import NO_LABEL, label_of, number_in, tempo_
 from antiphon_loops.library import analyse as analyse_folder
 from antiphon_loops.render import render
 from antiphon_loops.rules import Rules
-from antiphon_loops.tests.conftest import RATE, drums, seven, tune
+from antiphon_loops.tests.conftest import RATE, bass, chords, drums, seven, tune
 
 DRUMS = drums(104.0, 2, 0)
 
@@ -53,6 +53,13 @@ def test_silence_at_the_beginning_is_no_part_of_the_loop(seconds: float):
     found = analyse(stereo(late(DRUMS, seconds)), RATE)
     assert found.start == pytest.approx(seconds, abs=0.011)
     assert (found.bars, found.bpm) == (2, pytest.approx(104.0, rel=0.005))
+
+
+@pytest.mark.parametrize("gap", [0.08, 0.15, 0.3])
+def test_a_loop_of_half_seconds_whose_first_note_is_late_keeps_its_bars(gap: float):
+    for sound in (bass(120.0, 4, 0), chords(120.0, 4, 0)):
+        found = analyse(stereo(late(sound, gap)[: len(sound)]), RATE)
+        assert (found.start, found.bpm) == (0.0, 120.0)
 
 
 def test_no_hole_is_played_where_the_silence_was(tmp_path: Path):

@@ -43,7 +43,7 @@ class AnalysisRun(ABC):
     """One sound under analysis. Its blocks come in order, of any size; the same code serves files and streams.
 
     Attributes:
-        beats: How many it holds, set before `result` where whoever asks knows it; 0 otherwise.
+        beats: How many it holds, set before `result` where the caller knows it; 0 otherwise.
     """
 
     beats: int = 0
