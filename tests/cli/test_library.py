@@ -202,6 +202,9 @@ def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: 
 
 
 def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, music: Path) -> None:
+    first = library("analyse", music, "--only", "loudness")
+    assert (first.code, first.out) == (0, "3 analysed, 0 known\n")
+    assert first.err == "antiphon: 1 of them cannot be read; `antiphon library list --bad` says why\n"
     assert library("analyse", music / "bad.mp3").complaint.startswith("cannot read ")
     done = library("analyse", music, "--only", "timbre", "--json")
     assert json.loads(done.out) == {"analysed": 3, "known": 0, "shared": 0, "problems": []}

@@ -97,9 +97,13 @@ def add(
     for problem in counts.problems:
         complain(problem)
     if counts.bad and not as_json:
-        complain(f"{counts.bad} of them cannot be read; `antiphon library list --bad` says why")
+        complain(_bad_files(counts.bad))
     if counts.problems:
         raise typer.Exit(1)
+
+
+def _bad_files(count: int) -> str:
+    return f"{count} of them cannot be read; `antiphon library list --bad` says why"
 
 
 def listing(
@@ -174,6 +178,8 @@ def analyse(
     elif row is None:
         others = f", {counts.shared} by another `antiphon library analyse`" if counts.shared else ""
         typer.echo(f"{counts.analysed} analysed, {counts.known} known{others}")
+        if added.bad:
+            complain(_bad_files(added.bad))
     elif as_json:
         # landmarks are bytes
         asked = [
