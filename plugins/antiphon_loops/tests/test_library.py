@@ -97,7 +97,9 @@ def test_the_catalogue_has_what_was_found_by_content_and_by_what_a_name_states(
         rows = {row.path: row for row in catalogue.rows()}
     a, bad = rows[os.fsencode(tmp_path / "a.wav")], rows[os.fsencode(tmp_path / "words.wav")]
     assert sorted(a.results) == ["fit", "fit name 52", "loop", "loop name 52"]
-    assert (a.results["loop"][1] or {})["loop_role"] == "drums"
+    found, said = (a.results[name][1] or {} for name in ("loop", "loop name 52"))
+    assert found["loop_role"] == "drums"
+    assert a.values["loop_bpm"] == found["loop_bpm"] != said["loop_bpm"], "one name of a sound is not its tempo"
     assert bad.problem in again.problems[0].replace("words.wav", str(tmp_path / "words.wav"))
 
 

@@ -81,6 +81,10 @@ class FolderSound:
     results: dict[str, tuple[int, Mapping[str, Any] | None, str]]
 
 
+BY_A_PERSON = " user"
+"""How the name of an analysis's variant (`name variant`) ends that a person stated; others are a file's own words."""
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
     """A file with all that is known of its sound.
@@ -107,8 +111,11 @@ class CatalogueRow:
 
     @property
     def values(self) -> dict[str, Any]:
-        """By quantity its value, of all analyses."""
-        return {name: value for _, values, _ in self.results.values() for name, value in (values or {}).items()}
+        """By quantity its value, of all analyses; what a person says of a sound before what is found in it, and that
+        before what the name of one of its files says.
+        """
+        last = sorted(self.results, key=lambda name: (name.endswith(BY_A_PERSON), " " not in name))
+        return {name: value for each in last for name, value in (self.results[each][1] or {}).items()}
 
     def summary(self) -> dict[str, Any]:
         """What lists show: path, duration, title, artist, album, genre, `findings`, loudness, and what is wrong."""
