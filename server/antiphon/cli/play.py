@@ -55,8 +55,8 @@ def play(
         ahead=ahead,
         live=True,
     ).check()
-    startable(asked)
     _find(song, asked.patch)
+    startable(asked)
     if song:
         from antiphon.cli import play_song
 
