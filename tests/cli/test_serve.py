@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from antiphon import supervisor
 from antiphon.cli.serve import run
+from antiphon.engine.file_loop import load_sound
 from antiphon.engine.recording import recorder
-from antiphon.errors import UsageError
+from antiphon.errors import FileError, UsageError
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import recordings
@@ -76,6 +79,15 @@ def test_a_recording_does_not_go_over_the_input(tmp_path: Path) -> None:
             run(settings(input="a.wav", record=record, osc_port=0))
     with pytest.raises(Started):
         run(settings(input="a.wav", record="b.wav", osc_port=0))
+
+
+def test_an_input_is_a_file_with_sound(tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 48000)
+    with pytest.raises(UsageError, match="--input: songs is a folder; name a sound file in it or a device"):
+        run(settings(input="songs", osc_port=0))
+    with pytest.raises(FileError, match=r"empty\.wav holds no sound \(0 frames\)"):
+        load_sound(tmp_path / "empty.wav", 48000)
 
 
 def test_a_recording_does_not_go_over_another(tmp_path: Path) -> None:

@@ -154,6 +154,8 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
     from antiphon.supervisor import recordings
 
     path = settings.input_file
+    if path is not None and os.path.isdir(path):
+        raise UsageError(f"--input: {settings.input} is a folder; name a sound file in it or a device")
     if path is not None and not os.path.isfile(path):
         raise UsageError(f"--input: there is no file {settings.input}; name a sound file or a device")
     if settings.record:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.contract.block import Samples
+from antiphon.errors import FileError
 
 LONG_LOOP = 1 << 21
 """Frames above which a loop is resampled as it is read, with a seam at -60 dB: as a whole it would take seconds."""
@@ -51,11 +52,13 @@ def load_sound(path: Path, rate: int) -> Samples:
     Up to `LONG_LOOP` frames of its float32 `[channels, frames]`, its end joins its beginning as before resampling.
 
     Raises:
-        FileError: The file cannot be read.
+        FileError: The file cannot be read, or has no frames.
     """
     from antiphon.io.audiofile import read
 
     sound = read(path)
+    if not sound.samples.shape[1]:
+        raise FileError(f"{path.name} holds no sound (0 frames)")
     if sound.rate == rate:
         return sound.samples
     if sound.samples.shape[1] > LONG_LOOP:

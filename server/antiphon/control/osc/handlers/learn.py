@@ -8,7 +8,7 @@ from antiphon.control.osc.served import OscServer
 from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
-from antiphon.session.transport import CAPTURE, CUE, pressable, settable
+from antiphon.session.transport import CAPTURE, CUE, PRESSABLE, pressable, settable
 from antiphon.session.transport_server import Learner
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 
@@ -69,5 +69,6 @@ def split_address(address: str) -> tuple[str, str]:
     """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as in a patch; `RequestError` for another form."""
     parts = address.removeprefix("/node/").removesuffix("/norm").split("/" if address.startswith("/") else ".")
     if len(parts) != 2 or not all(parts):
-        raise RequestError(f"address takes /node/NAME/PARAM, not {address[:60]!r}")
+        buttons = ", ".join((*PRESSABLE, CUE))
+        raise RequestError(f"address takes /node/NAME/PARAM, {buttons} or {CAPTURE}, not {address[:60]!r}")
     return parts[0], parts[1]
