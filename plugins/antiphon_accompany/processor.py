@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -331,8 +331,9 @@ class Accompany(Processor):
             if text is not None:
                 self._turn(io, frame, due.start, text[0])
             return
-        pitches: Sequence[int] = band.pitches(due.part, due.what)
+        pitches: Iterable[int] = band.pitches(due.part, due.what)
         if due.part != "drums":
+            pitches = dict.fromkeys(map(band.under_melody, pitches))
             pitches = [pitch for pitch in pitches if not (band.clashes(pitch) or band.taken(pitch))]
         self._sounding.strike(io, frame, due, CHANNELS[due.part], pitches)
 

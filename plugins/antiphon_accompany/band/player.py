@@ -17,6 +17,8 @@ CLASHES = (1, 13)
 """Semitones between two notes that clash: a semitone, a minor ninth."""
 ROOM = 3
 """Semitones left free below the melody."""
+MUD = 45
+"""The lowest key to which a voice of a chord is moved below the melody: close intervals under A2 are no chord."""
 CROWD = 8
 """More sounding keys than these are not treated as a melody, since they cannot all be avoided."""
 LOUDNESS = 0.72
@@ -263,6 +265,14 @@ class Band:
         if what in LEFT:
             return (left_hand(self.chord, self.bass, what),)
         return self.voices[part].pitches(what)
+
+    def under_melody(self, pitch: int) -> int:
+        """The key, octaves lower where it is above all that sounds of the melody; a bass's melody is played over."""
+        sounding = self.listener.sounding
+        top = max(sounding) if 0 < len(sounding) <= CROWD else 127
+        while pitch > top and pitch - 12 >= MUD:
+            pitch -= 12
+        return pitch
 
     def clashes(self, pitch: int) -> bool:
         """Whether the key clashes with a sounding note of the melody."""

@@ -111,8 +111,9 @@ def _chord(word: str) -> Chord | None:
 
 
 def lines_of(spans: Sequence[ChordSpan], second_of: Callable[[float], float]) -> str:
-    """Chords as lines of start and end in seconds and label."""
-    rows = (f"{second_of(s.start):.6f} {second_of(s.end):.6f} {s.chord.label if s.chord else 'N'}\n" for s in spans)
+    """Chords as lines of start and end in seconds and label; what is before second 0 is left out."""
+    timed = ((max(0.0, second_of(s.start)), second_of(s.end), s.chord) for s in spans)
+    rows = (f"{start:.6f} {end:.6f} {chord.label if chord else 'N'}\n" for start, end, chord in timed if end > start)
     return "".join(rows)
 
 

@@ -198,6 +198,20 @@ def test_it_makes_room_for_the_melody() -> None:
             sounding.discard(pitch)
 
 
+@pytest.mark.parametrize("style", ["pop", "arpeggio", "block"])
+def test_it_stays_below_a_melody_that_leaps(style: str) -> None:
+    """Of voices that were placed under high notes none is struck above the low one that sounds."""
+    leaps = [BeatNote(n.start, n.end, n.pitch - (12 if k % 5 > 2 else 0), n.velocity) for k, n in enumerate(TUNE)]
+    begun = [(at, e) for at, e in play(leaps, 32.0, {"style": style, "seed": 3}) if e.kind == "on"]
+    count = 0
+    for at, event in begun:
+        playing = [n.pitch for n in leaps if n.start <= at < n.end]
+        if event.channel in (CHANNELS["piano"], CHANNELS["guitar"], CHANNELS["pad"]) and playing:
+            count += 1
+            assert event.number <= max(playing), at
+    assert count > 50
+
+
 def test_a_plain_tune_in_c_gets_chords_of_c() -> None:
     begun = [e.number % 12 for at, e in WHOLE if e.kind == "on" and at > 4]
     diatonic = sum(p in (0, 2, 4, 5, 7, 9, 11) for p in begun)

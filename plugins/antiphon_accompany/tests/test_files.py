@@ -17,8 +17,8 @@ from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import PARTS, STYLES, parts_of
 from antiphon_accompany.files.midifiles import accompany_midi, bars, read
 from antiphon_accompany.files.offline import Section, accompany_file, offset
-from antiphon_accompany.harmony.chords import KEYS, parse
-from antiphon_accompany.harmony.chordtext import musicxml, spans_of, text_of
+from antiphon_accompany.harmony.chords import KEYS, parse, read_chord
+from antiphon_accompany.harmony.chordtext import ChordSpan, lines_of, musicxml, spans_of, text_of
 from antiphon_models.accompany.measures import chords_of, clash, texture
 from antiphon_models.learning.user_commands import command
 
@@ -306,6 +306,15 @@ def test_a_chart_of_several_lines_has_a_bar_for_each() -> None:
     ):
         found = [(s.start, s.chord and s.chord.label) for s in spans_of(chart, 4.0)]
         assert found == [(0.0, "C:maj"), (2.0, "A:min"), (4.0, "F:maj"), (8.0, "D:min"), (12.0, "G:7")]
+
+
+def test_lines_of_chords_before_the_beginning_are_left_out() -> None:
+    """A pickup has chords before bar one: the lines are read again, as `--chords` takes them."""
+    given = [ChordSpan(at, at + 1.0, read_chord(name)) for at, name in ((-1.5, "C"), (-0.5, "G"), (0.5, "Am"))]
+    text = lines_of(given, lambda beat: beat / 2.0)
+    assert text == "0.000000 0.250000 G:maj\n0.250000 0.750000 A:min\n"
+    again = spans_of(text, 4.0, lambda second: second * 2.0)
+    assert [(s.start, s.end) for s in again] == [(0.0, 0.5), (0.5, 1.5)]
 
 
 def test_a_bar_without_a_chord_is_one_in_the_score() -> None:
