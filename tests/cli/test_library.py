@@ -23,6 +23,7 @@ from tests.waiting import until
 from antiphon.cli.library import printing
 from antiphon.cli.library.commands import application
 from antiphon.cli.terminal import errors
+from antiphon.library import analysing
 
 RATE = 22050
 Library = Callable[..., Done]
@@ -199,6 +200,16 @@ def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: 
     # what is analysed by this command is not said to lack
     assert library("analyse", music / "b.flac", "--only", "timbre").err == ""
     assert "loudness" in library("analyse", music / "a.wav").out
+
+
+def test_a_stopped_analysis_says_what_is_kept(library: Library, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(analysing, "analyse", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+        stopped = library("analyse", music)
+    assert (stopped.code, stopped.out) == (130, "")
+    assert stopped.complaint == "stopped; what was analysed is kept, and the same command analyses the rest"
+    assert library("list").out.count("\n") == 4
+    assert library("show", music).complaint.startswith(f"{music} is a folder; name a sound file in it")
 
 
 def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, music: Path) -> None:

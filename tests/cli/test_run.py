@@ -364,7 +364,8 @@ def test_two_files_of_one_name_are_refused(antiphon: Command, tmp_path: Path) ->
         (tmp_path / folder).mkdir()
         audio.write(tmp_path / folder / "x.wav", audio.noise(10))
     assert (
-        "a/x.wav and b/x.wav would both become out/x.wav"
+        "a/x.wav and b/x.wav would both become out/x.wav; rename one, "
+        "or run them one after the other with an --out-dir for each"
         in antiphon("run", "gain", "a", "b", "--out-dir", "out").complaint
     )
     assert not (tmp_path / "out").exists()

@@ -37,8 +37,8 @@ export const sets = signal<Entry[]>([]);
 export const left = signal<Record<string, number>>({});
 
 const MIDI = /\.midi?$/i;
-const SOUND = /\.(wav|flac|ogg|mp3|aiff?|au)$/i;
-export const ACCEPT = ".wav,.flac,.ogg,.mp3,.aiff,.aif,.au,.mid,.midi";
+const SOUND = /\.(wav|flac|ogg|opus|mp3|m4a|aiff?|au)$/i;
+export const ACCEPT = ".wav,.flac,.ogg,.opus,.mp3,.m4a,.aiff,.aif,.au,.mid,.midi";
 const LATER_MS = 5000;
 const AT_ONCE = 2; // files that are sent at a time; the server takes four of all browsers
 
@@ -176,7 +176,7 @@ export function upload(list: Iterable<File>): void {
     error:
       MIDI.test(file.name) || SOUND.test(file.name)
         ? ""
-        : "no sound or MIDI file: .wav, .flac, .ogg, .mp3, .aiff, .au, .mid",
+        : "no sound or MIDI file: .wav, .flac, .ogg, .opus, .mp3, .m4a, .aiff, .au, .mid",
   }));
   uploads.value = [...uploads.value, ...added];
   sendNext();

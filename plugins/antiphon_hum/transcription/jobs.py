@@ -107,7 +107,8 @@ def _notes(job: FileJob) -> tuple[Written, ...]:
 
 
 def _of_notes(job: FileJob, path: Path, found: Transcription, rate: int) -> Written:
-    return Written(path, printable_path(job.source), found.frames / rate, notes=len(found.notes))
+    last = max((note.end for note in found.notes), default=0)
+    return Written(path, printable_path(job.source), last / rate, notes=len(found.notes))
 
 
 def _bpm(job: FileJob) -> float:

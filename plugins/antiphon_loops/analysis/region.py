@@ -25,9 +25,10 @@ SHORT = 0.03
 _PIECE = 0.005
 _OFF, _WHOLE, _WORSE, _BETTER = 0.1, 0.1, 0.1, 0.1
 """Of a rest: eighths that its end may be off, and the least score of a loop that begins with one, also beside that of
-the part behind it; and how much better that is where the whole is of whole bpm. By the first three 35 of 45 rendered loops with a rest keep it, and 1 of 202 loops behind a silence of
-0.05 to 1.5 s, and 4 of 100 excerpts of recordings. By all, 113 of 118 rendered loops of 60 to 160 bpm, of half seconds,
-keep a gap of 0.03 to 0.6 s (23 by the first three), and 6 of 120 that a silence makes as long as half seconds (none).
+the part behind it; and how much better the whole is, where it is of whole bpm. By the first three 35 of 45 rendered
+loops with a rest keep it, and 1 of 202 loops behind a silence of 0.05 to 1.5 s, and 4 of 100 excerpts of recordings. By
+all, 113 of 118 rendered loops of 60 to 160 bpm, of half seconds, keep a gap of 0.03 to 0.6 s (23 by the first three),
+and 6 of 120 that a silence makes as long as half seconds (none).
 """
 _MOST_CUT = 0.5
 """Part of a file, at most, that is left out to make whole bars of a stated tempo."""

@@ -94,7 +94,10 @@ async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: MidiSta
         ("/node/z/gain", "there is no node 'z'"),
         ("/node/a/level", "readonly"),
         ("/node/a/label", "text"),
-        ("/tempo", "/patch/undo, /patch/redo, /transport/play, /transport/stop, /panic, /cue or /capture, not '/tempo'"),
+        (
+            "/tempo",
+            "/patch/undo, /patch/redo, /transport/play, /transport/stop, /panic, /cue or /capture, not '/tempo'",
+        ),
         ("a", "address takes /node/NAME/PARAM"),
     ],
 )

@@ -16,6 +16,7 @@ from antiphon.wire.text import printable
 
 TIMEOUT = 5.0
 """Seconds for an answer."""
+_NOT_HTTP = "what answers on port {port} is no HTTP port of Antiphon; --http-port names it, not the port of OSC"
 
 
 def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def _read(status: int, body: bytes, port: int) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except ValueError:
-        raise EngineError(f"what answers on port {port} is not Antiphon") from None
+        raise EngineError(_NOT_HTTP.format(port=port)) from None
     if status != 200 or not isinstance(answer, dict):
         reason = answer.get("error") if isinstance(answer, dict) else None
         raise WireError(printable(f"the server refused ({status}): {reason or 'no reason given'}"))
@@ -96,7 +97,7 @@ def _plain(path: str, port: int) -> tuple[int, bytes]:
     try:
         return _exchange(connection, "GET", path, None, {})
     except (ConnectionResetError, http.client.HTTPException):
-        raise EngineError(f"what answers on port {port} is not Antiphon") from None
+        raise EngineError(_NOT_HTTP.format(port=port)) from None
     except OSError:
         raise _absent(port) from None
     finally:

@@ -68,6 +68,7 @@ def gather_tasks(
             other = jobs.setdefault(target, FileTask(source, target))
             if other.source != source:
                 raise UsageError(
-                    f"{path_text(other.source)} and {path_text(source)} would both become {path_text(target)}"
+                    f"{path_text(other.source)} and {path_text(source)} would both become {path_text(target)}; "
+                    "rename one, or run them one after the other with an --out-dir for each"
                 )
     return list(jobs.values())

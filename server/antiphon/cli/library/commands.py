@@ -81,13 +81,14 @@ def add(
 ) -> None:
     """Add sound files, or what is new, changed or moved in folders; without any, in the library's own folder."""
     from antiphon.cli.library.from_shards import add_from_shards
-    from antiphon.cli.terminal.errors import complain
+    from antiphon.cli.terminal.errors import complain, endable
     from antiphon.library import scanning
 
     if shards is not None:
         add_from_shards(context, shards, files or [], as_json=as_json)
         return
-    with open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
+    kept = endable("what was added is kept, and the same command adds the rest")
+    with kept, open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
         counts = scanning.add(catalogue, files or [root_of(context)], progress, again=again)
     if as_json:
         typer.echo(json.dumps(asdict(counts)))
@@ -146,7 +147,7 @@ def analyse(
 ) -> None:
     """Analyse what has not been: these files, which are added, or all. Of one file the result is shown."""
     from antiphon.cli.library.printing import card
-    from antiphon.cli.terminal.errors import complain
+    from antiphon.cli.terminal.errors import complain, endable
     from antiphon.library import analysing, scanning
     from antiphon.library.analyses import analyses, named_analyses
     from antiphon.library.identification.shards import update_shards
@@ -161,7 +162,8 @@ def analyse(
         raise UsageError(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
         )
-    with open_catalogue(context, make=True) as catalogue:
+    kept = endable("what was analysed is kept, and the same command analyses the rest")
+    with kept, open_catalogue(context, make=True) as catalogue:
         with progress_bar("adding") as progress:
             added = scanning.add(catalogue, files or (), progress)
         one = files[0] if files and len(files) == 1 and not files[0].is_dir() else None

@@ -66,6 +66,10 @@ def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
     row = next((row for row in catalogue.rows(path=path) if row.path == path), None)
     if row is None:
         name = shorten(path_text(os.fsdecode(file)), 120)
+        if os.path.isdir(path):
+            raise UsageError(
+                f"{name} is a folder; name a sound file in it (`antiphon library list {name}` has those known)"
+            )
         add = f"; `antiphon library add {name}` adds it" if os.path.exists(path) else ", and there is no such file"
         raise UsageError(f"the library {catalogue.path} has no {name}{add}")
     return row

@@ -26,15 +26,18 @@ from antiphon.runtime import extras
 _Usage, _Shown = typer.BadParameter.__mro__[1:3]
 
 
+NOTHING_HALF = "no incomplete file was left"
+
+
 class Ended(BaseException):
     """A signal asks this process to end.
 
     Not a KeyboardInterrupt, which typer would turn into an exit of its own.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, kept: str) -> None:
         super().__init__(number)
-        self.number = number
+        self.number, self.kept = number, kept
 
 
 def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
@@ -52,9 +55,9 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except Ended as ended:
-        return _interrupted(ended.number)
+        return _interrupted(ended.number, ended.kept)
     except (KeyboardInterrupt, typer.Abort):
-        return _interrupted(signal.SIGINT)
+        return _interrupted(signal.SIGINT, NOTHING_HALF)
     except typer.Exit as asked:
         return asked.exit_code
     except AntiphonError as error:
@@ -98,11 +101,15 @@ def complain(message: str) -> None:
 
 
 @contextmanager
-def endable() -> Iterator[None]:
-    """Within this context Ctrl-C, SIGTERM and SIGHUP raise `Ended`, so that the code in it can clean up."""
+def endable(kept: str = NOTHING_HALF) -> Iterator[None]:
+    """Within this context Ctrl-C, SIGTERM and SIGHUP raise `Ended`, so that the code in it can clean up.
+
+    Args:
+        kept: What is said then to be left of the work.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise Ended(number)
+        raise Ended(number, kept)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -112,8 +119,8 @@ def endable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupted(number: int) -> int:
-    complain("stopped; no incomplete file was left")
+def _interrupted(number: int, kept: str) -> int:
+    complain(f"stopped; {kept}")
     return 128 + number
 
 
