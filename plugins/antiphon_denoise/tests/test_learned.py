@@ -337,6 +337,7 @@ def test_the_command_looks_ahead_in_a_file_and_causal_does_not(phrases, tmp_path
     np.testing.assert_array_equal(live, done("-p", "causal=1"))
     monkeypatch.setattr(run_file, "LONGEST", 1.0)
     np.testing.assert_array_equal(live, done())
+    assert "in.wav is longer than half an hour: denoise works as live" in capsys.readouterr().err
     with pytest.raises(UsageError, match="leave --causal out"):
         command("run", "gain", tmp_path / "in.wav", tmp_path / "gained.wav", "--causal")
 

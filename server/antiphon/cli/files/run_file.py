@@ -81,9 +81,8 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
             if plays or not job.source.is_file() or not runner.wants_ahead(known):
                 break
             if known is None:
-                complain(
-                    f"{path_text(job.source)} is not known to be shorter than half an hour: {plugin} works as live"
-                )
+                longer = "is not known to be shorter" if length is None else "is longer"
+                complain(f"{path_text(job.source)} {longer} than half an hour: {plugin} works as live")
                 break
             with stream(heard) as (_, whole):
                 runner.look_ahead(whole, known)
