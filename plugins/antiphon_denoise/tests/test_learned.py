@@ -318,7 +318,7 @@ def test_an_empty_models_folder_is_said_once_and_played_as_the_gate(mode, tmp_pa
     assert "no model is installed" in said[0]
 
 
-def test_the_command_looks_ahead_in_a_file_and_causal_does_not(phrases, tmp_path, monkeypatch):
+def test_the_command_looks_ahead_in_a_file_and_causal_does_not(phrases, tmp_path, monkeypatch, capsys):
     clean, noise, _ = phrases
     t = np.arange(len(clean)) / RATE
     hum = 0.05 * sum(np.sin(2 * np.pi * 50.07 * h * t + h) / h for h in range(1, 10))
