@@ -370,6 +370,9 @@ async def test_an_overview_has_the_length_and_the_waveform(tmp_path: Path) -> No
     with pytest.raises(AntiphonError, match=r"broken\.wav") as refused:
         await board.receive("broken.wav", pieces(b"RIFF but no sound"))
     assert str(tmp_path) not in str(refused.value)
+    soundfile.write(sound, np.zeros(0), 8000)
+    with pytest.raises(AntiphonError, match=r"none\.wav holds no sound \(0 frames\)"):
+        await board.receive("none.wav", pieces(sound.read_bytes()))
     assert [path.name for path in board.files.sent.iterdir()] == [f"{file.id}.wav"]
     assert [path.stem for path in (tmp_path / "jobs" / "overviews").iterdir()] == [file.id]
     board.remove_file(file.id)

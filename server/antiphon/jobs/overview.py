@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import AntiphonError
+from antiphon.errors import AntiphonError, FileError
 
 HEADER = "--header"
 POINTS = 240
@@ -41,7 +41,7 @@ def overview(path: Path) -> dict[str, Any]:
 
 
 def check_header(path: Path) -> None:
-    """Raises `FileError` where a sound's header, or a MIDI file, cannot be read; no sound is decoded."""
+    """Raises `FileError` where a sound's header, or a MIDI file, cannot be read or has nothing; no sound is decoded."""
     from antiphon.offline.note_file import is_midi, read
 
     if is_midi(path):
@@ -49,8 +49,9 @@ def check_header(path: Path) -> None:
         return
     from antiphon.io.decode import Decoder
 
-    with Decoder(path):
-        pass
+    with Decoder(path) as decoder:
+        if decoder.frames == 0:
+            raise FileError(f"{decoder.name} holds no sound (0 frames)")
 
 
 def _sound(path: Path) -> dict[str, Any]:
