@@ -17,8 +17,8 @@ CLASHES = (1, 13)
 """Semitones between two notes that clash: a semitone, a minor ninth."""
 ROOM = 3
 """Semitones left free below the melody."""
-MUD = 45
-"""The lowest key to which a voice of a chord is moved below the melody: close intervals under A2 are no chord."""
+LOW_INTERVAL_LIMIT = 45
+"""The lowest key, A2, to which a voice of a chord is moved below the melody: under it close intervals are mud."""
 CROWD = 8
 """More sounding keys than these are not treated as a melody, since they cannot all be avoided."""
 LOUDNESS = 0.72
@@ -270,7 +270,7 @@ class Band:
         """The key, octaves lower where it is above all that sounds of the melody; a bass's melody is played over."""
         sounding = self.listener.sounding
         top = max(sounding) if 0 < len(sounding) <= CROWD else 127
-        while pitch > top and pitch - 12 >= MUD:
+        while pitch > top and pitch - 12 >= LOW_INTERVAL_LIMIT:
             pitch -= 12
         return pitch
 
