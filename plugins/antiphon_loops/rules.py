@@ -32,7 +32,8 @@ class Rules:
     straight: how much each counts against a loop (an octave of tempo; a tritone; the opposite mood), or for it (its
     onsets fall where the drums' do; its tempo and key are certain; its onsets lie on 16ths).  clash: how much it
     counts that all of a loop's sound lies on notes outside the key.  fit: how much for it that it goes with those
-    chosen before it (the analysis `fit`).  style: how much against it that it is not of the style asked for.  takes:
+    chosen before it (the analysis `fit`).  beat: how much against it that it is one stroke, or has no beat
+    (`loop_confidence`).  style: how much against it that it is not of the style asked for.  takes:
     pieces of which the one whose loops go together best is played.  chance: how much is left to the seed.
     rests: how likely a role is to rest in a section.  breaks: how likely one is to rest in its last bar.
     tempo_sure: a loop whose tempo is less certain is left out, one without a beat is not.
@@ -52,6 +53,7 @@ class Rules:
     clash: float = 20.0
     sureness: float = 3.0
     straight: float = 2.0
+    beat: float = 4.0
     fit: float = 3.0
     style: float = 5.0
     takes: int = 16

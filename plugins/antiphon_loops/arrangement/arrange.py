@@ -294,7 +294,7 @@ def _cost(loop: Loop, key: str | None, request: LoopRequest, rules: Rules) -> fl
         cost += rules.style * (1.0 - loop.answers(request.style))
     cost += rules.clash * outside(loop, key)
     sure = loop.tempo_sure * (loop.key_sure if loop.key is not None else 1.0)
-    cost -= rules.sureness * sure + rules.straight * loop.straight
+    cost += rules.beat * (1.0 - loop.confidence) - rules.sureness * sure - rules.straight * loop.straight
     if bars > rules.section:
         cost += 0.5
     quiet = sum(level < _AUDIBLE for level in loop.levels) / len(loop.levels)

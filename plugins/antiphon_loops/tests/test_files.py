@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import FileError, PluginError
+from antiphon.api import FileError, PluginError, UsageError
 from antiphon.api.jobs import FileJob
 from antiphon.graph.asset_names import locate_asset
 from antiphon.runtime import resources
+from antiphon_loops import jobs
 from antiphon_loops.jobs import MOST_QUESTIONS, run
 from antiphon_loops.library import ready
 from antiphon_loops.record import ROLES
@@ -123,6 +124,14 @@ def test_the_sum_of_the_stems_is_the_mix(library: Path, tmp_path: Path):
     ]
     assert ", from out.wav, its drums: " in lines[1]
     assert alone == [lines[0].replace("out.wav", "alone.wav")]
+
+
+def test_a_mistyped_instrument_is_said_before_a_song_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(jobs, "cut_song", lambda *_: pytest.fail("it was cut"))
+    soundfile.write(tmp_path / "song.wav", seven(), RATE)
+    with pytest.raises(UsageError, match=r"instruments takes drums, .* not 'drms'"):
+        piece(tmp_path / "song.wav", tmp_path / "out.wav", instruments="drms")
+    assert not (tmp_path / "out.wav").exists()
 
 
 def test_stems_are_of_the_instruments_asked_for(library: Path, tmp_path: Path):

@@ -137,6 +137,18 @@ def test_the_take_whose_loops_go_together_best_is_played(library: Path):
     assert below < best.fit
 
 
+def test_a_stroke_of_a_sure_tempo_is_chosen_for_want_of_a_loop(library: Path):
+    """A cymbal whose length is of bars of a round tempo lies on 16ths, as all that begins once does."""
+    loops = list(analyse(library).loops)
+    drums = [loop for loop in loops if loop.role == "drums"]
+    stroke = replace(drums[0], file="splash.wav", bpm=104.0, bars=1, tempo_sure=1.0, straight=1.0, confidence=0.01)
+    asked = [LoopRequest(104.0, instruments=("drums",), seed=seed) for seed in range(20)]
+    for beside, count in (([*drums, stroke], 1), ([stroke], 20)):
+        plans = [arrange(beside, request, Rules(choices=1)) for request in asked]
+        assert sum(plan.choices[0].loop.file == "splash.wav" for plan in plans) <= count
+    assert plans[0].choices[0].loop is stroke
+
+
 def test_a_style_is_a_label_a_groove_or_a_word_of_the_name(library: Path):
     loops = list(analyse(library).loops)
     drums = [loop for loop in loops if loop.role == "drums"]
