@@ -118,14 +118,14 @@ def _bpm(job: FileJob) -> float:
 def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     """Writes the warnings about a transcription. nothing: what the result is without a note."""
     name = printable_path(job.source)
+    lead = "" if job.settings.get("lead") else ", -p lead=on, which follows the strongest"
+    others = f"use a recording of one voice{lead}, or -p mode=polyphonic, which takes several at once"
     if not found.notes:
-        other = "; it listens for one voice or wind: -p mode=yin for plain tones, -p mode=polyphonic for several voices"
-        job.complain(f"{name}: no note was found in it; {nothing}{other if found.many > MANY else ''}")
+        sounds = f": several voices seem to sound at once, or plain tones; {others}, or -p mode=yin for plain tones"
+        job.complain(f"{name}: no note was found in it; {nothing}{sounds if found.many > MANY else ''}")
     elif found.many > MANY:
         job.complain(
-            f"{name}: several voices seem to sound at once and hum transcribes one; use a recording of one voice"
-            f"{'' if job.settings.get('lead') else ', -p lead=on, which follows the strongest'}, or "
-            "-p mode=polyphonic, which takes several at once, "
+            f"{name}: several voices seem to sound at once and hum transcribes one; {others}, "
             f"since {printable_path(job.target)} holds only part of the notes"
         )
     settings = job.settings
