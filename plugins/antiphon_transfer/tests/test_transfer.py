@@ -267,3 +267,6 @@ def test_of_a_file_one_stem_is_changed_and_the_others_stay(tmp_path, reference):
     made = run("transfer", "in.wav", "out.wav", "-p", f"reference={reference}", "-p", "stem=drums")
     np.testing.assert_allclose(made, changed + rest, atol=1e-5)
     assert np.abs(changed - part).max() > 0.01
+    soundfile.write(tmp_path / "short.wav", 0.5 * SOURCE[: RATE // 4], RATE, "PCM_16")
+    run("transfer", "short.wav", "16.wav", "-p", f"reference={reference}", "-p", "stem=drums")
+    assert soundfile.info(tmp_path / "16.wav").subtype == "PCM_16"

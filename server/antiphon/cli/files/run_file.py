@@ -66,6 +66,9 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
             heard, rest = _parted(stack, info, job.source, settings)
             sound, blocks = stack.enter_context(stream(heard))
             rate, channels, subtype, length = sound.rate, sound.channels, sound.subtype, sound.frames
+            if rest is not None:  # a part is held as float, whatever it was taken from
+                with stream(job.source) as (given, _):
+                    subtype = given.subtype
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
         writer = None
