@@ -16,7 +16,8 @@ from antiphon.api.lyrics import syllables
 from antiphon.api.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
 from antiphon_sing.contour import follow_level, note_pitches
 from antiphon_sing.score import XML_SUFFIXES, ScorePart, SungNote, divide_part, read_score
-from antiphon_sing.voicing import voice_name
+from antiphon_sing.texts import texts
+from antiphon_sing.voicing import NEURAL, voice_name
 
 RATE = 48000
 CHANNELS = 2
@@ -54,7 +55,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"sing takes a score (.mid, .midi, .musicxml, .xml, .mxl) or a recording; {error}") from None
     if sound.samples.shape[1] > MOST_SECONDS * sound.rate:
         raise UsageError(f"{job.source.name} is longer than {MOST_SECONDS / 60:g} minutes; cut it")
-    voice_name(str(job.settings.get("as") or job.settings.get("voice", "")))  # before minutes of work: is it there
+    _check_texts(job)
     mix, backing = str(job.settings.get("mix", "no")), None
     with TemporaryDirectory() as folder:
         sung = job.source
@@ -70,6 +71,21 @@ def run(job: FileJob) -> tuple[Written, ...]:
         settings["voice"] = settings["as"]
     job = replace(job, settings={k: v for k, v in settings.items() if k not in ("as", "mix")})
     return _written(job, parts, sound.samples.shape[1] / sound.rate, sound.rate, source, backing)
+
+
+def _check_texts(job: FileJob) -> None:
+    """Checks the voice and the lyrics before minutes of work on a recording.
+
+    Raises:
+        VoiceError: There is no such voice.
+        UsageError: The lyrics have no word.
+    """
+    name = voice_name(str(job.settings.get("as") or job.settings.get("voice", "")))
+    if name != NEURAL:
+        texts().make((VOWEL, name, RATE))  # which voices espeak-ng has its own process alone knows
+    lyrics = str(job.settings.get("lyrics", ""))
+    if lyrics and not syllables(lyrics):
+        raise UsageError("the lyrics have no word")
 
 
 def _score(job: FileJob) -> tuple[tuple[ScorePart, ...], float]:

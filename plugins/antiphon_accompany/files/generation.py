@@ -26,7 +26,7 @@ from antiphon.api.jobs import NOTHING, FileJob, Written, is_midi
 from antiphon.api.rendering import run_job
 from antiphon_accompany.band.styles import PARTS, parts_of
 from antiphon_accompany.files.bars import WRITTEN, fill_part, piece
-from antiphon_accompany.files.jobs import run as accompany
+from antiphon_accompany.files.jobs import check_texts, run as accompany
 from antiphon_accompany.files.midifiles import roll_of
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of, text_of
@@ -101,6 +101,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     band = {name: value for name, value in job.settings.items() if name not in left}
     band["parts"] = settings["parts"] if own else fill
     chords = job.given.get("chords", "") or str(settings["chords"])
+    check_texts(str(band["parts"]), text_of(chords) if chords else "")
     with tempfile.TemporaryDirectory() as folder:
         if own and settings["by"] == "bars":
             return by_bars(job, settings, band, Path(folder), chords)

@@ -9,10 +9,11 @@ from pathlib import Path
 from antiphon.api import UsageError
 from antiphon.api.files import MIDI_SUFFIXES, format_of, printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written, is_midi
+from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.midifiles import accompany_midi
 from antiphon_accompany.files.recording import melody_of_sound, write_band
 from antiphon_accompany.harmony.chords import label
-from antiphon_accompany.harmony.chordtext import text_of
+from antiphon_accompany.harmony.chordtext import spans_of, text_of
 
 CHORDS_OUT = (".txt", ".lab", ".musicxml")
 """Endings of a file of chords; those of the last are MusicXML, of the others lines."""
@@ -43,6 +44,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"--chords-out ends in {' or '.join(CHORDS_OUT)}, not {chords_out.suffix or 'nothing'}")
     given = job.given.get("chords", "") or str(job.settings.get("chords", ""))
     text = text_of(given) if given else ""
+    check_texts(str(job.settings.get("parts", "piano")), text)
     with tempfile.TemporaryDirectory() as folder:
         source = melody_of_sound(job, Path(folder)) if heard else job.source
         target = Path(folder) / "band.mid" if to_sound else job.target
@@ -70,3 +72,15 @@ def run(job: FileJob) -> tuple[Written, ...]:
         write_atomic(job.beside["report"], (json.dumps({"key": summary.key, "chords": chords}) + "\n").encode())
         made.append(Written(job.beside["report"], f"the chords of {len(chords)} beats"))
     return tuple(made)
+
+
+def check_texts(parts: str, chords: str) -> None:
+    """Checks texts that are read after the melody is known, which of a recording takes minutes.
+
+    Raises:
+        PluginError: `parts` names what is none.
+        UsageError: `chords`, "" for none, has what is no chord.
+    """
+    parts_of(parts)
+    if chords:
+        spans_of(chords, 4.0, float)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from antiphon.api import AntiphonError
 from antiphon.api.jobs import FileJob
 from antiphon_accompany.files import jobs
+from antiphon_models.learning.user_commands import command
 
 
 def test_what_resampling_brings_over_full_scale_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +26,15 @@ def test_what_resampling_brings_over_full_scale_is_said(tmp_path: Path, monkeypa
     (written,) = jobs.run(job)
     assert "samples were over full scale" in written.over
     assert (written.rate, written.channels) == (48000, 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(("-p", "parts=paino"), "parts takes piano"), (("--chords", "| Q7 |"), "'Q7' is no chord")]
+)
+def test_a_wrong_text_is_refused_before_a_recording_is_transcribed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, str], said: str
+) -> None:
+    soundfile.write(tmp_path / "in.wav", np.zeros(44100), 44100)
+    monkeypatch.setattr(jobs, "melody_of_sound", lambda *_: pytest.fail("it was transcribed"))
+    with pytest.raises(AntiphonError, match=said):
+        command("run", "accompany", tmp_path / "in.wav", tmp_path / "out.wav", *wrong)
