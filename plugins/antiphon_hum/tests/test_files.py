@@ -145,19 +145,6 @@ def test_nothing_to_hear_is_silence_as_long_and_a_sentence(tmp_path, capsys, sou
     assert "in.wav: no note was found in it" in line
 
 
-def test_sine_tones_are_no_voice_and_the_mode_that_hears_them_is_named(tmp_path, capsys):
-    t = np.arange(8000) / 16000
-    tones = [
-        0.3 * np.sin(2 * np.pi * hertz * t) * np.minimum(1.0, np.minimum(t, t[::-1]) / 0.01) for hertz in (262, 330)
-    ]
-    sound = np.concatenate(tones).astype(np.float32)
-    assert sung(done(tmp_path, sound, 16000)[2]) == []
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "no note was found in it; " in line
-    assert "-p mode=yin for plain tones" in line
-    assert [number for number, *_ in sung(done(tmp_path, sound, 16000, mode="yin")[2])] == [60, 64]
-
-
 def test_what_cannot_be_done_is_refused_and_leaves_nothing(tmp_path):
     source, broken, out = tmp_path / "in.wav", tmp_path / "nan.wav", tmp_path / "out.wav"
     soundfile.write(source, hummed(8000), 8000)

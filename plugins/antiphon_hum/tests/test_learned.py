@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from antiphon.api import StreamSpec
+from antiphon.api.files import read_midi
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, without_workers
 from antiphon.runtime import model_files
@@ -175,6 +176,33 @@ def test_several_voices_are_warned_about(tmp_path, capsys):
     soundfile.write(source, chord[0], RATE)
     run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
     assert capsys.readouterr().err == ""
+
+
+def sines(*pitches: float) -> np.ndarray:
+    """Half a second of each, with 10 ms of fade and of gap."""
+    t = np.arange(RATE // 2) / RATE
+    fade = np.minimum(1.0, np.minimum(t, t[::-1]) / 0.01)
+    tones = [0.3 * fade * np.sin(2 * np.pi * 440.0 * 2.0 ** ((pitch - 69) / 12) * t) for pitch in pitches]
+    return np.concatenate([np.append(tone, np.zeros(RATE // 100)) for tone in tones])
+
+
+def test_pure_tones_of_a_file_are_transcribed_by_yin_and_that_is_said(tmp_path, capsys):
+    soundfile.write(tmp_path / "in.wav", sines(60, 62, 64.2, 65.7, 67), RATE)
+    for scale, numbers in (("off", [60, 62, 64, 66, 67]), ("harmonic", [60, 62, 65, 65, 67])):
+        target = tmp_path / f"{scale}.mid"
+        run(FileJob("hum", tmp_path / "in.wav", target, {"scale": scale, "key": "C"}))
+        assert [note.number for track in read_midi(target).tracks for note in track.notes] == numbers
+        assert "it is of pure tones, which the default network does not hear" in capsys.readouterr().err
+
+
+def test_where_no_note_was_found_a_file_does_not_hold_part_of_them(tmp_path, capsys):
+    soundfile.write(tmp_path / "in.wav", sum(sines(pitch, pitch, pitch) for pitch in (60, 64, 67)) / 3, RATE)
+    run(FileJob("hum", tmp_path / "in.wav", tmp_path / "out.mid"))
+    told = capsys.readouterr().err
+    assert "in.wav: no note was found in it; " in told
+    assert "out.mid holds none: several voices seem to sound at once" in told
+    assert "of one electronic tone, -p mode=yin" in told
+    assert "only part" not in told
 
 
 @pytest.mark.parametrize("kind", ["silence", "noise"])

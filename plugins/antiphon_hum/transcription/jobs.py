@@ -120,8 +120,10 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     name = printable_path(job.source)
     lead = "" if job.settings.get("lead") else ", -p lead=on, which follows the strongest"
     others = f"use a recording of one voice{lead}, or -p mode=polyphonic, which takes several at once"
-    if not found.notes:
-        sounds = f": several voices seem to sound at once, or plain tones; {others}, or -p mode=yin for plain tones"
+    if found.pure:
+        job.complain(f"{name}: it is of pure tones, which the default network does not hear; its notes are by mode=yin")
+    elif not found.notes:
+        sounds = f": several voices seem to sound at once; {others}; of one electronic tone, -p mode=yin"
         job.complain(f"{name}: no note was found in it; {nothing}{sounds if found.many > MANY else ''}")
     elif found.many > MANY:
         job.complain(

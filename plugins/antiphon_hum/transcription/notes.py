@@ -19,6 +19,7 @@ from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_m
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
 from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.note import Note
+from antiphon_hum.transcription.pure_tones import PURE, PureTones
 from antiphon_hum.transcription.quantise import on_grid, timing
 
 BLOCK = 2048
@@ -41,6 +42,7 @@ class Transcription:
         beat: Seconds of the grid's first line.
         many: Mean probability that several voices sound at once, 0 to 1.
         left: Notes left out because their line and the next were taken.
+        pure: They are of pure tones, which the network does not hear, and are yin's.
     """
 
     notes: tuple[Note, ...]
@@ -50,6 +52,7 @@ class Transcription:
     beat: float = 0.0
     many: float = 0.0
     left: int = 0
+    pure: bool = False
 
 
 def notes_of(
@@ -89,6 +92,8 @@ def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Valu
         found = _polyphonic(play, settings, hum)
     elif mode in MODELS:
         found = _by_network(play, mode, hum)
+        if mode == "learned" and not found.notes:
+            found = _of_pure_tones(play, at, channels, settings, hum) or found
     else:
         found = _by_tracker(play, at, channels, {**settings, "mode": mode}, hum)
     if at != rate:
@@ -131,11 +136,30 @@ def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
     return None if scale == "off" else (tonic, scale)
 
 
-def _by_tracker(play: Play, at: int, channels: int, settings: Mapping[str, Value], hum: Hum) -> Transcription:
-    """One pass, and where a key is found in it, a second that moves the notes to it."""
+def _of_pure_tones(play: Play, at: int, channels: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
+    """The notes of sines, by yin; None where the sound has others, or yin's notes do not account for it."""
+    tones = PureTones(at)
+    play(at, tones.feed)
+    if tones.alone() < PURE:
+        return None
+    found = _by_tracker(play, at, channels, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= PURE)
+    return replace(found, pure=True) if found.notes else None
+
+
+def _by_tracker(
+    play: Play,
+    at: int,
+    channels: int,
+    settings: Mapping[str, Value],
+    hum: Hum,
+    accept: Callable[[Sequence[Note]], bool] = lambda notes: True,
+) -> Transcription:
+    """One pass, and where a key is found in it, a second that moves the notes to it; no notes where not accepted."""
     plain: dict[str, Value] = {**settings, "quantise": "off", "scale": "off"}
     first = StreamTranscriber(at, channels, plain)
     play(at, first.feed)
+    if not accept(first.notes()):
+        return Transcription((), first.frames)
     key = _key(first.notes(), at, hum)
     if key is None:
         return Transcription(tuple(first.notes()), first.frames)
