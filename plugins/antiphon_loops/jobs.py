@@ -10,7 +10,7 @@ from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.labels import FASTEST, SLOWEST
 from antiphon_loops.arrangement.arrange import roles_of
 from antiphon_loops.library import Analysed, analyse, left_out, settle, tempos, write_listing
-from antiphon_loops.render import Piece
+from antiphon_loops.render import Piece, check_settings
 from antiphon_loops.rules import Rules, load
 from antiphon_loops.songs import cut_song
 
@@ -32,9 +32,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
         job: `source` is a folder of loops, or a song: loops of it are cut into `SONG-loops` of the library.
 
     Raises:
-        UsageError: `instruments` has another word; nothing has been cut then.
+        UsageError: A parameter takes no such value.
         FileError: A file cannot be read or written, or there is no tempo in the song.
     """
+    check_settings(job.settings)
     begun, roles = 0.0, roles_of(str(job.settings.get("instruments", "")))
     if not job.source.is_dir():
         begun, song = SONG_SHARE, job.source

@@ -11,6 +11,7 @@ import numpy as np
 from antiphon.api import IO, BlockTime, ParamError, PluginError, Samples, StreamSpec, UsageError, Value
 from antiphon.api.files import printable_path
 from antiphon.api.jobs import ParamCells, prepare_processor
+from antiphon_loops.arrangement.arrange import roles_of
 from antiphon_loops.processor import Loops
 
 BLOCK = 1024
@@ -38,7 +39,7 @@ class Piece:
             UsageError: A parameter is unknown.
             ParamError: A value is out of range.
         """
-        self._values, self.bpm, self.bars = _checked(settings)
+        self._values, self.bpm, self.bars = check_settings(settings)
         self._library, self._rate, self._channels = library, rate, channels
         self.frames = round(self.bars * 240.0 / self.bpm * rate)
         self.stems = tuple(stems)
@@ -137,14 +138,20 @@ def render(
     return out
 
 
-def _checked(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float, int]:
-    """The checked values, bpm and bars."""
+def check_settings(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float, int]:
+    """The checked values, bpm and bars. A text is checked here as well, since a player is made after minutes of work.
+
+    Raises:
+        UsageError: A parameter is unknown, or `instruments` names what is none.
+        ParamError: A value is out of range.
+    """
     params = {p.name: p for p in Loops.params if not p.readonly}
     values: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in params:
             raise UsageError(f"loops has no parameter {name!r}; it has: {', '.join(params)}")
         values[name] = params[name].check(value)
+    roles_of(str(values.get("instruments", "")))
     bpm = float(values.get("bpm", 0.0)) or BPM
     if not 20.0 <= bpm <= 300.0:
         raise ParamError(f"bpm takes 20 to 300, not {bpm:g}")

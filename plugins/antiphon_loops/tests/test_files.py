@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import FileError, PluginError, UsageError
+from antiphon.api import AntiphonError, FileError, PluginError
+from antiphon.api.files import library_folder
 from antiphon.api.jobs import FileJob
 from antiphon.graph.asset_names import locate_asset
 from antiphon.runtime import resources
-from antiphon_loops import jobs
 from antiphon_loops.jobs import MOST_QUESTIONS, run
 from antiphon_loops.library import ready
 from antiphon_loops.record import ROLES
@@ -126,14 +126,6 @@ def test_the_sum_of_the_stems_is_the_mix(library: Path, tmp_path: Path):
     assert alone == [lines[0].replace("out.wav", "alone.wav")]
 
 
-def test_a_mistyped_instrument_is_said_before_a_song_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jobs, "cut_song", lambda *_: pytest.fail("it was cut"))
-    soundfile.write(tmp_path / "song.wav", seven(), RATE)
-    with pytest.raises(UsageError, match=r"instruments takes drums, .* not 'drms'"):
-        piece(tmp_path / "song.wav", tmp_path / "out.wav", instruments="drms")
-    assert not (tmp_path / "out.wav").exists()
-
-
 def test_stems_are_of_the_instruments_asked_for(library: Path, tmp_path: Path):
     piece(library, tmp_path / "out.wav", stems=True, instruments="drums,bass")
     assert sorted(p.name for p in tmp_path.glob("*.wav")) == ["out-bass.wav", "out-drums.wav", "out.wav"]
@@ -193,6 +185,18 @@ def test_loops_are_cut_from_a_song_by_stem_and_its_voice_is_left_out(tmp_path: P
         path.rename(path.with_name(f"voice-{path.name}"))
     with pytest.raises(PluginError, match="no loop in"):
         piece(folder, tmp_path / "out.wav", voice=False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("instruments=drms", "instruments takes drums, bass, chords, melody"), ("bpm=10", "bpm takes 20 to 300")],
+)
+def test_a_wrong_value_is_refused_before_a_song_is_cut(tmp_path: Path, wrong: str, said: str):
+    soundfile.write(tmp_path / "song.wav", np.tile(drums(120.0, 4, 0), 3), RATE)
+    with pytest.raises(AntiphonError, match=said):
+        command("run", "loops", tmp_path / "song.wav", tmp_path / "out.wav", "-p", wrong)
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+    assert not (library_folder() / "song-loops").exists()
 
 
 def test_a_song_without_bars_is_refused(tmp_path: Path):
