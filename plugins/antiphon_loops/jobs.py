@@ -36,7 +36,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         FileError: A file cannot be read or written, or there is no tempo in the song.
     """
     check_settings(job.settings)
-    begun, roles = 0.0, roles_of(str(job.settings.get("instruments", "")))
+    begun = 0.0
     if not job.source.is_dir():
         begun, song = SONG_SHARE, job.source
         job = replace(job, source=cut_song(song, lambda part: job.progress(SONG_SHARE * part)))
@@ -53,6 +53,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if style and not any(loop.answers(style) for loop in library.loops):
         there = sorted({loop.style for loop in library.loops} | {label for x in library.loops for label in x.labels})
         job.complain(f"no loop here is {style[:40]!r}; what is known of them: {', '.join(there[:20])}, and their names")
+    roles = roles_of(str(job.settings.get("instruments", "")))
     stems = {role: path for role, path in job.stems.items() if role in roles}
     piece = Piece(job.source, job.settings, RATE, CHANNELS, tuple(stems))
     with ExitStack() as stack:

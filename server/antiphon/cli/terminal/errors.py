@@ -27,6 +27,7 @@ _Usage, _Shown = typer.BadParameter.__mro__[1:3]
 
 
 NOTHING_HALF = "no incomplete file was left"
+"""What is said of work whose files are written whole or not at all."""
 
 
 class Ended(BaseException):
