@@ -19,9 +19,11 @@ import wave
 from pathlib import Path
 
 SERVER = (
-    "antiphon.cli.serve", "antiphon.cli.files.run", "antiphon.cli.files.render", "antiphon.supervisor.watch",
-    "antiphon.control.process", "antiphon.web.process", "antiphon.engine.process", "antiphon.engine.drivers.headless",
-    "antiphon.engine.recording.recorder", "antiphon.workers.zygote", "antiphon.jobs.process", "antiphon.web.routes",
+    "antiphon.cli.serve", "antiphon.cli.files.run", "antiphon.cli.files.render", "antiphon.kernel.supervisor.watch",
+    "antiphon.kernel.control.process", "antiphon.web.process", "antiphon.kernel.engine.process",
+    "antiphon.kernel.engine.drivers.headless",
+    "antiphon.kernel.engine.recording.recorder", "antiphon.kernel.workers.zygote", "antiphon.jobs.process",
+    "antiphon.web.routes",
     "urllib.request",
 )  # fmt: skip
 WORKER = (
@@ -38,9 +40,9 @@ WORKER = (
 
 def kernels() -> None:
     """Compiles what a server's engine and a job's process compile, each in the order in which it does."""
-    from antiphon.runtime import paths
-    from antiphon.runtime.settings import ServeSettings
-    from antiphon.supervisor import preload
+    from antiphon.kernel.runtime import paths
+    from antiphon.kernel.runtime.settings import ServeSettings
+    from antiphon.kernel.supervisor import preload
 
     preload.warm(ServeSettings(audio="headless"), paths.make_folder(paths.runtime() / "warm"))
     _write_sound("/tmp/warm.wav", bytes(9600))
@@ -53,8 +55,8 @@ def kernels() -> None:
 
 def library() -> None:
     """Compiles the kernels of every module that can be imported here; those of sound cards' drivers cannot."""
-    from antiphon.native import library
-    from antiphon.native.compiling import declared
+    from antiphon.kernel.native import library
+    from antiphon.kernel.native.compiling import declared
 
     packages = Path(sysconfig.get_path("purelib"))
     for path in sorted(packages.glob("antiphon*/**/*.py")):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from antiphon.graph import overruns
+from antiphon.kernel.graph import overruns
 
 
 class FakeClock:
@@ -38,9 +38,9 @@ class ThreadTime:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall = self.ran = self.waited = 0
-        monkeypatch.setattr("antiphon.graph.node_host._time.perf_counter_ns", lambda: self.wall)
-        monkeypatch.setattr("antiphon.graph.overruns.thread_clocks", lambda: (self.ran, self.waited))
-        monkeypatch.setattr("antiphon.graph.overruns._thread", overruns._ThreadWatch())
+        monkeypatch.setattr("antiphon.kernel.graph.node_host._time.perf_counter_ns", lambda: self.wall)
+        monkeypatch.setattr("antiphon.kernel.graph.overruns.thread_clocks", lambda: (self.ran, self.waited))
+        monkeypatch.setattr("antiphon.kernel.graph.overruns._thread", overruns._ThreadWatch())
 
     def passes(self, wall: int, ran: int = 0, waited: int = 0) -> None:
         self.wall, self.ran, self.waited = self.wall + wall, self.ran + ran, self.waited + waited

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from tests.noteclick import NoteClick
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.contract.processor import Event, Processor
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.graph.compiler import compile_plan
-from antiphon.graph.graph import Graph, NodeSpec, Wire
-from antiphon.graph.plan import Plan
-from antiphon.plugins.checks import inspect_processor
-from antiphon.session.actions import NodeSet
-from antiphon.session.commands import NOW, When
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.kernel.contract.processor import Event, Processor
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.plugins.checks import inspect_processor
+from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.commands import NOW, When
 
 RATE = 48000
 

@@ -6,10 +6,10 @@ What came is sent on.
 
 from __future__ import annotations
 
-from antiphon.contract.hookspecs import hookimpl
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.contract.processor import Processor
+from antiphon.kernel.contract.hookspecs import hookimpl
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.kernel.contract.processor import Processor
 
 
 @hookimpl

@@ -22,10 +22,10 @@ from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-from antiphon.native import compile_all
-from antiphon.plugins import loader
-from antiphon.runtime.child_process import block_signals, leave
-from antiphon.supervisor import starts
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime.child_process import block_signals, leave
+from antiphon.kernel.supervisor import starts
 
 IMPORTED = (
     "cli.commands",
@@ -44,7 +44,7 @@ IMPORTED = (
 LONGEST = 1 << 20
 """Bytes of a message at most."""
 _execute = starts._module
-_forked = {"antiphon.control.process", "antiphon.web.process"}
+_forked = {"antiphon.kernel.control.process", "antiphon.web.process"}
 """Parts of a server that are forked as well, once each: what follows one that died has an interpreter of its own."""
 
 

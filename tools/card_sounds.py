@@ -17,8 +17,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api.files import read_sound
-from antiphon.io.png import png_bytes
-from antiphon.runtime.paths import write_atomic
+from antiphon.kernel.io.png import png_bytes
+from antiphon.kernel.runtime.paths import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "sound" / "timbres"

@@ -33,15 +33,15 @@ from tests.audio import attacks  # noqa: E402
 from tools.patch_pages import spectrogram  # noqa: E402
 from tools.performances import LEVEL, RATE, SPEC, Rendered  # noqa: E402
 
-from antiphon.graph import patch as patches  # noqa: E402
-from antiphon.graph.patch import Patch  # noqa: E402
+from antiphon.kernel.graph import patch as patches  # noqa: E402
+from antiphon.kernel.graph.patch import Patch  # noqa: E402
+from antiphon.kernel.plugins.loader import Loaded  # noqa: E402
+from antiphon.kernel.runtime import resources  # noqa: E402
+from antiphon.kernel.session.notes import Players  # noqa: E402
 from antiphon.live.records import LiveEvent  # noqa: E402
 from antiphon.offline.rendering import PlayerRunner, param_finder  # noqa: E402
 from antiphon.offline.runner import process_stream  # noqa: E402
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of  # noqa: E402
-from antiphon.plugins.loader import Loaded  # noqa: E402
-from antiphon.runtime import resources  # noqa: E402
-from antiphon.session.notes import Players  # noqa: E402
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # noqa: E402
 
 SETS = resources.patches() / "live"
@@ -362,7 +362,7 @@ def keep(figures: Mapping[str, Figures]) -> None:
 
 def main(words: Sequence[str]) -> int:
     """Renders those sets, or all; compares or accepts them. Returns how many have changed."""
-    from antiphon.plugins.loader import load
+    from antiphon.kernel.plugins.loader import load
 
     accept, text = "--accept" in words, "--text" in words
     chosen = [word for word in words if not word.startswith("--")] or names()

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator
 from itertools import groupby
 
-from antiphon.contract.addresses import AddressInfo
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import HOST_PARAMS, Param
-from antiphon.control.osc.addresses import ADDRESSES, Address
-from antiphon.control.osc.handlers.server import COUNTERS
-from antiphon.io.osc_peer import Level
+from antiphon.kernel.contract.addresses import AddressInfo
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import HOST_PARAMS, Param
+from antiphon.kernel.control.osc.addresses import ADDRESSES, Address
+from antiphon.kernel.control.osc.handlers.server import COUNTERS
+from antiphon.kernel.io.osc_peer import Level
 
 HEAD = """\
 # OSC
@@ -212,8 +212,8 @@ def _counters() -> str:
 
 def built_in() -> Catalog:
     """The catalog of the processors that come with Antiphon, without other installed plugins."""
-    from antiphon.plugins import loader
-    from antiphon.plugins.finding import BUILT_IN
+    from antiphon.kernel.plugins import loader
+    from antiphon.kernel.plugins.finding import BUILT_IN
 
     catalog = loader.load(check=False).catalog
     addresses = tuple(info for info in catalog.addresses if info.plugin in BUILT_IN)

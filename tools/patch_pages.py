@@ -30,9 +30,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "plugins")]
 from tests.audio import attacks  # noqa: E402
 from tools.performances import LEVEL, PERFORMANCES, RATE, Rendered, render  # noqa: E402
 
-from antiphon.graph.patch_list import TOOLS, PatchEntry, entries  # noqa: E402
-from antiphon.io.png import png_file  # noqa: E402
-from antiphon.runtime import resources  # noqa: E402
+from antiphon.kernel.graph.patch_list import TOOLS, PatchEntry, entries  # noqa: E402
+from antiphon.kernel.io.png import png_file  # noqa: E402
+from antiphon.kernel.runtime import resources  # noqa: E402
 from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # noqa: E402
 
 FOLDER = ROOT / "docs" / "patches"
@@ -184,7 +184,7 @@ without figures plays a sound that you name.
 
 def main(names: Sequence[str]) -> None:
     """Plays, measures and draws those patches, or all, and writes the page."""
-    from antiphon.plugins.loader import load
+    from antiphon.kernel.plugins.loader import load
 
     FOLDER.mkdir(exist_ok=True)
     loaded, listed = load(check=False), shipped_patches()

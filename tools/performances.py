@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "server"), str(ROOT / "plugins")]
 
-from antiphon.contract.block import StreamSpec  # noqa: E402
-from antiphon.contract.params import Value  # noqa: E402
 from antiphon.demo import hum_loop, melody_loop  # noqa: E402
-from antiphon.graph import patch  # noqa: E402
+from antiphon.kernel.contract.block import StreamSpec  # noqa: E402
+from antiphon.kernel.contract.params import Value  # noqa: E402
+from antiphon.kernel.graph import patch  # noqa: E402
+from antiphon.kernel.plugins.loader import Loaded  # noqa: E402
+from antiphon.kernel.runtime import resources  # noqa: E402
+from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam  # noqa: E402
+from antiphon.kernel.signal.pitch import frequency  # noqa: E402
 from antiphon.offline.rendering import PlayerRunner  # noqa: E402
 from antiphon.offline.runner import process_stream  # noqa: E402
-from antiphon.plugins.loader import Loaded  # noqa: E402
-from antiphon.runtime import resources  # noqa: E402
-from antiphon.session.commands import Command, NoteOff, NoteOn, Sample, SetParam  # noqa: E402
-from antiphon.signal.pitch import frequency  # noqa: E402
 from antiphon_loops.analysis.loudness import integrated_loudness  # noqa: E402
 
 RATE = 48000

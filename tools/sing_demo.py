@@ -17,7 +17,7 @@ import soundfile
 
 from antiphon.demo.hum_loop import SUNG, sung_places
 from antiphon.demo.melody_loop import BPM, FRAMES, RATE
-from antiphon.runtime.paths import write_atomic
+from antiphon.kernel.runtime.paths import write_atomic
 from antiphon_models.material.singing import ScoreNote, singing
 from antiphon_models.material.styles import SingingStyle
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.runtime import extras
+from antiphon.kernel.runtime import extras
 from antiphon_bench.rig import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -12,17 +12,17 @@ import time
 from typing import Any
 
 from antiphon.api import IO, Processor, StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.engine.drivers.base import DriverOptions
-from antiphon.engine.drivers.headless import Headless
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.loop import EngineLoop, NextPlan
-from antiphon.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.graph.compiler import close_hosts, compile_plan
-from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.native import compile_all
-from antiphon.plugins import loader
-from antiphon.plugins.checks import inspect_processor
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.engine.drivers.base import DriverOptions
+from antiphon.kernel.engine.drivers.headless import Headless
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.loop import EngineLoop, NextPlan
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.graph.compiler import close_hosts, compile_plan
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.plugins.checks import inspect_processor
 
 RATE, BLOCK = 48000, 64
 HELD_SECONDS, FREE_SECONDS = 0.010, 0.001

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon_bench.osc import ping_for
 from antiphon_bench.report import finish, table
 from antiphon_bench.rig import ServerProcess

@@ -12,7 +12,7 @@ from antiphon_bench.entry import Bench, BenchOptions
 from antiphon_bench.table import OF_PLUGINS, OWN
 
 if TYPE_CHECKING:
-    from antiphon.plugins.registry import Registration
+    from antiphon.kernel.plugins.registry import Registration
 
 PLUGINS = "PLUGINS"
 """Placeholder for the names of plugins' benches in the help of the argument."""
@@ -58,9 +58,9 @@ def bench(
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from antiphon.cli.terminal.errors import endable
-    from antiphon.errors import PluginError, UsageError
-    from antiphon.runtime import extras
-    from antiphon.runtime.suggestion import instead
+    from antiphon.kernel.errors import PluginError, UsageError
+    from antiphon.kernel.runtime import extras
+    from antiphon.kernel.runtime.suggestion import instead
 
     chosen = OWN.get(name) or OF_PLUGINS.get(name)
     if chosen is None:
@@ -81,7 +81,7 @@ def bench(
 
 def _of_plugins() -> dict[str, Bench | Registration]:
     """Benches of plugins, ours and those of others, which take time to load: for the help page and unknown names."""
-    from antiphon.plugins.registry import registrations
+    from antiphon.kernel.plugins.registry import registrations
 
     found: dict[str, Bench | Registration] = {**registrations("benches"), **OF_PLUGINS}
     return {name: found[name] for name in sorted(found) if name not in OWN}

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.contract.block import StreamSpec
-from antiphon.engine.drivers.base import default_ahead
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.graph import patch
-from antiphon.graph.compiler import compile_plan
-from antiphon.plugins import loader
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.engine.drivers.base import default_ahead
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.graph import patch
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.plugins import loader
 from antiphon_bench import jackd
 from antiphon_bench.flood import Flood
 from antiphon_bench.report import finish, percentiles, table

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.workers import devices
-from antiphon.workers.info import ModelInfo
-from antiphon.workers.model_client import usable
-from antiphon.workers.networks import array_stepper
-from antiphon.workers.spec import Stepper
+from antiphon.kernel.workers import devices
+from antiphon.kernel.workers.info import ModelInfo
+from antiphon.kernel.workers.model_client import usable
+from antiphon.kernel.workers.networks import array_stepper
+from antiphon.kernel.workers.spec import Stepper
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.workers.overhead import BLOCK, VOICES, keeping_up
 
@@ -67,7 +67,7 @@ def cost(info: ModelInfo, slots: int, seed: int, hops: int = HOPS) -> list[dict[
     if devices.installed_torch() is not None:
         import torch
 
-        from antiphon.workers.networks import torch_stepper
+        from antiphon.kernel.workers.networks import torch_stepper
 
         threads = torch.get_num_threads()
         steppers["torch"] = torch_stepper.build(described.torch_worker("cpu"))
@@ -97,6 +97,6 @@ def cost(info: ModelInfo, slots: int, seed: int, hops: int = HOPS) -> list[dict[
 
 def _shipped() -> list[ModelInfo]:
     """The registered models that can run here."""
-    from antiphon.plugins.model_registry import known_models
+    from antiphon.kernel.plugins.model_registry import known_models
 
     return [info for info in known_models()[0].values() if not usable(info)]

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from antiphon.runtime import scheduling
+from antiphon.kernel.runtime import scheduling
 from antiphon_bench.flood import Flood
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, free_port, message

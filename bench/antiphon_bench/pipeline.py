@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.io.decode_zygote import zygote
-from antiphon.signal.features import import_librosa
+from antiphon.kernel.io.decode_zygote import zygote
+from antiphon.kernel.signal.features import import_librosa
 from antiphon_bench.report import finish, table
 from antiphon_models.pipeline import runners
 from antiphon_models.pipeline.gathering import SourceItem

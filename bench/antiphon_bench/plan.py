@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import BlockTime, StreamSpec, Value
-from antiphon.graph.compiler import close_hosts, compile_plan
-from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.graph.patch import load as load_patch
-from antiphon.graph.plan import Plan
-from antiphon.plugins import loader
+from antiphon.kernel.graph.compiler import close_hosts, compile_plan
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.patch import load as load_patch
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.plugins import loader
 from antiphon_bench import busy_interpreter
 from antiphon_bench.busy_interpreter import busy_rows
 from antiphon_bench.report import finish, table

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import ProcessorInfo
-from antiphon.contract.processor import BlockTime, Event
 from antiphon.demo import melody_loop
-from antiphon.errors import AntiphonError
-from antiphon.graph.compiler import close_hosts, compile_plan
-from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.graph.plan import Plan
-from antiphon.io.audiowrite import AudioWriter
-from antiphon.plugins.finding import BUILT_IN
-from antiphon.plugins.loader import Loaded, load
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.processor import BlockTime, Event
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.graph.compiler import close_hosts, compile_plan
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.io.audiowrite import AudioWriter
+from antiphon.kernel.plugins.finding import BUILT_IN
+from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon_bench.report import finish, percentiles, table
 
 SPEC = StreamSpec(48000, 256, 2)

@@ -37,10 +37,10 @@ def main() -> None:
 def rendering() -> dict[str, Any]:
     import soundfile
 
-    from antiphon.contract.block import StreamSpec
-    from antiphon.graph import patch
+    from antiphon.kernel.contract.block import StreamSpec
+    from antiphon.kernel.graph import patch
+    from antiphon.kernel.plugins import loader
     from antiphon.offline.rendering import PlayerRunner
-    from antiphon.plugins import loader
 
     rng = np.random.default_rng(1)
     x = (rng.standard_normal((SECONDS * RATE, 2)) * 0.05).astype(np.float32)

@@ -13,9 +13,9 @@ PLUGIN = """
 import os
 import time
 
-from antiphon.contract.hookspecs import hookimpl
-from antiphon.contract.params import Param
-from antiphon.contract.processor import Processor
+from antiphon.kernel.contract.hookspecs import hookimpl
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.processor import Processor
 
 
 class Busy(Processor):

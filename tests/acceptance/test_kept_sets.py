@@ -17,7 +17,7 @@ from tests import forked
 from tests.waiting import play_for, until
 
 import antiphon
-from antiphon.runtime.model_files import checksums
+from antiphon.kernel.runtime.model_files import checksums
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
 RATE = 48000
@@ -135,9 +135,9 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.contract.hookspecs import hookimpl
-from antiphon.contract.params import Param
-from antiphon.contract.processor import Processor
+from antiphon.kernel.contract.hookspecs import hookimpl
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.processor import Processor
 
 
 @hookimpl

@@ -13,8 +13,8 @@ from pythonosc.osc_message import OscMessage
 from tests.local import graph, play, put, staged
 from tests.waiting import play_for
 
-from antiphon.engine.file_loop import resampled_loop
-from antiphon.session.commands import Panic
+from antiphon.kernel.engine.file_loop import resampled_loop
+from antiphon.kernel.session.commands import Panic
 from antiphon_bench.rig import ServerProcess, message
 
 RATE = 48000

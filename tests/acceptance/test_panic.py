@@ -16,14 +16,14 @@ from tools import performances
 from tools.performances import PERFORMANCES
 from wsproto import events
 
-from antiphon.contract.block import StreamSpec
-from antiphon.graph import patch
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.graph import patch
+from antiphon.kernel.plugins.loader import Loaded, load
+from antiphon.kernel.runtime import resources
+from antiphon.kernel.session.commands import Command, NoteOn, Panic, Sample
+from antiphon.kernel.wire.osc import Bundle, Message, decode
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
-from antiphon.plugins.loader import Loaded, load
-from antiphon.runtime import resources
-from antiphon.session.commands import Command, NoteOn, Panic, Sample
-from antiphon.wire.osc import Bundle, Message, decode
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
 RATE, BLOCK = 48000, 256

@@ -15,7 +15,7 @@ import soundfile
 from tests import forked
 from tests.waiting import play_for, until
 
-from antiphon.synth.info import TOLD
+from antiphon.kernel.synth.info import TOLD
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 pytest.importorskip("pyo")

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon_bench.soak import processes
 from antiphon_bench.soak.counters import CounterSums
 from antiphon_bench.soak.run import Pace, main

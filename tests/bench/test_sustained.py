@@ -9,7 +9,7 @@ import time
 import pytest
 from tests.waiting import until
 
-from antiphon.wire.osc import encode, encode_bundle
+from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon_bench import sustained
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from antiphon.classifiers.classifier_file import DETAILS, ClassifierDetails, read_details
-from antiphon.errors import FileError
-from antiphon.signal.mel import MelSettings
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.signal.mel import MelSettings
 
 
 def test_a_pipe_is_refused_and_stops_nothing(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ from antiphon import __version__
 from antiphon.cli import bench, completion, running_server
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors, progress, style
-from antiphon.errors import EngineError
-from antiphon.graph import patch_list
-from antiphon.runtime import extras, paths
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.graph import patch_list
+from antiphon.kernel.runtime import extras, paths
 from antiphon_bench import command, jackd
 from antiphon_bench.entry import Bench, BenchOptions
 from antiphon_bench.table import OF_PLUGINS, OWN
@@ -188,11 +188,11 @@ def test_a_plugin_is_shown_in_full(antiphon: Run) -> None:
 def test_a_plugin_that_cannot_be_prepared_is_shown_all_the_same(antiphon: Run) -> None:
     folder = paths.make_folder(paths.plugins() / "odd")
     (folder / "__init__.py").write_text(
-        "from antiphon.contract.hookspecs import hookimpl\n@hookimpl\ndef antiphon_processors(register):\n"
+        "from antiphon.kernel.contract.hookspecs import hookimpl\n@hookimpl\ndef antiphon_processors(register):\n"
         "    register('odd', 'odd.p:Odd', 'Refuses silence.')\n"
     )
     (folder / "p.py").write_text(
-        "from antiphon.contract.processor import Processor\nclass Odd(Processor):\n    made = 0\n"
+        "from antiphon.kernel.contract.processor import Processor\nclass Odd(Processor):\n    made = 0\n"
         "    def prepare(self, spec):\n        Odd.made += 1\n        if Odd.made > 1: raise RuntimeError('no')\n"
         "    def process(self, io):\n        io.audio_out[0][:] = io.audio_in[0]\n"
     )
@@ -238,8 +238,8 @@ def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -
 
 
 def test_what_a_script_wants_is_json(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from antiphon.contract.finding import Finding
     from antiphon.doctor import machine, software, sound
+    from antiphon.kernel.contract.finding import Finding
     from antiphon_midi import report
 
     heard = sound.LibraryReport((), "PortAudio 19", "", None, "no server runs")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests import audio
 
-from antiphon.contract.block import Samples
+from antiphon.kernel.contract.block import Samples
 from antiphon.offline.file_ends import DECAY, Decay, fade_end, tail_of
 
 Command = Callable[..., Any]

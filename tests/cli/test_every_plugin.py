@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from tests import audio
 from tests.cli.conftest import Command
 
-from antiphon.contract.catalog import ProcessorInfo
-from antiphon.contract.file_use import NOTHING
-from antiphon.io import midifile
-from antiphon.io.midi_song import MidiNote, MidiTrack
 from antiphon.jobs.request import command, run_task
-from antiphon.plugins import loader
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.file_use import NOTHING
+from antiphon.kernel.io import midifile
+from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
+from antiphon.kernel.plugins import loader
 from antiphon_model.tests.exports import onnx_gain
 
 SECONDS, CLICKS, TONE = 1.2, (0.103, 0.217, 0.351), (0.45, 1.15)

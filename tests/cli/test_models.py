@@ -12,10 +12,10 @@ import typer
 
 from antiphon.cli import models as command
 from antiphon.cli.terminal import errors
-from antiphon.runtime import model_files, resources
-from antiphon.workers import devices
-from antiphon.workers.info import ModelInfo
-from antiphon.workers.listing import FileListing
+from antiphon.kernel.runtime import model_files, resources
+from antiphon.kernel.workers import devices
+from antiphon.kernel.workers.info import ModelInfo
+from antiphon.kernel.workers.listing import FileListing
 
 Run = Callable[..., tuple[int, str, list[str]]]
 BESIDE = ModelInfo("beside", "its.network:Net", "denoise-gate", "test", devices=("cpu",))
@@ -142,7 +142,7 @@ def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest
     folder = tmp_path / "plugins" / "odd"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(
-        "from antiphon.contract.hookspecs import hookimpl\n"
+        "from antiphon.kernel.contract.hookspecs import hookimpl\n"
         "@hookimpl\n"
         "def antiphon_models(register):\n"
         "    register('raising', lambda: 1 / 0)\n"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from antiphon.cli.newplugin import new_plugin
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime import paths
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.newplugin.writing import files, write
-from antiphon.plugins import loader
-from antiphon.runtime import paths
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from tests import audio, noteclick
 
 from antiphon.cli.newplugin import new_plugin
-from antiphon.errors import FileError
-from antiphon.io.midi_song import MidiControlChange, MidiNote, MidiTrack
-from antiphon.io.midifile import read, write
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.kernel.io.midifile import read, write
+from antiphon.kernel.plugins import loader
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.offline.note_file import read as read_score
-from antiphon.plugins import loader
 from antiphon_pyo.info import PYO
 
 Command = Callable[..., Any]

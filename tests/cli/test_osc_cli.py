@@ -15,8 +15,8 @@ from tests.control.rig import Rig, rig
 
 from antiphon.cli import monitor, osc
 from antiphon.cli.osc import ask, message_text, refusal, silent, value
-from antiphon.errors import AntiphonError, EngineError, UsageError, WireError
-from antiphon.wire.osc import Double, Message, decode, encode, encode_bundle
+from antiphon.kernel.errors import AntiphonError, EngineError, UsageError, WireError
+from antiphon.kernel.wire.osc import Double, Message, decode, encode, encode_bundle
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def test_the_library_answers_when_it_has_searched(live: Rig, tcp: bool, mo
         time.sleep(0.3)  # `/synced` is there before
         return [f"/loops/{n}.wav" for n in range(count)]
 
-    monkeypatch.setattr("antiphon.control.osc.library_questions.next_paths", searched)
+    monkeypatch.setattr("antiphon.kernel.control.osc.library_questions.next_paths", searched)
     assert await asked(live, "/library/next", "2", tcp=tcp) == ["/library/next.reply /loops/0.wav /loops/1.wav"]
 
 

@@ -14,12 +14,12 @@ from tests import audio
 
 from antiphon.cli import live, play, play_song, serve
 from antiphon.demo import hum_loop, melody_loop
-from antiphon.errors import FileError, UsageError
-from antiphon.io.midi_song import MidiNote, MidiTrack
-from antiphon.io.midifile import write
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
+from antiphon.kernel.io.midifile import write
+from antiphon.kernel.runtime import pidfile
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.performer import performing
-from antiphon.runtime import pidfile
-from antiphon.runtime.settings import ServeSettings
 from antiphon_pyo.info import PYO
 
 
@@ -156,9 +156,9 @@ def test_the_commands_it_names_are_for_this_port():
 
 
 def test_what_it_names_is_in_the_patch_it_opens_with():
-    from antiphon.graph import patch
-    from antiphon.plugins.loader import load
-    from antiphon.runtime import resources
+    from antiphon.kernel.graph import patch
+    from antiphon.kernel.plugins.loader import load
+    from antiphon.kernel.runtime import resources
 
     graph = patch.load(play.PATCH, load(check=False).catalog, trusted=True).graph
     nodes = {node.name for node in graph.nodes}
@@ -250,8 +250,8 @@ def test_what_it_cannot_play_is_refused_in_a_sentence(antiphon_home, tmp_path):
 
 
 def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_path):
-    from antiphon.graph import patch
-    from antiphon.plugins.loader import load
+    from antiphon.kernel.graph import patch
+    from antiphon.kernel.plugins.loader import load
 
     write(tmp_path / "a.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60),))], 5.0)
     catalog = load(check=False).catalog

@@ -10,9 +10,9 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.commands import application
-from antiphon.errors import UsageError
-from antiphon.runtime import paths, pidfile
-from antiphon.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import paths, pidfile
+from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 OSC = ("serve", "play", "live", "osc", "monitor", "repl", "library identify")
 HTTP = ("status", "surfaces", "approve", "forget", "qr")

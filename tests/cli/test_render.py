@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, strategies as st
 from tests import audio, noteclick
 
-from antiphon.contract.params import Param
-from antiphon.errors import UsageError
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.session.commands import Beat, Sample, SetParam
 from antiphon.offline.event_file import parse_events
-from antiphon.session.commands import Beat, Sample, SetParam
 
 Command = Callable[..., Any]
 

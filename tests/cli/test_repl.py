@@ -13,10 +13,10 @@ from prompt_toolkit.document import Document
 from antiphon.cli.repl.completion import AddressCompleter
 from antiphon.cli.repl.declarations import Declaration, declarations
 from antiphon.cli.repl.lines import Help, Quit, Send, Show, help_lines, meaning
-from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.errors import UsageError
-from antiphon.graph.patch import load as load_patch
-from antiphon.plugins.loader import load
+from antiphon.kernel.control.osc.addresses import ADDRESSES
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph.patch import load as load_patch
+from antiphon.kernel.plugins.loader import load
 from antiphon.web.oscquery.query import method, tree
 
 

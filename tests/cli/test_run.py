@@ -17,15 +17,15 @@ from tests import audio
 
 from antiphon.cli.files import run as run_module
 from antiphon.cli.terminal import progress
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.file_use import FileUse
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.contract.processor import IO, Processor
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.file_use import FileUse
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.contract.processor import IO, Processor
+from antiphon.kernel.runtime import resources
 from antiphon.offline import runner
 from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
-from antiphon.runtime import resources
 
 Command = Callable[..., Any]
 
@@ -117,9 +117,9 @@ def late(spec: StreamSpec, *firings: TimedTrigger) -> PlanRunner:
 @pytest.fixture
 def with_test_types(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command knows the two processors above besides the real ones."""
-    import antiphon.plugins.loader
+    import antiphon.kernel.plugins.loader
 
-    real = antiphon.plugins.loader.load
+    real = antiphon.kernel.plugins.loader.load
 
     def load(*arguments: Any, **named: Any) -> Any:
         loaded = real(*arguments, **named)
@@ -127,7 +127,7 @@ def with_test_types(monkeypatch: pytest.MonkeyPatch) -> None:
         loaded.factories["processors"].update(TYPES)
         return loaded
 
-    monkeypatch.setattr(antiphon.plugins.loader, "load", load)
+    monkeypatch.setattr(antiphon.kernel.plugins.loader, "load", load)
 
 
 # ---- the stream
@@ -400,7 +400,7 @@ def test_a_signal_midway_leaves_what_was_there(
     (tmp_path / f"out.{kind}").write_text("the old one")
     # it says when it is at work, by the writer's first chunk
     before = (
-        "import sys\nfrom antiphon.io import audiowrite as w\nreal = w.AudioWriter._hand_over\n"
+        "import sys\nfrom antiphon.kernel.io import audiowrite as w\nreal = w.AudioWriter._hand_over\n"
         "def told(self):\n    real(self); print('writing', flush=True)\nw.AudioWriter._hand_over = told\n"
     )
     process = spawn("run", "gain", "in.flac", f"out.{kind}", "--force", before=before)
@@ -433,7 +433,7 @@ def test_memory_is_bounded_on_a_long_file_and_a_full_disk_is_one_line(
 def test_help_is_quick_for_it_imports_little() -> None:
     script = (
         "import sys, antiphon.cli.files.run, antiphon.cli.files.render\n"
-        "print([m for m in ('numpy', 'soundfile', 'llvmlite', 'antiphon.graph.plan') if m in sys.modules])"
+        "print([m for m in ('numpy', 'soundfile', 'llvmlite', 'antiphon.kernel.graph.plan') if m in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)

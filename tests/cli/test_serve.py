@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon import supervisor
 from antiphon.cli.serve import run
-from antiphon.engine.file_loop import load_sound
-from antiphon.engine.recording import recorder
-from antiphon.errors import FileError, UsageError
-from antiphon.runtime import pidfile
-from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import recordings
+from antiphon.kernel import supervisor
+from antiphon.kernel.engine.file_loop import load_sound
+from antiphon.kernel.engine.recording import recorder
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime import pidfile
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.supervisor import recordings
 
 
 class Started(Exception):

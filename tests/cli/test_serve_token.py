@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.cli.serve import _take_token
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 
 @pytest.mark.parametrize("content", ["", " \n", "0123"])

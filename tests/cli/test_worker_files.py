@@ -13,7 +13,7 @@ import soundfile
 from tests.workers import faulty
 from tests.workers.served import home, sound
 
-from antiphon.workers import pool as pools
+from antiphon.kernel.workers import pool as pools
 
 Command = Callable[..., Any]
 RATE, HOP = faulty.RATE, faulty.HOP

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.contract.parameter_cell import MAX_CHANGES, ParamCell
-from antiphon.contract.params import Param
+from antiphon.kernel.contract.parameter_cell import MAX_CHANGES, ParamCell
+from antiphon.kernel.contract.params import Param
 
 RATE, BLOCK = 48000, 256
 SMOOTH = Param("level", default=0.0, low=0.0, high=10.0, smooth=0.001)

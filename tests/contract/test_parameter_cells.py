@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, strategies as st
 
-from antiphon.contract.parameter_cell import ParamCell
-from antiphon.contract.parameter_cells import ParamCells
-from antiphon.contract.params import Param
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.parameter_cells import ParamCells
+from antiphon.kernel.contract.params import Param
 
 RATE, BLOCK = 48000, 64
 PARAMS = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.parameter_cell import ParamCell
-from antiphon.contract.params import Param
-from antiphon.contract.processor import IO, BlockTime, Event, Processor, ProcessorPart
-from antiphon.contract.runner import ProcessorRunner
-from antiphon.errors import PluginError
-from antiphon.graph.rate_adapter import adapt
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor, ProcessorPart
+from antiphon.kernel.contract.runner import ProcessorRunner
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.graph.rate_adapter import adapt
 
 SPEC = StreamSpec(rate=48000, block=8, channels=1)
 

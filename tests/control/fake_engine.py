@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from antiphon.engine.link import (
+from antiphon.kernel.engine.link import (
     NO_VERSIONS,
     EngineCounters,
     EngineStarted,
@@ -23,9 +23,9 @@ from antiphon.engine.link import (
     Report,
     Synced,
 )
-from antiphon.graph.graph import Graph
-from antiphon.session.actions import ACTIONS, EVENTS, Action
-from antiphon.session.commands import Beat, ClearSchedule, Now, Panic, Sample, When
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action
+from antiphon.kernel.session.commands import Beat, ClearSchedule, Now, Panic, Sample, When
 
 RATE = 48000
 
@@ -48,7 +48,7 @@ class FakeTime:
 
     def timetag(self, seconds: float) -> int:
         """NTP time tag `seconds` from now."""
-        from antiphon.wire.ntp import from_unix_ns
+        from antiphon.kernel.wire.ntp import from_unix_ns
 
         return from_unix_ns(self.realtime() + round(seconds * 1e9))
 

@@ -12,13 +12,13 @@ from typing import Any
 from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.waiting import comes
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.app import ControlApp
-from antiphon.control.commands.wall_clock import WallClock
-from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.wire.osc import Bundle, Message, decode, encode, encode_bundle
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.control.app import ControlApp
+from antiphon.kernel.control.commands.wall_clock import WallClock
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.wire.osc import Bundle, Message, decode, encode, encode_bundle
 
 GAIN = ProcessorInfo(
     "gain",

@@ -13,11 +13,11 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.udp_client import SimpleUDPClient
 from tests.control.rig import Rig
 
-from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.engine.link import BeatPassed, Late, NodeState, Reported
-from antiphon.errors import RequestError
-from antiphon.session.commands import NOW
-from antiphon.wire.osc import Bundle, Double, Message, decode, encode
+from antiphon.kernel.control.osc.addresses import ADDRESSES
+from antiphon.kernel.engine.link import BeatPassed, Late, NodeState, Reported
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.session.commands import NOW
+from antiphon.kernel.wire.osc import Bundle, Double, Message, decode, encode
 
 GAIN, TRIM, STEPS, MODE, LEARN, LABEL, SIZE, LEVEL = range(3, 11)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.control.rig import Rig, rig
 
-from antiphon.engine.link import EngineCounters
-from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.engine.link import EngineCounters
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 
 
 async def test_they_answer_to_addresses_as_nodes_do(live: Rig) -> None:

@@ -11,12 +11,12 @@ from hypothesis import given, strategies as st
 from tests.clock import FakeClock
 from tests.control.rig import Rig, rig
 
-from antiphon.control.subscribers.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
-from antiphon.control.subscribers.feedback import BUNDLE_BYTES, Feedback, group_packets
-from antiphon.errors import RequestError, UsageError
-from antiphon.io.osc_peer import PER_SECOND, FailLimiter, Level, Peer
-from antiphon.session.commands import SetParam
-from antiphon.wire.osc import Bundle, Message, decode
+from antiphon.kernel.control.subscribers.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
+from antiphon.kernel.control.subscribers.feedback import BUNDLE_BYTES, Feedback, group_packets
+from antiphon.kernel.errors import RequestError, UsageError
+from antiphon.kernel.io.osc_peer import PER_SECOND, FailLimiter, Level, Peer
+from antiphon.kernel.session.commands import SetParam
+from antiphon.kernel.wire.osc import Bundle, Message, decode
 
 
 async def test_all_but_the_mover_are_told(live: Rig) -> None:

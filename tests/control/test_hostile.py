@@ -9,7 +9,7 @@ import socket
 import pytest
 from tests.control.rig import Rig
 
-from antiphon.wire.osc import encode, encode_bundle
+from antiphon.kernel.wire.osc import encode, encode_bundle
 
 SEEDS = [
     encode("/node/a/gain", 1.5, 0.1),

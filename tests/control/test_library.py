@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig
 
-from antiphon.io.osc_peer import Level
+from antiphon.kernel.io.osc_peer import Level
+from antiphon.kernel.runtime import paths
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
-from antiphon.runtime import paths
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from tests.control.rig import Rig
 
-from antiphon.errors import RequestError
-from antiphon.runtime.settings import ServeSettings
-from antiphon.session.commands import Beat
-from antiphon.wire.frames import Framer
-from antiphon.wire.osc import Double, decode, encode, messages_of
-from antiphon.wire.token_proof import TokenProof, nonce
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.commands import Beat
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import Double, decode, encode, messages_of
+from antiphon.kernel.wire.token_proof import TokenProof, nonce
 
 
 async def test_a_message_takes_effect_at_its_beat(live: Rig) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tests.clock import FakeClock
 
-from antiphon.control.machine import STALL_LOG_SECONDS, MachineWatch, setting
-from antiphon.engine.drivers.base import DriverOptions, ahead_for
-from antiphon.engine.link import EngineCounters, EngineStatus
+from antiphon.kernel.control.machine import STALL_LOG_SECONDS, MachineWatch, setting
+from antiphon.kernel.engine.drivers.base import DriverOptions, ahead_for
+from antiphon.kernel.engine.link import EngineCounters, EngineStatus
 
 ENGINE = EngineStatus(1, "running", 0, "jack", 48000, 256, 2, 512, 512, 0, 0.2, 0.5)
 MS = 1_000_000

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from tests.control.rig import CATALOG, Rig, rig
 
-from antiphon.errors import PatchError
-from antiphon.graph import patch as patches
-from antiphon.graph.graph import Graph
-from antiphon.graph.macros import MacroTarget
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph import patch as patches
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.macros import MacroTarget
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.commands import Beat, SetParam
+from antiphon.kernel.session.graph_state import GraphState
 from antiphon.layout.controls import pages
 from antiphon.offline.rendering import actions_of, param_finder
-from antiphon.runtime import paths
-from antiphon.session.actions import NodeSet
-from antiphon.session.commands import Beat, SetParam
-from antiphon.session.graph_state import GraphState
 
 TEXT = """format = 1
 name = "Mine"

@@ -10,15 +10,15 @@ import pytest
 from tests.control.fake_engine import RATE
 from tests.control.rig import CATALOG, Client, Rig, rig
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.engine.action_schedule import OTHER
-from antiphon.engine.link import Late
-from antiphon.session.actions import ACTIONS, EVENTS, NodeBend, NodeNoteOff, NodeNoteOn
-from antiphon.session.commands import NoteOn
-from antiphon.session.schedule import MAX_PENDING
-from antiphon.wire.osc import IMMEDIATELY, encode
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.kernel.engine.action_schedule import OTHER
+from antiphon.kernel.engine.link import Late
+from antiphon.kernel.session.actions import ACTIONS, EVENTS, NodeBend, NodeNoteOff, NodeNoteOn
+from antiphon.kernel.session.commands import NoteOn
+from antiphon.kernel.session.schedule import MAX_PENDING
+from antiphon.kernel.wire.osc import IMMEDIATELY, encode
 
 KINDS = ("on", "off", "control", "bend")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.control.rig import Rig
 
-from antiphon.engine.link import EVERY_NODE, PlayedNote
+from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
 
 
 async def test_subscribers_are_told_the_notes_nodes_play(live: Rig) -> None:

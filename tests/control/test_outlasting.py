@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control import app as app_module, patch_watch
-from antiphon.engine.link import BeatPassed, NodeState
-from antiphon.errors import ParamError
-from antiphon.graph import patch
-from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.io.http_message import answer, text
-from antiphon.runtime import paths
-from antiphon.session.commands import SetParam
-from antiphon.wire.osc import encode, encode_bundle
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.control import app as app_module, patch_watch
+from antiphon.kernel.engine.link import BeatPassed, NodeState
+from antiphon.kernel.errors import ParamError
+from antiphon.kernel.graph import patch
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.io.http_message import answer, text
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.session.commands import SetParam
+from antiphon.kernel.wire.osc import encode, encode_bundle
 
 HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"
 """A text parameter set by type tag `c` to half of a surrogate pair."""

@@ -9,10 +9,10 @@ import pytest
 from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.rig import Rig, rig
 
-from antiphon.control.state import StateFolder, clear
-from antiphon.engine.link import EngineStarted, NodeState, PlanRefused
-from antiphon.errors import FileError
-from antiphon.wire.osc import encode
+from antiphon.kernel.control.state import StateFolder, clear
+from antiphon.kernel.engine.link import EngineStarted, NodeState, PlanRefused
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.wire.osc import encode
 
 GAIN, LEARN = 3, 7
 PATCH = """

@@ -13,21 +13,21 @@ from tests.control.fake_engine import RATE
 from tests.control.rig import CATALOG, Client, Rig, rig
 from tests.control.test_notes import events
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
-from antiphon.control.osc.unknown_words import AGAIN_SECONDS, MOST, UnknownWords
-from antiphon.control.subscribers.replies import Replies
-from antiphon.engine.link import NodeVocabulary
-from antiphon.errors import UsageError
-from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.io.osc_peer import Level, Peer
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
+from antiphon.kernel.control.osc.unknown_words import AGAIN_SECONDS, MOST, UnknownWords
+from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.engine.link import NodeVocabulary
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.session.commands import Control, NoteOn, Sample
+from antiphon.kernel.session.node_state import Node
+from antiphon.kernel.session.notes import Players
+from antiphon.kernel.session.play import BEGIN, FIRST, note_params, value_number, value_place, word_number
+from antiphon.kernel.wire.osc import encode
 from antiphon.offline.event_file import parse_events
-from antiphon.session.commands import Control, NoteOn, Sample
-from antiphon.session.node_state import Node
-from antiphon.session.notes import Players
-from antiphon.session.play import BEGIN, FIRST, note_params, value_number, value_place, word_number
-from antiphon.wire.osc import encode
 
 PARAMS = (
     Param("size", "int", 2, 1, 8, restart=True),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig
 
-from antiphon.runtime import paths
+from antiphon.kernel.runtime import paths
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ async def test_a_fault_of_ours_is_answered_and_the_next_message_too(
 
 
 def test_numbers_of_another_format_are_not_taken_for_ours(tmp_path: Path) -> None:
-    from antiphon.control.state import StateFolder
+    from antiphon.kernel.control.state import StateFolder
 
     first = StateFolder(tmp_path)
     first.numbers[0], first.numbers[4] = 120.0, 1000.0

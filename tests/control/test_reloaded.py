@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tests.control.rig import CATALOG, Rig
 
-from antiphon.control import patch_watch
-from antiphon.control.patches.reload_report import MOST, reload_line
-from antiphon.graph import patch
+from antiphon.kernel.control import patch_watch
+from antiphon.kernel.control.patches.reload_report import MOST, reload_line
+from antiphon.kernel.graph import patch
 
 TEXT = """format = 1
 tempo = 120

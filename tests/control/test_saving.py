@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from tests.control.rig import GAIN, Rig, rig
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.graph import patch as patches
-from antiphon.runtime import paths, resources
-from antiphon.session.schedule import MAX_PENDING
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.graph import patch as patches
+from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.session.schedule import MAX_PENDING
 
 CAST = ProcessorInfo(
     "cast",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon.runtime import paths
-from antiphon.session import set_list
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.session import set_list
 
 SET = """format = 1
 name = "Friday"

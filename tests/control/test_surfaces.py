@@ -12,17 +12,17 @@ from tests.clock import FakeClock
 from tests.control.rig import GAIN, Rig, rig
 
 from antiphon.cli import monitor
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.subscribers import clients
-from antiphon.control.subscribers.clients import APPROVAL_SECONDS
-from antiphon.control.subscribers.discretion import FILE
-from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.io.log_lines import Line
-from antiphon.io.osc_peer import Level
-from antiphon.runtime import paths
-from antiphon.wire.osc import Message, decode, encode
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.control.subscribers import clients
+from antiphon.kernel.control.subscribers.clients import APPROVAL_SECONDS
+from antiphon.kernel.control.subscribers.discretion import FILE
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.io.log_lines import Line
+from antiphon.kernel.io.osc_peer import Level
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.wire.osc import Message, decode, encode
 
 OWN, NEAR, FAR = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 CAST = ProcessorInfo(

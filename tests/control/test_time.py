@@ -10,11 +10,11 @@ from hypothesis import given, strategies as st
 from tests.control.fake_engine import RATE, FakeTime
 from tests.control.rig import Client, Rig
 
-from antiphon.engine.action_schedule import OTHER
-from antiphon.engine.link import BeatPassed, Late
-from antiphon.session.actions import ACTIONS, NodeReset
-from antiphon.session.commands import ClearSchedule, NudgeBeat, Panic
-from antiphon.wire.osc import encode, encode_bundle
+from antiphon.kernel.engine.action_schedule import OTHER
+from antiphon.kernel.engine.link import BeatPassed, Late
+from antiphon.kernel.session.actions import ACTIONS, NodeReset
+from antiphon.kernel.session.commands import ClearSchedule, NudgeBeat, Panic
+from antiphon.kernel.wire.osc import encode, encode_bundle
 
 GAIN = 3
 
@@ -274,7 +274,7 @@ async def test_udp_keeps_the_order_of_arrival(live: Rig) -> None:
 
 @given(st.floats(-10, 3000))
 def test_the_fake_clock_and_ours_agree(seconds: float) -> None:
-    from antiphon.control.commands.wall_clock import WallClock
+    from antiphon.kernel.control.commands.wall_clock import WallClock
 
     time = FakeTime()
     clock = WallClock(time.realtime, time.monotonic)

@@ -8,25 +8,25 @@ import sys
 import pytest
 from tests.control.rig import CATALOG, Rig
 
-from antiphon.contract.catalog import Catalog, TransportInfo
-from antiphon.control.hooks import ServerHooks
-from antiphon.control.transports import TransportHost
-from antiphon.engine.link import EVERY_NODE, PlayedNote
-from antiphon.errors import AntiphonError
-from antiphon.runtime.settings import ServeSettings
-from antiphon.session.actions import NodeSet
-from antiphon.session.commands import SetParam
-from antiphon.session.effects import EngineEffect
-from antiphon.session.transport import Transport
-from antiphon.session.transport_server import TransportServer
+from antiphon.kernel.contract.catalog import Catalog, TransportInfo
+from antiphon.kernel.control.hooks import ServerHooks
+from antiphon.kernel.control.transports import TransportHost
+from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.commands import SetParam
+from antiphon.kernel.session.effects import EngineEffect
+from antiphon.kernel.session.transport import Transport
+from antiphon.kernel.session.transport_server import TransportServer
 
 UNASKED = """
 import asyncio, sys
 from types import SimpleNamespace
-import antiphon.control.process
-from antiphon.contract.catalog import Catalog, TransportInfo
-from antiphon.control.hooks import ServerHooks
-from antiphon.runtime.settings import ServeSettings
+import antiphon.kernel.control.process
+from antiphon.kernel.contract.catalog import Catalog, TransportInfo
+from antiphon.kernel.control.hooks import ServerHooks
+from antiphon.kernel.runtime.settings import ServeSettings
 
 hooks = {"antiphon_midi": ("antiphon_transports",), "antiphon_mqtt": ("antiphon_transports",)}
 found = (TransportInfo("midi", "", "antiphon_midi", ("midi", "midi-in", "midi-out")),
@@ -139,7 +139,7 @@ async def test_the_status_has_each_by_its_name_and_nothing_of_the_servers_is_cov
 
 
 async def test_a_file_of_a_transport_goes_with_the_state(live: Rig, host: TransportHost) -> None:
-    from antiphon.control import state
+    from antiphon.kernel.control import state
 
     host.file("notes.bin").write_bytes(b"1")
     assert host.file("notes.bin").name in state.files(host.folder)
@@ -156,7 +156,7 @@ async def test_the_settings_choose_and_a_start_that_fails_is_logged(
             raise OSError("no wire")
 
     hooks = ServerHooks(Catalog(transports=(TransportInfo("wire", "", "p"),)), ServeSettings(patch="x"), fresh=True)
-    monkeypatch.setattr("antiphon.plugins.importing.sources", list)
+    monkeypatch.setattr("antiphon.kernel.plugins.importing.sources", list)
     hooks._register("wire", Wire)
     hooks._register("another", Wire)
     await hooks.start(live.app)

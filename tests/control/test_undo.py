@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.control.rig import GRAPH, Rig, rig
 
-from antiphon.control.patches.history import MAX_EDITS
+from antiphon.kernel.control.patches.history import MAX_EDITS
 
 UNDONE = "/patch/undo"
 

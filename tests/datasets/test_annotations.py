@@ -12,7 +12,7 @@ from tests.datasets.trees import TREES, score, sound, table, text
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.errors import FileError
+from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.annotations import AnnotatedBeat, AnnotatedSpan, MusicAnnotations, annotations_of, key_of
 from antiphon_models.datasets.checking import check
 from antiphon_models.datasets.layouts import SIGNS, listing_of

@@ -11,7 +11,7 @@ from tests.datasets.trees import TREES, cut, score, sound
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.errors import FileError, UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon_models.datasets.checking import check
 from antiphon_models.datasets.examination import fault_of
 from antiphon_models.datasets.layouts import NAMES, layout_of

@@ -17,7 +17,7 @@ from tests.datasets.trees import sound
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.errors import FileError, UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon_models.datasets import freesound
 from antiphon_models.datasets.checking import check
 from antiphon_models.datasets.freesound import KEY, Freesound, FreesoundSearch, key_from

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.runtime.settings import HTTP_PORT
+from antiphon.kernel.runtime.settings import HTTP_PORT
 
 hcl2 = pytest.importorskip("hcl2", reason="python-hcl2, of the tests' extra, is not installed")
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "terraform"

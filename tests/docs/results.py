@@ -12,7 +12,7 @@ import mido
 import soundfile
 from tests import audio
 
-from antiphon.plugins import loader
+from antiphon.kernel.plugins import loader
 
 LEAST_LEVEL = -60.0
 """dBFS of a sound that is heard."""

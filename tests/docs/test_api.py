@@ -93,7 +93,7 @@ UNMADE = {
 """Classes that a plugin's author does not make: their arguments are not documented."""
 
 
-OF_EVERY_COMMAND = {"antiphon.session.commands": {"channel", "node", "when"}}
+OF_EVERY_COMMAND = {"antiphon.kernel.session.commands": {"channel", "node", "when"}}
 """Fields that the docstring of the module, or of the first class that has them, documents once."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.plugins.loader import load
+from antiphon.kernel.plugins.loader import load
 from antiphon_models.learning import card
 from antiphon_models.learning.evaluation import Cell, Evaluation, column_title, columns, figure_lines
 

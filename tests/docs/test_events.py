@@ -10,16 +10,16 @@ import pytest
 
 from antiphon.cli.files.render_file import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
-from antiphon.engine.action_schedule import CAPACITY
-from antiphon.errors import UsageError
-from antiphon.graph import patch
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.engine.action_schedule import CAPACITY
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph import patch
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.session.commands import Beat, NudgeBeat, Sample
+from antiphon.kernel.session.notes import Players
 from antiphon.offline import event_file
 from antiphon.offline.rendering import actions_of, param_finder
-from antiphon.plugins import loader
-from antiphon.runtime import paths
-from antiphon.session.commands import Beat, NudgeBeat, Sample
-from antiphon.session.notes import Players
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "events.md").read_text()

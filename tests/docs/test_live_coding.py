@@ -15,7 +15,10 @@ from tests.commands import blocks, text
 
 import antiphon.live
 from antiphon.cli.commands import application
-from antiphon.graph.patch import load
+from antiphon.kernel.graph.patch import load
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.session.notes import Players
+from antiphon.kernel.session.play import unknown_words
 from antiphon.live import ControlPattern
 from antiphon.live.patterns.mini.parser import DEEPEST, LONGEST
 from antiphon.live.patterns.mini.reading import MOST_EVENTS, read
@@ -24,9 +27,6 @@ from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import event_file, script_child
 from antiphon.offline.rendering import actions_of, param_finder
 from antiphon.offline.script_run import PATIENCE, ScriptHeader, ScriptProcess, commands
-from antiphon.plugins import loader
-from antiphon.session.notes import Players
-from antiphon.session.play import unknown_words
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import named_rows
 

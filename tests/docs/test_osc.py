@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tools.osc_reference import built_in, markdown
 
-from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS
+from antiphon.kernel.control.osc.addresses import ADDRESSES
+from antiphon.kernel.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "osc.md"

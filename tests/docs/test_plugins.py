@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from antiphon.cli import models
-from antiphon.contract import hookspecs
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import run_processor
-from antiphon.contract.processor import IO, Processor
-from antiphon.graph import patch
+from antiphon.kernel.contract import hookspecs
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.harness import run_processor
+from antiphon.kernel.contract.processor import IO, Processor
+from antiphon.kernel.graph import patch
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.synth import choosing
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.newplugin.writing import files
-from antiphon.plugins import loader
-from antiphon.synth import choosing
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
@@ -197,8 +197,8 @@ def test_each_hook_has_a_test_named_for_it():
 
 
 def test_the_names_on_the_page_are_those_refused():
-    from antiphon.graph.graph import RESERVED
-    from antiphon.plugins.checks import TAKEN
+    from antiphon.kernel.graph.graph import RESERVED
+    from antiphon.kernel.plugins.checks import TAKEN
 
     said = " ".join(PAGE.split())
     assert "(`bypass mute wet reset type`)" in said

@@ -17,7 +17,7 @@ from antiphon.cli.commands import application
 from antiphon.doctor.deployment import working
 from antiphon.doctor.deployment.address import parse_address
 from antiphon.doctor.deployment.checking import client_of
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 Answer = Callable[[socket.socket], None]
 

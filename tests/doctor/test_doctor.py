@@ -17,14 +17,14 @@ import typer
 from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
 from antiphon.cli.terminal import errors
-from antiphon.contract.finding import Finding
 from antiphon.doctor import finding, loopback, machine, software, sound
 from antiphon.doctor.sound import Device, JackState, LibraryReport
-from antiphon.runtime import model_files, paths, resources
-from antiphon.runtime.settings import HTTP_PORT, ServeSettings
-from antiphon.synth import backends
-from antiphon.workers import devices as workers
-from antiphon.workers.devices import TorchBuild
+from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.runtime import model_files, paths, resources
+from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings
+from antiphon.kernel.synth import backends
+from antiphon.kernel.workers import devices as workers
+from antiphon.kernel.workers.devices import TorchBuild
 from antiphon_bench.rig import ServerProcess, free_port
 from antiphon_pyo.info import PYO
 
@@ -143,7 +143,7 @@ def test_the_ports_of_a_server_of_ones_own_are_as_they_should_be(tmp_path, monke
 
 
 def test_a_small_socket_buffer_is_explained(monkeypatch):
-    from antiphon.io import osc_udp
+    from antiphon.kernel.io import osc_udp
 
     monkeypatch.setattr(osc_udp, "enlarge", lambda _sock: 425_984)
     small = only(machine.osc_buffer)
@@ -297,7 +297,7 @@ def test_loopback_without_a_device_measures_the_engine(run):
 
 
 def test_loopback_refuses_in_a_sentence(run, monkeypatch):
-    from antiphon.errors import EngineError
+    from antiphon.kernel.errors import EngineError
 
     monkeypatch.setenv("JACK_DEFAULT_SERVER", "antiphon-there-is-none")
     with pytest.raises(EngineError, match="JACK"):

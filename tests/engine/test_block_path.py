@@ -7,13 +7,13 @@ PLAY = """
 import sys
 import numpy as np
 from antiphon.demo import melody_loop, hum_loop
-from antiphon.contract.block import StreamSpec
-from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.native import compile_all
-from antiphon.graph.compiler import compile_plan
-from antiphon.plugins.finding import BUILT_IN
-from antiphon.plugins.loader import load
-from antiphon.contract.processor import BlockTime, Event
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.plugins.finding import BUILT_IN
+from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.contract.processor import BlockTime, Event
 
 WORKERS = ("model", "synth")
 loaded = load(check=False)

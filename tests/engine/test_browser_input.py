@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.engine.browser_input import BrowserInput
-from antiphon.io.tap_memory import INPUT_FRAMES, TapMemory, TapShape, TapWord
+from antiphon.kernel.engine.browser_input import BrowserInput
+from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapShape, TapWord
 from antiphon.web.page.browser_input import BrowserSound
 
 RATE, BLOCK = 48000, 64

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tests import audio
 
-from antiphon.engine.callback import DEPTH, CallbackState, Slot, jack_process, portaudio_process
-from antiphon.engine.drivers.device import CallbackDriver
-from antiphon.native import compile_all
+from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, jack_process, portaudio_process
+from antiphon.kernel.engine.drivers.device import CallbackDriver
+from antiphon.kernel.native import compile_all
 
 BLOCK = 64
 

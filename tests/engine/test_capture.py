@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.engine.node_capture import NodeCapture
-from antiphon.errors import RequestError
-from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.io import capture_memory
-from antiphon.io.capture_memory import CaptureMemory, CaptureShape
+from antiphon.kernel.engine.node_capture import NodeCapture
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.io import capture_memory
+from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
 
 RATE, BLOCK = 48000, 64
 

@@ -9,12 +9,12 @@ import pytest
 from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import RATE, graph, staged
 
-from antiphon.engine.link import EVERY_NODE, PlayedNote
-from antiphon.engine.loop import EngineLoop
-from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import MappingShape, Shared
-from antiphon.session.actions import NodeBend, NodeNoteOff, NodeNoteOn
-from antiphon.session.commands import Sample
+from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
+from antiphon.kernel.engine.loop import EngineLoop
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.engine.shared import MappingShape, Shared
+from antiphon.kernel.session.actions import NodeBend, NodeNoteOff, NodeNoteOn
+from antiphon.kernel.session.commands import Sample
 
 
 def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
@@ -53,7 +53,7 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other() -> None:
 
 @pytest.mark.parametrize(("kind", "number"), [("aftertouch", 1), ("on", 128), ("on", -1)])
 def test_what_no_midi_says_is_not_told(kind: str, number: int) -> None:
-    from antiphon.contract.processor import Event
+    from antiphon.kernel.contract.processor import Event
 
     shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
     here, there = socket.socketpair()

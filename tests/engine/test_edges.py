@@ -13,21 +13,21 @@ import soundfile
 from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import CATALOG, RATE, graph, ids, make, plan, play, put, staged
 
-from antiphon.contract.block import StreamSpec
-from antiphon.engine.callback import CallbackState
-from antiphon.engine.drivers.device import CallbackDriver
-from antiphon.engine.edges import FALL, RISE
-from antiphon.engine.file_loop import FileLoop
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.loop import EngineLoop, NextPlan
-from antiphon.engine.native.loop import LoopParts
-from antiphon.engine.recording.recorder import Recorder
-from antiphon.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.graph.graph import Graph
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.engine.callback import CallbackState
+from antiphon.kernel.engine.drivers.device import CallbackDriver
+from antiphon.kernel.engine.edges import FALL, RISE
+from antiphon.kernel.engine.file_loop import FileLoop
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.loop import EngineLoop, NextPlan
+from antiphon.kernel.engine.native.loop import LoopParts
+from antiphon.kernel.engine.recording.recorder import Recorder
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.session.actions import FadeOut, NodeReset
+from antiphon.kernel.session.commands import Panic
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.replay import replay
-from antiphon.session.actions import FadeOut, NodeReset
-from antiphon.session.commands import Panic
 
 SPEC = StreamSpec(RATE, BLOCK, 2)
 RISEN, FALLEN = round(RISE * RATE), round(FALL * RATE)

@@ -9,13 +9,13 @@ from tests import audio
 from tests.clock import ThreadTime
 from tests.local import RATE, TYPES, Hear, cell, graph, plan, play, put, said, staged
 
-from antiphon.contract.block import StreamSpec
-from antiphon.engine.action_schedule import CAPACITY
-from antiphon.engine.graph_player import MAX_REPORTS, GraphPlayer
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.native.limit import KNEE
-from antiphon.session.actions import NodeReset, NodeSet
-from antiphon.session.commands import Beat, ClearSchedule, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.engine.action_schedule import CAPACITY
+from antiphon.kernel.engine.graph_player import MAX_REPORTS, GraphPlayer
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.native.limit import KNEE
+from antiphon.kernel.session.actions import NodeReset, NodeSet
+from antiphon.kernel.session.commands import Beat, ClearSchedule, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
 
 SPEC = StreamSpec(RATE, 256, 2)
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.engine.drivers import headless
-from antiphon.engine.drivers.base import DriverOptions
-from antiphon.engine.drivers.headless import Headless
+from antiphon.kernel.engine.drivers import headless
+from antiphon.kernel.engine.drivers.base import DriverOptions
+from antiphon.kernel.engine.drivers.headless import Headless
 
 MS = 1_000_000
 ORIGIN = 5_000 * MS

@@ -10,12 +10,12 @@ from hypothesis import given, strategies as st
 from tests.local import graph, play, put, staged
 from tests.session.records import logged, records
 
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.player_reports import Applied
-from antiphon.engine.recording.journal import Journal, to_line
-from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
-from antiphon.session.actions import ACTIONS, EVENTS
-from antiphon.session.commands import NOW, Sample, SetTransport
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.player_reports import Applied
+from antiphon.kernel.engine.recording.journal import Journal, to_line
+from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
+from antiphon.kernel.session.actions import ACTIONS, EVENTS
+from antiphon.kernel.session.commands import NOW, Sample, SetTransport
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
 

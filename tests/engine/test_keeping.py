@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
-from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import SESSION, HeaderWord, MappingShape, Shared
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.engine.shared import SESSION, HeaderWord, MappingShape, Shared
 
 
 def test_a_set_is_kept_from_the_recorders_word_on_until_it_is_to_stop() -> None:

@@ -7,10 +7,10 @@ from tests import audio
 from tests.engine.test_graph_player import SPEC, THROUGH, ones, step
 from tests.local import graph, plan, play, staged
 
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.session.actions import NodeSet
-from antiphon.session.commands import Panic
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.commands import Panic
 
 MUTE, GAIN = 1, 3
 FADE = round(0.02 * 48000)

@@ -17,24 +17,24 @@ import numpy as np
 import pytest
 from tests.waiting import until
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param
-from antiphon.contract.processor import Processor
-from antiphon.engine import admission
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
-from antiphon.engine.loader import Loader
-from antiphon.engine.loading import LoadingNote
-from antiphon.engine.loop import EngineLoop
-from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.plugins.checks import inspect_processor
-from antiphon.plugins.loader import Loaded
-from antiphon.runtime.child_process import leave, pair
-from antiphon.supervisor import watchdog
-from antiphon.supervisor.watchdog import Hang
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.processor import Processor
+from antiphon.kernel.engine import admission
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
+from antiphon.kernel.engine.loader import Loader
+from antiphon.kernel.engine.loading import LoadingNote
+from antiphon.kernel.engine.loop import EngineLoop
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.plugins.checks import inspect_processor
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime.child_process import leave, pair
+from antiphon.kernel.supervisor import watchdog
+from antiphon.kernel.supervisor.watchdog import Hang
 
 SPEC = StreamSpec(48000, 256, 2)
 LEVEL = 0.5

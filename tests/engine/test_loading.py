@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from tests.local import CATALOG
 
-from antiphon.engine import loading
-from antiphon.engine.loading import NOTED, LoadingNote, Prepared
-from antiphon.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.runtime import processor_time
-from antiphon.runtime.child_process import DEVICE_GONE
-from antiphon.supervisor import watchdog
-from antiphon.supervisor.watchdog import Hang
+from antiphon.kernel.engine import loading
+from antiphon.kernel.engine.loading import NOTED, LoadingNote, Prepared
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.runtime import processor_time
+from antiphon.kernel.runtime.child_process import DEVICE_GONE
+from antiphon.kernel.supervisor import watchdog
+from antiphon.kernel.supervisor.watchdog import Hang
 
 
 @pytest.fixture

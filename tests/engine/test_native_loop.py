@@ -17,36 +17,36 @@ from tests.waiting import until as wait_until
 from tests.workers.rig import Rig
 from tests.workers.test_native_hops import Model, kind_of
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.engine.callback import DEPTH, CallbackState, Slot, portaudio_process
-from antiphon.engine.drivers import device
-from antiphon.engine.drivers.base import DriverOptions
-from antiphon.engine.drivers.device import CallbackDriver
-from antiphon.engine.drivers.headless import Headless
-from antiphon.engine.file_loop import FileLoop
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.loop import EngineLoop, NextPlan
-from antiphon.engine.loop_words import Left
-from antiphon.engine.native import loop as native_loop
-from antiphon.engine.native.loop import LoopParts
-from antiphon.engine.node_capture import NodeCapture
-from antiphon.engine.node_taps import NodeTaps
-from antiphon.engine.output_buses import ChosenPairs
-from antiphon.engine.remote import SAID
-from antiphon.engine.shared import SESSION, HeaderWord, MappingShape, Shared, command_ring, report_ring
-from antiphon.graph.compiler import compile_plan
-from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.io.capture_memory import CaptureMemory, CaptureShape
-from antiphon.io.tap_memory import TapMemory, TapShape
-from antiphon.native import compile_all
-from antiphon.plugins import loader
-from antiphon.plugins.checks import inspect_processor
-from antiphon.plugins.loader import Loaded
-from antiphon.session.actions import NodeSet
-from antiphon.session.commands import NOW, Sample, SetTempo
-from antiphon.workers.arena import SlotWord, WorkerWord
-from antiphon.workers.pool import Pool, use as use_pool
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, portaudio_process
+from antiphon.kernel.engine.drivers import device
+from antiphon.kernel.engine.drivers.base import DriverOptions
+from antiphon.kernel.engine.drivers.device import CallbackDriver
+from antiphon.kernel.engine.drivers.headless import Headless
+from antiphon.kernel.engine.file_loop import FileLoop
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.loop import EngineLoop, NextPlan
+from antiphon.kernel.engine.loop_words import Left
+from antiphon.kernel.engine.native import loop as native_loop
+from antiphon.kernel.engine.native.loop import LoopParts
+from antiphon.kernel.engine.node_capture import NodeCapture
+from antiphon.kernel.engine.node_taps import NodeTaps
+from antiphon.kernel.engine.output_buses import ChosenPairs
+from antiphon.kernel.engine.remote import SAID
+from antiphon.kernel.engine.shared import SESSION, HeaderWord, MappingShape, Shared, command_ring, report_ring
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
+from antiphon.kernel.io.tap_memory import TapMemory, TapShape
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.plugins.checks import inspect_processor
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.commands import NOW, Sample, SetTempo
+from antiphon.kernel.workers.arena import SlotWord, WorkerWord
+from antiphon.kernel.workers.pool import Pool, use as use_pool
 
 RATE, BLOCK, AHEAD = 48000, 64, 2
 BLOCKS = 1500

@@ -11,17 +11,15 @@ from hypothesis import given, settings, strategies as st
 from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said, staged
 from tests.noteclick import click
 
-from antiphon.contract.block import StreamSpec
-from antiphon.engine.action_schedule import CAPACITY, OTHER, ActionSchedule, note_key
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import MappingShape, Shared, command_ring
-from antiphon.errors import RequestError
-from antiphon.graph.node_host import MAX_EVENTS
-from antiphon.offline.rendering import PlayerRunner
-from antiphon.offline.replay import resumed_player
-from antiphon.session.actions import ACTIONS, EVENTS, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn, NodeSet
-from antiphon.session.commands import (
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.engine.action_schedule import CAPACITY, OTHER, ActionSchedule, note_key
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.engine.shared import MappingShape, Shared, command_ring
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.graph.node_host import MAX_EVENTS
+from antiphon.kernel.session.actions import ACTIONS, EVENTS, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn, NodeSet
+from antiphon.kernel.session.commands import (
     Beat,
     Bend,
     ClearSchedule,
@@ -32,6 +30,8 @@ from antiphon.session.commands import (
     Sample,
     SetTempo,
 )
+from antiphon.offline.rendering import PlayerRunner
+from antiphon.offline.replay import resumed_player
 
 KINDS = [event.kind for event in EVENTS]
 KEYS = graph({"k": "noteclick"}, ["k > out"])

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from tests.local import CATALOG, RATE, graph, plan, play, put, staged
 
-from antiphon.contract.block import StreamSpec
-from antiphon.engine.drivers.base import DriverOptions
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.output_buses import ChosenPairs, device_pairs, pairs_of
-from antiphon.errors import PatchError
-from antiphon.session.actions import FadeOut
-from antiphon.session.commands import Panic
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.engine.drivers.base import DriverOptions
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.output_buses import ChosenPairs, device_pairs, pairs_of
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.session.actions import FadeOut
+from antiphon.kernel.session.commands import Panic
 
 SPEC = StreamSpec(RATE, 256, 2)
 TRACKS = graph(
@@ -80,8 +80,8 @@ def test_each_bus_is_limited_and_finite_by_itself_and_a_panic_and_the_end_fade_t
 
 
 def test_the_master_volume_is_that_of_all_pairs_but_the_cue():
-    from antiphon.graph.io_nodes import ENDS, OUT_NUMBER
-    from antiphon.session.actions import NodeSet
+    from antiphon.kernel.graph.io_nodes import ENDS, OUT_NUMBER
+    from antiphon.kernel.session.actions import NodeSet
 
     gain = next(n for n, p in enumerate(ENDS["out"][1].cells) if p.name == "mute")
     player = staged(TRACKS)

@@ -9,8 +9,8 @@ import pytest
 from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import RATE, graph, plan, staged
 
-from antiphon.engine.loop import MOST_SECONDS, EngineLoop, NextPlan
-from antiphon.engine.shared import MappingShape, Shared
+from antiphon.kernel.engine.loop import MOST_SECONDS, EngineLoop, NextPlan
+from antiphon.kernel.engine.shared import MappingShape, Shared
 
 GRAPH = graph({"g": "gain"}, ["in > g", "g > out"])
 BAR_FRAMES = 2 * RATE

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.engine.recording import recorder as recorders, take as takes
-from antiphon.engine.recording.recorder import Recorder
-from antiphon.engine.recording.take import TakeFile, describe_take
-from antiphon.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.errors import FileError
-from antiphon.io.audiofile import stream
-from antiphon.io.containers import check
+from antiphon.kernel.engine.recording import recorder as recorders, take as takes
+from antiphon.kernel.engine.recording.recorder import Recorder
+from antiphon.kernel.engine.recording.take import TakeFile, describe_take
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.audiofile import stream
+from antiphon.kernel.io.containers import check
 
 RATE, BLOCK = 48000, 256
 FOUR_GIB = 1 << 32

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from antiphon.engine.link import PlanRefused
-from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.runtime.child_process import pair
+from antiphon.kernel.engine.link import PlanRefused
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.runtime.child_process import pair
 
 
 class Ends:

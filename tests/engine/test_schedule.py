@@ -2,10 +2,10 @@
 
 from hypothesis import given, strategies as st
 
-from antiphon.engine.action_schedule import CAPACITY, ActionSchedule
-from antiphon.graph.clock import TempoMap
-from antiphon.session.actions import NodeSet
-from antiphon.session.commands import SetTempo, SetTransport, Sync
+from antiphon.kernel.engine.action_schedule import CAPACITY, ActionSchedule
+from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.commands import SetTempo, SetTransport, Sync
 
 RATE = 48000
 

@@ -6,8 +6,8 @@ from collections import deque
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.engine import shared
-from antiphon.engine.shared import (
+from antiphon.kernel.engine import shared
+from antiphon.kernel.engine.shared import (
     COMMANDS,
     REPORTS,
     ByteRing,
@@ -20,9 +20,9 @@ from antiphon.engine.shared import (
     command_ring,
     report_ring,
 )
-from antiphon.session.actions import ACTIONS, NodeSet
-from antiphon.session.commands import Sample
-from antiphon.session.records import SIZE
+from antiphon.kernel.session.actions import ACTIONS, NodeSet
+from antiphon.kernel.session.commands import Sample
+from antiphon.kernel.session.records import SIZE
 
 ACTION = NodeSet(1, 2, 0.5, 0.25, Sample(3))
 

@@ -10,10 +10,10 @@ import pytest
 from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import RATE
 
-from antiphon.contract.block import StreamSpec
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.loop import EngineLoop
-from antiphon.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.loop import EngineLoop
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 
 
 @pytest.mark.parametrize("stalled", range(6))

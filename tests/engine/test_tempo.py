@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.local import RATE, graph, play, put, staged
 
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP, swung, unswung
-from antiphon.session.commands import Beat, Sample, SetSwing, SetTempo, SetTransport
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP, swung, unswung
+from antiphon.kernel.session.commands import Beat, Sample, SetSwing, SetTempo, SetTransport
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
 swings = st.floats(0.0, MAX_SWING)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import FileError, RequestError
-from antiphon.graph import asset_names
-from antiphon.runtime import paths
+from antiphon.kernel.errors import FileError, RequestError
+from antiphon.kernel.graph import asset_names
+from antiphon.kernel.runtime import paths
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given, strategies as st
 
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, DelayLockedLoop, TempoMap
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO, DelayLockedLoop, TempoMap
 
 RATE = 48000
 bpm = st.floats(MIN_TEMPO, MAX_TEMPO)

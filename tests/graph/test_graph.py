@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.waiting import costs_at_most
 
-from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.errors import PatchError
-from antiphon.graph.graph import IN, MAX_NODES, OUT, End, Graph, NodeSpec, Wire, check, order
+from antiphon.kernel.contract.catalog import Catalog, Failure, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph.graph import IN, MAX_NODES, OUT, End, Graph, NodeSpec, Wire, check, order
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):

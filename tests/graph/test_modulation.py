@@ -7,11 +7,11 @@ from tests import audio
 from tests.graph.test_plan import SPEC, run, step
 from tests.local import CATALOG, RATE, cell, graph, plan
 
-from antiphon.contract.block import StreamSpec
-from antiphon.errors import PatchError
-from antiphon.graph.graph import Graph
-from antiphon.graph.modulation import FADE
-from antiphon.graph.patch import dump, parse
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.modulation import FADE
+from antiphon.kernel.graph.patch import dump, parse
 
 ONES = np.ones((2, 6000), np.float32)
 WIRES = ["in > g", "saw > g.gain", "g > out"]

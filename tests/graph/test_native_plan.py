@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from tests.local import Gain
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.contract.processor import IO, BlockTime, Event, Processor
-from antiphon.graph.compiler import compile_plan
-from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.graph.native.plan import NativePlan
-from antiphon.graph.plan import Plan
-from antiphon.native import Audio, f32p, i64, kernel
-from antiphon.native.dsp import copy_sound
-from antiphon.native.step import Step
-from antiphon.plugins import loader
-from antiphon.plugins.checks import inspect_processor
-from antiphon.workers.processor import WorkerProcessor
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.native.plan import NativePlan
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.native import Audio, f32p, i64, kernel
+from antiphon.kernel.native.dsp import copy_sound
+from antiphon.kernel.native.step import Step
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.plugins.checks import inspect_processor
+from antiphon.kernel.workers.processor import WorkerProcessor
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.contract.processor import Event
-from antiphon.graph.wire_signals import NoteWire
+from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.graph.wire_signals import NoteWire
 
 
 def test_a_wire_of_one_channel() -> None:

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.waiting import costs_at_most
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.errors import AntiphonError, FileError, PatchError
-from antiphon.graph import patch_writer
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
-from antiphon.graph.patch import Patch, dump, find, load, parse
-from antiphon.graph.patch_list import names
-from antiphon.graph.toml_location import line_of
-from antiphon.runtime import paths, resources
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.kernel.errors import AntiphonError, FileError, PatchError
+from antiphon.kernel.graph import patch_writer
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.patch import Patch, dump, find, load, parse
+from antiphon.kernel.graph.patch_list import names
+from antiphon.kernel.graph.toml_location import line_of
+from antiphon.kernel.runtime import paths, resources
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from antiphon.contract.catalog import Catalog
-from antiphon.errors import PatchError
-from antiphon.graph import patch, patch_list, patch_writer
-from antiphon.runtime import paths, resources
-from antiphon.session import set_list
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph import patch, patch_list, patch_writer
+from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.session import set_list
 
 CHECKS = {"through", "worker", "bench8"}
 SINGS = {"cantor", "choir"}

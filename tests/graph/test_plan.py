@@ -7,11 +7,11 @@ from tests import audio
 from tests.clock import ThreadTime
 from tests.local import CATALOG, RATE, TYPES, cell, graph, ids, make, plan
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.processor import BlockTime, Processor
-from antiphon.errors import PatchError, PluginError
-from antiphon.graph.compiler import compile_plan
-from antiphon.graph.node_host import FADE
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.processor import BlockTime, Processor
+from antiphon.kernel.errors import PatchError, PluginError
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.node_host import FADE
 
 SPEC = StreamSpec(RATE, 256, 2)
 

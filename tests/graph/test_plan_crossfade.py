@@ -8,8 +8,8 @@ from tests.engine.test_graph_player import step
 from tests.graph.test_plan import SPEC, graphs, late
 from tests.local import RATE, graph, plan, play, put, staged
 
-from antiphon.graph.plan_crossfade import Declick
-from antiphon.session.actions import NodeSet
+from antiphon.kernel.graph.plan_crossfade import Declick
+from antiphon.kernel.session.actions import NodeSet
 
 FADE = 0.02
 IDS = {"a": 1, "b": 2, "c": 3, "d": 4, "n": 5, "m": 6}

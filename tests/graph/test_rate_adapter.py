@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests import audio
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import render, run_processor
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.contract.processor import Event, Processor
-from antiphon.errors import PluginError
-from antiphon.graph.rate_adapter import STOP, _filter, adapt
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.harness import render, run_processor
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.kernel.contract.processor import Event, Processor
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.graph.rate_adapter import STOP, _filter, adapt
 
 BLOCKS = (1, 32, 64, 65, 128, 256, 2048)
 RATES = (44100, 48000, 96000)

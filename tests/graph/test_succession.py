@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param
-from antiphon.contract.processor import Processor
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.errors import NodeError
-from antiphon.graph.compiler import compile_plan
-from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.graph.succession import STATE_BYTES
-from antiphon.plugins.checks import inspect_processor
-from antiphon.session.actions import NodeSet
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.processor import Processor
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.errors import NodeError
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.succession import STATE_BYTES
+from antiphon.kernel.plugins.checks import inspect_processor
+from antiphon.kernel.session.actions import NodeSet
 
 SPEC = StreamSpec(48000, 256, 1)
 FADE = 0.02

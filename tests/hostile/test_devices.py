@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tests.hostile.conftest import Antiphon
 
-from antiphon.errors import UsageError
-from antiphon.io import listening
-from antiphon.runtime.settings import ServeSettings
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.io import listening
+from antiphon.kernel.runtime.settings import ServeSettings
 
 # Nothing of the kind is there, whatever this machine has: no server of that name, no such device.
 NOWHERE = {"JACK_DEFAULT_SERVER": "antiphon-no-such-server", "JACK_NO_START_SERVER": "1"}

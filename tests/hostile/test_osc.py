@@ -12,7 +12,7 @@ import pytest
 from tests.hostile.conftest import answered, children, resident
 from tests.waiting import until
 
-from antiphon.wire.osc import encode
+from antiphon.kernel.wire.osc import encode
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 

@@ -16,10 +16,10 @@ import soundfile
 from tests import audio
 from tests.waiting import until
 
-from antiphon.errors import FileError
-from antiphon.io import audiowrite
-from antiphon.io.audiofile import read
-from antiphon.io.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io import audiowrite
+from antiphon.kernel.io.audiofile import read
+from antiphon.kernel.io.audiowrite import CHUNK, AudioWriter, format_of, subtype_for
 
 LOSSLESS = ["wav", "flac", "aiff", "au"]
 
@@ -255,8 +255,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, kind: st
         "import resource, sys, os\n"
         f"sys.path[:0] = {[str(Path(audiowrite.__file__).parents[2])]!r}\n"
         "import numpy as np\n"
-        "from antiphon.errors import FileError\n"
-        "from antiphon.io.audiowrite import AudioWriter\n"
+        "from antiphon.kernel.errors import FileError\n"
+        "from antiphon.kernel.io.audiowrite import AudioWriter\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
         "try:\n"
         f"    with AudioWriter('out.{kind}', 48000, 1) as w:\n"

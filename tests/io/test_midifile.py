@@ -10,10 +10,10 @@ import mido
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from antiphon.errors import FileError
-from antiphon.io import midifile
-from antiphon.io.midi_song import MidiControlChange, MidiNote, MidiTrack
-from antiphon.io.midifile import read, write
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io import midifile
+from antiphon.kernel.io.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.kernel.io.midifile import read, write
 
 
 @st.composite

@@ -11,13 +11,13 @@ import pytest
 from tests.clock import FakeClock
 from tests.control.rig import Rig, rig
 
-from antiphon.control.osc.intake import Lane
-from antiphon.errors import WireError
-from antiphon.io import osc_tcp
-from antiphon.io.osc_peer import Level, Peer
-from antiphon.io.osc_tcp import PATIENCE, TcpServer
-from antiphon.wire import slip
-from antiphon.wire.osc import decode, encode
+from antiphon.kernel.control.osc.intake import Lane
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.io import osc_tcp
+from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.io.osc_tcp import PATIENCE, TcpServer
+from antiphon.kernel.wire import slip
+from antiphon.kernel.wire.osc import decode, encode
 
 
 def prefixed(packet: bytes) -> bytes:
@@ -121,7 +121,7 @@ async def test_a_subscriber_over_tcp_until_it_hangs_up(live: Rig) -> None:
 
 async def test_a_hostile_bundle_does_not_hold_up_udp(live: Rig) -> None:
     client, other = TcpClient(live), live.client()
-    from antiphon.wire.osc import encode_bundle
+    from antiphon.kernel.wire.osc import encode_bundle
 
     client.sock.setblocking(True)
     client.sock.sendall(prefixed(encode_bundle(1, [encode("/nothing")] * 4000)))

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from antiphon.io import osc_udp
-from antiphon.io.osc_lanes import Rotation
-from antiphon.io.osc_peer import Lane, Level
-from antiphon.io.osc_udp import MAX_PEERS, UdpEndpoint, _listed_drops
+from antiphon.kernel.io import osc_udp
+from antiphon.kernel.io.osc_lanes import Rotation
+from antiphon.kernel.io.osc_peer import Lane, Level
+from antiphon.kernel.io.osc_udp import MAX_PEERS, UdpEndpoint, _listed_drops
 
 
 class Wired:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.engine.node_taps import NodeTaps
-from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.io.tap_memory import TapMemory, TapReader, TapShape
+from antiphon.kernel.engine.node_taps import NodeTaps
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.io.tap_memory import TapMemory, TapReader, TapShape
 
 BLOCK, CHANNELS = 64, 2
 

@@ -14,7 +14,6 @@ import pytest
 import soundfile
 from tests.waiting import comes
 
-from antiphon.errors import AntiphonError, FileError
 from antiphon.jobs import board as board_module, files as files_module, process, spool
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.errors import StorageFull
@@ -22,6 +21,7 @@ from antiphon.jobs.job import Job, JobState, Task
 from antiphon.jobs.overviews import Overviews
 from antiphon.jobs.process import Outcome
 from antiphon.jobs.table import JobTable, Upload
+from antiphon.kernel.errors import AntiphonError, FileError
 
 
 class FakePerform:

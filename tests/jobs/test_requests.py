@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.file_use import NOTHING, FileUse
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.errors import AntiphonError
 from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_sets
 from antiphon.jobs.request import command, live_task, render_task, run_task
-from antiphon.runtime import paths
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.file_use import NOTHING, FileUse
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.runtime import paths
 
 ECHO = ProcessorInfo(
     "echo",

@@ -11,15 +11,15 @@ import py2tosc
 import pytest
 from py2tosc.control import Control as ToscControl
 
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param
-from antiphon.control.subscribers.feedback import wire_value
-from antiphon.graph.patch import Patch, load as load_patch
-from antiphon.graph.patch_list import names
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.control.subscribers.feedback import wire_value
+from antiphon.kernel.graph.patch import Patch, load as load_patch
+from antiphon.kernel.graph.patch_list import names
+from antiphon.kernel.plugins.loader import load
 from antiphon.layout.controls import MAX_CONTROLS, MOST_TABS, NEUTRAL, Page, Widget, pages
 from antiphon.layout.stage_control import to_session
 from antiphon.layout.touchosc import HEIGHT, WIDTH, layout, to_tosc
-from antiphon.plugins.loader import load
 
 MOST_BYTES = 1 << 18
 PHONE = min(844 / WIDTH, 390 / HEIGHT)

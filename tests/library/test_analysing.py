@@ -13,8 +13,8 @@ import pytest
 import soundfile
 from tests.library.conftest import RATE, MakeFile
 
-from antiphon.contract.analysis import Analysis, AnalysisRun, Quantity, check_quantities, plain_result
-from antiphon.errors import PluginError
+from antiphon.kernel.contract.analysis import Analysis, AnalysisRun, Quantity, check_quantities, plain_result
+from antiphon.kernel.errors import PluginError
 from antiphon.library import analyses as registered, analysing, scanning
 from antiphon.library.analyses import analyse_file, named_analyses
 from antiphon.library.catalogue import Catalogue
@@ -137,7 +137,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from antiphon.library.catalogue import Catalogue
-from antiphon.runtime.file_lock import Claims
+from antiphon.kernel.runtime.file_lock import Claims
 
 claims, digest = Claims(Path("library.claims")), sys.argv[1]
 assert claims.take(int(digest[:15], 16))

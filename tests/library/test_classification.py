@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests import audio
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.library import classification
 
 

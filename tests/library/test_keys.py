@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.library.keys import key_named
 
 

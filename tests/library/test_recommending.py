@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.errors import FileError, UsageError
-from antiphon.io.png import png_bytes
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.io.png import png_bytes
 from antiphon.library import excerpt
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.map import chart, picture, placing

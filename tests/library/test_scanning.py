@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.library.conftest import MakeFile
 
-from antiphon.errors import FileError
+from antiphon.kernel.errors import FileError
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.records import FileEntry, FileState

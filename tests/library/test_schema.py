@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.library.conftest import MakeFile
 
-from antiphon.errors import FileError
+from antiphon.kernel.errors import FileError
 from antiphon.library import scanning, schema
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.schema import FILE, VERSION, open_database

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.rendering import load_plugins
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon_models.classify.genre import field
 from antiphon_models.commands.train import DATA
 from antiphon_models.learning import card, evaluation as tables

@@ -10,10 +10,24 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.native import Audio, Kernel, compiling, dsp, f32, f32p, f64, f64p, i64, i64p, kernel, loading, resample
-from antiphon.native.intrinsics import bits_f64, f64_bits, prefetch
-from antiphon.native.limit import limit, release_fall
-from antiphon.native.loading import fingerprint
+from antiphon.kernel.native import (
+    Audio,
+    Kernel,
+    compiling,
+    dsp,
+    f32,
+    f32p,
+    f64,
+    f64p,
+    i64,
+    i64p,
+    kernel,
+    loading,
+    resample,
+)
+from antiphon.kernel.native.intrinsics import bits_f64, f64_bits, prefetch
+from antiphon.kernel.native.limit import limit, release_fall
+from antiphon.kernel.native.loading import fingerprint
 
 floats = st.floats(-100, 100, width=32)
 HALF = 0.5

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.errors import EngineError, FileError
-from antiphon.native import Kernel, compiling, f32p, f64, i64, kernel, library
-from antiphon.native.identity import digest
+from antiphon.kernel.errors import EngineError, FileError
+from antiphon.kernel.native import Kernel, compiling, f32p, f64, i64, kernel, library
+from antiphon.kernel.native.identity import digest
 
 pytestmark = pytest.mark.skipif(shutil.which("ld") is None, reason="the linker ld (binutils) is not installed")
 GAIN = 0.5
@@ -51,9 +51,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def without_llvm(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("antiphon.native.loading", "antiphon.native.lower"):
+    for name in ("antiphon.kernel.native.loading", "antiphon.kernel.native.lower"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.delattr("antiphon.native.loading", raising=False)
+    monkeypatch.delattr("antiphon.kernel.native.loading", raising=False)
     monkeypatch.setitem(sys.modules, "llvmlite", None)
 
 
@@ -109,8 +109,8 @@ def test_the_project_s_kernels_fit_into_one(tmp_path: Path) -> None:
     """Of the analyses that workers run: loudness, resampling and the beats."""
     code = (
         "import sys; from pathlib import Path\n"
-        "import antiphon.signal.loudness, antiphon.native.resample, antiphon_listen.beats\n"
-        "from antiphon.native import compiling, library\n"
+        "import antiphon.kernel.signal.loudness, antiphon.kernel.native.resample, antiphon_listen.beats\n"
+        "from antiphon.kernel.native import compiling, library\n"
         "print(library.write(compiling.declared_kernels(), Path(sys.argv[1])) >= 5)"
     )
     done = subprocess.run(

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests import audio
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.errors import FileError
-from antiphon.graph.compiler import compile_plan
-from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline.replay import replay
 from antiphon.offline.session_reader import LOG, SessionLog, session_folder
-from antiphon.plugins import loader
-from antiphon.plugins.loader import Loaded
 
 RATE, BLOCK, BLOCKS = 48000, 256, 12
 GRAPH = Graph(

@@ -14,10 +14,10 @@ from tests import audio
 from tools import patch_pages as pages, performances
 from tools.performances import PERFORMANCES, RATE, Rendered, difference
 
-from antiphon.graph import asset_names, patch, patch_list
-from antiphon.graph.patch_list import TOOLS
-from antiphon.plugins.loader import load
-from antiphon.runtime import resources
+from antiphon.kernel.graph import asset_names, patch, patch_list
+from antiphon.kernel.graph.patch_list import TOOLS
+from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.runtime import resources
 from antiphon_loops.analysis.loudness import integrated_loudness
 
 LISTED = {entry.name: entry for entry in pages.shipped_patches()}

@@ -14,12 +14,12 @@ from tools import live_sets as sets
 from tools.live_sets import PARTS, RATE, Performed, Sounding, is_note
 from tools.performances import LEVEL
 
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.plugins.loader import Loaded
 from antiphon.live import NodeNote
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent
-from antiphon.plugins import loader
-from antiphon.plugins.loader import Loaded
 
 NAMES = sets.names()
 ACCEPT = "if it is meant: .venv/bin/python tools/live_sets.py --accept"

@@ -8,14 +8,14 @@ from tests import audio as sound
 from tools.performances import PERFORMANCES
 
 from antiphon.cli.files.render import render
-from antiphon.contract.block import StreamSpec
 from antiphon.demo import melody_loop
-from antiphon.graph.patch import load
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.graph.patch import load
+from antiphon.kernel.plugins.loader import load as load_plugins
+from antiphon.kernel.runtime import resources
+from antiphon.kernel.session.commands import Sample, SetParam
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
-from antiphon.plugins.loader import load as load_plugins
-from antiphon.runtime import resources
-from antiphon.session.commands import Sample, SetParam
 
 RATE = 48000
 BUILT_IN = sorted(path.stem for path in resources.patches().glob("*.toml"))

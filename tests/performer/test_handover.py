@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from tests.waiting import until
 
+from antiphon.kernel.runtime.token import store_token
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import Message, decode, encode
+from antiphon.kernel.wire.token_proof import TokenProof, nonce
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import FOREIGN, UNPROVED, Performing
-from antiphon.runtime.token import store_token
-from antiphon.wire.frames import Framer
-from antiphon.wire.osc import Message, decode, encode
-from antiphon.wire.token_proof import TokenProof, nonce
 
 TOKEN, OTHER = "0123456789abcdef" * 2, "f" * 32
 SET = "from antiphon.live import *\n"

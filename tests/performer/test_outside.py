@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import time
 
+from antiphon.kernel.wire.osc import Bundle, Message, decode
 from antiphon.performer.outside import OutsidePrograms
-from antiphon.wire.osc import Bundle, Message, decode
 
 
 def test_a_message_has_the_time_of_its_beat() -> None:

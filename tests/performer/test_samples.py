@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.performer.test_player import IMPORTS, Stage, processes, stage
 
-from antiphon.contract.block import StreamSpec
-from antiphon.graph.patch import load
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.graph.patch import load
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.session.notes import Players
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.script_run import commands
-from antiphon.plugins import loader
-from antiphon.session.notes import Players
 
 __all__ = ["processes", "stage"]
 RATE, BLOCK, SECONDS, BEATS = 48000, 256, 7, 14

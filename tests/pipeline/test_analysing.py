@@ -17,7 +17,7 @@ import pytest
 from tests import audio
 from tests.waiting import until
 
-from antiphon.errors import FileError
+from antiphon.kernel.errors import FileError
 from antiphon.library import analysing, scanning
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.shard_import import take_in

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import FileError, UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon_models.pipeline.apart import ParentLink, run_apart
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import FileError
-from antiphon.runtime.paths import temporary_beside, write_atomic
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.paths import temporary_beside, write_atomic
 from antiphon_models.pipeline.place import claim_folder, remove_others
 
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from tests import audio
 
-from antiphon.errors import PluginError
+from antiphon.kernel.errors import PluginError
 from antiphon.library import analyses as registered
 from antiphon_models.learning.user_commands import command
 from antiphon_models.pipeline.running import run

@@ -13,7 +13,7 @@ import pytest
 from tests import audio
 from tests.waiting import comes
 
-from antiphon.errors import FileError, UsageError, WireError
+from antiphon.kernel.errors import FileError, UsageError, WireError
 from antiphon_models.pipeline import stream as stream_module, watching
 from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, is_written, within
 from antiphon_models.pipeline.journal import ResultJournal

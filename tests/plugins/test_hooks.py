@@ -21,13 +21,13 @@ from tools.osc_reference import markdown
 
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
-from antiphon.contract import hookspecs
-from antiphon.contract.addresses import AddressList
-from antiphon.contract.hookspecs import hookimpl
-from antiphon.errors import PluginError
-from antiphon.plugins import hook_lists, loader
-from antiphon.plugins.dispatcher import HookDispatcher
-from antiphon.runtime import paths
+from antiphon.kernel.contract import hookspecs
+from antiphon.kernel.contract.addresses import AddressList
+from antiphon.kernel.contract.hookspecs import hookimpl
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.plugins import hook_lists, loader
+from antiphon.kernel.plugins.dispatcher import HookDispatcher
+from antiphon.kernel.runtime import paths
 from antiphon_bench.rig import ServerProcess
 
 LOG = "ANTIPHON_TEST_HOOKS_LOG"
@@ -38,7 +38,7 @@ NAMES = {INSTALLED: "wobble", OWN: "wabble"}
 HEAD = f"""
 import os, sys
 import typer
-from antiphon.contract.hookspecs import hookimpl
+from antiphon.kernel.contract.hookspecs import hookimpl
 
 def note(what):
     with open(os.environ["{LOG}"], "a") as file:
@@ -55,7 +55,7 @@ note(f"imported {{here()}}")
 EVERY = (
     HEAD
     + """
-from antiphon.io.http_message import text
+from antiphon.kernel.io.http_message import text
 
 @hookimpl
 def antiphon_processors(register):
@@ -113,7 +113,7 @@ def antiphon_routes(http):
 
 @hookimpl
 def antiphon_addresses(osc):
-    from antiphon.session.commands import SetParam
+    from antiphon.kernel.session.commands import SetParam
 
     def shake(request):
         times, *rest = request.args
@@ -138,8 +138,8 @@ def antiphon_event(event):
 )
 PARTS = """
 import numpy as np
-from antiphon.contract.processor import Processor
-from antiphon.session.transport import Transport
+from antiphon.kernel.contract.processor import Processor
+from antiphon.kernel.session.transport import Transport
 
 class Quiet(Processor):
     def process(self, io):
@@ -170,7 +170,7 @@ def antiphon_routes(http):
 
 @hookimpl
 def antiphon_addresses(osc):
-    from antiphon.session.commands import SetParam
+    from antiphon.kernel.session.commands import SetParam
 
     def shake(request):
         times, *rest = request.args

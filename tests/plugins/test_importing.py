@@ -7,8 +7,8 @@ from types import ModuleType
 import pytest
 
 from antiphon.api import hookimpl
-from antiphon.plugins.finding import PluginSource
-from antiphon.plugins.importing import import_plugins
+from antiphon.kernel.plugins.finding import PluginSource
+from antiphon.kernel.plugins.importing import import_plugins
 
 
 def plugin(name: str, called: list[str]) -> ModuleType:
@@ -40,7 +40,7 @@ def test_those_asked_for_are_imported_and_one_that_fails_does_not_keep_the_next(
         PluginSource("first", lambda: plugin("first", called)),
         PluginSource("second", lambda: plugin("second", called)),
     ]
-    monkeypatch.setattr("antiphon.plugins.importing.sources", lambda: found)
+    monkeypatch.setattr("antiphon.kernel.plugins.importing.sources", lambda: found)
     failures: list[tuple[str, str]] = []
     dispatcher = import_plugins(
         {"broken", "twice", "first", "second"}, lambda name, error: failures.append((name, repr(error)))

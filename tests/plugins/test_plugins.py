@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 
 from antiphon.cli.plugins import card, listing
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.harness import render, run_processor
-from antiphon.contract.params import Param
-from antiphon.contract.ports import Port
-from antiphon.contract.processor import Event, Processor
-from antiphon.errors import PluginError, UsageError
-from antiphon.plugins import factories, finding, loader, reasons
-from antiphon.runtime import importing
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.harness import render, run_processor
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import Port
+from antiphon.kernel.contract.processor import Event, Processor
+from antiphon.kernel.errors import PluginError, UsageError
+from antiphon.kernel.plugins import factories, finding, loader, reasons
+from antiphon.kernel.runtime import importing
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
 import numpy as np
-from antiphon.contract.hookspecs import hookimpl
-from antiphon.contract.params import Param
-from antiphon.contract.ports import Port
-from antiphon.contract.processor import Processor
+from antiphon.kernel.contract.hookspecs import hookimpl
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import Port
+from antiphon.kernel.contract.processor import Processor
 """
 FUTURE = f"from __future__ import annotations\n{HEAD}"
 GOOD = """
@@ -201,7 +201,7 @@ def test_one_bad_kernel_holds_up_no_other(tmp_path, check):
         tmp_path,
         "mine",
         FUTURE
-        + "from antiphon.native import f32p, i64, kernel\n"
+        + "from antiphon.kernel.native import f32p, i64, kernel\n"
         + "@kernel\ndef same(x: f32p, n: i64) -> None:\n    x[0] = print(n)\n"
         + "class P(Processor):\n    def process(self, io): same(io.audio_out[0], 1)\n"
         + HOOK.replace("NAME", "bad"),
@@ -211,7 +211,7 @@ def test_one_bad_kernel_holds_up_no_other(tmp_path, check):
             tmp_path,
             f"k{number}",
             FUTURE
-            + "from antiphon.native import f32p, i64, kernel\n"
+            + "from antiphon.kernel.native import f32p, i64, kernel\n"
             + f"@kernel\ndef same(x: f32p, n: i64) -> None:\n    for i in range(n):\n        x[i] = {number}.0\n"
             + "class P(Processor):\n"
             + "    def process(self, io):\n        for row in io.audio_out[0]: same(row, io.frames)\n"
@@ -228,7 +228,7 @@ def test_a_kernel_without_its_future_import_says_so(tmp_path):
     put(
         tmp_path,
         "mine",
-        HEAD + "from antiphon.native import i64, kernel\n@kernel\ndef f(n: i64) -> i64:\n    return n\n",
+        HEAD + "from antiphon.kernel.native import i64, kernel\n@kernel\ndef f(n: i64) -> i64:\n    return n\n",
     )
     assert "from __future__ import annotations" in failed(loader.load(tmp_path))["mine"]
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.harness import run_processor
-from antiphon.errors import FileError, PluginError
-from antiphon.plugins import finding, version_files
-from antiphon.plugins.loader import Loaded
-from antiphon.plugins.version_request import BEGUN, VersionCheck
-from antiphon.plugins.versions import PluginVersions
-from antiphon.runtime import importing
-from antiphon.runtime.helper_process import HelperProcess
-from antiphon.workers.spec import WorkerSpec
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.harness import run_processor
+from antiphon.kernel.errors import FileError, PluginError
+from antiphon.kernel.plugins import finding, version_files
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
+from antiphon.kernel.plugins.versions import PluginVersions
+from antiphon.kernel.runtime import importing
+from antiphon.kernel.runtime.helper_process import HelperProcess
+from antiphon.kernel.workers.spec import WorkerSpec
 
 INIT = """
 from antiphon.api import hookimpl
@@ -129,7 +129,7 @@ def test_the_stamp_changes_with_any_module_and_is_empty_without_a_package(plugin
 def checked(plugin: Path, tmp_path: Path, limit: float = 60.0, **values: float) -> dict[str, object]:
     folder = version_files.copy(plugin, tmp_path / "versions")
     check = VersionCheck(str(folder), str(plugin), 48000, 256, 2, (("versioned", values),), limit=limit)
-    with HelperProcess("antiphon.plugins.version_check") as process:
+    with HelperProcess("antiphon.kernel.plugins.version_check") as process:
         process.send(check.to_json())
         assert process.receive(silence=120.0)[0] == BEGUN
         return process.receive(silence=120.0)[0]
@@ -167,7 +167,7 @@ def test_a_check_plays_the_values_of_the_nodes(plugin: Path, tmp_path: Path) -> 
 
 def test_a_worker_of_another_version_is_not_shared() -> None:
     versions = {"versioned": Path("/v/3/versioned"), "other": Path("/v/4/other")}
-    mine = WorkerSpec("m", "antiphon.workers.networks.x:Y", settings={"network": "versioned.net:Net"})
+    mine = WorkerSpec("m", "antiphon.kernel.workers.networks.x:Y", settings={"network": "versioned.net:Net"})
     assert mine.with_versions(versions).versions == ("/v/3/versioned",)
     assert WorkerSpec.from_json(mine.with_versions(versions).to_json()) == mine.with_versions(versions)
     assert WorkerSpec("m", "versioned:Step").with_versions(versions).versions == ("/v/3/versioned",)

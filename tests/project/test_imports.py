@@ -17,7 +17,8 @@ PURE = ["wire", "session", "graph/patch", "contract/params", "graph/graph"]
 WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
 # What may import each, by where its path begins: what runs in a worker, and what measures.
 TORCH = tuple(
-    f"server/antiphon/workers/networks/{name}.py" for name in ("streaming", "torch_network", "torch_stepper", "cuda")
+    f"server/antiphon/kernel/workers/networks/{name}.py"
+    for name in ("streaming", "torch_network", "torch_stepper", "cuda")
 )
 HEAVY = {
     "torch": (
@@ -155,7 +156,7 @@ def test_librosa_is_imported_in_one_place_where_one_process_at_a_time_compiles_i
         capture_output=True,
         text=True,
     )
-    assert found.stdout.split() == ["server/antiphon/signal/features.py"]
+    assert found.stdout.split() == ["server/antiphon/kernel/signal/features.py"]
 
 
 def walked(waiting, beyond=()):
@@ -190,7 +191,7 @@ def test_what_is_played_of_a_plugin_leads_to_no_torch():
 @pytest.mark.parametrize("start", ["engine.process", "control.process", "supervisor", "plugins.loader"])
 def test_a_process_that_has_loaded_everything_has_loaded_nothing_heavy(start):
     run = (
-        f"import sys, antiphon.{start}; from antiphon.plugins.loader import load; load(check=False);"
+        f"import sys, antiphon.{start}; from antiphon.kernel.plugins.loader import load; load(check=False);"
         f"assert not set({sorted(HEAVY)}) & set(sys.modules)"
     )
     subprocess.run(
@@ -240,8 +241,8 @@ def test_a_synth_that_nobody_uses_costs_nothing(work, tmp_path):
     """What starts and checks every plugin, and plays no note, has of a backend no more than what it says of itself."""
     run = (
         "import json, sys; from pathlib import Path; from antiphon.cli.files.options import play_with;"
-        "from antiphon.plugins.loader import load; from antiphon.runtime.settings import ServeSettings;"
-        f"from antiphon.supervisor import preload; {work};"
+        "from antiphon.kernel.plugins.loader import load; from antiphon.kernel.runtime.settings import ServeSettings;"
+        f"from antiphon.kernel.supervisor import preload; {work};"
         "print(json.dumps(list(sys.modules)))"
     )
     done = subprocess.run(

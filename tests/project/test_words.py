@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tools.osc_reference import built_in
 
-from antiphon.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.catalog import ProcessorInfo
 
 ROOT = Path(__file__).parents[2]
 INSTEAD = {

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.contract.block import Samples
-from antiphon.engine.callback import Slot
-from antiphon.engine.drivers.base import Driver, DriverOptions
-from antiphon.engine.output_buses import device_pairs
-from antiphon.engine.process import make_driver
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.engine.callback import Slot
+from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
+from antiphon.kernel.engine.output_buses import device_pairs
+from antiphon.kernel.engine.process import make_driver
 
 RATE, GAIN = 48000, 0.5
 

@@ -76,7 +76,7 @@ def delays_of(got):
 
 def test_loopback_measures_what_jack_does(jackd):
     from antiphon.doctor.loopback import in_child, report
-    from antiphon.runtime.settings import ServeSettings
+    from antiphon.kernel.runtime.settings import ServeSettings
 
     for _ in range(3):
         trip = in_child(ServeSettings(audio="jack", block=jackd.period))

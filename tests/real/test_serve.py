@@ -10,7 +10,7 @@ import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import until
 
-from antiphon.supervisor import watchdog
+from antiphon.kernel.supervisor import watchdog
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real

@@ -11,7 +11,7 @@ import pytest
 
 GONE = """
 import os, sys
-from antiphon.runtime.console import say, write_output
+from antiphon.kernel.runtime.console import say, write_output
 os.dup2({fd}, 2)
 say("one")
 say("two")
@@ -33,7 +33,7 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
 def test_a_full_disk_costs_lines_and_says_how_many() -> None:
     text = """
 import os, sys
-from antiphon.runtime.console import lost_lines, say
+from antiphon.kernel.runtime.console import lost_lines, say
 kept = os.dup(2)
 os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
 say("one")
@@ -54,7 +54,7 @@ assert lost_lines() == 0
 
 def test_a_line_is_said_whatever_is_in_it() -> None:
     text = (
-        "from antiphon.runtime.console import lost_lines, say, write_output; "
+        "from antiphon.kernel.runtime.console import lost_lines, say, write_output; "
         "say('\\udce4'); write_output('\\udce4'); assert not lost_lines()"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import UsageError
-from antiphon.runtime import extras, resources
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import extras, resources
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {

@@ -10,8 +10,8 @@ import pytest
 
 PROGRAM = """
 from __future__ import annotations
-from antiphon.native import compile_all, dsp
-from antiphon.runtime.memory import unmap_clean
+from antiphon.kernel.native import compile_all, dsp
+from antiphon.kernel.runtime.memory import unmap_clean
 
 def resident():
     total, counts = 0, False
@@ -28,7 +28,7 @@ before = resident()
 unmap_clean("llvmlite")
 after = resident()
 
-from antiphon.native import f64, kernel
+from antiphon.kernel.native import f64, kernel
 
 @kernel
 def double(x: f64) -> f64:
@@ -38,8 +38,8 @@ print(before, after, double(21.0))
 """
 FORKED = """
 import os, sys
-from antiphon.native import compile_all, dsp
-from antiphon.runtime.memory import unmap_clean
+from antiphon.kernel.native import compile_all, dsp
+from antiphon.kernel.runtime.memory import unmap_clean
 
 compile_all()
 pid = os.fork()

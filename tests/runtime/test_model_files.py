@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.runtime import model_files
+from antiphon.kernel.runtime import model_files
 
 
 @pytest.fixture

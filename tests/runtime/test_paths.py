@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import FileError
-from antiphon.runtime import paths, resources
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import paths, resources
 
 
 def test_one_home_holds_everything(tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.runtime import paths, pidfile
-from antiphon.runtime.settings import ServeSettings
+from antiphon.kernel.runtime import paths, pidfile
+from antiphon.kernel.runtime.settings import ServeSettings
 
 FREE = ServeSettings(osc_port=0)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from antiphon.runtime import processor_time
-from antiphon.runtime.processor_time import Standstill, ThreadTimes
+from antiphon.kernel.runtime import processor_time
+from antiphon.kernel.runtime.processor_time import Standstill, ThreadTimes
 
 MS = 1_000_000
 

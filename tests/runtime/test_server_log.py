@@ -9,19 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import FileError, UsageError
-from antiphon.runtime import server_log
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime import server_log
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} "
 
 
 SCRIPT = """
 import logging, subprocess, sys
-from antiphon.errors import EngineError
-from antiphon.io.log_lines import log_lines
-from antiphon.runtime import console, server_log
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.io.log_lines import log_lines
+from antiphon.kernel.runtime import console, server_log
 
-CHILD = "import logging as g; from antiphon.io.log_lines import log_lines as l; l(); g.getLogger('antiphon').info('c')"
+CHILD = (
+    "import logging as g; from antiphon.kernel.io.log_lines import log_lines as l; l(); "
+    "g.getLogger('antiphon').info('c')"
+)
 try:
     with server_log.server_log(sys.argv[1], "info"):
         console.say("a warning")
@@ -33,7 +36,7 @@ except EngineError:
 """
 FULL = """
 import sys
-from antiphon.runtime import console, server_log
+from antiphon.kernel.runtime import console, server_log
 
 server_log.LARGEST = 100
 with server_log.server_log(sys.argv[1], "info"):

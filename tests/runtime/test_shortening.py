@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.runtime.shortening import short_repr, shorten
+from antiphon.kernel.runtime.shortening import short_repr, shorten
 
 
 def test_a_text_is_cut_where_it_is_too_long_and_nowhere_else():

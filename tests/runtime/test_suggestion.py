@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.runtime.suggestion import MOST, instead, list_names, near
+from antiphon.kernel.runtime.suggestion import MOST, instead, list_names, near
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import FileError, UsageError
-from antiphon.runtime.settings import ServeSettings
-from antiphon.runtime.token import TOKEN_FILE, OwnerToken, keep_token, load_token, read_secret, store_token
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.token import TOKEN_FILE, OwnerToken, keep_token, load_token, read_secret, store_token
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 

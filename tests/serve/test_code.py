@@ -16,8 +16,8 @@ from tests.waiting import until
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.io.listening import local_addresses
-from antiphon.runtime import paths
+from antiphon.kernel.io.listening import local_addresses
+from antiphon.kernel.runtime import paths
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, needs_chromium]

@@ -13,7 +13,7 @@ import soundfile
 from tests import audio
 from tests.waiting import play_for, until
 
-from antiphon.wire.osc import Message, decode
+from antiphon.kernel.wire.osc import Message, decode
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
 RATE = 48000

@@ -14,7 +14,7 @@ from antiphon_bench.rig import ServerProcess
 
 RATE = 48000
 INIT = """
-from antiphon.contract.hookspecs import hookimpl
+from antiphon.kernel.contract.hookspecs import hookimpl
 
 
 @hookimpl
@@ -27,8 +27,8 @@ import time
 
 import numpy as np
 
-from antiphon.contract.params import Param
-from antiphon.contract.processor import Processor
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.processor import Processor
 
 
 class Rogue(Processor):

@@ -13,8 +13,8 @@ from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
 from antiphon.cli import running_server
-from antiphon.io.listening import local_addresses
-from antiphon.runtime.token import load_token
+from antiphon.kernel.io.listening import local_addresses
+from antiphon.kernel.runtime.token import load_token
 from antiphon.web.api.server_state import qr_rows
 from antiphon_bench.rig import ServerProcess, message
 

@@ -17,7 +17,7 @@ import soundfile
 from tests.forked import executed
 from tests.waiting import BUSY, complaints, play_for, until
 
-from antiphon.supervisor import watchdog
+from antiphon.kernel.supervisor import watchdog
 from antiphon_bench.rig import ServerProcess, free_port
 
 RATE, BLOCK = 48000, 256
@@ -270,7 +270,7 @@ def test_a_web_process_whose_loop_is_held_is_ended_and_another_serves(options: l
     plugin = tmp_path / "data" / "plugins" / "holds"
     plugin.mkdir(parents=True)
     (plugin / "__init__.py").write_text(
-        "from antiphon.contract.hookspecs import hookimpl\n"
+        "from antiphon.kernel.contract.hookspecs import hookimpl\n"
         "def hold(request):\n"
         "    while True:\n"
         "        pass\n"

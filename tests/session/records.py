@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from antiphon.session.actions import ACTIONS, Action
-from antiphon.session.commands import NOW, Beat, Sample, When
-from antiphon.session.records import Field, RecordRow
+from antiphon.kernel.session.actions import ACTIONS, Action
+from antiphon.kernel.session.commands import NOW, Beat, Sample, When
+from antiphon.kernel.session.records import Field, RecordRow
 
 
 def value(field: Field) -> st.SearchStrategy[Any]:

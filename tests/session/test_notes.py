@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.local import CATALOG, graph
 
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.ports import AUDIO_OUT, EVENTS_OUT
-from antiphon.errors import RequestError
-from antiphon.graph.graph import Graph, NodeSpec, Wire
-from antiphon.session.actions import ACTIONS, PITCH_REACH, NodeNoteOff, NodeNoteOn
-from antiphon.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
-from antiphon.session.notes import ADDRESSES, Players, on_node, read
-from antiphon.session.play import LAST
-from antiphon.wire.osc import IMPULSE, Double
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_OUT
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
+from antiphon.kernel.session.actions import ACTIONS, PITCH_REACH, NodeNoteOff, NodeNoteOn
+from antiphon.kernel.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
+from antiphon.kernel.session.notes import ADDRESSES, Players, on_node, read
+from antiphon.kernel.session.play import LAST
+from antiphon.kernel.wire.osc import IMPULSE, Double
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.session.records import logged, records, value
 
-from antiphon.session.actions import ACTIONS, Action, NodeNoteOn, NodeSet
-from antiphon.session.commands import NOW, Sample, SetTempo, SetTransport
-from antiphon.session.records import SIZE, Field, RecordRow
+from antiphon.kernel.session.actions import ACTIONS, Action, NodeNoteOn, NodeSet
+from antiphon.kernel.session.commands import NOW, Sample, SetTempo, SetTransport
+from antiphon.kernel.session.records import SIZE, Field, RecordRow
 
 
 def plain(row: RecordRow) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.errors import WireError
-from antiphon.session.router import Router
-from antiphon.wire.pattern import MAX_PATTERN
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.session.router import Router
+from antiphon.kernel.wire.pattern import MAX_PATTERN
 
 NAMES = st.text("ab", min_size=1, max_size=2)
 ADDRESSES = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: b"/" + "/".join(parts).encode())

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.errors import AntiphonError, ParamError, PatchError, RequestError
-from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.session.actions import NodeReset, NodeSet
-from antiphon.session.commands import (
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.errors import AntiphonError, ParamError, PatchError, RequestError
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.session.actions import NodeReset, NodeSet
+from antiphon.kernel.session.commands import (
     NOW,
     Beat,
     ClearSchedule,
@@ -26,14 +26,14 @@ from antiphon.session.commands import (
     SetTransport,
     Sync,
 )
-from antiphon.session.effects import (
+from antiphon.kernel.session.effects import (
     Changed,
     EngineLoad,
     TempoChanged,
 )
-from antiphon.session.node_state import SLOTS
-from antiphon.session.schedule import MAX_PENDING, Moment, ScheduleFull
-from antiphon.session.session import Session
+from antiphon.kernel.session.node_state import SLOTS
+from antiphon.kernel.session.schedule import MAX_PENDING, Moment, ScheduleFull
+from antiphon.kernel.session.session import Session
 
 PARAMS = (
     Param("gain", default=1.0, low=0.0, high=2.0),

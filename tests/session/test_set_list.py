@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import PatchError
-from antiphon.graph import patch, patch_list
-from antiphon.plugins.loader import load
-from antiphon.runtime import paths, resources
-from antiphon.session import set_list
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph import patch, patch_list
+from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.session import set_list
 
 GOOD = """format = 1
 name = "An evening"

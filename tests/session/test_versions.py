@@ -8,14 +8,14 @@ from itertools import pairwise
 
 import pytest
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, Port
-from antiphon.errors import PatchError, PluginError
-from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.session.effects import EngineLoad
-from antiphon.session.graph_state import GraphState
-from antiphon.session.node_state import SLOTS
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, Port
+from antiphon.kernel.errors import PatchError, PluginError
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.session.effects import EngineLoad
+from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.node_state import SLOTS
 
 PARAMS = (
     Param("gain", default=1.0, low=0.0, high=2.0, doc="How loud."),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
+from antiphon.kernel.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 
 
 @given(st.floats(0, 127))

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from antiphon.control.state import CATALOG, StateFolder
-from antiphon.engine.recording import recorder
-from antiphon.errors import FileError, UsageError
-from antiphon.runtime import pidfile
-from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import Supervisor, before
-from antiphon.supervisor.starts import Starts
+from antiphon.kernel.control.state import CATALOG, StateFolder
+from antiphon.kernel.engine.recording import recorder
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime import pidfile
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.supervisor import Supervisor, before
+from antiphon.kernel.supervisor.starts import Starts
 
 
 class Failed(Exception):

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from antiphon.engine.drivers.probe import Found
-from antiphon.errors import EngineError
-from antiphon.runtime.serve_option import ServeOption
-from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import jack_server
-from antiphon.synth.info import SynthInfo
+from antiphon.kernel.engine.drivers.probe import Found
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.runtime.serve_option import ServeOption
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.supervisor import jack_server
+from antiphon.kernel.synth.info import SynthInfo
 
 
 class Machine:

@@ -14,14 +14,14 @@ from types import SimpleNamespace
 import pytest
 from tests.clock import FakeClock
 
-from antiphon.engine.loading import LoadingNote
-from antiphon.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.errors import EngineError, FileError
-from antiphon.runtime.child_process import Child, leave, pair
-from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import Supervisor, recordings, watch, watchdog
-from antiphon.supervisor.faults import SupervisorFaults
-from antiphon.supervisor.starts import Starts
+from antiphon.kernel.engine.loading import LoadingNote
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.errors import EngineError, FileError
+from antiphon.kernel.runtime.child_process import Child, leave, pair
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.supervisor import Supervisor, recordings, watch, watchdog
+from antiphon.kernel.supervisor.faults import SupervisorFaults
+from antiphon.kernel.supervisor.starts import Starts
 
 
 @pytest.fixture

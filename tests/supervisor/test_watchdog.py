@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from antiphon.engine.loading import LoadingNote
-from antiphon.engine.remote import RemoteEngine
-from antiphon.engine.shared import HeaderWord as SharedWord, MappingShape, Shared
-from antiphon.runtime.child_process import Child
-from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import Supervisor, watchdog
-from antiphon.synth import choosing, info as synths
-from antiphon.synth.info import SynthInfo
-from antiphon.workers.arena import State, WorkerWord
+from antiphon.kernel.engine.loading import LoadingNote
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.engine.shared import HeaderWord as SharedWord, MappingShape, Shared
+from antiphon.kernel.runtime.child_process import Child
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.supervisor import Supervisor, watchdog
+from antiphon.kernel.synth import choosing, info as synths
+from antiphon.kernel.synth.info import SynthInfo
+from antiphon.kernel.workers.arena import State, WorkerWord
 
 HARP = SynthInfo("harp", "harp:Harp", program="harpist", fallback=True)
 LUTE = SynthInfo("lute", "lute:Lute", auto=1)

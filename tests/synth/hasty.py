@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from antiphon.synth.info import SynthInfo
+from antiphon.kernel.synth.info import SynthInfo
 
 HOP = 32
 AHEAD = 1000

@@ -14,12 +14,12 @@ from tests.cli.conftest import Done
 
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
-from antiphon.runtime import paths
-from antiphon.runtime.settings import ServeSettings
-from antiphon.synth import backends, choosing, info as synths
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.synth import backends, choosing, info as synths
 
 HOOKS = """
-from antiphon.contract.hookspecs import hookimpl
+from antiphon.kernel.contract.hookspecs import hookimpl
 
 @hookimpl
 def antiphon_synths(register):
@@ -28,8 +28,8 @@ def antiphon_synths(register):
     register("broken", "lute.there_is_no_such_module:lute", "Raises.")
 """
 INFO = """
-from antiphon.runtime.serve_option import ServeOption
-from antiphon.synth.info import SynthInfo
+from antiphon.kernel.runtime.serve_option import ServeOption
+from antiphon.kernel.synth.info import SynthInfo
 
 def lute():
     return SynthInfo("lute", "lute.player:Lute", support="lute.support:LuteSupport",
@@ -37,9 +37,9 @@ def lute():
 """
 SUPPORT = """
 from dataclasses import replace
-from antiphon.contract.finding import Finding
-from antiphon.errors import ParamError, UsageError
-from antiphon.synth.info import SynthSupport
+from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.errors import ParamError, UsageError
+from antiphon.kernel.synth.info import SynthSupport
 
 class LuteSupport(SynthSupport):
     def delay(self, rate, hop):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.errors import ParamError
-from antiphon.synth.controls import Dial, parse
+from antiphon.kernel.errors import ParamError
+from antiphon.kernel.synth.controls import Dial, parse
 
 
 def test_numbers_and_ranges():

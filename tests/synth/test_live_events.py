@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from tests.local import graph, staged
 
-from antiphon.contract.processor import Event
-from antiphon.session.actions import NodeNoteOn
-from antiphon.session.commands import Sample
-from antiphon.synth.backend import pack, shape_in, unpack
+from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.session.actions import NodeNoteOn
+from antiphon.kernel.session.commands import Sample
+from antiphon.kernel.synth.backend import pack, shape_in, unpack
 
 KEYS = graph({"k": "noteclick"}, ["k > out"])
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.contract.processor import Event
-from antiphon.errors import AntiphonError
-from antiphon.synth import null
-from antiphon.synth.backend import SynthSettings
-from antiphon.synth.null import Null
+from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.synth import null
+from antiphon.kernel.synth.backend import SynthSettings
+from antiphon.kernel.synth.null import Null
 
 
 def _tell(backend: Null, hop: int, *events: Event) -> None:

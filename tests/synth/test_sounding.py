@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from antiphon.contract.processor import Event
-from antiphon.synth.controls import FIRST_DIAL
-from antiphon.synth.sounding import MOST, TOLD, Sounding
+from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.synth.controls import FIRST_DIAL
+from antiphon.kernel.synth.sounding import MOST, TOLD, Sounding
 
 
 def told(sounding: Sounding, sample: int) -> list[tuple[str, int, int]]:

@@ -16,8 +16,8 @@ import pytest
 from tests.waiting import comes
 from tests.zeroconfs import LOOPBACK, PATIENCE, watching
 
-from antiphon.errors import UsageError
-from antiphon.runtime.settings import ServeSettings
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.oscquery import announcement
 from antiphon.web.oscquery.announcement import OSC, OSCQUERY, Announcement, host_name, instance_name
 from antiphon_bench.rig import ServerProcess, free_port
@@ -104,7 +104,8 @@ def test_announce_takes_all_none_or_an_address_and_wants_lan() -> None:
 
 def test_without_lan_nothing_imports_zeroconf() -> None:
     code = (
-        "import sys, antiphon.web.process, antiphon.web.routes, antiphon.control.process, antiphon.engine.process\n"
+        "import sys, antiphon.web.process, antiphon.web.routes, antiphon.kernel.control.process\n"
+        "import antiphon.kernel.engine.process\n"
         "sys.exit('zeroconf' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0

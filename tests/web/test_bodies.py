@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.waiting import comes
 
-from antiphon.errors import PluginError
+from antiphon.kernel.errors import PluginError
 from antiphon.web.protocol import application, bodies, connection
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
 

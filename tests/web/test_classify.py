@@ -18,7 +18,7 @@ from tests.waiting import comes
 from tests.web.test_lan import serving
 
 from antiphon.jobs.classifying import pool, streams
-from antiphon.runtime import paths
+from antiphon.kernel.runtime import paths
 from antiphon.web.server import HttpServer
 
 RATE = 8000

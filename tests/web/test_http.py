@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.waiting import comes
 
-from antiphon.errors import PluginError
+from antiphon.kernel.errors import PluginError
 from antiphon.web.protocol import connection
 from antiphon.web.protocol.guard import Site, decode_path
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text

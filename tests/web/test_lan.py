@@ -21,25 +21,25 @@ import typer
 from typer.testing import CliRunner
 
 from antiphon.cli import approve as cli_approve, qr as cli_qr, running_server
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param, Value
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.control.subscribers.approvals import Approvals
-from antiphon.control.subscribers.clients import Machine
-from antiphon.control.web_requests import WebRequests
-from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
-from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.io.listening import local_addresses
-from antiphon.runtime.child_process import pair
-from antiphon.runtime.token import load_token
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.control.osc.addresses import ADDRESSES
+from antiphon.kernel.control.subscribers.approvals import Approvals
+from antiphon.kernel.control.subscribers.clients import Machine
+from antiphon.kernel.control.web_requests import WebRequests
+from antiphon.kernel.errors import EngineError, FileError, PluginError, UsageError, WireError
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.io.listening import local_addresses
+from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.token import load_token
+from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows
 from antiphon.web.control_link import ControlLink
 from antiphon.web.routes import serve_http, wants_html
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
-from antiphon.wire.ip_address import plain_ip
 
 
 class FakeAccess:

@@ -18,9 +18,9 @@ import soundfile
 from tests.waiting import comes
 from tests.web.test_lan import serving
 
+from antiphon.kernel.runtime import paths
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
-from antiphon.runtime import paths
 from antiphon.web.api import library as library_module
 from antiphon.web.api.library import LibraryRoutes
 

@@ -16,21 +16,21 @@ import wsproto
 from tests.waiting import comes
 from wsproto import WSConnection, events
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.web_requests import WebRequests
-from antiphon.errors import RequestError
-from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.io.http_message import Refusal, text
-from antiphon.runtime.child_process import pair
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.control.web_requests import WebRequests
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.io.http_message import Refusal, text
+from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 from antiphon.web.control_link import ControlLink
 from antiphon.web.oscquery import listeners
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.protocol.limits import Limits
 from antiphon.web.protocol.websocket import PIECE
 from antiphon.web.server import HttpServer
-from antiphon.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 
 PATIENCE = 30.0
 

@@ -17,12 +17,14 @@ from tests.web.test_http import body, send, status
 from tests.web.test_listen import ControlSocket
 from tests.web.test_page import Control, opened, said
 
-from antiphon.contract.catalog import Catalog
-from antiphon.errors import WireError
-from antiphon.graph import patch_list
-from antiphon.graph.graph import NodeSpec
 from antiphon.jobs import board
-from antiphon.runtime.child_process import pair
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.graph import patch_list
+from antiphon.kernel.graph.graph import NodeSpec
+from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.wire.osc import encode, encode_bundle
+from antiphon.kernel.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.live import LiveRoutes
@@ -36,8 +38,6 @@ from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol import gate
 from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
-from antiphon.wire.osc import encode, encode_bundle
-from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
 
 TOKEN = "0123456789abcdef" * 2
 SCRIPT = {"text": 'track("a", "bd*4")', "version": 7, "name": "mine", "by": "one"}

@@ -7,10 +7,10 @@ import math
 
 from hypothesis import given, strategies as st
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import HOST_PARAMS, Param, Value
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import HOST_PARAMS, Param, Value
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.web.oscquery import query as oscquery
 
 PARAMS = (

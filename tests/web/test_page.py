@@ -21,14 +21,15 @@ from tests.web.test_listen import PATIENCE, Client, ControlSocket
 from tools import page_types
 from wsproto import events
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
-from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.engine.node_taps import NodeTaps
-from antiphon.graph.io_nodes import OUT_NUMBER
-from antiphon.io.http_message import Response
-from antiphon.io.tap_memory import TapMemory, TapShape
-from antiphon.runtime.child_process import pair
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.engine.node_taps import NodeTaps
+from antiphon.kernel.graph.io_nodes import OUT_NUMBER
+from antiphon.kernel.io.http_message import Response
+from antiphon.kernel.io.tap_memory import TapMemory, TapShape
+from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle
 from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
 from antiphon.web.api import graph_json
 from antiphon.web.api.server_state import ServerRoutes
@@ -36,7 +37,6 @@ from antiphon.web.control_link import ControlLink
 from antiphon.web.page import feed, files as page, node_sound as sound, routes as pages
 from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
-from antiphon.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle
 
 SOURCES = Path(__file__).parents[2] / "page"
 BLOCK, CHANNELS = 64, 2

@@ -8,10 +8,10 @@ import struct
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.errors import WireError
-from antiphon.wire import slip
-from antiphon.wire.frames import Framer
-from antiphon.wire.osc import encode
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.wire import slip
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import encode
 
 PACKETS = st.lists(st.binary(min_size=1, max_size=40).map(lambda b: b"/" + b), min_size=1, max_size=6)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from antiphon.control.commands.wall_clock import WallClock
-from antiphon.wire.ntp import from_unix_ns, to_unix_ns
+from antiphon.kernel.control.commands.wall_clock import WallClock
+from antiphon.kernel.wire.ntp import from_unix_ns, to_unix_ns
 
 
 @given(st.integers(0, 4_000_000_000_000_000_000))

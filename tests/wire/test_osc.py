@@ -11,9 +11,19 @@ from hypothesis import given, settings, strategies as st
 from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from antiphon.errors import WireError
-from antiphon.wire import osc
-from antiphon.wire.osc import IMPULSE, Bundle, Double, Long, Message, decode, encode, encode_bundle, encode_tagged
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.wire import osc
+from antiphon.kernel.wire.osc import (
+    IMPULSE,
+    Bundle,
+    Double,
+    Long,
+    Message,
+    decode,
+    encode,
+    encode_bundle,
+    encode_tagged,
+)
 
 ADDRESSES = st.text("abcdefghijklmnop/_-0123", min_size=1, max_size=30).map(lambda t: "/" + t)
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)

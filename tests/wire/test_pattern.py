@@ -7,8 +7,8 @@ from functools import cache
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.errors import WireError
-from antiphon.wire.pattern import compile_part, is_pattern
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.wire.pattern import compile_part, is_pattern
 
 LETTERS = "abc-"
 CLASSES = st.tuples(st.booleans(), st.lists(st.sampled_from(["a", "b", "c", "a-b", "b-c"]), min_size=1, max_size=3))

@@ -7,9 +7,9 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.errors import WireError
-from antiphon.wire.ip_address import plain_ip
-from antiphon.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest, parts
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.wire.ip_address import plain_ip
+from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest, parts
 
 
 @given(st.integers(0, MAX_NUMBER - 1), st.sampled_from(list(Topic)), st.text(max_size=40))

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.contract.hookspecs import hookimpl
-from antiphon.workers.processor import ModelProcessor
-from antiphon.workers.spec import WorkerSpec
+from antiphon.kernel.contract.hookspecs import hookimpl
+from antiphon.kernel.workers.processor import ModelProcessor
+from antiphon.kernel.workers.spec import WorkerSpec
 
 HOP, RATE = 960, 48000
 CODES = {

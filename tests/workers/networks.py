@@ -11,9 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from antiphon.runtime import model_files
-from antiphon.workers.networks.streaming import StreamingModel
-from antiphon.workers.spec import WorkerSpec
+from antiphon.kernel.runtime import model_files
+from antiphon.kernel.workers.networks.streaming import StreamingModel
+from antiphon.kernel.workers.spec import WorkerSpec
 
 HERE = "tests.workers.networks"
 HOP = 64
@@ -119,7 +119,11 @@ def spec(network: str = "Leaky", slots: int = 4, weights: str = "", folder: Path
     settings = {"network": f"{HERE}:{network}", "weights": weights, "seed": 3, "folder": str(folder or "")}
     shape = {"hop": HOP, "inputs": (inputs, HOP), "outputs": (outputs, HOP)}
     return WorkerSpec(
-        "test", "antiphon.workers.networks.torch_stepper:build", slots=slots, settings=settings, **{**shape, **given}
+        "test",
+        "antiphon.kernel.workers.networks.torch_stepper:build",
+        slots=slots,
+        settings=settings,
+        **{**shape, **given},
     )
 
 

@@ -12,10 +12,10 @@ from tests.audio import noise
 from tests.waiting import until
 from tests.workers.steppers import HOP
 
-from antiphon.workers.arena import Arena, Bells, State, WorkerWord
-from antiphon.workers.pool import Pool
-from antiphon.workers.stream import HopStart, Stream
-from antiphon.workers.zygote import HANG, spawn
+from antiphon.kernel.workers.arena import Arena, Bells, State, WorkerWord
+from antiphon.kernel.workers.pool import Pool
+from antiphon.kernel.workers.stream import HopStart, Stream
+from antiphon.kernel.workers.zygote import HANG, spawn
 
 PATIENCE = 10.0
 

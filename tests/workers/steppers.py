@@ -15,9 +15,9 @@ import time
 
 import numpy as np
 
-from antiphon.errors import Unanswered
-from antiphon.runtime.model_files import ModelError
-from antiphon.workers.spec import WorkerSpec
+from antiphon.kernel.errors import Unanswered
+from antiphon.kernel.runtime.model_files import ModelError
+from antiphon.kernel.workers.spec import WorkerSpec
 
 HERE = "tests.workers.steppers"
 HOP = 32

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.arrays import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
-from antiphon.contract.block import Samples
+from antiphon.kernel.contract.block import Samples
 
 torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
 

@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch")
 
 from tests.workers.networks import HOP, as_it_was, noise, play, spec
 
-from antiphon.errors import WorkerError
-from antiphon.workers.networks import cuda
-from antiphon.workers.networks.torch_network import load
-from antiphon.workers.networks.torch_stepper import TorchStepper
+from antiphon.kernel.errors import WorkerError
+from antiphon.kernel.workers.networks import cuda
+from antiphon.kernel.workers.networks.torch_network import load
+from antiphon.kernel.workers.networks.torch_stepper import TorchStepper
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import WorkerError
-from antiphon.workers import devices
+from antiphon.kernel.errors import WorkerError
+from antiphon.kernel.workers import devices
 
 ROOT = Path(__file__).parents[2]
 CPU_BUILD = "from typing import Optional\n__version__ = '2.13.0+cpu'\ndebug = False\ncuda: Optional[str] = None\n"
@@ -60,7 +60,7 @@ def test_a_device_there_is_not_is_refused() -> None:
 
 def test_asking_imports_no_torch_and_tells_the_truth() -> None:
     run = (
-        "import sys; from antiphon.workers import devices; print(devices.resolve('auto'));"
+        "import sys; from antiphon.kernel.workers import devices; print(devices.resolve('auto'));"
         "build = devices.installed_torch(); assert 'torch' not in sys.modules;"
         "import torch; assert build == devices.TorchBuild(torch.__version__, torch.version.cuda or '')"
     )

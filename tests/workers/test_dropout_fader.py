@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.audio import level, noise, sine
 
-from antiphon.workers.dropout_fader import DropoutFader
+from antiphon.kernel.workers.dropout_fader import DropoutFader
 
 RATE = 48000
 FADE = 480

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.audio import noise
 
-from antiphon.contract.processor import IO, BlockTime
-from antiphon.workers.rebuffer import Rebuffer, lead_for
+from antiphon.kernel.contract.processor import IO, BlockTime
+from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 
 
 class Line:

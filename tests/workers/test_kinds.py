@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from antiphon.errors import WorkerError
-from antiphon.workers.arena import FIRST_KINDS, MAX_KINDS, Arena, WorkerWord
-from antiphon.workers.spec import WorkerSpec
-from antiphon.workers.status import workers
-from antiphon.workers.zygote import module_of
+from antiphon.kernel.errors import WorkerError
+from antiphon.kernel.workers.arena import FIRST_KINDS, MAX_KINDS, Arena, WorkerWord
+from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.kernel.workers.status import workers
+from antiphon.kernel.workers.zygote import module_of
 
 HERE = "tests.workers.test_kinds"
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from antiphon.api.arrays import Weights, find_array
-from antiphon.contract.block import Samples
-from antiphon.contract.processor import IO, BlockTime
-from antiphon.errors import WorkerError
-from antiphon.runtime import model_files
-from antiphon.workers import pool
-from antiphon.workers.info import ModelInfo
-from antiphon.workers.model_client import ModelClient, usable, worker_of
-from antiphon.workers.networks.array_stepper import build
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.processor import IO, BlockTime
+from antiphon.kernel.errors import WorkerError
+from antiphon.kernel.runtime import model_files
+from antiphon.kernel.workers import pool
+from antiphon.kernel.workers.info import ModelInfo
+from antiphon.kernel.workers.model_client import ModelClient, usable, worker_of
+from antiphon.kernel.workers.networks.array_stepper import build
 
 HOP = 4
 
@@ -164,7 +164,7 @@ def test_the_worker_computes_each_slot_by_itself(info: ModelInfo) -> None:
 
 
 def test_it_is_usable_without_torch(info: ModelInfo, monkeypatch: pytest.MonkeyPatch) -> None:
-    from antiphon.workers import devices
+    from antiphon.kernel.workers import devices
 
     monkeypatch.setattr(devices, "installed_torch", lambda: None)
     assert usable(info) == ""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from antiphon.workers import devices, model_client, pool
+from antiphon.kernel.workers import devices, model_client, pool
 from antiphon_hum.learned.spec import HUM
 
 

@@ -15,20 +15,20 @@ from tests.workers.rig import PATIENCE, Rig, kill, pid, stopped
 from tests.workers.steppers import spec as worker
 
 from antiphon.api.synths import BackendChoice, SynthInfo, use_backend
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.processor import BlockTime, Event, Processor
-from antiphon.graph.compiler import close_hosts, compile_plan
-from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.graph.native.plan import NativePlan
-from antiphon.graph.node_host import NodeHost
-from antiphon.graph.plan import Plan
-from antiphon.plugins.checks import inspect_processor
-from antiphon.workers import pool as pools
-from antiphon.workers.arena import SlotWord, WorkerWord
-from antiphon.workers.processor import ModelProcessor
-from antiphon.workers.spec import WorkerSpec
-from antiphon.workers.stream import Stream
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.processor import BlockTime, Event, Processor
+from antiphon.kernel.graph.compiler import close_hosts, compile_plan
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.native.plan import NativePlan
+from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.plugins.checks import inspect_processor
+from antiphon.kernel.workers import pool as pools
+from antiphon.kernel.workers.arena import SlotWord, WorkerWord
+from antiphon.kernel.workers.processor import ModelProcessor
+from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.kernel.workers.stream import Stream
 from antiphon_synth.processor import Synth
 
 SPEC = StreamSpec(48000, 64, 2)

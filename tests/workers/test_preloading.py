@@ -9,7 +9,7 @@ from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig, hops, pid, through, words
 from tests.workers.steppers import spec
 
-from antiphon.workers.arena import WorkerWord
+from antiphon.kernel.workers.arena import WorkerWord
 
 
 def test_streams_play_on_while_another_is_loaded(rig: Rig, tmp_path: Path) -> None:

@@ -17,16 +17,16 @@ from tests.waiting import until
 from tests.workers.rig import pid
 from tests.workers.steppers import Poison, pole, spec as worker
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.harness import render
-from antiphon.contract.processor import IO, BlockTime
-from antiphon.contract.runner import ProcessorRunner
-from antiphon.errors import WorkerError, WorkerLost
-from antiphon.graph.rate_adapter import adapt
-from antiphon.workers import pool as pools
-from antiphon.workers.arena import State, WorkerWord
-from antiphon.workers.processor import ModelProcessor
-from antiphon.workers.spec import WorkerSpec
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.harness import render
+from antiphon.kernel.contract.processor import IO, BlockTime
+from antiphon.kernel.contract.runner import ProcessorRunner
+from antiphon.kernel.errors import WorkerError, WorkerLost
+from antiphon.kernel.graph.rate_adapter import adapt
+from antiphon.kernel.workers import pool as pools
+from antiphon.kernel.workers.arena import State, WorkerWord
+from antiphon.kernel.workers.processor import ModelProcessor
+from antiphon.kernel.workers.spec import WorkerSpec
 
 RATE = 48000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
 
-from antiphon.contract.processor import IO, BlockTime
-from antiphon.workers.dropout_log import DropoutLog
+from antiphon.kernel.contract.processor import IO, BlockTime
+from antiphon.kernel.workers.dropout_log import DropoutLog
 
 
 class Stream:

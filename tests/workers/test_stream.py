@@ -17,11 +17,11 @@ from tests.waiting import until
 from tests.workers.rig import Rig, gone, hops, kill, pid, put, runs, stopped, through, words
 from tests.workers.steppers import Poison, pole, spec
 
-from antiphon.errors import WorkerError
-from antiphon.workers.arena import MAX_DEPTH, MAX_SLOTS, MAX_WORKERS, SlotWord, State, WorkerWord
-from antiphon.workers.pool import Pool
-from antiphon.workers.status import state_of, workers
-from antiphon.workers.stream import HopStart
+from antiphon.kernel.errors import WorkerError
+from antiphon.kernel.workers.arena import MAX_DEPTH, MAX_SLOTS, MAX_WORKERS, SlotWord, State, WorkerWord
+from antiphon.kernel.workers.pool import Pool
+from antiphon.kernel.workers.status import state_of, workers
+from antiphon.kernel.workers.stream import HopStart
 
 
 def test_what_goes_in_comes_out(rig: Rig) -> None:

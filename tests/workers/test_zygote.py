@@ -16,11 +16,11 @@ from tests.waiting import until
 from tests.workers.rig import Rig, gone, hops, pid, put, runs, through, words
 from tests.workers.steppers import pole, spec
 
-from antiphon.errors import WorkerLost
-from antiphon.workers import pool as pools
-from antiphon.workers.arena import State, WorkerWord
-from antiphon.workers.status import Health, news, state_of, wanted_zygotes
-from antiphon.workers.stream import HopStart
+from antiphon.kernel.errors import WorkerLost
+from antiphon.kernel.workers import pool as pools
+from antiphon.kernel.workers.arena import State, WorkerWord
+from antiphon.kernel.workers.status import Health, news, state_of, wanted_zygotes
+from antiphon.kernel.workers.stream import HopStart
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,8 +98,8 @@ def test_a_zygote_forks_only_its_own_kind(own_rig: Rig) -> None:
 
 SCRIPT = """
 import os, sys
-from antiphon.workers import pool
-from antiphon.workers.arena import WorkerWord
+from antiphon.kernel.workers import pool
+from antiphon.kernel.workers.arena import WorkerWord
 from tests.workers.steppers import spec
 
 streams = [pool.current().open(spec(name=f"model {n}")) for n in range(2)]

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon_bench.dirt.stage import onset_errors, tidal_stage
 from antiphon_bench.dirt.tidal import LATENCY, tidal_problem
 from antiphon_bench.report import finish, percentiles, table

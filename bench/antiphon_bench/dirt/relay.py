@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
-from antiphon.wire.ntp import to_unix_ns
-from antiphon.wire.osc import Bundle, Message, decode
+from antiphon.kernel.wire.ntp import to_unix_ns
+from antiphon.kernel.wire.osc import Bundle, Message, decode
 
 MOST_BYTES = 65_507
 

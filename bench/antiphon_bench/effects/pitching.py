@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.api import F32, F64, StreamSpec
 from antiphon.api.testing import run_processor
-from antiphon.signal.features import import_librosa
+from antiphon.kernel.signal.features import import_librosa
 from antiphon_effects.jobs import stretch_blocks
 from antiphon_effects.pitch import Pitch
 

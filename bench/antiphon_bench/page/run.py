@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon_bench.chromium import BINARY, BrowserTab, Chromium
 from antiphon_bench.osc import ping_server
 from antiphon_bench.page import browser, clients

@@ -56,7 +56,7 @@ def offline(seed: int) -> dict[str, Any]:
     """By `antiphon render`, the notes from a file of events."""
     from antiphon.api.commands import NoteOn, Sample
     from antiphon.api.rendering import load_plugins
-    from antiphon.graph import patch
+    from antiphon.kernel.graph import patch
     from antiphon.offline.rendering import PlayerRunner
     from antiphon.offline.runner import process_stream
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from antiphon.api import Event, Processor, Samples, StreamSpec
 from antiphon.api.jobs import prepare_processor
-from antiphon.contract.processor import IO, BlockTime
-from antiphon.plugins.loader import load
+from antiphon.kernel.contract.processor import IO, BlockTime
+from antiphon.kernel.plugins.loader import load
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.sampler.mixer import ArrayMixer
 from antiphon_sampler.library import folder_of

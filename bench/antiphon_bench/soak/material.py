@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.signal.pitch import frequency
+from antiphon.kernel.signal.pitch import frequency
 
 RATE = 48000
 SECONDS = 16

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.runtime.pidfile import start_time
+from antiphon.kernel.runtime.pidfile import start_time
 
 ROLES = ("supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "workers", "synth", "helpers")
 """workers: of models.  synth: the worker that plays notes.  helpers: processes of plugins, such as that of `loops`."""

@@ -18,7 +18,7 @@ from typing import Any
 from antiphon.api import EngineError, UsageError
 from antiphon.api.files import built_in_folder
 from antiphon.api.transports import ServeSettings
-from antiphon.supervisor import jack_server
+from antiphon.kernel.supervisor import jack_server
 from antiphon_bench.report import finish, table
 from antiphon_bench.rig import ServerProcess
 from antiphon_bench.supercollider.clock import ENDS, kill_scsynth, kill_times

@@ -57,8 +57,8 @@ def stepper(way: str, streams: int, seed: int, device: str = "cuda") -> Any:
     """A stepper for one of `WAYS`, not warm yet. The device "cpu" has only eager and compiled."""
     import torch
 
-    from antiphon.workers.networks import cuda
-    from antiphon.workers.networks.torch_network import one_thread
+    from antiphon.kernel.workers.networks import cuda
+    from antiphon.kernel.workers.networks.torch_network import one_thread
     from antiphon_bench.workers.grumask import GruMask
 
     one_thread()

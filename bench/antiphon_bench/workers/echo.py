@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples
-from antiphon.workers.spec import WorkerSpec
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.workers.spec import WorkerSpec
 
 
 class Echo:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon.workers.networks.streaming import State, StreamingModel
+from antiphon.kernel.workers.networks.streaming import State, StreamingModel
 
 HOP, WINDOW, BINS, BANDS, HIDDEN = 480, 960, 481, 100, 192
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from antiphon.workers import pool
-from antiphon.workers.spec import WorkerSpec
+from antiphon.kernel.workers import pool
+from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, burner
 from antiphon_bench.workers import cuda, rack
@@ -140,7 +140,7 @@ def keeping_up(seconds: float, busy: int, seed: int, patch_text: str = rack.PATC
 
 def killing(count: int, seed: int) -> dict[str, Any]:
     """Kills the worker of a node that negates a constant sound, and measures dropouts in the recording."""
-    from antiphon.io.audiofile import read
+    from antiphon.kernel.io.audiofile import read
 
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as name:

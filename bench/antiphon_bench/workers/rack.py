@@ -8,7 +8,7 @@ import numpy as np
 
 PLUGIN = "benchrack"
 INIT = """
-from antiphon.contract.hookspecs import hookimpl
+from antiphon.kernel.contract.hookspecs import hookimpl
 
 
 @hookimpl
@@ -19,9 +19,9 @@ def antiphon_processors(register):
 """
 NODES = """
 from dataclasses import replace
-from antiphon.workers.info import ModelInfo
-from antiphon.workers.processor import ModelProcessor
-from antiphon.workers.spec import WorkerSpec
+from antiphon.kernel.workers.info import ModelInfo
+from antiphon.kernel.workers.processor import ModelProcessor
+from antiphon.kernel.workers.spec import WorkerSpec
 
 NETWORK = "antiphon_bench.workers.grumask:GruMask"
 A = ModelInfo("mask_a", NETWORK, "grumask", "bench", latency=480, slots=2, folder={folder!r})
@@ -71,7 +71,7 @@ def install(plugins: Path, weights: Path, seed: int = 1) -> None:
     """Writes the plugin into a folder of plugins, and its random weights into `weights`."""
     import torch
 
-    from antiphon.runtime import model_files
+    from antiphon.kernel.runtime import model_files
     from antiphon_bench.workers.grumask import GruMask
 
     torch.manual_seed(seed)

@@ -94,7 +94,7 @@ def fetch(
 ) -> None:
     """Fetch the previews of a search, with tags, owner and licence of each. What is there is not fetched again."""
     from antiphon.cli.library.options import progress_bar
-    from antiphon.errors import UsageError
+    from antiphon.kernel.errors import UsageError
     from antiphon_models.datasets.freesound import Freesound, FreesoundSearch, key_from
 
     if source != "freesound":

@@ -95,7 +95,7 @@ def watch(
 ) -> None:
     """Analyse sounds as they arrive, in a folder and over MQTT: a JSON object a line, until Ctrl-C."""
     from antiphon.cli.terminal.errors import complain
-    from antiphon.errors import UsageError
+    from antiphon.kernel.errors import UsageError
     from antiphon_models.pipeline import settings, watching
 
     chosen = settings.load(file)

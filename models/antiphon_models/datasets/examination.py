@@ -8,10 +8,10 @@ import struct
 import zipfile
 from pathlib import Path
 
-from antiphon.errors import FileError
-from antiphon.io import midifile
-from antiphon.io.decode import Decoder
-from antiphon.runtime.paths import why
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io import midifile
+from antiphon.kernel.io.decode import Decoder
+from antiphon.kernel.runtime.paths import why
 
 HEAD = 1 << 16
 """Bytes at the beginning of a file in which the first frame of an MP3 must be; tags with pictures are skipped."""

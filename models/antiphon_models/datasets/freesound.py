@@ -18,9 +18,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
-from antiphon.errors import FileError, UsageError
-from antiphon.runtime.paths import why, write_atomic
-from antiphon.runtime.shortening import shorten
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.paths import why, write_atomic
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.searched import SOUNDS
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import FileError
-from antiphon.runtime.paths import why
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.paths import why
 
 LARGEST = 1 << 30
 """Bytes of a table: FMA's largest has 260 MB."""

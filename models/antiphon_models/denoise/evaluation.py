@@ -10,7 +10,7 @@ import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.models import usable
-from antiphon.runtime import extras
+from antiphon.kernel.runtime import extras
 from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import systems, testset
 from antiphon_models.denoise.sdr import si_sdr

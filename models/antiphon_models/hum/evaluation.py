@@ -15,7 +15,7 @@ import numpy as np
 from antiphon.api import F32
 from antiphon.api.models import usable
 from antiphon.api.rendering import TimedNote, load_plugins, render_notes
-from antiphon.runtime import extras
+from antiphon.kernel.runtime import extras
 from antiphon_hum.learned.model_tracker import MODELS
 from antiphon_models.hum import own_files, peers, systems, testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1

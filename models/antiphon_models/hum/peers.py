@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.signal.features import import_librosa
+from antiphon.kernel.signal.features import import_librosa
 from antiphon_models.material.sounds import resampled
 
 Found = list[tuple[float, float, float]]

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from antiphon.api import F32
 from antiphon.api.models import read_weights
-from antiphon.signal.features import import_librosa
+from antiphon.kernel.signal.features import import_librosa
 from antiphon_latent.decoder import CONDITIONS, conditions
 from antiphon_latent.partials import begin_of
 from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, sounds

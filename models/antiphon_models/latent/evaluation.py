@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32, F64, Event, StreamSpec, UsageError
 from antiphon.api.files import make_folder
 from antiphon.api.testing import render
-from antiphon.runtime import extras
+from antiphon.kernel.runtime import extras
 from antiphon_latent.decoder import AXES, CONDITIONS, MODELS, PartialDecoder, conditions, load
 from antiphon_latent.partials import FRAMES, ROW, hz_of
 from antiphon_latent.processor import NAMES, TICK, Latent

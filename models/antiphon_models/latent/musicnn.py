@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from antiphon.api import F32, F64
-from antiphon.signal.features import import_librosa
+from antiphon.kernel.signal.features import import_librosa
 
 RATE, HOP, SIZE, MELS = 16000, 256, 512, 96
 MODEL = "MTT_musicnn"

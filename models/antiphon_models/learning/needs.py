@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from antiphon.api import UsageError
-from antiphon.runtime import extras
+from antiphon.kernel.runtime import extras
 
 PACKAGES = {
     "espeak-ng": "espeak-ng",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 
-from antiphon.runtime import extras
+from antiphon.kernel.runtime import extras
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.loops import corpus, songs
 from antiphon_models.loops.corpus import Known

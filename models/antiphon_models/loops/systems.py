@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from antiphon.signal.features import import_librosa
+from antiphon.kernel.signal.features import import_librosa
 from antiphon_loops.rules import Rules
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.loops import corpus

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon.signal.features import import_librosa
+from antiphon.kernel.signal.features import import_librosa
 
 SIZE = 0.05
 """Seconds of a unit; one begins every half."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.runtime import extras
+from antiphon.kernel.runtime import extras
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.learning.user_commands import run_on_sound, sound_file
 from antiphon_models.mosaic.baselines import nearest_unit, random_grains

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.signal.features import import_librosa
+from antiphon.kernel.signal.features import import_librosa
 from antiphon_models.material.sounds import of_length, resampled
 
 RATE, HOP = 22050, 512

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.runtime import extras
-from antiphon.signal.features import import_librosa
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.signal.features import import_librosa
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import run_as_it_comes, run_on_sound, sound_file
 from antiphon_models.mosaic.medians import separate

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.contract.analysis import Quantity
-from antiphon.errors import FileError, PluginError
+from antiphon.kernel.contract.analysis import Quantity
+from antiphon.kernel.errors import FileError, PluginError
 from antiphon.library.analyses import AnalysisResult, analyses, identify_and_analyse
 from antiphon.library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND

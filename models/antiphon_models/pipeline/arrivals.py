@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.errors import WireError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.io.decode import path_text
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative
 

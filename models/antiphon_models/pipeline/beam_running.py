@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import FileError
-from antiphon.runtime.shortening import shorten
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.shortening import shorten
 
 
 def compute_by(kind: Any, options: Sequence[str], tasks: Sequence[Any], work: Callable[[Any], Any]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from antiphon.errors import UsageError
-from antiphon.runtime import extras
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import extras
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from antiphon.errors import FileError
-from antiphon.runtime.file_lock import lock
-from antiphon.runtime.paths import why
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.file_lock import lock
+from antiphon.kernel.runtime.paths import why
 
 
 class ResultJournal:

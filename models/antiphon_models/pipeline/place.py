@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from antiphon.errors import FileError
-from antiphon.runtime.file_lock import hold_lock
-from antiphon.runtime.paths import TEMPORARY, why
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.file_lock import hold_lock
+from antiphon.kernel.runtime.paths import TEMPORARY, why
 from antiphon_models.pipeline.shards import ShardWork
 
 LOCK = ".lock"

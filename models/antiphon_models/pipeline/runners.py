@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import UsageError
-from antiphon.runtime import extras
-from antiphon.runtime.helper_process import ONE_THREAD
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.helper_process import ONE_THREAD
 from antiphon_models.pipeline.beam_running import compute_by, failure_of
 from antiphon_models.pipeline.direct import run_direct
 from antiphon_models.pipeline.shards import compute

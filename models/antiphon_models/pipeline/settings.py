@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from antiphon.classifiers.classifier_file import MOST_VALUES
-from antiphon.errors import FileError, UsageError
-from antiphon.runtime import extras
-from antiphon.runtime.finite import is_finite_number
-from antiphon.runtime.paths import why
-from antiphon.runtime.shortening import short_repr, shorten
-from antiphon.runtime.suggestion import instead, suggest
-from antiphon.signal.features import FEATURE_DEFAULTS, feature_fault
-from antiphon.signal.mel import MEL, MelSettings
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.runtime.paths import why
+from antiphon.kernel.runtime.shortening import short_repr, shorten
+from antiphon.kernel.runtime.suggestion import instead, suggest
+from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_fault
+from antiphon.kernel.signal.mel import MEL, MelSettings
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.pipeline.frameworks import FRAMEWORKS
 

@@ -20,15 +20,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from antiphon.errors import FileError
-from antiphon.io import audiofile
-from antiphon.io.audiofile import Sound
-from antiphon.io.decode import FileStalled, path_text
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io import audiofile
+from antiphon.kernel.io.audiofile import Sound
+from antiphon.kernel.io.decode import FileStalled, path_text
+from antiphon.kernel.runtime.paths import why, write_atomic
+from antiphon.kernel.signal.features import feature_extractor
+from antiphon.kernel.signal.mel import F32
 from antiphon.library.identity import digest_of
 from antiphon.library.shard_import import KEY, about_of
-from antiphon.runtime.paths import why, write_atomic
-from antiphon.signal.features import feature_extractor
-from antiphon.signal.mel import F32
 from antiphon_models.datasets.examination import fault_of
 from antiphon_models.pipeline.gathering import SourceItem, shard_of
 from antiphon_models.pipeline.settings import PreprocessSettings

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from antiphon.errors import FileError, WireError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import FileError, WireError
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon.library.analyses import identify_and_analyse
-from antiphon.runtime.shortening import shorten
 from antiphon_models.pipeline.analysing import prediction
 from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, check_size
 from antiphon_models.pipeline.journal import ResultJournal

@@ -18,8 +18,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import UsageError, WireError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import UsageError, WireError
+from antiphon.kernel.io.decode import path_text
 from antiphon_models.pipeline.arrivals import check_size, is_written, within
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.stream import SoundStream, WaitingSound, arrival_of

@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.api.files import MidiNote, MidiTrack, read_sound, write_midi
 from antiphon.api.jobs import FileJob
-from antiphon.runtime import extras
+from antiphon.kernel.runtime import extras
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.sing.judges import Sound, Sung, Tracker, WordJudge, rises
 from antiphon_models.sing.lines import OTHERS, SUNG, SungLine, plain

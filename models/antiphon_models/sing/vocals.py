@@ -11,8 +11,8 @@ import soxr
 from antiphon.api import F64
 from antiphon.api.files import AudioWriter, read_sound
 from antiphon.api.jobs import FileJob
-from antiphon.runtime import extras
-from antiphon.runtime.resources import folder
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.resources import folder
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.sing.judges import Sound, Tracker
 

@@ -7,7 +7,7 @@ from itertools import cycle
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
-from antiphon.graph.clock import TempoMap
+from antiphon.kernel.graph.clock import TempoMap
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.processor import Accompany
 

@@ -9,7 +9,7 @@ import soundfile
 from antiphon.api import StreamSpec
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import run_processor
-from antiphon.runtime.resources import folder
+from antiphon.kernel.runtime.resources import folder
 from antiphon_answer.jobs import run
 from antiphon_answer.processor import Answer
 from antiphon_answer.slices import MOST

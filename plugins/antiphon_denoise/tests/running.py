@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, Processor, StreamSpec, Value
 from antiphon.api.jobs import ParamCells
-from antiphon.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.parameter_cell import ParamCell
 
 F32 = NDArray[np.float32]
 Change = tuple[int, str, Value]

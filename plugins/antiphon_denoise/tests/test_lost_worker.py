@@ -17,7 +17,7 @@ from tests.workers.rig import PATIENCE, Rig, kill, runs
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import use_pool
-from antiphon.workers.zygote import spawn
+from antiphon.kernel.workers.zygote import spawn
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.tests.running import run
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import IO, BlockTime, StreamSpec
-from antiphon.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon_denoise import processor as module
 from antiphon_denoise.processor import Denoise
 from antiphon_denoise.tests.running import run

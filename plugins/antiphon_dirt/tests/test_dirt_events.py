@@ -10,9 +10,9 @@ from hypothesis import given, strategies as st
 
 from antiphon.api import RequestError, WireError
 from antiphon.api.commands import NoteOff, NoteOn, Sample, SetParam, note_params, play_commands, value_number
-from antiphon.graph.patch import load as load_patch
-from antiphon.plugins.loader import load
-from antiphon.session.node_state import Node
+from antiphon.kernel.graph.patch import load as load_patch
+from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.session.node_state import Node
 from antiphon_dirt.events import NoteNumbers, commands
 from antiphon_dirt.fields import MOST_FIELDS, read
 from antiphon_dirt.orbits import orbits

@@ -8,9 +8,9 @@ from tests.audio import write
 
 from antiphon.api import AntiphonError, FileError, StreamSpec
 from antiphon.api.testing import run_processor
-from antiphon.graph.compiler import compile_plan
-from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.plugins.loader import load
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.plugins.loader import load
 from antiphon_effects.convolution import LONGEST, Convolution, read_impulse
 from antiphon_effects.tests.measure import RATE, SPEC, noise
 

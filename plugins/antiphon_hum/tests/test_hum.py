@@ -14,9 +14,9 @@ from hypothesis import given, settings, strategies as st
 from antiphon.api import IO, BlockTime, ParamError, StreamSpec
 from antiphon.api.jobs import prepare_processor
 from antiphon.api.testing import render
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.errors import PatchError
-from antiphon.graph.patch import parse
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph.patch import parse
 from antiphon_hum.processor import Hum, velocity
 from antiphon_hum.transcription import notes as files
 

@@ -10,12 +10,12 @@ import pytest
 import soundfile
 import soxr
 
-from antiphon.contract.analysis import plain_result
+from antiphon.kernel.contract.analysis import plain_result
+from antiphon.kernel.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identification.identifying import IdentifiedFile, identify_files
 from antiphon.library.identification.shards import FOLDER, update_shards
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
-from antiphon.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
 
 SONGS = 6

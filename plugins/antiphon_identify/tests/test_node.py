@@ -11,7 +11,7 @@ from antiphon.api import StreamSpec
 from antiphon.api.catalogues import Catalogue, updated_index
 from antiphon.api.testing import run_processor
 from antiphon.api.workers import WorkerSpec
-from antiphon.runtime import paths
+from antiphon.kernel.runtime import paths
 from antiphon_identify.processor import HOP, Identify
 from antiphon_identify.worker import HOLD, Identifier
 

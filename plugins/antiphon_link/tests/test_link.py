@@ -9,7 +9,7 @@ import pytest
 from antiphon.api import UsageError
 from antiphon.api.commands import Command, NudgeBeat, SetTempo
 from antiphon.api.transports import ServeSettings
-from antiphon.graph.clock import TempoMap
+from antiphon.kernel.graph.clock import TempoMap
 from antiphon_link.session import QUANTUM, SLACK, STEP, LinkSession
 from antiphon_link.transport import LinkTransport
 

@@ -12,7 +12,7 @@ import pytest
 from antiphon.api import IO, BlockTime, StreamSpec
 from antiphon.api.commands import SetTempo
 from antiphon.api.testing import render
-from antiphon.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon_listen.live import spec
 from antiphon_listen.live.level import LiveLoudness
 from antiphon_listen.live.next_beats import NextBeats

@@ -12,8 +12,8 @@ import soundfile
 from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon.api.files import library_folder
 from antiphon.api.jobs import FileJob
-from antiphon.graph.asset_names import locate_asset
-from antiphon.runtime import resources
+from antiphon.kernel.graph.asset_names import locate_asset
+from antiphon.kernel.runtime import resources
 from antiphon_loops.jobs import MOST_QUESTIONS, run
 from antiphon_loops.library import ready
 from antiphon_loops.record import ROLES

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from antiphon.api.catalogues import Catalogue
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums
 from antiphon_models.learning.user_commands import command
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, PluginError, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
-from antiphon.graph.clock import TempoMap
-from antiphon.workers import pool
+from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.workers import pool
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.player import loops_read, sinc_table

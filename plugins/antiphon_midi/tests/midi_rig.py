@@ -15,10 +15,10 @@ from tests.control.test_notes import HEARS, PLAYS, events
 from tests.waiting import comes
 
 from antiphon.api.transports import ServeSettings
-from antiphon.contract.catalog import Catalog
-from antiphon.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.graph.patch import Patch
-from antiphon.session.commands import Panic
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.patch import Patch
+from antiphon.kernel.session.commands import Panic
 from antiphon_midi.devices.ports import Ports
 from antiphon_midi.input.ports_input import MidiInput
 from antiphon_midi.tests.fake_midi import FakeMidi

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.runtime import paths
+from antiphon.kernel.runtime import paths
 from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged, with_midi
 
 

@@ -10,9 +10,9 @@ from antiphon.api import RequestError
 from antiphon.api.commands import NOW, Sample, When
 from antiphon.api.osc import encode
 from antiphon.api.transports import OscRequest, ServeSettings
-from antiphon.contract.catalog import Catalog
-from antiphon.engine.link import PlayedNote
-from antiphon.graph.patch import parse
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.engine.link import PlayedNote
+from antiphon.kernel.graph.patch import parse
 from antiphon_midi.output import send_out
 from antiphon_midi.tests.fake_midi import FakeMidi
 from antiphon_midi.tests.midi_rig import H, MidiStage, with_midi

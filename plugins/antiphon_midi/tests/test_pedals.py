@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.runtime import paths
+from antiphon.kernel.runtime import paths
 from antiphon_midi.tests.midi_rig import MidiStage
 
 

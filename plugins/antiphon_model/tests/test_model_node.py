@@ -16,11 +16,11 @@ from tests.workers.rig import PATIENCE, Rig
 from antiphon.api import BlockTime, PluginError, StreamSpec, WorkerError
 from antiphon.api.rendering import load_plugins
 from antiphon.api.testing import render, run_processor, without_workers
-from antiphon.graph.compiler import compile_plan
-from antiphon.graph.patch import parse
-from antiphon.workers import pool
-from antiphon.workers.arena import State
-from antiphon.workers.stream import HopStart
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.patch import parse
+from antiphon.kernel.workers import pool
+from antiphon.kernel.workers.arena import State
+from antiphon.kernel.workers.stream import HopStart
 from antiphon_model import model_file
 from antiphon_model.processor import REACH, Model
 from antiphon_model.tests import exports

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.models import ModelInfo, manifest_entry, models_folder, read_weights, write_weights
-from antiphon.plugins import loader
+from antiphon.kernel.plugins import loader
 
 ROOT = Path(__file__).resolve().parents[3]
 HOP = 480
@@ -20,7 +20,7 @@ HOP = 480
 @pytest.fixture
 def arrays():
     """A warm stepper of the reference in numpy."""
-    from antiphon.workers.networks.array_stepper import build
+    from antiphon.kernel.workers.networks.array_stepper import build
     from antiphon_model.spec import reference
 
     stepper = build(reference().worker("cpu"))
@@ -32,7 +32,7 @@ def arrays():
 def reference():
     """A warm stepper of the reference in torch, and torch as it was afterwards."""
     torch = pytest.importorskip("torch")
-    from antiphon.workers.networks.torch_stepper import build
+    from antiphon.kernel.workers.networks.torch_stepper import build
     from antiphon_model.spec import reference
 
     threads = torch.get_num_threads()

@@ -14,9 +14,9 @@ from tests.control.rig import CATALOG, GRAPH, Rig
 from tests.waiting import comes
 
 from antiphon.api.transports import ServeSettings
-from antiphon.engine.link import Reported
-from antiphon.errors import PatchError
-from antiphon.graph.graph import Graph
+from antiphon.kernel.engine.link import Reported
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph.graph import Graph
 from antiphon_mqtt.bridge import MqttBridge, identifier
 from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.publications import MAX_TOPICS, Outward

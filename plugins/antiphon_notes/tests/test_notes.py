@@ -10,11 +10,11 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, Event, Processor, StreamSpec, Value
 from antiphon.api.testing import render
-from antiphon.contract.harness import prepare
-from antiphon.contract.params import Param
-from antiphon.graph.clock import TempoMap
-from antiphon.graph.node_host import cell_of
-from antiphon.plugins.factories import resolve
+from antiphon.kernel.contract.harness import prepare
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.graph.node_host import cell_of
+from antiphon.kernel.plugins.factories import resolve
 from antiphon_notes import antiphon_processors
 
 RATE, BLOCK = 4000, 256

@@ -21,7 +21,7 @@ def test_a_python_without_tkinter_hears_nothing_of_windows() -> None:
     assert "Neither WxPython nor Tkinter" in printed(f"{without}import os; os.environ['PYO_GUI_WX'] = '0'; import pyo")
     assert printed(f"{without}{IMPORT}") == ""
     zygote = (
-        "from antiphon_pyo.info import PYO; from antiphon.runtime.importing import import_module;"
+        "from antiphon_pyo.info import PYO; from antiphon.kernel.runtime.importing import import_module;"
         "import_module(PYO.worker(48000, 256).imports)"
     )
     assert printed(without + zygote) == ""

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from antiphon.cli import main
-from antiphon.runtime.resources import patches
+from antiphon.kernel.runtime.resources import patches
 from antiphon_sing import processor
 from antiphon_sing.tests.singing import RATE, FakeTexts, cents
 

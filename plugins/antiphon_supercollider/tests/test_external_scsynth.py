@@ -13,7 +13,7 @@ from tests.waiting import until
 
 from antiphon.api import EngineError, UsageError, osc
 from antiphon.api.transports import ServeSettings
-from antiphon.synth.backends import with_options
+from antiphon.kernel.synth.backends import with_options
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.external_client import (
     BUFFERS,

@@ -12,7 +12,7 @@ from antiphon.api import Event, Samples, StreamSpec
 from antiphon.api.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.api.testing import render, use_pool
 from antiphon.api.workers import current_pool
-from antiphon.synth.processor import MOST_EVENTS
+from antiphon.kernel.synth.processor import MOST_EVENTS
 from antiphon_synth.processor import Synth
 
 BLOCK = 64

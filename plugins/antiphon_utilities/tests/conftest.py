@@ -2,7 +2,7 @@
 
 import pytest
 
-from antiphon.graph.clock import TempoMap
+from antiphon.kernel.graph.clock import TempoMap
 
 
 def _on_clock(processor, bpm=120.0, changes=(), rate=48000):

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import render, run_processor
-from antiphon.graph.clock import TempoMap
+from antiphon.kernel.graph.clock import TempoMap
 from antiphon_utilities.metronome import LENGTH, Metronome
 
 RATE = 48000

@@ -5,8 +5,8 @@ import pytest
 
 from antiphon.api import BlockTime, StreamSpec
 from antiphon.api.rendering import load_plugins
-from antiphon.graph.compiler import compile_plan
-from antiphon.graph.patch import parse
+from antiphon.kernel.graph.compiler import compile_plan
+from antiphon.kernel.graph.patch import parse
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)

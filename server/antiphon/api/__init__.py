@@ -43,8 +43,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from antiphon.contract.hookspecs import Register, hookimpl
-from antiphon.errors import (
+from antiphon.kernel.contract.hookspecs import Register, hookimpl
+from antiphon.kernel.errors import (
     AntiphonError,
     EngineError,
     FileError,
@@ -57,23 +57,23 @@ from antiphon.errors import (
 )
 
 if TYPE_CHECKING:
-    from antiphon.contract.block import F32, F64, Samples, StreamSpec
-    from antiphon.contract.file_use import FileUse
-    from antiphon.contract.params import Param, Value
-    from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
-    from antiphon.contract.processor import IO, PEDAL, BlockTime, Event, Processor
-    from antiphon.native.step import Step
-    from antiphon.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
+    from antiphon.kernel.contract.block import F32, F64, Samples, StreamSpec
+    from antiphon.kernel.contract.file_use import FileUse
+    from antiphon.kernel.contract.params import Param, Value
+    from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
+    from antiphon.kernel.contract.processor import IO, PEDAL, BlockTime, Event, Processor
+    from antiphon.kernel.native.step import Step
+    from antiphon.kernel.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 
 
 _LAZY = {
-    "antiphon.contract.block": ("F32", "F64", "Samples", "StreamSpec"),
-    "antiphon.contract.file_use": ("FileUse",),
-    "antiphon.contract.params": ("Param", "Value"),
-    "antiphon.signal.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
-    "antiphon.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
-    "antiphon.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
-    "antiphon.native.step": ("Step",),
+    "antiphon.kernel.contract.block": ("F32", "F64", "Samples", "StreamSpec"),
+    "antiphon.kernel.contract.file_use": ("FileUse",),
+    "antiphon.kernel.contract.params": ("Param", "Value"),
+    "antiphon.kernel.signal.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
+    "antiphon.kernel.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
+    "antiphon.kernel.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
+    "antiphon.kernel.native.step": ("Step",),
 }
 """Names that are imported at their first use, by module."""
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from antiphon.workers.networks.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
-from antiphon.workers.networks.array_network import ArrayNetwork, load as load_arrays
-from antiphon.workers.networks.array_weights import Weights, find_array
+from antiphon.kernel.workers.networks.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
+from antiphon.kernel.workers.networks.array_network import ArrayNetwork, load as load_arrays
+from antiphon.kernel.workers.networks.array_weights import Weights, find_array

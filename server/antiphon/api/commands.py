@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.session.commands import (
+from antiphon.kernel.session.commands import (
     NOW,
     Beat,
     Bend,
@@ -28,7 +28,7 @@ from antiphon.session.commands import (
     Sync,
     When,
 )
-from antiphon.session.play import (
+from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
     FIRST as FIRST_VALUE,
     note_params,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.contract.finding import Finding
-from antiphon.runtime.console import say
-from antiphon.runtime.serve_option import ServeOption
-from antiphon.runtime.suggestion import instead
+from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.serve_option import ServeOption
+from antiphon.kernel.runtime.suggestion import instead

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from antiphon.io.audiofile import Sound, read as read_sound, stream as stream_sound
-from antiphon.io.audiowrite import AudioWriter, format_of
-from antiphon.io.decode import AudioInfo, Decoder, check_header, path_text as printable_path
-from antiphon.io.midi_song import (
+from antiphon.kernel.io.audiofile import Sound, read as read_sound, stream as stream_sound
+from antiphon.kernel.io.audiowrite import AudioWriter, format_of
+from antiphon.kernel.io.decode import AudioInfo, Decoder, check_header, path_text as printable_path
+from antiphon.kernel.io.midi_song import (
     DEFAULT_BPM,
     TICKS as MIDI_TICKS,
     MidiControlChange,
@@ -14,7 +14,7 @@ from antiphon.io.midi_song import (
     MidiTrack,
     Times as MidiTimes,
 )
-from antiphon.io.midifile import (
+from antiphon.kernel.io.midifile import (
     SUFFIXES as MIDI_SUFFIXES,
     melody_line,
     open_midi,
@@ -22,8 +22,8 @@ from antiphon.io.midifile import (
     tick_notes,
     write as write_midi,
 )
-from antiphon.io.png import png_bytes
-from antiphon.runtime.paths import (
+from antiphon.kernel.io.png import png_bytes
+from antiphon.kernel.runtime.paths import (
     HOME as HOME_VARIABLE,
     cache as cache_folder,
     config as config_folder,
@@ -34,5 +34,5 @@ from antiphon.runtime.paths import (
     why as reason_of_os_error,
     write_atomic,
 )
-from antiphon.runtime.resources import folder as built_in_folder
-from antiphon.runtime.sound_formats import FORMATS as SOUND_FORMATS, Format
+from antiphon.kernel.runtime.resources import folder as built_in_folder
+from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, Format

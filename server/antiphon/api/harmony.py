@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from antiphon.signal.scales import CHORDS, SCALES
+from antiphon.kernel.signal.scales import CHORDS, SCALES
 
 __all__ = ["CHORDS", "SCALES"]

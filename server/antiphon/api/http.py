@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-from antiphon.io.http_message import HttpRequest, Refusal, Response, answer as json_response, text as text_response
+from antiphon.kernel.io.http_message import (
+    HttpRequest,
+    Refusal,
+    Response,
+    answer as json_response,
+    text as text_response,
+)

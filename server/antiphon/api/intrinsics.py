@@ -6,8 +6,8 @@ kernel that `compile_all` has compiled.
 
 from __future__ import annotations
 
-from antiphon.native import compile_all
-from antiphon.native.intrinsics import (
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.native.intrinsics import (
     address_f64,
     address_i64,
     as_u8p,

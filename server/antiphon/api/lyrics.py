@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from antiphon.signal.lyrics import HOLD, LyricSyllable, syllables
+from antiphon.kernel.signal.lyrics import HOLD, LyricSyllable, syllables
 
 __all__ = ["HOLD", "LyricSyllable", "syllables"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from antiphon.classifiers.classifier_file import ClassifierDetails, classifiers_folder
 from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.classifiers.onnx_wire import check as check_onnx, looks_like as looks_like_onnx
-from antiphon.runtime.model_files import (
+from antiphon.kernel.runtime.model_files import (
     ModelError,
     entry as manifest_entry,
     names as model_names,
     weights as read_weights,
     write as write_weights,
 )
-from antiphon.runtime.resources import models as models_folder
-from antiphon.workers.info import ModelInfo
-from antiphon.workers.listing import FileListing, ModelFolder
-from antiphon.workers.model_client import ModelClient, say_instead, usable
-from antiphon.workers.processor import ModelProcessor
+from antiphon.kernel.runtime.resources import models as models_folder
+from antiphon.kernel.workers.info import ModelInfo
+from antiphon.kernel.workers.listing import FileListing, ModelFolder
+from antiphon.kernel.workers.model_client import ModelClient, say_instead, usable
+from antiphon.kernel.workers.processor import ModelProcessor

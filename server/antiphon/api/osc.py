@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.wire.osc import (
+from antiphon.kernel.wire.osc import (
     IMMEDIATELY,
     IMPULSE,
     Arg,

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from antiphon.signal.decimator import HISTORY, HOP, Decimator
-from antiphon.signal.yin import CENTRE, HIGHEST, LOWEST, MedianPitch, Yin
+from antiphon.kernel.signal.decimator import HISTORY, HOP, Decimator
+from antiphon.kernel.signal.yin import CENTRE, HIGHEST, LOWEST, MedianPitch, Yin

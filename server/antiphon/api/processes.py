@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from antiphon.runtime.helper_channel import HelperChannel, limit_resources
-from antiphon.runtime.helper_process import HELPER_FAULTS, ForkedEnd, HelperProcess, run_forked, start_helper
+from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.runtime.helper_process import HELPER_FAULTS, ForkedEnd, HelperProcess, run_forked, start_helper

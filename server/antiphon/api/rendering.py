@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
+from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
 from antiphon.offline.note_rendering import TimedNote, sound as render_notes, sounds as render_parts
 from antiphon.offline.plugin_jobs import play_through, run_job, transcribe
-from antiphon.plugins.loader import Loaded, load as load_plugins

@@ -2,4 +2,13 @@
 
 from __future__ import annotations
 
-from antiphon.signal.hop_spectrum import C64, LOW_FADE, SampleHistory, Spectra, SpectrumSizes, grid, power_unit, windows
+from antiphon.kernel.signal.hop_spectrum import (
+    C64,
+    LOW_FADE,
+    SampleHistory,
+    Spectra,
+    SpectrumSizes,
+    grid,
+    power_unit,
+    windows,
+)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.errors import Unanswered
-from antiphon.synth.backend import (
+from antiphon.kernel.errors import Unanswered
+from antiphon.kernel.synth.backend import (
     INSTRUMENTS,
     MORE_INSTRUMENTS,
     VOICES,
@@ -11,10 +11,10 @@ from antiphon.synth.backend import (
     SynthSettings,
     pack as pack_events,
 )
-from antiphon.synth.choosing import chosen as chosen_backend, use as use_backend
-from antiphon.synth.controls import DIALS, FIRST_DIAL, RESERVED, Controls, Dial, parse as parse_controls
-from antiphon.synth.info import NULL, BackendChoice, OfflinePasses, SynthInfo, SynthSupport
-from antiphon.synth.processor import DROPPED, LEVEL, SynthProcessor
-from antiphon.synth.shapes import NoteShape, NoteShapes, pressure_gain
-from antiphon.synth.sounding import Sounding
-from antiphon.synth.stepper import SynthStepper
+from antiphon.kernel.synth.choosing import chosen as chosen_backend, use as use_backend
+from antiphon.kernel.synth.controls import DIALS, FIRST_DIAL, RESERVED, Controls, Dial, parse as parse_controls
+from antiphon.kernel.synth.info import NULL, BackendChoice, OfflinePasses, SynthInfo, SynthSupport
+from antiphon.kernel.synth.processor import DROPPED, LEVEL, SynthProcessor
+from antiphon.kernel.synth.shapes import NoteShape, NoteShapes, pressure_gain
+from antiphon.kernel.synth.sounding import Sounding
+from antiphon.kernel.synth.stepper import SynthStepper

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from antiphon.contract.addresses import AddressList
-from antiphon.runtime.settings import ServeSettings
-from antiphon.session.actions import EVENTS as NODE_EVENTS, NodeEvent
-from antiphon.session.effects import EngineEffect
-from antiphon.session.node_state import Node
-from antiphon.session.osc_request import OscRequest
-from antiphon.session.steering import LEAP, same_tempo, steered_tempo
-from antiphon.session.transport import PRESSABLE, Transport, pressable, pressed_message, settable
-from antiphon.session.transport_server import EmittedEvent, Learner, TransportServer
+from antiphon.kernel.contract.addresses import AddressList
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, NodeEvent
+from antiphon.kernel.session.effects import EngineEffect
+from antiphon.kernel.session.node_state import Node
+from antiphon.kernel.session.osc_request import OscRequest
+from antiphon.kernel.session.steering import LEAP, same_tempo, steered_tempo
+from antiphon.kernel.session.transport import PRESSABLE, Transport, pressable, pressed_message, settable
+from antiphon.kernel.session.transport_server import EmittedEvent, Learner, TransportServer

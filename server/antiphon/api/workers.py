@@ -5,17 +5,17 @@ For a torch model there is `antiphon.api.models`, which is built on this.
 
 from __future__ import annotations
 
-from antiphon.contract.channels import convert_channels
-from antiphon.contract.processor import ProcessorPart
-from antiphon.runtime.pidfile import start_time as process_start
-from antiphon.runtime.scheduling import short_slices
-from antiphon.workers.dropout_fader import DropoutFader
-from antiphon.workers.dropout_log import DropoutLog
-from antiphon.workers.pool import current as current_pool
-from antiphon.workers.processor import WorkerProcessor
-from antiphon.workers.rebuffer import Rebuffer, lead_for
-from antiphon.workers.reporter import WorkerReporter
-from antiphon.workers.reporting import RecentSound, ReportedStream, ReportingStepper
-from antiphon.workers.spec import Stepper, WorkerSpec
-from antiphon.workers.stream import Stream
-from antiphon.workers.worker_client import WorkerClient
+from antiphon.kernel.contract.channels import convert_channels
+from antiphon.kernel.contract.processor import ProcessorPart
+from antiphon.kernel.runtime.pidfile import start_time as process_start
+from antiphon.kernel.runtime.scheduling import short_slices
+from antiphon.kernel.workers.dropout_fader import DropoutFader
+from antiphon.kernel.workers.dropout_log import DropoutLog
+from antiphon.kernel.workers.pool import current as current_pool
+from antiphon.kernel.workers.processor import WorkerProcessor
+from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
+from antiphon.kernel.workers.reporter import WorkerReporter
+from antiphon.kernel.workers.reporting import RecentSound, ReportedStream, ReportingStepper
+from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+from antiphon.kernel.workers.stream import Stream
+from antiphon.kernel.workers.worker_client import WorkerClient

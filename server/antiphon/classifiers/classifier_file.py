@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import FileError
-from antiphon.runtime import paths
-from antiphon.runtime.shortening import shorten
-from antiphon.signal.features import FEATURE_DEFAULTS, feature_fault
-from antiphon.signal.mel import MEL, MelSettings
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_fault
+from antiphon.kernel.signal.mel import MEL, MelSettings
 
 MODEL, DETAILS = "model.onnx", "classifier.json"
 INPUT, OUTPUT = "excerpts", "probabilities"

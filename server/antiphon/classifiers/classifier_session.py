@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from antiphon.classifiers.classifier_file import DETAILS, LARGEST_MODEL, MODEL, digest_of, read_content, read_details
 from antiphon.classifiers.onnx_wire import check
-from antiphon.errors import FileError
-from antiphon.runtime import extras
-from antiphon.runtime.model_files import ModelError
-from antiphon.runtime.shortening import shorten
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.model_files import ModelError
+from antiphon.kernel.runtime.shortening import shorten
 
 F32 = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from antiphon.runtime.model_files import ModelError
+from antiphon.kernel.runtime.model_files import ModelError
 
 MAX_DEPTH = 16
 """Graphs inside graphs, at most."""

@@ -11,11 +11,11 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.terminal.answers import Json, echo_answer
-from antiphon.errors import UsageError
-from antiphon.runtime import paths
-from antiphon.runtime.settings import HTTP_PORT
-from antiphon.wire.ip_address import plain_ip
-from antiphon.wire.text import printable
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import HTTP_PORT
+from antiphon.kernel.wire.ip_address import plain_ip
+from antiphon.kernel.wire.text import printable
 
 Machine = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="The surface's IP address, or its host name.")]
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from antiphon.errors import UsageError
-from antiphon.runtime.importing import see_checkout_plugins
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.importing import see_checkout_plugins
 
 COMMAND = "antiphon_bench.command"
 

@@ -27,14 +27,14 @@ def plugins(incomplete: str) -> list[str]:
 
 def patches(incomplete: str) -> list[str]:
     """Listed patches."""
-    from antiphon.graph import patch_list
+    from antiphon.kernel.graph import patch_list
 
     return _begin(incomplete, patch_list.names())
 
 
 def sets(incomplete: str) -> list[str]:
     """Set lists."""
-    from antiphon.graph import patch_list
+    from antiphon.kernel.graph import patch_list
 
     return _begin(incomplete, patch_list.names(patch_list.SETS))
 
@@ -66,7 +66,7 @@ def _begin(incomplete: str, names: Any) -> list[str]:
 
 def load_names() -> dict[str, Any]:
     """Loads what completion offers: "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
-    from antiphon.runtime import paths
+    from antiphon.kernel.runtime import paths
 
     file, stamp = paths.cache() / FILE, _stamp()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -81,7 +81,7 @@ def load_names() -> dict[str, Any]:
 
 
 def _load() -> dict[str, Any]:
-    from antiphon.plugins.loader import load
+    from antiphon.kernel.plugins.loader import load
 
     # the shell would read a plugin's output as names
     with contextlib.redirect_stdout(io.StringIO()):
@@ -95,7 +95,7 @@ def _load() -> dict[str, Any]:
 
 def _stamp() -> list[Any]:
     """A value that changes with the files of plugins, the installed packages and Antiphon's location."""
-    from antiphon.runtime import paths, resources
+    from antiphon.kernel.runtime import paths, resources
 
     root = resources.checkout()
     folders = [paths.plugins(), *([root / "plugins", root / "models"] if root is not None else [])]

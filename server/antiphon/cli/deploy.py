@@ -39,8 +39,8 @@ def check(
 ) -> None:
     """Try a running server: health, TLS, refusals, what is open, one job. Exit 1 if anything is not as it should be."""
     from antiphon.doctor.deployment import address, checking
-    from antiphon.errors import UsageError
-    from antiphon.runtime.token import TOKEN, read_secret
+    from antiphon.kernel.errors import UsageError
+    from antiphon.kernel.runtime.token import TOKEN, read_secret
 
     server = address.parse_address(url)
     token = read_secret(token_file) if token_file is not None else ""

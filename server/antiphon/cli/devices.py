@@ -16,7 +16,7 @@ def devices(as_json: Json = False) -> None:
     """List JACK's ports, PortAudio's devices and MIDI ports, as options take them: a part of the name is enough."""
     from antiphon.cli.transports import transports
     from antiphon.doctor.sound import ask
-    from antiphon.wire.text import printable
+    from antiphon.kernel.wire.text import printable
 
     ports = {name: port_list for name, transport in transports() if (port_list := transport.ports()) is not None}
     report = ask()

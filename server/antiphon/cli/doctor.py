@@ -9,8 +9,8 @@ import typer
 
 from antiphon.cli.terminal.answers import Json
 from antiphon.cli.terminal.style import Role, style_text
-from antiphon.errors import UsageError
-from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
 
 WIDTH = 8
 """Characters of a finding's state, at the beginning of its line."""

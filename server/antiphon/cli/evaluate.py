@@ -12,10 +12,10 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.osc import Timeout, closing_socket, listen, refusal, send
-from antiphon.errors import EngineError, UsageError
-from antiphon.runtime.settings import OSC_PORT
-from antiphon.wire.frames import Framer
-from antiphon.wire.osc import Message, encode
+from antiphon.kernel.errors import EngineError, UsageError
+from antiphon.kernel.runtime.settings import OSC_PORT
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import Message, encode
 
 HOST = "127.0.0.1"
 
@@ -44,9 +44,9 @@ def hand_over(text: str, port: int, timeout: float) -> int:
         WireError: The server refuses; with its reason.
         EngineError: No server answers, or it does not have this user's token.
     """
-    from antiphon.runtime import paths
-    from antiphon.runtime.token import find_token
-    from antiphon.wire.token_proof import TokenProof, nonce
+    from antiphon.kernel.runtime import paths
+    from antiphon.kernel.runtime.token import find_token
+    from antiphon.kernel.wire.token_proof import TokenProof, nonce
 
     token, asked = "", nonce()
     with suppress(OSError):
@@ -71,8 +71,8 @@ def hand_over(text: str, port: int, timeout: float) -> int:
 
 def _read(path: str) -> str:
     """The text of a script; `UsageError` where there is none, or it is too long to be sent."""
-    from antiphon.control.osc.script_gate import LONGEST_SCRIPT
-    from antiphon.runtime.paths import why
+    from antiphon.kernel.control.osc.script_gate import LONGEST_SCRIPT
+    from antiphon.kernel.runtime.paths import why
 
     try:
         with sys.stdin.buffer if path == "-" else open(path, "rb") as file:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import completion, ports
-from antiphon.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT
-from antiphon.wire.script_link import MOST_QUANTUM
+from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT
+from antiphon.kernel.wire.script_link import MOST_QUANTUM
 
 
 def live(
@@ -39,7 +39,7 @@ def live(
     Each time the file is saved, it takes over on the next beat, or by --quantum. One with an error changes nothing:
     the last that was good plays on.
     """
-    from antiphon.errors import UsageError
+    from antiphon.kernel.errors import UsageError
     from antiphon.performer.performing import Performing, ended_by_signals
 
     if not 0.0 <= quantum <= MOST_QUANTUM:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.plugins.model_registry import Row, examine_models, files, known_models
+from antiphon.kernel.plugins.model_registry import Row, examine_models, files, known_models
 
 if TYPE_CHECKING:
-    from antiphon.workers.listing import FileListing
+    from antiphon.kernel.workers.listing import FileListing
 
 FILE_HEAD = ("file", "size", "method", "in", "out", "rate", "hop", "latency", "state")
 HEAD = ("model", "plugin", "file", "size", "parameters", "runs on", "state")
@@ -31,7 +31,7 @@ def register(cli: typer.Typer) -> None:
         import json
 
         from antiphon.cli.terminal.errors import complain
-        from antiphon.workers import devices
+        from antiphon.kernel.workers import devices
 
         registered, failed = known_models(plugins_dir)
         rows = examine_models(registered, models_dir)

@@ -10,10 +10,10 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.osc import Host, closing_socket, listen, message_text, refusal, silent
-from antiphon.runtime.settings import OSC_PORT
-from antiphon.wire import ntp
-from antiphon.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
-from antiphon.wire.text import printable
+from antiphon.kernel.runtime.settings import OSC_PORT
+from antiphon.kernel.wire import ntp
+from antiphon.kernel.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
+from antiphon.kernel.wire.text import printable
 
 RENEW = 5.0
 """Seconds between two `/monitor` requests: a restarted server has forgotten the previous one."""

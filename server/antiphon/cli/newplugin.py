@@ -17,10 +17,10 @@ def new_plugin(
     folder: Annotated[Path | None, typer.Option("--to", help="Where to; else your own plugins' folder.")] = None,
 ) -> None:
     """Write a working plugin, with its test and card, as a template."""
+    from antiphon.kernel.plugins.loader import load
+    from antiphon.kernel.runtime import paths
     from antiphon.newplugin.shapes import SHAPES
     from antiphon.newplugin.writing import write
-    from antiphon.plugins.loader import load
-    from antiphon.runtime import paths
 
     known = load(check=False)
     # a folder with the name of a type or of an installed package would not be loaded

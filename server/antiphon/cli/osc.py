@@ -15,11 +15,19 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.cli import ports
-from antiphon.errors import EngineError, UsageError, WireError
-from antiphon.runtime.settings import OSC_PORT
-from antiphon.wire.frames import Framer
-from antiphon.wire.osc import MAX_DATAGRAM, Arg, Message, address_text as shown_address, decode, encode, messages_of
-from antiphon.wire.text import printable
+from antiphon.kernel.errors import EngineError, UsageError, WireError
+from antiphon.kernel.runtime.settings import OSC_PORT
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import (
+    MAX_DATAGRAM,
+    Arg,
+    Message,
+    address_text as shown_address,
+    decode,
+    encode,
+    messages_of,
+)
+from antiphon.kernel.wire.text import printable
 
 SUBSCRIBED_SECONDS = 0.5
 """Seconds to wait for what subscribers are told."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.runtime.settings import HTTP_PORT
+from antiphon.kernel.runtime.settings import HTTP_PORT
 
 
 def page(
@@ -20,8 +20,8 @@ def page(
     no_open: Annotated[bool, typer.Option("--no-open", help="Print the address alone.")] = False,
 ) -> None:
     """Open the page of a running server of yours in your browser, which needs no token then."""
-    from antiphon.errors import UsageError
-    from antiphon.runtime.page_secret import page_address
+    from antiphon.kernel.errors import UsageError
+    from antiphon.kernel.runtime.page_secret import page_address
 
     port = ports.http_port(http_port, osc_port)
     found = next((one for one in ports.running() if one.settings.http_port == port), None)
@@ -41,7 +41,7 @@ def graphical() -> bool:
 
 def open_page(folder: Path) -> None:
     """Opens the page in the browser, without waiting for it; nothing where there is no screen."""
-    from antiphon.runtime.page_secret import FILE
+    from antiphon.kernel.runtime.page_secret import FILE
 
     if graphical():
         subprocess.Popen(

@@ -13,8 +13,8 @@ from antiphon.cli import completion
 from antiphon.cli.terminal.answers import Json
 
 if TYPE_CHECKING:
-    from antiphon.graph.patch import Patch
-    from antiphon.graph.patch_list import PatchEntry
+    from antiphon.kernel.graph.patch import Patch
+    from antiphon.kernel.graph.patch_list import PatchEntry
 
 
 def register(cli: typer.Typer) -> None:
@@ -27,8 +27,8 @@ def register(cli: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """List the patches: what each is for, whether it is shipped or yours, and which hides a shipped one."""
-        from antiphon.graph.patch_list import entries
-        from antiphon.runtime import paths
+        from antiphon.kernel.graph.patch_list import entries
+        from antiphon.kernel.runtime import paths
 
         if name:
             _show_one(name, as_json)
@@ -42,8 +42,8 @@ def register(cli: typer.Typer) -> None:
     @cli.command("sets")
     def sets(as_json: Json = False) -> None:
         """List the set lists: what each is for, and whether it is shipped or yours."""
-        from antiphon.graph.patch_list import SETS, entries
-        from antiphon.runtime import paths
+        from antiphon.kernel.graph.patch_list import SETS, entries
+        from antiphon.kernel.runtime import paths
 
         _show(entries(SETS), as_json)
         if not as_json:
@@ -52,9 +52,9 @@ def register(cli: typer.Typer) -> None:
 
 def _show_one(name: str, as_json: bool) -> None:
     from antiphon.cli.terminal.style import style_text
-    from antiphon.graph import patch
-    from antiphon.graph.patch_list import entries
-    from antiphon.plugins.loader import load
+    from antiphon.kernel.graph import patch
+    from antiphon.kernel.graph.patch_list import entries
+    from antiphon.kernel.plugins.loader import load
 
     path = patch.find(name)
     entry = next(entry for entry in entries() if entry.path == path)

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import completion, ports
-from antiphon.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
 OPEN = "/node/in/mute 0"
@@ -42,7 +42,7 @@ def play(
 ) -> None:
     """Play the demo, or a MIDI file: on the sound card with its input muted; without one to a file. Ctrl-C ends it."""
     from antiphon.cli.serve import run, startable
-    from antiphon.engine.drivers.probe import probe
+    from antiphon.kernel.engine.drivers.probe import probe
 
     asked = ServeSettings(
         audio=audio,
@@ -73,9 +73,9 @@ def play(
 
 
 def _find(song: str, patch: str) -> None:
-    from antiphon.errors import UsageError
-    from antiphon.graph import patch_list
-    from antiphon.graph.patch import find, read_text
+    from antiphon.kernel.errors import UsageError
+    from antiphon.kernel.graph import patch_list
+    from antiphon.kernel.graph.patch import find, read_text
 
     if song and not os.path.isfile(song):
         raise UsageError(f"there is no file {song}; name a MIDI file")
@@ -101,7 +101,7 @@ def headless_settings(asked: ServeSettings) -> ServeSettings:
 
 def introduction(settings: ServeSettings, driver: str, note: str, song: str = "") -> Iterator[str]:
     """Yields the lines to print before the server is ready. song: the MIDI file, or ""."""
-    from antiphon.supervisor.recordings import growth
+    from antiphon.kernel.supervisor.recordings import growth
 
     if note:
         yield note
@@ -138,9 +138,9 @@ def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:
 
 def hint_of(patch: str) -> str:
     """What to do first with a patch, a name or a path; "" where it has no hint or there is no such patch."""
-    from antiphon.errors import AntiphonError
-    from antiphon.graph import patch_list
-    from antiphon.graph.patch import find
+    from antiphon.kernel.errors import AntiphonError
+    from antiphon.kernel.graph import patch_list
+    from antiphon.kernel.graph.patch import find
 
     try:
         path = Path(patch) if patch.endswith(patch_list.SUFFIX) or os.sep in patch else find(patch)
@@ -151,7 +151,7 @@ def hint_of(patch: str) -> str:
 
 def command(settings: ServeSettings, message: str) -> str:
     """The shell command that sends an OSC message to this server."""
-    from antiphon.runtime import resources
+    from antiphon.kernel.runtime import resources
 
     # after `make play`, `antiphon` is not on the PATH
     program = ".venv/bin/antiphon" if resources.checkout() is not None else "antiphon"
@@ -161,7 +161,7 @@ def command(settings: ServeSettings, message: str) -> str:
 
 def recordings_folder() -> Path:
     """The performer's folder of recordings, as `antiphon doctor` names it; made where it is not there."""
-    from antiphon.runtime import paths
+    from antiphon.kernel.runtime import paths
 
     return paths.make_folder(paths.recordings(), paths.PRIVATE_FOLDER)
 

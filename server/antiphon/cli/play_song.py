@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon.errors import PluginError, RequestError, UsageError
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.graph.graph import End, NodeSpec, Wire
-from antiphon.graph.patch import dump, load, parse
-from antiphon.graph.patch_list import SUFFIX
-from antiphon.io.decode import path_text
-from antiphon.io.midifile import SUFFIXES
+from antiphon.kernel.errors import PluginError, RequestError, UsageError
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.graph.graph import End, NodeSpec, Wire
+from antiphon.kernel.graph.patch import dump, load, parse
+from antiphon.kernel.graph.patch_list import SUFFIX
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.io.midifile import SUFFIXES
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.session.notes import Players
 from antiphon.offline import note_file
-from antiphon.plugins import loader
-from antiphon.runtime import paths
-from antiphon.session.notes import Players
 
 PATCH = "keys"
 """What plays a file where no patch is named."""

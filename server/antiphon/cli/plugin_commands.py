@@ -70,16 +70,16 @@ def give_short_helps(app: typer.Typer) -> None:
 
 def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
     """(plugin, name, command) of all that plugins add, and a sentence for each plugin that failed."""
-    from antiphon.plugins.hook_lists import hook_lists
+    from antiphon.kernel.plugins.hook_lists import hook_lists
 
     known = hook_lists()
     reasons = [f"plugin {plugin}: {reason}" for plugin, reason in known.failures.items()]
     wanted = known.implementing(HOOK)
     if not wanted:
         return [], reasons
-    from antiphon.plugins.dispatcher import HookDispatcher
-    from antiphon.plugins.finding import sources
-    from antiphon.plugins.reasons import reason_of
+    from antiphon.kernel.plugins.dispatcher import HookDispatcher
+    from antiphon.kernel.plugins.finding import sources
+    from antiphon.kernel.plugins.reasons import reason_of
 
     dispatcher, added = HookDispatcher(), []
     for source in sources():

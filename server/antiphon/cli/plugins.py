@@ -11,11 +11,11 @@ import typer
 
 from antiphon.cli import completion
 from antiphon.cli.terminal.answers import Json
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import HOST_PARAMS, Param
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import HOST_PARAMS, Param
 
 if TYPE_CHECKING:
-    from antiphon.plugins.loader import Loaded
+    from antiphon.kernel.plugins.loader import Loaded
 
 RATE, BLOCK = 48000, 256
 """Rate in Hz and block in frames for which latencies are shown."""
@@ -33,9 +33,9 @@ def register(cli: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters."""
-        from antiphon.graph.graph import known_type
-        from antiphon.plugins.loader import load
-        from antiphon.runtime.paths import plugins as own_folder
+        from antiphon.kernel.graph.graph import known_type
+        from antiphon.kernel.plugins.loader import load
+        from antiphon.kernel.runtime.paths import plugins as own_folder
 
         loaded = load(plugins_dir)
         if name:
@@ -129,10 +129,10 @@ def operands(info: ProcessorInfo) -> str:
 
 def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
     """(frames, "") with its defaults, or (0, why it cannot be prepared)."""
-    from antiphon.contract.block import StreamSpec
-    from antiphon.contract.harness import prepare
-    from antiphon.plugins.reasons import reason_of
-    from antiphon.workers.pool import without_workers
+    from antiphon.kernel.contract.block import StreamSpec
+    from antiphon.kernel.contract.harness import prepare
+    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.workers.pool import without_workers
 
     try:
         processor = loaded.make(info.type)

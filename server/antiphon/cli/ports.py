@@ -8,9 +8,9 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from antiphon.errors import UsageError
-from antiphon.runtime import paths, pidfile
-from antiphon.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import paths, pidfile
+from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 NewOsc = Annotated[
     int,

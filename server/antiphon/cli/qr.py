@@ -8,10 +8,10 @@ from pathlib import Path
 import typer
 
 from antiphon.cli import ports
-from antiphon.errors import EngineError
-from antiphon.runtime import paths
-from antiphon.runtime.settings import HTTP_PORT
-from antiphon.wire.text import printable
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import HTTP_PORT
+from antiphon.kernel.wire.text import printable
 
 BORDER = 4
 """Light modules around the code, by the standard."""

@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import EngineError, WireError
-from antiphon.runtime.token import TOKEN_FILE, load_token
+from antiphon.kernel.errors import EngineError, WireError
+from antiphon.kernel.runtime.token import TOKEN_FILE, load_token
+from antiphon.kernel.wire.text import printable
 from antiphon.web.access import CERTIFICATE_FILE
-from antiphon.wire.text import printable
 
 TIMEOUT = 5.0
 """Seconds for an answer."""

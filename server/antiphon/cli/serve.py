@@ -24,10 +24,10 @@ from antiphon.cli.serve_options import (
     given_options,
     transports_of,
 )
-from antiphon.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.settings import ServeSettings
 
 if TYPE_CHECKING:
-    from antiphon.session.transport import Transport
+    from antiphon.kernel.session.transport import Transport
 
 
 @by_records
@@ -65,7 +65,7 @@ def serve(
     _take_token(token_file, needed=bool(settings.proxy))
     of_transports = {option.name for transport in transports_of(ctx) for option in transport.options}
     if settings.options.keys() - of_transports:
-        from antiphon.synth.backends import with_options
+        from antiphon.kernel.synth.backends import with_options
 
         settings = with_options(settings)
     run(settings, logging.log, logging.log_level)
@@ -73,9 +73,9 @@ def serve(
 
 def _take_token(path: str, *, needed: bool) -> None:
     """Stores the token that the environment or a file gives, as containers get theirs, in the configuration folder."""
-    from antiphon.errors import UsageError
-    from antiphon.runtime import paths
-    from antiphon.runtime.token import load_token, read_secret, store_token
+    from antiphon.kernel.errors import UsageError
+    from antiphon.kernel.runtime import paths
+    from antiphon.kernel.runtime.token import load_token, read_secret, store_token
 
     given = os.environ.pop(TOKEN, "")  # children must not have it
     if path and given:
@@ -90,8 +90,8 @@ def _take_token(path: str, *, needed: bool) -> None:
 
 def _check_transports(settings: ServeSettings, transports: list[Transport]) -> None:
     """Has the requested transports check the settings, and removes their passwords from the process list."""
-    from antiphon.runtime.process_title import cover
-    from antiphon.session.transport import is_wanted
+    from antiphon.kernel.runtime.process_title import cover
+    from antiphon.kernel.session.transport import is_wanted
 
     for transport in transports:
         if is_wanted((option.name for option in transport.options), settings):
@@ -103,10 +103,10 @@ def _check_transports(settings: ServeSettings, transports: list[Transport]) -> N
 def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, opens: bool = False) -> None:
     """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`; opens: the page, in a browser."""
     from antiphon.cli.page import open_page
-    from antiphon.runtime import paths, pidfile
-    from antiphon.runtime.server_log import server_log
-    from antiphon.runtime.token import keep_token
-    from antiphon.supervisor import Supervisor
+    from antiphon.kernel.runtime import paths, pidfile
+    from antiphon.kernel.runtime.server_log import server_log
+    from antiphon.kernel.runtime.token import keep_token
+    from antiphon.kernel.supervisor import Supervisor
 
     folder = pidfile.folder(settings)
     try:
@@ -124,8 +124,8 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
 
 def startable(settings: ServeSettings) -> None:
     """Raises `UsageError` if a server or another program uses these ports; changes nothing."""
-    from antiphon.io.listening import open_sockets
-    from antiphon.runtime import pidfile
+    from antiphon.kernel.io.listening import open_sockets
+    from antiphon.kernel.runtime import pidfile
 
     if settings.osc_port:
         pidfile.refuse_running(pidfile.folder(settings))
@@ -137,8 +137,8 @@ def _resolved(surface: str) -> str:
     """HOST:PORT with the host as an IPv4 address: resolving a name while playing would delay every message."""
     import socket
 
-    from antiphon.errors import UsageError
-    from antiphon.runtime.settings import surface_address
+    from antiphon.kernel.errors import UsageError
+    from antiphon.kernel.runtime.settings import surface_address
 
     host, port = surface_address(surface)
     try:
@@ -150,8 +150,8 @@ def _resolved(surface: str) -> str:
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:
     """Checks settings that would otherwise fail after all processes have started. folder: the server's own."""
-    from antiphon.errors import UsageError
-    from antiphon.supervisor import recordings
+    from antiphon.kernel.errors import UsageError
+    from antiphon.kernel.supervisor import recordings
 
     path = settings.input_file
     if path is not None and os.path.isdir(path):

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from antiphon.cli import completion, ports, synthhelp
-from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, RECORD_LIMIT
+from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, RECORD_LIMIT
 
 if TYPE_CHECKING:
-    from antiphon.runtime.serve_option import ServeOption
-    from antiphon.session.transport import Transport
+    from antiphon.kernel.runtime.serve_option import ServeOption
+    from antiphon.kernel.session.transport import Transport
 
 TOKEN, TOKEN_PATH = "ANTIPHON_TOKEN", "ANTIPHON_TOKEN_FILE"
 """The environment variables of a token from outside: itself, as some platforms give secrets, or its file's path."""
@@ -181,7 +181,7 @@ class ServeCommand(synthhelp.SynthCommand):
             at = next(place for place, param in enumerate(self.params) if param.name == _BEFORE)
             self._add(at, (option for transport in self._transports for option in transport.options))
             if any(word.startswith("--") and word.partition("=")[0] not in self._names() for word in args):
-                from antiphon.synth.backends import infos
+                from antiphon.kernel.synth.backends import infos
 
                 self._add(len(self.params), (info.option for info in infos() if info.option is not None))
             self._asked = True

@@ -10,8 +10,8 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.terminal.answers import Json
-from antiphon.runtime.settings import HTTP_PORT
-from antiphon.wire.text import printable
+from antiphon.kernel.runtime.settings import HTTP_PORT
+from antiphon.kernel.wire.text import printable
 
 Row = tuple[str, str]
 
@@ -21,8 +21,8 @@ def status(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = No
     from antiphon.cli.running_server import look
     from antiphon.cli.terminal.errors import complain
     from antiphon.cli.terminal.style import style_text
-    from antiphon.errors import EngineError
-    from antiphon.runtime import paths
+    from antiphon.kernel.errors import EngineError
+    from antiphon.kernel.runtime import paths
 
     try:
         answer = look("/api/status", paths.config(), ports.http_port(http_port, osc_port))

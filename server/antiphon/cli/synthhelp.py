@@ -15,7 +15,7 @@ class SynthCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Writes the help page."""
-        from antiphon.synth.backends import infos
+        from antiphon.kernel.synth.backends import infos
 
         named = ["auto", *(info.name for info in infos())]
         for param in self.params:

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from antiphon.plugins.factories import resolve
-from antiphon.plugins.hook_lists import hook_lists
-from antiphon.plugins.importing import import_plugins
-from antiphon.plugins.reasons import reason_of
-from antiphon.session.transport import Transport
+from antiphon.kernel.plugins.factories import resolve
+from antiphon.kernel.plugins.hook_lists import hook_lists
+from antiphon.kernel.plugins.importing import import_plugins
+from antiphon.kernel.plugins.reasons import reason_of
+from antiphon.kernel.session.transport import Transport
 
 log = logging.getLogger("antiphon.plugins")
 HOOK = "antiphon_transports"

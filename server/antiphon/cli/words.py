@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli.terminal.answers import Json
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 if TYPE_CHECKING:
     from antiphon.live.reference import Entry

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, generate_once, write
-from antiphon.signal.pitch import frequency
+from antiphon.kernel.signal.pitch import frequency
 
 NAME = "demo-hum-3.wav"
 """To be increased with every change of the loop: a cached file of that number is used unchecked."""

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import FileError
-from antiphon.runtime import paths
-from antiphon.signal.pitch import frequency
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.signal.pitch import frequency
 
 RATE = 48000
 BPM = 90

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from antiphon.contract.finding import Finding
-from antiphon.wire.text import printable
+from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.wire.text import printable
 
 Check = Callable[[], Iterable[Finding]]
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.engine.drivers.base import Driver, DriverOptions
-from antiphon.engine.drivers.probe import probe
-from antiphon.errors import AntiphonError, EngineError
-from antiphon.runtime.helper_process import command, environment
-from antiphon.runtime.settings import ServeSettings
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
+from antiphon.kernel.engine.drivers.probe import probe
+from antiphon.kernel.errors import AntiphonError, EngineError
+from antiphon.kernel.runtime.helper_process import command, environment
+from antiphon.kernel.runtime.settings import ServeSettings
 
 CLIENT = "antiphon-doctor"
 BURST = 512
@@ -68,7 +68,7 @@ class Trip:
 
 def measure(settings: ServeSettings) -> Trip:
     """Measures the round trip of the driver that `serve` would use. Raises `EngineError` if the device fails."""
-    from antiphon.native import compile_all
+    from antiphon.kernel.native import compile_all
 
     device = probe(settings)
     options = DriverOptions(
@@ -175,7 +175,7 @@ def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: in
 
 
 def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> Trip:
-    from antiphon.engine.process import make_driver
+    from antiphon.kernel.engine.process import make_driver
 
     driver = make_driver(kind, options)
     try:
@@ -221,11 +221,11 @@ def _exchange(driver: Driver, path: str) -> Trip:
 
 def _through_engine(options: DriverOptions) -> Trip:
     """The round trip without a device: from the engine's input, through the patch `through`, to its output."""
-    from antiphon.engine.drivers.headless import Headless
-    from antiphon.graph.patch import load as load_patch
-    from antiphon.native import compile_all
+    from antiphon.kernel.engine.drivers.headless import Headless
+    from antiphon.kernel.graph.patch import load as load_patch
+    from antiphon.kernel.native import compile_all
+    from antiphon.kernel.plugins.loader import load
     from antiphon.offline.rendering import PlayerRunner
-    from antiphon.plugins.loader import load
 
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)

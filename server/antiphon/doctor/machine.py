@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from antiphon.contract.finding import Finding
+from antiphon.kernel.contract.finding import Finding
 
 WANTED_BUFFER = 8 << 20
 WANTED_MEMORY = 512 << 20
@@ -22,7 +22,7 @@ _LIMITS = "/etc/security/limits.d/antiphon.conf"
 
 def osc_buffer() -> Iterator[Finding]:
     """The size of the kernel's buffer for OSC datagrams."""
-    from antiphon.io import osc_udp
+    from antiphon.kernel.io import osc_udp
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         got = osc_udp.enlarge(sock)

@@ -9,9 +9,9 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from antiphon.contract.finding import Condition, Finding
-from antiphon.runtime import extras, pidfile
-from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
+from antiphon.kernel.contract.finding import Condition, Finding
+from antiphon.kernel.runtime import extras, pidfile
+from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
 
 def python() -> Iterator[Finding]:
@@ -34,7 +34,7 @@ def machine_code() -> Iterator[Finding]:
     """Checks that llvmlite compiles a kernel that computes the right result."""
     import numpy as np
 
-    from antiphon.native import dsp
+    from antiphon.kernel.native import dsp
 
     sound = np.array([[0.25, -0.5, 0.125]], np.float32)
     try:
@@ -77,8 +77,8 @@ def sound_files() -> Iterator[Finding]:
 
 
 def plugins() -> Iterator[Finding]:
-    from antiphon.plugins.loader import load
-    from antiphon.runtime import paths
+    from antiphon.kernel.plugins.loader import load
+    from antiphon.kernel.runtime import paths
 
     catalog = load().catalog
     yield Finding("plugins", "works" if len(list(catalog)) else "broken", f"{', '.join(sorted(catalog))}")
@@ -88,7 +88,7 @@ def plugins() -> Iterator[Finding]:
 
 
 def folders() -> Iterator[Finding]:
-    from antiphon.runtime import paths
+    from antiphon.kernel.runtime import paths
 
     named = {
         "settings": paths.config(),
@@ -137,7 +137,7 @@ def ports() -> Iterator[Finding]:
 
 def models() -> Iterator[Finding]:
     """Checks whether torch is installed, without importing it, which takes seconds."""
-    from antiphon.workers import devices
+    from antiphon.kernel.workers import devices
 
     build = devices.installed_torch()
     if build is None:
@@ -167,8 +167,8 @@ def voices() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """The weights that ship and those that plugins registered, compared with the checksums of their manifests."""
-    from antiphon.plugins.model_registry import examine_models, known_models
-    from antiphon.runtime import model_files
+    from antiphon.kernel.plugins.model_registry import examine_models, known_models
+    from antiphon.kernel.runtime import model_files
 
     fix = "install Antiphon again (a checkout: git checkout models); antiphon models says more"
     try:
@@ -192,7 +192,7 @@ def weights() -> Iterator[Finding]:
 
 def model_files() -> Iterator[Finding]:
     """The model files of the library; one that is new is tried, which takes seconds."""
-    from antiphon.plugins.model_registry import files
+    from antiphon.kernel.plugins.model_registry import files
 
     listings = files()
     refused = sorted({row.file for row in listings if row.problem})
@@ -219,7 +219,7 @@ def pipeline() -> Iterator[Finding]:
 
 def synths() -> Iterator[Finding]:
     """The findings of each synth backend, without importing its libraries."""
-    from antiphon.synth.backends import infos
+    from antiphon.kernel.synth.backends import infos
 
     for info in infos():
         yield from info.make_support().findings()

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.contract.finding import Finding
-from antiphon.runtime.helper_process import command, environment
+from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.runtime.helper_process import command, environment
 
 PATIENCE = 15.0
 START_JACK = "jackd -d alsa, if you want JACK (jackd -d dummy without a sound card)"
@@ -133,9 +133,9 @@ def _default(devices: list[Device], flag: str) -> str:
 
 
 def _portaudio() -> dict[str, Any]:
-    from antiphon.engine.drivers.portaudio import load_library
-    from antiphon.errors import EngineError
-    from antiphon.runtime.audio_limits import RATES
+    from antiphon.kernel.engine.drivers.portaudio import load_library
+    from antiphon.kernel.errors import EngineError
+    from antiphon.kernel.runtime.audio_limits import RATES
 
     try:
         sd = load_library()

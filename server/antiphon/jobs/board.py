@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import AntiphonError, FileError
 from antiphon.jobs.errors import InUse, JobError, Missing, TooMany, Unreadable
 from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import Job, JobState, Task
@@ -23,8 +22,9 @@ from antiphon.jobs.overviews import Overviews
 from antiphon.jobs.process import Outcome, perform
 from antiphon.jobs.request import command
 from antiphon.jobs.table import JobTable, Upload
-from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
-from antiphon.runtime.shortening import shorten
+from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
+from antiphon.kernel.runtime.shortening import shorten
 
 log = logging.getLogger("antiphon.jobs")
 MAX_JOBS = 200

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.errors import AntiphonError
+from antiphon.kernel.errors import AntiphonError
 
 
 class JobError(AntiphonError):

@@ -9,13 +9,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from pathlib import Path
 
-from antiphon.errors import WireError
 from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedFormat
 from antiphon.jobs.spool import write_pieces
 from antiphon.jobs.table import JobTable, Upload
-from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder, why
-from antiphon.runtime.shortening import shorten
-from antiphon.runtime.sound_formats import READ_SUFFIXES
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder, why
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 MAX_FILE = 512 * 1024 * 1024
 """Bytes of a file: half an hour of stereo at 48 kHz in 24 bits."""

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.graph.patch_list import LINE, SETS, head_of
 from antiphon.jobs.errors import Missing
-from antiphon.runtime import paths, resources
-from antiphon.runtime.shortening import shorten
-from antiphon.runtime.suggestion import instead
-from antiphon.wire.text import printable
+from antiphon.kernel.graph.patch_list import LINE, SETS, head_of
+from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.wire.text import printable
 
 SUFFIX = ".py"
 PREVIOUS = "~"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from antiphon.errors import WireError
+from antiphon.kernel.errors import WireError
 
 MAX_HEADER = 4096
 """Bytes of the headers of one part."""

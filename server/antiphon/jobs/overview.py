@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import AntiphonError, FileError
+from antiphon.kernel.errors import AntiphonError, FileError
 
 HEADER = "--header"
 POINTS = 240
@@ -47,7 +47,7 @@ def check_header(path: Path) -> None:
     if is_midi(path):
         read(path, 48000)
         return
-    from antiphon.io.decode import Decoder
+    from antiphon.kernel.io.decode import Decoder
 
     with Decoder(path) as decoder:
         if decoder.frames == 0:
@@ -57,7 +57,7 @@ def check_header(path: Path) -> None:
 def _sound(path: Path) -> dict[str, Any]:
     import numpy as np
 
-    from antiphon.io.audiofile import stream
+    from antiphon.kernel.io.audiofile import stream
 
     peaks: list[float] = []
     frames, peak, filled = 0, 0.0, 0

@@ -11,7 +11,7 @@ from typing import Any
 from antiphon.jobs.errors import Unreadable
 from antiphon.jobs.overview import HEADER
 from antiphon.jobs.process import perform
-from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
+from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
 
 MODULE = "antiphon.jobs.overview"
 

@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.file_use import NOTHING
-from antiphon.contract.params import Param, instead_of
-from antiphon.errors import ParamError, WireError
-from antiphon.graph import asset_names, patch_list
-from antiphon.graph.graph import known_type
-from antiphon.io.decode_child import MAX_RATE, MIN_RATE
 from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_set
-from antiphon.runtime.finite import is_finite_number
-from antiphon.runtime.shortening import shorten
-from antiphon.runtime.sound_formats import FORMATS
-from antiphon.runtime.suggestion import instead
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.file_use import NOTHING
+from antiphon.kernel.contract.params import Param, instead_of
+from antiphon.kernel.errors import ParamError, WireError
+from antiphon.kernel.graph import asset_names, patch_list
+from antiphon.kernel.graph.graph import known_type
+from antiphon.kernel.io.decode_child import MAX_RATE, MIN_RATE
+from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.sound_formats import FORMATS
+from antiphon.kernel.runtime.suggestion import instead
 
 BESIDE = {
     "midi": ("midi-out", "notes.mid"),

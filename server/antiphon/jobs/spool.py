@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from antiphon.runtime.paths import PRIVATE
+from antiphon.kernel.runtime.paths import PRIVATE
 
 BUFFER = 256 * 1024
 """Bytes that are gathered before they are written."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import FileError
 from antiphon.jobs.job import Job, JobState, Task
-from antiphon.runtime.file_lock import lock
-from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.file_lock import lock
+from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
 
 VERSION = 1
 """Of the tables below, in the file's `user_version`."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param, Value
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.graph.io_nodes import ENDS
-from antiphon.graph.macros import macro_info
-from antiphon.graph.names import MACRO
-from antiphon.graph.patch import Patch
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.graph.macros import macro_info
+from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.graph.patch import Patch
 
 Kind = Literal["fader", "switch", "choice", "button"]
 """A fader sends a number, a switch 0 or 1, a choice the index of a word, a button its arguments once."""

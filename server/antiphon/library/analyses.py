@@ -11,14 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.contract.analysis import EACH, Analysis, AnalysisRun, SeparatingAnalysis, check_quantities, plain_result
-from antiphon.contract.block import Samples
-from antiphon.errors import AntiphonError, FileError, PluginError
-from antiphon.io.decode import Decoder
+from antiphon.kernel.contract.analysis import (
+    EACH,
+    Analysis,
+    AnalysisRun,
+    SeparatingAnalysis,
+    check_quantities,
+    plain_result,
+)
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import AntiphonError, FileError, PluginError
+from antiphon.kernel.io.decode import Decoder
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon.library.identity import SoundDigest
 from antiphon.library.records import SoundIdentity
-from antiphon.runtime import extras
-from antiphon.runtime.shortening import shorten
 
 LONGEST_REASON = 300
 STEMS = "stems"
@@ -34,8 +41,8 @@ def analyses() -> Mapping[str, Analysis]:
 
 @cache
 def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
-    from antiphon.plugins.reasons import reason_of
-    from antiphon.plugins.registry import factories
+    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.plugins.registry import factories
 
     found, reasons = {}, {}
     for name, factory in factories("analyses").items():
@@ -232,7 +239,7 @@ def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[s
     Raises:
         PluginError: There is none of a name.
     """
-    from antiphon.runtime.suggestion import instead
+    from antiphon.kernel.runtime.suggestion import instead
 
     present = analyses()
     for name in names:

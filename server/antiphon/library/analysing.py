@@ -14,12 +14,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from antiphon.errors import FileError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime.file_lock import Claims
 from antiphon.library.analyses import AnalysisResult, analyse_file, analyses
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.scanning import Progress
-from antiphon.runtime.file_lock import Claims
 
 AT_ONCE = 2
 REDRAW = 0.2

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.contract.analysis import Analysis, is_classifier
-from antiphon.contract.block import Samples
-from antiphon.errors import AntiphonError, FileError, PluginError, UsageError
-from antiphon.io.containers import KINDS
-from antiphon.io.decode import Decoder
+from antiphon.kernel.contract.analysis import Analysis, is_classifier
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import AntiphonError, FileError, PluginError, UsageError
+from antiphon.kernel.io.containers import KINDS
+from antiphon.kernel.io.decode import Decoder
 from antiphon.library.analyses import AnalysisFeed, analyses
 
 LONGEST = 3600.0
@@ -123,8 +123,8 @@ def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, An
 
 
 def _classifier(name: str) -> Analysis:
-    from antiphon.runtime.shortening import short_repr
-    from antiphon.runtime.suggestion import instead
+    from antiphon.kernel.runtime.shortening import short_repr
+    from antiphon.kernel.runtime.suggestion import instead
 
     present = classifiers()
     if name not in present:

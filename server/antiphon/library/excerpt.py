@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.io.decode import Decoder
+from antiphon.kernel.io.decode import Decoder
 
 SECONDS = 20.0
 LATEST = 90.0

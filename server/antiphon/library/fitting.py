@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import UsageError
-from antiphon.io.decode import Decoder, path_text
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.io.decode import Decoder, path_text
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon.library.analyses import analyses, identify_and_analyse
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.kinds import findings
 from antiphon.library.records import SUMMARY
 from antiphon.library.searching import NEAR_TEMPO
-from antiphon.runtime.shortening import shorten
 
 F64 = NDArray[np.float64]
 QUANTITIES = (

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.contract.block import Samples
-from antiphon.errors import FileError
-from antiphon.io.decode import AudioInfo, Decoder, path_text
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.decode import AudioInfo, Decoder, path_text
+from antiphon.kernel.runtime.paths import open_ordinary, why
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
-from antiphon.runtime.paths import open_ordinary, why
-from antiphon.runtime.shortening import shorten
 
 DIGEST_BYTES = 20
 LONGEST_REASON = 300

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from antiphon.errors import UsageError
-from antiphon.runtime.shortening import short_repr
-from antiphon.signal.pitch import SHARP_NAMES
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.signal.pitch import SHARP_NAMES
 
 _KEY = re.compile(r"([A-Ha-h])(#|♯|♭|is|b|es|(?<=[AEae])s)?[\s_:.-]*([a-z]*)", re.I)
 _NATURAL = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11, "h": 11}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from antiphon.io.decode import path_text
+from antiphon.kernel.io.decode import path_text
 from antiphon.library.kinds import QUANTITIES, findings
 
 SUMMARY = (*QUANTITIES, "loudness")

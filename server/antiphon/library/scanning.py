@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from antiphon.errors import FileError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime.paths import why
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identity import digest_of, read_entry, unreadable
 from antiphon.library.records import SUMMARY, FileEntry, FileState
-from antiphon.runtime.paths import why
-from antiphon.runtime.shortening import shorten
-from antiphon.runtime.sound_formats import READ_SUFFIXES
 
 AT_ONCE = 2
 AHEAD = 8

@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from antiphon.errors import FileError
-from antiphon.runtime.paths import make_folder
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.paths import make_folder
 
 FILE = "library.sqlite"
 PATIENCE = 5.0

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import FileError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.paths import why
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon.library.analyses import AnalysisResult
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identity import digest_of
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
-from antiphon.runtime import extras
-from antiphon.runtime.paths import why
-from antiphon.runtime.shortening import shorten
 
 VERSION = 1
 """Of how results are written: another one computes all shards anew."""

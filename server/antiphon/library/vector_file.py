@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import FileError
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.paths import write_atomic
 from antiphon.library.records import CatalogueRow
 from antiphon.library.similarity import vector_of
-from antiphon.runtime.paths import write_atomic
 
 FILE = "vectors.bin"
 _MAGIC = b"ANTVEC01"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 
-from antiphon.errors import AntiphonError, UsageError
+from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.live import foreign_words
 from antiphon.live.patterns.mini.tree import MiniError
 from antiphon.live.records import ScriptError, ScriptTooLong

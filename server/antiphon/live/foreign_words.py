@@ -9,11 +9,11 @@ import traceback
 from collections.abc import Iterable
 
 from antiphon import live
+from antiphon.kernel.runtime.suggestion import list_names, suggest
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.words.table import NOT_HERE, WORDS, TableWord
 from antiphon.live.vocabulary import LiveNode
-from antiphon.runtime.suggestion import list_names, suggest
 
 _TIDAL_TRACK = re.compile(r"d1?\d")
 _TRACK = 'track("beat", s("bd*4"))'

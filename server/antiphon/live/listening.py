@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from antiphon.errors import UsageError
-from antiphon.graph.graph import IN, OUT
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph.graph import IN, OUT
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.live.records import line_of, node_name
 from antiphon.live.stage import stage
 from antiphon.live.vocabulary import loop, sync
-from antiphon.runtime.suggestion import instead
 
 NOTE = ":note"
 """Ends the name of a cue that comes with a note of the node that stands before it."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.places import Places, mark
 from antiphon.live.patterns.spans import exact

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import Any
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.notes import OWN
 from antiphon.live.patterns.arguments import name_value
 from antiphon.live.patterns.controls import mini

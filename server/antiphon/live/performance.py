@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from antiphon.errors import UsageError
-from antiphon.graph.clock import TempoMap
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.foresight import Foreseen, events_ahead
 from antiphon.live.loop_stage import LoopStage

@@ -6,7 +6,7 @@ import os
 from fractions import Fraction
 from types import SimpleNamespace
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.faults import fault_in_script
 from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.places import ScriptPlaces

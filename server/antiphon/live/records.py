@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
-from antiphon.errors import UsageError
-from antiphon.graph.graph import NAME
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph.graph import NAME
 from antiphon.live.patterns.places import Mark
 
 Argument: TypeAlias = float | int | str | bool

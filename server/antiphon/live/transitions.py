@@ -8,7 +8,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.live.patterns import arguments, queries
 from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.controls import ControlPattern
@@ -17,7 +18,6 @@ from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 from antiphon.live.stage import LiveScript, LiveTrack, stage
 from antiphon.live.vocabulary import reading, track
-from antiphon.runtime.suggestion import instead
 
 P: TypeAlias = Pattern[Any]
 Change: TypeAlias = Callable[[P, P, Fraction], P]

@@ -8,8 +8,8 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, TypeAlias, TypeVar, overload
 
-from antiphon.errors import UsageError
-from antiphon.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
 from antiphon.live.notes import to_commands, to_macros
 from antiphon.live.patterns import arguments, queries
 from antiphon.live.patterns.controls import ControlPattern, mini, s

@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from antiphon.errors import FileError, UsageError
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.newplugin.shapes import SHAPES, PluginShape
-from antiphon.runtime.suggestion import instead
 
 LONGEST = 41
 NAME = re.compile(rf"[a-z][a-z0-9_]{{1,{LONGEST - 1}}}")

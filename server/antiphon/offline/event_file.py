@@ -17,13 +17,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-from antiphon.contract.params import Param, Value
-from antiphon.errors import AntiphonError, UsageError
-from antiphon.runtime.finite import is_finite_number
-from antiphon.runtime.suggestion import instead
-from antiphon.session import notes, play
-from antiphon.session.actions import ACTIONS
-from antiphon.session.commands import (
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.errors import AntiphonError, UsageError
+from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session import notes, play
+from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.commands import (
     Beat,
     ClearSchedule,
     Command,

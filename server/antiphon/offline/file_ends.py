@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.contract.block import Samples
+from antiphon.kernel.contract.block import Samples
 
 LEVEL = 1e-3
 """-60 dB re full scale: below it a sound has ended."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from antiphon.contract.params import Value
-from antiphon.errors import UsageError
-from antiphon.runtime import paths
-from antiphon.runtime.console import say
-from antiphon.runtime.sound_formats import READ_SUFFIXES
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 FADE = 0.02
 """Seconds over which a sound that has not ended by itself is faded out."""
@@ -78,7 +78,7 @@ def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = 
     Raises:
         UsageError: Two of them are the same file.
     """
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.decode import path_text
 
     outs = [(what, path, paths.identity(path)) for what, path in written]
     folders = any(os.path.exists(path) for _, path, _ in outs)
@@ -98,7 +98,7 @@ def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = 
 
 def free(written: Iterable[Named], *, force: bool) -> None:
     """Raises UsageError when an output file exists and `--force` is not given."""
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.decode import path_text
 
     for what, path in written:
         # a path that is no regular file is refused, with the reason, by the function that writes it

@@ -8,10 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from antiphon.contract.block import Samples
-from antiphon.graph.clock import TempoMap
-from antiphon.graph.graph import IN, OUT
-from antiphon.graph.plan import Plan
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.graph.graph import IN, OUT
+from antiphon.kernel.graph.plan import Plan
 from antiphon.live.listening import NOTE, level_cue
 from antiphon.live.records import LiveEvent
 

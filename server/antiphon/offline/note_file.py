@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.contract.processor import Event
-from antiphon.errors import FileError
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.io import midi_song, midifile
-from antiphon.io.decode import path_text
-from antiphon.io.midi_song import MidiSong, MidiTrack, Times
-from antiphon.io.midifile import SUFFIXES
-from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
+from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.io import midi_song, midifile
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.io.midi_song import MidiSong, MidiTrack, Times
+from antiphon.kernel.io.midifile import SUFFIXES
+from antiphon.kernel.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
 
 MOST_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}

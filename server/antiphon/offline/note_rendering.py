@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.params import Value
-from antiphon.errors import AntiphonError, NodeError
-from antiphon.graph.graph import OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.errors import AntiphonError, NodeError
+from antiphon.kernel.graph.graph import OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, NotePitch, Sample
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
-from antiphon.plugins.loader import Loaded
-from antiphon.session.commands import Command, NoteOff, NoteOn, NotePitch, Sample
 
 NODE = "keys"
 

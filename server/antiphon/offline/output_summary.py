@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antiphon.io.decode import path_text
+from antiphon.kernel.io.decode import path_text
 
 if TYPE_CHECKING:
-    from antiphon.io.audiowrite import AudioWriter
+    from antiphon.kernel.io.audiowrite import AudioWriter
 
 _CHANNELS = {1: "mono", 2: "stereo"}
 

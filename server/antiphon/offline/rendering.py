@@ -8,26 +8,26 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param, instead_of
-from antiphon.engine.action_schedule import CAPACITY
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.output_buses import ChosenPairs
-from antiphon.errors import UsageError
-from antiphon.graph.compiler import close_hosts, compile_plan
-from antiphon.graph.graph import Graph
-from antiphon.graph.io_nodes import declaration, own_nodes
-from antiphon.graph.plan import Plan
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param, instead_of
+from antiphon.kernel.engine.action_schedule import CAPACITY
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.output_buses import ChosenPairs
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph.compiler import close_hosts, compile_plan
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.io_nodes import declaration, own_nodes
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.actions import Action
+from antiphon.kernel.session.commands import Beat, Command, Sample, SetParam
+from antiphon.kernel.session.effects import Changed, EngineLoad, TempoChanged
+from antiphon.kernel.session.node_state import SLOTS
+from antiphon.kernel.session.schedule import Moment
+from antiphon.kernel.session.session import Session
 from antiphon.offline.event_file import at_beginning
 from antiphon.offline.runner import Make
-from antiphon.runtime.suggestion import instead
-from antiphon.session.actions import Action
-from antiphon.session.commands import Beat, Command, Sample, SetParam
-from antiphon.session.effects import Changed, EngineLoad, TempoChanged
-from antiphon.session.node_state import SLOTS
-from antiphon.session.schedule import Moment
-from antiphon.session.session import Session
 
 COUNTS = ("missed", "dropped")
 """Names of readonly parameters by which a processor counts notes that it could not play."""

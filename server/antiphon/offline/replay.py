@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.processor import Processor
-from antiphon.engine.action_schedule import ActionSchedule, Key
-from antiphon.engine.graph_player import GraphPlayer
-from antiphon.graph.clock import TempoMap
-from antiphon.graph.compiler import close_hosts, compile_plan
-from antiphon.graph.graph import Graph
-from antiphon.graph.node_host import NodeHost
-from antiphon.graph.plan import Plan
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.processor import Processor
+from antiphon.kernel.engine.action_schedule import ActionSchedule, Key
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.graph.compiler import close_hosts, compile_plan
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.session.actions import ACTIONS, NodeNoteOff, NodeSet
+from antiphon.kernel.session.commands import Sync
+from antiphon.kernel.workers.pool import replaying
 from antiphon.offline.session_reader import SessionLog, check_number, time_of
-from antiphon.session.actions import ACTIONS, NodeNoteOff, NodeSet
-from antiphon.session.commands import Sync
-from antiphon.workers.pool import replaying
 
 
 def replay(

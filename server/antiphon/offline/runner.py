@@ -13,14 +13,14 @@ from typing import Protocol
 
 import numpy as np
 
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import Catalog, defaults
-from antiphon.contract.params import Value
-from antiphon.contract.processor import BlockTime, Event, Processor
-from antiphon.errors import PluginError
-from antiphon.graph.clock import TempoMap
-from antiphon.graph.compiler import close_hosts, compile_plan
-from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import Catalog, defaults
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.contract.processor import BlockTime, Event, Processor
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.graph.compiler import close_hosts, compile_plan
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.file_ends import NONE, Decay, Tail
 from antiphon.offline.note_file import Score
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
 from antiphon.live.faults import fault_in_script, refuse_copies
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
@@ -26,7 +27,6 @@ from antiphon.live.reading import LARGEST, read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 from antiphon.offline.hearing import Cue
-from antiphon.runtime.helper_channel import HelperChannel, limit_resources
 
 MEMORY = 1 << 30
 """Bytes of private memory: the interpreter and numpy take 60 MB of them."""

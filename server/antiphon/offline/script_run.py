@@ -11,15 +11,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import AntiphonError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime.frames import LONGEST
+from antiphon.kernel.runtime.helper_process import HelperProcess
+from antiphon.kernel.session.commands import Command
+from antiphon.kernel.session.notes import Players
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, FindParam, commands_of
 from antiphon.offline.hearing import Cue, tempo_map
-from antiphon.runtime.frames import LONGEST
-from antiphon.runtime.helper_process import HelperProcess
-from antiphon.session.commands import Command
-from antiphon.session.notes import Players
 
 SUFFIX = ".py"
 PATIENCE = 2.0

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.parameter_cell import ParamCell
-from antiphon.engine.recording.journal import VERSION
-from antiphon.errors import AntiphonError, FileError
-from antiphon.graph.clock import EIGHTH, MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
-from antiphon.io.decode import path_text
-from antiphon.io.decode_child import MAX_CHANNELS
-from antiphon.runtime import paths
-from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
-from antiphon.runtime.finite import is_finite_number
-from antiphon.session.actions import ACTIONS
-from antiphon.session.graph_state import MAX_FADE
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.engine.recording.journal import VERSION
+from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.kernel.graph.clock import EIGHTH, MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.io.decode_child import MAX_CHANNELS
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
+from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.graph_state import MAX_FADE
 
 LOG, INPUT = "session.jsonl", "input.wav"
 MAX_LOG_BYTES = 1 << 30

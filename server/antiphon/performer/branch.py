@@ -15,11 +15,11 @@ from collections import deque
 from fractions import Fraction
 from typing import IO, Any
 
-from antiphon.errors import EngineError
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.runtime.frames import MessageBuffer, pack
+from antiphon.kernel.runtime.helper_process import environment, start_helper
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import PATIENCE, runs, spent
-from antiphon.runtime.frames import MessageBuffer, pack
-from antiphon.runtime.helper_process import environment, start_helper
 
 _SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of Linux: the ends of copies of copies are reported to this process."""

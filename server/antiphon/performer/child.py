@@ -24,7 +24,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NoReturn
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.frames import MessageBuffer, pack
 from antiphon.live.faults import fault_in_script, refuse_copies
 from antiphon.live.foresight import Foreseen
 from antiphon.live.listening import cue_value
@@ -33,7 +34,6 @@ from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.live.stage import LiveScript
 from antiphon.performer.limits import StepLimits
-from antiphon.runtime.frames import MessageBuffer, pack
 
 COMING, COMING_SECONDS = Fraction(12), 0.02
 """Beats for which tracks are foreseen, and the time that it may take."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from antiphon.runtime.token import find_token
-from antiphon.wire.token_proof import TokenProof, nonce
+from antiphon.kernel.runtime.token import find_token
+from antiphon.kernel.wire.token_proof import TokenProof, nonce
 
 
 class Handover:
-    """A performing program's end of `antiphon.control.osc.script_gate`."""
+    """A performing program's end of `antiphon.kernel.control.osc.script_gate`."""
 
     def __init__(self, folder: Path) -> None:
         """Takes nothing before `begin`. folder: the configuration folder, with the token."""

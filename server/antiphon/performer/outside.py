@@ -8,9 +8,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.outgoing import SentEvent
-from antiphon.wire.osc import encode, encode_bundle
 
 _EPOCH = 2_208_988_800
 """Seconds from 1900, where OSC's time begins, to 1970."""

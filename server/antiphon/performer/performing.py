@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import AntiphonError, EngineError
-from antiphon.graph.patch import find as find_patch
+from antiphon.kernel.errors import AntiphonError, EngineError
+from antiphon.kernel.graph.patch import find as find_patch
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.wire.osc import Message
+from antiphon.kernel.wire.text import printable
 from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.branch import BranchProcesses
@@ -24,9 +27,6 @@ from antiphon.performer.player import LEAD, Display, Player
 from antiphon.performer.scripts import ScriptFile, ScriptSource
 from antiphon.performer.server import OwnServer
 from antiphon.performer.wire import BeatClock, ServerConnection
-from antiphon.runtime import paths
-from antiphon.wire.osc import Message
-from antiphon.wire.text import printable
 
 TICK = 0.01
 """Seconds between two steps of the player at most."""

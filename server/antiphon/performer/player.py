@@ -14,7 +14,7 @@ from collections import deque
 from fractions import Fraction
 from typing import Any, Protocol
 
-from antiphon.errors import EngineError
+from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer.branch import Branch, BranchProcesses
 from antiphon.performer.limits import PATIENCE

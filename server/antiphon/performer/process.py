@@ -12,10 +12,10 @@ import socket
 import sys
 from typing import Any
 
-from antiphon.io.log_lines import log_lines
-from antiphon.runtime import paths
-from antiphon.runtime.child_process import bound_to, listening
-from antiphon.wire.script_link import LONGEST
+from antiphon.kernel.io.log_lines import log_lines
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.child_process import bound_to, listening
+from antiphon.kernel.wire.script_link import LONGEST
 
 
 def main(argument: str) -> int:

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.wire.text import printable
 from antiphon.live.reading import LARGEST
 from antiphon.performer.player import Display
-from antiphon.wire.text import printable
 
 LOOK = 0.02
 """Seconds between two looks at the file: it is read once it is the same in two of them."""

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from antiphon.errors import EngineError
+from antiphon.kernel.errors import EngineError
 
 _PATIENCE = 10.0
 """Seconds in which a server ends."""

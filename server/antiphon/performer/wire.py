@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import Arg, Double, Long, Message, decode, encode, messages_of
 from antiphon.performer.outgoing import SentEvent
-from antiphon.wire.frames import Framer
-from antiphon.wire.osc import Arg, Double, Long, Message, decode, encode, messages_of
 
 HOST = "127.0.0.1"
 _MOST_UNSENT = 8 << 20

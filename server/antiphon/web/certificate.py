@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from antiphon.errors import FileError
-from antiphon.runtime import paths
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import paths
 from antiphon.web.access import CERTIFICATE_FILE, KEY_FILE
 
 VALID = datetime.timedelta(days=365)

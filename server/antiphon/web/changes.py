@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from antiphon.kernel.wire.osc import Arg, Message, encode
 from antiphon.web.osc_socket import OscSocket
-from antiphon.wire.osc import Arg, Message, encode
 
 AGAIN_SECONDS = 30.0
 """Seconds between two subscriptions: a control that was restarted without its state knows no subscriber."""

@@ -10,15 +10,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.contract.params import Value
-from antiphon.errors import WireError
-from antiphon.graph.graph import NodeSpec
-from antiphon.graph.io_nodes import BUS_NUMBERS
-from antiphon.io.http_message import Refusal
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.graph.graph import NodeSpec
+from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
+from antiphon.kernel.io.http_message import Refusal
+from antiphon.kernel.wire.ip_address import plain_ip
+from antiphon.kernel.wire.osc import Arg, Bundle, Packet, decode, encode
+from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 from antiphon.web.osc_json import check_address
-from antiphon.wire.ip_address import plain_ip
-from antiphon.wire.osc import Arg, Bundle, Packet, decode, encode
-from antiphon.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 
 PATIENCE = 10.0
 """Seconds until a request without an answer fails; a control that was killed is back within two."""

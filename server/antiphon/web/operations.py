@@ -20,9 +20,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from antiphon.io.http_message import HttpRequest, Refusal
-from antiphon.runtime.shortening import shorten
-from antiphon.runtime.suggestion import instead
+from antiphon.kernel.io.http_message import HttpRequest, Refusal
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.suggestion import instead
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.errors import WireError
-from antiphon.wire.osc import Arg
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.wire.osc import Arg
 
 STREAMS = frozenset({"/notify", "/monitor", "/note/watch"})
 """Addresses whose answers would be a stream of packets to a socket of the web process."""

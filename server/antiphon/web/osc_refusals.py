@@ -7,11 +7,11 @@ import random
 from collections import deque
 from dataclasses import dataclass
 
-from antiphon.errors import WireError
-from antiphon.io.http_message import Refusal
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.io.http_message import Refusal
+from antiphon.kernel.wire import pattern
+from antiphon.kernel.wire.osc import Arg, Message, address_text, encode
 from antiphon.web.osc_socket import OscSocket
-from antiphon.wire import pattern
-from antiphon.wire.osc import Arg, Message, address_text, encode
 
 PATIENCE = 1.0
 """Seconds that a message's refusal is waited for. One that control has not handled by then is sent all the same."""

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from antiphon.wire.osc import MAX_DATAGRAM, Message, decode, messages_of
+from antiphon.kernel.wire.osc import MAX_DATAGRAM, Message, decode, messages_of
 
 DATAGRAMS = 64
 """Datagrams that are read in one turn of the event loop."""

@@ -7,10 +7,10 @@ import contextlib
 import socket
 from typing import Any, Protocol
 
-from antiphon.errors import WireError
-from antiphon.io.http_message import Refusal
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.io.http_message import Refusal
+from antiphon.kernel.wire.script_link import LONGEST, pack, unpack
 from antiphon.web.access import START
-from antiphon.wire.script_link import LONGEST, pack, unpack
 
 MESSAGES = 64
 """Messages that are read in one turn of the event loop."""

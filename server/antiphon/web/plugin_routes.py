@@ -16,8 +16,8 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
     wanted = {plugin for plugin, hooks in implemented.items() if HOOK in hooks}
     if not wanted:
         return
-    from antiphon.plugins.importing import import_plugins
-    from antiphon.plugins.reasons import reason_of
+    from antiphon.kernel.plugins.importing import import_plugins
+    from antiphon.kernel.plugins.reasons import reason_of
 
     def failed(name: str, error: BaseException) -> None:
         log.warning("plugin %s: %s", name, reason_of(error))

@@ -18,13 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.contract.catalog import Catalog
-from antiphon.errors import AntiphonError
-from antiphon.io.log_lines import log_lines
-from antiphon.io.tap_memory import TapMemory, TapShape
-from antiphon.runtime import paths
-from antiphon.runtime.child_process import bound_to, listening
-from antiphon.runtime.settings import ServeSettings
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.io.log_lines import log_lines
+from antiphon.kernel.io.tap_memory import TapMemory, TapShape
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.child_process import bound_to, listening
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
 from antiphon.web.draining import drain
 from antiphon.web.plugin_routes import add_routes

@@ -13,15 +13,15 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Value
-from antiphon.errors import FileError
-from antiphon.graph.graph import Graph
-from antiphon.graph.io_nodes import ENDS
-from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
-from antiphon.io.listening import local_addresses
-from antiphon.io.tap_memory import TapMemory
-from antiphon.runtime.token import OwnerToken, load_token
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
+from antiphon.kernel.io.listening import local_addresses
+from antiphon.kernel.io.tap_memory import TapMemory
+from antiphon.kernel.runtime.token import OwnerToken, load_token
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.classify import ClassifyRoutes
 from antiphon.web.api.jobs import JobRoutes

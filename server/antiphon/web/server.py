@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from antiphon.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
+from antiphon.kernel.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
 from antiphon.web.access import with_offered_token
 from antiphon.web.control_link import ControlLink
 from antiphon.web.operations import TokenLevel, operations_of

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from antiphon.errors import AntiphonError
-from antiphon.io.http_message import Refusal
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.io.http_message import Refusal
 from antiphon.web.protocol.websocket import WebSocket
 
 PEOPLE = 8

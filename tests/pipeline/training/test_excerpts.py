@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.pipeline.training.conftest import BANDS, LABELS, SETTINGS, rows, several
 
-from antiphon.errors import FileError
+from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.splitting import split_of
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.training.excerpts import SOUNDS, EpochBatches, read_set

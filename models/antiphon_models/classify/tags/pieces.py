@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon.io import midi_song, midifile
+from antiphon.kernel.io import midi_song, midifile
 from antiphon_models.classify.tags.labels import DISTORTED_PROGRAMS, FAMILIES, FAST, SLOW
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from antiphon.errors import FileError, UsageError
-from antiphon.runtime.shortening import short_repr
-from antiphon.runtime.suggestion import instead
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon_models.datasets.layouts import (
     annotated,
     fma,

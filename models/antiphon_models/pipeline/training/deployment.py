@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon.classifiers.classifier_file import DETAILS, MODEL, ClassifierDetails, classifiers_folder, read_details
-from antiphon.errors import FileError, PluginError
-from antiphon.plugins.checks import check_type_name
-from antiphon.plugins.registry import registrations
-from antiphon.runtime import paths
+from antiphon.kernel.errors import FileError, PluginError
+from antiphon.kernel.plugins.checks import check_type_name
+from antiphon.kernel.plugins.registry import registrations
+from antiphon.kernel.runtime import paths
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework
 from antiphon_models.pipeline.training.learning import LearningJob, is_trained
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32
-from antiphon.errors import FileError
-from antiphon.runtime.paths import make_folder, temporary_beside, why, write_atomic
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.paths import make_folder, temporary_beside, why, write_atomic
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
 from antiphon_models.datasets.splitting import split_of
 from antiphon_models.pipeline.gathering import SourceItem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from antiphon.errors import FileError
+from antiphon.kernel.errors import FileError
 from antiphon_models.pipeline.apart import ParentLink, run_apart
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework
 from antiphon_models.pipeline.training.checkpoint import EpochFigures

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from antiphon.errors import FileError, UsageError
-from antiphon.runtime import extras
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime import extras
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PipelineSettings

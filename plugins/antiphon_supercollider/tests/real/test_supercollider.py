@@ -19,7 +19,7 @@ import soundfile
 from tests.real.conftest import NAME, Jackd, alone
 from tests.waiting import play_for, until
 
-from antiphon.supervisor import jack_server
+from antiphon.kernel.supervisor import jack_server
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 from antiphon_supercollider.timing import delay
 

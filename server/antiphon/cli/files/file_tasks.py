@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.cli.terminal.errors import complain
-from antiphon.errors import FileError, UsageError
-from antiphon.io.midifile import SUFFIXES
-from antiphon.runtime.sound_formats import FORMATS, READ_SUFFIXES
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.io.midifile import SUFFIXES
+from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def gather_tasks(
         UsageError: `out_dir` is no folder, or two sources would have one result.
         FileError: A folder cannot be read or holds no such file, or a pattern that the shell passed on matches none.
     """
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.decode import path_text
 
     if Path(out_dir).exists() and not Path(out_dir).is_dir():
         raise UsageError(f"--out-dir {path_text(out_dir)} is not a folder")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from antiphon.cli.terminal.errors import complain
-from antiphon.errors import UsageError
-from antiphon.io.decode_child import MAX_RATE, MIN_RATE
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.io.decode_child import MAX_RATE, MIN_RATE
 
 MOST_TAIL = 600.0
 """Largest value of `--tail`, in seconds."""
@@ -14,14 +14,14 @@ MOST_FADE = 10.0
 """Largest value of `--fade`, in seconds."""
 
 if TYPE_CHECKING:
-    from antiphon.graph.graph import Graph
-    from antiphon.plugins.loader import Loaded
+    from antiphon.kernel.graph.graph import Graph
+    from antiphon.kernel.plugins.loader import Loaded
 
 
 def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = None) -> None:
     """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
-    from antiphon.synth import choosing, info as synths
-    from antiphon.workers import devices, pool
+    from antiphon.kernel.synth import choosing, info as synths
+    from antiphon.kernel.workers import devices, pool
 
     devices.resolve(device)
     pool.prefer(device)

@@ -12,9 +12,9 @@ from antiphon.cli import completion
 from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, hertz, within
 from antiphon.cli.synthhelp import NAMES
 from antiphon.cli.terminal.errors import complain, endable
-from antiphon.errors import AntiphonError, UsageError
+from antiphon.kernel.errors import AntiphonError, UsageError
+from antiphon.kernel.runtime.paths import make_folder
 from antiphon.offline.file_job import FADE
-from antiphon.runtime.paths import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,16 +76,16 @@ def render(
     """
     from antiphon.cli.files.options import play_with
     from antiphon.cli.files.render_file import RenderSettings, files_of, one
-    from antiphon.graph.patch import load as load_patch
-    from antiphon.io.audiowrite import format_of
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.graph.patch import load as load_patch
+    from antiphon.kernel.io.audiowrite import format_of
+    from antiphon.kernel.io.decode import path_text
+    from antiphon.kernel.plugins.loader import load
+    from antiphon.kernel.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
+    from antiphon.kernel.runtime.settings import check_cue
+    from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
     from antiphon.offline import note_file
     from antiphon.offline.file_job import check_distinct, free
     from antiphon.offline.script_run import is_script
-    from antiphon.plugins.loader import load
-    from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
-    from antiphon.runtime.settings import check_cue
-    from antiphon.runtime.sound_formats import READ_SUFFIXES
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
@@ -153,9 +153,9 @@ def _jobs(sources: Sequence[str], out: str, out_dir: str | None, events: str | N
     """The files to render. Raises `UsageError` where --out, --out-dir and --in do not go together."""
     from antiphon.cli.files.file_tasks import gather_tasks, sound_suffix
     from antiphon.cli.files.render_file import RenderJob
-    from antiphon.io.decode import path_text
-    from antiphon.io.midifile import SUFFIXES
-    from antiphon.runtime.sound_formats import READ_SUFFIXES
+    from antiphon.kernel.io.decode import path_text
+    from antiphon.kernel.io.midifile import SUFFIXES
+    from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
     if out_dir is None:
         if not out:

@@ -8,23 +8,23 @@ from pathlib import Path
 from antiphon.cli.files.rendering import PatchRender
 from antiphon.cli.files.report import report
 from antiphon.cli.terminal.errors import complain
-from antiphon.contract.block import StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.errors import FileError, RequestError, UsageError
-from antiphon.graph.asset_names import locate_asset
-from antiphon.graph.graph import Graph, order
-from antiphon.graph.patch import Patch
-from antiphon.io.audiofile import stream
-from antiphon.io.decode import path_text
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.errors import FileError, RequestError, UsageError
+from antiphon.kernel.graph.asset_names import locate_asset
+from antiphon.kernel.graph.graph import Graph, order
+from antiphon.kernel.graph.patch import Patch
+from antiphon.kernel.io.audiofile import stream
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.session.commands import Command
+from antiphon.kernel.session.notes import Players
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NONE, tail_of
 from antiphon.offline.file_job import FADE
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.rendering import param_finder
-from antiphon.plugins.loader import Loaded
-from antiphon.session.commands import Command
-from antiphon.session.notes import Players
 
 BLOCK = 256
 LONG_BLOCK = 1024

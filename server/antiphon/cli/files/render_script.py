@@ -15,14 +15,14 @@ import typer
 
 from antiphon.cli.files.report import report
 from antiphon.cli.terminal.errors import complain, endable
-from antiphon.errors import PatchError, UsageError
+from antiphon.kernel.errors import PatchError, UsageError
 
 if TYPE_CHECKING:
     from antiphon.cli.files.rendering import PatchRender, RenderedFile
-    from antiphon.graph.graph import Graph
+    from antiphon.kernel.graph.graph import Graph
+    from antiphon.kernel.plugins.loader import Loaded
     from antiphon.live.records import LiveEvent, ScriptError
     from antiphon.offline.script_run import ScriptProcess
-    from antiphon.plugins.loader import Loaded
 
 RATE, CHANNELS = 48000, 2
 MOST_BARS = 100_000
@@ -81,14 +81,14 @@ def _show(error: ScriptError) -> None:
 
 
 def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> bool:
-    from antiphon.io.audiowrite import format_of
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.audiowrite import format_of
+    from antiphon.kernel.io.decode import path_text
+    from antiphon.kernel.session.notes import Players
     from antiphon.offline import script_midi
     from antiphon.offline.file_job import check_distinct, free
     from antiphon.offline.output_summary import Written
     from antiphon.offline.rendering import param_finder
     from antiphon.offline.script_run import ScriptProcess, commands
-    from antiphon.session.notes import Players
 
     _check(options)
     format_of(out)
@@ -126,8 +126,8 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
 
 def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -> Mapping[str, int]:
     """Prints which notes name something that their node lacks, once for each line. Returns how many, by node."""
-    from antiphon.runtime.suggestion import instead
-    from antiphon.session.play import silent, unknown_words
+    from antiphon.kernel.runtime.suggestion import instead
+    from antiphon.kernel.session.play import silent, unknown_words
 
     found = Counter[str]()
     sentences = dict[str, None]()
@@ -152,15 +152,15 @@ def _performed(
     path: str, options: ScriptOptions, script: ScriptProcess, play_with: Callable[[Loaded, Graph], None]
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
     from antiphon.cli.files.rendering import PatchRender
-    from antiphon.contract.block import StreamSpec
-    from antiphon.graph.patch import load as load_patch
-    from antiphon.io.audiofile import stream
+    from antiphon.kernel.contract.block import StreamSpec
+    from antiphon.kernel.graph.patch import load as load_patch
+    from antiphon.kernel.io.audiofile import stream
+    from antiphon.kernel.plugins.loader import load
     from antiphon.live.listening import missing
     from antiphon.live.patterns.spans import exact
     from antiphon.live.records import ScriptError
     from antiphon.offline.file_ends import tail_of
     from antiphon.offline.script_run import frames_of
-    from antiphon.plugins.loader import load
 
     header = script.header
     if not header.patch:
@@ -198,10 +198,10 @@ def _performed(
 
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
     """The events of the script with what it hears: it is performed again until it hears nothing else."""
+    from antiphon.kernel.session.notes import Players
     from antiphon.offline.hearing import MOST_ROUNDS, BlockListener, Cue
     from antiphon.offline.rendering import param_finder
     from antiphon.offline.script_run import commands
-    from antiphon.session.notes import Players
 
     graph, catalog, spec, header = task.patch.graph, task.loaded.catalog, task.spec, script.header
     find, players = param_finder(graph, catalog), Players(graph, catalog)

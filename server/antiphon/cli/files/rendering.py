@@ -9,19 +9,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from antiphon.cli.terminal.errors import complain
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 if TYPE_CHECKING:
-    from antiphon.contract.block import Samples, StreamSpec
-    from antiphon.contract.params import Param
-    from antiphon.graph.patch import Patch
+    from antiphon.kernel.contract.block import Samples, StreamSpec
+    from antiphon.kernel.contract.params import Param
+    from antiphon.kernel.graph.patch import Patch
+    from antiphon.kernel.plugins.loader import Loaded
+    from antiphon.kernel.session.commands import Command
+    from antiphon.kernel.synth.info import OfflinePasses
     from antiphon.offline.file_ends import Tail
     from antiphon.offline.hearing import BlockListener
     from antiphon.offline.output_summary import Written
     from antiphon.offline.rendering import PlayerRunner
-    from antiphon.plugins.loader import Loaded
-    from antiphon.session.commands import Command
-    from antiphon.synth.info import OfflinePasses
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ class PatchRender:
             AntiphonError: It cannot be rendered; no file is left.
         """
         from antiphon.cli.terminal.progress import ProgressBar
-        from antiphon.io.audiowrite import AudioWriter
+        from antiphon.kernel.io.audiowrite import AudioWriter
+        from antiphon.kernel.synth.choosing import chosen
         from antiphon.offline.file_ends import fade_end
         from antiphon.offline.output_summary import Written
         from antiphon.offline.runner import process_stream
-        from antiphon.synth.choosing import chosen
 
         rate, channels = self.spec.rate, 2 * len(self._pairs) if self._pairs else self.spec.channels
 
@@ -96,7 +96,7 @@ class PatchRender:
     @property
     def _pairs(self) -> tuple[str, ...]:
         """The pairs of channels of the file; () for the graph's output alone."""
-        from antiphon.engine.output_buses import pairs_of
+        from antiphon.kernel.engine.output_buses import pairs_of
 
         pairs = pairs_of(self.patch.graph, self.cue)
         if len(pairs) > 1 and self.spec.channels != 2:
@@ -110,7 +110,7 @@ class PatchRender:
         return PlayerRunner(patch.graph, loaded.catalog, loaded.make, self.spec, patch.tempo, commands, self._pairs)
 
     def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
-        from antiphon.io.audiofile import stream
+        from antiphon.kernel.io.audiofile import stream
 
         return stack.enter_context(stream(self.source))[1] if self.source is not None else ()
 

@@ -18,17 +18,17 @@ def replay(
     from antiphon.cli.files.report import report
     from antiphon.cli.terminal.errors import endable
     from antiphon.cli.terminal.progress import ProgressBar
-    from antiphon.errors import FileError
-    from antiphon.io.audiofile import stream
-    from antiphon.io.audiowrite import AudioWriter, format_of
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.errors import FileError
+    from antiphon.kernel.io.audiofile import stream
+    from antiphon.kernel.io.audiowrite import AudioWriter, format_of
+    from antiphon.kernel.io.decode import path_text
+    from antiphon.kernel.plugins.loader import load
+    from antiphon.kernel.supervisor.recordings import SET
+    from antiphon.kernel.synth.choosing import chosen
     from antiphon.offline.file_job import check_distinct, free
     from antiphon.offline.output_summary import Written
     from antiphon.offline.replay import replay as play
     from antiphon.offline.session_reader import INPUT, SessionLog, session_folder
-    from antiphon.plugins.loader import load
-    from antiphon.supervisor.recordings import SET
-    from antiphon.synth.choosing import chosen
 
     folder = session_folder(session)
     format_of(out)

@@ -16,14 +16,14 @@ from antiphon.cli.files.report import report
 from antiphon.cli.files.run_settings import BLOCK, RunSettings
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.question import ask
-from antiphon.errors import AntiphonError, FileError, UsageError
+from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
 
 if TYPE_CHECKING:
-    from antiphon.contract.catalog import ProcessorInfo
-    from antiphon.contract.file_use import FileUse
-    from antiphon.contract.params import Value
-    from antiphon.plugins.loader import Loaded
+    from antiphon.kernel.contract.catalog import ProcessorInfo
+    from antiphon.kernel.contract.file_use import FileUse
+    from antiphon.kernel.contract.params import Value
+    from antiphon.kernel.plugins.loader import Loaded
 
 MAX_TRIGGER = 7 * 24 * 3600.0
 _ENDINGS = {"--report": ".json", "--picture": ".png", "--roll": ".svg"}
@@ -86,12 +86,12 @@ def run(
     -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
     file, what gives notes writes one. Echoes go on after the end of IN, until they are over.
     """
-    from antiphon.graph.graph import Graph, NodeSpec, known_type
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
+    from antiphon.kernel.io.decode import path_text
+    from antiphon.kernel.plugins.loader import load
+    from antiphon.kernel.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
+    from antiphon.kernel.runtime.paths import make_folder
     from antiphon.offline.note_file import is_midi
-    from antiphon.plugins.loader import load
-    from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
-    from antiphon.runtime.paths import make_folder
 
     if not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
@@ -227,10 +227,10 @@ def _by_itself(own: str, job: FileJob) -> None:
     from dataclasses import replace
 
     from antiphon.cli.terminal.progress import ProgressBar
-    from antiphon.io.decode import path_text
-    from antiphon.io.midifile import SUFFIXES
+    from antiphon.kernel.io.decode import path_text
+    from antiphon.kernel.io.midifile import SUFFIXES
+    from antiphon.kernel.runtime.importing import import_object
     from antiphon.offline.output_summary import Written
-    from antiphon.runtime.importing import import_object
 
     beside = [(f"--{what}", path) for what, path in job.beside.items()]
     target = None if job.target.is_dir() else job.target
@@ -256,9 +256,9 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) ->
         UsageError: They are not what the plugin takes.
     """
     from antiphon.cli.files.run_file import suffix_of, suffixes
-    from antiphon.contract.file_use import NOTHING
-    from antiphon.graph.asset_names import locate_asset
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.contract.file_use import NOTHING
+    from antiphon.kernel.graph.asset_names import locate_asset
+    from antiphon.kernel.io.decode import path_text
 
     alone, default_source = bool(info.on_files.job), info.on_files.default_source
     if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
@@ -295,7 +295,7 @@ def read_settings(
     """`NAME=VALUE` texts as values their parameters accept, and when triggers fire; the refusal names what is
     allowed.
     """
-    from antiphon.contract.params import instead_of
+    from antiphon.kernel.contract.params import instead_of
 
     cells = {p.name: p for p in loaded.catalog[plugin].cells if not p.readonly}
     values: dict[str, Value] = {}
@@ -334,7 +334,7 @@ def _each(
 ) -> int:
     """Runs every task and reports failures on standard error; returns the number of failures."""
     from antiphon.cli.files.run_file import one
-    from antiphon.runtime.paths import make_folder
+    from antiphon.kernel.runtime.paths import make_folder
 
     make_folder(folder)
     failed = 0

@@ -14,13 +14,15 @@ from antiphon.cli.files.file_tasks import FileTask, sound_suffix
 from antiphon.cli.files.run_settings import RunSettings
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
-from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import ProcessorInfo
-from antiphon.errors import FileError, UsageError
-from antiphon.io.audiofile import stream
-from antiphon.io.audiowrite import AudioWriter, format_of
-from antiphon.io.decode import path_text
-from antiphon.io.midifile import SUFFIXES
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.io.audiofile import stream
+from antiphon.kernel.io.audiowrite import AudioWriter, format_of
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.io.midifile import SUFFIXES
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.library.separation import separated_file
 from antiphon.offline import note_file
 from antiphon.offline.file_ends import fade_end, tail_of
@@ -28,8 +30,6 @@ from antiphon.offline.file_job import FADE
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import LONGEST, PlanRunner, TimedTrigger, process_stream
-from antiphon.plugins.loader import Loaded
-from antiphon.runtime.sound_formats import READ_SUFFIXES
 
 MOST_PASSES = 4
 """Times that a file is played ahead at most: a processor that always asks would never end."""

@@ -28,9 +28,9 @@ class RunCommand(TyperCommand):
             super().format_help(ctx, formatter)
             return
         from antiphon.cli.plugins import describe_param, operands, ports
-        from antiphon.contract.params import HOST_PARAMS
-        from antiphon.graph.graph import known_type
-        from antiphon.plugins.loader import load
+        from antiphon.kernel.contract.params import HOST_PARAMS
+        from antiphon.kernel.graph.graph import known_type
+        from antiphon.kernel.plugins.loader import load
 
         loaded = load(check=False)
         info = known_type(name, loaded.catalog)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from antiphon.contract.params import Value
+    from antiphon.kernel.contract.params import Value
 
 BLOCK = 1024
 """Frames of a block unless asked for: files have no latency to keep short, and longer blocks cost less."""

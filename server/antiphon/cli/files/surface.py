@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
 
@@ -31,11 +31,11 @@ def surface(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a control surface for a patch: its parameters, levels, tempo, scenes, keys."""
-    from antiphon.graph.patch import load as load_patch
+    from antiphon.kernel.graph.patch import load as load_patch
+    from antiphon.kernel.plugins.loader import load
+    from antiphon.kernel.runtime import paths
     from antiphon.layout import controls, stage_control, touchosc
     from antiphon.offline.file_job import free
-    from antiphon.plugins.loader import load
-    from antiphon.runtime import paths
 
     path = Path(out)
     if path.suffix not in (TOUCHOSC, STAGE_CONTROL):

@@ -20,12 +20,12 @@ from antiphon.cli.library.options import Files, open_catalogue, places_of, progr
 from antiphon.cli.library.printing import lines_of_fits, print_rows, reasons, table
 from antiphon.cli.osc import Host
 from antiphon.cli.terminal.answers import Json, echo_answer
-from antiphon.errors import FileError, UsageError
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.settings import OSC_PORT
+from antiphon.kernel.runtime.shortening import short_repr, shorten
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.library.kinds import KINDS, findings
-from antiphon.runtime import extras
-from antiphon.runtime.settings import OSC_PORT
-from antiphon.runtime.shortening import short_repr, shorten
-from antiphon.runtime.suggestion import instead
 
 ANSWER = (
     "tempo",

@@ -10,7 +10,7 @@ import typer
 
 from antiphon.cli.library.options import open_catalogue, progress_bar
 from antiphon.cli.terminal.answers import echo_answer
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 
 def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *, as_json: bool) -> None:

@@ -15,8 +15,8 @@ from antiphon.cli import ports
 from antiphon.cli.library.options import open_catalogue, progress_bar
 from antiphon.cli.osc import Host
 from antiphon.cli.terminal.answers import Json, echo_answer
-from antiphon.errors import UsageError
-from antiphon.runtime.settings import OSC_PORT
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.settings import OSC_PORT
 
 if TYPE_CHECKING:
     from antiphon.library.identification.identifying import IdentifiedFile
@@ -69,7 +69,7 @@ def _live(context: typer.Context, host: str, port: int, seconds: float, patches:
     """Prints a line whenever another track sounds."""
     from antiphon.cli.library.live import patch_of, read_patches, watch
     from antiphon.cli.library.printing import clock
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.decode import path_text
 
     table = {} if patches is None else read_patches(patches)
     until = time.monotonic() + (seconds or float("inf"))
@@ -100,7 +100,7 @@ def check_index(index: ShardSet, path: Path, analysis: str) -> None:
 def lines(found: Sequence[IdentifiedFile]) -> list[str]:
     """A line for each file: score, where in it, its path, and whether it is another recording of the piece."""
     from antiphon.cli.library.printing import clock
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.decode import path_text
 
     rows = []
     for match in found:
@@ -112,7 +112,7 @@ def lines(found: Sequence[IdentifiedFile]) -> list[str]:
 
 
 def _plain(match: IdentifiedFile) -> dict[str, str | float]:
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.decode import path_text
 
     return {
         "path": path_text(os.fsdecode(match.path)),

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.cli.osc import closing_socket, listen, refusal, silent
-from antiphon.errors import FileError, UsageError
-from antiphon.wire.osc import Message, encode
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.wire.osc import Message, encode
 
 NODE_TYPE = "identify"
 RENEW = 5.0

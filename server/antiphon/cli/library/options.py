@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 if TYPE_CHECKING:
     from antiphon.library.catalogue import Catalogue
@@ -22,7 +22,7 @@ Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILES]...", help="
 
 def root_of(context: typer.Context) -> Path:
     """The folder that holds the catalogue: `--root`, or the performer's library of sound files."""
-    from antiphon.runtime import paths
+    from antiphon.kernel.runtime import paths
 
     given: Path | None = context.obj
     return given if given is not None else paths.library()
@@ -31,7 +31,7 @@ def root_of(context: typer.Context) -> Path:
 @contextmanager
 def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Catalogue]:
     """The catalogue, for a `with`; `make` where there is none, else a UsageError where `--root` names its folder."""
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.decode import path_text
     from antiphon.library.catalogue import Catalogue
 
     root = root_of(context)
@@ -59,8 +59,8 @@ def progress_bar(verb: str) -> Iterator[Progress]:
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
     """A file's row; a UsageError where the library has none."""
-    from antiphon.io.decode import path_text
-    from antiphon.runtime.shortening import shorten
+    from antiphon.kernel.io.decode import path_text
+    from antiphon.kernel.runtime.shortening import shorten
 
     path = file if isinstance(file, bytes) else os.fsencode(file.absolute())
     row = next((row for row in catalogue.rows(path=path) if row.path == path), None)

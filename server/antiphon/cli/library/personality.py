@@ -12,7 +12,7 @@ import typer
 
 from antiphon.cli.library.options import open_catalogue
 from antiphon.cli.terminal.answers import Json
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 if TYPE_CHECKING:
     from antiphon.library.catalogue import Catalogue
@@ -107,7 +107,7 @@ def _sound(
     if not sound.shape[1]:
         complain("none of these files can be read")
     elif into is not None:
-        from antiphon.io.audiowrite import AudioWriter
+        from antiphon.kernel.io.audiowrite import AudioWriter
 
         with AudioWriter(into, RATE, 2) as writer:
             writer.write(sound)
@@ -127,8 +127,8 @@ def _sound(
 
 
 def _title(table: TrackTable, track: int) -> str:
-    from antiphon.io.decode import path_text
-    from antiphon.runtime.shortening import shorten
+    from antiphon.kernel.io.decode import path_text
+    from antiphon.kernel.runtime.shortening import shorten
 
     tags = table.rows[track].tags
     names = " - ".join(text for text in (tags.get("artist", "")[:200], tags.get("title", "")[:200]) if text)
@@ -138,6 +138,6 @@ def _title(table: TrackTable, track: int) -> str:
 def _path(table: TrackTable, track: int) -> str:
     import os
 
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.decode import path_text
 
     return path_text(os.fsdecode(table.rows[track].path))

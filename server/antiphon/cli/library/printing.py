@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from antiphon.cli.terminal.answers import echo_answer
-from antiphon.runtime.shortening import shorten
+from antiphon.kernel.runtime.shortening import shorten
 
 WIDEST = 60
 """Characters of a title or a path in a table."""

@@ -15,7 +15,7 @@ from antiphon.cli.library.options import open_catalogue, row_of
 from antiphon.cli.library.personality import personality
 from antiphon.cli.library.printing import print_rows
 from antiphon.cli.terminal.answers import Json, echo_answer
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 MOST_NAMED = 5
 """Files that a sentence names."""
@@ -58,7 +58,7 @@ def next_tracks(
 
 
 def _write_playlist(path: Path, matches: Sequence[dict[str, Any]]) -> None:
-    from antiphon.runtime.paths import write_atomic
+    from antiphon.kernel.runtime.paths import write_atomic
 
     lines = ["#EXTM3U", *(match["path"] for match in matches)]
     write_atomic(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
@@ -71,13 +71,13 @@ def chart(
     as_json: Json = False,
 ) -> None:
     """Place tracks, artists and genres on a map: what sounds alike is near."""
-    from antiphon.io.decode import path_text
+    from antiphon.kernel.io.decode import path_text
     from antiphon.library.map import chart as charts
 
     if png is not None and png.suffix.lower() != ".png":
         raise UsageError(f"cannot write {path_text(png)}: --png ends in .png")
+    from antiphon.kernel.runtime.paths import write_atomic
     from antiphon.library.taste.choosing import TrackTable
-    from antiphon.runtime.paths import write_atomic
 
     with open_catalogue(context) as catalogue:
         tracks = TrackTable.load(catalogue.taste)
@@ -88,7 +88,7 @@ def chart(
     found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
     trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
     if png is not None:
-        from antiphon.io.png import png_bytes
+        from antiphon.kernel.io.png import png_bytes
         from antiphon.library.map import picture
 
         write_atomic(png, png_bytes(picture.draw(found)))

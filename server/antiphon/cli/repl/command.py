@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from antiphon.cli import ports
-from antiphon.runtime import paths
-from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession

@@ -11,9 +11,9 @@ from antiphon.cli.osc import ask, value
 from antiphon.cli.repl.declarations import Declaration, declarations
 from antiphon.cli.repl.lines import Help, Quit, Send, Show, help_lines, meaning
 from antiphon.cli.running_server import look
-from antiphon.errors import AntiphonError, sentence
-from antiphon.runtime import paths
-from antiphon.wire.text import printable
+from antiphon.kernel.errors import AntiphonError, sentence
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.wire.text import printable
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession

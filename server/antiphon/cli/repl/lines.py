@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from antiphon.cli.repl.declarations import Declaration
-from antiphon.errors import UsageError
-from antiphon.runtime.suggestion import instead, list_names, suggest
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.suggestion import instead, list_names, suggest
 
 HELP = """\
 echo feedback 0.4           sets a parameter of a node; without a value, shows it

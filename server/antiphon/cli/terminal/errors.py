@@ -18,8 +18,8 @@ import typer
 from antiphon.cli.terminal.progress import clear
 from antiphon.cli.terminal.refusals import sentence
 from antiphon.cli.terminal.style import style_text
-from antiphon.errors import AntiphonError
-from antiphon.runtime import extras
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.runtime import extras
 
 # typer carries its command-line library inside in some versions and beside it in others; both give
 # `BadParameter` its base classes.

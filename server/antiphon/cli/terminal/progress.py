@@ -14,7 +14,7 @@ import sys
 import time
 from types import TracebackType
 
-from antiphon.runtime.child_process import PROGRESS_VARIABLE
+from antiphon.kernel.runtime.child_process import PROGRESS_VARIABLE
 
 PATIENCE = 2.0
 """Seconds before the bar shows."""

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import typer
 
-from antiphon.runtime.suggestion import list_names, suggest
+from antiphon.kernel.runtime.suggestion import list_names, suggest
 
 _EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)")
 _COMMAND = re.compile(r"No such command '(.*?)'")

@@ -6,8 +6,8 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from antiphon.errors import UsageError
-from antiphon.runtime.shortening import shorten
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.shortening import shorten
 
 
 @dataclass(frozen=True, slots=True)

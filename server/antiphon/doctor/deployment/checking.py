@@ -10,7 +10,7 @@ from antiphon.doctor.deployment import reachable, working
 from antiphon.doctor.deployment.address import ServerAddress
 from antiphon.doctor.deployment.client import SECONDS, DeployClient, NoAnswer
 from antiphon.doctor.deployment.findings import DeployFinding, failure, skip
-from antiphon.errors import FileError
+from antiphon.kernel.errors import FileError
 
 Check = Callable[[DeployClient], DeployFinding | list[DeployFinding]]
 OPEN_CHECKS: tuple[tuple[str, Check], ...] = (

@@ -17,8 +17,8 @@ from threading import Timer
 from typing import Any
 
 from antiphon.doctor.deployment.address import ServerAddress
-from antiphon.errors import EngineError
-from antiphon.wire.text import printable
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.wire.text import printable
 
 SECONDS = 15.0
 """For one request, from the connection to the answer's last byte."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.doctor.deployment.client import DeployClient, HttpAnswer, NoAnswer
 from antiphon.doctor.deployment.findings import DeployFinding, failure, skip, success
-from antiphon.wire.text import printable
+from antiphon.kernel.wire.text import printable
 
 RATE = 48000
 GAIN = 0.5

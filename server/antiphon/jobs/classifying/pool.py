@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import WireError
 from antiphon.jobs.board import places
 from antiphon.jobs.classifying.process import ClassifierProcess
 from antiphon.jobs.errors import Missing, StorageFull, TooMany
 from antiphon.jobs.spool import write_pieces
-from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder, why
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder, why
 
 MAX_REQUESTS = 64
 """Sounds that are received, wait or are classified; a further one is refused."""

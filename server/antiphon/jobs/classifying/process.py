@@ -8,7 +8,7 @@ from typing import Any
 
 from antiphon.jobs import errors
 from antiphon.jobs.errors import JobError, Unavailable
-from antiphon.runtime.helper_task import HelperTask
+from antiphon.kernel.runtime.helper_task import HelperTask
 
 MODULE = "antiphon.jobs.classifying.worker"
 START_SECONDS = 60.0

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.errors import AntiphonError, WireError
 from antiphon.jobs.classifying.process import ANSWER_SECONDS, ClassifierProcess, answer_of
 from antiphon.jobs.errors import TooMany, Unavailable, UnsupportedFormat
+from antiphon.kernel.errors import AntiphonError, WireError
 
 MAX_STREAMS = 4
 

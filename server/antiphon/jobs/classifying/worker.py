@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import AntiphonError, PluginError
 from antiphon.jobs.errors import JobError, Missing, Unavailable, Unreadable, UnsupportedFormat
-from antiphon.runtime.helper_channel import HelperChannel
-from antiphon.runtime.scheduling import give_way
+from antiphon.kernel.errors import AntiphonError, PluginError
+from antiphon.kernel.runtime.helper_channel import HelperChannel
+from antiphon.kernel.runtime.scheduling import give_way
 
 
 def main(words: list[str]) -> int:

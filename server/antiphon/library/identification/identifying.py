@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.signal.landmarks import unpack_landmarks
 from antiphon.library.analyses import analyse_file, analyses
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identification.agreement import SoundLandmarks
 from antiphon.library.identification.fingerprints import F64
 from antiphon.library.identification.matching import FingerprintMatch, matches
 from antiphon.library.identification.shards import ShardSet
-from antiphon.signal.landmarks import unpack_landmarks
 
 WINDOW = 12.0
 """Seconds that are asked at once."""

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.errors import FileError
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.paths import make_folder, write_atomic
+from antiphon.kernel.signal.landmarks import unpack_landmarks
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identification.fingerprints import FRAME, I64, STORED, U32, hashes
-from antiphon.runtime.paths import make_folder, write_atomic
-from antiphon.signal.landmarks import unpack_landmarks
 
 FOLDER = "library.fingerprints"
 SOUNDS = 256

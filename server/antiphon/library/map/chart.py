@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.errors import UsageError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.map import placing
 from antiphon.library.taste.choosing import TrackTable
 from antiphon.library.taste.preference import F64, components
 from antiphon.library.taste_tables import TrackRow
-from antiphon.runtime.shortening import shorten
 
 ANEW = 0.3
 """Share of new tracks from which the whole map is placed anew; fewer are placed between their neighbours."""

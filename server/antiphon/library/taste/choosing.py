@@ -11,10 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
-from antiphon.io.decode import path_text
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon.library.taste.preference import F64, Preference, TrackKernel, components, numbers, preference
 from antiphon.library.taste_tables import Signal, TasteTables, TrackRow
-from antiphon.runtime.shortening import shorten
 
 VALUES = {"like": 1.0, "play": 0.6, "skip": -0.05, "dislike": -0.6}
 """What a signal says of its track, between -1 and 1; a skip says little of the tracks around it."""

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.errors import UsageError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.records import SUMMARY
 from antiphon.library.taste.choosing import LONGEST, TrackTable, playlist
-from antiphon.runtime.finite import is_finite_number
-from antiphon.runtime.shortening import shorten
 
 MOST_FILES = 200
 """Signals of one request."""

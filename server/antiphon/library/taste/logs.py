@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from antiphon.errors import FileError
-from antiphon.io.decode import path_text
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.runtime.paths import why
+from antiphon.kernel.runtime.shortening import shorten
 from antiphon.library.taste.companions import companions
 from antiphon.library.taste_tables import TrackRow
-from antiphon.runtime.paths import why
-from antiphon.runtime.shortening import shorten
 
 SLICES, PLAYS = "mpd.slice.*.json", "usersha1-artmbid-artname-plays.tsv"
 """Names of their files as they are given out."""

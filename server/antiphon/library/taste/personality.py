@@ -15,14 +15,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import FileError
-from antiphon.io.audiowrite import AudioWriter
-from antiphon.io.decode import Decoder
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.audiowrite import AudioWriter
+from antiphon.kernel.io.decode import Decoder
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.helper_process import command, environment
 from antiphon.library.excerpt import begins
 from antiphon.library.taste.preference import F64, NOISE, TrackKernel
 from antiphon.library.taste_tables import TrackRow
-from antiphon.runtime import paths
-from antiphon.runtime.helper_process import command, environment
 
 CANDIDATES = 300
 """Tracks that may be asked about, drawn at random where there are more."""

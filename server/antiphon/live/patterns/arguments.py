@@ -8,7 +8,7 @@ from functools import partial
 from types import FunctionType
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.queries import Query

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Self, TypeAlias, overload
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, figure, numbers, whole
 from antiphon.live.patterns.harmony import Scale, note_words, scale_of

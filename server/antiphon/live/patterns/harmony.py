@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from antiphon.errors import UsageError
-from antiphon.runtime.suggestion import instead
-from antiphon.signal.pitch import named_note
-from antiphon.signal.scales import CHORDS, SCALES, scale_name
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.signal.pitch import named_note
+from antiphon.kernel.signal.scales import CHORDS, SCALES, scale_name
 
 HIGHEST = 127
 """Of MIDI's note numbers."""

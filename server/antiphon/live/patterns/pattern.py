@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any, Generic, Self, TypeVar
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries, rhythms
 from antiphon.live.patterns.arguments import Argument, Truth, each, name_value, numbers, truths, whole
 from antiphon.live.patterns.chance import chance

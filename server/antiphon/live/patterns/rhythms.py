@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.queries import Query, T
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.signal.lyrics import syllables
 from antiphon.live.patterns.controls import ControlPattern, Values, note
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Span
-from antiphon.signal.lyrics import syllables
 
 MOST_CYCLES = 64
 """Cycles over which a text may go."""

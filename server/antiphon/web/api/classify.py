@@ -6,10 +6,10 @@ import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.jobs.classifying.pool import ClassifierPool
 from antiphon.jobs.classifying.streams import ClassifierStreams
 from antiphon.jobs.files import MAX_FILE
+from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.api import types
 from antiphon.web.api.jobs import FILE
 from antiphon.web.operations import convert, operation

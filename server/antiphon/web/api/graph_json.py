@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param, Value
-from antiphon.errors import PatchError
-from antiphon.graph.graph import NodeSpec, known_type
-from antiphon.graph.io_nodes import declaration
-from antiphon.io.http_message import Refusal
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph.graph import NodeSpec, known_type
+from antiphon.kernel.graph.io_nodes import declaration
+from antiphon.kernel.io.http_message import Refusal
 
 
 def graph_object(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:

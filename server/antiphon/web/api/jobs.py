@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
-from antiphon.contract.catalog import Catalog
-from antiphon.errors import FileError
-from antiphon.io.http_message import HttpRequest, Response, answer
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.jobs.multipart import FormFile
 from antiphon.jobs.request import live_task, render_task, run_task
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.http_message import HttpRequest, Response, answer
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.graph_json import known_plugin

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from antiphon.errors import UsageError
-from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.runtime import paths
-from antiphon.runtime.child_process import TERM_SECONDS, end_with_parent
-from antiphon.runtime.helper_process import command
-from antiphon.runtime.helper_task import end_session, start_command
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.child_process import TERM_SECONDS, end_with_parent
+from antiphon.kernel.runtime.helper_process import command
+from antiphon.kernel.runtime.helper_task import end_session, start_command
 from antiphon.web.api import types
 from antiphon.web.operations import operation
 from antiphon.web.osc_refusals import OscRefusals

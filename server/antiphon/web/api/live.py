@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import FileError
-from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.jobs.errors import StorageFull
 from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
-from antiphon.runtime import paths
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.wire.script_link import LONGEST_SCRIPT
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.live_words import sound_names, words
@@ -25,7 +26,6 @@ from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.server import HttpServer
 from antiphon.web.shared_text import SharedText
-from antiphon.wire.script_link import LONGEST_SCRIPT
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """How a disk says that it takes no more."""

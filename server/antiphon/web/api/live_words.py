@@ -7,9 +7,9 @@ import re
 from functools import cache
 from typing import Any
 
-from antiphon.errors import AntiphonError
-from antiphon.runtime import paths, resources
-from antiphon.runtime.sound_formats import FORMATS
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.sound_formats import FORMATS
 
 MOST_SOUNDS = 4000
 """Names of one folder."""
@@ -26,8 +26,8 @@ def words() -> dict[str, Any]:
         all words by chapter with an example (`reference`, as `antiphon words` prints them).
     """
     from antiphon import live  # when an editor asks first: a web process without one needs none of it
+    from antiphon.kernel.signal.scales import CHORDS, SCALES
     from antiphon.live.reference import CHAPTERS, entries
-    from antiphon.signal.scales import CHORDS, SCALES
 
     patterns, nodes = (
         [_word(name, value) for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")]

@@ -9,10 +9,12 @@ from typing import Any
 
 import segno
 
-from antiphon.contract.catalog import Catalog
-from antiphon.graph import patch_list
-from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.signal.lyrics import syllables
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.graph import patch_list
+from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.kernel.signal.lyrics import syllables
+from antiphon.kernel.wire.ip_address import plain_ip
+from antiphon.kernel.wire.osc import Arg
 from antiphon.web import openapi
 from antiphon.web.api import types
 from antiphon.web.api.graph_json import graph_object, known_plugin, plugin_json
@@ -22,8 +24,6 @@ from antiphon.web.osc_json import check_message
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer
-from antiphon.wire.ip_address import plain_ip
-from antiphon.wire.osc import Arg
 
 PATIENCE = 3.0
 """Seconds that control has to answer for the health; load balancers wait for 5 or more."""

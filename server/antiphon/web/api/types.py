@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from antiphon.contract.params import MAX_TEXT
-from antiphon.io.decode_child import MAX_RATE, MIN_RATE
 from antiphon.jobs.request import FORMAT_NAMES, MOST_BARS, MOST_SECONDS
-from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_QUANTUM
+from antiphon.kernel.contract.params import MAX_TEXT
+from antiphon.kernel.io.decode_child import MAX_RATE, MIN_RATE
+from antiphon.kernel.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_QUANTUM
 
 LONGEST_NAME = 80
 NAME = f"At most {LONGEST_NAME} printable characters of ASCII."

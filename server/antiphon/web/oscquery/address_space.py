@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param
-from antiphon.errors import RequestError
-from antiphon.graph.graph import NodeSpec
-from antiphon.graph.io_nodes import declaration
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.graph.graph import NodeSpec
+from antiphon.kernel.graph.io_nodes import declaration
+from antiphon.kernel.wire.osc import Arg
 from antiphon.web.oscquery.query import has_norm
-from antiphon.wire.osc import Arg
 
 PATH_ADDED, PATH_REMOVED = "PATH_ADDED", "PATH_REMOVED"
 """OSCQuery's commands to its clients; a node has one name as long as it is there, so that none is renamed."""

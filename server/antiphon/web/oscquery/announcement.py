@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import antiphon
-from antiphon.io.listening import local_addresses
-from antiphon.runtime.settings import OSC_PORT
+from antiphon.kernel.io.listening import local_addresses
+from antiphon.kernel.runtime.settings import OSC_PORT
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo

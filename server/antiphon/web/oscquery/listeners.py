@@ -16,12 +16,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from antiphon.errors import WireError
-from antiphon.io.http_message import Refusal
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.io.http_message import Refusal
+from antiphon.kernel.wire.osc import Arg, encode
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.oscquery.address_space import PATH_REMOVED, AddressSpace
 from antiphon.web.protocol.websocket import WebSocket
-from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:
     from antiphon.web.control_link import ControlLink

@@ -14,10 +14,10 @@ from functools import cache
 from itertools import chain
 from typing import Any, TypeAlias
 
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param, Value
-from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.graph.io_nodes import END_NODES, declaration
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.graph.io_nodes import END_NODES, declaration
 
 ValueOf: TypeAlias = Callable[[str, str], Value | None]
 """`(node, param)` → the value last asked for that is due by now, or None where it is not known."""

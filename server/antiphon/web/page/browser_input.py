@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from antiphon.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord
+from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord
 from antiphon.web.protocol.websocket import WebSocket
 
 HEAD_BYTES = 4

@@ -15,14 +15,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from antiphon.errors import WireError
-from antiphon.io.http_message import Refusal
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.io.http_message import Refusal
+from antiphon.kernel.wire.osc import Arg, Message, encode
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
 from antiphon.web.osc_json import check_message
 from antiphon.web.osc_socket import OscSocket
 from antiphon.web.protocol.websocket import WebSocket
-from antiphon.wire.osc import Arg, Message, encode
 
 PERIOD = 1 / 30
 """Seconds between two objects."""

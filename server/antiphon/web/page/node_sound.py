@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
-from antiphon.errors import AntiphonError
-from antiphon.io.http_message import Refusal
-from antiphon.io.tap_memory import TAPS, TapMemory, TapReader
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.io.http_message import Refusal
+from antiphon.kernel.io.tap_memory import TAPS, TapMemory, TapReader
 from antiphon.web.protocol.websocket import WebSocket
 
 HEADER = struct.Struct("<IIIIqII")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.runtime.page_secret import take_secret
+from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.kernel.runtime.page_secret import take_secret
 from antiphon.web.access import TokenGuard
 from antiphon.web.operations import convert
 

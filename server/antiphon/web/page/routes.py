@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from antiphon.io.http_message import HttpRequest, Response
-from antiphon.io.tap_memory import TapMemory
+from antiphon.kernel.io.http_message import HttpRequest, Response
+from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.web.control_link import ControlLink
 from antiphon.web.page import files
 from antiphon.web.page.browser_input import BrowserSound

@@ -11,8 +11,8 @@ from starlette.requests import ClientDisconnect, Request as BodyReader
 from starlette.responses import Response as BytesResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from antiphon.errors import AntiphonError
-from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.bodies import FileBody, body_pieces
 from antiphon.web.protocol.gate import RequestGate, count_failure
 from antiphon.web.statuses import refusal_of

@@ -55,7 +55,7 @@ def test_a_piece_plays_what_its_tags_state(seed: int) -> None:
 
 
 def test_a_file_of_pieces_has_each_at_its_place(tmp_path: Path) -> None:
-    from antiphon.io import midifile
+    from antiphon.kernel.io import midifile
 
     drawn = [arrange(song(), np.random.default_rng(n)) for n in range(3)]
     (tmp_path / "a.mid").write_bytes(score(drawn))

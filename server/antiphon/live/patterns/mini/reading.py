@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence as Values
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries, rhythms
 from antiphon.live.patterns.mini.parser import parse
 from antiphon.live.patterns.mini.tree import (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 
 ONE = Fraction(1)
 

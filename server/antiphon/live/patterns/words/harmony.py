@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, number_of, numbers
 from antiphon.live.patterns.controls import ControlPattern, values_of
@@ -215,7 +215,7 @@ def arp(p: P, mode: Argument) -> P:
 
         def known(name: str) -> tuple[Any]:
             if name not in _MODES:
-                from antiphon.runtime.suggestion import instead
+                from antiphon.kernel.runtime.suggestion import instead
 
                 raise UsageError(f"there is no arpeggio {name[:40]!r}{instead(name, _MODES)}")
             return (_MODES[name],)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries, signals
 from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.controls import mini

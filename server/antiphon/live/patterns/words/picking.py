@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from antiphon.errors import UsageError
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, number_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.words.making import as_pattern
 from antiphon.live.patterns.words.time import Change, P
-from antiphon.runtime.suggestion import instead
 
 _JOINS: dict[str, Callable[[Query[Query[Any]]], Query[Any]]] = {
     "": queries.join_inner,

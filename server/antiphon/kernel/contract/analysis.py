@@ -1,0 +1,211 @@
+"""What an analysis of sound is: a computation that is fed a sound block by block and gives typed quantities."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.signal.landmarks import pack_landmarks
+
+QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "numbers", "labels", "landmarks"]
+"""number: a float. text: a string. times: seconds, ascending. spans: [start s, end s, label]. vector: floats, of one
+length for every sound. numbers: as many floats as there are of it, each may be None. labels: [label, probability 0 to
+1], the most likely first. landmarks: (seconds, Hz), two arrays of one length: points by which a sound is recognised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One thing that an analysis states of a sound. Any may be None: not applicable, or not found.
+
+    Attributes:
+        name: As catalogues and JSON have it: "tempo".
+        kind: The type of its values.
+        unit: Of a number, or of a vector's numbers: "bpm"; "" without one. Times and spans are in seconds.
+        doc: One sentence for people, which says of what it is a measure.
+    """
+
+    name: str
+    kind: QuantityKind
+    unit: str = ""
+    doc: str = ""
+
+
+EACH = "each"
+"""What `Analysis.stem` says of all parts."""
+
+
+class AnalysisRun(ABC):
+    """One sound under analysis. Its blocks come in order, of any size; the same code serves files and streams.
+
+    Attributes:
+        beats: How many it holds, set before `result` where the caller knows it; 0 otherwise.
+    """
+
+    beats: int = 0
+
+    @abstractmethod
+    def feed(self, block: Samples) -> None:
+        """Takes the next block.
+
+        Args:
+            block: float32 `[channels, n]`, at the rate and with the channels that `Analysis.begin` was given.
+        """
+
+    @abstractmethod
+    def result(self) -> Mapping[str, Any]:
+        """The quantities of all that was fed.
+
+        Returns:
+            By the name of each quantity its value, or None.
+        """
+
+
+class Analysis(ABC):
+    """An analysis, registered by the hook `antiphon_analyses`.
+
+    Attributes:
+        version: Increased whenever results change: a catalogue then computes them again.
+        quantities: What it states.
+        rate: Frames per second that it requires; None takes the sound's own.
+        channels: 1 to be given the mean of all channels; None for the sound's own.
+        by_name: Whether it is computed only where its name is given: it is slow, or of few sounds.
+        shortest: Seconds of sound that it needs at least.
+        longest: Longest of one by name, seconds of sound up to which `library analyse` computes it all the same.
+        classifier: Whether it is asked for by itself, at /api/classify/NAME; one that states labels always may be.
+        stem: What it is given: "" for the sound, the name of a part of those that the analysis `stems` takes it apart
+            into, or `EACH` for all of them, a channel each, which is the mean of the part's own.
+    """
+
+    version: ClassVar[int] = 1
+    by_name: ClassVar[bool] = False
+    quantities: ClassVar[tuple[Quantity, ...]] = ()
+    rate: ClassVar[int | None] = None
+    channels: ClassVar[Literal[1] | None] = None
+    shortest: ClassVar[float] = 0.0
+    longest: ClassVar[float] = math.inf
+    classifier: ClassVar[bool] = False
+    stem: ClassVar[str] = ""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """All labels that it may give; empty where they are not known, or it gives none."""
+        return ()
+
+    @abstractmethod
+    def begin(self, rate: int, channels: int) -> AnalysisRun:
+        """Begins a sound.
+
+        Args:
+            rate: Frames per second of what it will be fed.
+            channels: Channels of what it will be fed.
+
+        Returns:
+            The run.
+        """
+
+
+class SeparatingAnalysis(Analysis):
+    """An analysis that also takes sounds apart.
+
+    Attributes:
+        parts: Names of what it takes a sound apart into.
+    """
+
+    parts: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def separate(self, blocks: Iterable[Samples], rate: int, channels: int) -> Iterator[Samples]:
+        """Takes a sound apart.
+
+        Args:
+            blocks: float32 `[channels, n]`, of any size.
+            rate: Frames per second.
+            channels: Number of channels.
+
+        Yields:
+            float32 `[parts, channels, n]`, which add up to the sound.
+        """
+
+
+def is_classifier(analysis: Analysis) -> bool:
+    """Whether an analysis may be asked for by itself: it says so, or states labels, and is given the sound as it is."""
+    stated = analysis.classifier or any(quantity.kind == "labels" for quantity in analysis.quantities)
+    return stated and not analysis.stem
+
+
+def check_quantities(name: str, analysis: object) -> Analysis:
+    """Checks what a factory of the hook gave.
+
+    Raises:
+        PluginError: It is none, or a declaration of it is invalid.
+    """
+    if not isinstance(analysis, Analysis):
+        raise PluginError(f"the factory of the analysis {name!r} gave {type(analysis).__name__}, not an Analysis")
+    names = [quantity.name for quantity in analysis.quantities]
+    if not names or len(set(names)) != len(names):
+        raise PluginError(
+            f"the analysis {name!r} states {', '.join(names) or 'nothing'}; each quantity once is allowed"
+        )
+    for quantity in analysis.quantities:
+        if quantity.kind not in get_args(QuantityKind):
+            kinds = ", ".join(get_args(QuantityKind))
+            raise PluginError(f"{name}: {quantity.name} has the kind {quantity.kind!r}; there are: {kinds}")
+    return analysis
+
+
+def plain_result(name: str, analysis: Analysis, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as JSON data, checked against the declaration.
+
+    Args:
+        name: The analysis's name, for messages.
+        analysis: It.
+        values: What its run gave.
+
+    Returns:
+        By quantity its value, of floats, strings and lists; landmarks as bytes (`signal.landmarks`).
+
+    Raises:
+        PluginError: A quantity is missing or not of its kind.
+    """
+    plain = {}
+    for quantity in analysis.quantities:
+        try:
+            value = values[quantity.name]
+            plain[quantity.name] = None if value is None else _plain(quantity.kind, value)
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise PluginError(f"the analysis {name!r} gave no {quantity.kind} for {quantity.name}") from None
+    return plain
+
+
+def _plain(kind: QuantityKind, value: Any) -> Any:
+    match kind:
+        case "number":
+            return _number(value)
+        case "text":
+            return str(value)
+        case "spans":
+            return [[_number(start), _number(end), str(label)] for start, end, label in value]
+        case "labels":
+            return [[str(label), _number(probability)] for label, probability in value]
+        case "numbers":
+            return [None if number is None else _number(number) for number in value]
+        case "landmarks":
+            seconds, hertz = value
+            return pack_landmarks(seconds, hertz)
+    return _numbers(value)
+
+
+def _numbers(values: Sequence[Any]) -> list[float]:
+    return [_number(value) for value in values]
+
+
+def _number(value: Any) -> float:
+    number = round(float(value), 6)
+    if not math.isfinite(number):
+        raise ValueError(number)
+    return number

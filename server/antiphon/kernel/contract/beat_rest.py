@@ -1,0 +1,120 @@
+"""How long a node that plays notes on the musical clock has nothing to do, for its `step`."""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+
+import numpy as np
+
+from antiphon.kernel.contract.processor import IO, BlockTime
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.dsp import fill_sound
+from antiphon.kernel.native.kernel import f64, f64p, i64
+from antiphon.kernel.native.step import Step
+
+NEVER = 1 << 60
+"""A frame after all others."""
+_EARLY = 1e-6
+"""Frames of tolerance for the rounding of a beat's frame."""
+
+
+class _Word(IntEnum):
+    DUE = 0  # the beat of the next thing to do
+    EXPECTED = 1  # the beat at which the next block begins; NaN while the clock stands
+
+
+@kernel
+def beat_rests(words: f64p, jump: f64, beat: f64, step: f64, playing: i64, frames: i64) -> i64:
+    """1 where the block holds nothing to do: the clock goes on or stands as before, and nothing is due, else 0."""
+    expected = words[_Word.EXPECTED]
+    if playing == 0:
+        return 1 if expected != expected else 0
+    # a frame more, for the rounding of a beat's frame
+    due = words[_Word.DUE] <= beat + step * f64(frames + 1)
+    return 1 if abs(beat - expected) <= jump and not due else 0
+
+
+@kernel
+def follow_beat(words: f64p, beat: f64, step: f64, playing: i64, frames: i64) -> None:
+    """Notes the beat at which the next block begins."""
+    if playing != 0:
+        words[_Word.EXPECTED] = beat + step * f64(frames)
+
+
+class BeatRest:
+    """Where a node is on the musical clock, and until when machine code may play the blocks in which it does nothing.
+
+    `process` asks whether the clock has `moved`, and calls `until` at its end.
+
+    Args:
+        rate: Of the stream, Hz.
+        jump: Beats by which the clock differs from `expected` where it was moved.
+        ahead: The same where it is further on; None for as many.
+    """
+
+    def __init__(self, rate: int, jump: float, ahead: float | None = None) -> None:
+        self._rate, self._jump, self._ahead = rate, jump, jump if ahead is None else ahead
+        self._words = np.array([-math.inf, math.nan])
+
+    @property
+    def expected(self) -> float | None:
+        """The beat at which the next block begins; None while the clock stands, and before the first block."""
+        beat = float(self._words[_Word.EXPECTED])
+        return None if math.isnan(beat) else beat
+
+    def moved(self, beat: float) -> bool:
+        """Tells whether the clock was moved between two blocks.
+
+        Args:
+            beat: Of the block's first frame.
+
+        Returns:
+            Whether it is not about where it was expected.
+        """
+        expected = self.expected
+        return expected is not None and not -self._jump <= beat - expected <= self._ahead
+
+    def frame(self, beat: float, time: BlockTime) -> int:
+        """Finds the first frame of a block from a beat on.
+
+        Args:
+            beat: The beat.
+            time: The block's, while the clock runs.
+
+        Returns:
+            The frame, 0 for a beat before the block, more than any for an infinite one.
+        """
+        per_frame = time.tempo / 60.0 / self._rate
+        return NEVER if beat == math.inf else max(0, math.ceil((beat - time.beat) / per_frame - _EARLY))
+
+    def forget(self) -> None:
+        """Forgets where the clock is: the next block may begin anywhere."""
+        self._words[_Word.EXPECTED] = math.nan
+
+    def until(self, beat: float, io: IO) -> None:
+        """Ends a block: notes what comes next without an event, and where the next block begins.
+
+        Args:
+            beat: When something is due; infinite where nothing is.
+            io: As of `Processor.process`.
+        """
+        time, words = io.time, self._words
+        ends = time.beat + time.beats_per_frame(self._rate) * io.frames
+        words[_Word.DUE], words[_Word.EXPECTED] = beat, ends if time.playing else math.nan
+
+    def step(self, io: IO) -> Step:
+        """Says that a block without an event is silence, unless something is due or the clock was moved.
+
+        Args:
+            io: As of `Processor.step`.
+
+        Returns:
+            The step.
+        """
+        time, jump = io.time, min(self._jump, self._ahead)
+        now = time.beat, time.beats_per_frame(self._rate), time.playing, io.frames
+        step = follow_beat.step(self._words, *now).provided(beat_rests.step(self._words, jump, *now))
+        for sound in io.audio_out:
+            step = step.then(fill_sound.step(sound, 0.0))
+        return step

@@ -1,0 +1,198 @@
+"""The processor types and transports of loaded plugins as plain data: control reads it without importing a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from antiphon.kernel.contract.addresses import AddressInfo
+from antiphon.kernel.contract.file_use import FileUse
+from antiphon.kernel.contract.params import HOST_PARAMS, Param, Value
+from antiphon.kernel.contract.ports import Port
+from antiphon.kernel.errors import PluginError
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorInfo:
+    """One processor type: its name, one-line doc, ports, own params, and the plugin it came from.
+
+    Attributes:
+        version: Number of its plugin's version: 0 for the files at the start, others for files saved since.
+        native: Its processor offers a `step`, which the plan runs as machine code.
+    """
+
+    type: str
+    doc: str
+    plugin: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    params: tuple[Param, ...]
+    holds: bool = False
+    on_files: FileUse = field(default_factory=FileUse)
+    version: int = 0
+    native: bool = False
+
+    @property
+    def cells(self) -> tuple[Param, ...]:
+        """Every parameter of a node of this type: the host's three, then its own.
+
+        A node's realtime commands name a cell by its place here.
+        """
+        return HOST_PARAMS + self.params
+
+    def check_writes(self) -> None:
+        """Raises `PluginError` where nothing of it can be written to a file: neither sound nor notes come out."""
+        if self.first("audio", "out") is None and self.first("events", "out") is None:
+            raise PluginError(
+                f"{self.type} gives neither sound nor notes, so that there is nothing to write; use it in a patch"
+            )
+
+    def lacking(self, values: Mapping[str, Value]) -> Param | None:
+        """The first parameter that files need, and of which `values` has none or a choice that files do not take."""
+        use = self.on_files
+        if any(f"{name}={value}" in use.exempt for name, value in values.items()):
+            return None
+        for param in self.needed():
+            value = values.get(param.name, "")
+            if value in ("", None) if param.kind == "file" else value != param.default:
+                return param
+        return None
+
+    def needed(self) -> tuple[Param, ...]:
+        """The parameters that files need."""
+        return tuple(p for p in self.params if p.name in self.on_files.needs)
+
+    def needed_value(self, param: Param) -> str:
+        """What such a parameter takes on files: "FILE", or the only choice."""
+        return "FILE" if param.kind == "file" else str(param.default)
+
+    def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """The values, or defaults, of the parameters that `prepare` reads."""
+        return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}
+
+    def port(self, name: str, side: str) -> Port | None:
+        """The port of a name; `side`: "in" or "out"."""
+        ports = self.inputs if side == "in" else self.outputs
+        return next((p for p in ports if p.name == name), None)
+
+    def moved(self, name: str) -> Param | None:
+        """The parameter of that name, if a control wire may modulate it."""
+        return next((p for p in self.cells if p.name == name and p.glides), None)
+
+    def first(self, kind: str, side: str) -> Port | None:
+        """The first port of a kind; `side`: "in" or "out"."""
+        ports = self.inputs if side == "in" else self.outputs
+        return next((p for p in ports if p.kind == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A plugin or processor that did not load, and why, in one sentence."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransportInfo:
+    """A transport: its name, one-line doc, plugin, and the names of its options of `serve`."""
+
+    name: str
+    doc: str
+    plugin: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Catalog:
+    """Processor types by name, what failed to load, by plugin its hooks, the transports, and plugins' OSC addresses.
+
+    Only `take` changes one, in a process whose parts all hold the same one.
+
+    Attributes:
+        versions: By plugin, the folder of the version in use, of those whose files were saved since the start.
+    """
+
+    types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    transports: tuple[TransportInfo, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    addresses: tuple[AddressInfo, ...] = ()
+
+    def __getitem__(self, name: str) -> ProcessorInfo:
+        return self.types[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.types
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.types)
+
+    def get(self, name: str) -> ProcessorInfo | None:
+        """The processor type of that name, or None."""
+        return self.types.get(name)
+
+    def copy(self) -> Catalog:
+        """A catalog with the present contents, for `take`."""
+        return replace(self)
+
+    def take(self, other: Catalog) -> None:
+        """Replaces the contents by those of another catalog."""
+        self.types, self.failures, self.hooks = other.types, other.failures, other.hooks
+        self.transports, self.versions, self.addresses = other.transports, other.versions, other.addresses
+
+    def with_version(self, plugin: str, types: Mapping[str, ProcessorInfo], folder: str) -> Catalog:
+        """Another catalog with `types` of one plugin in place of those it has.
+
+        `folder`: that version's, "" for the version of the start.
+
+        Raises:
+            PluginError: A type has the name of another plugin's.
+        """
+        others = {name: info for name, info in self.types.items() if info.plugin != plugin}
+        for name in types:
+            if name in others:
+                raise PluginError(f"there is one named {name!r} already, of {others[name].plugin}; choose another name")
+        rest = {name: used for name, used in self.versions.items() if name != plugin}
+        return replace(self, types={**others, **types}, versions={**rest, **({plugin: folder} if folder else {})})
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the catalog as data for another process."""
+        return {
+            "types": [asdict(info) for info in self.types.values()],
+            "failures": [asdict(failure) for failure in self.failures],
+            "hooks": {plugin: list(hooks) for plugin, hooks in self.hooks.items()},
+            "transports": [asdict(info) for info in self.transports],
+            "versions": dict(self.versions),
+            "addresses": [asdict(info) for info in self.addresses],
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Catalog:
+        """Reads the data of `to_json`."""
+        types = {}
+        for item in data["types"]:
+            types[item["type"]] = ProcessorInfo(
+                item["type"],
+                item["doc"],
+                item["plugin"],
+                tuple(Port(**p) for p in item["inputs"]),
+                tuple(Port(**p) for p in item["outputs"]),
+                tuple(Param(**{**p, "choices": tuple(p["choices"])}) for p in item["params"]),
+                item["holds"],
+                FileUse.from_json(item["on_files"]),
+                item["version"],
+                item["native"],
+            )
+        hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
+        transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])
+        failures = tuple(Failure(**f) for f in data["failures"])
+        addresses = tuple(AddressInfo(**info) for info in data["addresses"])
+        return Catalog(types, failures, hooks, transports, dict(data["versions"]), addresses)
+
+
+def defaults(info: ProcessorInfo) -> dict[str, Value]:
+    """Every settable parameter's default, host parameters included."""
+    return {p.name: p.default for p in info.cells if not p.readonly}

@@ -1,0 +1,108 @@
+"""The hooks a plugin may implement. All are called at load or at rest, never on the block path.
+
+`docs/hooks.md` documents each with exactly these signatures; a test holds it to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pluggy
+
+if TYPE_CHECKING:
+    import typer
+
+    from antiphon.kernel.contract.addresses import AddressList
+
+PROJECT = "antiphon"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""The decorator of a plugin's hooks. It marks a function of the plugin's `__init__.py` whose name is a hook's."""
+
+
+class Register(Protocol):
+    """The function that a hook is given to register things by name: `register(name, factory, doc="")`.
+
+    `name` is what performers write: letters, digits, `_` and `-`, a letter first. `factory` is a callable without
+    arguments, or `"module:Name"`, which is imported only when it is used. `doc` is one sentence for people.
+    """
+
+    def __call__(self, name: str, factory: str | Callable[[], Any], doc: str = "") -> None:
+        """Registers one thing.
+
+        Args:
+            name: What performers write: letters, digits, `_` and `-`, a letter first.
+            factory: A callable without arguments, or "module:Name", which is imported only when it is used.
+            doc: One sentence for people.
+        """
+
+
+@hookspec
+def antiphon_processors(register: Register) -> None:
+    """Registers processors: factories of `antiphon.api.Processor`."""
+
+
+@hookspec
+def antiphon_synths(register: Register) -> None:
+    """Registers synth backends."""
+
+
+@hookspec
+def antiphon_models(register: Register) -> None:
+    """Registers streaming models."""
+
+
+@hookspec
+def antiphon_trainings(register: Register) -> None:
+    """Registers trainings: factories of `antiphon_models.learning.recipe.Recipe`."""
+
+
+@hookspec
+def antiphon_evaluations(register: Register) -> None:
+    """Registers evaluations: factories of `antiphon_models.learning.evaluation.Evaluation`."""
+
+
+@hookspec
+def antiphon_benches(register: Register) -> None:
+    """Registers benches: factories of `antiphon_bench.entry.Bench`."""
+
+
+@hookspec
+def antiphon_analyses(register: Register) -> None:
+    """Registers analyses of sound: factories of `antiphon.api.analysis.Analysis`."""
+
+
+@hookspec
+def antiphon_transports(register: Register) -> None:
+    """Registers transports: factories of `antiphon.kernel.session.transport.Transport`."""
+
+
+@hookspec
+def antiphon_addresses(osc: AddressList) -> None:
+    """Adds OSC addresses: `osc.add(path, args, handler, doc)`."""
+
+
+@hookspec
+def antiphon_commands(cli: typer.Typer) -> None:
+    """Adds commands to the `antiphon` command line."""
+
+
+@hookspec
+def antiphon_routes(http: Any) -> None:
+    """Adds HTTP routes, in the web process: `http.add(method, path, handler)`; `http.control` asks control."""
+
+
+@hookspec
+def antiphon_startup(app: Any) -> Awaitable[None] | None:
+    """Called before the server answers. May be async; awaited."""
+
+
+@hookspec
+def antiphon_shutdown(app: Any) -> Awaitable[None] | None:
+    """Called before the server ends. May be async; awaited."""
+
+
+@hookspec
+def antiphon_event(app: Any, event: dict[str, Any]) -> None:
+    """Called with an event of the server: {"kind": "patch" | "node" | "late" | "engine" | "plugin", …}."""

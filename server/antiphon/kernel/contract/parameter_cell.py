@@ -1,0 +1,220 @@
+"""One parameter of one node, computed sample by sample: smoothing, ramps and scheduled changes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.native.dsp import ramp
+from antiphon.kernel.native.step import Step
+
+MAX_CHANGES = 4096
+"""Most changes of one parameter within one block; more are dropped and counted by the plan."""
+
+
+class ParamCell:
+    """A parameter's value over the current block.
+
+    For each block: `post` schedules changes, `render` computes the values, `settle` ends the block. Values are
+    closed-form in the sample number, so that any split of a block gives the same samples.
+
+    Attributes:
+        param: The parameter.
+        full: float32 `[block]`, the value at each frame after `render`.
+        fired: Frames at which a trigger was sent, after `render`.
+        steps: Frame and new value of each change in the block, the value at frame 0 first.
+        text: The value of a text or file parameter.
+        moved: A control wire modulates `full` after `render`, which is then needed in every block.
+        smooth: Frames of the parameter's own smoothing.
+    """
+
+    __slots__ = (
+        "_from",
+        "_length",
+        "_pending",
+        "_rate",
+        "_start",
+        "_to",
+        "fired",
+        "full",
+        "moved",
+        "param",
+        "smooth",
+        "steps",
+        "text",
+    )
+
+    def __init__(self, param: Param, rate: int, block: int, value: Value | None = None) -> None:
+        self.param = param
+        self._rate = rate
+        start = param.default if value is None else value
+        self.text = str(start) if param.kind in ("text", "file") else ""
+        number = 0.0 if param.kind in ("text", "file") else param.encode(start)
+        self._from = self._to = number
+        self._start = 0
+        self._length = 0
+        self.smooth = round(param.smooth * rate) if param.kind == "float" else 0
+        self.full: NDArray[np.float32] = np.full(block, number, np.float32)
+        self.steps: list[tuple[int, float]] = [(0, number)]
+        self.fired: list[int] = []
+        self.moved = False
+        self._pending: list[tuple[int, float, int]] = []
+
+    @property
+    def target(self) -> float:
+        """The value that the newest change leads to."""
+        return self._to
+
+    @property
+    def waits(self) -> bool:
+        """Whether a change is scheduled in the coming block."""
+        return bool(self._pending)
+
+    def post(self, offset: int, number: float, ramp_seconds: float = 0.0) -> bool:
+        """Schedules a change in the coming block.
+
+        Args:
+            offset: Its frame.
+            number: The value to go to, as `Param.encode` gives it.
+            ramp_seconds: Length of its ramp; the parameter's own smoothing where that is longer.
+
+        Returns:
+            False where the block has `MAX_CHANGES` already, and the change is dropped.
+        """
+        if len(self._pending) >= MAX_CHANGES:
+            return False
+        length = max(self.smooth, round(ramp_seconds * self._rate)) if self.param.kind == "float" else 0
+        self._pending.append((offset, number, length))
+        return True
+
+    def render(self, time: int, frames: int) -> None:
+        """Computes the block's values. Scheduled changes are in order of offset.
+
+        Args:
+            time: Sample time of the first frame.
+            frames: Frames of the block.
+        """
+        if self.param.kind == "trigger":
+            self.fired.clear()
+            for offset, number, _ in self._pending:
+                if number:
+                    self.fired.append(offset)
+            self._pending.clear()
+            return
+        self.steps.clear()
+        self.steps.append((0, self._at(time - 1)))
+        place = 0
+        for offset, number, length in self._pending:
+            self._line(time, place, offset)
+            place = offset
+            self._from = self._at(time + offset - 1)
+            self._to, self._start, self._length = number, time + offset, length
+            self.steps.append((offset, number))
+        self._pending.clear()
+        self._line(time, place, frames)
+
+    def settle(self, time: int) -> bool:
+        """Ends a block.
+
+        Args:
+            time: Sample time of the frame after the block.
+
+        Returns:
+            False when the value no longer changes, so that `render` may be left out until the next `post`.
+        """
+        if self.param.kind == "trigger":
+            if self._pending:
+                return True
+            self.fired.clear()
+            return False
+        if self.moved:
+            return True
+        if time < self._start + self._length or self._pending:
+            return True
+        if self.full[0] == np.float32(self._to) and len(self.steps) == 1:
+            # after a block shorter than the array, older values follow the block's
+            self.full.fill(self._to)
+            self.steps[0] = (0, self._to)
+            return False
+        return True
+
+    def steady(self, time: int) -> bool:
+        """Tells whether the performer's value no longer changes; a control wire may still modulate it.
+
+        Args:
+            time: Sample time of the frame after the block.
+
+        Returns:
+            True where nothing is scheduled and no ramp is under way.
+        """
+        return not self._pending and time >= self._start + self._length and self.steps[-1][1] == self.steps[0][1]
+
+    def steady_step(self, frames: int) -> Step:
+        """Renders the value of a steady parameter.
+
+        Args:
+            frames: Frames of the block.
+
+        Returns:
+            The kernel's call.
+        """
+        return ramp.step(self.full, 0, frames, 0, 0, 0, self._to, self._to)
+
+    def rest_at(self, number: float) -> None:
+        """Sets the value at once, without a ramp.
+
+        Args:
+            number: The value, as `Param.encode` gives it.
+        """
+        self._from = self._to = number
+        self._length = 0
+        self.full.fill(number)
+        self.steps.clear()
+        self.steps.append((0, number))
+
+    def state(self) -> tuple[float, float, int, int]:
+        """Copies the state of the ramp, for `resume`.
+
+        Returns:
+            The value it begins at, the value it ends at, the sample at which it began, its frames.
+        """
+        return self._from, self._to, self._start, self._length
+
+    def resume(self, state: tuple[float, float, int, int]) -> None:
+        """Continues another cell's ramp; `render` has to be called from there on.
+
+        Args:
+            state: What the other cell's `state` gave.
+        """
+        self._from, self._to, self._start, self._length = state
+        self.full.fill(self._to)
+        self.steps[:] = [(0, self._to)]
+
+    def number_at(self, offset: int) -> float:
+        """Reads the value at one frame, ramps included.
+
+        Args:
+            offset: Frame of the block.
+
+        Returns:
+            The value, as `Param.encode` gives it.
+        """
+        if self.smooth or self._length:
+            return float(self.full[offset])
+        number = self.steps[0][1]
+        for place, stepped in self.steps:
+            if place > offset:
+                break
+            number = stepped
+        return number
+
+    def _at(self, sample: int) -> float:
+        elapsed = sample - self._start + 1
+        if elapsed >= self._length:
+            return self._to
+        return self._from + (self._to - self._from) * (elapsed / self._length)
+
+    def _line(self, time: int, first: int, last: int) -> None:
+        if last > first:
+            ramp(self.full, first, last, time, self._start, self._length, self._from, self._to)

@@ -1,0 +1,52 @@
+"""All parameters of one processor, for a caller that runs it without a plan: a test, an analysis, a job on notes."""
+
+from __future__ import annotations
+
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.params import Value
+
+
+class ParamCells(dict[str, ParamCell]):
+    """Cells by the names of their parameters.
+
+    A cell whose value rests is computed again only after its next change, as in a plan: most rest in most blocks.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resting: set[str] = set()
+
+    def change(self, name: str, value: Value, offset: int = 0) -> None:
+        """Schedules a change in the coming block.
+
+        Args:
+            name: The parameter, one of the cells.
+            value: What it becomes, in its own unit.
+            offset: Frame of the block.
+
+        Raises:
+            ParamError: The parameter does not take the value.
+        """
+        cell = self[name]
+        cell.post(offset, cell.param.encode(cell.param.check(value)))
+
+    def render(self, time: int, frames: int) -> None:
+        """Computes the block's values.
+
+        Args:
+            time: Sample time of the first frame.
+            frames: Frames of the block.
+        """
+        for name, cell in self.items():
+            if cell.waits:
+                self._resting.discard(name)
+            if name not in self._resting:
+                cell.render(time, frames)
+
+    def settle(self, time: int) -> None:
+        """Ends a block.
+
+        Args:
+            time: Sample time of the frame after the block.
+        """
+        self._resting.update(name for name, cell in self.items() if name not in self._resting and not cell.settle(time))

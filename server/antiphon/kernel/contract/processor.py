@@ -1,0 +1,408 @@
+"""The base class of processors, and the data of one call: `Processor`, `IO`, `Event`.
+
+    class Louder(Processor):
+        params = (Param("by", default=6.0, low=0.0, high=24.0, unit="dB", smooth=0.005),)
+
+        def process(self, io: IO) -> None:
+            gain = 10.0 ** (io.curve("by") / 20.0)
+            np.multiply(io.audio_in[0], gain, out=io.audio_out[0])
+
+`process` runs on the block path: no input or output, no locks, no logging, no imports, no arrays that
+grow. Make buffers in `prepare`. The host does the rest: smoothing, bypass, mute, wet, latency
+compensation, NaN guard, rate and block-size adaption, OSC, HTTP, files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.file_use import FileUse
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, Port
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.native.step import Step
+
+EventKind = Literal["on", "off", "control", "bend", "program", "pitch", "pressure", "timbre"]
+EVENT_KINDS: tuple[str, ...] = get_args(EventKind)
+"""Kinds of events, in the order of their codes in packed events."""
+PEDAL = 64
+"""The MIDI controller number of the sustain pedal."""
+
+
+@dataclass(slots=True)
+class BlockTime:
+    """The time of a block's first frame.
+
+    Attributes:
+        sample: The frame's number on the engine's sample clock.
+        beat: Its place on the musical clock, in beats.
+        tempo: Beats per minute.
+        playing: Whether the musical clock runs.
+    """
+
+    sample: int = 0
+    beat: float = 0.0
+    tempo: float = 120.0
+    playing: bool = True
+
+    def beats_per_frame(self, rate: float) -> float:
+        """Computes how far the musical clock goes.
+
+        Args:
+            rate: Of the stream, Hz.
+
+        Returns:
+            Beats a frame; 0 while the clock stands.
+        """
+        return self.tempo / (60.0 * rate) if self.playing else 0.0
+
+    def frames_per_beat(self, rate: float) -> float:
+        """Computes the length of a beat.
+
+        Args:
+            rate: Of the stream, Hz.
+
+        Returns:
+            Frames, by the tempo, whether the clock runs or not.
+        """
+        return 60.0 * rate / self.tempo
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A note or a controller at a frame of a block.
+
+    Events of one note ("pitch", "pressure", "timbre") are for the note of that number and channel that is down, or,
+    where none is, for the next one. A processor ignores kinds that it has no use for.
+
+    Attributes:
+        kind: "on", "off", "control", "bend", "program", or of one note "pitch", "pressure", "timbre".
+        offset: The frame, counted from the block's first.
+        number: The note, the controller or the program, 0 to 127; 0 for a bend.
+        value: Velocity above 0 to 1 for "on", 0 to 1 for "control", -1 to 1 for "bend", semitones from -96 to 96 for
+            "pitch", 0 to 1 for "pressure" and "timbre".
+        channel: MIDI channel, 1 to 16.
+        age: Frames for which the note has sounded already, where a synth is given notes again after a restart;
+            otherwise 0.
+        live: The note was played without a time: it should sound as early as possible.
+        serial: Where above 0, the number under which the synth has received this event already, by the low-latency way.
+    """
+
+    kind: str
+    offset: int
+    number: int = 0
+    value: float = 0.0
+    channel: int = 1
+    age: int = 0
+    live: bool = False
+    serial: int = 0
+
+    def moved(self, by: int) -> Event:
+        """Copies the event to another offset.
+
+        Args:
+            by: Frames to add to `offset`.
+
+        Returns:
+            The copy.
+        """
+        return Event(
+            self.kind, self.offset + by, self.number, self.value, self.channel, self.age, self.live, self.serial
+        )
+
+
+@dataclass(slots=True)
+class IO:
+    """The arguments of one call of `process`: sound, events, parameters and time.
+
+    `process` has to fill every array of `audio_out` and must not write arrays of `audio_in`.
+
+    Attributes:
+        audio_in: float32 `[channels, frames]` of each audio or control input, in declared order.
+        audio_out: float32 `[channels, frames]` of each audio or control output, in declared order.
+        cells: The parameters' values over the block, by name; processors read them by `curve`, `value`, `at` and
+            `fired`.
+        time: When the first frame is.
+        frames: Frames of this call, 1 to the prepared block.
+        base: Where a block is split, the frame of the whole block at which this call begins.
+        events_in: The events of this call, in order of offset.
+        events_out: What `emit` was given.
+        asset: Decoded sound by port name, read-only.
+        reports: What `report` was given.
+        marks: What `mark` was given.
+    """
+
+    audio_in: Sequence[Samples]
+    audio_out: Sequence[Samples]
+    cells: Mapping[str, ParamCell]
+    time: BlockTime
+    frames: int = 0
+    base: int = 0
+    events_in: list[Event] = field(default_factory=list)
+    events_out: list[Event] = field(default_factory=list)
+    asset: Mapping[str, Samples] = field(default_factory=dict)
+    reports: dict[str, float] = field(default_factory=dict)
+    marks: list[tuple[str, int]] = field(default_factory=list)
+
+    def curve(self, name: str) -> NDArray[np.float32]:
+        """Reads a parameter at every frame, smoothed and modulated.
+
+        Args:
+            name: The parameter's name.
+
+        Returns:
+            float32 `[frames]`, not to be written, valid during this call.
+        """
+        full = self.cells[name].full
+        if self.base == 0 and self.frames == full.shape[0]:
+            return full
+        return full[self.base : self.base + self.frames]
+
+    def value(self, name: str) -> Value:
+        """Reads a parameter at the first frame.
+
+        Args:
+            name: The parameter's name.
+
+        Returns:
+            A float, int, bool or str, by its kind.
+        """
+        return self.at(name, 0)
+
+    def at(self, name: str, offset: int) -> Value:
+        """Reads a parameter at one frame.
+
+        Args:
+            name: The parameter's name.
+            offset: The frame, 0 to `frames` - 1.
+
+        Returns:
+            A float, int, bool or str, by its kind.
+        """
+        cell = self.cells[name]
+        if cell.param.kind in ("text", "file"):
+            return cell.text
+        return cell.param.decode(cell.number_at(self.base + offset))
+
+    def fired(self, name: str) -> list[int]:
+        """Reads when a trigger was sent.
+
+        Args:
+            name: The parameter's name, of kind "trigger".
+
+        Returns:
+            Frames of this call, in order.
+        """
+        fired = self.cells[name].fired
+        if not fired or (self.base == 0 and fired[-1] < self.frames):
+            return fired
+        return [n - self.base for n in fired if self.base <= n < self.base + self.frames]
+
+    def emit(self, event: Event) -> None:
+        """Sends an event out of the node's events port. At most 1024 are taken in one call; more are dropped.
+
+        Args:
+            event: With its offset in this call.
+        """
+        if len(self.events_out) < 1024:
+            self.events_out.append(event)
+
+    def report(self, name: str, number: float) -> None:
+        """Publishes the value of a `readonly` parameter: a meter, a detected tempo.
+
+        Args:
+            name: The parameter's name.
+            number: Its value; of a choice the place of its word, from 0.
+        """
+        self.reports[name] = number
+
+    def mark(self, kind: str, number: int) -> None:
+        """Writes a line into the session log, for an event that a replay cannot compute.
+
+        At most 1024 are taken in one call; more are dropped.
+
+        Args:
+            kind: A word of the processor's own.
+            number: A number of the processor's own. `ProcessorPart.recall` is given both before the same block in a
+                replay.
+        """
+        if len(self.marks) < 1024:
+            self.marks.append((kind, number))
+
+
+class ProcessorPart:
+    """A resource of a processor outside its process: a stream through a worker, the log of its dropouts.
+
+    The processor lists its parts in `Processor.parts`; the host calls them. A part overrides what it needs.
+    """
+
+    def retry(self) -> None:
+        """Retries what failed for good, at `/node/NAME/reset`; `Processor.reset` follows. Called on the block path."""
+
+    def recall(self, kind: str, number: int) -> None:
+        """Repeats in the coming block what `IO.mark` wrote before the same block of a set. Called on the block path.
+
+        Args:
+            kind: The word that was marked.
+            number: The number that was marked.
+        """
+
+    def standing(self) -> list[tuple[str, int]]:
+        """Lists what `recall` needs before the coming block, for a log that begins with that block.
+
+        Returns:
+            Kind and number of each mark that is still in force.
+        """
+        return []
+
+    def close(self) -> None:
+        """Releases what it holds. Called off the block path; the part is not used afterwards."""
+
+
+class Processor:
+    """The base class of a node's code: sound and events in, sound and events out, block by block.
+
+    The host does smoothing, bypass, mute, wet and dry, latency compensation, checks for NaN, adaption of rate and block
+    size, OSC, HTTP and files.
+
+    Attributes:
+        inputs: Ports it can be wired into; one audio input unless declared.
+        outputs: Ports it can be wired from; one audio output unless declared.
+        params: Its parameters, in the order in which they are shown.
+        split: The host splits a block where a parameter without smoothing changes, so that `IO.value` is exact.
+        holds: No input reaches an output within `spec.block` frames, so that the node may close a cycle of wires.
+        compensates: In a cycle it takes `StreamSpec.feedback` off the time it holds sound back; the host then delays
+            all other sound to it by as much.
+        rate: The rate it insists on, in Hz; None takes the stream's, and otherwise the host resamples. It may be a
+            property that reads `settings`, which are set before the host asks.
+        block: The block it insists on, in frames; None takes the stream's.
+        channels: The channels it insists on; None takes the stream's.
+        on_files: How `antiphon run` uses it, and what it does to a file.
+        latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
+            constant until the next `prepare`.
+        node: The number of its node; the host sets it before `prepare`.
+        parts: What it holds outside its process; made in `prepare`.
+        vocabulary: What its parameters of kind text can name, by parameter; set in `prepare`. A sender of
+            `/node/NAME/play` that names something else is answered. Of one node at most 64 KB are used.
+        settings: Values of its `restart`, text and file parameters, by name; the host sets them before `prepare`.
+    """
+
+    inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN,)
+    outputs: ClassVar[tuple[Port, ...]] = (AUDIO_OUT,)
+    params: ClassVar[tuple[Param, ...]] = ()
+    split: ClassVar[bool] = False
+    holds: ClassVar[bool] = False
+    compensates: ClassVar[bool] = False
+    rate: ClassVar[int | None] = None
+    block: ClassVar[int | None] = None
+    channels: ClassVar[int | None] = None
+    on_files: ClassVar[FileUse] = FileUse()
+    latency: int = 0
+    node: int = 0
+    parts: tuple[ProcessorPart, ...] = ()
+    vocabulary: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Allocates every buffer and sets `latency`. Called off the block path, before the first block.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Raises:
+            AntiphonError: What the processor cannot work with; the patch is refused with this sentence.
+        """
+
+    def step(self, io: IO) -> Step | None:
+        """Says what a block is as calls of kernels, which the plan then runs as machine code without the interpreter.
+
+        It changes nothing. The plan asks when the node's parameters have come to rest, and repeats the calls for every
+        block until one moves: arrays stay where they are, what changes from block to block is in them, and numbers of
+        `io.time` are passed to kernels as they are.
+
+        Args:
+            io: As for `process`; `io.time` may be unknown yet.
+
+        Returns:
+            `kernel.step(…)`, or several joined by `then`; with `provided`, blocks that only `process` can compute are
+            found one by one. None where `process` computes every block until a parameter moves.
+        """
+        return None
+
+    def process(self, io: IO) -> None:
+        """Computes one block. It returns None, and must not read or write files, lock, log, import or grow arrays.
+
+        A processor defines this or `step`.
+
+        Args:
+            io: `io.audio_in` is read, every frame of `io.audio_out` is filled.
+        """
+        step = self.step(io)
+        if step is None or step.conditions:
+            raise PluginError("it has no process, and no step for every block")
+        step.run()
+        for name, (array, place) in step.reports.items():
+            io.report(name, io.cells[name].param.clip(float(array[place])))
+
+    def reset(self) -> None:
+        """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
+
+    def look_ahead(self, frames: int | None) -> bool:
+        """Says whether it is to be given a file ahead. Called before a file; live never.
+
+        Where it answers True, the file follows without output, then `rewind`, and it is asked again, four times at
+        most. Where it answers False, the file is played.
+
+        Args:
+            frames: Of the file; silence as long as the latency follows it. None for a file that is not known to be
+                shorter than half an hour, which is not given ahead, whatever the answer.
+
+        Returns:
+            False where it needs no look at what comes; then nothing is changed.
+        """
+        return False
+
+    def rewind(self) -> None:
+        """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
+
+    def save_state(self) -> Mapping[str, Any]:
+        """Gives the state that a new version of its plugin continues from, when the plugin's file was saved.
+
+        Called between two blocks, on the block path, and once before as a trial, from another thread. It changes
+        nothing, and gives buffers themselves, not copies.
+
+        Returns:
+            Numbers, texts and arrays of numbers by name, 1 MiB at most; empty where nothing is carried over, and the
+            new version begins as after `prepare`.
+        """
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continues from what another version's `save_state` gave. Called after `prepare`, on the block path.
+
+        Args:
+            state: What that version gave: names may be missing, and arrays of another shape. Arrays are copied into
+                the processor's own, for the other version plays on during the crossfade.
+
+        Raises:
+            Exception: The state cannot be used. In the trial it refuses the new version; later the node begins anew.
+        """
+
+    def close(self) -> None:
+        """Closes its parts. Called off the block path; `prepare` may follow.
+
+        A processor that holds more extends it, and may not rely on `prepare` having come to its end.
+        """
+        for part in self.parts:
+            part.close()
+        self.parts = ()

@@ -1,0 +1,80 @@
+"""Pending `/sync` messages: maps the engine's tokens to the senders and their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic_ns
+
+from antiphon.kernel.control.commands.engine_clock import EngineClock
+from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.session.actions import Action
+from antiphon.kernel.session.commands import Sample, Sync, When
+from antiphon.kernel.session.schedule import ScheduleFull
+from antiphon.kernel.wire.osc import encode
+
+MAX_WAITING = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    peer: Peer
+    number: int
+    when: When
+
+
+class Syncs:
+    """The `/sync` messages that the engine has not reached yet."""
+
+    def __init__(self, replies: Replies, clock: EngineClock) -> None:
+        """Starts without pending syncs."""
+        self._replies, self._clock = replies, clock
+        self._waiting: dict[int, _Waiting] = {}
+        self._reached: list[int] = []
+        self.busy: Callable[[Peer], bool] = lambda peer: False  # whether an answer to a sender is still made
+        # unlike any token of an earlier process, whose answers may still arrive
+        self._last = monotonic_ns()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def expect(self, peer: Peer, number: int, when: When) -> int:
+        """Adds a client's `/sync number`; the token to send to the engine.
+
+        Raises:
+            ScheduleFull: `MAX_WAITING` are pending.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise ScheduleFull(f"{MAX_WAITING} syncs wait already")
+        self._last += 1
+        self._waiting[self._last] = _Waiting(peer, number, when)
+        return self._last
+
+    def synced(self, token: int) -> None:
+        """The engine has reached a token: answers `/synced`."""
+        waiting = self._waiting.get(token)
+        if waiting is not None and self.busy(waiting.peer):
+            self._reached.append(token)
+        elif waiting is not None:
+            del self._waiting[token]
+            self._replies.reply(waiting.peer, encode("/synced", waiting.number))
+
+    def release(self) -> None:
+        """Answers those that waited for another answer to their sender."""
+        reached, self._reached = self._reached, []
+        for token in reached:
+            self.synced(token)
+
+    def dropped(self, address: str) -> None:
+        """Answers `/fail` for the scheduled syncs, which `address` has dropped."""
+        now = self._clock.moment()
+        for token, waiting in list(self._waiting.items()):
+            if isinstance(waiting.when, Sample) and waiting.when.n > now.sample:
+                del self._waiting[token]
+                self._replies.fail(waiting.peer, "/sync", f"{waiting.number} was dropped by {address} before its time")
+
+    def again(self, scheduled: list[Action]) -> list[Action]:
+        """The syncs to send again to a new engine: all that are not among the `scheduled` actions, sent anyway."""
+        known = {e.token for e in scheduled if isinstance(e, Sync)}
+        return [Sync(token) for token in self._waiting if token not in known]

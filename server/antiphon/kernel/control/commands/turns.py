@@ -1,0 +1,157 @@
+"""Schedules control's work: a turn while packets wait, a tick sixty times a second, timers for dated messages.
+
+An exception ends only the step that raised it; the following steps still run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from antiphon.kernel.control.commands.engine_clock import EngineClock
+from antiphon.kernel.control.commands.outbox import Outbox
+from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.control.saver import StateSaver
+from antiphon.kernel.control.subscribers.feedback import Feedback
+from antiphon.kernel.control.subscribers.replies import Replies
+
+TICK = 1 / 60
+"""Seconds between two ticks."""
+METERS = 2
+"""Ticks between two readings of the meters."""
+SLOW = 30
+"""Ticks between two checks of connections, subscriptions and plans."""
+RING_RETRY = 0.002
+"""Seconds until a full command ring of the engine is tried again."""
+_MARGIN = 0.0005
+"""Seconds added to a timer, so that the sample is surely due when it fires."""
+
+Steps = tuple[tuple[str, Callable[[], object]], ...]
+"""Functions, each with a name under which its exceptions are logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSteps:
+    """The steps of turns and ticks.
+
+    Attributes:
+        busy: Whether packets wait.
+        turn: Handle packets.
+        refill: After each turn: read from the sockets again.
+        due: At the time that `Turns.at` was given, and in each tick.
+        begin: At the beginning of each tick, before `due`.
+        tick: In each tick, after `due`.
+        meters: Every `METERS` ticks.
+        slow: Every `SLOW` ticks.
+    """
+
+    busy: Callable[[], bool]
+    turn: Steps
+    refill: Steps
+    begin: Steps
+    due: Steps
+    tick: Steps
+    meters: Steps
+    slow: Steps
+
+
+class Turns:
+    """Runs control's steps on the event loop. `running`: True between `start` and `stop`."""
+
+    def __init__(
+        self,
+        faults: ControlFaults,
+        clock: EngineClock,
+        outbox: Outbox,
+        saver: StateSaver,
+        replies: Replies,
+        feedback: Feedback,
+        rate: int,
+    ) -> None:
+        """Nothing runs before `start`; `rate` is in frames per second."""
+        self._faults, self._clock, self._rate = faults, clock, rate
+        self._outbox, self._saver, self._replies, self._feedback = outbox, saver, replies, feedback
+        self._steps: TurnSteps | None = None
+        self.running = False
+        self._turning = False
+        self._ticks = 0
+
+    def start(self, steps: TurnSteps) -> None:
+        """Begins to run these steps."""
+        self._steps = steps
+        self.running = True
+
+    def stop(self) -> None:
+        """Runs no more turns; a `tick_for_ever` task is its owner's to cancel."""
+        self.running = False
+
+    def wake(self) -> None:
+        """Handles waiting packets now, unless a turn is scheduled already."""
+        if not self._turning:
+            self._turn()
+
+    def _turn(self) -> None:
+        steps = self._steps
+        if steps is None:
+            return
+        try:
+            if self.running:
+                self._do(steps.turn)
+                self.finish()
+                self._do(steps.refill)
+        finally:
+            self._turning = steps.busy() and self.running
+            if self._turning:
+                asyncio.get_running_loop().call_soon(self._turn)
+
+    def finish(self) -> None:
+        """Ends a turn: flushes commands, saves the state, then sends answers and feedback. Raises nothing."""
+        attempt = self._faults.attempt
+        attempt("a command to the engine", self._outbox.flush)
+        if self._outbox.waiting and self.running:
+            asyncio.get_running_loop().call_later(RING_RETRY, self._outbox.flush)
+        attempt("the state", self._saver.flush)
+        self._replies.send()
+        if self._feedback.due:
+            attempt("feedback", self._feedback.flush)
+
+    def end_soon(self) -> None:
+        """Schedules `finish`, for work that was done outside a turn."""
+        if self.running:
+            asyncio.get_running_loop().call_soon(self.finish)
+
+    def at(self, sample: int) -> None:
+        """Runs the `due` steps once the engine's clock has passed `sample`."""
+        delay = (sample - self._clock.moment().sample) / self._rate
+        asyncio.get_running_loop().call_later(max(0.0, delay) + _MARGIN, self._due)
+
+    def _due(self) -> None:
+        if self.running and self._steps is not None:
+            self._do(self._steps.due)
+            self.finish()
+
+    async def tick_for_ever(self) -> None:
+        """Ticks every `TICK` seconds until it is cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            self._faults.attempt("a tick", self.tick)
+
+    def tick(self) -> None:
+        """Runs one tick, with the meters' and the slow steps where it is their turn."""
+        steps = self._steps
+        if steps is None:
+            return
+        self._ticks += 1
+        self._do(steps.begin)
+        self._due()
+        self._do(steps.tick)
+        if self._ticks % METERS == 0:
+            self._do(steps.meters)
+        if self._ticks % SLOW == 0:
+            self._do(steps.slow)
+        self.finish()
+
+    def _do(self, steps: Steps) -> None:
+        for what, work in steps:
+            self._faults.attempt(what, work)

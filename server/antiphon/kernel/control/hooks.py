@@ -1,0 +1,130 @@
+"""The hooks that control calls: transports, start, end, events. Routes are the web process's.
+
+The catalog lists the hooks that each plugin implements. A plugin that has none of these is not imported here; nor is
+the dispatcher, where no plugin has one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from antiphon.kernel.contract.addresses import AddressList
+from antiphon.kernel.contract.catalog import Catalog, Failure
+from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
+from antiphon.kernel.control.server_events import ServerEvents
+from antiphon.kernel.control.transports import Transports
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.transport import is_wanted
+
+if TYPE_CHECKING:
+    from antiphon.kernel.plugins.dispatcher import HookDispatcher
+
+log = logging.getLogger("antiphon.plugins")
+CALLED = frozenset({"antiphon_startup", "antiphon_shutdown", "antiphon_event", "antiphon_addresses"})
+"""Hooks for which a plugin is imported; a plugin with transports is imported where the settings ask for one."""
+LOGGED = 1.0
+"""Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
+
+
+class HookedServer(Protocol):
+    """The part of the server that hooks may use."""
+
+    events: ServerEvents
+    transports: Transports
+    plugin_addresses: PluginAddresses
+
+
+class ServerHooks:
+    """Calls the plugins' hooks in a running server; exceptions are logged, and the next plugin is called."""
+
+    def __init__(self, catalog: Catalog, settings: ServeSettings, *, fresh: bool) -> None:
+        """Chooses the plugins to import; nothing is imported before `start`.
+
+        Args:
+            fresh: Whether control restored nothing from an earlier process.
+        """
+        self._settings, self._fresh = settings, fresh
+        self._asked = {info.name: info.plugin for info in catalog.transports if is_wanted(info.options, settings)}
+        called = {plugin for plugin, hooks in catalog.hooks.items() if CALLED.intersection(hooks)}
+        self._wanted = called | set(self._asked.values())
+        self._dispatcher: HookDispatcher | None = None
+        self._transports: list[tuple[str, Any]] = []
+        self._logged: dict[str, float] = {}
+
+    async def start(self, app: HookedServer) -> None:
+        """Imports the plugins, calls their hooks of the start, starts the transports and subscribes to events."""
+        if not self._wanted:
+            return
+        from antiphon.kernel.plugins.importing import import_plugins
+
+        self._dispatcher = import_plugins(self._wanted, lambda name, error: _say(f"plugin {name}", error))
+        await self._call("antiphon_transports", register=self._register)
+        self._add_addresses(app, self._dispatcher)
+        await self._call("antiphon_startup", app=app)
+        for name, transport in self._transports:
+            host = app.transports.host(name, self._settings, fresh=self._fresh)
+            await _attempt(f"transport {name}", partial(transport.start, host))
+        app.events.listeners.append(partial(self._event, self._dispatcher, app))
+
+    def _add_addresses(self, app: HookedServer, dispatcher: HookDispatcher) -> None:
+        for plugin in (name for name, hooks in dispatcher.implemented.items() if "antiphon_addresses" in hooks):
+            osc = AddressList(plugin)
+            for failure in dispatcher.call("antiphon_addresses", only=plugin, osc=osc):
+                _warn(failure)
+            host = app.transports.host(plugin, self._settings, fresh=self._fresh)
+            for info, handler in osc.added:
+                app.plugin_addresses.add(info, handler, host)
+
+    async def stop(self, app: Any) -> None:
+        """Stops the transports, then calls `antiphon_shutdown`."""
+        for name, transport in self._transports:
+            await _attempt(f"transport {name}", transport.stop)
+        await self._call("antiphon_shutdown", app=app)
+
+    def _event(self, dispatcher: HookDispatcher, app: Any, event: dict[str, Any]) -> None:
+        """Called between turns: the hooks must return at once."""
+        for failure in dispatcher.call("antiphon_event", app=app, event=event):
+            now = monotonic()
+            if now - self._logged.get(failure.name, -LOGGED) >= LOGGED:
+                self._logged[failure.name] = now
+                count = dispatcher.count[failure.name, "antiphon_event"]
+                _warn(failure, f"; so far this happened {count} times" if count > 1 else "")
+
+    def _register(self, name: str, factory: Any, doc: str = "") -> None:
+        from antiphon.kernel.errors import PluginError
+        from antiphon.kernel.plugins.factories import resolve
+
+        if name not in self._asked:
+            return
+        if name in dict(self._transports):
+            raise PluginError(f"there is a transport named {name!r} already; choose another name")
+        self._transports.append((name, resolve(factory)()))
+
+    async def _call(self, hook: str, **given: Any) -> None:
+        if self._dispatcher is not None:
+            for failure in await self._dispatcher.acall(hook, **given):
+                _warn(failure)
+
+
+def _warn(failure: Failure, more: str = "") -> None:
+    log.warning("plugin %s: %s%s", failure.name, failure.reason, more)
+
+
+def _say(what: str, error: BaseException) -> None:
+    from antiphon.kernel.plugins.reasons import reason_of
+
+    log.warning("%s: %s", what, reason_of(error))
+
+
+async def _attempt(what: str, work: Callable[[], Any]) -> None:
+    try:
+        result = work()
+        if inspect.isawaitable(result):
+            await result
+    except Exception as error:
+        _say(what, error)

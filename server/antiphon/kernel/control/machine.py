@@ -1,0 +1,85 @@
+"""Reports what the machine costs the sound: stalls, and missed blocks with the setting that ends them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from time import monotonic
+
+from antiphon.kernel.engine.drivers.base import MOST_AHEAD, ahead_for
+from antiphon.kernel.engine.link import EngineCounters, EngineStatus
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.runtime.audio_limits import MAX_BLOCK
+
+log = logging.getLogger("antiphon.control")
+STALL_LOG_SECONDS = 60.0
+"""Seconds between two lines about stalls."""
+BUSY = 0.8
+"""Mean share of a block above which the patch, and not the machine's late wake-ups, is taken for the cause."""
+CROWDED = 2.5
+"""Programs that want to compute, per core, above which others than Antiphon are among them: the load average."""
+
+
+def setting(engine: EngineStatus, late_ns: int) -> str:
+    """The options of the command that serves with which blocks that were `late_ns` late would have been in time."""
+    blocks = [block for n in range(7) if (block := engine.block << n) <= MAX_BLOCK]
+    if engine.load_mean > BUSY and len(blocks) > 1:
+        return f"--block {blocks[1]}"
+    need = max(engine.ahead + 1, ahead_for(late_ns, engine.block, engine.rate))
+    if need <= MOST_AHEAD and late_ns < (MOST_AHEAD - 1) * engine.block * 1e9 / engine.rate:
+        return f"--ahead {need}"
+    block = next((b for b in blocks[1:] if late_ns < (MOST_AHEAD - 1) * b * 1e9 / engine.rate), blocks[-1])
+    return f"--block {block} --ahead {ahead_for(late_ns, block, engine.rate)}"
+
+
+def remedy(engine: EngineStatus, late_ns: int) -> str:
+    """What to do against blocks that were `late_ns` late; no option alone ends what other programs cause."""
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    others = f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED * cores else "to end that,"
+    return f"{others} start the server with {setting(engine, late_ns)}"
+
+
+class MachineWatch:
+    """Compares the engine's counters with those of the last look.
+
+    Attributes:
+        advice: What to type against the blocks missed so far, as one sentence; "" while none was missed.
+    """
+
+    def __init__(self, link: RemoteEngine, clock: Callable[[], float] = monotonic) -> None:
+        """Nothing that was before counts; `clock` gives seconds."""
+        self._link, self._clock = link, clock
+        self._before: EngineCounters | None = None
+        self._restarts = self._missed = 0
+        self._logged = -STALL_LOG_SECONDS
+        self.advice = ""
+
+    def look(self) -> None:
+        """Reports what is new: a stall once a minute at most, blocks that were missed a second time once."""
+        now, engine, before = self._link.counters(), self._link.status(), self._before
+        self._before, restarted = now, engine.restarts != self._restarts
+        self._restarts = engine.restarts
+        if before is None or restarted:
+            return
+        if now.stalls != before.stalls:
+            if self._clock() - self._logged >= STALL_LOG_SECONDS:
+                self._logged = self._clock()
+                log.warning(
+                    "the machine stood still for %.1f s, which is no fault of a node: it was suspended, or is too busy "
+                    "(stalls so far: %d)",
+                    now.stalled_ns / 1e9,
+                    now.stalls,
+                )
+        elif (missed := now.missed_blocks - before.missed_blocks) > 0:
+            self._missed += missed
+            if self._missed > missed:
+                said, self.advice = (
+                    self.advice,
+                    (
+                        f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
+                        f"{remedy(engine, now.latest_ns)}"
+                    ),
+                )
+                if not said:
+                    log.warning(self.advice)

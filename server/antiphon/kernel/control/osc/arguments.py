@@ -1,0 +1,68 @@
+"""Reads a message's arguments; a number may have any numeric type tag. Each function raises `RequestError`."""
+
+from __future__ import annotations
+
+import math
+
+from antiphon.kernel.errors import MissingArgument, RequestError
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.wire.osc import Arg
+
+Args = tuple[Arg, ...]
+
+
+def most(args: Args, count: int, takes: str) -> None:
+    """Refuses more than `count` arguments; `takes` names the allowed ones in the message."""
+    if len(args) > count:
+        raise RequestError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
+
+
+def number(args: Args, at: int, name: str, low: float, high: float, default: float | None = None) -> float:
+    """The argument `at` as a float from `low` to `high`; `default` None makes it required.
+
+    Raises:
+        RequestError: It is missing, not a number, or out of its range.
+    """
+    if at >= len(args):
+        if default is None:
+            raise MissingArgument(f"{name} is missing: {low:g} to {high:g}")
+        return default
+    value = args[at]
+    if not isinstance(value, int | float):
+        raise RequestError(f"{name} takes {low:g} to {high:g}, not {short_repr(value)}")
+    parsed = float(value)
+    if not (math.isfinite(parsed) and low <= parsed <= high):
+        raise RequestError(f"{name} takes {low:g} to {high:g}, not {parsed:g}")
+    return parsed
+
+
+def whole(args: Args, at: int, name: str, low: int, high: int, default: int | None = None) -> int:
+    """The argument `at` as a whole number, as `number`; 5.0 is allowed, 5.5 is not."""
+    if at < len(args) and type(args[at]) is int and low <= int(args[at]) <= high:  # type: ignore[arg-type]
+        return int(args[at])  # type: ignore[arg-type]
+    parsed = number(args, at, name, low, high, None if default is None else float(default))
+    if parsed != int(parsed):
+        raise RequestError(f"{name} takes a whole number, not {parsed:g}")
+    return int(parsed)
+
+
+def text(args: Args, at: int, name: str, default: str | None = None, longest: int = 256) -> str:
+    """The argument `at` as a string of 1 to `longest` characters; `default` where it is missing."""
+    if at >= len(args):
+        if default is None:
+            raise MissingArgument(f"{name} is missing")
+        return default
+    value = args[at]
+    if not isinstance(value, str) or not value or len(value) > longest or "\0" in value:
+        raise RequestError(f"{name} takes a word of 1 to {longest} characters, not {short_repr(value)}")
+    return value
+
+
+def is_press(args: Args) -> bool:
+    """Whether a message without a value triggers: yes, unless its argument is 0, as a button's release sends it."""
+    if not args:
+        return True
+    value = args[0]
+    if isinstance(value, int | float):
+        return value != 0
+    return value is not None

@@ -1,0 +1,53 @@
+"""The router of all OSC addresses: the fixed ones, and those of the present nodes."""
+
+from __future__ import annotations
+
+from antiphon.kernel.control.osc.addresses import ADDRESSES
+from antiphon.kernel.control.osc.handlers.graph import node_routes
+from antiphon.kernel.control.osc.handlers.live import CODE
+from antiphon.kernel.control.osc.route import AddressRoute
+from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.router import Router
+
+OWN_ROOTS = frozenset({"node", MACRO, *(item.path.split("/")[1] for item in ADDRESSES)})
+"""The first parts of Antiphon's own addresses."""
+
+
+class Directory:
+    """Fills the router. `router`: routes of all addresses; `roots`: the first parts of all addresses."""
+
+    def __init__(self, server: OscServer) -> None:
+        """Adds the fixed addresses; their handlers use `server` only once they are called."""
+        self._server = server
+        self.router: Router[AddressRoute] = Router()
+        for item in ADDRESSES:
+            route = AddressRoute(
+                item.path, item.bound(server), item.level, item.timed, at_once=item.at_once, usage=item.usage
+            )
+            # no pattern hands a script over: what looks for those addresses would not see it
+            self.router.put(item.path.encode(), route, patterns=not item.path.startswith(CODE))
+        self.roots = set(OWN_ROOTS)
+        self._routed: dict[str, int] = {}
+
+    def put(self, route: AddressRoute) -> None:
+        """Adds a plugin's address."""
+        self.roots.add(route.address.split("/")[1])
+        self.router.put(route.address.encode(), route)
+
+    def follow(self, state: GraphState) -> None:
+        """Adds the addresses of new nodes and removes those of removed ones."""
+        nodes = state.every
+        for name, number in list(self._routed.items()):
+            if name not in nodes or nodes[name].id != number or name == MACRO:
+                self.router.drop(f"/node/{name}".encode())
+                if name == MACRO:
+                    self.router.drop(f"/{MACRO}".encode())
+                del self._routed[name]
+        for name, node in nodes.items():
+            if name not in self._routed:
+                for route in node_routes(self._server, node):
+                    # master volume and input gain must not follow a pattern that is meant for nodes
+                    self.router.put(route.address.encode(), route, patterns=name in state.nodes)
+                self._routed[name] = node.id

@@ -1,0 +1,74 @@
+"""Handlers of `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter."""
+
+from __future__ import annotations
+
+from antiphon.kernel.control.osc.arguments import Args, most, text, whole
+from antiphon.kernel.control.osc.handlers.time import MOST_BARS, node_number
+from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.session.commands import When
+from antiphon.kernel.session.transport import CAPTURE, CUE, PRESSABLE, pressable, settable
+from antiphon.kernel.session.transport_server import Learner
+from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
+
+
+def learn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    address, target = _target(args)
+    if not pressable(target):
+        node, name = split_address(address)
+        node_state, cell = server.session.state.param(node, name)
+        settable(node_state.cells[cell], address)
+    elif address.startswith(CAPTURE) and len(args) > 2:
+        node_number(server.session, text(args, 2, "node"))
+
+    def done(control: str) -> None:
+        server.replies.reply(peer, encode("/done", "/learn", address, control))
+
+    _learner(server).learn(target, done)
+
+
+def unlearn(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    _learner(server).unlearn(_target(args)[1])
+
+
+def assignments(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    words: list[str] = []
+    for target, control, port in _learner(server).assignments():
+        address = target if target.startswith("/") else "/node/" + target.replace(".", "/", 1)
+        words += [address, control, port]
+    packet = encode("/learn/list.reply", *words)
+    while len(packet) > MAX_DATAGRAM:
+        words = words[: len(words) // 3 * 3 // 4 // 3 * 3]
+        packet = encode("/learn/list.reply", *words)
+    server.replies.reply(peer, packet)
+
+
+def _target(args: Args) -> tuple[str, str]:
+    """The address as it is named in answers, and the learner's target."""
+    address = text(args, 0, "address")
+    if address == CUE:
+        most(args, 2, "s:address s:cue")
+        target = f"{CUE} {text(args, 1, 'cue')}"
+        return target, target
+    if address == CAPTURE:
+        most(args, 3, "s:address i:bars [s:node]")
+        target = " ".join([CAPTURE, str(whole(args, 1, "bars", 1, MOST_BARS)), *map(str, args[2:])])
+        return target, target
+    most(args, 1, "s:address")
+    return address, address if pressable(address) else ".".join(split_address(address))
+
+
+def _learner(server: OscServer) -> Learner:
+    if server.transports.learner is None:
+        raise RequestError("no MIDI is open: start the server with --midi")
+    return server.transports.learner
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as in a patch; `RequestError` for another form."""
+    parts = address.removeprefix("/node/").removesuffix("/norm").split("/" if address.startswith("/") else ".")
+    if len(parts) != 2 or not all(parts):
+        buttons = ", ".join((*PRESSABLE, CUE))
+        raise RequestError(f"address takes /node/NAME/PARAM, {buttons} or {CAPTURE}, not {address[:60]!r}")
+    return parts[0], parts[1]

@@ -1,0 +1,53 @@
+"""Handlers of what live scripts use: messages by beat, cues, and scripts that come by OSC."""
+
+from __future__ import annotations
+
+from antiphon.kernel.control.osc.arguments import Args, number, text
+from antiphon.kernel.control.osc.script_gate import LONGEST_SCRIPT
+from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.session.commands import When
+from antiphon.kernel.session.schedule import MAX_BEAT
+from antiphon.kernel.wire.osc import Message, encode
+
+LONGEST_VALUE = 1024
+"""Characters of a cue's value."""
+CODE = "/live/"
+"""How the addresses begin by which scripts come."""
+EVALUATE = "/live/eval"
+
+
+def at(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT)
+    address = text(args, 1, "address")
+    tags = server.intake.handling.tags
+    server.intake.at_beat(beat, Message(address.encode("utf-8", "replace"), b"," + tags[3:], args[2:]), peer)
+
+
+def cue(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    name = text(args, 0, "name")
+    for value in args[1:]:
+        plain = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= LONGEST_VALUE)
+        if not plain:
+            raise RequestError(f"a cue's value is a number or a text, not {short_repr(value)}")
+    server.feedback.event("/cue", name, *args[1:])
+
+
+def join(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    server.replies.reply(peer, server.scripts.join(peer, text(args, 0, "nonce")))
+
+
+def perform(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    server.scripts.admit(peer, text(args, 0, "proof"))
+    server.replies.reply(peer, encode("/done", "/live/perform"))
+
+
+def evaluate(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    secret, script = text(args, 0, "token"), text(args, 1, "script", longest=LONGEST_SCRIPT)
+    proved = server.scripts.check(peer, secret, script)
+    sent = server.scripts.packets(script)
+    for performer, packet in sent:
+        server.replies.reply(performer, packet)
+    server.replies.reply(peer, encode("/done", EVALUATE, *([len(sent)] if proved else [])))

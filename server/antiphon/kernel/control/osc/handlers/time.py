@@ -1,0 +1,163 @@
+"""Handlers of tempo, transport and recording."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+from antiphon.kernel.control.osc.arguments import Args, number, text, whole
+from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.graph.clock import MAX_BAR
+from antiphon.kernel.graph.graph import OUT
+from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.commands import Plain, SetSwing, SetTempo, SetTransport, When
+from antiphon.kernel.session.schedule import MAX_BEAT
+from antiphon.kernel.session.session import Session
+from antiphon.kernel.wire.osc import encode
+
+CAPTURES, MOST_BARS = "captures", 256
+"""The folder of captures in the performer's library, and bars of one at most."""
+ROOM = 1 << 18
+"""Bytes that must be free when a recording is asked for."""
+
+
+def plain(kind: type[Plain]) -> Callable[[OscServer, Peer, Args, When], None]:
+    """The handler of a message whose arguments are the command's fields in order."""
+    row = ACTIONS.row(kind)
+
+    def handle(server: OscServer, peer: Peer, args: Args, when: When) -> None:
+        given = max(len(args), row.least)
+        values = {
+            field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])
+        }
+        server.executor.do(row.record(**values, when=when), peer.key)
+
+    return handle
+
+
+def tempo(server: OscServer, peer: Peer, args: Args, when: When) -> None:
+    if args:
+        plain(SetTempo)(server, peer, args, when)
+        return
+    server.executor.catch_up()
+    server.replies.reply(peer, encode("/tempo", float(server.session.state.tempo)))
+
+
+def swing(server: OscServer, peer: Peer, args: Args, when: When) -> None:
+    if args:
+        plain(SetSwing)(server, peer, args, when)
+        return
+    server.executor.catch_up()
+    server.replies.reply(peer, encode("/swing", *server.session.state.swing))
+
+
+def bar_beats(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    if args:
+        server.session.state.put_bar(whole(args, 0, "beats of a bar", 1, MAX_BAR))
+    else:
+        server.replies.reply(peer, encode("/bar/beats", server.session.state.bar))
+
+
+def play(server: OscServer, peer: Peer, args: Args, when: When) -> None:
+    beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT) if args else None
+    server.executor.do(SetTransport(True, beat, when), peer.key)
+
+
+def stop(server: OscServer, peer: Peer, _args: Args, when: When) -> None:
+    server.executor.do(SetTransport(False, None, when), peer.key)
+
+
+def beat(server: OscServer, peer: Peer, args: Args, when: When) -> None:
+    if not args:
+        # by the sample clock, which also runs while the engine computes no block
+        server.replies.reply(peer, encode("/beat", float(server.link.beat_at(server.clock.moment().sample))))
+        return
+    server.executor.do(SetTransport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer.key)
+
+
+def session_record(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    if server.link.keeping:
+        raise RequestError("a session is being recorded already; end it first with /session/stop")
+    path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
+    _check_room(path)
+    server.link.session(str(path), server.session_header())
+    server.replies.reply(peer, encode("/done", "/session/record", str(path)))
+
+
+def session_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.link.session(None)
+
+
+def record_start(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    name = text(args, 0, "name", _now())
+    path = _fresh(paths.recordings(), name, _recording_suffix(server, name))
+    _check_room(path)
+    server.link.record(str(path))
+    server.replies.reply(peer, encode("/done", "/record/start", str(path)))
+
+
+def _recording_suffix(server: OscServer, name: str) -> str:
+    """A recording's suffix: its name's own, and .wav of one without."""
+    suffix = Path(name).suffix
+    held, engine = FORMATS.get(suffix.lower()), server.link.status()
+    if held is None:
+        return ".wav"
+    if suffix.lower() not in RECORDING_SUFFIXES:
+        raise RequestError(f"{suffix} cannot be recorded; name a {', '.join(RECORDING_SUFFIXES)}")
+    if engine.channels > held.channels or engine.rate > max(held.rates, default=engine.rate):
+        raise RequestError(f"{suffix} does not hold {engine.channels} channels at {engine.rate} Hz; name a .wav")
+    return suffix
+
+
+def capture(server: OscServer, peer: Peer, args: Args, _when: When) -> None:
+    bars, name = whole(args, 0, "bars", 1, MOST_BARS), text(args, 1, "node", OUT)
+    node = node_number(server.session, name)
+    folder = paths.library() / CAPTURES
+    path = _fresh(folder, text(args, 2, "name", unused_name(folder, f"{name}-{_now()}")), ".wav")
+    _check_room(path)
+    server.captures.ask(peer, str(path), node, bars, server.session.state.bar)
+
+
+def record_stop(server: OscServer, peer: Peer, _args: Args, _when: When) -> None:
+    server.link.record(None)
+
+
+def node_number(session: Session, name: str) -> int:
+    """The engine's number of a node, or of an end of the patch; `RequestError` without one of that name."""
+    nodes = {**session.state.nodes, **session.state.ends}
+    if name not in nodes:
+        raise RequestError(f"there is no node {shorten(name)!r}{instead(name, nodes)}")
+    return nodes[name].id
+
+
+def unused_name(folder: Path, name: str) -> str:
+    """The name, with a number behind it where the folder has a file of it already: two captures within a second."""
+    names = (f"{name}-{n}" if n > 1 else name for n in count(1))
+    return next(free for free in names if not (folder / f"{free}.wav").exists())
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _check_room(path: Path) -> None:
+    """Raises `FileError` where the disk has no room, so that the sender is answered at once."""
+    trial = path.with_name(f".{path.name}.room")
+    paths.reserve(trial, ROOM)
+    trial.unlink(missing_ok=True)
+
+
+def _fresh(folder: Path, name: str, suffix: str) -> Path:
+    """A path inside `folder` at which no file is yet; creates the folder."""
+    path = paths.inside(paths.make_folder(folder, paths.PRIVATE_FOLDER), name, suffix, RequestError)
+    if path.exists() or path.is_symlink():
+        raise RequestError(f"there is a {path.name!r} already; choose another name")
+    return path

@@ -1,0 +1,322 @@
+"""From packets to handlers: about a hundred messages a turn, from the senders' lanes in rotation.
+
+Plain values are gathered within a turn, and only the last of each parameter is applied. Any other message first
+applies what was gathered, so that the order is preserved.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from antiphon.kernel.control.commands.engine_clock import EngineClock
+from antiphon.kernel.control.commands.executor import CommandExecutor
+from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.control.osc.deferred import Deferred, asks
+from antiphon.kernel.control.osc.route import AddressRoute
+from antiphon.kernel.control.subscribers.clients import Access, held_answer
+from antiphon.kernel.control.subscribers.feedback import Feedback
+from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.errors import AntiphonError, MissingArgument, RequestError, WireError
+from antiphon.kernel.io.osc_lanes import Rotation
+from antiphon.kernel.io.osc_peer import Lane, Level, Peer
+from antiphon.kernel.runtime.suggestion import list_names, suggest
+from antiphon.kernel.session.commands import NOW, Beat, Sample, When
+from antiphon.kernel.session.router import Router
+from antiphon.kernel.session.schedule import Moment, ScheduleFull
+from antiphon.kernel.session.session import Session
+from antiphon.kernel.wire.osc import IMMEDIATELY, MAX_DATAGRAM, Bundle, Message, Packet, address_text, decode
+from antiphon.kernel.wire.pattern import is_pattern
+
+PER_TURN = 100
+WHOLE = 256
+"""Messages of a bundle that is handled in one go, so that the engine gets all of it before one block. A pattern counts
+as the addresses that it matches; what is longer takes turns as single messages do."""
+SYNC = b"/sync"
+MAX_BEHIND = 1024
+"""Messages `/sync` that may wait for what other senders sent before; further ones wait for their own sender's only."""
+_SHORT = 3
+"""Letters of a word that is looked for in addresses, more than this."""
+NUMBERS = frozenset({float, int, bool})
+_NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
+
+
+class Intake:
+    """Handles packets.
+
+    Attributes:
+        deferred: Messages with a time in the future.
+        tap: Called with every packet and its sender, for `antiphon monitor`; None for nothing.
+        ignored: Answers of other servers so far.
+        late: Messages for control that came after their time.
+    """
+
+    def __init__(
+        self,
+        router: Router[AddressRoute],
+        session: Session,
+        clock: EngineClock,
+        executor: CommandExecutor,
+        replies: Replies,
+        feedback: Feedback,
+        faults: ControlFaults,
+        access: Access,
+        wake_at: Callable[[int], None],
+    ) -> None:
+        """Connects the parts; `wake_at` schedules a call of `due` for when a sample's time has passed."""
+        self._router, self._session, self._clock, self._executor = router, session, clock, executor
+        self._replies, self._feedback, self._faults, self._access = replies, feedback, faults, access
+        self._wake_at = wake_at
+        self.lanes = Rotation()
+        self._behind: list[tuple[list[tuple[Lane, int]], AddressRoute, Message, Peer]] = []
+        self.deferred = Deferred(session.rate)
+        self._deferred_at: set[int] = set()
+        self.tap: Callable[[bytes, Peer], None] | None = None
+        self.handling = Message(b"", b",", ())
+        self.received = 0
+        self.ignored = 0
+        self.late = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether packets wait."""
+        return bool(self.lanes)
+
+    def turn(self) -> None:
+        """Handles about `PER_TURN` messages, of the lanes in rotation."""
+        left = PER_TURN
+        for _ in range(len(self.lanes)):
+            lane, share = self.lanes.next(PER_TURN)
+            left -= self._work(lane, min(share, left))
+            if lane.waiting:
+                self.lanes.add(lane)
+            if left <= 0:
+                break
+        self._executor.flush()
+        if self._behind:
+            self._sync()
+
+    def _sync(self) -> None:
+        """Handles each `/sync` once all packets that arrived before it, from any sender, are handled."""
+        waiting, self._behind = self._behind, []
+        for others, route, message, peer in waiting:
+            left = [(lane, count) for lane, count in others if not lane.past(count)]
+            if left:
+                self._behind.append((left, route, message, peer))
+            else:
+                self.call(route, message, peer, NOW)
+
+    def _work(self, lane: Lane, share: int) -> int:
+        """Handles up to `share` messages of a lane; returns the cost in messages. An exception ends one message."""
+        budget = share
+        while budget > 0 and lane.waiting:
+            try:
+                budget = self._some(lane, budget)
+            except Exception as error:
+                # how many were handled before it is unknown: count the whole share
+                budget = 0
+                self._replies.failed += 1
+                self._faults.add("a message", error)
+        return share - budget
+
+    def _some(self, lane: Lane, budget: int) -> int:
+        """Handles messages of a lane until the budget is spent; returns the rest of it. Exceptions pass."""
+        queue, rest, moves = lane.queue, lane.rest, self._executor.gathered
+        exact = self._router.exact
+        now = monotonic()
+        while budget > 0:
+            if rest:
+                budget -= self._elements(rest, max(budget, WHOLE) if len(rest) <= WHOLE else budget)
+                continue
+            if not queue:
+                break
+            data, peer = lane.take()
+            self.received += 1
+            if self.tap is not None:
+                self.tap(data, peer)
+            if peer.level is Level.HELD:
+                self._hold(peer, len(data))
+                budget -= 1
+                continue
+            peer.last_received = now
+            decoded = decode(data)
+            if type(decoded) is Message:
+                route = exact.get(decoded.address)
+                args = decoded.args
+                if route is not None and len(args) == 1:
+                    value = args[0]
+                    if type(value) in NUMBERS and route.low <= value <= route.high:  # type: ignore[operator]
+                        # remove and insert again, so that the order is that of the last values
+                        moves.pop(route, None)
+                        moves[route] = (value, peer)  # type: ignore[assignment]
+                        budget -= 1
+                        continue
+                budget -= self._one(decoded, peer, NOW)
+            elif type(decoded) is Bundle:
+                self._unfold(lane, decoded, peer)
+                budget -= 1
+            else:
+                assert isinstance(decoded, WireError)
+                self._replies.fail(peer, decoded.address, str(decoded))
+                budget -= 1
+        return budget
+
+    def _hold(self, peer: Peer, size: int) -> None:
+        """Counts a packet of `size` bytes from an address without approval, and maybe answers it."""
+        if not self._access.hold(peer.host):
+            return
+        # the source of a TCP connection is verified, that of a datagram may be forged
+        answer = held_answer(peer.host, MAX_DATAGRAM if peer.udp is None else size)
+        if answer is not None:
+            self._access.answered(peer.host)
+            self._replies.reply(peer, answer)
+
+    def _unfold(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
+        """Puts a bundle's messages, each with its time, at the front of the lane."""
+        messages: list[tuple[Message | WireError, Peer, When]] = []
+        stack: list[tuple[Packet, int]] = [(bundle, 0)]
+        whens: dict[int, When] = {0: NOW}
+        while stack:
+            packet, tag = stack.pop()
+            if isinstance(packet, Bundle):
+                # a nested bundle is never earlier than the one around it
+                inner = tag if packet.timetag <= IMMEDIATELY else max(tag, packet.timetag)
+                if inner not in whens:
+                    try:
+                        whens[inner] = self._clock.when(inner)
+                    except RequestError as error:
+                        self._replies.fail(peer, "#bundle", str(error))
+                        continue
+                stack.extend((item, inner) for item in reversed(packet.items))
+            else:
+                messages.append((packet, peer, whens[tag]))
+        lane.rest.extendleft(reversed(messages))
+
+    def _elements(self, rest: deque[tuple[Message | WireError, Peer, When]], most: int) -> int:
+        """Handles elements of a bundle, of a cost of `most`, which take effect at one sample; returns their cost."""
+        cost = 0
+        with self._executor.batch():
+            while rest and cost < most:
+                cost += self._one(*rest.popleft())
+        return cost
+
+    def _one(self, packet: Message | WireError, peer: Peer, when: When) -> int:
+        """Handles one message; returns its cost in messages."""
+        if isinstance(packet, WireError):
+            self._replies.fail(peer, packet.address, str(packet))
+            return 1
+        address = packet.address
+        route = self._router.exact.get(address)
+        if route is not None:
+            if address == SYNC and when is NOW and self.lanes and len(self._behind) < MAX_BEHIND:
+                self._behind.append((self.lanes.now(), route, packet, peer))
+            else:
+                self.call(route, packet, peer, when)
+            return 1
+        if is_pattern(address):
+            try:
+                routes = self._router.match(address)
+            except WireError as error:
+                self._replies.fail(peer, address_text(address), str(error))
+                return 4
+            with self._executor.batch():
+                for match in routes:
+                    self.call(match, packet, peer, when)
+            return 4 + len(routes)
+        name = address_text(address)
+        if name.startswith(_NEVER_ANSWERED) or name.endswith(".reply"):
+            # another server's answer: answering it could loop forever
+            self.ignored += 1
+            return 1
+        self._replies.fail(peer, name, lambda: unknown(name, self._router.exact, self._session))
+        return 1
+
+    def call(self, route: AddressRoute, message: Message, peer: Peer, when: When) -> None:
+        """Calls a route's handler, or defers the message to its bundle's time; errors are answered `/fail`."""
+        if peer.level < route.level:
+            self._replies.fail(
+                peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on"
+            )
+            return
+        self._executor.flush()
+        self.handling = message
+        try:
+            if type(when) is Sample and self._defer(route, message, peer, when):
+                return
+            route.handler(peer, message.args, when if route.timed else NOW)
+        except MissingArgument as error:
+            self._replies.fail(peer, route.address, f"{error}; write {route.usage}" if route.usage else str(error))
+        except ScheduleFull as error:
+            self._replies.schedule_full(peer, route.address, str(error))
+        except AntiphonError as error:
+            self._replies.fail(peer, route.address, str(error))
+        except Exception as error:
+            self._replies.fail(peer, route.address, self._faults.add(route.address, error))
+
+    def at_beat(self, beat: float, message: Message, peer: Peer) -> None:
+        """Handles a message that takes effect at a beat (one that has passed is now); a refusal is answered `/fail`."""
+        route = self._router.exact.get(message.address)
+        if route is None:
+            name = address_text(message.address)
+            self._replies.fail(peer, name, lambda: unknown(name, self._router.exact, self._session))
+        elif not route.timed or asks(message, route):
+            self._replies.fail(peer, route.address, "this takes effect at no beat; send it without /at")
+        else:
+            self.call(route, message, peer, Beat(beat))
+
+    def _defer(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:
+        """Defers a message that control itself handles, if its time is in the future; reports one that is late."""
+        behind_others = route.address == "/sync" and when.n in self._deferred_at
+        if route.timed and not behind_others and not asks(message, route):
+            return False
+        now = self._clock.moment()
+        if self.deferred.future(when, now):
+            if route.at_once:
+                raise RequestError(
+                    "is answered at once; send it without a time tag, or with one that is not in the future"
+                )
+            single = message._replace(address=route.address.encode())
+            self.deferred.add(when, single, peer, route)
+            self._deferred_at.add(when.n)
+            self._wake_at(when.n)
+            return True
+        seconds = (now.sample - when.n) / self._session.rate
+        if seconds > 0:
+            self.late += 1
+            self._feedback.late(route.address, seconds)
+        return False
+
+    def due(self, now: Moment) -> None:
+        """Handles the deferred messages that are due."""
+        with self._executor.batch():
+            for message, peer in self.deferred.due(now):
+                route = self._router.exact.get(message.address)
+                if route is None:
+                    name = address_text(message.address)
+                    self._replies.fail(peer, name, unknown(name, self._router.exact, self._session))
+                else:
+                    self.call(route, message, peer, NOW)
+        self._deferred_at = {n for n in self._deferred_at if n > now.sample}
+
+
+def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
+    """The reason that answers a message to an unknown address, with the address that was probably meant."""
+    parts, ours = address.split("/"), "/node/"
+    if address.startswith(ours) and len(parts) > 3:
+        try:
+            session.state.param(parts[2], parts[3])
+        except RequestError as error:
+            return str(error)
+        ours = f"/node/{parts[2]}/"
+    every = (address_text(one) for one in known)
+    # nodes have many addresses: compare only those of the node that is meant
+    near = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
+    word, last = address.strip("/"), f"/{parts[-1]}"
+    like = [name for name in near if len(word) > _SHORT and (word in name or name.strip("/") in word)]
+    like = [last] if last in near else like
+    found = ("" if last in near else suggest(address, near)) or (
+        f"did you mean {' or '.join(like[:2])}? " if like else ""
+    )
+    fixed = sorted(name for name in near if not name.startswith("/node/"))
+    return f"there is no such address; {found or f'there are {list_names(fixed)}; '}/node/list lists the nodes"

@@ -1,0 +1,102 @@
+"""Takes live scripts from the owner's programs, and hands them to those that perform: each has to prove the token."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.wire.osc import encode
+from antiphon.kernel.wire.token_proof import TokenProof, nonce
+
+LONGEST_SCRIPT = 48 * 1024
+"""Characters of a script, so that it fits a datagram."""
+_WRONG = "this is not the token; it is in the file `token` of the configuration folder"
+
+
+@dataclass(slots=True)
+class _Program:
+    """A connection of a program. performs: it has proved the token, and gets scripts.  number: of its last script."""
+
+    peer: Peer
+    proof: TokenProof
+    performs: bool = False
+    number: int = 0
+
+
+class ScriptGate:
+    """The programs that have joined, each with a connection over TCP: there are as many as `TcpServer` has.
+
+    Attributes:
+        token: Gives the owner's token; None where the server evaluates nothing.
+    """
+
+    def __init__(self, token: Callable[[], str] | None, port: int) -> None:
+        """No program has joined. token: as the attribute. port: The server's OSC port."""
+        self.token, self._port = token, port
+        self._programs: dict[str, _Program] = {}
+
+    def join(self, peer: Peer, asked: str) -> bytes:
+        """Starts a challenge for a program that joins; `asked`: its nonce.
+
+        Returns:
+            The answer, which proves this server's token.
+
+        Raises:
+            RequestError: Nothing is evaluated here, or it came by a datagram, which anyone of this machine can send.
+        """
+        token = self._token()
+        if peer.udp is not None or not peer.host:
+            raise RequestError("a program joins by a connection over TCP")
+        self._programs = {key: one for key, one in self._programs.items() if not one.peer.link_lost}
+        proof = TokenProof(token, self._port, asked, nonce())
+        self._programs[peer.key] = _Program(peer, proof)
+        return encode("/live/challenge", proof.given, proof.make("server"))
+
+    def admit(self, peer: Peer, proof: str) -> None:
+        """Adds a program to those that are sent scripts; `RequestError` where it does not prove the token."""
+        program = self._programs.get(peer.key)
+        if program is None or program.peer is not peer or not program.proof.check(proof, "performer"):
+            raise RequestError(_WRONG)
+        program.performs = True
+
+    def check(self, peer: Peer, secret: str, script: str) -> bool:
+        """Checks who hands a script over, by the token or the proof of one that has joined, which counts once.
+
+        Returns whether it was a proof, not the token.
+
+        Raises:
+            RequestError: Nothing is evaluated here, it is neither, or the script is no text of UTF-8.
+        """
+        token = self._token()
+        try:
+            given = secret.encode()
+            script.encode()
+        except UnicodeEncodeError:
+            raise RequestError("a script is text that UTF-8 can hold") from None
+        if not peer.host:
+            raise RequestError("a script is handed over by programs of this machine alone")
+        program = self._programs.get(peer.key)
+        if program is not None and program.peer is peer and program.proof.check(secret, "hand over", script):
+            del self._programs[peer.key]
+            return True
+        if not hmac.compare_digest(given, token.encode()):
+            raise RequestError(_WRONG)
+        return False
+
+    def packets(self, script: str) -> list[tuple[Peer, bytes]]:
+        """Makes the packet for each performing program: the script, an ascending number, and the proof of both."""
+        performers = [one for one in self._programs.values() if one.performs and not one.peer.link_lost]
+        for one in performers:
+            one.number += 1
+        return [
+            (one.peer, encode("/live/eval", script, one.number, one.proof.make("perform", str(one.number), script)))
+            for one in performers
+        ]
+
+    def _token(self) -> str:
+        if self.token is None:
+            raise RequestError("this server evaluates nothing; start it with --live")
+        return self.token()

@@ -1,0 +1,43 @@
+"""Answers to notes that name something that their node does not have: silent in the engine, a sentence here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.node_state import Node
+from antiphon.kernel.session.play import silent, unknown_words
+
+AGAIN_SECONDS = 10.0
+"""Seconds between two answers about one word of one node: a pattern repeats it many times a second."""
+MOST = 256
+"""Words whose last answer is remembered; of more, the one answered first is forgotten."""
+
+
+class UnknownWords:
+    """Answers them, each word once in `AGAIN_SECONDS`, and none that a node's vocabulary is not known of."""
+
+    def __init__(self, replies: Replies, now: Callable[[], float] = monotonic) -> None:
+        self._replies, self._now = replies, now
+        self._answered: dict[tuple[int, str, str], float] = {}
+
+    def answer(self, peer: Peer, address: str, node: Node, args: Sequence[object]) -> None:
+        """Answers the sender of a note whose values, names and values in turn, name what is not there."""
+        for name, word, known in unknown_words(node.vocabulary, args):
+            if self._due((node.id, name, word)):
+                # what a library holds is the owner's business, as the names of files are
+                more = instead(word, known) if peer.level is Level.OWNER else ""
+                self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
+
+    def _due(self, key: tuple[int, str, str]) -> bool:
+        now = self._now()
+        if now - self._answered.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS:
+            return False
+        self._answered.pop(key, None)
+        while len(self._answered) >= MOST:
+            del self._answered[next(iter(self._answered))]
+        self._answered[key] = now
+        return True

@@ -1,0 +1,96 @@
+"""Undo and redo: the state before each of the last edits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.graph.patch import Patch
+from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.scenes import Scene
+from antiphon.kernel.session.set_list import SetList
+
+MAX_EDITS = 64
+Place: TypeAlias = tuple[SetList | None, int]
+"""The set list, None without one, and the index of the patch in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The state before an edit.
+
+    Attributes:
+        what: The edit's OSC address, "" for a patch file that was saved and loaded again.
+        tempo: In bpm.
+        patch: As it was loaded, None where the nodes were added one by one.
+        whole: Whether the edit loaded a patch. Undoing it restores the values of `graph`; otherwise nodes that still
+            exist keep their present values.
+    """
+
+    what: str
+    graph: Graph
+    name: str
+    path: str
+    tempo: float
+    patch: Patch | None
+    scenes: dict[int, Scene]
+    whole: bool
+    place: Place
+
+
+class EditHistory:
+    """At most `MAX_EDITS` edits, the oldest dropped first.
+
+    Attributes:
+        done: States before the edits that can be undone, the last one last.
+        undone: States to return to by redo; cleared by a new edit.
+    """
+
+    def __init__(self) -> None:
+        self.done: deque[Before] = deque(maxlen=MAX_EDITS)
+        self.undone: deque[Before] = deque(maxlen=MAX_EDITS)
+
+    def add(self, before: Before) -> None:
+        """Records an edit by the state before it."""
+        self.done.append(before)
+        self.undone.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """State that is restored together with the nodes when the engine refuses a plan.
+
+    Attributes:
+        goal: Number of the load that contains the edit made after this state.
+    """
+
+    goal: int
+    patch: Patch | None
+    scenes: dict[int, Scene]
+    place: Place
+    done: tuple[Before, ...]
+    undone: tuple[Before, ...]
+
+
+def before(
+    what: str, patch: Patch | None, scenes: Mapping[int, Scene], state: GraphState, place: Place, *, whole: bool
+) -> Before:
+    """Captures the present state, before an edit; for the arguments see `Before`."""
+    now = state.current()
+    return Before(what, now, state.name, state.path, state.tempo, patch, dict(scenes), whole, place)
+
+
+def graph_to_restore(was: Before, state: GraphState) -> Graph:
+    """The graph of an undo: that of `was`; unless it was `whole`, with the present values of nodes that still exist."""
+    if was.whole:
+        return was.graph
+    now = {node.name: node for node in state.current().nodes}
+
+    def with_present_values(node: NodeSpec) -> NodeSpec:
+        present = now.get(node.name)
+        return present if present is not None and present.type == node.type else node
+
+    return replace(was.graph, nodes=tuple(with_present_values(node) for node in was.graph.nodes))

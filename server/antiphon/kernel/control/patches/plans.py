@@ -1,0 +1,364 @@
+"""Plans requested from the engine: rollback of refused ones, and requests to a new engine."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.control.commands.engine_clock import EngineClock
+from antiphon.kernel.control.commands.executor import CommandExecutor
+from antiphon.kernel.control.commands.outbox import Outbox
+from antiphon.kernel.control.commands.syncs import Syncs
+from antiphon.kernel.control.patches.answers import MAX_ANSWERS, PlanAnswer, PlanAnswers
+from antiphon.kernel.control.patches.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
+from antiphon.kernel.control.patches.set_position import SetPosition
+from antiphon.kernel.control.server_events import ServerEvents
+from antiphon.kernel.control.state import StateFolder
+from antiphon.kernel.control.subscribers.feedback import Feedback
+from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError
+from antiphon.kernel.graph import patch as patches
+from antiphon.kernel.graph.patch import SUFFIX, Patch
+from antiphon.kernel.graph.patch_writer import save
+from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.session.effects import Effect
+from antiphon.kernel.session.scenes import Scene, restricted_to
+from antiphon.kernel.session.session import Session
+from antiphon.kernel.wire.osc import Arg
+
+log = logging.getLogger("antiphon.control")
+
+PATIENCE = 20.0
+"""Seconds until a plan that was neither confirmed nor refused is requested again."""
+
+
+class Plans:
+    """Edits of the graph, patches, scenes, undo, and their requests to the engine.
+
+    Attributes:
+        latency: Frames, of the plan that plays.
+        weight: Share of a block that the last plan took in the weigher, 1.0 for all of it.
+        warning: Why that plan may be too slow, or "".
+        patch: As it was loaded last, None without one.
+        failed: Whether the last file or plan was refused, and the one before it plays.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        catalog: Catalog,
+        link: RemoteEngine,
+        clock: EngineClock,
+        executor: CommandExecutor,
+        outbox: Outbox,
+        replies: Replies,
+        feedback: Feedback,
+        events: ServerEvents,
+        syncs: Syncs,
+        position: SetPosition,
+        folder: StateFolder,
+        structure_changed: Callable[[], None],
+    ) -> None:
+        """Nothing is requested yet. `structure_changed` is called after nodes were added or removed."""
+        self._session, self._catalog, self._link, self._engine_clock = session, catalog, link, clock
+        self._executor, self._outbox, self._feedback, self._events = executor, outbox, feedback, events
+        self._syncs, self._position, self._folder = syncs, position, folder
+        self._structure_changed = structure_changed
+        self._answers = PlanAnswers(replies)
+        self._engine = 0
+        self._clock = (0, 0.0)
+        self.latency = 0
+        self.weight = 0.0
+        self.warning = ""
+        self.patch: Patch | None = None
+        self.scenes: dict[int, Scene] = {}
+        self.history = EditHistory()
+        self.failed = False
+        self._rollbacks: list[Rollback] = []
+        self._saved: dict[Path, str] = {}
+
+    # ---- asking
+
+    def edit(self, make: Callable[[], list[Effect]], peer: Peer | None, address: str) -> None:
+        """Changes nodes or wires by `make`; `peer` gets `/fail` if the engine refuses the plan.
+
+        Raises:
+            AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
+        """
+        state = self._session.state
+        previous, graph = self._before(address, whole=False), state.graph
+        self._change(make, peer, address, None)
+        if state.graph is not graph:
+            self.history.add(previous)
+
+    def load(
+        self,
+        patch: Patch,
+        fade: float,
+        peer: Peer | None,
+        address: str,
+        done: tuple[Arg, ...],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Loads a patch in place of the present one, in a crossfade of `fade` seconds.
+
+        `peer` gets `/done ADDRESS done…` when the plan plays, or `/fail` if the engine refuses it; then `then` is
+        called where it plays.
+
+        Raises:
+            AntiphonError: The patch is not valid, or too many changes are pending; nothing has changed.
+        """
+        state = self._session.state
+        previous = self._before(address, whole=True)
+        path = "" if patch.path is None else str(patch.path)
+        self._change(lambda: state.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
+        if previous.graph.nodes or previous.graph.wires:
+            self.history.add(previous)
+        self.patch = patch
+        self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
+        if patch.path is not None and path != previous.path and patches.hides(patch.path):
+            warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
+            log.warning("%s", warning)
+            self._feedback.event("/patch/warning", warning)
+
+    def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
+        """Plays another version of a plugin, from the next multiple of `quantum` beats; 0 from the next block.
+
+        When it plays, `then` is called; when the engine refuses it, `refused`, and the version before plays on.
+
+        Raises:
+            PatchError: The present nodes and wires are not valid with it; nothing has changed.
+        """
+        self._change(lambda: self._session.state.renew(catalog, quantum), None, "", None, then, refused)
+
+    def save(self, name: str, *, replacing: bool) -> None:
+        """Saves the present state as a patch of the performer's.
+
+        `replacing`: whether it may replace a file; that of the patch that plays may always be replaced.
+
+        Raises:
+            AntiphonError: There is such a file, or it cannot be written.
+        """
+        playing = Path(self._session.state.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
+        present_patch, known = self.present(name), self._catalog
+        path, text = save(present_patch, name, known, self._saved, replacing=replacing or playing)
+        self._saved[path] = text
+
+    def undo(self, peer: Peer | None, address: str) -> None:
+        """Undoes the last edit of nodes or wires, or the last load of a patch; `RequestError` where there is none."""
+        self._back(self.history.done, self.history.undone, peer, address, "undo")
+
+    def redo(self, peer: Peer | None, address: str) -> None:
+        """Repeats the edit that was undone last; `RequestError` where there is none."""
+        self._back(self.history.undone, self.history.done, peer, address, "redo")
+
+    def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
+        if not edits:
+            raise RequestError(f"there is nothing to {word}")
+        previous, state = edits[-1], self._session.state
+        now = self._before(previous.what, whole=previous.whole)
+        graph, tempo = graph_to_restore(previous, state), previous.tempo if previous.whole else None
+        # "" for a file that was saved and loaded again: then the patch's name is shown
+        what = previous.what or state.name
+        self._change(lambda: state.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
+        edits.pop()
+        others.append(now)
+        if previous.whole:
+            self.patch, self.scenes = previous.patch, dict(previous.scenes)
+            self._position.put(previous.place)
+
+    def _before(self, what: str, *, whole: bool) -> Before:
+        return before(what, self.patch, self.scenes, self._session.state, self._position.at, whole=whole)
+
+    def _change(
+        self,
+        make: Callable[[], list[Effect]],
+        peer: Peer | None,
+        address: str,
+        done: tuple[Arg, ...] | None,
+        then: Callable[[], None] | None = None,
+        refused: Callable[[str], None] | None = None,
+    ) -> None:
+        if max(len(self._answers), len(self._rollbacks)) >= MAX_ANSWERS:
+            raise EngineBusy(f"{MAX_ANSWERS} changes wait for the engine already; try again")
+        state, history = self._session.state, self.history
+        effects = make()
+        if state.loading:
+            place = self._position.at
+            self._rollbacks.append(
+                Rollback(state.goal, self.patch, dict(self.scenes), place, (*history.done,), (*history.undone,))
+            )
+        self._executor.perform(effects)
+        self._structure_changed()
+        self.expect(peer, address, done, then, refused)
+
+    def read_again(self) -> Patch:
+        """Reads the present patch's file; `PatchError` where it has none, or the file is not valid."""
+        state = self._session.state
+        if not state.path:
+            raise PatchError("the present patch has no file; save it first with /patch/save name")
+        path = Path(state.path)
+        if path.parent in (paths.patches(), resources.patches()):
+            return patches.load(path.stem, self._catalog)
+        # a path elsewhere can only come from the command line, which may name any file
+        return patches.load(path, self._catalog, trusted=True)
+
+    def present(self, name: str) -> Patch:
+        """The present nodes, wires, values and scenes as a patch of that name."""
+        state = self._session.state
+        graph = state.current()
+        scenes = restricted_to(self.scenes, graph)
+        if self.patch is None:
+            return Patch(name, state.tempo, graph, scenes)
+        return replace(self.patch, name=name, tempo=state.tempo, graph=graph, scenes=scenes)
+
+    def expect(
+        self,
+        peer: Peer | None,
+        address: str,
+        done: tuple[Arg, ...] | None = None,
+        then: Callable[[], None] | None = None,
+        refused: Callable[[str], None] | None = None,
+    ) -> None:
+        """Answers `peer` once the engine has confirmed or refused the plan with all edits made so far.
+
+        `done` as for `load`, None sends no `/done`; `then` is called when the plan plays, `refused` with the
+        reason where it does not.
+        """
+        state = self._session.state
+        answer = PlanAnswer(state.goal, peer, address, done, then, refused)
+        if state.loading:
+            self._answers.add(answer)
+        else:
+            self._answers.give(answer)
+
+    # ---- reports of the engine
+
+    def loaded(self, serial: int, latency: int) -> None:
+        """The engine plays plan number `serial`, whose latency is in frames: sends the answers that depend on it."""
+        effects = self._session.state.loaded(serial, self._engine_clock.moment().sample)
+        self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
+        self.latency = latency
+        self._answers.loaded(serial)
+        self.failed = False
+        self._executor.perform(effects)
+        self._outbox.plan_plays()
+        self._engine = self._link.status().pid
+        self._structure_changed()
+        self._feedback.event("/patch/loaded", self._session.state.name)
+        self._events.publish("patch", name=self._session.state.name, latency=latency)
+
+    def weighed(self, load: float, warning: str) -> None:
+        """The weigher measured the plan that is being prepared: its share of a block, and a warning or ""."""
+        self.weight, self.warning = load, warning
+        if warning:
+            log.warning("%s: %s", self._session.state.name or "the patch", warning)
+            self._feedback.event("/patch/warning", warning)
+
+    def refused(self, serial: int, reason: str) -> None:
+        """The engine refused plan number `serial`: restores the state before it and answers those who asked for it."""
+        self.failed = True
+        effects = self._session.state.refused(serial)
+        if not self._session.state.loading:
+            self._roll_back()
+            if self._session.state.silent:
+                effects = effects + self._session.state.restarted()
+        if not self._answers.refused(serial, reason):
+            log.warning("the patch cannot be played: %s", reason)
+        self._executor.perform(effects)
+        self._structure_changed()
+        self._outbox.plan_plays()
+        self._feedback.event("/patch/failed", reason)
+        self._events.publish("patch", name=self._session.state.name, reason=reason)
+
+    def _roll_back(self) -> None:
+        """Restores patch, scenes, history and position to the last confirmed plan; the session restored its nodes."""
+        if not self._rollbacks:
+            return
+        previous = self._rollbacks[0]
+        self._rollbacks.clear()
+        self.patch, self.scenes = previous.patch, previous.scenes
+        self.history.done = deque(previous.done, MAX_EDITS)
+        self.history.undone = deque(previous.undone, MAX_EDITS)
+        self._position.put(previous.place)
+
+    def engine_started(self, pid: int) -> None:
+        """Sends a new engine the present plan with the present values, and the scheduled commands."""
+        self._feedback.event("/engine/state", "starting", pid)
+        self._events.publish("engine", pid=pid)
+        if self._executor.load_time and self._session.state.loading and self._link.status().restarts == 0:
+            # the first engine still finds the request in the socket: nothing was lost
+            return
+        shift = self._clock_shift()
+        if shift:
+            self._session.shift_schedule(shift)
+        scheduled = self._session.resend()
+        for node in self._session.state.nodes.values():
+            node.state, node.reason = "running", ""
+        self._outbox.engine_lost(scheduled + self._syncs.again(scheduled))
+        self._executor.perform(self._session.state.restarted())
+        self._retarget()
+
+    def look_after(self) -> None:
+        """Stores a reading of the engine's clock; requests a plan again that got no answer in `PATIENCE` seconds."""
+        now = self._engine_clock.now_ns()
+        self._clock = (now, self._link.sample_at(now))
+        if self._session.state.loading and monotonic() - self._executor.load_time > PATIENCE:
+            self._executor.perform(self._session.state.restarted())
+            self._retarget()
+
+    def _retarget(self) -> None:
+        goal = self._session.state.serial
+        self._answers.retarget(goal)
+        self._rollbacks = [replace(state, goal=goal) for state in self._rollbacks]
+
+    def _clock_shift(self) -> int:
+        """Frames by which a new engine's clock is ahead of the old one's, extrapolated to now; 0 below 0.1 s."""
+        then, sample = self._clock
+        if not then:
+            return 0
+        now = self._engine_clock.now_ns()
+        shift = self._link.sample_at(now) - (sample + (now - then) * self._session.rate / 1e9)
+        return round(shift) if abs(shift) > self._session.rate / 10 else 0
+
+    # ---- state that outlives the process
+
+    def to_json(self) -> dict[str, Any]:
+        """The state for `restore`."""
+        scenes = {str(number): dict(scene) for number, scene in self.scenes.items()}
+        plan = {"session": self._session.state.to_json(), "engine": self._engine, "latency": self.latency}
+        return {**plan, "scenes": scenes}
+
+    def restore(self) -> bool:
+        """Restores the state of an earlier process; whether there are nodes to play."""
+        data = self._folder.load()
+        if data is None:
+            return False
+        try:
+            playing = self._session.state.restore(data["session"])
+            self._engine = data["engine"] if playing else 0
+            self.latency = data["latency"]
+            self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
+            self._position.restore(data)
+            if self._session.state.path:
+                self.patch = self.read_again()
+        except (KeyError, TypeError, ValueError, AntiphonError):
+            # a patch's file or a plugin is missing: use what the session could restore
+            return bool(self._session.state.nodes)
+        return True
+
+    def attach(self, restored: bool) -> None:
+        """After a restore: requests the plan from a running engine that does not play it."""
+        status = self._link.status()
+        if not restored or status.state != "running" or self._session.state.loading:
+            return
+        if status.pid != self._engine:
+            self._executor.perform(self._session.state.restarted())

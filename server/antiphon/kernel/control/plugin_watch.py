@@ -1,0 +1,188 @@
+"""Watches the performer's plugins: a saved one is checked in a process of its own, and used from the next bar on.
+
+Where the check or the engine refuses it, the version before plays on, and the reason is reported with file and line. So
+it does where a node fails soon after: its version is taken back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from antiphon.kernel.contract.catalog import Catalog, Failure, ProcessorInfo
+from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.errors import AntiphonError, PluginError
+from antiphon.kernel.plugins import version_files
+from antiphon.kernel.plugins.version_files import Stamp
+from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.helper_task import HelperTask
+
+log = logging.getLogger("antiphon.plugins")
+printed_log = logging.getLogger("antiphon.said")
+PERIOD = 0.2
+"""Seconds between two looks; a saved plugin is checked once its files are the same in two successive ones."""
+BAR = 4.0
+"""Beats of a bar, at which a version begins."""
+START_SECONDS = 60.0
+"""Seconds in which a check has to begin: its interpreter starts on a machine that may have much else to do."""
+RECENT_SECONDS = 60.0
+"""A version that has played for longer is not taken back: what fails then may not be its fault."""
+GRACE = 2.0
+"""Seconds beyond its limit after which a check is killed that does not end itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The version that a plugin had before the one in use. until: to when it is taken back, by `monotonic`."""
+
+    types: Mapping[str, ProcessorInfo]
+    folder: str
+    until: float = 0.0
+
+
+class PluginWatch:
+    """A service of control's: looks at the files, and has the changed plugins checked and used, one at a time."""
+
+    def __init__(self, server: OscServer, root: Path) -> None:
+        """Looks at nothing before `serve`, but takes the files of now, in the folder `root`, as those in use."""
+        self._link, self._session, self._catalog = server.link, server.session, server.catalog
+        self._folder, self._plans, self._feedback = server.folder, server.plans, server.feedback
+        self._events, self._faults, self._turns = server.events, server.faults, server.turns
+        self._root = root
+        self._known: dict[str, Stamp] = self._stamps()
+        self._seen = dict(self._known)
+        self._before: dict[str, _Before] = {}
+
+    def _stamps(self) -> dict[str, Stamp]:
+        names = version_files.plugin_folders(self._root)
+        return {name: version_files.stamp(os.path.join(self._root, name)) for name in names}
+
+    async def serve(self) -> None:
+        """Looks every `PERIOD` seconds until it is cancelled."""
+        listeners = self._events.listeners
+        listeners.append(self._node)
+        try:
+            while True:
+                await asyncio.sleep(PERIOD)
+                for name in self.changed():
+                    await self.renew(name)
+        finally:
+            listeners.remove(self._node)
+
+    def changed(self) -> list[str]:
+        """The plugins whose files differ from those last checked, and are not being written."""
+        now = self._stamps()
+        names = [name for name, stamp in now.items() if stamp and stamp not in (self._known.get(name), ())]
+        still = [name for name in names if self._seen.get(name) == now[name]]
+        self._known |= {name: now[name] for name in still}
+        self._seen = now
+        return still
+
+    async def renew(self, name: str) -> None:
+        """Checks a plugin as it is now, and has it used from the next bar on."""
+        try:
+            root = self._folder.folder / version_files.VERSIONS
+            folder = await asyncio.to_thread(version_files.copy, self._root / name, root)
+            try:
+                checked = await self._check(name, folder)
+            except AntiphonError:
+                await asyncio.to_thread(shutil.rmtree, folder.parent, ignore_errors=True)
+                raise
+        except AntiphonError as error:
+            self._fail(name, str(error))
+            return
+        self._faults.attempt(f"the plugin {name}", partial(self._use, name, str(folder), checked))
+
+    async def _check(self, name: str, folder: Path) -> Catalog:
+        """The declarations of a version; `PluginError` where its check fails."""
+        status, graph = self._link.status(), self._session.state.current()
+        mine = {info.type for info in self._catalog.types.values() if info.plugin == name}
+        nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
+        asked = VersionCheck(str(folder), str(self._root / name), status.rate, status.block, status.channels, nodes)
+        child = await HelperTask.start("antiphon.kernel.plugins.version_check")
+        answer: dict[str, Any] = {}
+        try:
+            await child.send(asked.to_json())
+            if await child.receive(START_SECONDS) == BEGUN:
+                answer = await child.receive(asked.limit + GRACE)
+        except TimeoutError:
+            raise PluginError(f"its check took longer than {asked.limit:g} s") from None
+        except (EOFError, ValueError):
+            pass
+        finally:
+            code = await child.end()
+        if not answer:
+            raise PluginError(f"its check crashed (signal {-code})" if code < 0 else "its check ended too early")
+        if "problem" in answer:
+            raise PluginError(answer["problem"])
+        return Catalog.from_json(answer)
+
+    def _use(self, name: str, folder: str, checked: Catalog) -> None:
+        types = {info.type: info for info in self._catalog.types.values() if info.plugin == name}
+        before = _Before(types, self._catalog.versions.get(name, ""))
+
+        def playing() -> None:
+            self._before[name] = replace(before, until=monotonic() + RECENT_SECONDS)
+            self._settle(name, f"{name}: its new version plays" if types else f"{name}: the new plugin is there")
+
+        try:
+            catalog = self._catalog.with_version(name, checked.types, folder)
+            catalog.hooks = {**catalog.hooks, **checked.hooks}
+            self._plans.renew(catalog, BAR if types else 0.0, playing, partial(self._fail, name))
+        except AntiphonError as error:
+            self._fail(name, str(error))
+        self._turns.finish()
+
+    def _settle(self, name: str, line: str) -> None:
+        """A version plays: the catalog is stored for processes that start later."""
+        self._set_failure(name, "")
+        data = json.dumps(self._catalog.to_json()).encode()
+        self._faults.attempt("the catalog", partial(paths.write_atomic, self._folder.folder / CATALOG, data))
+        printed_log.info("%s", line)
+        self._feedback.event("/plugin/loaded", name)
+        self._events.publish("plugin", name=name, reason="")
+
+    def _fail(self, name: str, reason: str) -> None:
+        there = any(info.plugin == name for info in self._catalog.types.values())
+        log.warning("plugin %s: %s%s", name, reason, "; the version before plays on" if there else "")
+        self._set_failure(name, reason)
+        self._feedback.event("/plugin/failed", name, reason)
+        self._events.publish("plugin", name=name, reason=reason)
+        self._turns.end_soon()
+
+    def _set_failure(self, name: str, reason: str) -> None:
+        catalog = self._catalog
+        types = {info.type for info in catalog.types.values() if info.plugin == name}
+        others = tuple(f for f in catalog.failures if f.name != name and f.name not in types)
+        catalog.failures = (*others, Failure(name, reason)) if reason else others
+
+    def _node(self, event: dict[str, Any]) -> None:
+        if event["kind"] != "node" or event["state"] != "failed":
+            return
+        node = self._session.state.nodes.get(event["node"])
+        before = self._before.pop(node.info.plugin, None) if node is not None else None
+        if node is None or before is None or monotonic() > before.until:
+            return
+        name, reason = node.info.plugin, f"{node.name} failed: {event['reason']}"
+
+        def playing() -> None:
+            self._settle(name, f"{name}: the version before plays again")
+            self._set_failure(name, reason)
+
+        try:
+            catalog = self._catalog.with_version(name, before.types, before.folder)
+            self._plans.renew(catalog, 0.0, playing, partial(self._fail, name))
+            self._fail(name, reason)
+        except AntiphonError as error:
+            self._fail(name, str(error))

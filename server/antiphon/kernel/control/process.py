@@ -1,0 +1,173 @@
+"""Entry point of the control process, which the supervisor starts with sockets and shared memory.
+
+Its settings come as JSON on standard input, for they may hold a password that the process list would show; the path of
+the plugins' catalog follows over the supervisor's socket. Control may be killed at any time: the supervisor starts
+another with the same sockets, and that one restores the state folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.control.app import ControlApp
+from antiphon.kernel.control.hooks import ServerHooks
+from antiphon.kernel.control.patch_watch import watch
+from antiphon.kernel.control.plugin_watch import PluginWatch
+from antiphon.kernel.control.web_requests import WebRequests
+from antiphon.kernel.engine.recording import session_header
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.engine.shared import MappingShape, Shared
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.graph import patch as patches, patch_list
+from antiphon.kernel.graph.graph import IN
+from antiphon.kernel.io.listening import lan_address
+from antiphon.kernel.io.log_lines import log_lines
+from antiphon.kernel.runtime import paths, scheduling
+from antiphon.kernel.runtime.child_process import listening
+from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings, surface_address
+from antiphon.kernel.runtime.token import OwnerToken
+from antiphon.kernel.session.commands import SetParam
+from antiphon.kernel.workers.arena import Arena
+from antiphon.kernel.workers.low_latency_events import EventWriter
+from antiphon.kernel.workers.status import workers
+
+log = logging.getLogger("antiphon.control")
+READY_PATIENCE = 15.0
+DEFAULT_PATCH = "through"
+
+
+def main(argument: str) -> int:
+    """Runs control until SIGTERM; exit status 1 after an error, which the supervisor has been sent."""
+    scheduling.short_slices()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    log_lines()
+    given = json.loads(argument)
+    supervisor = socket.socket(fileno=given["fds"]["supervisor"])
+    try:
+        asyncio.run(_live(given, supervisor))
+    except AntiphonError as error:
+        _tell(supervisor, {"fatal": str(error)})
+        return 1
+    return 0
+
+
+async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
+    settings = ServeSettings.from_json(given["settings"]).with_(secrets=given["secrets"])
+    fds: dict[str, int] = given["fds"]
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    listening()
+    supervisor.setblocking(False)
+    catalog = await _catalog(loop, supervisor, stop)
+    if catalog is None:
+        return
+    shared = Shared(fds["shared"], MappingShape(*given["shape"]))
+    recorder = socket.socket(fileno=fds["recorder"])
+    recorder.setblocking(False)
+    link = RemoteEngine(shared, fds["bell"], socket.socket(fileno=fds["engine"]), recorder)
+    app = ControlApp(
+        link,
+        catalog,
+        Path(given["folder"]),
+        udp=socket.socket(fileno=fds["osc_udp"]),
+        tcp=socket.socket(fileno=fds["osc_tcp"]),
+        surfaces=[surface_address(s) for s in settings.surface],
+        allow=settings.allow,
+        live_token=OwnerToken(paths.config()) if settings.live else None,
+        session_header=lambda: session_header.header(settings),
+    )
+    loop.add_reader(recorder.fileno(), app.captures.read, recorder)
+    if settings.http_port != HTTP_PORT:
+        app.access.approving += f" --http-port {settings.http_port}"
+    arena = Arena(fds["arena"])
+    link.direct = EventWriter(arena, given["wakes"])
+    app.workers = lambda: workers(arena)
+    requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
+    app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]
+    if settings.watch_plugins:
+        app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
+    loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
+    restored = await app.start()
+    if settings.lan:
+        requests.restore(app)
+    if settings.mute_input:
+        app.command(SetParam(IN, "mute", True), "")
+    if not restored:
+        open_patch(app, settings)
+    hooks = ServerHooks(catalog, settings, fresh=not restored)
+    await hooks.start(app)
+    announce = loop.create_task(_say_ready(app, settings, supervisor), name="ready")
+    try:
+        await app.run(stop)
+    finally:
+        announce.cancel()
+        await hooks.stop(app)
+        await app.stop()
+
+
+async def _catalog(loop: asyncio.AbstractEventLoop, supervisor: socket.socket, stop: asyncio.Event) -> Catalog | None:
+    """Receives the catalog's path once the supervisor has loaded the plugins, and reads it; None after `stop`."""
+    stopping = loop.create_task(stop.wait())
+    receiving = loop.create_task(loop.sock_recv(supervisor, 65536))
+    await asyncio.wait({stopping, receiving}, return_when=asyncio.FIRST_COMPLETED)
+    if not receiving.done():
+        receiving.cancel()
+        return None
+    stopping.cancel()
+    return _read_catalog(Path(json.loads(receiving.result())["catalog"]))
+
+
+def _read_catalog(path: Path) -> Catalog:
+    return Catalog.from_json(json.loads(path.read_text()))
+
+
+async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket) -> None:
+    """Sends the supervisor the line to print, with ports and patch, once the engine plays the first plan."""
+    waited = 0.0
+    while (app.session.state.loading or app.link.status().state != "running") and waited < READY_PATIENCE:
+        await asyncio.sleep(0.01)
+        waited += 0.01
+    engine = app.link.status()
+    host = lan_address() if settings.lan else "127.0.0.1"
+    reached = "0.0.0.0" if settings.proxy else host
+    woken = f" (woken {engine.wake_late_ns / 1e6:.1f} ms late)" if engine.wake_late_ns else ""
+    line = (
+        f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames "
+        f"{engine.ahead} ahead{woken}, patch {app.session.state.name or 'none'}, {'https' if settings.lan else 'http'}://{reached}:{settings.http_port}"
+    )
+    _tell(supervisor, {"ready": [line]})
+
+
+def _tell(supervisor: socket.socket, message: dict[str, Any]) -> None:
+    try:
+        supervisor.send(json.dumps(message).encode())
+    except OSError as error:
+        # the supervisor is dead; the server continues without it
+        log.warning("the supervisor cannot be reached: %s", error)
+
+
+def open_patch(app: ControlApp, settings: ServeSettings) -> None:
+    """Loads the set list or patch of the command line, a name or any file; by default `DEFAULT_PATCH`."""
+    if settings.set:
+        app.sets.load(settings.set, None, "")
+    else:
+        app.plans.load(patches.load(settings.patch or DEFAULT_PATCH, app.catalog, trusted=True), 0.0, None, "", ())
+    app.turns.finish()
+
+
+if __name__ == "__main__":
+    status = main(sys.stdin.read())
+    sys.stdout.flush()
+    os._exit(status)

@@ -1,0 +1,104 @@
+"""The state that outlives the control process: a folder with the structure as JSON and the numbers as mapped memory.
+
+A number written to the map is in the kernel's page cache at once, so that a killed process loses none. The structure
+is small; it is rewritten as a whole, by rename, before an answer confirms it. There is no fsync: the folder must
+survive this process, not a crash of the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.session.node_state import SLOTS
+
+COUNTERS = 16
+"""Floats before the session's numbers: this server's counters, as `status.KEPT`."""
+FORMAT = 2
+FILES = ("state.json", "state.json.part", "values.bin")
+"""Control's own files in the folder."""
+CATALOG = "catalog.json"
+"""The file of the plugins' catalog, in the same folder: the supervisor writes it, and control with every version."""
+_TRANSPORT = "transport-"
+
+
+class StateFolder:
+    """The folder of one server's state.
+
+    Attributes:
+        counters: `COUNTERS` float64, a view into the map.
+        numbers: `SLOTS` float64, a view into the map; see `Session`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Creates or opens the folder and maps its numbers; zeroes them where no structure belongs to them.
+
+        Raises:
+            FileError: The folder cannot be used, or the disk has no room for the numbers.
+        """
+        self.folder = folder
+        size = (COUNTERS + SLOTS) * 8
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(folder / "values.bin", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                if self.load() is None:
+                    # numbers without a structure of this format cannot be assigned to parameters
+                    os.ftruncate(handle, 0)
+                os.ftruncate(handle, size)
+                if hasattr(os, "posix_fallocate"):
+                    # writing to a page that the disk has no room for would raise SIGBUS
+                    os.posix_fallocate(handle, 0, size)
+                self._map = mmap.mmap(handle, size)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise FileError(f"the state folder {folder} cannot be used: {paths.why(error)}") from None
+        self._view = memoryview(self._map).cast("d")
+        self.counters = self._view[:COUNTERS]
+        self.numbers = self._view[COUNTERS:]
+
+    def load(self) -> dict[str, Any] | None:
+        """The saved structure; None where there is none, or it is damaged or of another format."""
+        try:
+            data = json.loads((self.folder / "state.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return data if isinstance(data, dict) and data.get("format") == FORMAT else None
+
+    def save(self, data: dict[str, Any]) -> None:
+        """Writes the structure; `FileError` where the disk is full or cannot be written."""
+        part = self.folder / "state.json.part"
+        try:
+            part.write_text(json.dumps({"format": FORMAT, **data}))
+            part.replace(self.folder / "state.json")
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise FileError(f"the state cannot be saved in {self.folder}: {paths.why(error)}") from None
+
+    def close(self) -> None:
+        """Unmaps the numbers; the files remain."""
+        for view in (self.counters, self.numbers, self._view):
+            view.release()
+        self._map.close()
+
+
+def transport_file(transport: str, name: str) -> str:
+    """The name of a transport's file in the folder."""
+    return f"{_TRANSPORT}{transport}-{name}"
+
+
+def files(folder: Path) -> tuple[str, ...]:
+    """The names of all files of control and its transports in a folder."""
+    return (*FILES, *sorted(path.name for path in folder.glob(f"{_TRANSPORT}*")))
+
+
+def clear(folder: Path) -> None:
+    """Removes the state from a folder, so that the next start restores nothing."""
+    for name in files(folder):
+        (folder / name).unlink(missing_ok=True)

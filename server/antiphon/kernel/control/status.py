@@ -1,0 +1,176 @@
+"""The figures of `/status` and `GET /api/status`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from antiphon.kernel.control.machine import MachineWatch
+from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.control.transports import Transports
+from antiphon.kernel.io.osc_tcp import TcpServer
+from antiphon.kernel.io.osc_udp import UdpEndpoint
+from antiphon.kernel.session.node_state import Numbers
+from antiphon.kernel.workers.status import WorkerStatus
+
+SYNTH = "synth/"
+"""Prefix of the names of synths' workers."""
+KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored", "faults")
+"""Counters of this process that continue in the next one. Those of the kernel belong to the socket, which stays."""
+
+
+class StatusSource(OscServer, Protocol):
+    """Source of the figures of `/status`."""
+
+    udp: UdpEndpoint
+    tcp: TcpServer
+    machine: MachineWatch
+    workers: Callable[[], list[WorkerStatus]]
+    transports: Transports
+
+
+def save_counts(counters: Numbers, counts: dict[str, int]) -> None:
+    """Writes the counters of `KEPT` into the state folder's mapped memory, in that order."""
+    for place, name in enumerate(KEPT):
+        counters[place] = float(counts[name])
+
+
+def saved_counts(counters: Numbers) -> dict[str, int]:
+    """The counters that `save_counts` wrote; 0 for a number that is not a count."""
+    counts = {name: counters[place] for place, name in enumerate(KEPT)}
+    return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in counts.items()}
+
+
+def _named(record: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names}
+
+
+def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
+    """Every counter by name.
+
+    Some that need a definition:
+
+    - `osc_received`: packets, that is UDP datagrams and TCP frames.
+    - `osc_failed`: messages refused, whether or not an answer was sent.
+    - `osc_dropped`: datagrams that the kernel's or our queue had no room for.
+    - `late`: commands that came after their sample.
+    - `stalls`: times that the machine gave the engine no processor for 0.1 s or longer.
+    - `faults`: unexpected exceptions in control.
+    - `tcp_held`: connections from addresses without approval.
+    - `tcp_displaced`: connections closed to make room for another.
+
+    `app`: the parts of control; `before`: what `saved_counts` gave when this process began.
+    """
+    intake, engine = app.intake, app.link.counters()
+    late_here = before["late_here"] + intake.late
+    queue_dropped = before["osc_queue_dropped"] + app.udp.queue_dropped
+    return {
+        **_named(engine, "blocks", "missed_blocks", "late_blocks"),
+        "late": engine.late + late_here,
+        "osc_received": before["osc_received"] + intake.received,
+        "osc_dropped": app.udp.kernel_dropped() + queue_dropped,
+        "osc_failed": before["osc_failed"] + app.replies.failed,
+        "engine_restarts": app.link.status().restarts,
+        **_named(engine, "device_xruns", "schedule_dropped"),
+        "commands_dropped": app.outbox.dropped,
+        "commands_delayed": engine.commands_dropped,
+        **_named(engine, "reports_dropped", "tap_dropped", "journal_dropped"),
+        **_named(engine, "nan_blocks", "limited_blocks", "clipped_blocks", "supervisor_faults", "stalls"),
+        "scheduled": len(app.session.schedule) + len(app.intake.deferred),
+        "dated_bytes": app.intake.deferred.bytes,
+        "dated_dropped": app.intake.deferred.dropped,
+        "surfaces": len(app.surfaces),
+        "surfaces_expired": app.surfaces.expired,
+        "surface_changes": app.access.changes,
+        "osc_ignored": before["osc_ignored"] + intake.ignored,
+        "faults": before["faults"] + app.faults.count,
+        "osc_held": app.access.held_messages,
+        "osc_send_dropped": app.udp.send_dropped + app.tcp.dropped,
+        "tcp_connections": len(app.tcp.connections),
+        "tcp_held": len(app.tcp.held),
+        "tcp_displaced": app.tcp.displaced,
+        "tcp_timed_out": app.tcp.timed_out,
+        "tcp_refused": app.tcp.refused,
+        "feedback_sent": app.feedback.sent,
+        "osc_queue_dropped": queue_dropped,
+        "late_here": late_here,
+    }
+
+
+def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
+    """The answer to `GET /api/status`; latencies are in frames. Two of `counters` are moved elsewhere in it."""
+    engine, session = app.link.status(), app.session
+    beat, bpm, playing = app.link.tempo_now()
+    del counters["late_here"], counters["engine_restarts"]
+    names = {node.id: node.name for node in session.state.nodes.values()}
+    loads, workers = app.link.node_loads(), app.workers()
+    return {
+        **counters,
+        "control": {"pid": os.getpid(), "state": "running"},
+        "engine": {
+            **_named(engine, "pid", "state", "restarts", "driver", "rate", "block", "channels", "ahead"),
+            "wake_late_ms": round(engine.wake_late_ns / 1e6, 2),
+            **_named(engine, "load_mean", "load_peak"),
+        },
+        "workers": [
+            {
+                "node": names.get(w.node, ""),
+                **_named(w, "pid", "state", "restarts", "misses"),
+                "model": w.name,
+                **_named(w, "device", "reason"),
+                "load": round(w.hop_ns[0] / w.period_ns, 4),
+                "hops": w.hops,
+            }
+            for w in workers
+            if not w.name.startswith(SYNTH)
+        ],
+        "synth": synth([w for w in workers if w.name.startswith(SYNTH)]),
+        **_transports(app, {*counters, "control", "engine", "workers"}),
+        "latency": {"driver": engine.latency_driver, "ring": engine.latency_ring, "graph": engine.latency_graph},
+        "nodes": [
+            {
+                "name": n.name,
+                "type": n.info.type,
+                "state": n.state,
+                "reason": n.reason,
+                "load": round(loads.get(n.id, 0.0), 5),
+            }
+            for n in session.state.nodes.values()
+        ],
+        "patch": session.state.name,
+        "hint": "" if app.plans.patch is None else app.plans.patch.hint,
+        "set": app.position.status(session.state.path),
+        "tempo": bpm,
+        "beat": beat,
+        "playing": playing,
+        "bar": session.state.bar,
+        "osc_port": app.udp.port,
+        "osc_receive_buffer": app.udp.receive_buffer,
+        "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last, app.machine.advice))),
+        "warning": app.plans.warning,
+        "load_weighed": app.plans.weight,
+        "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
+    }
+
+
+def _transports(app: StatusSource, taken: set[str]) -> dict[str, dict[str, Any] | None]:
+    """Each transport's figures by its name, without names in `taken`; None for one that the settings do not name."""
+    given = app.transports.statuses
+    names = [*(info.name for info in app.catalog.transports), *given]
+    return {name: given[name]() if name in given else None for name in names if name not in taken}
+
+
+def synth(workers: list[WorkerStatus]) -> dict[str, Any] | None:
+    """The figures of the synth's workers, None without one; `misses` counts the late hops of all its nodes."""
+    if not workers:
+        return None
+    first = workers[0]
+    return first.described(
+        {
+            "backend": first.name.removeprefix(SYNTH),
+            **_named(first, "pid", "state", "restarts"),
+            "misses": sum(w.misses for w in workers),
+            "reason": first.reason,
+        }
+    )

@@ -1,0 +1,331 @@
+"""Access levels of IP addresses, and the list of subscribers."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import NamedTuple
+
+from antiphon.kernel.errors import RequestError, UsageError
+from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.wire.ip_address import own_machine
+from antiphon.kernel.wire.osc import encode
+
+MAX_SURFACES = 64
+MAX_HELD = 64
+MAX_APPROVED = 256
+APPROVAL_SECONDS = 12 * 3600.0
+"""An approval lasts for an evening: in another network the same address may be a stranger's."""
+REFUSALS = 3
+"""Datagrams in a row that a subscriber's machine refuses before the subscription ends; a packet from it resets this."""
+LEASE = 300.0
+"""Seconds without a packet after which the subscription of a UDP peer on another machine ends."""
+RETRY = 1.0
+"""Seconds between tries of a `--surface` that refuses datagrams."""
+
+
+HELD_ANSWER_SECONDS = 10.0
+"""Seconds between two answers to a machine without approval."""
+
+
+class Machine(NamedTuple):
+    """An address that has sent something or may.
+
+    Attributes:
+        state: "held" or "approved".
+        seconds: Since its last message where it is held; until its approval ends where that does, else None.
+        messages: Messages that were held, while it is.
+    """
+
+    ip: str
+    state: str
+    seconds: float | None
+    messages: int = 0
+
+
+log = logging.getLogger("antiphon.said")
+MOST_PRINTED = 64
+"""Addresses without approval that are printed, once each: the source of a datagram may be forged."""
+
+
+class Access:
+    """The access level of each IP address. Loopback may do everything; other addresses are held until approved.
+
+    An approval ends after `APPROVAL_SECONDS`.
+
+    Attributes:
+        on_change: Called when the level of an address has changed.
+        held_messages: Messages from addresses without approval, so far.
+        changes: How often an approval was given, revoked or ended, or another address began to be held.
+        approving: The command that approves an address.
+    """
+
+    def __init__(self, allow: Iterable[str] = (), clock: Callable[[], float] = monotonic) -> None:
+        """No approvals; `allow` names addresses that need none, `clock` gives seconds."""
+        self.on_change: Callable[[], None] = lambda: None
+        self._clock = clock
+        self._allowed = {_address(host) for host in allow}
+        self._approved: dict[str, float] = {}
+        self._forgotten: set[str] = set()
+        self._held: dict[str, tuple[int, float]] = {}  # messages, and when the last one came
+        self._answered: dict[str, float] = {}
+        self._printed: set[str] = set()
+        self.held_messages = self.changes = 0
+        self.approving = "antiphon approve"
+
+    def level(self, host: str) -> Level:
+        """Rights of an address at this moment."""
+        if own_machine(host):
+            return Level.OWNER
+        return Level.SURFACE if host in self._allowed or host in self._approved else Level.HELD
+
+    def hold(self, host: str) -> bool:
+        """Counts a message from an address without approval; the last `MAX_HELD` addresses are listed by `held`.
+
+        Returns:
+            Whether it may be answered: each address once in `HELD_ANSWER_SECONDS`, and `MAX_HELD` addresses in that
+            time. Call `answered` when it was.
+        """
+        self.held_messages += 1
+        if host not in self._printed and len(self._printed) < MOST_PRINTED:
+            self._printed.add(host)
+            log.info("%s waits: %s %s", host, self.approving, host)
+        count, _ = self._held.pop(host, (0, 0.0))
+        self.changes += not count
+        if len(self._held) >= MAX_HELD:
+            del self._held[next(iter(self._held))]
+        self._held[host] = (count + 1, self._clock())
+        if len(self._answered) >= MAX_HELD:
+            now = self._clock()
+            self._answered = {ip: at for ip, at in self._answered.items() if now - at < HELD_ANSWER_SECONDS}
+        last = self._answered.get(host, -HELD_ANSWER_SECONDS)
+        return len(self._answered) < MAX_HELD and self._clock() - last >= HELD_ANSWER_SECONDS
+
+    def answered(self, host: str) -> None:
+        """Notes that an address without approval was answered."""
+        self._answered[host] = self._clock()
+
+    def held(self) -> list[str]:
+        """Addresses without approval, the one that sent last at the end."""
+        return list(self._held)
+
+    def approved(self) -> list[str]:
+        """Approved addresses and those of `allow`, sorted."""
+        return sorted(self._allowed | self._approved.keys())
+
+    def machines(self) -> list[Machine]:
+        """The held addresses, the one that sent last at first, then the approved ones, sorted."""
+        now = self._clock()
+        held = [Machine(ip, "held", now - at, count) for ip, (count, at) in reversed(self._held.items())]
+        ends = {**dict.fromkeys(self._allowed), **self._approved}
+        return held + [
+            Machine(ip, "approved", None if (until := ends[ip]) is None else until - now) for ip in sorted(ends)
+        ]
+
+    def approve(self, host: str) -> None:
+        """Approves an address for `APPROVAL_SECONDS`; `UsageError` where `MAX_APPROVED` are, or it is no IP address."""
+        host = _address(host)
+        if len(self._approved) >= MAX_APPROVED and host not in self._approved:
+            raise UsageError(f"at most {MAX_APPROVED} addresses can be approved; `antiphon forget` one first")
+        self._approved[host] = self._clock() + APPROVAL_SECONDS
+        self._forgotten.discard(host)
+        self._held.pop(host, None)
+        self._changed()
+
+    def restore(self, left: Mapping[str, float], forgotten: Iterable[str] = ()) -> None:
+        """Restores the approvals of an earlier process.
+
+        `left`: seconds until each address's ends. `forgotten`: addresses that were revoked; `allow` does not apply to
+        them any more.
+        """
+        now = self._clock()
+        self._forgotten |= {_address(host) for host in forgotten}
+        self._allowed -= self._forgotten
+        self._approved |= {host: now + seconds for host, seconds in left.items() if host not in self._forgotten}
+        self._changed()
+
+    def forget(self, host: str) -> None:
+        """Revokes an approval, that of `allow` too, or removes an address from the list of held ones.
+
+        Raises:
+            UsageError: The address is neither approved nor held.
+        """
+        host = _address(host)
+        if not {host} & {*self._allowed, *self._approved, *self._held}:
+            there = ", ".join([*self.approved(), *self._held][:40]) or "none"
+            raise UsageError(f"{host} is neither approved nor held; these are: {there}")
+        self._forgotten.add(host)
+        self._allowed.discard(host)
+        self._approved.pop(host, None)
+        self._held.pop(host, None)
+        self._changed()
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """Addresses whose approval was revoked and not given again."""
+        return frozenset(self._forgotten)
+
+    def lapse(self) -> None:
+        """Ends the approvals that have expired."""
+        now = self._clock()
+        over = [host for host, until in self._approved.items() if until <= now]
+        for host in over:
+            del self._approved[host]
+        if over:
+            self._changed()
+
+    def _changed(self) -> None:
+        self.changes += 1
+        self.on_change()
+
+
+def _address(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        raise UsageError(f"{host!r} is not an IP address such as 192.168.1.20") from None
+
+
+@dataclass(slots=True)
+class Surface:
+    """One subscriber.
+
+    Attributes:
+        id: Its number, which `/notify` answers.
+        owner: Key of the peer that subscribed it; changes that this peer makes are not sent to the surface.
+        fixed: Whether `--surface` names it; then it is never dropped.
+        refusals: Datagrams that its machine has refused since it last sent one.
+        quiet_until: Nothing is sent to it before this time.
+        notes: Whether it is sent every note that is played or scheduled.
+    """
+
+    id: int
+    peer: Peer
+    owner: str
+    fixed: bool = False
+    refusals: int = 0
+    quiet_until: float = 0.0
+    since: float = 0.0
+    notes: bool = False
+
+    @property
+    def permitted(self) -> bool:
+        """Whether values may be sent to it: `--surface` names it, or its address is approved."""
+        return self.fixed or self.peer.level is not Level.HELD
+
+    def moved_by(self, source: object) -> bool:
+        """Whether a change came from this surface itself."""
+        if source in (self.owner, self.peer.key):
+            return True
+        # a fixed surface sends from another port than the one it listens at; on this machine any program could be it
+        return self.fixed and self.peer.level != Level.OWNER and str(source).startswith(f"{self.peer.host}:")
+
+
+class Surfaces:
+    """The subscribers, at most `MAX_SURFACES`. `expired`: subscriptions that ended without `/notify 0`, so far."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """No subscribers; `clock` gives seconds."""
+        self._clock = clock
+        self._by_key: dict[str, Surface] = {}
+        self.expired = 0
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __iter__(self) -> Iterator[Surface]:
+        return iter(list(self._by_key.values()))
+
+    def find(self, key: str) -> Surface | None:
+        """The subscriber that listens as the peer of that key."""
+        return self._by_key.get(key)
+
+    def add(self, peer: Peer, owner: str, fixed: bool = False, number: int | None = None) -> Surface:
+        """Subscribes a peer; one that is subscribed already keeps its number, and its lease begins anew.
+
+        `owner` is the key of the peer that asks; `fixed` says that `--surface` names it.
+
+        Raises:
+            RequestError: `MAX_SURFACES` are subscribed.
+        """
+        known = self._by_key.get(peer.key)
+        if known is not None:
+            known.owner, known.refusals, known.since = owner, 0, self._clock()
+            return known
+        if len(self) >= MAX_SURFACES:
+            raise RequestError(f"at most {MAX_SURFACES} surfaces can subscribe; /notify 0 frees a place")
+        used = {s.id for s in self._by_key.values()}
+        free = number if number is not None and number not in used else min(set(range(len(used) + 1)) - used)
+        surface = Surface(free, peer, owner, fixed, since=self._clock())
+        self._by_key[peer.key] = surface
+        return surface
+
+    def remove(self, key: str) -> Surface | None:
+        """Ends the subscription whose listening peer, or else whose owner, has that key; returns it."""
+        removed = self._by_key.pop(key, None)
+        if removed is None:
+            removed = next((s for s in self._by_key.values() if s.owner == key), None)
+            if removed is not None:
+                del self._by_key[removed.peer.key]
+        return removed
+
+    def update_access(self, access: Access) -> bool:
+        """Updates every subscriber's level; returns whether some were dropped because they are not permitted now."""
+        before = len(self)
+        for surface in self:
+            peer = surface.peer
+            peer.level = access.level(peer.host)
+            if not surface.permitted or peer.host in access.forgotten:
+                del self._by_key[peer.key]
+        self.expired += before - len(self)
+        return len(self) != before
+
+    def refused(self, key: str) -> bool:
+        """Counts a datagram that a peer's machine refused; returns whether its subscription ended."""
+        surface = self._by_key.get(key)
+        if surface is None:
+            return False
+        if surface.peer.last_received > surface.since:
+            surface.since, surface.refusals = surface.peer.last_received, 0
+        surface.refusals += 1
+        if surface.refusals < REFUSALS:
+            return False
+        if surface.fixed:
+            surface.quiet_until = self._clock() + RETRY
+            return False
+        del self._by_key[key]
+        self.expired += 1
+        return True
+
+    def expire(self, last_packet: Callable[[str], float]) -> list[Surface]:
+        """Drops and returns subscribers whose connection ended, whose address is not approved, or whose lease is over.
+
+        `last_packet` is for subscribers that send from another port.
+        """
+        now = self._clock()
+        expired = []
+        for surface in self:
+            peer = surface.peer
+            last = max(surface.since, peer.last_received, last_packet(surface.owner))
+            far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
+            if peer.link_lost or not surface.permitted or (far and now - last > LEASE):
+                del self._by_key[peer.key]
+                self.expired += 1
+                expired.append(surface)
+        return expired
+
+
+def held_answer(host: str, most: int) -> bytes | None:
+    """The longest `/fail` packet of `most` bytes for an address without approval; None where none fits.
+
+    For a datagram `most` are the bytes received: its sender's address may be forged, and a longer answer would amplify
+    an attack on `host`.
+    """
+    for words in (f"{host} is not approved: antiphon approve {host}", "not approved yet", "held"):
+        packet = encode("/fail", "", words)
+        if len(packet) <= most:
+            return packet
+    return None

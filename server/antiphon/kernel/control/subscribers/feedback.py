@@ -1,0 +1,160 @@
+"""Sends subscribers the newest value of every address that changed, and events, bundled, sixty times a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.control.subscribers.clients import Surface, Surfaces
+from antiphon.kernel.io.osc_peer import Level
+from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, encode, encode_bundle
+
+PERIOD = 1 / 60
+"""Seconds between two flushes at least."""
+BUNDLE_BYTES = 1400
+"""Bytes of a bundle, so that it fits one network packet."""
+LATE_SECONDS = 0.010
+"""Commands later than this are reported."""
+MAX_EVENTS = 256
+"""Events of one flush; further ones are dropped and counted."""
+
+REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning", "/plugin/failed"})
+"""Events with a sentence, from which names of files are removed for surfaces that are not the owner's."""
+Listener = Callable[[str, Value], None]
+
+
+def wire_value(param: Param, value: Value) -> Arg:
+    """A parameter's value as it is sent: float f, int and switch i, the rest s."""
+    match param.kind:
+        case "float":
+            return float(value)
+        case "int" | "switch" | "trigger":
+            return int(value)
+    return str(value)
+
+
+def param_level(param: Param) -> Level:
+    """The level needed to set or read a parameter; names of files are for owners only."""
+    return Level.OWNER if param.kind == "file" else Level.SURFACE
+
+
+class Feedback:
+    """Collects changes and events; `flush` sends them.
+
+    Of several changes of one address before a flush, the last is sent, to all subscribers but the one that made it.
+
+    Attributes:
+        listeners: Called with the address and value of each change.
+    """
+
+    def __init__(
+        self, surfaces: Surfaces, discreet: Callable[[str], str] = str, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Nothing is pending. `discreet` removes names of files from a sentence, `clock` gives seconds."""
+        self._surfaces, self._discreet, self._clock = surfaces, discreet, clock
+        self._changes: dict[str, tuple[Arg, object, Level]] = {}
+        self._events: list[tuple[bytes, bytes]] = []  # for the owner; for surfaces, empty for none
+        self._notes: list[bytes] = []
+        self._late: dict[str, float] = {}
+        self._meters: dict[str, tuple[float, float]] = {}
+        self._flushed = 0.0
+        self.listeners: list[Listener] = []
+        self.sent = 0
+        self.dropped = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._changes or self._events or self._notes or self._late or self._meters)
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to send, and the last flush is `PERIOD` seconds ago."""
+        return self.pending and self._clock() - self._flushed >= PERIOD
+
+    def changed(self, address: str, value: Arg, source: object, level: Level = Level.SURFACE) -> None:
+        """An address has a new value: `source` gets no echo, and subscribers below `level` are not sent it."""
+        if self._surfaces or self.listeners:
+            self._changes.pop(address, None)
+            self._changes[address] = (value, source, level)
+
+    def param_changed(self, node: str, param: Param, value: Value, source: object) -> None:
+        """A parameter has a new value; `source` as for `changed`."""
+        self.changed(f"/node/{node}/{param.name}", wire_value(param, value), source, param_level(param))
+
+    def event(self, address: str, *args: Arg, level: Level = Level.SURFACE) -> None:
+        """Adds an event, which is sent to all subscribers of a level or above, in order."""
+        if not self._surfaces:
+            return
+        if len(self._events) >= MAX_EVENTS:
+            self.dropped += 1
+            return
+        packet = encode(address, *args)
+        discreet = packet if level is not Level.OWNER else b""
+        if address in REASONED:
+            discreet = encode(address, *(self._discreet(arg) if isinstance(arg, str) else arg for arg in args))
+        self._events.append((packet, discreet))
+
+    def note(self, packet: bytes) -> None:
+        """Adds a note, which is sent to the owner's subscribers that ask for notes; of a flush, `MAX_EVENTS`."""
+        if len(self._notes) >= MAX_EVENTS:
+            self.dropped += 1
+            return
+        self._notes.append(packet)
+
+    def late(self, address: str, seconds: float) -> None:
+        """A command came `seconds` after its time; of one address the largest value before a flush is sent."""
+        if self._surfaces and seconds > LATE_SECONDS and (address in self._late or len(self._late) < MAX_EVENTS):
+            self._late[address] = max(seconds, self._late.get(address, 0.0))
+
+    def meters(self, levels: dict[str, tuple[float, float]]) -> None:
+        """Levels that changed: (peak, RMS) by node name; `in` and `out` are the server's own."""
+        if self._surfaces:
+            self._meters = levels
+
+    def flush(self) -> None:
+        """Sends what is pending to subscribers, then calls the listeners."""
+        self._flushed = self._clock()
+        changes, self._changes = self._changes, {}
+        events, self._events = self._events, []
+        notes, self._notes = self._notes, []
+        timed = [encode("/late", address, seconds) for address, seconds in self._late.items()]
+        timed += [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
+        self._late, self._meters = {}, {}
+        if self._surfaces:
+            encoded = [(encode(address, value), source, level) for address, (value, source, level) in changes.items()]
+            for surface in self._surfaces:
+                if surface.quiet_until <= self._flushed and surface.permitted:
+                    owner = surface.peer.level is Level.OWNER
+                    changed = [
+                        p
+                        for p, source, level in encoded
+                        if (owner or level is not Level.OWNER) and not surface.moved_by(source)
+                    ]
+                    happened = [p for e, discreet in events if (p := e if owner else discreet)]
+                    played = notes if owner and surface.notes else []
+                    self._send(surface, changed + happened + played + timed)
+        # after the surfaces, for a plugin's listener may raise
+        for listener in self.listeners:
+            for address, (value, _, _) in changes.items():
+                if isinstance(value, float | int | str):
+                    listener(address, value)
+
+    def _send(self, surface: Surface, packets: list[bytes]) -> None:
+        self.sent += len(packets)
+        for group in group_packets(packets):
+            surface.peer.send(group[0] if len(group) == 1 else encode_bundle(IMMEDIATELY, group))
+
+
+def group_packets(packets: list[bytes]) -> list[list[bytes]]:
+    """Splits packets, in order, into groups that each fit one network packet as a bundle."""
+    groups: list[list[bytes]] = []
+    size = BUNDLE_BYTES
+    for packet in packets:
+        if size + len(packet) + 4 > BUNDLE_BYTES:
+            groups.append([])
+            size = 16
+        groups[-1].append(packet)
+        size += len(packet) + 4
+    return groups

@@ -1,0 +1,34 @@
+"""Sends subscribers the notes that nodes emit, for example those that `hum` detects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from antiphon.kernel.control.subscribers.clients import Surfaces
+from antiphon.kernel.control.subscribers.feedback import Feedback
+from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
+from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.session.graph_state import GraphState
+
+
+class NotesOut:
+    """Requests events from the engine: every node's while there are subscribers, else those of the node of `wanted`."""
+
+    def __init__(
+        self, link: RemoteEngine, state: GraphState, surfaces: Surfaces, feedback: Feedback, wanted: Callable[[], int]
+    ) -> None:
+        """Requests nothing before `follow`. `wanted` gives the node whose events are needed always, 0 for none."""
+        self._link, self._state, self._surfaces, self._feedback = link, state, surfaces, feedback
+        self._wanted = wanted
+
+    def follow(self) -> None:
+        """Requests the events; called in every tick, for a restarted engine does not know the request."""
+        self._link.echo(EVERY_NODE if self._surfaces else self._wanted())
+
+    def played(self, note: PlayedNote) -> None:
+        """Sends a node's note-on or note-off as a message that the server itself would take, with the node's name."""
+        node = self._state.by_id.get(note.node)
+        if node is None or note.kind not in ("on", "off"):
+            return
+        velocity = max(1, min(127, round(127.0 * note.value))) if note.kind == "on" else 0
+        self._feedback.event(f"/note/{note.kind}", note.number, velocity, note.channel, node.name)

@@ -1,0 +1,57 @@
+"""Answers to senders: collected in a turn and sent at its end, once the state that they confirm is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.wire.osc import encode
+
+FULL_SECONDS = 1.0
+"""Seconds between two answers to one sender that the schedule is full."""
+
+
+class Replies:
+    """The answers of one turn. `failed`: messages refused so far, whether or not an answer was sent."""
+
+    def __init__(self, faults: ControlFaults, discreet: Callable[[str], str]) -> None:
+        """No answers yet. `discreet` removes names of files from a sentence, for a sender that is not the owner."""
+        self._faults, self._discreet = faults, discreet
+        self._packets: list[tuple[Peer, bytes]] = []
+        self.failed = 0
+
+    def reply(self, peer: Peer, packet: bytes) -> None:
+        """Adds an answer, to be sent at the end of the turn."""
+        self._packets.append((peer, packet))
+
+    def fail(self, peer: Peer, address: str, reason: str | Callable[[], str]) -> None:
+        """Counts a refusal and answers it, as often as the sender's limit allows.
+
+        `reason` may be a function that gives it, called only where it is sent.
+        """
+        self.failed += 1
+        if peer.fails.allows():
+            text = reason if isinstance(reason, str) else reason()
+            self.reply(peer, encode("/fail", address, text if peer.level is Level.OWNER else self._discreet(text)))
+
+    def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
+        """As `fail`, but answered once in `FULL_SECONDS`, for a flood fills the schedule repeatedly."""
+        now = monotonic()
+        if now - peer.full_reported >= FULL_SECONDS:
+            peer.full_reported = now
+            self.fail(peer, address, reason)
+        else:
+            self.failed += 1
+
+    def send(self) -> None:
+        """Sends the collected answers; raises nothing."""
+        if not self._packets:
+            return
+        packets, self._packets = self._packets, []
+        for peer, packet in packets:
+            try:
+                peer.send(packet)
+            except Exception as error:
+                self._faults.add("an answer", error)

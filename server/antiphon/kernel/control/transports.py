@@ -1,0 +1,143 @@
+"""The transports of a running server: each uses the server through a `TransportHost` and registers its callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from antiphon.kernel.control.osc.served import OscServer, Service
+from antiphon.kernel.control.state import transport_file
+from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.graph.clock import swung
+from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.commands import NOW, Command, Now, Sample, When
+from antiphon.kernel.session.node_state import Node
+from antiphon.kernel.session.schedule import due_beat
+from antiphon.kernel.session.transport_server import EmittedEvent, Learner, Reply, Status
+from antiphon.kernel.wire.osc import Arg, Message, decode, encode
+
+
+class Transports:
+    """The transports' callbacks.
+
+    Attributes:
+        statuses: Each transport's figures for `/api/status`, by its name.
+        learner: Maps a controller to a parameter; None where no transport can.
+    """
+
+    def __init__(self, server: OscServer) -> None:
+        """No transports yet."""
+        self._server = server
+        self._notes: list[Callable[[EmittedEvent], None]] = []
+        self._nodes: list[Callable[[], int]] = []
+        self.statuses: dict[str, Status] = {}
+        self.learner: Learner | None = None
+
+    def host(self, name: str, settings: ServeSettings, *, fresh: bool) -> TransportHost:
+        """The interface of the server for a transport. `fresh`: control restored nothing from an earlier process."""
+        return TransportHost(self._server, self, name, settings, fresh)
+
+    def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
+        """Calls `listener` with events that nodes emit; `node` gives the wanted node's number, 0 for none."""
+        self._notes.append(listener)
+        self._nodes.append(node)
+
+    def played(self, note: PlayedNote) -> None:
+        """Passes an event that a node emitted to the listeners."""
+        for listener in self._notes:
+            listener(note)
+
+    def wanted_node(self) -> int:
+        """Number of the node whose events the listeners want; 0 for none, `EVERY_NODE` for several."""
+        numbers = {number for number in (node() for node in self._nodes) if number}
+        return 0 if not numbers else numbers.pop() if len(numbers) == 1 else EVERY_NODE
+
+
+class TransportHost:
+    """Implements `antiphon.kernel.session.transport.TransportServer`."""
+
+    def __init__(
+        self, server: OscServer, transports: Transports, name: str, settings: ServeSettings, fresh: bool
+    ) -> None:
+        self._server, self._transports, self._name = server, transports, name
+        self.settings, self.fresh = settings, fresh
+        self.rate, self.folder = server.session.rate, server.folder.folder
+        # what a part of control does is given as it is
+        self.now_ns, self.moment, self.when = server.clock.now_ns, server.clock.moment, server.clock.when
+        self.sample_at, self.beat_at, self.tempo = server.link.sample_at, server.link.beat_at, server.link.tempo_now
+        self.param, self.value_at = server.session.state.param, server.session.state.value_at
+        self.do, self.event = server.executor.do, server.feedback.event
+        self.on_value, self.on_event = server.feedback.listeners.append, server.events.listeners.append
+        self.on_effect, self.on_note = server.outbox.taps.append, transports.on_note
+        self.attempt = server.faults.attempt
+
+    def file(self, name: str) -> Path:
+        return self.folder / transport_file(self._name, name)
+
+    @property
+    def block(self) -> int:
+        return self._server.link.status().block
+
+    def due(self, when: When) -> float:
+        now = self._server.clock.moment().sample
+        match when:
+            case Now():
+                return now
+            case Sample(n):
+                return float(n)
+        bpm = self.tempo()[1]
+        ahead = swung(due_beat(when), *self._server.session.state.swing) - self.beat_at(now)
+        return now + max(0.0, ahead) * 60.0 / bpm * self.rate
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        self._server.executor.flush()
+        try:
+            with self._server.executor.batch():
+                yield
+        finally:
+            self._server.turns.finish()
+
+    def command(self, command: Command, source: str) -> None:
+        self._server.executor.flush()
+        self._server.executor.do(command, source)
+        self._server.turns.end_soon()
+
+    def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
+        route = self._server.router.exact.get(address.encode())
+        if route is None:
+            raise RequestError(f"there is no address {address}; docs/osc.md lists them")
+        message = decode(encode(address, *args))
+        assert isinstance(message, Message)
+        self._server.executor.flush()
+        self._server.intake.handling = message
+        route.handler(Peer(source, "", Level.OWNER, lambda packet: _answer(packet, reply)), message.args, NOW)
+        self._server.turns.end_soon()
+
+    def nodes(self) -> Mapping[str, Node]:
+        return self._server.session.state.every
+
+    def controls(self) -> Mapping[str, str]:
+        patch = self._server.plans.patch
+        return {**(patch.midi if patch is not None else {}), **self._server.position.pedals()}
+
+    def service(self, work: Service) -> None:
+        self._server.services.append((self._name, work))
+
+    def status(self, figures: Status) -> None:
+        self._transports.statuses[self._name] = figures
+
+    def learner(self, learner: Learner) -> None:
+        self._transports.learner = learner
+
+    def fault(self, what: str, error: Exception) -> None:
+        self._server.faults.add(what, error)
+
+
+def _answer(packet: bytes, reply: Reply | None) -> None:
+    message = decode(packet) if reply is not None else None
+    if reply is not None and isinstance(message, Message):
+        reply(message.address.decode(), message.args)

@@ -1,0 +1,219 @@
+"""Control's end of the socket to the web process: answers its requests within a share of control's processor time.
+
+One request is handled at a time. An answer that takes longer than `TURN_SECONDS` is made in several turns of the event
+loop. The processor time of all answers together is at most `SHARE` of the time that passes: a flood of HTTP makes web's
+requests take longer, not OSC's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from time import monotonic, thread_time
+from typing import Any, Protocol
+
+from antiphon.kernel.contract.addresses import AddressInfo
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.control.commands.executor import round_float32
+from antiphon.kernel.control.osc.addresses import ADDRESSES, Address
+from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
+from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.control.subscribers.approvals import Approvals
+from antiphon.kernel.errors import AntiphonError, FileError, RequestError, UsageError, WireError
+from antiphon.kernel.graph.graph import NodeSpec
+from antiphon.kernel.graph.io_nodes import declaration, own_nodes
+from antiphon.kernel.wire.web_link import MAX_REQUEST, STARTED, Topic, WebRequest, parts
+
+log = logging.getLogger("antiphon.web")
+
+SHARE = 0.005
+"""Share of control's time for web's requests: one OSC message in 200 is delayed by one, so that p99 does not change."""
+CREDIT_SECONDS = 0.04
+"""Processor seconds that may be used at once after a pause: about 40 answers (1 ms each, .2 where one follows another),
+as a page or a script asks for."""
+TURN_SECONDS = 0.0005
+"""Processor seconds after which a long answer yields to the event loop."""
+
+
+class ControlShare:
+    """Limits the processor time of web's requests to `SHARE`, with a burst of `CREDIT_SECONDS`."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """Begins with the full credit; `clock` gives seconds."""
+        self._clock = clock
+        self._credit, self._at = CREDIT_SECONDS, clock()
+
+    def spend(self, seconds: float) -> float:
+        """Subtracts processor time of the last answer, s, from the credit; seconds to pause before the next answer."""
+        now = self._clock()
+        self._credit = min(CREDIT_SECONDS, self._credit + SHARE * (now - self._at)) - seconds
+        self._at = now
+        return max(0.0, -self._credit / SHARE)
+
+
+class WebServed(OscServer, Protocol):
+    """The part of the server that the answers call."""
+
+    plugin_addresses: PluginAddresses
+
+    @property
+    def osc_port(self) -> int:
+        """The port of OSC over UDP and TCP."""
+
+    def status(self) -> dict[str, Any]:
+        """The figures of `GET /api/status`."""
+
+
+class WebRequests:
+    """A service of control's: `app.services.append(("the web process", requests.serve))`.
+
+    `answered`: requests so far, refused ones included; `refused`: requests that got an error.
+    """
+
+    def __init__(self, link: socket.socket, folder: Path) -> None:
+        """Answers nothing before `serve`.
+
+        `link`: control's end of the socket; `folder`: the configuration folder, for approvals.
+        """
+        link.setblocking(False)
+        self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
+        self.answered = self.refused = 0
+
+    def restore(self, app: WebServed) -> None:
+        """Approves the stored addresses whose approval has not expired."""
+        app.access.restore(self._approvals.load())
+
+    async def serve(self, app: WebServed) -> None:
+        """Answers until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self._link, STARTED)
+        while True:
+            data = await loop.sock_recv(self._link, MAX_REQUEST)
+            if not data:
+                return  # both web and the supervisor have closed the other end
+            spent = 0.0
+            try:
+                request = WebRequest.unpack(data)
+            except WireError as error:
+                self.refused += 1
+                log.warning("%s", error)
+                continue
+            start = thread_time()
+            pieces: list[str] = []
+            try:
+                answer = self._pieces(app, request) if request.ip == "" else iter([await self._changed(app, request)])
+                for piece in answer:
+                    pieces.append(piece)
+                    if thread_time() - start >= TURN_SECONDS:
+                        spent += thread_time() - start
+                        await asyncio.sleep(0)
+                        start = thread_time()
+            except AntiphonError as error:
+                self.refused += 1
+                pieces = [json.dumps({"error": str(error), "status": _status(request.topic, error)})]
+            self.answered += 1
+            for part in parts(request.number, "".join(pieces).encode()):
+                await loop.sock_sendall(self._link, part)
+            if pause := self._share.spend(spent + max(0.0, thread_time() - start)):
+                await asyncio.sleep(pause)
+
+    def _pieces(self, app: WebServed, request: WebRequest) -> Iterator[str]:
+        """The JSON text of an answer in pieces, each of them small, so that `serve` can yield between two."""
+        match request.topic:
+            case Topic.ABOUT:
+                addresses: list[Address | AddressInfo] = [*ADDRESSES, *app.plugin_addresses.infos]
+                methods = [[address.path, address.args, address.doc] for address in addresses]
+                yield _data({"methods": methods, "osc_port": app.osc_port})
+            case Topic.STATUS:
+                yield _data(app.status())
+            case Topic.SURFACES:
+                yield _data(_surfaces(app))
+            case Topic.NODES:
+                yield '{"data": ['
+                app.executor.settle()
+                for place, node in enumerate(chain(app.session.state.graph.nodes, own_nodes(app.session.state.graph))):
+                    yield ("," if place else "") + json.dumps([node.name, node.type, _values(app, node)])
+                yield "]}"
+            case Topic.GRAPH:
+                yield from _graph(app)
+            case _:
+                raise WireError(f"{request.topic} names an IP address")
+
+    async def _changed(self, app: WebServed, request: WebRequest) -> str:
+        ip = request.ip
+        if request.topic is Topic.APPROVE:
+            app.access.approve(ip)
+            return _data(await self._store(self._approvals.add, ip, f"the approval of {ip}"))
+        if request.topic is not Topic.FORGET:
+            raise WireError(f"{request.topic} names no IP address")
+        # the file first: an approval that stays in it would be valid again after the next start
+        stored = await self._store(self._approvals.remove, ip, f"that {ip} is forgotten")
+        app.access.forget(ip)
+        return _data(stored)
+
+    async def _store(self, change: Callable[[str], None], ip: str, what: str) -> bool:
+        """Changes the file in a thread, for disks may be slow; returns whether the change outlives this run."""
+        try:
+            await asyncio.to_thread(change, ip)
+        except FileError as error:
+            log.warning("%s ends with this run: %s", what, error)
+            return False
+        return True
+
+
+def _surfaces(app: WebServed) -> dict[str, Any]:
+    """The addresses that are held or approved, each with its time and the number of its subscriptions."""
+    listening = Counter(surface.peer.host for surface in app.surfaces)
+    return {
+        "held": sorted(app.access.held()),
+        "approved": sorted(app.access.approved()),
+        "machines": [
+            {
+                "ip": one.ip,
+                "state": one.state,
+                "messages": one.messages,
+                "subscriptions": listening[one.ip],
+                "seconds": None if one.seconds is None else round(one.seconds),
+            }
+            for one in app.access.machines()
+        ],
+    }
+
+
+def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
+    """The values of a node's parameters, by name; without those that are not known."""
+    info = declaration(node, app.catalog)
+    found = {}
+    for param in info.cells if info else ():
+        with contextlib.suppress(RequestError):
+            found[param.name] = round_float32(app.session.state.value(node.name, param.name))
+    return found
+
+
+def _graph(app: WebServed) -> Iterator[str]:
+    state = app.session.state
+    yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
+    for place, spec in enumerate(chain(state.graph.nodes, own_nodes(state.graph))):
+        node = state.every.get(spec.name)
+        number, said, reason = (node.id, node.state, node.reason) if node is not None else (0, "", "")
+        text = {"name": spec.name, "type": spec.type, "number": number, "state": said, "reason": reason}
+        yield ("," if place else "") + json.dumps(text)
+    yield '], "wires": ['
+    for place, wire in enumerate(state.graph.wires):
+        yield ("," if place else "") + json.dumps([str(wire.source), str(wire.dest)])
+    yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + "}}"
+
+
+def _data(data: Any) -> str:
+    return json.dumps({"data": data})
+
+
+def _status(topic: Topic, error: AntiphonError) -> int:
+    return 404 if topic is Topic.FORGET and isinstance(error, UsageError) else 400

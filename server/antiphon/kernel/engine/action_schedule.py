@@ -1,0 +1,116 @@
+"""The engine's schedule of timed actions: two bounded heaps, one ordered by sample and one by beat."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Collection, Iterator
+from typing import TypeVar
+
+from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.session.actions import NOTES, Action, NodeNote, NodeNoteOff
+from antiphon.kernel.session.commands import Sync
+
+CAPACITY = 65536
+N = TypeVar("N", int, float)
+OTHER = 0x8000
+"""Offset of the codes in a report's `cell` field: `OTHER` + action code, for an action that sets no parameter."""
+
+
+Key = tuple[int, int, int]
+"""Identifies a note: node number, channel, note number."""
+
+
+def note_key(action: NodeNote) -> Key:
+    """The note that an action begins or ends."""
+    return action.node, action.channel, action.note
+
+
+class ActionSchedule:
+    """Timed actions that are not due yet, `capacity` of them at most.
+
+    Attributes:
+        capacity: Limit on the number of scheduled actions; beyond it `at_sample` and `at_beat` return False.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self._by_sample: list[tuple[int, int, Action]] = []
+        self._by_beat: list[tuple[float, int, Action]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._by_sample) + len(self._by_beat)
+
+    def at_sample(self, sample: int, action: Action) -> bool:
+        """Schedules an action for a sample of the engine's clock. Returns False when the schedule is full."""
+        if len(self) >= self.capacity:
+            return False
+        self._count += 1
+        heapq.heappush(self._by_sample, (sample, self._count, action))
+        return True
+
+    def at_beat(self, beat: float, action: Action) -> bool:
+        """Schedules an action for a beat of the tempo map, with its swing. Returns False when the schedule is full."""
+        if len(self) >= self.capacity:
+            return False
+        self._count += 1
+        heapq.heappush(self._by_beat, (beat, self._count, action))
+        return True
+
+    @property
+    def count(self) -> int:
+        """The number that the next scheduled action gets; numbers start at 1."""
+        return self._count + 1
+
+    def clear(self, keep_from: int = 0) -> list[Sync]:
+        """Drops scheduled actions but those before number `keep_from`. The dropped syncs' senders need an answer."""
+        return _cut(self._by_sample, keep_from) + _cut(self._by_beat, keep_from)
+
+    def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:
+        """The note-offs, one a note, that `clear` would drop although their notes sound already and would never end.
+
+        A note-off that follows a scheduled note-on of the same note ends that one and is not returned. `tempo` orders
+        actions by beat among those by sample.
+        """
+        first: dict[Key, tuple[float, int, NodeNote]] = {}
+        timed = [(float(at), count, action) for at, count, action in self._by_sample if isinstance(action, NOTES)]
+        timed += [
+            (tempo.event_at(at), count, action) for at, count, action in self._by_beat if isinstance(action, NOTES)
+        ]
+        for item in timed:
+            key = note_key(item[2])
+            if key in sounding and not 0 < keep_from <= item[1] and (key not in first or item[:2] < first[key][:2]):
+                first[key] = item
+        return [action for _, _, action in first.values() if isinstance(action, NodeNoteOff)]
+
+    def upcoming(self, tempo: TempoMap) -> float:
+        """The sample before whose block's end nothing is due, as of `due`; infinite when nothing is scheduled."""
+        by_sample = self._by_sample[0][0] if self._by_sample else math.inf
+        by_beat = tempo.event_at(self._by_beat[0][0]) if self._by_beat else math.inf
+        return min(by_sample, by_beat if math.isinf(by_beat) else round(by_beat))
+
+    def due(self, end: int, tempo: TempoMap) -> Iterator[tuple[int, Action]]:
+        """Removes the actions due before sample `end`, in order of time, and yields them as (sample, action).
+
+        The tempo map is read again before each action, so that a tempo change among them moves those after it.
+        """
+        while self._by_sample or self._by_beat:
+            by_sample = self._by_sample[0][0] if self._by_sample else end
+            by_beat: float = min(end, tempo.event_at(self._by_beat[0][0])) if self._by_beat else end
+            if by_sample >= end and round(by_beat) >= end:
+                return
+            if by_sample <= by_beat:
+                sample, _, action = heapq.heappop(self._by_sample)
+                yield sample, action
+            else:
+                _, _, action = heapq.heappop(self._by_beat)
+                yield round(by_beat), action
+
+
+def _cut(heap: list[tuple[N, int, Action]], keep_from: int) -> list[Sync]:
+    """Removes the actions numbered below `keep_from`, or all for 0; returns the syncs among them."""
+    syncs = [action for _, count, action in heap if isinstance(action, Sync) and not 0 < keep_from <= count]
+    heap[:] = [item for item in heap if 0 < keep_from <= item[1]]
+    heapq.heapify(heap)
+    return syncs

@@ -1,0 +1,68 @@
+"""Adds the sound that a browser sends, its microphone or a file, to the input of the engine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord
+
+TARGET_SECONDS = 0.06
+"""Seconds of sound that are waited for before it is played: what the network and the browser's messages need."""
+MOST = 4
+"""Multiple of the target above which the surplus is skipped: a clock that is faster, or sound after a pause."""
+
+
+class BrowserInput:
+    """The engine's end of the input in a `TapMemory`. Where the sound runs out it fades out, and waits to be full."""
+
+    def __init__(self, memory: TapMemory) -> None:
+        shape = memory.shape
+        self._words, self._block = memory.words, shape.block
+        self._ring = np.frombuffer(memory.input, np.float32).reshape(shape.channels, INPUT_FRAMES)
+        self._mixed = np.zeros((shape.channels, shape.block), np.float32)
+        self._up = np.arange(1, shape.block + 1, dtype=np.float32) / np.float32(shape.block)
+        self._down = np.ascontiguousarray(self._up[::-1])
+        self._target = max(2 * shape.block, round(TARGET_SECONDS * shape.rate))
+        self._filling = True
+
+    @property
+    def rests(self) -> bool:
+        """Whether it has seen that no browser sends, or waits for the first of its sound."""
+        return self._filling
+
+    def add(self, x: Samples) -> Samples:
+        """The input, float32 `[channels, block]`, with the browser's sound added.
+
+        `x` itself while no browser sends, else a buffer that is valid until the next call.
+        """
+        words, block = self._words, self._block
+        if not words[TapWord.INPUT_OPEN]:
+            self._filling = True
+            return x
+        end, at = words[TapWord.INPUT_WRITE], words[TapWord.INPUT_READ]
+        begins = self._filling
+        if begins:
+            if end - at < self._target:
+                return x
+            self._filling = False
+            at = end - self._target
+        elif end - at > MOST * self._target:
+            at = end - self._target
+            words[TapWord.INPUT_GAPS] += 1
+            begins = True
+        sound = self._mixed
+        start = at % INPUT_FRAMES
+        first = min(block, INPUT_FRAMES - start)
+        sound[:, :first] = self._ring[:, start : start + first]
+        if first < block:
+            sound[:, first:] = self._ring[:, : block - first]
+        if begins:
+            sound *= self._up
+        if end - at < 2 * block:  # the last whole block
+            sound *= self._down
+            self._filling = True
+            words[TapWord.INPUT_GAPS] += 1
+        sound += x
+        words[TapWord.INPUT_READ] = at + block
+        return sound

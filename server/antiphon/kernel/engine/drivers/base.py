@@ -1,0 +1,148 @@
+"""The interface between the engine's loop and a driver."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class DriverOptions:
+    """The options of `serve` that drivers use.
+
+    Attributes:
+        rate: Hz.
+        block: Frames of a block.
+        channels: Channels of the graph's input and output.
+        ahead: Blocks between input and output; 0 chooses by block size.
+        input: Name of the input device; "" is the default device.
+        output: Name of the output device; "" is the default device.
+        buffer_blocks: Least blocks of a software clock's virtual device buffer.
+        soft: The device is a software clock too: a jackd without a sound card.
+        pairs: What each two channels of the output device play, by `output_buses`; () for the graph's output alone.
+        late_ns: How late this machine wakes a thread at the worst, as measured at the start; 0 where it was not.
+    """
+
+    rate: int = 48000
+    block: int = 256
+    channels: int = 2
+    ahead: int = 0
+    input: str = ""
+    output: str = ""
+    name: str = "antiphon"
+    buffer_blocks: int = 8
+    soft: bool = False
+    late_ns: int = 0
+    pairs: tuple[str, ...] = ()
+
+    @property
+    def outs(self) -> tuple[str, ...]:
+        """A name for each channel of the output device."""
+        if len(self.pairs) < 2:
+            return tuple(f"out_{n + 1}" for n in range(self.channels))
+        sides = [(pair, side) for pair in self.pairs for side in (0, 1)]
+        return tuple(
+            f"out_{int(pair.partition('-')[0]) + side}" if pair[0].isdigit() else f"{pair}_{side + 1}"
+            for pair, side in sides
+        )
+
+    def blocks_ahead(self, block: int, rate: int) -> int:
+        """Blocks between input and output at the device's block and rate: as told, else as the machine needs."""
+        least = self.buffer_blocks if self.soft else default_ahead(block)
+        return self.ahead or max(least, ahead_for(self.late_ns, block, rate))
+
+
+MOST_AHEAD = 16
+"""Most blocks of `--ahead`."""
+
+
+def default_ahead(block: int) -> int:
+    """Blocks between input and output that kept up on a loaded 2-core machine (docs/decisions/0007-ring-depth.md)."""
+    return 4 if block <= 64 else 2
+
+
+def ahead_for(late_ns: int, block: int, rate: int) -> int:
+    """Blocks between input and output, `MOST_AHEAD` at most, with which no block is missed that begins so late."""
+    return min(MOST_AHEAD, math.ceil(late_ns * rate / (block * 1e9)) + 1)
+
+
+class PaceWord(IntEnum):
+    """Indices of a driver's own 64-bit words, which the interpreter's loop and that in machine code share."""
+
+    NEXT = 0  # the block waited for: its number, of a device that of its call
+    FIRST = 1  # of a device: what is added to the number of a call
+    ORIGIN = 2  # of a software clock: CLOCK_MONOTONIC of sample 0
+    BUFFER = 3  # of a software clock: blocks of its virtual device buffer
+    MISSED = 4  # of a software clock
+    LATE = 5
+    DELIVERED = 6  # of a device: the call whose block was delivered last
+    SILENT_MS = 7  # of a device: for how long it has not asked for a block
+    SIZE = 8
+
+
+def pace_words() -> NDArray[np.int64]:
+    """Words of a driver that has not started, indexed by `PaceWord`."""
+    return np.zeros(PaceWord.SIZE, np.int64)
+
+
+class Driver(Protocol):
+    """A clock that asks for blocks, with or without an audio device. Block numbers count from sample 0.
+
+    Attributes:
+        rate: Rate of the device, Hz; it may differ from the requested one.
+        block: Frames of a block of the device; may differ from the requested number.
+        channels: Channels of `input`; `deliver` gets those of `DriverOptions.outs`.
+        latency: Latency of the device, frames.
+        ring: Frames between the input and the output of a block in the driver's slots.
+        exact: Whether `time_of` is exact (the clock is CLOCK_MONOTONIC), so that no delay-locked loop smooths it.
+        device: Address of the words of the device's callback (`engine.callback.Slot`); 0 for a software clock.
+        bell: The eventfd that the callback writes; -1 for a software clock.
+    """
+
+    name: str
+    rate: int
+    block: int
+    channels: int
+    latency: int
+    ring: int
+    exact: bool
+    pace: NDArray[np.int64]
+    device: int
+    bell: int
+
+    def start(self, first: int, origin_ns: int) -> None:
+        """Begins to ask for blocks, with number `first`. `origin_ns` is the CLOCK_MONOTONIC of sample 0."""
+
+    def wait(self) -> int:
+        """Blocks until a block is due, and returns its number.
+
+        Numbers that are left out are missed blocks; -1 means that the device did not ask for a block in time.
+        """
+
+    def input(self, block: int) -> Samples:
+        """The input of block number `block`, float32 `[channels, frames]`."""
+
+    def deliver(self, block: int, samples: Samples) -> bool:
+        """Hands over the output of a block, float32 `[channels, frames]`. Returns False when it is too late to play."""
+
+    def time_of(self, block: int) -> int:
+        """CLOCK_MONOTONIC, ns, at which the device asked for the block."""
+
+    def deadline(self, block: int) -> int:
+        """CLOCK_MONOTONIC, ns, until which the block can be delivered safely."""
+
+    def counts(self) -> tuple[int, int, int]:
+        """(missed blocks, late blocks, xruns that the device reported) since the start."""
+
+    def alive(self) -> bool:
+        """Whether the device still asks for blocks; False for good after it was lost."""
+
+    def stop(self) -> None:
+        """Plays what was delivered, and closes the device."""

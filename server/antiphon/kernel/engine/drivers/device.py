@@ -1,0 +1,107 @@
+"""Base of the JACK and PortAudio drivers: the engine's side of the native callback."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot
+from antiphon.kernel.engine.drivers.base import PaceWord, pace_words
+
+STALL_SECONDS = 3.0
+"""A device that has not asked for a block for this long counts as lost."""
+LOOK_MS = 250
+"""Milliseconds of one wait for the device."""
+_DRAIN_SECONDS = 0.5
+
+
+class CallbackDriver:
+    """A driver over a `CallbackState`; see `Driver` for what is not described here. Subclasses open the device.
+
+    Attributes:
+        ahead: Blocks between a block's input and its output.
+        on_idle: Called when the device is silent; returns False when it is lost.
+    """
+
+    name = "device"
+    exact = False
+
+    def __init__(self, state: CallbackState, rate: int, block: int, channels: int, ahead: int) -> None:
+        self.state = state
+        self.rate, self.block, self.channels = rate, block, channels
+        self.ahead = ahead
+        self.ring = ahead * block
+        self.latency = 0
+        self.device, self.bell = state.address, state.bell
+        self.pace = pace_words()
+        self._pace = memoryview(self.pace)  # type: ignore[arg-type]
+        self._pace[PaceWord.DELIVERED] = -ahead - 1
+        self._gone = False
+        self._poll = select.poll()
+        self._poll.register(state.bell, select.POLLIN)
+        self.on_idle: Callable[[], bool] = lambda: True
+
+    def start(self, first: int, origin_ns: int) -> None:
+        call = self.state.calls
+        self._pace[PaceWord.NEXT], self._pace[PaceWord.FIRST] = call, first - call
+        # the callback counts no misses before this block
+        self.state.view[Slot.PRIMED] = call + 1
+
+    def wait(self) -> int:
+        """Blocks until the next input is there, and returns its block's number; -1 when the device sends none."""
+        pace = self._pace
+        while self.state.calls <= pace[PaceWord.NEXT]:
+            if self._gone:
+                return -1
+            if not self._poll.poll(LOOK_MS):
+                pace[PaceWord.SILENT_MS] += LOOK_MS
+                self._gone = pace[PaceWord.SILENT_MS] >= STALL_SECONDS * 1000 or not self.on_idle()
+                return -1
+            os.eventfd_read(self.state.bell)
+        pace[PaceWord.SILENT_MS] = 0
+        # block j is played by call j + ahead: older blocks would be dropped
+        call = max(pace[PaceWord.NEXT], self.state.calls - self.ahead)
+        pace[PaceWord.NEXT] = call + 1
+        return pace[PaceWord.FIRST] + call
+
+    def input(self, block: int) -> Samples:
+        x: Samples = self.state.inputs[(block - self._pace[PaceWord.FIRST]) % DEPTH]
+        return x
+
+    def deliver(self, block: int, samples: Samples) -> bool:
+        at = block - self._pace[PaceWord.FIRST]
+        behind = self.state.calls - at
+        if behind > 1:
+            self._pace[PaceWord.LATE] += 1
+        self.state.give(at, samples)
+        self._pace[PaceWord.DELIVERED] = at
+        return behind <= self.ahead
+
+    def time_of(self, block: int) -> int:
+        return self.state.time_of(block - self._pace[PaceWord.FIRST])
+
+    def deadline(self, block: int) -> int:
+        return self.time_of(block) + self.ahead * self.block * 1_000_000_000 // self.rate
+
+    def counts(self) -> tuple[int, int, int]:
+        return self.state.view[Slot.MISSED], self._pace[PaceWord.LATE], self.state.view[Slot.XRUNS]
+
+    def alive(self) -> bool:
+        return not self._gone
+
+    def drain(self) -> None:
+        """Waits until the device has played the last delivered block, 1 s at most; before it is closed."""
+        # block j is copied in call j + ahead
+        last_call = self._pace[PaceWord.DELIVERED] + self.ahead + 1
+        until = time.monotonic() + _DRAIN_SECONDS
+        while not self._gone and self.state.calls < last_call and (left := until - time.monotonic()) > 0.0:
+            if self._poll.poll(left * 1000):
+                os.eventfd_read(self.state.bell)
+        if not self._gone:
+            time.sleep(min(_DRAIN_SECONDS, self.latency / self.rate))
+
+    def stop(self) -> None:
+        self.state.close()

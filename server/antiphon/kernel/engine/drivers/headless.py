@@ -1,0 +1,99 @@
+"""The software clock: blocks are due by CLOCK_MONOTONIC, and a virtual device buffer decides which ones are missed.
+
+Sample n is due at origin + n / rate, exactly. A block is *late* when it is delivered more than one period after it was
+due, and *missed* when a device buffer of `buffer_blocks` blocks would have run empty by then.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord, pace_words
+
+_TIMER_ABSTIME = 1
+_CLOCK_MONOTONIC = 1
+_PR_SET_TIMERSLACK = 29
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+class Headless:
+    """A driver without a device. Its input is silence, which the engine may replace by a file."""
+
+    name = "headless"
+    exact = True
+    device, bell = 0, -1
+
+    def __init__(self, options: DriverOptions) -> None:
+        self.rate, self.block, self.channels = options.rate, options.block, options.channels
+        self._buffer = max(options.buffer_blocks, options.blocks_ahead(options.block, options.rate))
+        self.latency, self.ring = self._buffer * self.block, 0
+        self._silence = np.zeros((self.channels, self.block), np.float32)
+        self.pace = pace_words()
+        self._pace = memoryview(self.pace)  # type: ignore[arg-type]
+        self._pace[PaceWord.BUFFER] = self._buffer
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._sleep = getattr(libc, "clock_nanosleep", None)
+        self._until = _Timespec()
+        if hasattr(libc, "prctl"):
+            libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
+
+    def start(self, first: int, origin_ns: int) -> None:
+        self._pace[PaceWord.NEXT], self._pace[PaceWord.ORIGIN] = first, origin_ns
+
+    def _due(self, block: int) -> int:
+        return self._pace[PaceWord.ORIGIN] + block * self.block * 1_000_000_000 // self.rate
+
+    def wait(self) -> int:
+        block = expected = self._pace[PaceWord.NEXT]
+        due = self._due(block)
+        now = time.monotonic_ns()
+        if now < due:
+            self._sleep_until(due)
+        elif now > self._due(block + self._buffer):
+            # blocks that cannot be in time are skipped in one step, to continue at the present sample
+            block = max(block, (now - self._pace[PaceWord.ORIGIN]) * self.rate // (1_000_000_000 * self.block))
+            self._pace[PaceWord.MISSED] += block - expected
+        self._pace[PaceWord.NEXT] = block + 1
+        return block
+
+    def _sleep_until(self, due: int) -> None:
+        if self._sleep is None:  # macOS has no clock_nanosleep
+            time.sleep(max(0, due - time.monotonic_ns()) / 1e9)
+            return
+        self._until.seconds, self._until.nanoseconds = divmod(due, 1_000_000_000)
+        while self._sleep(_CLOCK_MONOTONIC, _TIMER_ABSTIME, ctypes.byref(self._until), None) == 4:
+            pass  # EINTR: the deadline is absolute, so the call is repeated
+
+    def input(self, block: int) -> Samples:
+        return self._silence
+
+    def deliver(self, block: int, samples: Samples) -> bool:
+        now = time.monotonic_ns()
+        if now > self._due(block + 1):
+            self._pace[PaceWord.LATE] += 1
+            if now > self._due(block + self._buffer):
+                self._pace[PaceWord.MISSED] += 1
+                return False
+        return True
+
+    def time_of(self, block: int) -> int:
+        return self._due(block)
+
+    def deadline(self, block: int) -> int:
+        return self._due(block + max(1, self._buffer * 3 // 4))
+
+    def counts(self) -> tuple[int, int, int]:
+        return self._pace[PaceWord.MISSED], self._pace[PaceWord.LATE], 0
+
+    def alive(self) -> bool:
+        return True
+
+    def stop(self) -> None:
+        pass

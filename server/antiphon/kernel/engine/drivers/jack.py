@@ -1,0 +1,88 @@
+"""JACK, by JACK-Client, with the native process callback. JACK decides rate and block size."""
+
+from __future__ import annotations
+
+import os
+
+from antiphon.kernel.engine.callback import CallbackState, Slot, jack_process
+from antiphon.kernel.engine.drivers.base import DriverOptions
+from antiphon.kernel.engine.drivers.device import CallbackDriver
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.native import compile_all
+
+
+class JackDriver(CallbackDriver):
+    """A JACK client named `options.name`, connected to the named ports, or to the physical ones by default."""
+
+    name = "jack"
+
+    def __init__(self, options: DriverOptions) -> None:
+        import jack
+
+        try:
+            client = jack.Client(options.name, no_start_server=True)
+        except jack.JackError as error:
+            raise EngineError(
+                "no JACK server answers; start one (jackd -d dummy, or -d alsa) or use --audio portaudio or headless"
+            ) from error
+        compile_all()
+        self._client, self._jack = client, jack
+        block, rate, channels = client.blocksize, client.samplerate, options.channels
+        ahead = options.blocks_ahead(block, rate)
+        state = CallbackState(block, channels, len(options.outs), ahead)
+        super().__init__(state, rate, block, channels, ahead)
+        self._ins = [client.inports.register(f"in_{n + 1}") for n in range(channels)]
+        self._outs = [client.outports.register(name) for name in options.outs]
+        ffi, lib = jack._ffi, jack._lib
+        state.words[Slot.PORT_BUFFER] = _symbol("jack_port_get_buffer")
+        for n, port in enumerate(self._ins):
+            state.words[Slot.PORTS_IN + n] = int(ffi.cast("uintptr_t", port._ptr))
+        for n, port in enumerate(self._outs):
+            state.words[Slot.PORTS_OUT + n] = int(ffi.cast("uintptr_t", port._ptr))
+        callback = ffi.cast("JackProcessCallback", jack_process.address)
+        if lib.jack_set_process_callback(client._ptr, callback, ffi.cast("void*", state.address)):
+            raise EngineError("JACK refused the process callback")
+        self._down = False
+        client.set_xrun_callback(self._on_xrun)
+        client.set_shutdown_callback(self._on_shutdown)
+        client.activate()
+        self._wire(options)
+        self.latency = 2 * block
+        self.on_idle = lambda: not self._down
+
+    def _on_xrun(self, _microseconds: float) -> None:
+        self.state.view[Slot.XRUNS] += 1
+
+    def _on_shutdown(self, _status: object, _reason: object) -> None:
+        self._down = self._gone = True
+        os.eventfd_write(self.state.bell, 1)
+
+    def _wire(self, options: DriverOptions) -> None:
+        client = self._client
+        sources = client.get_ports(options.input, is_audio=True, is_output=True, is_physical=not options.input)
+        sinks = client.get_ports(options.output, is_audio=True, is_input=True, is_physical=not options.output)
+        if options.input and not sources:
+            raise EngineError(f"JACK has no output port like {options.input!r}; `antiphon devices` lists them")
+        if options.output and not sinks:
+            raise EngineError(f"JACK has no input port like {options.output!r}; `antiphon devices` lists them")
+        for n, port in enumerate(self._ins):
+            if sources:
+                client.connect(sources[min(n, len(sources) - 1)], port)
+        for port, sink in zip(self._outs, sinks, strict=False):
+            client.connect(port, sink)
+
+    def stop(self) -> None:
+        if not self._down:
+            self.drain()
+            self._client.deactivate(ignore_errors=True)
+            self._client.close(ignore_errors=True)
+        super().stop()
+
+
+def _symbol(name: str) -> int:
+    """The address of a function of the JACK library that JACK-Client has loaded."""
+    import ctypes
+    import ctypes.util
+
+    library = ctypes.CDLL(ctypes.util.find_library("jack") or "libjack.so.0")
+    return int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)

@@ -1,0 +1,143 @@
+"""Finds the driver to use, and its rate and block size, in a forked child: device libraries leave threads behind."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from antiphon.kernel.errors import AntiphonError, EngineError, UsageError
+from antiphon.kernel.runtime.helper_process import run_forked
+from antiphon.kernel.runtime.settings import ServeSettings
+
+MAX_ANSWER = 1 << 16
+"""Bytes of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The driver to use, with the rate and block size of its device.
+
+    Attributes:
+        driver: "jack", "portaudio" or "headless".
+        rate: Hz.
+        block: Frames of a block.
+        note: A sentence for the user about the choice, or "".
+        own: Whether the JACK server was started by Antiphon, and has no sound card.
+    """
+
+    driver: str
+    rate: int
+    block: int
+    note: str = ""
+    own: bool = False
+
+
+def probe(settings: ServeSettings) -> Found:
+    """Finds the driver for `settings`.
+
+    Raises:
+        UsageError: A device is named for the headless driver.
+        EngineError: The requested driver or device cannot be used.
+    """
+    if settings.audio == "headless":
+        for option, name in _named(settings):
+            raise UsageError(
+                f"{option} {name}: headless has no devices; name a sound file with --input, or use another --audio"
+            )
+        return Found("headless", settings.rate, settings.block)
+
+    def work() -> bytes:
+        try:
+            answer: dict[str, Any] = {"found": asdict(_look(settings))}
+        except AntiphonError as error:
+            answer = {"error": str(error)}
+        except BaseException as error:  # the parent needs an answer whatever a device library raises
+            answer = {"error": f"the audio library failed: {type(error).__name__}: {error}"}
+        return json.dumps(answer).encode()
+
+    # without output: ALSA and JACK print messages about missing devices
+    end = run_forked(work, None, MAX_ANSWER)
+    if not end.data:
+        raise EngineError("the audio library crashed while it looked for devices; use --audio headless")
+    answer = json.loads(end.data)
+    if "error" in answer:
+        raise EngineError(answer["error"])
+    return Found(**answer["found"])
+
+
+def _named(settings: ServeSettings) -> list[tuple[str, str]]:
+    """(option, device) for each device that is given by name."""
+    given = (("--input", "" if settings.input_file else settings.input), ("--output", settings.output))
+    return [(option, name) for option, name in given if name not in ("", "none")]
+
+
+def _look(settings: ServeSettings) -> Found:
+    if settings.audio == "jack":
+        return _jack(settings)
+    if settings.audio == "portaudio":
+        return _portaudio(settings)
+    reasons = []
+    for look in (_jack, _portaudio):
+        try:
+            return look(settings)
+        except AntiphonError as error:
+            reasons.append(str(error))
+    if _named(settings):
+        raise EngineError(reasons[-1])
+    return Found("headless", settings.rate, settings.block, "no sound card was found: running on the software clock")
+
+
+def _jack(settings: ServeSettings) -> Found:
+    try:
+        import jack
+    except OSError as error:
+        raise EngineError("the JACK library is missing; install it with: sudo apt-get install jackd2") from error
+    own = str(settings.extra.get("jack_name", "antiphon"))
+    if os.environ.get("JACK_DEFAULT_SERVER") == own:
+        # both would use a socket of the same path, and the client would remove the server's
+        raise EngineError(
+            f"the JACK server is called {own!r}, which is the name of Antiphon's own client; start jackd with another "
+            "name (-n), and put that into JACK_DEFAULT_SERVER"
+        )
+    try:
+        client = jack.Client(f"{own}-probe", no_start_server=True)
+    except jack.JackError as error:
+        raise EngineError(
+            "no JACK server answers; start one (jackd -d alsa), or use --audio portaudio or --audio headless"
+        ) from error
+    rate, block = client.samplerate, client.blocksize
+    missing = [
+        f"JACK has no port like {name!r} for {option}; `antiphon devices` lists them"
+        for option, name in _named(settings)
+        if not client.get_ports(name, is_audio=True, is_output=option == "--input", is_input=option == "--output")
+    ]
+    client.close()
+    if missing:
+        raise EngineError(missing[0])
+    note = ""
+    if (rate, block) != (settings.rate, settings.block):
+        note = f"JACK runs at {rate} Hz with {block} frames, which replace --rate and --block"
+    return Found("jack", rate, block, note)
+
+
+def _portaudio(settings: ServeSettings) -> Found:
+    from antiphon.kernel.engine.drivers.portaudio import find, load_library
+
+    sd = load_library()
+    device_in = "" if settings.input_file else settings.input
+    i, o = find(sd, device_in, "input"), find(sd, settings.output, "output")
+    if i is None and o is None:
+        raise EngineError("PortAudio finds no audio device; plug one in, or use --audio headless")
+    checks = ((i, "input", sd.check_input_settings), (o, "output", sd.check_output_settings))
+    for device, side, check in checks:
+        if device is None:
+            continue
+        try:
+            check(device=device, samplerate=settings.rate, dtype="float32")
+        except Exception as error:
+            raise EngineError(
+                f"the {side} device does not take {settings.rate} Hz ({error}); try --rate 44100 or another device"
+            ) from error
+    return Found("portaudio", settings.rate, settings.block)

@@ -1,0 +1,77 @@
+"""Fades at the graph's two ends, so that a start, a panic or a stop within running sound does not click."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.native import dsp
+
+RISE = 0.010
+"""Seconds of the fade-in."""
+FALL = 0.020
+"""Seconds of the fade-out before the device is closed."""
+
+
+class Edges:
+    """Fades in at an engine's first plan and after a panic; fades out once, at the end.
+
+    The input fades in at once, so that its first frame makes no step in an echo either. The output fades in `wait`
+    frames later, when the plan's latency has passed: a source without an input behind a delay line begins only then.
+
+    Attributes:
+        rising: Frames until the output has its full level; 0 when no fade-in is under way.
+        wait: Frames of silence before the output's fade-in.
+    """
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self._rise, self._fall = max(1, round(RISE * spec.rate)), max(1, round(FALL * spec.rate))
+        self._lead = -self._fall % spec.block
+        self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
+        self._curve = np.zeros(spec.block, np.float32)
+        self.rising = self.wait = 0
+        self._falling = -1
+
+    def rise(self, wait: int = 0) -> None:
+        """Starts a fade-in with the next block. `wait` is the plan's latency in frames."""
+        self.rising, self.wait = wait + self._rise, wait
+
+    def fall(self) -> None:
+        """Starts the fade-out with the next block; it reaches silence with the last frame of a block."""
+        if self._falling < 0:
+            self._falling = self._lead + self._fall
+
+    @property
+    def over(self) -> bool:
+        """Whether the fade-out has ended; the output is silent from here."""
+        return self._falling == 0
+
+    @property
+    def rests(self) -> bool:
+        """Whether no fade is under way."""
+        return not self.rising and self._falling < 0
+
+    def into(self, x: Samples, frames: int) -> None:
+        """Applies the fade-in to a block of input `[channels, frames]`, in place."""
+        elapsed = self.wait + self._rise - self.rising
+        if self.rising and elapsed < self._rise:
+            self._apply_rise(x, elapsed, frames)
+
+    def out(self, x: Samples, frames: int) -> None:
+        """Applies both fades to a block of output `[channels, frames]`, in place; once a block, after `into`."""
+        if self.rising:
+            self._apply_rise(x, self._rise - self.rising, frames)
+            self.rising = max(0, self.rising - frames)
+        if self._falling >= 0:
+            curve = np.subtract(self._falling, self._steps[:frames], out=self._curve[:frames])
+            self._scale(x, np.divide(curve, self._fall, out=curve), frames)
+            self._falling = max(0, self._falling - frames)
+
+    def _apply_rise(self, x: Samples, elapsed: int, frames: int) -> None:
+        """Scales `x` by the fade-in. `elapsed` is frames since its start; negative before it."""
+        curve = np.add(self._steps[:frames], elapsed, out=self._curve[:frames])
+        self._scale(x, np.divide(curve, self._rise, out=curve), frames)
+
+    def _scale(self, x: Samples, curve: Samples, frames: int) -> None:
+        np.minimum(np.maximum(curve, 0.0, out=curve), 1.0, out=curve)
+        dsp.scale(x, curve, frames)

@@ -1,0 +1,407 @@
+"""Plays a plan block by block: audio blocks and timed actions in, audio blocks out.
+
+Live drivers and offline rendering run the same class. The sample clock counts input frames; block *b* of a live
+engine begins at sample b × block, also after missed blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.processor import BlockTime
+from antiphon.kernel.engine import clock_actions
+from antiphon.kernel.engine.action_schedule import OTHER, ActionSchedule
+from antiphon.kernel.engine.clock_actions import CLOCK_ACTIONS
+from antiphon.kernel.engine.edges import Edges
+from antiphon.kernel.engine.levels import Levels, MasterLevel
+from antiphon.kernel.engine.output_buses import OutputBuses
+from antiphon.kernel.engine.plan_state import resume_nodes, state_of
+from antiphon.kernel.engine.player_reports import Applied, PlayerCounters, PlayerReport
+from antiphon.kernel.engine.playing import Playing
+from antiphon.kernel.engine.retries import Retries
+from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.graph.io_nodes import CLIPPED
+from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.plan import Crossing, Plan
+from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
+from antiphon.kernel.native import dsp
+from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, FadeOut, NodeEvent, NodeReset, NodeSet
+from antiphon.kernel.session.commands import Beat, ClearSchedule, Now, Panic, Sample, Sync
+
+MAX_REPORTS = 4096
+_CUTS = (Panic, ClearSchedule)
+_SETS = (NodeSet, NodeReset)
+_OF_NODES = (*_SETS, *EVENTS)
+
+
+class GraphPlayer:
+    """Runs the plan, the schedule, the tempo map and the master limiter. For one thread.
+
+    Attributes:
+        sample: First sample of the next block.
+        reports: Reports for the loop, oldest first; it empties them.
+        applied: Actions as they took effect, for the session log; None while no session is recorded.
+        out: The output of the last block among them, float32 `[channels, block]`.
+        time: When the last block began.
+        retired: Crossfades that have ended. The loader closes their old plans, off the block path.
+    """
+
+    def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:
+        self.spec = spec
+        self.sample = 0
+        self.tempo = TempoMap(spec.rate, tempo, end_bpm=tempo)
+        self.schedule = ActionSchedule()
+        self.counters = PlayerCounters()
+        self.reports: deque[PlayerReport] = deque(maxlen=MAX_REPORTS)
+        self.applied: deque[Applied] | None = None
+        self.plan: Plan | None = None
+        self._crossing: Crossing | None = None
+        self._now: deque[Action] = deque()
+        # for each Panic and ClearSchedule in _now: number of the first scheduled action that is kept; 0 keeps none
+        self._cuts: deque[int] = deque()
+        self.time = BlockTime()
+        self.buses = OutputBuses(spec)
+        self.out = self.buses.channels[: spec.channels]
+        self._curve = np.zeros(spec.block, np.float32)
+        self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
+        self._synced: deque[int] = deque()
+        self._panic = False
+        self._edges = Edges(spec)
+        self.retired: deque[Crossing] = deque(maxlen=64)
+        # actions for nodes of a plan that is not loaded yet; load() applies them
+        self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
+        self._playing = Playing()
+        self._retries = Retries(spec.rate)
+        self._levels = Levels(spec)
+
+    # ---- actions
+    def take(self, action: Action) -> None:
+        """Applies an action at its time: the start of the next block, its sample, or its beat."""
+        when = action.when
+        if type(when) is Now:
+            if isinstance(action, _CUTS):
+                # actions scheduled between this call and the next block were sent after it: they are not dropped
+                self._cuts.append(self.schedule.count)
+            self._now.append(action)
+        elif type(when) is Sample:
+            self.at_sample(when.n, action)
+        elif type(when) is Beat:
+            self._at_beat(when.b, when.quantum, action)
+
+    def at_sample(self, sample: int, action: Action) -> None:
+        """Applies an action at `sample`, whatever its own time; when that is past, at once, counted as late."""
+        if sample < self.sample:
+            self._count_late(sample, action)
+            if isinstance(action, _CUTS):
+                self._cuts.append(0)
+            self._now.append(action)
+        elif not self.schedule.at_sample(sample, action):
+            self._refuse(action)
+
+    def _at_beat(self, beat: float, quantum: float, action: Action) -> None:
+        """Schedules an action for a beat; with a quantum, for the next multiple of it that is not past."""
+        here = self.tempo.asked_at(self.sample)
+        if quantum > 0.0:
+            beat = max(beat, math.ceil(max(here, beat) / quantum - 1e-9) * quantum)
+        if beat < here - 1e-9:
+            self.at_sample(min(self.sample - 1, math.floor(self.tempo.event_at(beat))), action)
+        elif not self.schedule.at_beat(beat, action):
+            self._refuse(action)
+
+    def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0) -> None:
+        """Plays `plan` from the next block, with a crossfade of `fade` seconds; `tempo` 0 leaves the tempo as it is.
+
+        Nodes that both plans contain keep their state; a new node fades in once its latency has passed.
+        """
+        if tempo and tempo != self.tempo.end_bpm:
+            self.tempo.set_tempo(self.sample, tempo)
+        self._retire()
+        if self.plan is not None:
+            plan.inherit(self.plan)
+            crossing = plan.crossing
+            if crossing is None or crossing.old is not self.plan:
+                crossing = PlanCrossfade(self.plan, plan)
+            crossing.begin(round(fade * self.spec.rate))
+            self._crossing = crossing
+        elif self._edges.rising:
+            self._edges.rise(plan.latency)
+        plan.crossing = None
+        self.plan = plan
+        for action in self._orphans:
+            if action.node in plan.hosts:
+                self._now.append(action)
+        self._orphans.clear()
+        self._playing.keep(plan.hosts)
+        self._report(PlayerReport("loaded", token=serial, number=float(plan.latency)))
+
+    def rise(self) -> None:
+        """Fades the first plan in over 10 ms, since a live input already sounds; a rendering plays it at full level."""
+        self._edges.rise()
+
+    @property
+    def rising(self) -> dict[str, int]:
+        """State of the fade-in, for `resume`: frames left (`rising`) and frames of silence before it (`wait`)."""
+        return {"rising": self._edges.rising, "wait": self._edges.wait}
+
+    @property
+    def over(self) -> bool:
+        """Whether the output has faded out after a `FadeOut`."""
+        return self.plan is None or self._edges.over
+
+    def state(self) -> dict[str, Any]:
+        """State at the next sample, for `resume`; without that of processors and delay lines."""
+        nodes = state_of(self.plan)
+        nodes["cells"].update(self._levels.state())
+        return {
+            "sample": self.sample,
+            "tempo": asdict(self.tempo),
+            "limited": float(self.buses.reductions[0]),
+            **self.rising,
+            **nodes,
+        }
+
+    def resume(self, state: dict[str, Any], plan: Plan | None) -> None:
+        """Restores the `state` of another player. `plan` is the same plan, made anew."""
+        self.sample = state["sample"]
+        self._edges.rising, self._edges.wait = state.get("rising", 0), state.get("wait", 0)
+        self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
+        self.buses.reductions[0] = state.get("limited", 0.0)
+        self.plan = plan
+        self._levels.resume(state.get("cells", {}))
+        if plan is not None:
+            resume_nodes(plan, state)
+
+    @property
+    def leaving(self) -> Mapping[int, NodeHost]:
+        """Nodes of the plan that fades out, by number; empty when none does."""
+        return {} if self._crossing is None else self._crossing.old.hosts
+
+    @property
+    def fading(self) -> bool:
+        """Whether a crossfade of two plans is under way."""
+        return self._crossing is not None
+
+    def skip(self, frames: int) -> None:
+        """Advances the sample clock over missed blocks."""
+        self.sample += frames
+
+    # ---- the block
+    def run(self, x: Samples) -> Samples:
+        """Computes one block from `[channels, frames ≤ block]`; returns a view that is valid until the next call."""
+        frames = x.shape[1]
+        before = self.tempo.beat_at(self.sample)
+        waiting = self._playing.waiting
+        for _ in range(len(waiting)):
+            self._event(*waiting.popleft())
+        self._now.extend(self._retries.due(self.sample, self.plan))
+        while self._now:
+            self._apply(self.sample, self._now.popleft())
+        beat, place = self.tempo.beat_at(self.sample), self.sample
+        for sample, action in self.schedule.due(self.sample + frames, self.tempo):
+            if sample < self.sample:
+                self._count_late(sample, action)
+            # actions by beat that a jump of the transport passed over are applied with the jump, not before it
+            place = max(place, sample)
+            self._apply(place, action)
+            if place == self.sample:
+                # as for an action in _now: a replay schedules by sample what was applied in _now live
+                beat = self.tempo.beat_at(place)
+        time = self.time
+        time.sample, time.beat = self.sample, beat
+        time.tempo, time.playing = self.tempo.tempo_at(self.sample), self.tempo.playing
+        out = ends = self.out[:, :frames]
+        if self.plan is None:
+            out.fill(0.0)
+            # changes of the input's level take effect also while there is no plan yet
+            self._levels.into(out, self.sample, frames)
+        else:
+            self._run_plans(self.plan, x, frames, time, out)
+            if self.buses.sounding:
+                ends = self.buses.channels[:, :frames]
+            self._edges.out(ends, frames)
+        self._close(ends, frames, before)
+        return out
+
+    @property
+    def rests(self) -> bool:
+        """Whether the coming block is like the one before but for its sound, so that machine code may play it."""
+        plan = self.plan
+        waits = self._now or self._synced or self._panic or self.reports or self.applied or self._playing.waiting
+        if plan is None or waits or self._crossing is not None or self.buses.sounding is not plan.sounding:
+            return False
+        return self._edges.rests and self._levels.rests and self._retries.rests and plan.rests
+
+    def go_on(self, stop: int) -> Samples:
+        """Ends a whole block that machine code began while the player rested; as `run`.
+
+        Args:
+            stop: Why it was left, a member of `graph.native.rows.Stop`.
+        """
+        plan, time, frames = self.plan, self.time, self.spec.block
+        assert plan is not None
+        before = time.beat = self.tempo.beat_at(self.sample)
+        time.sample = self.sample
+        self.out[:] = plan.go_on(stop, time)
+        self.buses.take(plan.sounding, frames)
+        self._report_nodes(plan, leaving=False)
+        self._close(self.out, frames, before)
+        return self.out
+
+    def _close(self, ends: Samples, frames: int, before: float) -> None:
+        """Ends a block: level, panic and limiter. `ends`: all channels that sound; `before`: beat of its start."""
+        # the master volume is not that of the last bus, the cue
+        self._levels.out(ends if len(ends) == len(self.out) else ends[:-2], self.sample, frames)
+        if self._panic:
+            # the sound that plays fades out over this block
+            curve = np.divide(self._steps[:frames], frames, out=self._curve[:frames])
+            np.multiply(ends, np.subtract(1.0, curve, out=curve), out=ends)
+        self.buses.guard(self.counters, frames)
+        if self._panic:
+            self._panic = False
+            self._retire()
+            self._edges.rise(0 if self.plan is None else self.plan.latency)
+            if self.plan is not None:
+                self.plan.clear()
+            self.buses.reductions.fill(0.0)
+        self.sample += frames
+        while self._synced:
+            self._report(PlayerReport("synced", token=self._synced.popleft()))
+        if self.tempo.playing:
+            after = math.floor(self.tempo.beat_at(self.sample))
+            if after != math.floor(before) and after > before:
+                self._report(PlayerReport("beat", token=after))
+
+    def _run_plans(self, plan: Plan, x: Samples, frames: int, time: BlockTime, out: Samples) -> None:
+        into = plan.input[:, :frames]
+        into[:] = x
+        top = dsp.peak.call(plan.input_at, self.spec.block, self.spec.channels, frames)
+        if top < 0.0:
+            self.counters.nan_blocks += 1
+            into.fill(0.0)
+        elif top >= CLIPPED:
+            self.counters.clipped_blocks += 1
+        self._levels.into(into, self.sample, frames)
+        self._edges.into(into, frames)
+        if self._crossing is not None and self._crossing.over:
+            self._retire()
+        if self._crossing is None:
+            out[:] = plan.run(frames, time)
+        else:
+            self._crossing.old.input[:, :frames] = into
+            out[:] = self._crossing.run(frames, time)
+        self.buses.take(plan.sounding if self._crossing is None else self._crossing.sounding, frames)
+        self._report_nodes(plan, leaving=False)
+        if self._crossing is not None:
+            self._report_nodes(self._crossing.old, leaving=True)
+
+    def _report_nodes(self, plan: Plan, *, leaving: bool) -> None:
+        """Reports nodes' failures and marks; those of a plan that fades out (`leaving`) only to the session log."""
+        if plan.failures:
+            for failure in plan.failures:
+                self._report(PlayerReport("failed", failure.number, leaving, text=failure.reason))
+                self._retries.add(failure, self.sample)
+            plan.failures.clear()
+        if plan.marks:
+            for number, kind, place in plan.marks:
+                self._report(PlayerReport("mark", number, leaving, token=place, text=kind))
+            plan.marks.clear()
+
+    def _retire(self) -> None:
+        if self._crossing is not None:
+            self._crossing.end()
+            self.retired.append(self._crossing)
+            self._crossing = None
+
+    def host(self, node: int) -> NodeHost | MasterLevel | None:
+        """The node or the end of the graph with that number; None when there is none."""
+        end = self._levels.ends.get(node)
+        return end if end is not None or self.plan is None else self.plan.hosts.get(node)
+
+    def _apply(self, sample: int, action: Action) -> None:
+        """Applies an action at `sample`, within the coming block."""
+        if isinstance(action, EVENTS):
+            self._event(sample, action)
+            return
+        host = self.host(action.node) if isinstance(action, _SETS) else None
+        if host is None and isinstance(action, NodeSet):
+            self._orphans.append(action)
+            return
+        if self.applied is not None:
+            self.applied.append(Applied(sample, action))
+        if isinstance(action, CLOCK_ACTIONS):
+            clock_actions.apply(self.tempo, sample, action)
+            return
+        match action:
+            case NodeSet(_, cell, number, ramp):
+                if host is not None and 0 <= cell < len(host.cells):
+                    accepted = host.post(cell, sample - self.sample, number, ramp)
+                    self.counters.schedule_dropped += not accepted
+            case NodeReset(node):
+                if host is not None:
+                    host.reset()
+                    self._playing.silenced(node)
+                    if not host.failed and not host.forced:
+                        self._report(PlayerReport("running", node))
+            case Panic():
+                self._panic = True
+                self._drop_schedule(self._keep_from())
+                self._playing.clear()
+                self._orphans = deque((a for a in self._orphans if not isinstance(a, EVENTS)), MAX_REPORTS)
+            case ClearSchedule():
+                keep_from = self._keep_from()
+                unended = self.schedule.unended(self._playing.sounding, self.tempo, keep_from)
+                self._drop_schedule(keep_from)
+                for ending in unended:
+                    self._event(sample, ending)
+            case Sync(token):
+                self._synced.append(token)
+            case FadeOut():
+                self._edges.fall()
+
+    def _keep_from(self) -> int:
+        """Number of the first scheduled action that the current cut keeps; 0 (none) for a cut that was scheduled."""
+        return self._cuts.popleft() if self._cuts else 0
+
+    def _event(self, sample: int, action: NodeEvent) -> None:
+        """Puts an event into its node's coming block; into the next where that one is full or holds a panic."""
+        host = self.plan.hosts.get(action.node) if self.plan is not None else None
+        if host is None:
+            self.counters.schedule_dropped += len(self._orphans) == MAX_REPORTS
+            self._orphans.append(action)
+            return
+        playing = self._playing
+        playing.track(action)
+        if self._panic or not playing.give(host, action, max(0, sample - self.sample)):
+            self.counters.schedule_dropped += not playing.wait(sample, action)
+            return
+        if sample < self.sample:
+            self._count_late(sample, action)
+        if self.applied is not None:
+            self.applied.append(Applied(max(sample, self.sample), action))
+
+    def _count_late(self, sample: int, action: Action) -> None:
+        self.counters.late += 1
+        place = action.cell if isinstance(action, NodeSet) else OTHER + ACTIONS.code(action)
+        node = action.node if isinstance(action, _OF_NODES) else 0
+        self._report(PlayerReport("late", node, place, (self.sample - sample) / self.spec.rate))
+
+    def _drop_schedule(self, keep_from: int) -> None:
+        for action in self.schedule.clear(keep_from):
+            self._report(PlayerReport("synced", token=action.token))
+
+    def _refuse(self, action: Action) -> None:
+        self.counters.schedule_dropped += 1
+        if isinstance(action, Sync):
+            self._report(PlayerReport("synced", token=action.token))
+
+    def _report(self, report: PlayerReport) -> None:
+        if len(self.reports) == MAX_REPORTS:
+            self.counters.reports_dropped += 1
+        self.reports.append(report)

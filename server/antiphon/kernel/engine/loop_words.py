@@ -1,0 +1,166 @@
+"""The 64-bit words of the engine's loop, which the interpreter and the machine code share."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from antiphon.kernel.io.tap_memory import TAPS
+from antiphon.kernel.native.kernel import address
+from antiphon.kernel.workers.arena import MAX_WORKERS
+
+MOST_BUSES = 16
+"""Pairs of channels beside the output, at most."""
+
+
+class LoopWord(IntEnum):
+    """Indices of the words. Addresses are those of arrays that `native.loop` keeps."""
+
+    # what both loops count
+    TURNED = 0  # CLOCK_MONOTONIC when a block was last begun, ns
+    NOTED = 1  # CLOCK_MONOTONIC, and the processor time of the process, ns, before the last block of which meters are
+    COMPUTED = 2
+    LATEST = 3  # how long after its time a block was delivered at the latest, ns
+    METER_IN = 4  # blocks until the meters are measured
+    LOAD_MEAN = 5  # a float, as LOAD_PEAK
+    LOAD_PEAK = 6
+    ASKED = 7  # 1: the interpreter's loop is wanted before the next block
+    # the run of blocks
+    SAMPLE = 8  # the first sample of the next block
+    UNTIL = 9  # no block that ends after this sample
+    NUMBER = 10  # the block under way
+    STOP = 11  # `Stop` where a row needs the interpreter
+    STARTED = 12  # CLOCK_MONOTONIC when the block under way began, ns
+    WAKE = 13  # 1: control is woken at the end of the block
+    WOKEN = 14  # 1: a signal has come
+    TAPPING = 15  # as of the header
+    SESSIONS = 16
+    # the machine
+    NOW = 17  # and 18: struct timespec
+    POLLED = 19  # and 20: two of struct pollfd
+    ONE = 21
+    SINK = 22
+    CLOCK = 23  # addresses of functions of the C library
+    SLEEP = 24
+    POLL = 25
+    READ = 26
+    WRITE = 27
+    BELL = 28  # descriptors: control's eventfd, the device's, and the pipe of signals
+    DEVICE_BELL = 29
+    SIGNALS = 30
+    # the stream
+    BLOCK = 31
+    RATE = 32
+    CHANNELS = 33
+    METER_EVERY = 34
+    HEADER = 35  # address of the header (`HeaderWord`)
+    PACE = 36  # of the driver's words (`PaceWord`)
+    DEVICE = 37  # of the callback's words (`Slot`), or 0
+    ROWS_OUT = 38  # of the numbers of the channels that the device plays
+    COUNT_OUT = 39
+    X = 40  # address of the input, float32 `[channels, block]`
+    BASE_MISSED = 41
+    BASE_LATE = 42
+    BASE_XRUNS = 43
+    REPORTS = 44  # address of the ring of reports
+    METERS = 45  # of the meter rows
+    # the recorder's tap, that of listeners, and the capture
+    TAP_SLOTS = 46
+    TAP_TAGS = 47
+    TAP_OUT = 48
+    TAP_IN = 49
+    LISTEN = 50  # address of the words of the tap memory, or 0
+    LISTEN_TAGS = 51
+    LISTEN_SOUND = 52
+    LISTEN_SLOTS = 53
+    LISTEN_CHANNELS = 54
+    CAPTURE_SLOTS = 55  # 0: nothing is kept
+    CAPTURE_PLACE = 56
+    CAPTURE_TAGS = 57
+    CAPTURE_OWNERS = 58
+    CAPTURE_BEAT_TAGS = 59
+    CAPTURE_BEATS = 60
+    CAPTURE_SOUND = 61
+    SOURCES = 62  # address of address, stride and channels of each sound that is kept
+    SOURCES_COUNT = 63
+    SOURCES_OWNERS = 64
+    SOURCES_ROWS = 65
+    # the plan, as of `PlanTables`, and the calls before and after its nodes
+    PLAN = 66
+    PLAN_ROWS = 67
+    PLAN_CALLS = 68
+    PLAN_OUTS = 69
+    PLAN_TIMES = 70
+    PLAN_NODES = 71
+    BLOCK_NS = 72  # a float
+    OPENING = 73
+    OPENING_COUNT = 74
+    CLOSING = 75
+    CLOSING_COUNT = 76
+    INPUT = 77  # address of the plan's input, float32 `[channels, block]`
+    OUTPUT = 78  # address and stride of its output
+    OUTPUT_STRIDE = 79
+    OUT = 80  # address of all channels of the player, float32 `[channels + buses, block]`
+    REDUCTIONS = 81
+    FALL = 82  # a float
+    REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
+    REPORTED_COUNT = 84
+    NAN_BLOCKS = 85  # as of `PlayerCounters`
+    LIMITED_BLOCKS = 86
+    CLIPPED_BLOCKS = 87
+    # the line of beats (`TempoLine`)
+    LINE_SAMPLE = 88
+    LINE_BEAT = 89  # floats, as the next two
+    LINE_AFTER = 90
+    LINE_BPM = 91
+    TEMPO = 92  # a float
+    PLAYING = 93
+    # the delay-locked loop
+    DLL_SAMPLE = 94
+    DLL_TIME = 95  # floats, as the next four
+    DLL_EXPECTED = 96
+    DLL_PERIOD = 97
+    DLL_B = 98
+    DLL_C = 99
+    # the looping file in place of the device's input, float32 `[channels, frames]`
+    FILE = 100  # its address, or 0
+    FILE_FRAMES = 101
+    # listeners: the wanted node, then address, stride and channels of its sound
+    WANTED = 102
+    SOUNDS = 102 + TAPS
+    # buses with a signal: place, address and stride
+    BUSES_COUNT = 102 + 4 * TAPS
+    BUSES = 103 + 4 * TAPS
+    # workers: address of the pool's word of those to wake, or 0, and their eventfds
+    RUNG = 103 + 4 * TAPS + 3 * MOST_BUSES
+    WORKERS = 104 + 4 * TAPS + 3 * MOST_BUSES
+    SIZE = WORKERS + MAX_WORKERS
+
+
+class Left(IntEnum):
+    """Why the machine code returned."""
+
+    DUE = 0  # between two blocks: the interpreter runs the next one
+    ROW = 1  # in a block: a node needs the interpreter (`LoopWord.STOP`)
+    UNHEARD = 2  # after a block that was delivered too late
+
+
+REPORTED_SIZE = 5
+"""Words of a readonly parameter: node and cell, address of its value, bytes of the value, and its range, two floats."""
+
+
+class LoopWords:
+    """The words.
+
+    Attributes:
+        whole: As whole numbers.
+        real: As 64-bit floats.
+    """
+
+    def __init__(self) -> None:
+        self._words = np.zeros(LoopWord.SIZE, np.int64)
+        # reading an item of a memoryview costs a tenth of reading a numpy scalar
+        self.whole: memoryview[int] = memoryview(self._words)  # type: ignore[arg-type]
+        self.real: memoryview[float] = memoryview(self._words.view(np.float64))  # type: ignore[arg-type]
+        self.address = address(self._words)

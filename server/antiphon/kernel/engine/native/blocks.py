@@ -1,0 +1,203 @@
+"""The engine's loop in machine code.
+
+Goal: a plan whose nodes all rest is played without the interpreter and its lock, so that a loader that parses, compiles
+or collects delays no block.
+
+Plan: before each block the kernel looks whether anything needs the interpreter: an action, a new plan, a recording that
+begins, a signal, a clock that is not as expected. Then it returns, with nothing taken, and `EngineLoop.run_block` runs
+that block. Else it does what `run_block` does, in the same order. A node that needs the interpreter in the middle of a
+block (it gave NaN, it took too long) ends the kernel there, and the interpreter ends the block.
+
+Warning: all addresses are those of arrays that `native.loop` keeps. The interpreter's thread is inside the call: no
+other thread may take blocks from the driver meanwhile.
+"""
+
+from __future__ import annotations
+
+from antiphon.kernel.engine.loop_words import Left, LoopWord
+from antiphon.kernel.engine.native.keeping import copy_rows, keep_for_capture, keep_for_listeners, keep_for_recorder
+from antiphon.kernel.engine.native.publishing import beat_at, publish_block, publish_clock, publish_load
+from antiphon.kernel.engine.native.waiting import (
+    SECOND,
+    block_time,
+    computed_ns,
+    deliver_device,
+    deliver_software,
+    now_ns,
+    signal_came,
+    take_input,
+    wait_device,
+    wait_software,
+)
+from antiphon.kernel.engine.shared import HeaderWord
+from antiphon.kernel.graph.clock import MOST_PERIODS
+from antiphon.kernel.graph.io_nodes import CLIPPED
+from antiphon.kernel.graph.native.packed_calls import run_calls
+from antiphon.kernel.graph.native.rows import PlanWord, run_rows
+from antiphon.kernel.io.tap_memory import TAPS, TapWord
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.dsp import peak
+from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, as_u8p, bits_f64, call_c, offset
+from antiphon.kernel.native.kernel import f32, f64, f64p, i64, i64p
+from antiphon.kernel.native.limit import limit
+from antiphon.kernel.workers.arena import MAX_WORKERS
+
+STALL_NS = SECOND // 10
+"""A turn that takes so much longer than the process computes means that the machine stood still."""
+
+
+@kernel
+def needs_interpreter(s: i64p, f: f64p, block: i64) -> i64:
+    """1 where the interpreter has to run this block, else 0."""
+    header = address_i64(s[LoopWord.HEADER])
+    sample = block * s[LoopWord.BLOCK]
+    found = 1 if s[LoopWord.ASKED] != 0 else 0
+    found = 1 if header[HeaderWord.COMMANDS_WRITE] != header[HeaderWord.COMMANDS_READ] else found
+    found = 1 if header[HeaderWord.ECHO] != 0 else found
+    found = 1 if header[HeaderWord.TAPPING] != s[LoopWord.TAPPING] else found
+    found = 1 if header[HeaderWord.SESSIONS] != s[LoopWord.SESSIONS] else found
+    found = 1 if sample != s[LoopWord.SAMPLE] else found
+    found = 1 if sample + s[LoopWord.BLOCK] > s[LoopWord.UNTIL] else found
+    if s[LoopWord.LISTEN] != 0:
+        listen = address_i64(s[LoopWord.LISTEN])
+        found = 1 if listen[TapWord.INPUT_OPEN] != 0 else found
+        for tap in range(TAPS):
+            found = 1 if listen[tap] != s[LoopWord.WANTED + tap] else found
+    if s[LoopWord.DEVICE] != 0:
+        error = f64(block_time(s, block)) - f[LoopWord.DLL_EXPECTED]
+        found = 1 if f[LoopWord.DLL_EXPECTED] < 0.0 else found
+        found = 1 if s[LoopWord.DLL_SAMPLE] + s[LoopWord.BLOCK] != sample else found
+        found = 1 if abs(error) > f64(MOST_PERIODS) * f[LoopWord.DLL_PERIOD] else found
+    if signal_came(s) != 0:
+        s[LoopWord.WOKEN] = 1
+        found = 1
+    return found
+
+
+@kernel
+def note_lateness(s: i64p, block: i64) -> None:
+    """How long after its time a block was delivered; what is later than a stall says nothing about `--ahead`."""
+    behind = now_ns(s) - block_time(s, block)
+    if behind > s[LoopWord.LATEST] and behind < STALL_NS:
+        header = address_i64(s[LoopWord.HEADER])
+        s[LoopWord.LATEST] = behind
+        header[HeaderWord.LATEST_NS] = behind
+
+
+@kernel
+def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
+    """Runs the plan for a block. Returns a member of `Stop`: where it is not 0, a node needs the interpreter."""
+    frames = s[LoopWord.BLOCK]
+    channels = s[LoopWord.CHANNELS]
+    x = address_f32(s[LoopWord.INPUT])
+    copy_rows(address_f32(s[LoopWord.X]), frames, x, channels, frames)
+    top = peak(x, frames, channels, frames)
+    if top < f32(0.0):
+        s[LoopWord.NAN_BLOCKS] = s[LoopWord.NAN_BLOCKS] + 1
+        for n in range(channels * frames):
+            x[n] = f32(0.0)
+    elif f64(top) >= CLIPPED:
+        s[LoopWord.CLIPPED_BLOCKS] = s[LoopWord.CLIPPED_BLOCKS] + 1
+    plan = address_i64(s[LoopWord.PLAN])
+    plan[PlanWord.NEXT] = 0
+    plan[PlanWord.SAMPLE] = sample
+    plan[PlanWord.BEAT] = bits_f64(beat_at(s, f, sample))
+    run_calls(address_i64(s[LoopWord.OPENING]), s[LoopWord.OPENING_COUNT])
+    rows = address_i64(s[LoopWord.PLAN_ROWS])
+    calls = address_i64(s[LoopWord.PLAN_CALLS])
+    outs = address_i64(s[LoopWord.PLAN_OUTS])
+    stop = run_rows(plan, rows, calls, outs, address_i64(s[LoopWord.PLAN_TIMES]), f[LoopWord.BLOCK_NS], frames)
+    if stop != 0:
+        return stop
+    run_calls(address_i64(s[LoopWord.CLOSING]), s[LoopWord.CLOSING_COUNT])
+    out = address_f32(s[LoopWord.OUT])
+    copy_rows(address_f32(s[LoopWord.OUTPUT]), s[LoopWord.OUTPUT_STRIDE], out, channels, frames)
+    for n in range(s[LoopWord.BUSES_COUNT]):
+        bus = offset(s, LoopWord.BUSES + 3 * n)
+        into = offset(out, (channels + 2 * bus[0]) * frames)
+        copy_rows(address_f32(bus[1]), bus[2], into, 2, frames)
+    return 0
+
+
+@kernel
+def wake_workers(s: i64p) -> None:
+    """Wakes the workers that got a hop, as `Pool.flush`."""
+    rung = address_i64(s[LoopWord.RUNG])
+    bits = rung[0]
+    rung[0] = 0
+    for n in range(MAX_WORKERS):
+        if bits >> n & 1 != 0:
+            call_c(s[LoopWord.WRITE], s[LoopWord.WORKERS + n], as_u8p(offset(s, LoopWord.ONE)), 8)
+
+
+@kernel
+def guard(s: i64p, f: f64p) -> None:
+    """Keeps the output and each bus within full scale, as `OutputBuses.guard`."""
+    frames = s[LoopWord.BLOCK]
+    channels = s[LoopWord.CHANNELS]
+    out = address_f32(s[LoopWord.OUT])
+    reductions = address_f64(s[LoopWord.REDUCTIONS])
+    if peak(out, frames, channels, frames) < f32(0.0):
+        s[LoopWord.NAN_BLOCKS] = s[LoopWord.NAN_BLOCKS] + 1
+        for n in range(channels * frames):
+            out[n] = f32(0.0)
+        reductions[0] = 0.0
+    elif limit(out, frames, reductions, f[LoopWord.FALL], channels, frames) != 0:
+        s[LoopWord.LIMITED_BLOCKS] = s[LoopWord.LIMITED_BLOCKS] + 1
+    for n in range(s[LoopWord.BUSES_COUNT]):
+        bus = offset(s, LoopWord.BUSES + 3 * n)
+        into = offset(out, (channels + 2 * bus[0]) * frames)
+        limit(into, frames, offset(reductions, 1 + bus[0]), f[LoopWord.FALL], 2, frames)
+
+
+@kernel
+def play_blocks(s: i64p, f: f64p) -> i64:
+    """Plays block after block until the interpreter is needed. Returns a member of `Left`.
+
+    s, f: the words of the loop (`LoopWord`), as whole numbers and as floats.
+    """
+    header = address_i64(s[LoopWord.HEADER])
+    while True:
+        block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)
+        if block < 0:
+            return Left.DUE
+        now = now_ns(s)
+        if now - s[LoopWord.TURNED] > STALL_NS:
+            return Left.DUE
+        if needs_interpreter(s, f, block) != 0:
+            return Left.DUE
+        sample = block * s[LoopWord.BLOCK]
+        s[LoopWord.NUMBER] = block
+        s[LoopWord.STARTED] = now
+        s[LoopWord.TURNED] = now
+        if s[LoopWord.METER_IN] <= 1:
+            s[LoopWord.NOTED] = now
+            s[LoopWord.COMPUTED] = computed_ns(s)
+        header[HeaderWord.ALIVE_NS] = now
+        header[HeaderWord.HEARTBEAT] = block
+        take_input(s, block)
+        publish_clock(s, f, sample, block)
+        stop = play_plan(s, f, sample)
+        if stop != 0:
+            s[LoopWord.STOP] = stop
+            return Left.ROW
+        guard(s, f)
+        s[LoopWord.SAMPLE] = sample + s[LoopWord.BLOCK]
+        header[HeaderWord.AT_WORK] = 0
+        played = deliver_software(s, block) if s[LoopWord.DEVICE] == 0 else deliver_device(s, block)
+        note_lateness(s, block)
+        keep_for_recorder(s, block, played)
+        if s[LoopWord.LISTEN] != 0:
+            keep_for_listeners(s, block)
+        if s[LoopWord.CAPTURE_SLOTS] != 0:
+            keep_for_capture(s, block, beat_at(s, f, sample))
+        publish_block(s, f, sample)
+        publish_load(s, f, now_ns(s) - s[LoopWord.STARTED])
+        if s[LoopWord.RUNG] != 0:
+            wake_workers(s)
+        if s[LoopWord.WAKE] != 0:
+            s[LoopWord.WAKE] = 0
+            call_c(s[LoopWord.WRITE], s[LoopWord.BELL], as_u8p(offset(s, LoopWord.ONE)), 8)
+        if played == 0:
+            return Left.UNHEARD
+    return Left.DUE

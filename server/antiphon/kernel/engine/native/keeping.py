@@ -1,0 +1,107 @@
+"""Copies of a block's sound in machine code: for the recorder, for listeners, and for `/capture`."""
+
+from __future__ import annotations
+
+from antiphon.kernel.engine.loop_words import LoopWord
+from antiphon.kernel.engine.shared import SESSION, HeaderWord
+from antiphon.kernel.io.tap_memory import TAPS, TapWord
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, offset, store_release
+from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
+
+_RECORDS_INPUT = SESSION
+
+
+@kernel
+def copy_rows(x: f32p, stride: i64, y: f32p, count: i64, frames: i64) -> None:
+    """Copies so many channels, which lie `stride` frames apart in x and side by side in y."""
+    for c in range(count):
+        for n in range(frames):
+            y[c * frames + n] = x[c * stride + n]
+
+
+@kernel
+def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
+    """Stores a block of output and input in the recorder's tap while a recording runs."""
+    header = address_i64(s[LoopWord.HEADER])
+    frames = s[LoopWord.BLOCK]
+    channels = s[LoopWord.CHANNELS]
+    if s[LoopWord.TAPPING] != 0:
+        slot = block % s[LoopWord.TAP_SLOTS]
+        tags = address_i64(s[LoopWord.TAP_TAGS])
+        store_release(tags, slot, 0)
+        size = channels * frames
+        into = offset(address_f32(s[LoopWord.TAP_OUT]), slot * size)
+        if played != 0:
+            copy_rows(address_f32(s[LoopWord.OUT]), frames, into, channels, frames)
+        else:
+            for n in range(size):
+                into[n] = f32(0.0)
+        if s[LoopWord.TAPPING] == _RECORDS_INPUT:
+            heard = offset(address_f32(s[LoopWord.TAP_IN]), slot * size)
+            copy_rows(address_f32(s[LoopWord.X]), frames, heard, channels, frames)
+        store_release(tags, slot, block + 1)
+    store_release(header, HeaderWord.TAP_WRITE, block + 1)
+
+
+@kernel
+def keep_for_listeners(s: i64p, block: i64) -> None:
+    """Copies the sound of the wanted nodes; mono goes to all channels, and missing ones are silent."""
+    listen = address_i64(s[LoopWord.LISTEN])
+    tags = address_i64(s[LoopWord.LISTEN_TAGS])
+    frames = s[LoopWord.BLOCK]
+    channels = s[LoopWord.LISTEN_CHANNELS]
+    for tap in range(TAPS):
+        source = offset(s, LoopWord.SOUNDS + 3 * tap)
+        if s[LoopWord.WANTED + tap] != 0 and source[0] != 0:
+            slot = tap * s[LoopWord.LISTEN_SLOTS] + block % s[LoopWord.LISTEN_SLOTS]
+            store_release(tags, slot, 0)
+            x = address_f32(source[0])
+            count = source[2]
+            for c in range(channels):
+                into = offset(address_f32(s[LoopWord.LISTEN_SOUND]), (slot * channels + c) * frames)
+                row = 0 if count == 1 else c
+                if row < count:
+                    copy_rows(offset(x, row * source[1]), 0, into, 1, frames)
+                else:
+                    for n in range(frames):
+                        into[n] = f32(0.0)
+            store_release(tags, slot, block + 1)
+    store_release(listen, TapWord.WRITE, block + 1)
+
+
+@kernel
+def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
+    """Copies the sound of all nodes into the ring that `/capture` cuts from; `beat`: at the block's first sample."""
+    frames = s[LoopWord.BLOCK]
+    slots = s[LoopWord.CAPTURE_SLOTS]
+    tags = address_i64(s[LoopWord.CAPTURE_TAGS])
+    owners = address_i64(s[LoopWord.CAPTURE_OWNERS])
+    beat_tags = address_i64(s[LoopWord.CAPTURE_BEAT_TAGS])
+    beats = address_f64(s[LoopWord.CAPTURE_BEATS])
+    sources = address_i64(s[LoopWord.SOURCES])
+    wanted = address_i64(s[LoopWord.SOURCES_OWNERS])
+    at = block % slots
+    store_release(beat_tags, at, 0)
+    beats[at] = beat
+    store_release(beat_tags, at, block + 1)
+    place = address_i64(s[LoopWord.CAPTURE_PLACE])
+    first = place[0]
+    rows = s[LoopWord.SOURCES_ROWS]
+    if first + rows > slots:
+        for n in range(first, slots):
+            store_release(tags, n, 0)
+        first = 0
+    # Warning: tags are 0 while owners and sound change, as of `NodeCapture.put`
+    for n in range(rows):
+        store_release(tags, first + n, 0)
+        owners[first + n] = wanted[n]
+    row = first
+    for k in range(s[LoopWord.SOURCES_COUNT]):
+        source = offset(sources, 3 * k)
+        into = offset(address_f32(s[LoopWord.CAPTURE_SOUND]), row * frames)
+        copy_rows(address_f32(source[0]), source[1], into, source[2], frames)
+        row = row + source[2]
+    for n in range(rows):
+        store_release(tags, first + n, block + 1)
+    store_release(place, 0, first + rows)

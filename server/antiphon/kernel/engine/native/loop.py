@@ -1,0 +1,259 @@
+"""The interpreter's side of the loop in machine code: which addresses it plays from, and what it leaves."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.engine.browser_input import BrowserInput
+from antiphon.kernel.engine.callback import Slot
+from antiphon.kernel.engine.drivers.base import Driver
+from antiphon.kernel.engine.file_loop import FileLoop
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.loop_words import MOST_BUSES, REPORTED_SIZE, Left, LoopWord, LoopWords
+from antiphon.kernel.engine.native.blocks import play_blocks
+from antiphon.kernel.engine.node_capture import NodeCapture
+from antiphon.kernel.engine.node_taps import NodeTaps
+from antiphon.kernel.engine.output_buses import ChosenPairs
+from antiphon.kernel.engine.recording.journal import Journal
+from antiphon.kernel.engine.shared import HeaderWord, Shared
+from antiphon.kernel.graph.clock import DelayLockedLoop
+from antiphon.kernel.graph.names import BUSES
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.native.kernel import address
+from antiphon.kernel.native.limit import release_fall
+from antiphon.kernel.workers.pool import Pool
+
+_libc = ctypes.CDLL(None)
+_NEVER = 1 << 62
+assert len(BUSES) <= MOST_BUSES
+
+
+@dataclass(frozen=True, slots=True)
+class LoopParts:
+    """What a server may have or not.
+
+    Attributes:
+        overlay: Loops in place of the device's input.
+        pool: Its workers are woken at the end of a block.
+        taps: Copies the sound of single nodes for listeners.
+        capture: Keeps the sound of all nodes.
+        browser: Adds the sound of a browser to the input.
+        pairs: What a device of more than two channels plays.
+    """
+
+    overlay: FileLoop | None = None
+    pool: Pool | None = None
+    taps: NodeTaps | None = None
+    capture: NodeCapture | None = None
+    browser: BrowserInput | None = None
+    pairs: ChosenPairs | None = None
+
+
+NO_PARTS = LoopParts()
+
+
+class NativeLoop:
+    """Plays a plan that rests. For the thread of the engine's loop."""
+
+    def __init__(
+        self,
+        words: LoopWords,
+        player: GraphPlayer,
+        driver: Driver,
+        shared: Shared,
+        dll: DelayLockedLoop,
+        parts: LoopParts,
+        bell: int,
+        signals: int,
+    ) -> None:
+        """Notes what stays the same for as long as the engine runs.
+
+        Args:
+            words: Words that the interpreter's loop uses too.
+            driver: A driver with `pace` words.
+            dll: The loop of a device's clock.
+            bell: Eventfd that wakes control.
+            signals: Descriptor that can be read once a signal has come.
+        """
+        self.words, self._player, self._shared, self._dll = words, player, shared, dll
+        self._taps, self._capture, self._browser, self._signals = parts.taps, parts.capture, parts.browser, signals
+        # held, as its address is in the words
+        self._file = None if parts.overlay is None else parts.overlay.sound
+        self._plan: Plan | None = None
+        self._x: Samples = np.zeros((driver.channels, driver.block), np.float32)
+        rows = np.arange(driver.channels, dtype=np.int64) if parts.pairs is None else parts.pairs.rows
+        self._rows = np.ascontiguousarray(rows)
+        self._sources = self._owners = self._reported = np.zeros(1, np.int64)
+        self._parts = [np.frombuffer(shared.part(name), np.uint8) for name in _PARTS]
+        whole, real = words.whole, words.real
+        named = {name: address(part) for name, part in zip(_PARTS, self._parts, strict=True)}
+        functions = {
+            LoopWord.CLOCK: _libc.clock_gettime,
+            LoopWord.SLEEP: _libc.clock_nanosleep,
+            LoopWord.POLL: _libc.poll,
+            LoopWord.READ: _libc.read,
+            LoopWord.WRITE: _libc.write,
+        }
+        for word, function in functions.items():
+            whole[word] = ctypes.cast(function, ctypes.c_void_p).value or 0
+        values = {
+            LoopWord.ONE: 1,
+            LoopWord.BLOCK: driver.block,
+            LoopWord.RATE: driver.rate,
+            LoopWord.CHANNELS: driver.channels,
+            LoopWord.HEADER: named["words"],
+            LoopWord.REPORTS: named["reports"],
+            LoopWord.METERS: named["meters"],
+            LoopWord.TAP_SLOTS: shared.shape.tap,
+            LoopWord.TAP_TAGS: named["tap_tags"],
+            LoopWord.TAP_OUT: named["tap_out"],
+            LoopWord.TAP_IN: named["tap_in"],
+            LoopWord.PACE: address(driver.pace),
+            LoopWord.DEVICE: driver.device,
+            LoopWord.ROWS_OUT: address(self._rows),
+            LoopWord.COUNT_OUT: self._count_out(driver),
+            LoopWord.X: address(self._x),
+            LoopWord.OUT: address(player.buses.channels),
+            LoopWord.REDUCTIONS: address(player.buses.reductions),
+            LoopWord.FILE: 0 if self._file is None else address(self._file),
+            LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
+            LoopWord.BELL: bell,
+            LoopWord.DEVICE_BELL: driver.bell,
+            LoopWord.SIGNALS: signals,
+            **({} if parts.taps is None else parts.taps.tables),
+            **({} if parts.capture is None else parts.capture.tables),
+        }
+        if parts.pool is not None:
+            values[LoopWord.RUNG] = address(parts.pool.rung)
+            for n, bell in enumerate(parts.pool.bells.wake):
+                whole[LoopWord.WORKERS + n] = bell
+        for word, value in values.items():
+            whole[word] = value
+        real[LoopWord.BLOCK_NS], real[LoopWord.FALL] = driver.block * 1e9 / driver.rate, release_fall(driver.rate)
+        real[LoopWord.DLL_B], real[LoopWord.DLL_C] = dll.bandwidth
+        self._run = play_blocks.bind(words.address, words.address)
+
+    def _count_out(self, driver: Driver) -> int:
+        """Channels that the device gets: those it has, at most those that are played."""
+        if not driver.device:
+            return 0
+        slot = (ctypes.c_int64 * (Slot.CHANNELS_OUT + 1)).from_address(driver.device)
+        return min(int(slot[Slot.CHANNELS_OUT]), len(self._rows))
+
+    def play(self, base: tuple[int, int, int], journal: Journal) -> Left:
+        """Plays blocks until the interpreter is needed; at once where the player does not rest.
+
+        Args:
+            base: Missed blocks, late blocks and xruns of the engines before this one.
+
+        Returns:
+            Why it has ended; after `Left.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
+        """
+        player, plan, whole, real = self._player, self._player.plan, self.words.whole, self.words.real
+        if plan is not self._plan:
+            self._plan = None  # it may have faded out: what it holds is given back
+        line = player.tempo.line_at(player.sample)
+        header = self._shared.words
+        # before the journal is asked: a session that begins after this ends the run of blocks
+        whole[LoopWord.TAPPING], whole[LoopWord.SESSIONS] = header[HeaderWord.TAPPING], header[HeaderWord.SESSIONS]
+        rests = player.rests and journal.rests and (self._browser is None or self._browser.rests)
+        if plan is None or line is None or not rests:
+            return Left.DUE
+        if self._plan is None:
+            self._take(plan)
+        time = player.time
+        # those of the block before may be within a ramp that has ended
+        time.sample, time.beat = player.sample, player.tempo.beat_at(player.sample)
+        time.tempo, time.playing = player.tempo.tempo_at(player.sample), player.tempo.playing
+        plan.native.begin(plan, time)
+        whole[LoopWord.SAMPLE], whole[LoopWord.WAKE], whole[LoopWord.WOKEN] = player.sample, 0, 0
+        upcoming = player.schedule.upcoming(player.tempo)
+        whole[LoopWord.UNTIL] = _NEVER if math.isinf(upcoming) else int(upcoming)
+        whole[LoopWord.BASE_MISSED], whole[LoopWord.BASE_LATE], whole[LoopWord.BASE_XRUNS] = base
+        whole[LoopWord.LINE_SAMPLE], real[LoopWord.LINE_BEAT] = line.sample, line.beat
+        real[LoopWord.LINE_AFTER], real[LoopWord.LINE_BPM] = line.after, line.bpm
+        real[LoopWord.TEMPO], whole[LoopWord.PLAYING] = time.tempo, int(time.playing)
+        counters = player.counters
+        whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
+        whole[LoopWord.CLIPPED_BLOCKS] = counters.clipped_blocks
+        (
+            whole[LoopWord.DLL_SAMPLE],
+            real[LoopWord.DLL_TIME],
+            real[LoopWord.DLL_EXPECTED],
+            real[LoopWord.DLL_PERIOD],
+        ) = self._dll.state
+        if self._taps is not None:
+            self._listen(plan)
+        left = Left(self._run())
+        player.sample = whole[LoopWord.SAMPLE]
+        counters.nan_blocks, counters.limited_blocks = whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS]
+        counters.clipped_blocks = whole[LoopWord.CLIPPED_BLOCKS]
+        state = real[LoopWord.DLL_TIME], real[LoopWord.DLL_EXPECTED], real[LoopWord.DLL_PERIOD]
+        self._dll.resume((whole[LoopWord.DLL_SAMPLE], *state))
+        if whole[LoopWord.WOKEN]:
+            os.read(self._signals, 64)
+        return left
+
+    @property
+    def input(self) -> Samples:
+        """The input of the block under way, float32 `[channels, block]`."""
+        return self._x
+
+    def _take(self, plan: Plan) -> None:
+        whole, tables = self.words.whole, plan.native.tables
+        self._plan = plan
+        whole[LoopWord.PLAN], whole[LoopWord.PLAN_ROWS] = tables.words, tables.rows
+        whole[LoopWord.PLAN_CALLS], whole[LoopWord.PLAN_OUTS] = tables.calls, tables.outs
+        whole[LoopWord.PLAN_TIMES], whole[LoopWord.PLAN_NODES] = tables.times, tables.nodes
+        whole[LoopWord.OPENING], whole[LoopWord.OPENING_COUNT] = plan.opening.table, plan.opening.count
+        whole[LoopWord.CLOSING], whole[LoopWord.CLOSING_COUNT] = plan.closing.table, plan.closing.count
+        whole[LoopWord.INPUT] = plan.input_at
+        whole[LoopWord.OUTPUT], whole[LoopWord.OUTPUT_STRIDE] = _layout(plan.last.buffer)[:2]
+        whole[LoopWord.BUSES_COUNT] = len(plan.sounding)
+        for n, (place, sound) in enumerate(plan.sounding):
+            at = LoopWord.BUSES + 3 * n
+            whole[at], whole[at + 1], whole[at + 2] = place, *_layout(sound)[:2]
+        self._reported = _reported_table(plan)
+        whole[LoopWord.REPORTED], whole[LoopWord.REPORTED_COUNT] = address(self._reported), len(self._reported)
+        if self._capture is not None:
+            sources, self._owners = self._capture.sources(self._x, self._player.out, plan)
+            self._sources = np.array([_layout(sound) for sound in sources], np.int64)
+            whole[LoopWord.SOURCES], whole[LoopWord.SOURCES_COUNT] = address(self._sources), len(self._sources)
+            whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)
+
+    def _listen(self, plan: Plan) -> None:
+        assert self._taps is not None
+        whole = self.words.whole
+        for tap, number in enumerate(self._taps.wanted()):
+            sound = self._taps.sound(number, self._x, self._player.out, plan, self._player.buses.channels)
+            at = LoopWord.SOUNDS + 3 * tap
+            whole[LoopWord.WANTED + tap] = number
+            whole[at], whole[at + 1], whole[at + 2] = (0, 0, 0) if sound is None else _layout(sound)
+
+
+_PARTS = ("words", "reports", "meters", "tap_tags", "tap_out", "tap_in")
+
+
+def _layout(sound: Samples) -> tuple[int, int, int]:
+    """Address, stride and channels of float32 `[channels, frames]`."""
+    return int(sound.ctypes.data), sound.strides[0] // 4, sound.shape[0]
+
+
+def _reported_table(plan: Plan) -> NDArray[Any]:
+    """Words of each readonly parameter that a kernel leaves a value for, as of `publishing.publish_meters`."""
+    rows = []
+    for host, name, array, index in plan.native.reported:
+        cell = next(n for n, param in enumerate(host.info.cells) if param.name == name)
+        param = host.info.cells[cell]
+        where = address(array) + index * array.itemsize
+        bounds = np.array([param.low, param.high], np.float64).view(np.int64)
+        rows.append((host.number << 16 | (cell + 1), where, array.itemsize, *bounds))
+    return np.array(rows, np.int64).reshape(-1, REPORTED_SIZE)

@@ -1,0 +1,174 @@
+"""What a block publishes in machine code: clocks, counters, meters and reports, in the words that control reads."""
+
+from __future__ import annotations
+
+import math
+
+from antiphon.kernel.engine.callback import Slot
+from antiphon.kernel.engine.drivers.base import PaceWord
+from antiphon.kernel.engine.loop_words import REPORTED_SIZE, LoopWord
+from antiphon.kernel.engine.native.waiting import block_time
+from antiphon.kernel.engine.remote import PLACES
+from antiphon.kernel.engine.shared import METERS, REPORTS, HeaderWord
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.graph.native.rows import measure_rows
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.dsp import peak
+from antiphon.kernel.native.intrinsics import (
+    address_f32,
+    address_f64,
+    address_i64,
+    bits_f64,
+    f64_bits,
+    offset,
+    store_release,
+)
+from antiphon.kernel.native.kernel import f32, f32p, f64, f64p, i64, i64p
+
+_BEAT, _REPORTED = PLACES["beat"], PLACES["reported"]
+_NO_NODE = 1
+"""Node 0 and cell 0, as `EngineLoop` packs them."""
+_REPORT_WORDS = 8
+MEAN_SHARE, PEAK_FALL = 0.02, 0.999
+"""Weight of the newest block in the mean load, and what remains of the peak load from block to block."""
+_FLOAT32 = 4
+
+
+@kernel
+def beat_at(s: i64p, f: f64p, sample: i64) -> f64:
+    """The beat at a sample, in the order of operations of `TempoLine`."""
+    minutes = f64(sample - s[LoopWord.LINE_SAMPLE]) / (f64(s[LoopWord.RATE]) * 60.0)
+    return f64(f[LoopWord.LINE_BEAT] + (minutes - f[LoopWord.LINE_AFTER]) * f[LoopWord.LINE_BPM])
+
+
+# Warning: sequence words, tags and counts are written by `store_release` alone. The compiler removes a plain store that
+# another one overwrites, and a reader would take half-written words for whole ones.
+
+
+@kernel
+def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
+    """Publishes the clock of a block, of a device by its delay-locked loop (`graph.clock.DelayLockedLoop`)."""
+    header = address_i64(s[LoopWord.HEADER])
+    at = block_time(s, block)
+    step = 1e9 / f64(s[LoopWord.RATE])
+    if s[LoopWord.DEVICE] != 0:
+        error = f64(at) - f[LoopWord.DLL_EXPECTED]
+        f[LoopWord.DLL_TIME] = f[LoopWord.DLL_EXPECTED]
+        s[LoopWord.DLL_SAMPLE] = sample
+        f[LoopWord.DLL_EXPECTED] = f[LoopWord.DLL_EXPECTED] + (f[LoopWord.DLL_B] * error + f[LoopWord.DLL_PERIOD])
+        f[LoopWord.DLL_PERIOD] = f[LoopWord.DLL_PERIOD] + f[LoopWord.DLL_C] * error
+        at = i64(math.floor(f[LoopWord.DLL_TIME] + 0.5))
+        step = f[LoopWord.DLL_PERIOD] / f64(s[LoopWord.BLOCK])
+    store_release(header, HeaderWord.CLOCK_SEQUENCE, header[HeaderWord.CLOCK_SEQUENCE] + 1)
+    header[HeaderWord.CLOCK_SAMPLE] = sample
+    header[HeaderWord.CLOCK_NS] = at
+    header[HeaderWord.CLOCK_NS_PER_SAMPLE] = bits_f64(step)
+    store_release(header, HeaderWord.CLOCK_SEQUENCE, header[HeaderWord.CLOCK_SEQUENCE] + 1)
+
+
+@kernel
+def push_report(s: i64p, kind: i64, where: i64, number: f64, token: i64) -> None:
+    """Appends a record to the ring of reports, as `RecordRing.push`; counts it where the ring is full."""
+    header = address_i64(s[LoopWord.HEADER])
+    at = header[HeaderWord.REPORTS_WRITE]
+    if at - header[HeaderWord.REPORTS_READ] >= REPORTS:
+        header[HeaderWord.REPORTS_DROPPED] = header[HeaderWord.REPORTS_DROPPED] + 1
+    else:
+        record = offset(address_i64(s[LoopWord.REPORTS]), at % REPORTS * _REPORT_WORDS)
+        record[0] = kind
+        record[1] = where
+        record[2] = bits_f64(number)
+        for n in range(3, _REPORT_WORDS):
+            record[n] = 0
+        record[6] = token
+        store_release(header, HeaderWord.REPORTS_WRITE, at + 1)
+    s[LoopWord.WAKE] = 1
+
+
+@kernel
+def level_row(x: f32p, channels: i64, frames: i64, meters: f32p, number: i64) -> None:
+    """Writes the meter of the output or the input: number, peak, RMS."""
+    meters[0] = f32(number)
+    top = peak(x, frames, channels, frames)
+    meters[1] = top if top > f32(0.0) else f32(0.0)
+    energy = f64(0.0)
+    for n in range(channels * frames):
+        v = f64(x[n])
+        energy = energy + v * v
+    meters[2] = f32(math.sqrt(energy / f64(frames * channels)))
+
+
+@kernel
+def publish_meters(s: i64p) -> None:
+    """Measures the meters of output, input and nodes, and publishes the values of readonly parameters."""
+    header = address_i64(s[LoopWord.HEADER])
+    meters = address_f32(s[LoopWord.METERS])
+    frames = s[LoopWord.BLOCK]
+    level_row(address_f32(s[LoopWord.OUT]), s[LoopWord.CHANNELS], frames, meters, OUT_NUMBER)
+    level_row(address_f32(s[LoopWord.X]), s[LoopWord.CHANNELS], frames, offset(meters, 4), IN_NUMBER)
+    nodes = min(s[LoopWord.PLAN_NODES], METERS - 3)
+    rows = address_i64(s[LoopWord.PLAN_ROWS])
+    outs = address_i64(s[LoopWord.PLAN_OUTS])
+    measure_rows(rows, outs, nodes, frames, offset(meters, 8))
+    meters[8 + 4 * nodes] = f32(0.0)
+    for k in range(s[LoopWord.REPORTED_COUNT]):
+        value = offset(address_i64(s[LoopWord.REPORTED]), k * REPORTED_SIZE)
+        number = f64(0.0)
+        if value[2] == _FLOAT32:
+            single = address_f32(value[1])
+            number = f64(single[0])
+        else:
+            double = address_f64(value[1])
+            number = double[0]
+        low = f64_bits(value[3])
+        high = f64_bits(value[4])
+        number = low if number < low else number
+        number = high if number > high else number
+        push_report(s, _REPORTED, value[0], number, 0)
+    header[HeaderWord.NAN_BLOCKS] = s[LoopWord.NAN_BLOCKS]
+    header[HeaderWord.LIMITED_BLOCKS] = s[LoopWord.LIMITED_BLOCKS]
+    header[HeaderWord.CLIPPED_BLOCKS] = s[LoopWord.CLIPPED_BLOCKS]
+
+
+@kernel
+def publish_block(s: i64p, f: f64p, sample: i64) -> None:
+    """Publishes the counters and the beat of a block that began at `sample`, and at times the meters."""
+    header = address_i64(s[LoopWord.HEADER])
+    pace = address_i64(s[LoopWord.PACE])
+    missed = pace[PaceWord.MISSED]
+    xruns = 0
+    if s[LoopWord.DEVICE] != 0:
+        device = address_i64(s[LoopWord.DEVICE])
+        missed = device[Slot.MISSED]
+        xruns = device[Slot.XRUNS]
+    header[HeaderWord.BLOCKS] = header[HeaderWord.BLOCKS] + 1
+    header[HeaderWord.MISSED_BLOCKS] = s[LoopWord.BASE_MISSED] + missed
+    header[HeaderWord.LATE_BLOCKS] = s[LoopWord.BASE_LATE] + pace[PaceWord.LATE]
+    header[HeaderWord.DEVICE_XRUNS] = s[LoopWord.BASE_XRUNS] + xruns
+    beat = beat_at(s, f, sample)
+    store_release(header, HeaderWord.BEAT_SEQUENCE, header[HeaderWord.BEAT_SEQUENCE] | 1)
+    header[HeaderWord.BEAT_SAMPLE] = sample
+    header[HeaderWord.BEAT] = bits_f64(beat)
+    header[HeaderWord.TEMPO] = s[LoopWord.TEMPO]
+    header[HeaderWord.PLAYING] = s[LoopWord.PLAYING]
+    store_release(header, HeaderWord.BEAT_SEQUENCE, header[HeaderWord.BEAT_SEQUENCE] + 1)
+    after = math.floor(beat_at(s, f, sample + s[LoopWord.BLOCK]))
+    if s[LoopWord.PLAYING] != 0 and after > math.floor(beat):
+        push_report(s, _BEAT, _NO_NODE, 0.0, i64(after))
+    s[LoopWord.METER_IN] = s[LoopWord.METER_IN] - 1
+    if s[LoopWord.METER_IN] <= 0:
+        s[LoopWord.METER_IN] = s[LoopWord.METER_EVERY]
+        publish_meters(s)
+
+
+@kernel
+def publish_load(s: i64p, f: f64p, spent: i64) -> None:
+    """Publishes mean and peak of the share of a block that its computation took."""
+    header = address_i64(s[LoopWord.HEADER])
+    share = f64(spent) / f[LoopWord.BLOCK_NS]
+    mean = f[LoopWord.LOAD_MEAN] + MEAN_SHARE * (share - f[LoopWord.LOAD_MEAN])
+    top = max(share, f[LoopWord.LOAD_PEAK] * PEAK_FALL)
+    f[LoopWord.LOAD_MEAN] = mean
+    f[LoopWord.LOAD_PEAK] = top
+    header[HeaderWord.LOAD_MEAN] = bits_f64(mean)
+    header[HeaderWord.LOAD_PEAK] = bits_f64(top)

@@ -1,0 +1,201 @@
+"""Waiting for a block and delivering it, as the drivers do, in machine code.
+
+Goal: a block that is due is begun without the interpreter. What is out of the ordinary (a missed block, a device that
+is silent, a signal) is left to the driver: nothing has been taken from it then, and it finds what these kernels found.
+"""
+
+from __future__ import annotations
+
+from antiphon.kernel.engine.callback import DEPTH, Slot
+from antiphon.kernel.engine.drivers.base import PaceWord
+from antiphon.kernel.engine.drivers.device import LOOK_MS
+from antiphon.kernel.engine.loop_words import LoopWord
+from antiphon.kernel.engine.shared import HeaderWord
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.intrinsics import (
+    address_f32,
+    address_i64,
+    as_u8p,
+    call_c,
+    load_acquire,
+    offset,
+    store_release,
+)
+from antiphon.kernel.native.kernel import i64, i64p
+
+SECOND = 1_000_000_000
+_MONOTONIC, _PROCESS_CPU = 1, 2
+_ABSOLUTE = 1
+_READABLE = 1 << 32
+"""POLLIN in the events of a struct pollfd that is read as one word; the result stands 16 bits higher."""
+_RESULT = 48
+_INT = 4294967295
+
+
+@kernel
+def clock_ns(s: i64p, clock: i64) -> i64:
+    """A clock of the machine, ns."""
+    call_c(s[LoopWord.CLOCK], clock, offset(s, LoopWord.NOW))
+    return i64(s[LoopWord.NOW] * SECOND + s[LoopWord.NOW + 1])
+
+
+@kernel
+def now_ns(s: i64p) -> i64:
+    """CLOCK_MONOTONIC, ns."""
+    return clock_ns(s, _MONOTONIC)
+
+
+@kernel
+def computed_ns(s: i64p) -> i64:
+    """The processor time of the process, ns."""
+    return clock_ns(s, _PROCESS_CPU)
+
+
+@kernel
+def signal_came(s: i64p) -> i64:
+    """1 when a signal has come, else 0; does not wait."""
+    s[LoopWord.POLLED] = s[LoopWord.SIGNALS] + _READABLE
+    call_c(s[LoopWord.POLL], offset(s, LoopWord.POLLED), 1, 0)
+    return 1 if s[LoopWord.POLLED] >> _RESULT != 0 else 0
+
+
+@kernel
+def due_ns(s: i64p, block: i64) -> i64:
+    """CLOCK_MONOTONIC at which a block of a software clock is due, ns."""
+    pace = address_i64(s[LoopWord.PACE])
+    frames = block * s[LoopWord.BLOCK]
+    rate = s[LoopWord.RATE]
+    # the product of a sample and a second leaves 64 bits after two days
+    return i64(pace[PaceWord.ORIGIN] + frames // rate * SECOND + frames % rate * SECOND // rate)
+
+
+@kernel
+def wait_software(s: i64p) -> i64:
+    """Waits for the next block of a software clock; its number, or -1 where the driver has to say what is due."""
+    pace = address_i64(s[LoopWord.PACE])
+    block = pace[PaceWord.NEXT]
+    due = due_ns(s, block)
+    now = now_ns(s)
+    if now < due:
+        s[LoopWord.NOW] = due // SECOND
+        s[LoopWord.NOW + 1] = due % SECOND
+        if call_c(s[LoopWord.SLEEP], _MONOTONIC, _ABSOLUTE, offset(s, LoopWord.NOW), 0) & _INT != 0:
+            return -1  # a signal
+    elif now > due_ns(s, block + pace[PaceWord.BUFFER]):
+        return -1
+    return i64(block)
+
+
+@kernel
+def wait_device(s: i64p) -> i64:
+    """Waits for the next block of a device; its number, or -1 where the driver has to say what is due."""
+    pace = address_i64(s[LoopWord.PACE])
+    device = address_i64(s[LoopWord.DEVICE])
+    call = pace[PaceWord.NEXT]
+    while load_acquire(device, Slot.CALLS) <= call:
+        s[LoopWord.POLLED] = s[LoopWord.DEVICE_BELL] + _READABLE
+        s[LoopWord.POLLED + 1] = s[LoopWord.SIGNALS] + _READABLE
+        call_c(s[LoopWord.POLL], offset(s, LoopWord.POLLED), 2, LOOK_MS)
+        if s[LoopWord.POLLED + 1] >> _RESULT != 0:
+            s[LoopWord.WOKEN] = 1
+            return -1
+        if s[LoopWord.POLLED] >> _RESULT == 0:
+            pace[PaceWord.SILENT_MS] = pace[PaceWord.SILENT_MS] + LOOK_MS
+            return -1
+        call_c(s[LoopWord.READ], s[LoopWord.DEVICE_BELL], as_u8p(offset(s, LoopWord.SINK)), 8)
+    if load_acquire(device, Slot.CALLS) - device[Slot.AHEAD] > call:
+        return -1
+    return i64(pace[PaceWord.FIRST] + call)
+
+
+@kernel
+def block_time(s: i64p, block: i64) -> i64:
+    """CLOCK_MONOTONIC at which the driver asked for a block, ns."""
+    if s[LoopWord.DEVICE] == 0:
+        return due_ns(s, block)
+    pace = address_i64(s[LoopWord.PACE])
+    device = address_i64(s[LoopWord.DEVICE])
+    return i64(device[Slot.TIMES + (block - pace[PaceWord.FIRST]) % DEPTH])
+
+
+@kernel
+def copy_device(s: i64p, block: i64) -> None:
+    """Copies the device's input; a mono one goes to all channels."""
+    pace = address_i64(s[LoopWord.PACE])
+    device = address_i64(s[LoopWord.DEVICE])
+    frames = s[LoopWord.BLOCK]
+    count = max(1, device[Slot.CHANNELS_IN])
+    first = (block - pace[PaceWord.FIRST]) % DEPTH * count
+    source = address_f32(device[Slot.IN_DATA])
+    x = address_f32(s[LoopWord.X])
+    for c in range(s[LoopWord.CHANNELS]):
+        row = first + (c if c < count else count - 1)
+        for n in range(frames):
+            x[c * frames + n] = source[row * frames + n]
+
+
+@kernel
+def copy_file(s: i64p, block: i64) -> None:
+    """Copies a block of the file that is looped since the first plan (`engine.file_loop`)."""
+    header = address_i64(s[LoopWord.HEADER])
+    frames = s[LoopWord.BLOCK]
+    length = s[LoopWord.FILE_FRAMES]
+    source = address_f32(s[LoopWord.FILE])
+    x = address_f32(s[LoopWord.X])
+    begin = (block * frames - header[HeaderWord.BEGUN] + 1) % length
+    for c in range(s[LoopWord.CHANNELS]):
+        at = begin
+        for n in range(frames):
+            x[c * frames + n] = source[c * length + at]
+            at = at + 1
+            if at >= length:
+                at = 0
+
+
+@kernel
+def take_input(s: i64p, block: i64) -> None:
+    """Takes the block from the driver and copies its input."""
+    pace = address_i64(s[LoopWord.PACE])
+    pace[PaceWord.NEXT] = pace[PaceWord.NEXT] + 1
+    pace[PaceWord.SILENT_MS] = 0
+    if s[LoopWord.FILE] != 0:
+        copy_file(s, block)
+    elif s[LoopWord.DEVICE] != 0:
+        copy_device(s, block)
+
+
+@kernel
+def deliver_software(s: i64p, block: i64) -> i64:
+    """Says that a block is computed: 1 where its virtual device still plays it, else 0."""
+    pace = address_i64(s[LoopWord.PACE])
+    now = now_ns(s)
+    if now > due_ns(s, block + 1):
+        pace[PaceWord.LATE] = pace[PaceWord.LATE] + 1
+        if now > due_ns(s, block + pace[PaceWord.BUFFER]):
+            pace[PaceWord.MISSED] = pace[PaceWord.MISSED] + 1
+            return 0
+    return 1
+
+
+@kernel
+def deliver_device(s: i64p, block: i64) -> i64:
+    """Hands a block over to the device: 1 where it comes in time to be played, else 0."""
+    pace = address_i64(s[LoopWord.PACE])
+    device = address_i64(s[LoopWord.DEVICE])
+    frames = s[LoopWord.BLOCK]
+    at = block - pace[PaceWord.FIRST]
+    behind = load_acquire(device, Slot.CALLS) - at
+    if behind > 1:
+        pace[PaceWord.LATE] = pace[PaceWord.LATE] + 1
+    place = at % DEPTH
+    rows = address_i64(s[LoopWord.ROWS_OUT])
+    sound = address_f32(s[LoopWord.OUT])
+    into = address_f32(device[Slot.OUT_DATA])
+    count = max(1, device[Slot.CHANNELS_OUT])
+    for c in range(s[LoopWord.COUNT_OUT]):
+        for n in range(frames):
+            into[(place * count + c) * frames + n] = sound[rows[c] * frames + n]
+    # Warning: the samples before their tag, by which the callback knows that they are there
+    store_release(device, Slot.OUT_TAGS + place, at + 1)
+    pace[PaceWord.DELIVERED] = at
+    return 1 if behind <= device[Slot.AHEAD] else 0

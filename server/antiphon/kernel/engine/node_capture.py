@@ -1,0 +1,88 @@
+"""Keeps every node's sound in the ring that `/capture` cuts from."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.engine.loop_words import LoopWord
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
+from antiphon.kernel.native.kernel import address
+
+_WORDS = (
+    LoopWord.CAPTURE_PLACE,
+    LoopWord.CAPTURE_TAGS,
+    LoopWord.CAPTURE_OWNERS,
+    LoopWord.CAPTURE_BEAT_TAGS,
+    LoopWord.CAPTURE_BEATS,
+    LoopWord.CAPTURE_SOUND,
+)
+
+
+class NodeCapture:
+    """The engine's end of a `CaptureMemory`."""
+
+    def __init__(self, memory: CaptureMemory) -> None:
+        """Goes on where an engine before this one was."""
+        self._memory, self._slots = memory, memory.shape.slots
+        self._plan: Plan | None = None
+        self._owners: NDArray[np.int64] | None = None
+
+    def put(self, block: int, beat: float, x: Samples, out: Samples, plan: Plan | None) -> None:
+        """Copies the first output with samples of every node, the input and the output.
+
+        Args:
+            beat: At its first sample.
+            x: The input, float32 `[channels, block]`.
+            out: The output, alike.
+        """
+        if self._owners is None or plan is not self._plan:
+            self._take(x, out, plan)
+        memory, owners = self._memory, self._owners
+        assert owners is not None
+        at = block % self._slots
+        memory.beat_tags[at], memory.beats[at] = 0, beat
+        memory.beat_tags[at] = block + 1
+        at = int(memory.place[0])
+        end = at + len(owners)
+        if end > self._slots:
+            memory.tags[at:] = 0
+            at, end = 0, len(owners)
+        memory.tags[at:end] = 0
+        memory.owners[at:end] = owners
+        place, sound = at, memory.sound
+        for source in (out, x, *(host.outs[0] for host in self._hosts)):
+            sound[place : place + len(source)] = source
+            place += len(source)
+        memory.tags[at:end] = block + 1
+        memory.place[0] = end
+
+    @property
+    def tables(self) -> dict[LoopWord, int]:
+        """The memory's addresses, for machine code."""
+        memory = self._memory
+        parts = (memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats, memory.sound)
+        return {LoopWord.CAPTURE_SLOTS: self._slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
+
+    def sources(self, x: Samples, out: Samples, plan: Plan) -> tuple[list[Samples], NDArray[np.int64]]:
+        """What is kept of a plan: the sounds, `[channels, block]` each, and the owner of each channel, in order."""
+        if self._owners is None or plan is not self._plan:
+            self._take(x, out, plan)
+        assert self._owners is not None
+        return [out, x, *(host.outs[0] for host in self._hosts)], self._owners
+
+    def _take(self, x: Samples, out: Samples, plan: Plan | None) -> None:
+        hosts = plan.hosts if plan is not None else {}
+        found = {number: host for number, host in hosts.items() if host.outs}
+        counts = {
+            OUT_NUMBER: len(out),
+            IN_NUMBER: len(x),
+            **{number: len(one.outs[0]) for number, one in found.items()},
+        }
+        self._plan, self._hosts = plan, list(found.values())
+        self._owners = np.array(
+            [number * CHANNELS + channel for number, count in counts.items() for channel in range(count)], np.int64
+        )

@@ -1,0 +1,58 @@
+"""Counters and reports of the graph player: plain values for the loop, the session log and control."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from antiphon.kernel.session.actions import Action
+
+
+@dataclass(slots=True)
+class PlayerCounters:
+    """Counters of the graph player, since its start.
+
+    Attributes:
+        late: Actions that came after their sample.
+        schedule_dropped: Actions that a full schedule, cell or queue had no room for.
+        reports_dropped: Reports lost because the loop did not take them in time.
+        nan_blocks: Blocks of input or output that held a NaN and were replaced by silence.
+        limited_blocks: Blocks of output that the master limiter changed.
+        clipped_blocks: Blocks of input at full scale.
+    """
+
+    late: int = 0
+    schedule_dropped: int = 0
+    reports_dropped: int = 0
+    nan_blocks: int = 0
+    limited_blocks: int = 0
+    clipped_blocks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerReport:
+    """A report of the graph player about a block; the loop turns it into a report of `engine.link`.
+
+    Attributes:
+        kind: "synced" (uses token), "late" (node, cell, number), "failed" (node, cell, text), "running" (node),
+            "loaded" (token, number), "beat" (token), "mark" (node, cell, token, text; for the session log).
+        node: The node's number; 0 for none.
+        cell: Index of the parameter. In "failed" and "mark" 1 for a node of the plan that fades out, else 0.
+        number: Seconds of lateness in "late", latency in frames in "loaded".
+        token: The sync's token, the load's serial, the beat, or the mark's number.
+        text: The reason of a failure, or the mark's kind.
+    """
+
+    kind: str
+    node: int = 0
+    cell: int = 0
+    number: float = 0.0
+    token: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An action as it took effect, for the session log."""
+
+    sample: int
+    action: Action

@@ -1,0 +1,171 @@
+"""The engine process: forked by the supervisor with its modules loaded; runs blocks until SIGTERM."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.engine.browser_input import BrowserInput
+from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
+from antiphon.kernel.engine.file_loop import FileLoop
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.loader import Loader
+from antiphon.kernel.engine.loop import EngineLoop
+from antiphon.kernel.engine.native.loop import LoopParts
+from antiphon.kernel.engine.node_capture import NodeCapture
+from antiphon.kernel.engine.node_taps import NodeTaps
+from antiphon.kernel.engine.output_buses import ChosenPairs
+from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.io.capture_memory import CaptureMemory
+from antiphon.kernel.io.tap_memory import TapMemory
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.runtime import scheduling
+from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE, listening
+from antiphon.kernel.runtime.console import say
+from antiphon.kernel.synth import choosing
+from antiphon.kernel.workers import pool as pools
+from antiphon.kernel.workers.arena import Arena, Bells
+from antiphon.kernel.workers.devices import Device
+
+FIFO_PRIORITY = 60
+"""Real-time priority of the engine: below jackd -R, above everything that is not audio."""
+
+
+def make_driver(name: str, options: DriverOptions) -> Driver:
+    """Opens the driver `name` ("jack", "portaudio", "headless"). Raises EngineError when its device cannot be used."""
+    if name == "jack":
+        from antiphon.kernel.engine.drivers.jack import JackDriver
+
+        return JackDriver(options)
+    if name == "portaudio":
+        from antiphon.kernel.engine.drivers.portaudio import PortAudio
+
+        return PortAudio(options)
+    from antiphon.kernel.engine.drivers.headless import Headless
+
+    return Headless(options)
+
+
+def run(
+    shared: Shared,
+    bell: int,
+    peer: socket.socket,
+    driver_name: str,
+    options: DriverOptions,
+    plugins: Loaded,
+    sound: Samples | None,
+    arena: Arena,
+    bells: Bells,
+    device: Device,
+    weigher: socket.socket,
+    taps: TapMemory,
+    capture: CaptureMemory | None,
+    *,
+    fifo: bool,
+    synth: bool,
+) -> int:
+    """Main function of the engine process, after the fork.
+
+    Args:
+        bell: Eventfd that wakes control.
+        peer: Socket to control, for the loader.
+        driver_name: "jack", "portaudio" or "headless".
+        plugins: Those of the start.
+        sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
+        arena: Shared memory of the workers.
+        bells: Eventfds of the workers.
+        weigher: Socket to the weigher.
+        taps: Memory in which engine and web process exchange sound.
+        capture: Where the sound of all nodes is kept, or None.
+        fifo: Whether to ask for the real-time scheduling class.
+        synth: Whether to start the synth's worker at once.
+
+    Returns:
+        Exit status: 0, `NO_DEVICE` or `DEVICE_GONE`.
+    """
+    words = shared.words
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ending: list[int] = []
+    signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+    # a handler of the interpreter's cannot run while machine code plays: the byte has it return
+    signals, signalling = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(signalling, warn_on_full_buffer=False)
+    listening()
+    words[HeaderWord.ENGINE_PID], words[HeaderWord.ENGINE_STATE] = os.getpid(), 1
+    words[HeaderWord.DRIVER] = DRIVERS.index(driver_name)
+    spec = StreamSpec(options.rate, options.block, options.channels)
+    player = GraphPlayer(spec)
+    # before the driver starts the device's thread, which inherits the time slices
+    scheduling.short_slices()
+    try:
+        driver = make_driver(driver_name, options)
+    except AntiphonError as error:
+        say(str(error))
+        return NO_DEVICE
+    words[HeaderWord.LATENCY_DRIVER], words[HeaderWord.LATENCY_RING] = driver.latency, driver.ring
+    overlay = FileLoop(sound, options.channels, options.block) if sound is not None else None
+    pool = pools.Pool(arena, bells, device)
+    pools.use(pool)
+    if synth:
+        choice = choosing.chosen()
+        pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
+    keeping = NodeCapture(capture) if capture is not None else None
+    pairs = ChosenPairs(options.pairs, spec) if len(options.pairs) > 1 else None
+    parts = LoopParts(overlay, pool, NodeTaps(taps), keeping, BrowserInput(taps), pairs)
+    loop = EngineLoop(player, driver, shared, bell, parts)
+    # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
+    Loader(loop, peer, plugins, pool, weigher).thread.start()
+    _calm(fifo, words)
+    # an engine after a crash continues at the clock's sample, not where the other one stopped
+    if words[HeaderWord.ORIGIN_NS] == 0:
+        words[HeaderWord.ORIGIN_NS] = time.monotonic_ns()
+    origin, period = words[HeaderWord.ORIGIN_NS], options.block * 1e9 / options.rate
+    died = words[HeaderWord.TAP_WRITE]
+    first = max(int((time.monotonic_ns() - origin) / period) + 1, died)
+    if died == 0:
+        words[HeaderWord.FIRST_BLOCK] = first
+    driver.start(first, origin)
+    if died:
+        player.tempo = _tempo_of(shared)
+    loop.begin(first, died)
+    words[HeaderWord.ENGINE_STATE] = 2
+    if not loop.run(ending, signals):
+        words[HeaderWord.ENGINE_STATE] = 1
+        return DEVICE_GONE
+    loop.end()
+    words[HeaderWord.ENGINE_STATE] = 3
+    driver.stop()
+    return 0
+
+
+def _tempo_of(shared: Shared) -> TempoMap:
+    """The previous engine's tempo map at its last block."""
+    words, floats = shared.words, shared.floats
+    bpm = floats[HeaderWord.TEMPO] or 120.0
+    return TempoMap(
+        words[HeaderWord.RATE],
+        bpm,
+        words[HeaderWord.BEAT_SAMPLE],
+        floats[HeaderWord.BEAT],
+        bpm,
+        0.0,
+        bool(words[HeaderWord.PLAYING]),
+    )
+
+
+def _calm(fifo: bool, words: memoryview) -> None:
+    """Turns the garbage collector off, shortens the interpreter's switch interval, and sets the scheduling class."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    sys.setswitchinterval(1e-4)
+    words[HeaderWord.POLICY] = int(fifo and scheduling.fifo(FIFO_PRIORITY))
+    if not words[HeaderWord.POLICY]:
+        scheduling.short_slices()

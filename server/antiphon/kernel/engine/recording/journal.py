@@ -1,0 +1,128 @@
+"""The engine's records for the session log: every load, command, missed block and start, with its sample.
+
+Records go through a bounded ring to the recorder, which writes them as JSON lines. They are written only while
+a session is recorded (`HeaderWord.TAPPING` is `SESSION`).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import deque
+from dataclasses import asdict
+from typing import Any
+
+from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.player_reports import Applied, PlayerReport
+from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
+from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.records import SIZE
+
+_ACTION = struct.Struct("<cq")
+"""Header of a packed action: the record's kind, and the sample at which the action took effect."""
+VERSION = 2
+"""Version of the log's format."""
+_SPAN = struct.Struct("<cqq")
+MAX_WAITING = 16384
+
+
+class Journal:
+    """Writes the engine's records into the ring. All methods do nothing unless a session is recorded."""
+
+    def __init__(self, shared: Shared, player: GraphPlayer) -> None:
+        self._words, self._ring, self._player = shared.words, ByteRing(shared), player
+        self._session = 0
+        self._plan = b"null"
+        self._record = bytearray(_ACTION.size + SIZE)
+
+    @property
+    def recording(self) -> bool:
+        """Whether a session is being recorded."""
+        return self._words[HeaderWord.TAPPING] == SESSION
+
+    @property
+    def rests(self) -> bool:
+        """Whether no session has begun since the last `follow`."""
+        joined = self._player.applied is not None and self._session == self._words[HeaderWord.SESSIONS]
+        return joined or not self.recording
+
+    def started(self, sample: int, died: int) -> None:
+        """Records the start of an engine, whose processors are in their initial state.
+
+        `died`: the sample after the last one of the engine before it; 0 for the first.
+        """
+        if self.recording:
+            self._player.applied = deque(maxlen=MAX_WAITING)
+            self._session = self._words[HeaderWord.SESSIONS]
+            tempo = asdict(self._player.tempo)
+            line = {"engine": "started", "sample": sample, "died": died, "tempo": tempo, **self._player.rising}
+            self._ring.push(b"E" + json.dumps(line).encode())
+
+    def loaded(self, sample: int, text: bytes) -> None:
+        """Records that a plan plays from `sample`. `text` is the load request as JSON."""
+        self._plan = text
+        if self.recording:
+            self._ring.push(b"L" + sample.to_bytes(8, "little") + text)
+
+    def missed(self, first: int, last: int) -> None:
+        """Records that samples `first` (inclusive) to `last` (exclusive) were not computed."""
+        if self.recording:
+            self._ring.push(_SPAN.pack(b"M", first, last))
+
+    def unheard(self, sample: int) -> None:
+        """Records that the block at `sample` was computed too late to be played."""
+        if self.recording:
+            self._ring.push(_SPAN.pack(b"U", sample, 0))
+
+    def failed(self, sample: int, node: int, reason: str, *, aside: bool = False, leaving: bool = False) -> None:
+        """Records that a node failed: a replay cannot reproduce every failure, an overrun for one.
+
+        `aside`: it had crashed the engine before and is bypassed from the start of the plan loaded at `sample`.
+        `leaving`: it belongs to the plan that fades out in that block.
+        """
+        if self.recording:
+            line = {"sample": sample, "failed": node, "reason": reason, "aside": aside, "leaving": leaving}
+            self._ring.push(b"E" + json.dumps(line).encode())
+
+    def marked(self, sample: int, mark: PlayerReport) -> None:
+        """Records a node's mark in the block at `sample`: what a replay cannot reproduce, such as a dropout."""
+        if self.recording:
+            line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token, "leaving": mark.cell}
+            self._ring.push(b"E" + json.dumps(line).encode())
+
+    def applied(self, actions: deque[Applied]) -> None:
+        """Records actions as they took effect, and empties `actions`."""
+        if not self.recording:
+            self._player.applied = None
+            return
+        while actions:
+            done = actions.popleft()
+            _ACTION.pack_into(self._record, 0, b"A", done.sample)
+            ACTIONS.pack_into(self._record, _ACTION.size, done.action)
+            self._ring.push(self._record)
+
+    def follow(self) -> None:
+        """At the end of a block: when a session has begun, records the player's state and begins to collect actions."""
+        if not self.recording:
+            return
+        if self._player.applied is None:
+            self._player.applied = deque(maxlen=MAX_WAITING)
+        if self._session != self._words[HeaderWord.SESSIONS]:
+            self._session = self._words[HeaderWord.SESSIONS]
+            self._player.applied.clear()
+            line = json.dumps({"engine": "joined", **self._player.state()})
+            self._ring.push(b"E" + line[:-1].encode() + b', "load": ' + self._plan + b"}")
+
+
+def to_line(record: bytes) -> dict[str, Any]:
+    """Decodes a record of the ring into the object that the session log holds as one JSON line."""
+    kind = record[:1]
+    if kind == b"L":
+        return {"sample": int.from_bytes(record[1:9], "little"), "load": json.loads(record[9:])}
+    if kind == b"A":
+        _, sample = _ACTION.unpack_from(record)
+        return ACTIONS.to_line(sample, ACTIONS.unpack_from(record, _ACTION.size))
+    if kind == b"E":
+        return dict(json.loads(record[1:]))
+    _, first, last = _SPAN.unpack(record)
+    return {"missed": [first, last]} if kind == b"M" else {"unheard": first}

@@ -1,0 +1,393 @@
+"""The recorder process: reads sound and journal from shared memory and writes files.
+
+It keeps running when engine or control ends. Missing blocks are written as silence, so that a recording is as long as
+the time that passed. When a recorder was killed, the next one continues in a new file in the same folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import select
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from antiphon.kernel.engine.recording.capture_file import write_capture
+from antiphon.kernel.engine.recording.journal import VERSION, to_line
+from antiphon.kernel.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, describe_take
+from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, Shared
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.capture_memory import CaptureMemory
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.child_process import listening
+from antiphon.kernel.runtime.console import say, write_output
+
+OUTPUT = 1
+LEAST_FREE, MOST_LEFT = 0.1, 10e9
+"""A recording ends when less than this share of the disk is free, or of a large one less than so many bytes."""
+_TURN = 0.05
+NOTE = "recording.json"
+
+
+class Recorder:
+    """The files being written, and the position up to which the tap has been read.
+
+    Attributes:
+        said: Errors so far, as sentences.
+        aloud: Whether errors are printed at once; at the first start they are collected for the supervisor.
+    """
+
+    def __init__(self, shared: Shared, folder: Path, limit: float = float("inf")) -> None:
+        """A recorder that writes nothing yet.
+
+        It notes what it writes in `folder`, for a recorder that replaces it. `limit`: bytes at which a recording, or a
+        set, ends.
+        """
+        self._limit, self._looked = limit, 0
+        self.shared, self._words, self._folder = shared, shared.words, folder
+        shape = shared.shape
+        size = (shape.tap, shape.channels, shape.block)
+        self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
+        self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
+        self._journal = ByteRing(shared)
+        self._record: TakeFile | None = None
+        self._session: tuple[TakeFile, TakeFile, TextIO] | None = None
+        self._next = -1
+        self._session_from = -1
+        self._log_synced = 0.0
+        self.lines: list[str] = []
+        self.aloud = False
+        self._words[HeaderWord.TAPPING] = 0
+
+    def handle(self, message: dict[str, Any]) -> None:
+        """Starts or stops ("path" None) a recording or a session, the value of "do"; "header" is for a session.
+
+        Errors are reported, not raised.
+        """
+        path = message["path"]
+        self.turn()
+        try:
+            if message["do"] == "record":
+                self._close_record()
+                if path:
+                    self._record = TakeFile(Path(path), self.shared.shape.rate, self.shared.shape.channels)
+            else:
+                self._close_session()
+                if path:
+                    self._open_session(Path(path), message.get("header", {}))
+        except Exception as error:
+            self._complain(path or "the recording", error)
+        self._arm()
+        self._note()
+
+    def _open_session(self, folder: Path, header: dict[str, Any]) -> None:
+        existed = folder.exists()
+        paths.make_folder(folder, paths.PRIVATE_FOLDER)
+        rate, channels = self.shared.shape.rate, self.shared.shape.channels
+        self._journal.skip_all()
+        shape = {"rate": rate, "block": self.shared.shape.block, "channels": channels}
+        takes: list[TakeFile] = []
+        log = folder / "session.jsonl"
+        try:
+            takes.extend(TakeFile(folder / name, rate, channels, "FLOAT") for name in ("input.wav", "output.wav"))
+            paths.reserve(log, ROOM, paths.PRIVATE)
+            file = log.open("w", encoding="utf-8")
+            file.write(json.dumps({"session": VERSION, **shape, **header}) + "\n")
+            file.flush()
+        except Exception:
+            for take in takes:
+                take.cut()
+            log.unlink(missing_ok=True)
+            if not existed:
+                folder.rmdir()
+            raise
+        self._session = (*takes, file)  # type: ignore[assignment]
+        self._session_from = -1
+        self._words[HeaderWord.SESSIONS] += 1
+
+    def _note(self) -> None:
+        """Writes to a file what is being recorded, for a recorder that replaces this one."""
+        if not (self._record or self._session):
+            forget(self._folder)
+            return
+        note = {
+            "record": str(self._record.path.absolute()) if self._record else "",
+            "session": str(self._session[0].path.parent.absolute()) if self._session else "",
+        }
+        try:
+            (self._folder / NOTE).write_text(json.dumps(note))
+        except OSError as error:
+            say(f"cannot note what is recorded: {paths.why(error)}")
+
+    def _arm(self) -> None:
+        wanted = SESSION if self._session else OUTPUT if self._record else 0
+        if wanted and self._words[HeaderWord.TAPPING] == 0:
+            # -1 before the engine's first block: turn() then begins with FIRST_BLOCK
+            self._next = self._words[HeaderWord.TAP_WRITE] or -1
+        self._words[HeaderWord.TAPPING] = wanted
+
+    def turn(self) -> None:
+        """Writes the blocks and the journal records since the last turn."""
+        if self._record is None and self._session is None:
+            return
+        end = self._words[HeaderWord.TAP_WRITE]
+        self._write_journal()
+        if self._next < 0:
+            if end == 0:
+                return
+            self._next = self._words[HeaderWord.FIRST_BLOCK]
+        while self._next < end:
+            count = min(end - self._next, 64)
+            self._write(self._next, count)
+            self._next += count
+        self._look_at_limits()
+
+    def _look_at_limits(self) -> None:
+        """Ends what has come to its limit, or fills the disk, as complete files; looks once a second of sound."""
+        second = self._next * self.shared.shape.block // self.shared.shape.rate
+        if second == self._looked:
+            return
+        self._looked = second
+        record, session = self._record, self._session
+        if record is not None and (why := self._over(record.path, record.size)):
+            self._tell(f"{record.path} ends here: {why}")
+            self._close_record()
+        if session is not None and (why := self._over(session[1].path, session[0].size + session[1].size)):
+            self._tell(f"the set in {session[1].path.parent} ends here: {why}")
+            self._close_session()
+        if (record, session) != (self._record, self._session):
+            self._arm()
+            self._note()
+
+    def _over(self, path: Path, size: int) -> str:
+        """Why a recording has to end; "" where it goes on."""
+        if size >= self._limit:
+            return f"it has the {self._limit / 1e9:g} GB of --record-limit; record to another file"
+        with contextlib.suppress(OSError):  # the next write reports what is wrong with the disk
+            disk = os.statvfs(path.parent)
+            if disk.f_bavail * disk.f_frsize < min(disk.f_blocks * disk.f_frsize * LEAST_FREE, MOST_LEFT):
+                return "the disk is nearly full; free some space, or record to another disk"
+        return ""
+
+    def _tell(self, text: str) -> None:
+        self.lines.append(text)
+        if self.aloud:
+            say(text)
+
+    def _write_journal(self) -> None:
+        if self._session is None:
+            return
+        log = self._session[2]
+        try:
+            for record in self._journal.drain():
+                line = to_line(record)
+                if self._session_from < 0 and "engine" in line:
+                    self._session_from = line["sample"] // self.shared.shape.block
+                log.write(json.dumps(line) + "\n")
+            log.flush()
+            if time.monotonic() - self._log_synced > SYNC_SECONDS:
+                # as often as the sound, so that a power cut does not leave sound without its log
+                self._log_synced = time.monotonic()
+                os.fsync(log.fileno())
+        except OSError as error:
+            self._cut_session(error)
+
+    def _write(self, first: int, count: int) -> None:
+        shape, tags = self.shared.shape, self.shared.tap_tags
+        out = np.zeros((count, shape.block, shape.channels), np.float32)
+        into = np.zeros_like(out) if self._session else None
+        for n in range(count):
+            slot = (first + n) % shape.tap
+            if tags[slot] == first + n + 1:
+                out[n] = self._out[slot].T
+                if into is not None:
+                    into[n] = self._in[slot].T
+                if tags[slot] != first + n + 1:  # overwritten while it was read
+                    out[n] = 0.0
+                    self._words[HeaderWord.TAP_DROPPED] += 1
+            elif tags[slot] > first + n + 1:
+                self._words[HeaderWord.TAP_DROPPED] += 1
+        if self._record is not None:
+            try:
+                self._put(self._record, out.reshape(-1, shape.channels))
+            except Exception as error:
+                self._cut_record(error)
+        if self._session is not None and into is not None:
+            try:
+                skipped = count if self._session_from < 0 else max(0, self._session_from - first)
+                self._put(self._session[0], into[skipped:].reshape(-1, shape.channels))
+                self._put(self._session[1], out[skipped:].reshape(-1, shape.channels))
+            except Exception as error:
+                self._cut_session(error)
+
+    def _put(self, take: TakeFile, frames: Any) -> None:
+        if take.write(frames):
+            say(
+                f"{take.path} is larger than 4 GiB and continues as RF64: Antiphon, ffmpeg, VLC, Audacity and Reaper "
+                "read it, an old player may not"
+            )
+
+    def _cut_record(self, error: Exception) -> None:
+        file, self._record = self._record, None
+        if file is not None:
+            file.cut()
+            self._complain(f"{file.path} ends here", _cause(file.path, error))
+            _print_written(file)
+        self._arm()
+        self._note()
+
+    def _cut_session(self, error: Exception) -> None:
+        parts, self._session = self._session, None
+        if parts is not None:
+            parts[0].cut()
+            parts[1].cut()
+            with contextlib.suppress(OSError):  # its buffer still holds the line that did not fit
+                parts[2].close()
+            folder = parts[0].path.parent
+            self._complain(f"the set in {folder} ends here", _cause(folder, error))
+            _print_session(parts)
+        self._arm()
+        self._note()
+
+    def _complain(self, what: str, error: Exception) -> None:
+        reason = paths.why(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+        text = reason if isinstance(error, FileError) else f"{what}: {reason}"
+        self._tell(text)
+
+    def _close_record(self) -> None:
+        file, self._record = self._record, None
+        if file is not None:
+            try:
+                file.close()
+            except Exception as error:
+                self._complain(f"{file.path} may lack its end", _cause(file.path, error))
+            _print_written(file)
+
+    def _close_session(self) -> None:
+        parts, self._session = self._session, None
+        for part in parts or ():
+            try:
+                part.close()
+            except Exception as error:
+                self._complain("the recorded set may lack its end", error)
+        if parts:
+            _print_session(parts)
+
+    def close(self) -> None:
+        """Writes what is left and closes all files."""
+        self.turn()
+        self._close_record()
+        self._close_session()
+        self._words[HeaderWord.TAPPING] = 0
+
+
+def _print_written(take: TakeFile) -> None:
+    if take.frames:
+        write_output(describe_take(take.path, take.seconds, take.size))
+    else:
+        write_output(f"nothing was recorded; there is no {take.path}")
+
+
+def _print_session(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
+    folder = parts[1].path.parent
+    if parts[1].frames:
+        write_output(describe_take(folder, parts[1].seconds, parts[0].size + parts[1].size))
+    else:
+        write_output(f"nothing was recorded in {folder}: the set had not begun")
+
+
+def _cause(path: Path, error: Exception) -> Exception:
+    """An error that names the reason; libsndfile reports only that writing failed, so the disk's space is checked."""
+    if isinstance(error, OSError):
+        return FileError(f"{path} ends here: {paths.why(error)}")
+    try:
+        free = os.statvfs(path if path.is_dir() else path.parent).f_bavail
+    except OSError as gone:
+        return FileError(f"{path} ends here: {paths.why(gone)}")
+    if free == 0:
+        return FileError(f"{path} ends here: {paths.why(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
+    text = " ".join(str(error).split()) or "it cannot be written on"
+    return FileError(f"{path} ends here: {text}; record to another place")
+
+
+def interrupted_paths(folder: Path) -> tuple[str, str]:
+    """Paths of the recording and the session folder that a killed recorder of this server was writing; "" for none."""
+    try:
+        note = json.loads((folder / NOTE).read_bytes())
+        return str(note["record"]), str(note["session"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""  # nothing was recorded, or the disk was full for the note, which was reported then
+
+
+def forget(folder: Path) -> None:
+    """Removes the file that names the running recordings, at a clean end."""
+    (folder / NOTE).unlink(missing_ok=True)
+
+
+def series(path: Path) -> Path:
+    """Name of the first file of a recording that was continued in others: take.wav for take-2.wav."""
+    return path.with_name(re.sub(r"-\d+$", "", path.stem) + path.suffix)
+
+
+def beside(path: Path) -> Path:
+    """A free name for the continuation of a recording: take-2.wav, take-3.wav, … for take.wav."""
+    first, number = series(path), 2
+    while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
+        number += 1
+    return candidate
+
+
+def run(
+    shared: Shared,
+    peer: socket.socket,
+    begin: list[dict[str, Any]],
+    ready: int | None,
+    folder: Path,
+    limit: float,
+    kept: CaptureMemory | None = None,
+) -> None:
+    """Main function of the recorder process; returns after SIGTERM.
+
+    `begin`: messages to handle first, what to record from the first block on. `ready`: pipe to the supervisor; it gets
+    the errors of `begin` as one line of JSON; None prints them. `kept`: what captures are cut from; None for none.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ending: list[int] = []
+    woken, waking = os.pipe()
+    os.set_blocking(waking, False)
+    signal.set_wakeup_fd(waking)
+    signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+    listening()
+    recorder = Recorder(shared, folder, limit)
+    recorder.aloud = ready is None
+    for message in begin:
+        recorder.handle(message)
+    recorder.aloud = True
+    if ready is not None:
+        os.write(ready, json.dumps(recorder.lines).encode() + b"\n")
+        os.close(ready)
+    peer.setblocking(False)
+    poll = select.poll()
+    poll.register(peer.fileno(), select.POLLIN)
+    poll.register(woken, select.POLLIN)
+    while not ending:
+        busy = shared.words[HeaderWord.TAPPING] != 0
+        if any(fd == peer.fileno() for fd, _ in poll.poll(_TURN * 1000 if busy else 1000)):
+            try:
+                message = json.loads(peer.recv(1 << 20))
+                if message["do"] == "capture":
+                    peer.send(json.dumps(write_capture(message, kept)).encode())
+                else:
+                    recorder.handle(message)
+            except (BlockingIOError, ConnectionError, ValueError) as error:
+                say(f"recorder: {error}")
+        recorder.turn()
+    recorder.close()

@@ -1,0 +1,130 @@
+"""One sound file during recording. It can be opened at any time, also after a crash or a power cut.
+
+A wave file is written as RF64 with the header of RIFF until it exceeds 4 GiB (3.1 h of a session, 4.1 h of a recording,
+in stereo at 48 kHz); then libsndfile changes the header to RF64. So a recording of any length is one file. Header and
+sound are written to the disk every second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES, channel_order
+
+ROOM = 1 << 16
+"""Bytes that must be free on the disk when a recording starts."""
+SYNC_SECONDS = 1.0
+"""Seconds between writes to the disk: the most that a power cut loses."""
+RIFF_BYTES = (1 << 32) - 1
+"""Largest size that the 32-bit lengths of a RIFF file can hold."""
+_UPDATE_HEADER_NOW = 0x1060
+_RF64_AUTO_DOWNGRADE = 0x1210
+
+
+class TakeFile:
+    """A sound file being written.
+
+    Attributes:
+        rate: Hz.
+        frames: Frames written so far.
+    """
+
+    def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:
+        """Creates the file, and its folder if needed; its suffix selects the format.
+
+        `subtype` is libsndfile's name of the sample format; None takes the default of the suffix.
+
+        Raises:
+            FileError: The suffix is not one of a recording, the format does not hold the rate, or there is no room.
+        """
+        import soundfile
+
+        suffix = path.suffix.lower()
+        if suffix not in RECORDING_SUFFIXES:
+            raise FileError(f"cannot write {path}: a recording's name ends in {', '.join(sorted(RECORDING_SUFFIXES))}")
+        if suffix == ".mp3" and rate > 48000:
+            raise FileError(f"cannot write {path}: mp3 does not hold {rate} Hz; name a .wav, .flac or .ogg")
+        paths.make_folder(path.parent, paths.PRIVATE_FOLDER)
+        paths.reserve(path, ROOM, paths.PRIVATE)
+        self.path, self.rate, self.frames = path, rate, 0
+        self._sf, self._wave = soundfile, suffix == ".wav"
+        self._file = soundfile.SoundFile(
+            str(path),
+            "w",
+            rate,
+            channels,
+            subtype or FORMATS[suffix].subtypes[0],
+            format="RF64" if self._wave else None,
+        )
+        self._order = channel_order(FORMATS[suffix].name, channels)
+        if self._wave:
+            self._command(_RF64_AUTO_DOWNGRADE, 1)
+        self._synced = time.monotonic()
+        self._long = False
+
+    @property
+    def seconds(self) -> float:
+        """Length so far."""
+        return self.frames / self.rate
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk; 0 when the file was removed."""
+        with contextlib.suppress(OSError):
+            return self.path.stat().st_size
+        return 0
+
+    def write(self, frames: Any) -> bool:
+        """Appends float32 `[frames, channels]`. Returns True once, when a wave file has exceeded `RIFF_BYTES`."""
+        self._file.write(frames[:, self._order] if self._order else frames)
+        self.frames += len(frames)
+        if time.monotonic() - self._synced <= SYNC_SECONDS:
+            return False
+        self.sync()
+        grown = self._wave and not self._long and self.size > RIFF_BYTES
+        self._long = self._long or grown
+        return grown
+
+    def sync(self) -> None:
+        """Updates the header and flushes the file."""
+        self._synced = time.monotonic()
+        if self._wave:
+            self._command(_UPDATE_HEADER_NOW, 0)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file; an empty one is removed."""
+        self._file.flush()
+        self._file.close()
+        self._drop_empty()
+
+    def cut(self) -> None:
+        """Closes the file after a write failed; an empty one is removed."""
+        with contextlib.suppress(OSError, RuntimeError):  # the first error was reported already
+            self._file.close()
+        self._drop_empty()
+
+    def _drop_empty(self) -> None:
+        if not self.frames:
+            self.path.unlink(missing_ok=True)
+
+    def _command(self, number: int, argument: int) -> None:
+        # soundfile has no public call for sf_command
+        self._sf._snd.sf_command(self._file._file, number, self._sf._ffi.NULL, argument)
+
+
+def describe_take(what: Path, seconds: float, size: int) -> str:
+    """A sentence with a file's length and size, such as "wrote take.wav: 3 h 08 min 12 s, 3.2 GB"."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    if hours:
+        length = f"{hours} h {minutes:02} min {whole % 60:02} s"
+    else:
+        length = f"{minutes} min {whole % 60:02} s" if minutes else f"{seconds:.1f} s"
+    amount = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+    return f"wrote {what}: {length}, {amount}"

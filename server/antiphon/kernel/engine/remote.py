@@ -1,0 +1,322 @@
+"""Control's end of the connection to the engine: actions go in; reports, clocks, counters and meters come out.
+
+Real-time actions are fixed-size records in a bounded ring; a result of False means that the ring was full and the
+action is dropped and counted. New plans, which are rare and large, go through a socket.
+A node is identified by the number that control gives it in `load`, a cell by its index in `ProcessorInfo.cells`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import Any
+
+from antiphon.kernel.engine.link import (
+    NO_VERSIONS,
+    BeatPassed,
+    EngineCounters,
+    EngineStarted,
+    EngineStatus,
+    Late,
+    NodeState,
+    NodeVocabulary,
+    PlanLoaded,
+    PlanRefused,
+    PlanWeighed,
+    PlayedNote,
+    Report,
+    Reported,
+    Synced,
+)
+from antiphon.kernel.engine.shared import DRIVERS, METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.runtime.pidfile import start_time
+from antiphon.kernel.session.actions import EVENTS, Action
+from antiphon.kernel.session.commands import Now
+from antiphon.kernel.workers.low_latency_events import EventWriter
+
+SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
+PLACES = {name: place for place, name in enumerate(SAID)}
+"""The number of each kind of report."""
+KINDS = tuple(event.kind for event in EVENTS)
+"""Kinds of the events that a node emits; a report holds the index."""
+STATES = ("none", "starting", "running", "ended")
+MAX_MESSAGE = 8 << 20
+_COUNTERS = tuple(HeaderWord[counter.name.upper()] for counter in fields(EngineCounters))
+
+
+class RemoteEngine:
+    """The engine in another process. No call blocks. For one thread.
+
+    `direct`: direct path of played notes to their worker, or None.
+    """
+
+    def __init__(
+        self, shared: Shared, wake_fd: int, peer: socket.socket, recorder: socket.socket | None = None
+    ) -> None:
+        """A connection to the engine, which may start later and writes the eventfd `wake_fd` when there are reports."""
+        self._shared, self._wake, self._peer, self._recorder = shared, wake_fd, peer, recorder
+        self._words, self._floats = shared.words, shared.floats
+        self._commands, self._reports = command_ring(shared), report_ring(shared)
+        self.direct: EventWriter | None = None
+        self._batches = 0  # how many `batch` are open, one within the other
+        self._to_stop = False  # a stop was sent to the recorder, which may not have handled it yet
+        self._refused: list[PlanRefused] = []
+        peer.setblocking(False)
+        self._poll = select.epoll() if hasattr(select, "epoll") else None
+        if self._poll is not None:
+            self._poll.register(wake_fd, select.EPOLLIN)
+            self._poll.register(peer.fileno(), select.EPOLLIN)
+
+    # ---- commands
+    def send(self, action: Action) -> bool:
+        """Writes an action into the engine's ring. Returns False, and counts it, when the ring is full.
+
+        A note without a time is also sent to its worker directly, where `direct` is set.
+        """
+        if self.direct is None or not isinstance(action, EVENTS) or type(action.when) is not Now or self._commands.full:
+            return self._commands.push(action)
+        serial = self.direct.send(action.node, action.kind, action.number, action.value, action.channel)
+        return self._commands.push(replace(action, serial=serial))
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """A context: the engine gets all actions sent in it before the same block, once it ends. It may be nested.
+
+        A block takes `COMMANDS_A_BLOCK` at most, what waited before among them; a full ring drops the rest.
+        """
+        self._batches += 1
+        if self._batches == 1:
+            self._commands.begin_batch()
+            if self.direct is not None:
+                self.direct.begin_batch()
+        try:
+            yield
+        finally:
+            self._batches -= 1
+            if self._batches == 0:
+                try:
+                    if self.direct is not None:
+                        self.direct.end_batch()
+                finally:
+                    self._commands.end_batch()
+
+    def load(
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,
+        versions: Mapping[str, str] = NO_VERSIONS, quantum: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Requests a new plan. The answer is a `PlanLoaded` or a `PlanRefused`.
+
+        Args:
+            serial: Number of the request; the answer has the same.
+            ids: Number of every node by name; a node whose number the previous plan has keeps its state.
+            tempo: New tempo in bpm; 0 leaves it as it is.
+            fade: Seconds of the crossfade.
+            again: The graph played before an engine restart: a node that cannot be prepared any more fails alone.
+            versions: By plugin, the folder of the version to use; without one, the version of the start.
+            quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
+        """
+        request = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
+        more = {"again": again, "versions": dict(versions), "quantum": quantum}
+        refusal = self._send({**request, **{key: value for key, value in more.items() if value}})
+        if refusal:
+            self._refused.append(PlanRefused(serial, refusal))
+
+    def record(self, path: str | None) -> None:
+        """Starts recording the output to a file; None stops it. Raises EngineError when the recorder is too busy."""
+        self._ask({"do": "record", "path": path})
+
+    def capture(self, path: str, node: int, bars: int, bar: int, number: int) -> None:
+        """Writes the last bars, of `bar` beats each, of a node to a file; the recorder answers by `number`."""
+        self._ask({"do": "capture", "path": path, "node": node, "bars": bars, "bar": bar, "number": number})
+
+    def note_turn(self) -> None:
+        """Notes the time of a turn of control's loop; the supervisor takes a control without turns as hung."""
+        self._words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()
+
+    def echo(self, node: int) -> None:
+        """Selects the node whose events are reported as `PlayedNote`: a number, `EVERY_NODE`, or 0 for none."""
+        self._words[HeaderWord.ECHO] = node
+
+    def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
+        """Starts recording a session into a folder; None stops it. Raises EngineError when the recorder is too busy."""
+        self._ask({"do": "session", "path": path, "header": header or {}})
+        self._to_stop = path is None
+
+    @property
+    def keeping(self) -> bool:
+        return self._words[HeaderWord.TAPPING] == SESSION and not self._to_stop
+
+    def _send(self, message: dict[str, Any]) -> str:
+        """Sends to the loader. Returns why the message can never be sent, or "" when it was sent or may be later."""
+        data = json.dumps(message).encode()
+        try:
+            self._peer.send(data)
+        except OSError as error:
+            self._words[HeaderWord.COMMANDS_DROPPED] += 1
+            if error.errno == errno.EMSGSIZE:
+                return (
+                    f"the patch is {len(data) >> 10} KiB as the engine reads it, more than the system sends at once; "
+                    "take nodes or long texts out, or raise net.core.wmem_max"
+                )
+            # any other error: the engine is not running, and gets its plan when it has started
+        return ""
+
+    def _ask(self, message: dict[str, Any]) -> None:
+        if self._recorder is not None:
+            try:
+                self._recorder.send(json.dumps(message).encode())
+            except OSError as error:
+                raise EngineError("the recorder is busy; try again in a moment") from error
+
+    # ---- reports
+    def fileno(self) -> int:
+        return self._poll.fileno() if self._poll is not None else self._wake
+
+    def reports(self) -> list[Report]:
+        result: list[Report] = [*self._refused]
+        self._refused.clear()
+        try:
+            os.eventfd_read(self._wake)
+        except (BlockingIOError, OSError):
+            pass  # there are no new reports in the ring
+        while True:
+            try:
+                data = self._peer.recv(MAX_MESSAGE)
+            except (BlockingIOError, ConnectionError):
+                break
+            if not data:
+                break
+            report = _decode(json.loads(data))
+            if report is not None:
+                result.append(report)
+        for kind, where, number, channel, sample, _, token, _ in self._reports.drain(4096):
+            node, cell = where >> 16, (where & 0xFFFF) - 1
+            match SAID[kind]:
+                case "synced":
+                    result.append(Synced(token))
+                case "late":
+                    result.append(Late(node, cell, number))
+                case "running":
+                    result.append(NodeState(node, "running"))
+                case "loaded":
+                    result.append(PlanLoaded(token, int(number)))
+                case "beat":
+                    result.append(BeatPassed(token))
+                case "reported":
+                    result.append(Reported(node, cell, number))
+                case "played":
+                    result.append(PlayedNote(node, KINDS[token], cell, number, int(channel), sample))
+        return result
+
+    # ---- clocks, counters, meters
+    def clock(self) -> tuple[int, int, float]:
+        """(sample, its time of CLOCK_MONOTONIC in ns, ns per sample) as the engine last published them."""
+        words = self._words
+        for _ in range(1000):
+            before = words[HeaderWord.CLOCK_SEQUENCE]
+            sample, at = words[HeaderWord.CLOCK_SAMPLE], words[HeaderWord.CLOCK_NS]
+            step = self._floats[HeaderWord.CLOCK_NS_PER_SAMPLE]
+            if before % 2 == 0 and words[HeaderWord.CLOCK_SEQUENCE] == before:
+                break
+        return sample, at, step or 1e9 / words[HeaderWord.RATE]
+
+    def sample_at(self, monotonic_ns: int) -> float:
+        """The engine's sample, fractional, at a time of CLOCK_MONOTONIC in ns, by the delay-locked loop."""
+        sample, at, step = self.clock()
+        if at == 0:
+            return 0.0
+        return sample + (monotonic_ns - at) / step
+
+    def beat_at(self, sample: float) -> float:
+        """The beat at a sample, extrapolated from the last block's beat and tempo."""
+        place, beat, bpm, playing = self._beat()
+        if not playing:
+            return beat
+        return beat + (sample - place) / self._words[HeaderWord.RATE] * bpm / 60.0
+
+    def tempo_now(self) -> tuple[float, float, bool]:
+        """(beat, bpm, whether the transport plays) at the engine's last block."""
+        return self._beat()[1:]
+
+    def _beat(self) -> tuple[int, float, float, bool]:
+        """(sample, the beat there, bpm, whether the transport plays) as the engine last published them."""
+        words, floats = self._words, self._floats
+        for _ in range(1000):
+            before = words[HeaderWord.BEAT_SEQUENCE]
+            place, playing = words[HeaderWord.BEAT_SAMPLE], bool(words[HeaderWord.PLAYING])
+            beat, bpm = floats[HeaderWord.BEAT], floats[HeaderWord.TEMPO] or 120.0
+            if before % 2 == 0 and words[HeaderWord.BEAT_SEQUENCE] == before:
+                break
+        return place, beat, bpm, playing
+
+    def counters(self) -> EngineCounters:
+        return EngineCounters(*(self._words[word] for word in _COUNTERS))
+
+    def status(self) -> EngineStatus:
+        w, f = self._words, self._floats
+        # a killed engine leaves its last state in the mapping until the supervisor has noticed
+        state = STATES[w[HeaderWord.ENGINE_STATE]] if start_time(w[HeaderWord.ENGINE_PID]) else "starting"
+        return EngineStatus(
+            w[HeaderWord.ENGINE_PID],
+            state,
+            w[HeaderWord.RESTARTS],
+            DRIVERS[w[HeaderWord.DRIVER]],
+            w[HeaderWord.RATE],
+            w[HeaderWord.BLOCK],
+            w[HeaderWord.CHANNELS],
+            w[HeaderWord.LATENCY_DRIVER],
+            w[HeaderWord.LATENCY_RING],
+            w[HeaderWord.LATENCY_GRAPH],
+            f[HeaderWord.LOAD_MEAN],
+            f[HeaderWord.LOAD_PEAK],
+            w[HeaderWord.WAKE_LATE_NS],
+        )
+
+    def meters(self) -> dict[int, tuple[float, float]]:
+        """(peak, rms) of a recent block of each node's output, by node number; 0 is the master output, -1 the input."""
+        view = self._shared.meters
+        levels = {OUT_NUMBER: (view[1], view[2]), IN_NUMBER: (view[5], view[6])}
+        for row in range(8, 4 * METERS, 4):
+            number = int(view[row])
+            if number == 0:
+                break
+            levels[number] = (view[row + 1], view[row + 2])
+        return levels
+
+    def node_loads(self) -> dict[int, float]:
+        """Mean share of a block's time that each node's processor takes in the engine, by node number."""
+        view, loads = self._shared.meters, {}
+        for row in range(8, 4 * METERS, 4):
+            number = int(view[row])
+            if number == 0:
+                break
+            loads[number] = view[row + 3]
+        return loads
+
+
+def _decode(message: dict[str, Any]) -> Report | None:
+    """The loader's JSON message as a report; None for an unknown one."""
+    match message:
+        case {"said": "started", "pid": pid}:
+            return EngineStarted(pid)
+        case {"said": "failed", "node": node, "reason": reason}:
+            return NodeState(node, "failed", reason)
+        case {"said": "state", "node": node, "state": state, "reason": reason}:
+            return NodeState(node, state, reason)
+        case {"said": "vocabulary", "node": node, "words": words}:
+            return NodeVocabulary(node, {param: tuple(known) for param, known in words.items()})
+        case {"said": "refused", "serial": serial, "reason": reason}:
+            return PlanRefused(serial, reason)
+        case {"said": "weighed", "load": load, "warning": warning}:
+            return PlanWeighed(load, warning)
+    return None

@@ -1,0 +1,335 @@
+"""The memory that control, engine and recorder share.
+
+One anonymous mapping, created by the supervisor and inherited, so that it outlasts each of these processes. Integers
+are aligned 64-bit words, each with one writer; data is written before the index that publishes it. x86-64 keeps that
+order; ARM does not guarantee it and is not tested.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+from antiphon.kernel.runtime.memory import anonymous_file
+from antiphon.kernel.session.actions import ACTIONS, Action
+from antiphon.kernel.session.records import SIZE
+
+R = TypeVar("R")
+ReportRecord: TypeAlias = tuple[int, int, float, float, int, float, int, int]
+"""Kind, node and cell, two numbers, sample, unused, token, unused."""
+
+REPORT = struct.Struct("<qqddqdqq")
+COMMANDS = 65536
+REPORTS = 8192
+JOURNAL_BYTES = 8 << 20
+LOADING_BYTES = 1024
+METERS = 300
+"""Meter rows: float32 (node number, peak, rms, share of a block that it takes). Rows 0 and 1 are output and input;
+node number 0 ends them."""
+DRIVERS = ("headless", "jack", "portaudio", "offline")
+"""Names of the drivers; `HeaderWord.DRIVER` is the place in this tuple."""
+SESSION = 2
+"""Value of `HeaderWord.TAPPING` while a session is recorded."""
+
+
+class HeaderWord(IntEnum):
+    """Indices of the header's 64-bit words. The engine writes them unless another writer is named."""
+
+    RATE = 0
+    BLOCK = 1
+    CHANNELS = 2
+    ORIGIN_NS = 3  # CLOCK_MONOTONIC of sample 0; 0: not yet set
+    ENGINE_PID = 4
+    ENGINE_STATE = 5  # 0 none, 1 starting, 2 running, 3 ended
+    HEARTBEAT = 6  # number of the block last begun
+    AT_WORK = 7  # number of the node that is being run, 0: none
+    CLOCK_SEQUENCE = 8  # odd while the clock words change
+    CLOCK_SAMPLE = 9
+    CLOCK_NS = 10
+    CLOCK_NS_PER_SAMPLE = 11  # float64 bits
+    BEAT = 12  # float64 bits
+    TEMPO = 13  # float64 bits
+    PLAYING = 14
+    LATENCY_DRIVER = 15
+    LATENCY_RING = 16
+    LATENCY_GRAPH = 17
+    LOAD_MEAN = 18  # float64 bits, share of a block
+    LOAD_PEAK = 19  # float64 bits
+    BLOCKS = 20
+    MISSED_BLOCKS = 21
+    LATE_BLOCKS = 22
+    LATE = 23
+    SCHEDULE_DROPPED = 24
+    COMMANDS_DROPPED = 25  # written by control
+    REPORTS_DROPPED = 26
+    TAP_DROPPED = 27  # written by the recorder
+    DEVICE_XRUNS = 28
+    PENDING = 29
+    NAN_BLOCKS = 30
+    LIMITED_BLOCKS = 31
+    COMMANDS_WRITE = 32
+    COMMANDS_READ = 33
+    REPORTS_WRITE = 34
+    REPORTS_READ = 35
+    JOURNAL_WRITE = 36
+    JOURNAL_READ = 37
+    TAP_WRITE = 38  # block after the last one written
+    TAPPING = 39  # 1 output, 2 output and input; set by the recorder
+    RESTARTS = 40
+    DRIVER = 41
+    JOURNAL_DROPPED = 42
+    POLICY = 43  # scheduling class of the engine: 0 ordinary, 1 FIFO
+    SKIPPED_NS = 44  # longest gap between device callbacks
+    ALIVE_NS = 45  # CLOCK_MONOTONIC when the engine's loop last turned
+    FIRST_BLOCK = 46  # the first block of this server
+    BLAMED = 47  # number of the node that hung or crashed the engine; the next engine bypasses it
+    SESSIONS = 48  # sessions whose recording has begun; written by the recorder
+    CLIPPED_BLOCKS = 50
+    STALLS = 55  # times that the engine got no processor for STALL_SECONDS or longer
+    LATEST_NS = 56  # how long after its time a block was delivered at the latest, stalls excepted
+    STALLED_NS = 57  # duration of the last of STALLS
+    WAKE_LATE_NS = 58  # how late a thread was woken at the worst, at the server's start; written by its probe
+    BEGUN = 60  # first sample of this server's first plan, plus one; 0: none has played
+    ECHO = 49  # number of the node whose events are reported to control, -1: all nodes, 0: none; written by control
+    SUPERVISOR_FAULTS = 52  # failed steps of the supervisor, with failed starts of a process; written by it
+    BEAT_SEQUENCE = 53  # odd while BEAT_SAMPLE, BEAT, TEMPO and PLAYING change
+    BEAT_SAMPLE = 54  # the sample at which the clock is at BEAT
+    CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
+
+
+WORDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class MappingShape:
+    """The numbers that determine the sizes of the mapping's parts.
+
+    Attributes:
+        rate: Hz.
+        block: Frames of a block.
+        channels: Channels of input and output.
+        tap: Blocks of sound that the mapping holds for the recorder.
+    """
+
+    rate: int
+    block: int
+    channels: int
+    tap: int
+
+    @staticmethod
+    def of(rate: int, block: int, channels: int, seconds: float = 4.0) -> MappingShape:
+        """A shape whose tap holds `seconds` of sound, and 16 blocks at least."""
+        return MappingShape(rate, block, channels, max(16, round(seconds * rate / block)))
+
+
+class Shared:
+    """The mapping, and its parts as memory views.
+
+    Attributes:
+        shape: What its sizes follow from.
+        offsets: Byte offset of each part by name.
+        words: The header as int64, indexed by `HeaderWord`.
+        floats: The header as float64.
+        meters: The meter rows as float32.
+        tap_tags: Number of the block in each slot of the tap, plus one, as int64; 0 while the slot changes.
+    """
+
+    def __init__(self, fd: int, shape: MappingShape) -> None:
+        self.fd, self.shape = fd, shape
+        self._sizes = [
+            ("words", WORDS * 8),
+            ("commands", COMMANDS * SIZE),
+            ("reports", REPORTS * REPORT.size),
+            ("meters", METERS * 16),
+            ("loading", LOADING_BYTES),
+            ("journal", JOURNAL_BYTES),
+            ("tap_tags", shape.tap * 8),
+            ("tap_out", shape.tap * shape.block * shape.channels * 4),
+            ("tap_in", shape.tap * shape.block * shape.channels * 4),
+        ]
+        total = sum(size for _, size in self._sizes)
+        if os.fstat(fd).st_size < total:
+            os.ftruncate(fd, total)
+        self.map = mmap.mmap(fd, total)
+        whole = memoryview(self.map)
+        self._parts: dict[str, memoryview] = {}
+        self.offsets: dict[str, int] = {}
+        at = 0
+        for name, size in self._sizes:
+            self._parts[name] = whole[at : at + size]
+            self.offsets[name] = at
+            at += size
+        self.words = self._parts["words"].cast("q")
+        self.floats = self._parts["words"].cast("d")
+        self.meters = self._parts["meters"].cast("f")
+        self.tap_tags = self._parts["tap_tags"].cast("q")
+
+    @staticmethod
+    def create(shape: MappingShape) -> Shared:
+        """Creates a mapping with an inheritable descriptor."""
+        shared = Shared(anonymous_file("antiphon"), shape)
+        shared.words[HeaderWord.RATE], shared.words[HeaderWord.BLOCK], shared.words[HeaderWord.CHANNELS] = (
+            shape.rate,
+            shape.block,
+            shape.channels,
+        )
+        return shared
+
+    def address(self, word: HeaderWord) -> int:
+        """The address of a header word, for machine code; valid while the mapping is open."""
+        return ctypes.addressof(ctypes.c_int64.from_buffer(self.map, 8 * word))
+
+    def part(self, name: str) -> memoryview:
+        """The part of that name, as bytes."""
+        return self._parts[name]
+
+
+class RingWords(NamedTuple):
+    """The header words of a ring: counts of records written, read, and dropped because the ring was full."""
+
+    write: HeaderWord
+    read: HeaderWord
+    dropped: HeaderWord
+
+
+class RecordCodec(NamedTuple, Generic[R]):
+    """Packs and unpacks a ring's records.
+
+    Attributes:
+        pack_into: Writes a record into a buffer at a byte offset.
+        unpack_from: Reads a record from a buffer at a byte offset.
+        size: Bytes of a record.
+    """
+
+    pack_into: Callable[[memoryview, int, R], None]
+    unpack_from: Callable[[memoryview, int], R]
+    size: int
+
+
+class RecordRing(Generic[R]):
+    """A bounded ring of fixed-size records between one writer and one reader."""
+
+    # Goal: two processes exchange records without a lock, so that neither can block the other, even by dying.
+    # Plan: both counts only grow. The writer alone sets `write`, after the record is complete; the reader alone sets
+    # `read`, after it has unpacked it. Their difference is what the ring holds,
+    # their remainder by the capacity a place.
+    # Warning: publishing is the last statement of `push`, or of a batch. A count that is set before its record is in
+    # place lets the reader unpack half a record. A word is aligned and eight bytes, so a store of it is never seen
+    # half done.
+
+    def __init__(self, shared: Shared, part: str, capacity: int, words: RingWords, codec: RecordCodec[R]) -> None:
+        """A ring of `capacity` records in a part of the mapping; `words` are the header words of its counts."""
+        self._words, self._data, self._capacity = shared.words, shared.part(part), capacity
+        self._write, self._read, self._dropped = words
+        self._pack, self._unpack, self._size = codec
+        self._batch, self._batching = 0, False  # records that are in place and not yet published
+
+    def push(self, record: R) -> bool:
+        """Appends a record. Returns False, and counts it, when the ring is full."""
+        words = self._words
+        at = words[self._write] + self._batch
+        if at - words[self._read] >= self._capacity:
+            words[self._dropped] += 1
+            return False
+        self._pack(self._data, (at % self._capacity) * self._size, record)
+        if self._batching:
+            self._batch += 1
+        else:
+            words[self._write] = at + 1
+        return True
+
+    def begin_batch(self) -> None:
+        """From here on records are not published, until `end_batch` publishes all of them at once."""
+        self._batching = True
+
+    def end_batch(self) -> None:
+        """Publishes the records of the batch."""
+        self._words[self._write] += self._batch
+        self._batch, self._batching = 0, False
+
+    @property
+    def full(self) -> bool:
+        """Whether the next `push` would fail."""
+        words = self._words
+        return words[self._write] + self._batch - words[self._read] >= self._capacity
+
+    def drain(self, most: int) -> Iterator[R]:
+        """Removes and yields at most `most` records, oldest first."""
+        words, data, capacity, size = self._words, self._data, self._capacity, self._size
+        at = words[self._read]
+        end = min(words[self._write], at + most)
+        while at < end:
+            yield self._unpack(data, (at % capacity) * size)
+            at += 1
+            words[self._read] = at
+
+
+class ByteRing:
+    """The journal's ring of length-prefixed byte records, with one writer and one reader."""
+
+    # As `RecordRing`, but places are bytes: length and payload may each continue at the beginning of the ring.
+
+    def __init__(self, shared: Shared) -> None:
+        self._words, self._data = shared.words, shared.part("journal")
+        self._size = JOURNAL_BYTES
+
+    def push(self, payload: bytes | bytearray) -> bool:
+        """Appends a record. Returns False, and counts it, when the ring has no room."""
+        words = self._words
+        at, need = words[HeaderWord.JOURNAL_WRITE], len(payload) + 4
+        if at + need - words[HeaderWord.JOURNAL_READ] > self._size:
+            words[HeaderWord.JOURNAL_DROPPED] += 1
+            return False
+        self._put(at, len(payload).to_bytes(4, "little"))
+        self._put(at + 4, payload)
+        words[HeaderWord.JOURNAL_WRITE] = at + need
+        return True
+
+    def drain(self) -> Iterator[bytes]:
+        """Removes and yields all records, oldest first."""
+        words = self._words
+        while words[HeaderWord.JOURNAL_READ] < words[HeaderWord.JOURNAL_WRITE]:
+            at = words[HeaderWord.JOURNAL_READ]
+            length = int.from_bytes(self._get(at, 4), "little")
+            payload = self._get(at + 4, length)
+            words[HeaderWord.JOURNAL_READ] = at + 4 + length
+            yield payload
+
+    def skip_all(self) -> None:
+        """Discards all records; for the reader."""
+        self._words[HeaderWord.JOURNAL_READ] = self._words[HeaderWord.JOURNAL_WRITE]
+
+    def _put(self, at: int, data: bytes | bytearray) -> None:
+        start = at % self._size
+        first = min(len(data), self._size - start)
+        self._data[start : start + first] = data[:first]
+        if first < len(data):
+            self._data[: len(data) - first] = data[first:]
+
+    def _get(self, at: int, length: int) -> bytes:
+        start = at % self._size
+        first = min(length, self._size - start)
+        data = bytes(self._data[start : start + first])
+        return data if first == length else data + bytes(self._data[: length - first])
+
+
+def _pack_report(data: memoryview, place: int, report: ReportRecord) -> None:
+    REPORT.pack_into(data, place, *report)
+
+
+def command_ring(shared: Shared) -> RecordRing[Action]:
+    """The ring of actions from control to the engine."""
+    words = RingWords(HeaderWord.COMMANDS_WRITE, HeaderWord.COMMANDS_READ, HeaderWord.COMMANDS_DROPPED)
+    return RecordRing(shared, "commands", COMMANDS, words, RecordCodec(ACTIONS.pack_into, ACTIONS.unpack_from, SIZE))
+
+
+def report_ring(shared: Shared) -> RecordRing[ReportRecord]:
+    """The ring of reports from the engine to control."""
+    words = RingWords(HeaderWord.REPORTS_WRITE, HeaderWord.REPORTS_READ, HeaderWord.REPORTS_DROPPED)
+    return RecordRing(shared, "reports", REPORTS, words, RecordCodec(_pack_report, REPORT.unpack_from, REPORT.size))

@@ -1,0 +1,334 @@
+"""The nodes and wires of a patch as frozen data, checked against the catalog.
+
+`IN` and `OUT` are the input and output of the graph itself. Edits return a new graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Value, instead_of
+from antiphon.kernel.errors import ParamError, PatchError
+from antiphon.kernel.graph.macros import Macro, macros_from_json, macros_to_json, without_node
+from antiphon.kernel.graph.names import BUSES, CUE, IN as IN, NAME as NAME, OUT as OUT, PAIRS, RESERVED as RESERVED
+from antiphon.kernel.runtime.suggestion import instead
+
+MAX_NODES = 256
+MAX_WIRES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One node: its name, its processor type, and the parameter values that differ from the defaults."""
+
+    name: str
+    type: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+def _with_type(node: NodeSpec, info: ProcessorInfo | None) -> NodeSpec:
+    cells = {} if info is None else {p.name: p for p in info.cells}
+    return replace(node, values={k: v for k, v in node.values.items() if k in cells and cells[k].takes(v)})
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a wire: a node (or `IN`, `OUT`) and its port."""
+
+    node: str
+    port: str
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A connection from an output to an input or to a parameter."""
+
+    source: End
+    dest: End
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The nodes, in the patch's order, the wires, and the macros, which no plan knows."""
+
+    nodes: tuple[NodeSpec, ...] = ()
+    wires: tuple[Wire, ...] = ()
+    macros: tuple[Macro, ...] = ()
+
+    def node(self, name: str) -> NodeSpec:
+        """The node of that name. Raises PatchError, which lists the nodes, when there is none."""
+        for item in self.nodes:
+            if item.name == name:
+                return item
+        known = [n.name for n in self.nodes]
+        raise PatchError(f"there is no node {name!r}{instead(name, known, 'the nodes are')}")
+
+    def with_types(self, catalog: Catalog) -> Graph:
+        """The graph without those values that a type of this catalog cannot have, for a type in another version."""
+        return replace(self, nodes=tuple(_with_type(node, catalog.get(node.type)) for node in self.nodes))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a node of that name."""
+        return any(n.name == name for n in self.nodes)
+
+    def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:
+        """The graph with `node` added.
+
+        Args:
+            after: Node, or `IN`, whose outgoing audio wires the new node takes over; None adds it without wires.
+
+        Raises:
+            PatchError: The name is taken or invalid, the type or `after` is unknown, or there are `MAX_NODES` nodes.
+        """
+        check_name(node.name)
+        if self.has(node.name):
+            raise PatchError(f"there is a node {node.name!r} already; choose another name")
+        if len(self.nodes) >= MAX_NODES:
+            raise PatchError(f"a patch holds at most {MAX_NODES} nodes")
+        info = known_type(node.type, catalog)
+        if after is None:
+            return replace(self, nodes=(*self.nodes, node))
+        place = 0 if after == IN else self.nodes.index(self.node(after)) + 1
+        into, out_of = info.first("audio", "in"), info.first("audio", "out")
+        wires: list[Wire] = list(self.wires)
+        source = self._audio_source(after, catalog)
+        if into is not None and out_of is not None and source is not None:
+            outgoing = [w for w in wires if w.source == source]
+            wires = [w for w in wires if w.source != source]
+            wires.append(Wire(source, End(node.name, into.name)))
+            wires += [Wire(End(node.name, out_of.name), w.dest) for w in outgoing]
+        nodes = (*self.nodes[:place], node, *self.nodes[place:])
+        return replace(self, nodes=nodes, wires=tuple(wires))
+
+    def remove(self, name: str, catalog: Catalog) -> Graph:
+        """The graph without a node: the sources of its first audio input feed the destinations of its first output.
+
+        A wire that closes a cycle through the node is removed with it, since the cycle may lack a delay without it.
+        Raises PatchError when there is no such node.
+        """
+        node = self.node(name)
+        info = known_type(node.type, catalog)
+        into, out_of = info.first("audio", "in"), info.first("audio", "out")
+        wires = [w for w in self.wires if name not in (w.source.node, w.dest.node)]
+        if into is not None and out_of is not None:
+            back = order(self, catalog)[1]
+            feeding = [w.source for w in self.wires if w.dest == End(name, into.name) and w not in back]
+            fed = [w.dest for w in self.wires if w.source == End(name, out_of.name) and w.dest.node != name]
+            fed = [dest for dest in fed if dest != End(OUT, CUE)]  # it was this node that was listened to
+            bridge = [Wire(a, b) for a in feeding for b in fed]
+            wires += [w for w in bridge if w not in wires]
+        nodes = tuple(n for n in self.nodes if n.name != name)
+        return Graph(nodes, tuple(wires), without_node(self.macros, name))
+
+    def move(self, name: str, after: str, catalog: Catalog) -> Graph:
+        """The graph with a node removed and added again after the node `after`, or after `IN`."""
+        if name == after:
+            raise PatchError(f"{name} cannot be moved behind itself")
+        node = self.node(name)
+        if after != IN:
+            self.node(after)
+        return replace(self.remove(name, catalog).add(node, catalog, after), macros=self.macros)
+
+    def connect(self, source: End, dest: End, catalog: Catalog) -> Graph:
+        """The graph with a wire added. Raises PatchError when the graph is not valid with it."""
+        wire = Wire(source, dest)
+        if wire in self.wires:
+            return self
+        grown = replace(self, wires=(*self.wires, wire))
+        check(grown, catalog)
+        return grown
+
+    def disconnect(self, source: End, dest: End) -> Graph:
+        """The graph without a wire. Raises PatchError when there is no such wire."""
+        wire = Wire(source, dest)
+        if wire not in self.wires:
+            raise PatchError(f"there is no wire from {source} to {dest}")
+        return replace(self, wires=tuple(w for w in self.wires if w != wire))
+
+    def end(self, text: str, side: str, catalog: Catalog, like: str = "audio") -> End:
+        """Parses the name of one end of a wire.
+
+        Args:
+            text: "node.port", or "node" for its first port of kind `like`, else its first port.
+            side: "out" for the source of a wire, "in" for its destination.
+            like: Preferred kind of port.
+
+        Raises:
+            PatchError: There is no such node or port.
+        """
+        name, _, port = text.partition(".")
+        if (name == IN and side == "out") or (name == OUT and side == "in"):
+            if name == OUT and port in BUSES:
+                return End(OUT, port)
+            if port not in ("", name):
+                others = f", or out.{PAIRS[0]} to out.{PAIRS[-1]}, or out.{CUE}" if name == OUT else ""
+                raise PatchError(f"{name} has one port; write {name!r}{others}, not {text!r}")
+            return End(name, name)
+        if name in (IN, OUT):
+            raise PatchError(f"{name!r} cannot be the {'start' if side == 'out' else 'end'} of a wire")
+        info = known_type(self.node(name).type, catalog)
+        if port:
+            chosen = info.port(port, side)
+            if chosen is None and (side == "out" or info.moved(port) is None):
+                targets = [p.name for p in info.cells if p.glides] if side == "in" else []
+                also = f"; a control can move: {', '.join(targets)}" if targets else ""
+                there = instead(port, _ports(info, side), "it has")
+                raise PatchError(f"{name} has no {side}put port {port!r}{there}{also}")
+            return End(name, port)
+        ports = info.inputs if side == "in" else info.outputs
+        chosen = info.first(like, side) or (ports[0] if ports else None)
+        if chosen is None:
+            raise PatchError(f"{name} has no {side}put ports")
+        return End(name, chosen.name)
+
+    def _audio_source(self, name: str, catalog: Catalog) -> End | None:
+        if name == IN:
+            return End(IN, IN)
+        port = known_type(self.node(name).type, catalog).first("audio", "out")
+        return End(name, port.name) if port is not None else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The graph as JSON data, for `from_json`."""
+        return {
+            "nodes": [{"name": n.name, "type": n.type, "values": dict(n.values)} for n in self.nodes],
+            "wires": [[str(w.source), str(w.dest)] for w in self.wires],
+            **({"macros": macros_to_json(self.macros)} if self.macros else {}),
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Graph:
+        """The graph that `to_json` wrote; it is not checked."""
+        nodes = tuple(NodeSpec(n["name"], n["type"], n["values"]) for n in data["nodes"])
+        wires = tuple(Wire(_end(a), _end(b)) for a, b in data["wires"])
+        return Graph(nodes, wires, macros_from_json(data.get("macros", {})))
+
+
+def check_name(name: str) -> None:
+    """Raises PatchError for a name that a node cannot have."""
+    if name in RESERVED:
+        raise PatchError(f"{name!r} is a reserved name; choose another")
+    if not NAME.fullmatch(name):
+        raise PatchError(f"{name!r} is not a node name: letters, digits, _ and -, a letter first, at most 64")
+
+
+def known_type(name: str, catalog: Catalog) -> ProcessorInfo:
+    """The declaration of a processor type. Raises PatchError when it is unknown or its plugin did not load."""
+    info = catalog.get(name)
+    if info is None:
+        for failure in catalog.failures:
+            if failure.name == name:
+                raise PatchError(f"the plugin {name!r} did not load: {failure.reason}")
+        raise PatchError(f"there is no processor type {name!r}{instead(name, sorted(catalog))}")
+    return info
+
+
+def check(graph: Graph, catalog: Catalog) -> None:
+    """Raises PatchError unless all nodes, values and wires are valid and every cycle contains a delay."""
+    if len(graph.nodes) > MAX_NODES or len(graph.wires) > MAX_WIRES:
+        raise PatchError(f"a patch holds at most {MAX_NODES} nodes and {MAX_WIRES} wires")
+    names = set()
+    for node in graph.nodes:
+        check_name(node.name)
+        if node.name in names:
+            raise PatchError(f"there are two nodes named {node.name!r}")
+        names.add(node.name)
+        info = known_type(node.type, catalog)
+        cells = {p.name: p for p in info.cells}
+        for key, value in node.values.items():
+            if key not in cells:
+                raise PatchError(f"{node.name} ({node.type}) has no parameter {key!r}{instead_of(key, info.cells)}")
+            try:
+                cells[key].check(value)
+            except ParamError as error:
+                raise PatchError(f"{node.name}.{error}") from None
+    for wire in graph.wires:
+        source, dest = _kind(graph, wire.source, "out", catalog), _kind(graph, wire.dest, "in", catalog)
+        if source != dest:
+            raise PatchError(f"{wire.source} carries {source} and {wire.dest} takes {dest}; they cannot be wired")
+    order(graph, catalog)
+
+
+def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wire]]:
+    """Sorts the nodes so that each runs after its sources.
+
+    A cycle must contain a node whose type declares `holds` (a delay): the wire into it is delayed by one block.
+
+    Returns:
+        Node names in running order, and the wires that close a cycle.
+
+    Raises:
+        PatchError: A cycle contains no delay.
+    """
+    holding = {n.name for n in graph.nodes if known_type(n.type, catalog).holds}
+    names = [n.name for n in graph.nodes]
+    waiting: dict[str, set[str]] = {name: set() for name in names}
+    for wire in graph.wires:
+        if wire.source.node in waiting and wire.dest.node in waiting:
+            waiting[wire.dest.node].add(wire.source.node)
+    done: list[str] = []
+    placed: set[str] = set()
+    while len(done) < len(names):
+        free = next((n for n in names if n not in placed and waiting[n] <= placed), None)
+        if free is None:
+            stuck = _first_cycle(next(n for n in names if n not in placed), waiting, placed)
+            free = next((n for n in names if n in stuck and n in holding), None)
+            if free is None:
+                raise PatchError(f"the wires among {', '.join(sorted(stuck))} make a cycle; put a delay node into it")
+        done.append(free)
+        placed.add(free)
+    place = {name: i for i, name in enumerate(done)}
+    back = {
+        w
+        for w in graph.wires
+        if w.source.node in place and w.dest.node in place and place[w.source.node] >= place[w.dest.node]
+    }
+    return tuple(done), frozenset(back)
+
+
+def _first_cycle(name: str, waiting: Mapping[str, set[str]], placed: set[str]) -> set[str]:
+    """A cycle upstream of `name`: nodes that feed each other and that no other unplaced node feeds."""
+    fed: dict[str, set[str]] = {n: set() for n in waiting}
+    for node, sources in waiting.items():
+        for source in sources:
+            fed[source].add(node)
+    while True:
+        before = _reach(name, waiting, placed)
+        others = before - _reach(name, fed, placed) if name in before else before
+        if not others:
+            return before
+        name = min(others)
+
+
+def _reach(name: str, along: Mapping[str, set[str]], placed: set[str]) -> set[str]:
+    """Nodes that can be reached from a node without placed ones; the node itself only through a cycle."""
+    seen: set[str] = set()
+    stack = list(along[name] - placed)
+    while stack:
+        at = stack.pop()
+        if at not in seen:
+            seen.add(at)
+            stack.extend(along[at] - placed)
+    return seen
+
+
+def _kind(graph: Graph, end: End, side: str, catalog: Catalog) -> str:
+    checked = graph.end(str(end), side, catalog)
+    if checked.node in (IN, OUT):
+        return "audio"
+    port = known_type(graph.node(checked.node).type, catalog).port(checked.port, side)
+    return "control" if port is None else port.kind
+
+
+def _ports(info: ProcessorInfo, side: str) -> list[str]:
+    return [p.name for p in (info.inputs if side == "in" else info.outputs)]
+
+
+def _end(text: str) -> End:
+    node, _, port = text.partition(".")
+    return End(node, port)

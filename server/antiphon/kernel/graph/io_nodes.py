@@ -1,0 +1,53 @@
+"""The graph's input and output as the nodes `in` and `out`, whose levels belong to the server and to no patch.
+
+They have addresses as other nodes, such as `/node/in/gain` and `/node/out/mute`, and can be learned, ramped and sent by
+MQTT. Loading a patch does not change them.
+"""
+
+from __future__ import annotations
+
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.graph.graph import IN, OUT, Graph, NodeSpec
+from antiphon.kernel.graph.macros import macro_info
+from antiphon.kernel.graph.names import BUSES, MACRO
+
+IN_NUMBER, OUT_NUMBER = -1, -2
+"""Node numbers of the two; those of a patch's nodes count from 1."""
+BUS_NUMBERS = {f"{OUT}.{bus}": -4 - place for place, bus in enumerate(BUSES)}
+"""Of the other pairs of output channels and of the cue, by what a wire calls them; for listeners."""
+SILENCE = -60.0
+"""Gain in dB at and below which the signal is zero."""
+CLIPPED = 0.9999
+"""Magnitude from which an input counts as clipped."""
+PARAMS = (
+    Param("gain", default=0.0, low=SILENCE, high=24.0, unit="dB", smooth=0.02, doc="Louder or softer; -60 is silence."),
+)
+
+
+def _info(name: str, doc: str) -> ProcessorInfo:
+    return ProcessorInfo(name, doc, "antiphon", (AUDIO_IN,), (AUDIO_OUT,), PARAMS)
+
+
+ENDS = {
+    IN: (IN_NUMBER, _info(IN, "What comes in, before the patch.")),
+    OUT: (OUT_NUMBER, _info(OUT, "What goes out, behind the patch: the master volume.")),
+}
+"""(number, declaration) by name."""
+END_NODES = tuple(NodeSpec(name, name) for name in ENDS)
+"""The two as nodes of a graph; the type of each is its name."""
+
+
+def own_nodes(graph: Graph) -> tuple[NodeSpec, ...]:
+    """The nodes that are no part of a plan: the macros, if there are any, and the ends."""
+    if not graph.macros:
+        return END_NODES
+    return (NodeSpec(MACRO, macro_info(macro.name for macro in graph.macros).type), *END_NODES)
+
+
+def declaration(node: NodeSpec, catalog: Catalog) -> ProcessorInfo | None:
+    """What the catalog says of a node's type, or what is declared here of an end; None for a type that is not known."""
+    if node.name == MACRO:
+        return macro_info(node.type.split()[1:])
+    return ENDS[node.name][1] if node.name in ENDS else catalog.get(node.type)

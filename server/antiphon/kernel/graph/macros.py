@@ -1,0 +1,155 @@
+"""Macros: up to eight controls of a patch, each of which moves parameters of its nodes.
+
+In the session they are the parameters of a node named `macro`, which no plan has: setting one sets its targets. So they
+are learned, stored in scenes, recorded and addressed as others are; `/macro/NAME` is short for `/node/macro/NAME`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.errors import ParamError, PatchError
+from antiphon.kernel.graph.names import MACRO, NAME
+
+MACRO_NUMBER = -3
+"""Number of the node `macro`, after those of the graph's ends."""
+MOST, MOST_TARGETS = 8, 16
+"""Macros of a patch, and targets of a macro."""
+CURVES = 0.1, 10.0
+"""Exponents that a curve may have."""
+KINDS = ("float", "int", "switch")
+_KEYS = ("target", "low", "high", "curve")
+
+
+@dataclass(frozen=True, slots=True)
+class MacroTarget:
+    """A parameter that a macro moves.
+
+    Attributes:
+        low, high: Its values where the macro is at 0 and at 1; low may be above high.
+        curve: The exponent of the macro's place: 1 is straight in the parameter's own scale, above 1 slow at first.
+    """
+
+    node: str
+    param: str
+    low: float
+    high: float
+    curve: float = 1.0
+
+    @property
+    def key(self) -> str:
+        """ "node.param"."""
+        return f"{self.node}.{self.param}"
+
+    def value(self, param: Param, place: float) -> Value:
+        """The parameter's value where the macro is at `place`, 0 to 1."""
+        low, high = (param.to_norm(param.check(end)) for end in (self.low, self.high))
+        return param.from_norm(min(1.0, max(0.0, low + (high - low) * math.pow(place, self.curve))))
+
+    def place(self, param: Param, value: Value) -> float:
+        """The macro's place for a value of the parameter; the nearest one."""
+        low, high = (param.to_norm(param.check(end)) for end in (self.low, self.high))
+        share = (param.to_norm(value) - low) / (high - low) if high != low else 0.0
+        return math.pow(min(1.0, max(0.0, share)), 1.0 / self.curve)
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """A control of a patch: its name, and what it moves."""
+
+    name: str
+    targets: tuple[MacroTarget, ...]
+
+
+def macro_info(names: Iterable[str]) -> ProcessorInfo:
+    """The declaration of the node `macro`: a parameter of 0 to 1 for each name."""
+    names = tuple(names)
+    params = tuple(Param(name, default=0.0, low=0.0, high=1.0, doc="A macro of the patch.") for name in names)
+    return MacroInfo(" ".join((MACRO, *names)), "The patch's macros.", "antiphon", (), (), params)
+
+
+class MacroInfo(ProcessorInfo):
+    """A declaration without the host's parameters, for there is nothing to bypass."""
+
+    __slots__ = ()
+
+    @property
+    def cells(self) -> tuple[Param, ...]:
+        """The macros."""
+        return self.params
+
+
+def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
+    """Reads an entry of a patch's table `macros`.
+
+    Args:
+        body: `["node.param", low, high]`, with a curve behind if wanted, or a table of target, low, high and curve, or
+            a list of such.
+        find: The parameter of "node.param", or a `PatchError`.
+
+    Raises:
+        PatchError: It is not valid; the sentence begins with what the key "is" or "takes".
+    """
+    if not NAME.fullmatch(name):
+        raise PatchError("is not a name: letters, digits, _ and -, a letter first, at most 64")
+    one = isinstance(body, dict) or (isinstance(body, list) and bool(body) and isinstance(body[0], str))
+    entries = [body] if one else body
+    if not isinstance(entries, list) or not 1 <= len(entries) <= MOST_TARGETS:
+        raise PatchError(f'takes ["node.param", low, high], or a list of 1 to {MOST_TARGETS} of them')
+    return Macro(name, tuple(_target(entry, find) for entry in entries))
+
+
+def _target(entry: object, find: Callable[[str], Param]) -> MacroTarget:
+    if isinstance(entry, dict):
+        if unknown := [key for key in entry if key not in _KEYS]:
+            raise PatchError(f"takes {', '.join(_KEYS)}, not {str(unknown[0])[:40]!r}")
+        entry = [entry[key] for key in _KEYS if key in entry] if {*_KEYS[:3]} <= {*entry} else []
+    if not isinstance(entry, list) or len(entry) not in (3, 4) or not isinstance(entry[0], str):
+        raise PatchError('takes ["node.param", low, high], with a curve behind if wanted')
+    key, *numbers = entry
+    param = find(key)
+    if param.readonly or param.restart or param.kind not in KINDS:
+        raise PatchError(f"cannot move {key}: a macro moves numbers and switches that change while it plays")
+    low, high, curve = *numbers[:2], numbers[2] if len(numbers) == 3 else 1.0
+    try:
+        low, high = (float(param.check(end)) for end in (low, high))
+    except ParamError as error:
+        raise PatchError(f"{key}: {error}") from None
+    if isinstance(curve, bool) or not isinstance(curve, int | float) or not CURVES[0] <= curve <= CURVES[1]:
+        raise PatchError(f"takes a curve of {CURVES[0]:g} to {CURVES[1]:g}, 1 for a straight one")
+    node, _, name = key.partition(".")
+    return MacroTarget(node, name, low, high, float(curve))
+
+
+def macros_to_json(macros: Iterable[Macro]) -> dict[str, Any]:
+    """The macros as in a patch file: by name the list of targets."""
+
+    def row(target: MacroTarget) -> list[Any]:
+        curve = [] if target.curve == 1.0 else [target.curve]
+        return [target.key, target.low, target.high, *curve]
+
+    return {m.name: row(m.targets[0]) if len(m.targets) == 1 else [row(t) for t in m.targets] for m in macros}
+
+
+def macros_from_json(data: dict[str, Any]) -> tuple[Macro, ...]:
+    """The macros that `macros_to_json` gave; they are not checked."""
+
+    def target(row: list[Any]) -> MacroTarget:
+        node, _, param = row[0].partition(".")
+        return MacroTarget(node, param, *row[1:])
+
+    return tuple(
+        Macro(name, tuple(target(row) for row in ([body] if isinstance(body[0], str) else body)))
+        for name, body in data.items()
+    )
+
+
+def without_node(macros: Iterable[Macro], name: str) -> tuple[Macro, ...]:
+    """The macros without the targets of a node, and without those that have no others."""
+    left = (Macro(m.name, tuple(t for t in m.targets if t.node != name)) for m in macros)
+    return tuple(m for m in left if m.targets)

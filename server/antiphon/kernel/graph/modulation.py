@@ -1,0 +1,131 @@
+"""Modulation of parameters by control wires: a signal is added to the value that the performer has set."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.native import dsp
+from antiphon.kernel.native.step import Step
+
+FADE = 0.010
+"""Seconds in which the modulation of a new wire fades in, and that of a removed one fades out."""
+
+
+class Modulation:
+    """One control signal that is added to one parameter, with a weight that fades from 0 to 1 and back."""
+
+    def __init__(self, cell: ParamCell, source: Samples, rate: int) -> None:
+        """A modulation of weight 0.
+
+        Args:
+            source: Float32 `[1, frames]`; 1 is the parameter's whole range, scaled as a fader (`Param.to_norm`).
+            rate: Hz.
+        """
+        self.cell = cell
+        self._source, self._stride = source[0], 1
+        self._held = np.zeros(1, np.float32)
+        self._weight = 0.0
+        self._step = 1.0 / max(1, round(FADE * rate))
+        param = cell.param
+        self._log = int(param.warp == "log")
+        self._low, self._high = param.low, param.high
+        self._span = math.log(param.high / param.low) if self._log else param.high - param.low
+
+    def set_source(self, source: Samples) -> None:
+        """Reads the signal from another buffer from here on, float32 `[1, block]`; not after `end`."""
+        if self._stride:
+            self._source = source[0]
+
+    @property
+    def over(self) -> bool:
+        """Whether it has faded out after `end`."""
+        return self._step < 0.0 and self._weight <= 0.0
+
+    def begin(self, before: Modulation | None) -> None:
+        """Fades in, from the weight of the previous modulation of this parameter (None: from 0)."""
+        self._weight = 0.0 if before is None else before._weight
+        self.cell.moved = True
+
+    def set_full_weight(self) -> None:
+        """Sets the weight to 1 at once, for a node that has not run yet."""
+        self._weight = 1.0
+        self.cell.moved = True
+
+    def end(self) -> None:
+        """Fades out, holding the signal's last value."""
+        self._source, self._stride = self._held, 0
+        self._step = -abs(self._step)
+
+    @property
+    def steady(self) -> bool:
+        """Whether it neither fades in nor out."""
+        return self._weight >= 1.0 and self._step > 0.0
+
+    def step(self, frames: int) -> Step:
+        """Renders a steady parameter, and adds the signal of a steady modulation to it."""
+        keep = dsp.sample_at.step(self._source, frames - 1, self._held)
+        return self.cell.steady_step(frames).then(self._move(frames)).then(keep)
+
+    def _move(self, frames: int) -> Step:
+        return dsp.move.step(
+            self.cell.full, self._source, self._stride, self._low, self._high, self._span, self._log, self._weight,
+            self._step, frames,
+        )  # fmt: skip
+
+    def run(self, frames: int) -> None:
+        """Adds the signal to the first `frames` of the cell's block, which is rendered already."""
+        self._move(frames).run()
+        self._weight = min(max(self._weight + self._step * frames, 0.0), 1.0)
+        if self._stride:
+            self._held[0] = self._source[frames - 1]
+
+
+class Modulations:
+    """All modulations of one node, across changes of plan.
+
+    Attributes:
+        wired: The modulations of the plan that plays.
+    """
+
+    def __init__(self) -> None:
+        self.wired: tuple[Modulation, ...] = ()
+        self._leaving: list[Modulation] = []
+        self._sounded = False
+
+    def steady(self, wired: tuple[Modulation, ...]) -> bool:
+        """Whether these modulations are those that play, and none of them fades."""
+        return self.wired is wired and not self._leaving and all(move.steady for move in wired)
+
+    def rewire(self, wired: tuple[Modulation, ...]) -> list[ParamCell]:
+        """Replaces the modulations from this block on; those that are missing in `wired` fade out.
+
+        Returns:
+            The cells that are modulated now.
+        """
+        before = {move.cell: move for move in (*self._leaving, *self.wired)}
+        for move in wired:
+            if self._sounded:
+                move.begin(before.get(move.cell))
+            else:
+                move.set_full_weight()
+        modulated = {move.cell for move in wired}
+        self._leaving = [move for cell, move in before.items() if cell not in modulated]
+        for move in self._leaving:
+            move.end()
+        self.wired = wired
+        return list(modulated)
+
+    def run(self, frames: int) -> None:
+        """Adds all signals to the first `frames` of the cells' blocks."""
+        self._sounded = True
+        for move in self.wired:
+            move.run(frames)
+        if self._leaving:
+            for move in self._leaving:
+                move.run(frames)
+                move.cell.moved = not move.over
+            self._leaving = [move for move in self._leaving if not move.over]

@@ -1,0 +1,249 @@
+"""The part of a plan that machine code plays: nodes whose processors offer a `step`, a run of them in one call.
+
+A row is valid while its node rests: no parameter moves by a change or a ramp, no event waits, it has not failed. Where
+one is not valid, and at a node without a step, the machine code returns; the interpreter runs that node for the block
+(`Plan.run_place`), and packs the row again when it rests.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.processor import BlockTime
+from antiphon.kernel.graph.native.layout import BlockWord, NativeNode, laid_out
+from antiphon.kernel.graph.native.rows import NodeRow, PlanWord, Stop, measure_rows, rows_rest, run_rows
+from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
+from antiphon.kernel.native.kernel import address, words_of
+from antiphon.kernel.native.step import Call, PackedKernel, Step
+
+_NEVER = 1 << 62
+"""Nanoseconds of a block without a limit."""
+_libc = ctypes.CDLL(None)
+
+
+class PlanSteps(Protocol):
+    """The part of a plan that the interpreter runs."""
+
+    @property
+    def watched(self) -> bool: ...
+    @property
+    def work_at(self) -> int: ...
+    def run_place(self, place: int, time: BlockTime) -> None:
+        """Computes a node's inputs and runs it, for a whole block."""
+
+    def conclude(self, place: int, time: BlockTime, reason: str) -> None:
+        """Ends a node's block whose outputs are computed; `reason` why it has failed, or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTables:
+    """Addresses of the tables of a plan, as of `run_rows`, the duration of a block in ns, and the number of nodes."""
+
+    words: int
+    rows: int
+    calls: int
+    outs: int
+    times: int
+    block_ns: float
+    nodes: int
+
+
+@dataclass(slots=True)
+class _Place:
+    """A node's place in the tables.
+
+    Attributes:
+        kernels: Those of its conditions and of its calls before the check of its outputs; None where the interpreter
+            always runs it.
+        reports: Where its kernels leave the values of readonly parameters.
+        call: Index of its first call.
+        word: Index of its first argument.
+        held: What its addresses belong to.
+    """
+
+    node: NativeNode
+    kernels: tuple[PackedKernel, ...] | None
+    reports: Mapping[str, tuple[NDArray[Any], int]]
+    call: int
+    word: int
+    held: object = None
+
+
+class NativePlan:
+    """The rows of one plan. Built off the block path."""
+
+    def __init__(self, nodes: Sequence[NativeNode], spec: StreamSpec) -> None:
+        """Packs the rows of the nodes that rest."""
+        self._spec, self._period = spec, spec.block * 1e9 / spec.rate
+        self._places: list[_Place] = []
+        outs: list[tuple[int, int, int]] = []
+        times: list[tuple[int, int]] = []
+        rows = np.zeros((max(1, len(nodes)), NodeRow.SIZE), np.int64)
+        call = word = 0
+        for row, node in zip(rows, nodes, strict=False):
+            host, step = node.host, laid_out(node, spec.block)
+            row[NodeRow.NUMBER], row[NodeRow.HOST], row[NodeRow.LOAD] = (
+                host.number,
+                address(host.version),
+                address(host.loads),
+            )
+            row[NodeRow.PACKED], row[NodeRow.OUTS] = -1, len(outs)
+            outs += [(address(out), out.shape[1], out.shape[0]) for out in host.outs]
+            row[NodeRow.OUTS_END] = len(outs)
+            if step is None:
+                self._places.append(_Place(node, None, {}, call, word))
+                continue
+            self._places.append(_Place(node, _kernels(step), step.reports, call, word))
+            times += _times((*step.conditions, *step.calls), word)
+            kernels = [*_kernels(step), *host.most_mixing()]
+            call, word = call + len(kernels), word + sum(item.size for item in kernels)
+        self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
+        self._arguments, self._words = np.zeros(max(1, word), np.int64), np.zeros(PlanWord.SIZE, np.int64)
+        # as plain numbers: a block reads and writes single ones
+        self._row_words, self._call_words = rows.reshape(-1).data, self._calls.reshape(-1).data
+        self._whole, self._real = self._words.data, self._words.data.cast("B").cast("d")
+        first = address(self._arguments)
+        self._outs = np.array(outs or [(0, 0, 0)], np.int64)
+        self._times = np.array([(index, first + 8 * place) for index, place in times] or [(0, 0)], np.int64)
+        self._whole[PlanWord.ROWS], self._whole[PlanWord.TIMES] = len(nodes), len(times)
+        self._whole[PlanWord.CLOCK] = ctypes.cast(_libc.clock_gettime, ctypes.c_void_p).value or 0
+        self._nowhere = address(self._words) + 8 * PlanWord.NOWHERE
+        self._run = run_rows.bind(
+            self._words, self._rows, self._calls, self._outs, self._times, self._period, spec.block
+        )
+        self._whole_in_steps = all(place.kernels is not None for place in self._places)
+        self._rest = rows_rest.bind(rows, len(nodes))
+        for place in range(len(nodes)):
+            self.settle(place)
+
+    def run(self, play: PlanSteps, time: BlockTime) -> None:
+        """Runs all nodes for one whole block.
+
+        Args:
+            time: When the block begins.
+        """
+        self.begin(play, time)
+        self.go_on(play, self._run(), time)
+
+    def begin(self, play: PlanSteps, time: BlockTime) -> None:
+        """Sets the time of a block, from which the kernels read it."""
+        whole, real, rate = self._whole, self._real, self._spec.rate
+        whole[PlanWord.NEXT], whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = 0, time.sample, int(time.playing)
+        real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
+        real[PlanWord.STEP], real[PlanWord.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
+        whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
+        whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
+
+    def go_on(self, play: PlanSteps, stop: int, time: BlockTime) -> None:
+        """Runs the rest of a block.
+
+        Args:
+            stop: What `run_rows` returned.
+            time: When the block begins.
+        """
+        whole = self._whole
+        while stop:
+            place = whole[PlanWord.NEXT]
+            if stop == Stop.HELD:
+                play.run_place(place, time)
+                self.settle(place)
+            elif stop == Stop.BAD:
+                play.conclude(place, time, NOT_FINITE)
+            else:
+                play.conclude(place, time, self._places[place].node.host.judge(whole[PlanWord.SPENT], time.sample))
+            whole[PlanWord.NEXT] = place + 1
+            stop = self._run()
+
+    @property
+    def rests(self) -> bool:
+        """Whether machine code runs every node in the coming block."""
+        return self._whole_in_steps and bool(self._rest())
+
+    @property
+    def tables(self) -> PlanTables:
+        """What `run_rows` takes, for a caller in machine code."""
+        words, rows, calls = address(self._words), address(self._rows), address(self._calls)
+        return PlanTables(
+            words, rows, calls, address(self._outs), address(self._times), self._period, len(self._places)
+        )
+
+    @property
+    def reported(self) -> Iterator[tuple[NodeHost, str, NDArray[Any], int]]:
+        """Each node, its readonly parameter, and the array and place where its kernels leave the value."""
+        for at in self._places:
+            for name, (array, index) in at.reports.items():
+                yield at.node.host, name, array, index
+
+    def settle(self, place: int) -> None:
+        """Packs a node's row if the node rests."""
+        at = self._places[place]
+        node = at.node
+        version = int(node.host.version[0])
+        if at.kernels is None or node.io.events_out or not node.host.rests(node.moves):
+            return
+        step = laid_out(node, self._spec.block)
+        if step is None or _kernels(step) != at.kernels:
+            return
+        last = node.host.mixing(node.ins, self._spec.block)
+        at.held = step, last
+        rows, row = self._row_words, place * NodeRow.SIZE
+        rows[row + NodeRow.ASKS], rows[row + NodeRow.CALLS] = at.call, at.call + len(step.conditions)
+        rows[row + NodeRow.AFTER] = at.call + len(at.kernels)
+        rows[row + NodeRow.END] = at.call + len(at.kernels) + len(last)
+        word, first = at.word, address(self._arguments)
+        for n, (item, args) in enumerate((*step.conditions, *step.calls, *last), at.call):
+            item.pack([0 if isinstance(value, BlockWord) else value for value in args], self._arguments.data, word)
+            self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed, first + 8 * word
+            word += item.size
+        rows[row + NodeRow.PACKED] = version
+
+    def meters(self, frames: int, into: NDArray[np.float32]) -> int:
+        """Measures the nodes' last block: number, peak and RMS of the first output, load.
+
+        Args:
+            frames: Frames of that block.
+            into: Flat, four places a node; those beyond its end are left out.
+
+        Returns:
+            Number of nodes measured.
+        """
+        count = min(len(self._places), len(into) // 4)
+        measure_rows.call(address(self._rows), address(self._outs), count, frames, address(into))
+        return count
+
+    def native(self, place: int) -> bool:
+        """Tells whether machine code runs a node in the coming block."""
+        return self._row_words[place * NodeRow.SIZE + NodeRow.PACKED] == int(self._places[place].node.host.version[0])
+
+    def report(self, place: int, values: dict[str, float]) -> None:
+        """Reads what a node's kernels left for its readonly parameters, where machine code runs it.
+
+        Args:
+            values: Gets the values by name.
+        """
+        at = self._places[place]
+        if at.reports and self.native(place):
+            for name, (array, index) in at.reports.items():
+                values[name] = at.node.host.by_name[name].param.clip(float(array[index]))
+
+
+def _kernels(step: Step) -> tuple[PackedKernel, ...]:
+    return tuple(item for item, _ in (*step.conditions, *step.calls))
+
+
+def _times(calls: Sequence[Call], word: int) -> list[tuple[int, int]]:
+    """Which word of the block's time each argument gets that stands for one: index of the word, of the argument."""
+    found = []
+    for item, args in calls:
+        for kind, value in zip(item.types.values(), args, strict=True):
+            if isinstance(value, BlockWord):
+                found.append((int(value.value), word))
+            word += words_of(kind)
+    return found

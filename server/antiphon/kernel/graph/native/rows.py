@@ -1,0 +1,159 @@
+"""The loop over the nodes of a plan in machine code, and the tables it reads.
+
+Goal: a block of many nodes is one call, whose cost does not depend on the interpreter. A row is one node: calls of
+kernels with packed arguments, its outputs, and the version of the node that it was packed for.
+
+Plan: for each row the loop compares versions and calls the step's conditions, runs wires, modulation and the
+processor's own kernels, checks the outputs, measures the time, and mixes wet and dry. Where a version differs, a
+condition is 0, an output holds NaN or infinity, or a node took longer than a block lasts, it returns the row's place,
+and the interpreter goes on from there.
+
+Warning: all addresses are those of arrays that `graph.native.plan` keeps.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+
+from antiphon.kernel.graph.node_host import LOAD_SHARE
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.dsp import finite, peak
+from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, call_c, offset
+from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
+
+
+class PlanWord(IntEnum):
+    """Indices of the 64-bit words that the interpreter and the machine code share."""
+
+    NEXT = 0  # the row to begin with, and after a call the one that it stopped at
+    ROWS = 1
+    PERIOD = 2  # nanoseconds after which a node is late
+    SPENT = 3  # nanoseconds of the node that was late
+    CLOCK = 4  # the address of clock_gettime
+    NOW = 5  # and 6: struct timespec
+    AT_WORK = 7  # the address of the word that gets the number of the node at work
+    NOWHERE = 8  # AT_WORK where no watchdog reads it
+    TIMES = 9  # how many places of the block's time are in `times`
+    SAMPLE = 10
+    BEAT = 11  # a float, as TEMPO
+    TEMPO = 12
+    PLAYING = 13
+    STEP = 14  # beats a frame, 0 while the clock stands
+    LENGTH = 15  # frames a beat
+    SIZE = 16
+
+
+class NodeRow(IntEnum):
+    """Indices of the 64-bit words of one node."""
+
+    NUMBER = 0
+    HOST = 1  # the address of the node's version, and of its load
+    LOAD = 2
+    PACKED = 3  # the version that this row was packed for
+    ASKS = 4  # the first call: conditions of the step
+    CALLS = 5  # the first call after these: wires, modulation and the processor's own
+    AFTER = 6  # the first call of what follows the check of the outputs
+    END = 7
+    OUTS = 8  # the first output
+    OUTS_END = 9
+    SIZE = 10
+
+
+class Stop(IntEnum):
+    """Why the machine code returned."""
+
+    DONE = 0
+    HELD = 1
+    BAD = 2
+    LATE = 3
+
+
+@kernel
+def monotonic_ns(s: i64p) -> i64:
+    """The monotonic clock."""
+    call_c(s[PlanWord.CLOCK], 1, offset(s, PlanWord.NOW))
+    return i64(s[PlanWord.NOW] * 1000000000 + s[PlanWord.NOW + 1])
+
+
+@kernel
+def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns: f64, frames: i64) -> i64:
+    """Runs nodes from `PlanWord.NEXT` on, until one needs the interpreter. Returns a member of `Stop`.
+
+    calls: address of a function and of its arguments, each; outs: address, stride and channels, each; times: index of
+    a word of the block's time, and the address it is copied to; block_ns: duration of a block.
+    """
+    for n in range(s[PlanWord.TIMES]):
+        target = address_i64(times[2 * n + 1])
+        target[0] = s[times[2 * n]]
+    work = address_i64(s[PlanWord.AT_WORK])
+    begun = monotonic_ns(s)
+    for k in range(s[PlanWord.NEXT], s[PlanWord.ROWS]):
+        row = offset(rows, k * NodeRow.SIZE)
+        version = address_i64(row[NodeRow.HOST])
+        if version[0] == row[NodeRow.PACKED]:
+            for n in range(row[NodeRow.ASKS], row[NodeRow.CALLS]):
+                if call_c(calls[2 * n], calls[2 * n + 1]) == 0:
+                    version[0] = version[0] + 1
+                    break
+        if version[0] != row[NodeRow.PACKED]:
+            s[PlanWord.NEXT] = k
+            return Stop.HELD
+        work[0] = row[NodeRow.NUMBER]
+        for n in range(row[NodeRow.CALLS], row[NodeRow.AFTER]):
+            call_c(calls[2 * n], calls[2 * n + 1])
+        bad = 0
+        for n in range(row[NodeRow.OUTS], row[NodeRow.OUTS_END]):
+            if finite(address_f32(outs[3 * n]), outs[3 * n + 1], outs[3 * n + 2], frames) == 0:
+                bad = 1
+        ended = monotonic_ns(s)
+        spent = ended - begun
+        begun = ended
+        load = address_f64(row[NodeRow.LOAD])
+        load[0] = load[0] + LOAD_SHARE * (f64(spent) / block_ns - load[0])
+        if bad == 1 or spent > s[PlanWord.PERIOD]:
+            s[PlanWord.NEXT] = k
+            s[PlanWord.SPENT] = spent
+            return Stop.BAD if bad == 1 else Stop.LATE
+        for n in range(row[NodeRow.AFTER], row[NodeRow.END]):
+            call_c(calls[2 * n], calls[2 * n + 1])
+    s[PlanWord.NEXT] = s[PlanWord.ROWS]
+    return Stop.DONE
+
+
+@kernel
+def rows_rest(rows: i64p, nodes: i64) -> i64:
+    """1 where each row was packed for its node's present version, so that machine code runs it."""
+    same = 0
+    for k in range(nodes):
+        row = offset(rows, k * NodeRow.SIZE)
+        version = address_i64(row[NodeRow.HOST])
+        same = same + (1 if version[0] == row[NodeRow.PACKED] else 0)
+    return 1 if same == nodes else 0
+
+
+@kernel
+def measure_rows(rows: i64p, outs: i64p, nodes: i64, frames: i64, meters: f32p) -> None:
+    """Writes four floats a node: its number, peak and RMS of its first output in the last block (0 without one), load.
+
+    rows, outs: as in `run_rows`; nodes: how many to measure, from the first.
+    """
+    for k in range(nodes):
+        row = offset(rows, k * NodeRow.SIZE)
+        top = f32(0.0)
+        energy = f64(0.0)
+        samples = 1
+        if row[NodeRow.OUTS] < row[NodeRow.OUTS_END]:
+            out = offset(outs, 3 * row[NodeRow.OUTS])
+            x = address_f32(out[0])
+            samples = frames * out[2]
+            top = max(top, peak(x, out[1], out[2], frames))
+            for c in range(out[2]):
+                for n in range(frames):
+                    v = f64(x[c * out[1] + n])
+                    energy = energy + v * v
+        load = address_f64(row[NodeRow.LOAD])
+        meters[4 * k] = f32(row[NodeRow.NUMBER])
+        meters[4 * k + 1] = top
+        meters[4 * k + 2] = f32(math.sqrt(energy / f64(samples)))
+        meters[4 * k + 3] = f32(load[0])

@@ -1,0 +1,404 @@
+"""The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures.
+
+A processor fails when it raises an error, gives NaN or infinity, or overruns for a second. Its node then passes the
+dry signal until `/node/NAME/reset`; one that overran is tried again by itself.
+"""
+
+from __future__ import annotations
+
+import time as _time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.contract.processor import IO, Event, Processor
+from antiphon.kernel.contract.runner import ProcessorRunner
+from antiphon.kernel.errors import PluginError, WorkerLost
+from antiphon.kernel.graph.modulation import Modulation, Modulations
+from antiphon.kernel.graph.overruns import Overruns
+from antiphon.kernel.native import dsp
+from antiphon.kernel.native.step import Call, PackedKernel
+from antiphon.kernel.runtime.raised_at import raised_at
+
+FADE = 0.010
+MAX_EVENTS = 1024
+"""Most commanded events of a node within one block; a node may emit as many."""
+LOAD_SHARE = 0.02
+"""Weight of the newest block in a node's load, as in that of the engine."""
+_SWITCH_SMOOTH = 0.005
+NOT_FINITE = "gave NaN or infinity"
+_MIXING: list[PackedKernel] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.copy_sound, dsp.complement]
+_EACH_OUTPUT: list[PackedKernel] = [dsp.scale, dsp.scale, dsp.last_frame]
+
+
+def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
+    """The cell of a node's parameter; those of bypass and mute are smoothed, so that they fade."""
+    if param.name in ("bypass", "mute"):
+        fading = Param(param.name, "float", 0.0, 0.0, 1.0, smooth=_SWITCH_SMOOTH)
+        return ParamCell(fading, spec.rate, spec.block, float(bool(value)))
+    return ParamCell(param, spec.rate, spec.block, value)
+
+
+class Unprepared(Processor):
+    """Stands in for a processor that could not be prepared; its node has failed for good."""
+
+    def process(self, io: IO) -> None:
+        raise PluginError("it was not prepared")
+
+    def reset(self) -> None:
+        raise PluginError("it was not prepared")
+
+
+class NodeHost:
+    """A node's processor, parameter cells and output buffers. Successive plans with the node share its host.
+
+    Attributes:
+        cells: Parameters in the order of `ProcessorInfo.cells`.
+        active: Cells that are not at rest.
+        events: Commanded events for the next block.
+        endings: Events that end notes and pedals of removed wires, for the next block.
+        latency: Latency of the processor, frames.
+        feedback: Frames by which the processor shortens its delay, because it closes a cycle.
+        outs: Output buffers, float32 `[channels, block]` each.
+        has_dry: Whether there is a dry signal: the first input and the first output are alike.
+        failed: Why the node has failed, or "".
+        retry: Seconds from the failure until it is tried again, 0 where it is not.
+        forced: Failure that the next block reports, or "".
+        unmuted: The first output before its mute, float32 `[channels, block]`, where the cue needs it; else None.
+        loads: The node's load, for machine code.
+        version: Changes whenever the node stops resting, for machine code.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        name: str,
+        info: ProcessorInfo,
+        runner: ProcessorRunner,
+        spec: StreamSpec,
+        values: Mapping[str, Value],
+        feedback: int = 0,
+    ) -> None:
+        """A host around a runner whose processor is prepared, with parameter values that differ from the defaults."""
+        self.feedback = feedback
+        self.number, self.name, self.info, self.spec = number, name, info, spec
+        self.runner, self.processor = runner, runner.processor
+        cells = [cell_of(param, spec, values.get(param.name, param.default)) for param in info.cells]
+        self.cells = tuple(cells)
+        self.by_name = {cell.param.name: cell for cell in cells}
+        self._bypass, self._mute, self._wet = cells[:3]
+        self._health = ParamCell(Param("health", default=1.0, smooth=FADE), spec.rate, spec.block)
+        self._gains = (self._bypass, self._mute, self._wet, self._health)
+        self.active: list[ParamCell] = []
+        self._moves = Modulations()
+        self.events: list[Event] = []
+        self.endings: list[Event] = []
+        self._prepared = info.prepared_with(values)
+        self.latency = int(self.processor.latency)
+        self.outs = tuple(
+            np.zeros((port.channels or spec.channels, spec.block), np.float32) for port in info.outputs if port.signal
+        )
+        inputs = [port.channels or spec.channels for port in info.inputs if port.signal]
+        kinds = {port.kind for ports in (info.inputs, info.outputs) for port in [p for p in ports if p.signal][:1]}
+        self.has_dry = bool(inputs and self.outs) and inputs[0] == self.outs[0].shape[0] and len(kinds) == 1
+        self._at = tuple(out.ctypes.data for out in self.outs)
+        self._ring = np.zeros((inputs[0], self.latency + 1), np.float32) if self.has_dry else None
+        self._ring_at = np.zeros(1, np.int64)
+        self.dry = np.zeros((inputs[0], spec.block), np.float32) if self.has_dry else None
+        self._last = [np.zeros(out.shape[0], np.float32) for out in self.outs]
+        self._held = [last.copy() for last in self._last]
+        self._tail_left = 0
+        self._tail = max(1, round(FADE * spec.rate))
+        self._rise = np.arange(1, self._tail + 1, dtype=np.float32) / np.float32(self._tail)
+        self._curve = np.zeros(spec.block, np.float32)
+        # after a reset: frames until new input has passed the latency, and frames left of the fade-in after that
+        self._until = self._opening = 0
+        self._mending = False
+        self._after = 0
+        self._period_ns = spec.block * 1e9 / spec.rate
+        self._overruns = Overruns(self._period_ns)
+        self.failed = ""
+        self.retry = 0.0
+        self.forced = ""
+        self.unmuted: Samples | None = None
+        self.loads = np.zeros(1, np.float64)
+        self.version = np.zeros(1, np.int64)
+
+    @property
+    def load(self) -> float:
+        """Mean share of a block's time that the processor takes in the engine."""
+        return float(self.loads[0])
+
+    def wake(self) -> None:
+        """Leaves the node to the interpreter until it rests again (`graph.native.plan`)."""
+        self.version[0] += 1
+
+    def rests(self, moves: tuple[Modulation, ...]) -> bool:
+        """Whether each block is like the next but for its sound, so that machine code may run it."""
+        busy = self.failed or self.forced or self.events or self.endings or self._mending
+        fading = self._opening or self._tail_left or self._overruns.open_ns
+        return (
+            not busy
+            and not fading
+            and self._moves.steady(moves)
+            and all(cell.moved and cell.steady(self._after) for cell in self.active)
+        )
+
+    @property
+    def unprepared(self) -> str:
+        """Why the processor could not be prepared, or ""."""
+        return self.failed if isinstance(self.processor, Unprepared) else ""
+
+    def reusable(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
+        """Whether a plan with these values can use this processor: nothing differs that needs a new `prepare`."""
+        in_cycle = cyclic and self.processor.compensates
+        return self.info.prepared_with(values) == self._prepared and in_cycle == bool(self.feedback)
+
+    def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
+        """Sets parameter `cell` at frame `offset` of the next block, over `ramp` seconds; False when that is full."""
+        self.wake()
+        target = self.cells[cell]
+        if target not in self.active:
+            self.active.append(target)
+        return target.post(offset, number, ramp)
+
+    def play(self, event: Event) -> bool:
+        """Adds an event to the next block. Returns False when that holds `MAX_EVENTS` already."""
+        if len(self.events) >= MAX_EVENTS:
+            return False
+        self.wake()
+        self.events.append(event)
+        return True
+
+    def reset(self) -> None:
+        """Resets the processor; a node that has failed runs again."""
+        self.wake()
+        self.runner.retry()
+        if not self._guarded_reset():
+            return
+        self._hold()
+        self._until, self._opening = self.latency, self._tail if self.latency else 0
+        if self.failed:
+            self.failed = ""
+            self.retry = 0.0
+            self._mending = True
+
+    def mark_failed(self, reason: str) -> None:
+        """Marks the node as failed before its first block: it passes the dry signal until it is reset."""
+        self.wake()
+        self.failed = reason
+        self._health.rest_at(0.0)
+
+    def resume(self, states: list[tuple[float, float, int, int]]) -> None:
+        """Restores the parameters from the states of another host's cells, in the same order."""
+        for cell, state in zip(self.cells, states, strict=True):
+            cell.resume(state)
+        self.active = list(self.cells)
+        self.wake()
+
+    def cut(self) -> None:
+        """Silences the node for a panic: resets processor and dry delay. A failed node stays failed."""
+        self.wake()
+        self._guarded_reset()
+        if self._ring is not None:
+            self._ring.fill(0.0)
+        self._tail_left = self._until = self._opening = 0
+        for last in self._last:
+            last.fill(0.0)
+
+    def run(self, io: IO, watched: bool, moves: tuple[Modulation, ...] = ()) -> str:
+        """Runs one block.
+
+        Args:
+            watched: Whether overruns count as a failure.
+            moves: Modulations of its parameters: the same tuple for as long as the plan plays.
+
+        Returns:
+            Why the node failed in this block, or "".
+
+        Raises:
+            WorkerLost: Offline, the node's worker has ended.
+        """
+        frames, now = io.frames, io.time.sample
+        if moves is not self._moves.wired:
+            self.wake()
+            self.active += [cell for cell in self._moves.rewire(moves) if cell not in self.active]
+        if self._mending and self._until < frames:
+            # the dry signal stays until the processor's output has passed its latency
+            self._mending = False
+            self._overruns.returned(now, self.spec.rate)
+            self._health.post(self._until, 1.0)
+            if self._health not in self.active:
+                self.active.append(self._health)
+        for cell in self.active:
+            cell.render(now, frames)
+        self._moves.run(frames)
+        x = io.audio_in[0] if self.has_dry else None
+        reason = ""
+        if not self.failed:
+            reason = self._process(io, watched)
+        else:
+            for out in self.outs:
+                out[:, :frames] = 0.0
+        return self.conclude(x, now, frames, reason)
+
+    def conclude(self, x: Samples | None, now: int, frames: int, reason: str) -> str:
+        """Ends a block whose outputs the processor has filled.
+
+        Args:
+            x: The first input, where there is a dry signal.
+            now: Sample time of the first frame.
+            frames: Frames of the block.
+            reason: Why the node has failed in this block, or "".
+
+        Returns:
+            The same, or the failure that was forced.
+        """
+        if self.forced:
+            reason, self.forced, self.retry = "" if self.failed else self.forced, "", 0.0
+        self._after = now + frames
+        dry = None if x is None else self._dry(x, frames)
+        if reason:
+            self._fail(reason, frames)
+        if self._opening:
+            self._open(frames)
+        for item, args in self._mix(dry, frames):
+            item(*args)
+        if self._tail_left:
+            self._slide(frames)
+        for item, args in self._keep(frames):
+            item(*args)
+        if self.active:
+            self.active = [cell for cell in self.active if cell.settle(self._after)]
+        return reason
+
+    def _process(self, io: IO, watched: bool) -> str:
+        frames = io.frames
+        started = _time.perf_counter_ns()
+        try:
+            runner = self.runner
+            reason = runner.run(io, self.active) if self.processor.split and self.active else runner.call(io)
+        except WorkerLost:
+            raise  # offline: the rest of the file would be wrong
+        except Exception as error:
+            return f"raised {type(error).__name__}: {error}"[:200] + raised_at(error)
+        if reason:
+            return reason
+        for place, out in enumerate(self.outs):
+            if not dsp.finite.call(self._at[place], out.shape[1], out.shape[0], frames):
+                return NOT_FINITE
+        spent = _time.perf_counter_ns() - started
+        self.loads[0] += LOAD_SHARE * (spent / self._period_ns - self.loads[0])
+        if watched:
+            if spent > self._period_ns:
+                return self.judge(spent, io.time.sample)
+            if self._overruns.open_ns:
+                self._overruns.in_time()
+        return ""
+
+    def judge(self, spent: int, sample: int) -> str:
+        """A block of the processor took `spent` ns, longer than it lasts; returns why the node has failed, or ""."""
+        self.wake()
+        reason = self._overruns.too_long(spent, sample)
+        if reason:
+            self.retry = self._overruns.pause
+        return reason
+
+    def _dry(self, x: Samples, frames: int) -> Samples:
+        if self.latency == 0:
+            return x
+        assert self.dry is not None
+        assert self._ring is not None
+        dsp.delay_line(x, self.dry, self._ring, self._ring_at, self.latency, frames)
+        return self.dry
+
+    def _fail(self, reason: str, frames: int) -> None:
+        self.wake()
+        self.failed = reason
+        self.loads[0] = 0.0
+        for out in self.outs:
+            out[:, :frames] = 0.0
+        self._health.rest_at(0.0)
+        self._mending = False
+        self._hold()
+
+    def _hold(self) -> None:
+        """Holds the last sample, from which the output fades to the new one in 10 ms."""
+        for held, last in zip(self._held, self._last, strict=True):
+            held[:] = last
+        self._tail_left = self._tail
+
+    def _mix(self, dry: Samples | None, frames: int) -> list[Call]:
+        """The calls that mix wet and dry, and mute. Without a dry signal bypass is silence, and wet a level."""
+        bypass, mute, wet, health = self._gains
+        curve = self._curve
+        moving = any(cell in self._gains for cell in self.active)
+        calls: list[Call] = []
+        if moving or wet.target != 1.0 or bypass.target != 0.0 or health.target != 1.0:
+            calls.append((dsp.node_gain, (curve, bypass.full, wet.full, health.full, frames)))
+            if dry is not None:
+                calls.append((dsp.mix_wet, (self.outs[0], dry, curve, frames)))
+            calls += [(dsp.scale, (out, curve, frames)) for out in self.outs[dry is not None :]]
+        if self.unmuted is not None:
+            calls.append((dsp.copy_sound, (self.outs[0], self.unmuted)))
+        if moving or mute.target != 0.0:
+            calls.append((dsp.complement, (curve, mute.full, frames)))
+            calls += [(dsp.scale, (out, curve, frames)) for out in self.outs]
+        return calls
+
+    def _keep(self, frames: int) -> list[Call]:
+        """The calls that keep the last frame, from which a fade begins after a failure or a reset."""
+        return [(dsp.last_frame, (out, last, frames)) for out, last in zip(self.outs, self._last, strict=True)]
+
+    def mixing(self, ins: Sequence[Samples], frames: int) -> list[Call]:
+        """The calls of a block after the check of the outputs, while the node rests."""
+        dry: Samples | None = None
+        calls: list[Call] = []
+        if self.has_dry:
+            dry = ins[0]
+            if self.dry is not None and self.latency:
+                calls.append((dsp.delay_line, (dry, self.dry, self._ring, self._ring_at, self.latency, frames)))
+                dry = self.dry
+        return [*calls, *self._mix(dry, frames), *self._keep(frames)]
+
+    def most_mixing(self) -> list[PackedKernel]:
+        """The kernels of as many calls as `mixing` has at most."""
+        return [*_MIXING, *_EACH_OUTPUT * len(self.outs)]
+
+    def _scale(self, curve: Samples, frames: int) -> None:
+        for out in self.outs:
+            dsp.scale(out, curve, frames)
+
+    def _slide(self, frames: int) -> None:
+        done, count = self._tail - self._tail_left, min(frames, self._tail_left)
+        rise = self._rise[done : done + count]
+        for held, out in zip(self._held, self.outs, strict=True):
+            part = out[:, :count]
+            part *= rise
+            part += held[:, None] * (1.0 - rise)
+        self._tail_left -= count
+
+    def _open(self, frames: int) -> None:
+        """After a reset, keeps the output silent for the node's latency, then fades it in over 10 ms."""
+        silent = min(frames, self._until)
+        done, count = self._tail - self._opening, min(frames - silent, self._opening)
+        curve = self._curve
+        curve[:silent] = 0.0
+        curve[silent : silent + count] = self._rise[done : done + count]
+        curve[silent + count :] = 1.0
+        self._scale(curve, frames)
+        self._until -= silent
+        self._opening -= count
+
+    def _guarded_reset(self) -> bool:
+        """Resets the processor. Returns False when that raised an error, which the next block reports as a failure."""
+        try:
+            self.processor.reset()
+        except Exception as error:
+            self.forced = f"reset raised {type(error).__name__}: {error}"[:200]
+            return False
+        return True

@@ -1,0 +1,85 @@
+"""Whether a node takes more time than a block has: by what its thread did meanwhile, not by the wall's clock."""
+
+from __future__ import annotations
+
+import time
+
+from antiphon.kernel.runtime.processor_time import thread_clocks
+
+OVERRUN_SECONDS = 1.0
+"""Time of blocks that took too long, not made up for by others, at which a node fails."""
+RETURNED_SECONDS = 0.1
+"""The same for one that is being tried again."""
+TRIED_SECONDS = 30.0
+"""How long a node that is back is being tried."""
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+"""Seconds until a node that overran is tried again; doubled each time that it fails while it is being tried."""
+SLEEP_NS = 100_000_000
+"""What counts of a sleep within one block, at most: the whole process may have been stopped."""
+
+
+class _ThreadWatch:
+    """What the engine's thread did since the last block that took too long; read only after one, for it is slow."""
+
+    def __init__(self) -> None:
+        self._at = self._ran = self._waited = 0
+
+    def own(self, wall_ns: int) -> int:
+        """Time of the last `wall_ns` that a node computed or slept, ns; 0 where the last reading is not recent."""
+        now = time.perf_counter_ns()
+        ran, waited = thread_clocks()
+        passed, self._at = now - self._at, now
+        new_ran, self._ran = ran - self._ran, ran
+        new_waited, self._waited = waited - self._waited, waited
+        if passed > 3 * wall_ns:
+            return 0
+        used = max(0, wall_ns - new_waited)
+        computed = min(used, max(0, new_ran - (passed - wall_ns)))
+        return computed + min(used - computed, SLEEP_NS)
+
+
+_thread = _ThreadWatch()  # of the engine's loop, which runs all nodes
+
+
+class Overruns:
+    """Judges the blocks of one node.
+
+    Attributes:
+        open_ns: Time of blocks that took too long, not made up for.
+    """
+
+    def __init__(self, period_ns: float) -> None:
+        """period_ns: duration of a block."""
+        self._period_ns = period_ns
+        self.open_ns = 0.0
+        self._pause = 0.0
+        self._tried_until = 0
+
+    def in_time(self) -> None:
+        """A block was in time, while `open_ns` is above 0."""
+        self.open_ns = max(0.0, self.open_ns - self._period_ns)
+
+    def too_long(self, wall_ns: int, sample: int) -> str:
+        """A block took longer than it lasts; returns why the node has failed, or ""."""
+        spent = _thread.own(wall_ns)
+        if spent <= self._period_ns:
+            return ""
+        self.open_ns += spent
+        tried = sample < self._tried_until
+        if self.open_ns < (RETURNED_SECONDS if tried else OVERRUN_SECONDS) * 1e9:
+            return ""
+        self._pause = min(2.0 * self._pause, LONGEST_PAUSE) if tried else FIRST_PAUSE
+        return (
+            f"overran: {spent / 1e6:.1f} ms for a block of {self._period_ns / 1e6:.1f} ms; "
+            f"it is tried again in {self._pause:g} s"
+        )
+
+    @property
+    def pause(self) -> float:
+        """Seconds from the last failure until the node is tried again."""
+        return self._pause
+
+    def returned(self, sample: int, rate: int) -> None:
+        """The node runs again from `sample` on."""
+        self.open_ns = 0.0
+        self._tried_until = sample + round(TRIED_SECONDS * rate)

@@ -1,0 +1,201 @@
+"""Reads and writes patches: TOML files that hold data only, so that a file from an unknown source is safe to open.
+
+An invalid patch is refused as a whole, with file, line, key and what is allowed. This module imports no audio library,
+since control reads patches too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph import patch_list
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph
+from antiphon.kernel.graph.macros import macros_to_json
+from antiphon.kernel.graph.patch_reader import PatchReader
+from antiphon.kernel.graph.toml_location import guard
+from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.suggestion import instead
+
+FORMAT = 1
+MAX_SIZE = 1 << 18
+"""Most bytes of a patch: more than the largest valid patch needs, and parsed in well under a second."""
+SUFFIX = patch_list.SUFFIX
+_LONG = re.compile(r"[0-9_]{4000,}")
+"""A number with more digits than Python converts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch that was read.
+
+    Attributes:
+        name: Its title.
+        tempo: bpm.
+        scenes: Values by "node.param", by the scene's number.
+        midi: "node.param" by MIDI controller such as "cc 21"; "out" gives the "node.port" whose notes go to MIDI.
+        text: The TOML that was parsed.
+        path: Its file, or None.
+        hint: What to do first, one sentence, or "".
+        group: The heading under which lists show it, or "".
+    """
+
+    name: str
+    tempo: float
+    graph: Graph
+    scenes: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
+    midi: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    path: Path | None = None
+    hint: str = ""
+    group: str = ""
+
+
+def parse(
+    text: str, catalog: Catalog, source: str = "patch", *, trusted: bool = False, folder: Path | None = None
+) -> Patch:
+    """Parses a patch.
+
+    Args:
+        source: Name of the file, for errors.
+        trusted: Whether a parameter of kind file may be any path or a file in `folder`, not only one in the library.
+        folder: Folder of a trusted patch.
+
+    Raises:
+        PatchError: The patch is not valid.
+    """
+    data = parse_toml(text, source)
+    reader = PatchReader(text, source, catalog, trusted, folder)
+    reader.head(data, FORMAT)
+    reader.listed(data)
+    graph = reader.graph(data)
+    return Patch(
+        reader.name(data),
+        reader.tempo(data),
+        graph,
+        reader.scenes(data, graph),
+        reader.midi(data, graph),
+        text,
+        hint=reader.hint(data),
+        group=reader.group(data),
+    )
+
+
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """Parses TOML with limits on size and nesting. Raises PatchError, which names `source`, for invalid TOML."""
+    if len(text) > MAX_SIZE:
+        raise PatchError(f"{source} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
+    guard(text, source)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PatchError(f"{source} is not TOML: {_placed(str(error))}") from None
+    except (RecursionError, ValueError, OverflowError, MemoryError):
+        long = _LONG.search(text)
+        line = 1 if long is None else text.count("\n", 0, long.start()) + 1
+        raise PatchError(f"{source}, line {line}: a value is nested too deep or too large") from None
+
+
+def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -> Patch:
+    """Reads a patch file.
+
+    Args:
+        name_or_path: Name of a patch; with `trusted` also a path.
+        trusted: Whether it comes from the command line. Otherwise it is a name, which is looked up among the
+            performer's patches and then among the built-in ones.
+
+    Raises:
+        PatchError: There is no such patch, or it is not valid.
+    """
+    given = str(name_or_path)
+    if trusted and (isinstance(name_or_path, Path) or given.endswith(SUFFIX) or os.sep in given):
+        path = Path(given)
+        if not os.path.exists(path) and os.sep not in given:
+            path = find(given)
+    else:
+        path = find(given)
+    patch = parse(read_text(path), catalog, path.name, trusted=trusted, folder=path.absolute().parent)
+    return replace(patch, path=path)
+
+
+def find(name: str) -> Path:
+    """The file of a patch: the performer's, or else the built-in one. Raises PatchError when there is neither."""
+    if os.sep in name:
+        raise PatchError(
+            f"{name[:80]!r} is not a name but a path: put the file into {paths.patches()} and load "
+            f"{Path(name).stem[:80]!r}; `antiphon serve --patch` takes a path"
+        )
+    for folder in (paths.patches(), resources.patches()):
+        path = paths.inside(folder, name, SUFFIX, PatchError)
+        if path.is_file():
+            return path
+    raise PatchError(f"there is no patch {name!r}{instead(name, patch_list.names_beside())}")
+
+
+def dump(patch: Patch) -> str:
+    """The patch as TOML, which parses to the same patch. Wires are grouped by source."""
+    document: dict[str, Any] = {"format": FORMAT, "name": patch.name}
+    document |= {key: text for key, text in (("hint", patch.hint), ("group", patch.group)) if text}
+    document["tempo"] = patch.tempo
+    nodes: dict[str, dict[str, Value]] = {}
+    for node in patch.graph.nodes:
+        kind = {} if node.type == node.name else {"type": node.type}
+        nodes[node.name] = {**kind, **node.values}
+    document["nodes"] = nodes
+    grouped: dict[str, list[str]] = {}
+    for wire in patch.graph.wires:
+        grouped.setdefault(_end(wire.source), []).append(_end(wire.dest))
+    document["wires"] = {source: dests[0] if len(dests) == 1 else dests for source, dests in grouped.items()}
+    if patch.graph.macros:
+        document["macros"] = macros_to_json(patch.graph.macros)
+    if patch.scenes:
+        document["scenes"] = {str(number): dict(values) for number, values in patch.scenes.items()}
+    if patch.midi:
+        document["midi"] = dict(patch.midi)
+    return tomli_w.dumps(document)
+
+
+def hides(path: Path) -> bool:
+    """Whether a patch of the performer hides a built-in one of the same name."""
+    return path.parent == paths.patches() and (resources.patches() / path.name).is_file()
+
+
+def _end(end: End) -> str:
+    return end.node if end in (End(IN, IN), End(OUT, OUT)) else str(end)
+
+
+def read_text(path: Path) -> str:
+    """Reads the text of a patch file. Raises PatchError for what is no regular file, too large, or not UTF-8."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise PatchError(f"{path} is not a file; name a patch file ({SUFFIX})")
+            content = file.read(MAX_SIZE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name cannot be used"
+        shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:100]}...{path.name[-40:]}"
+        raise PatchError(f"cannot read the patch {shown!r}: {reason}") from None
+    if len(content) > MAX_SIZE:
+        raise PatchError(f"{path.name} is larger than a patch may be; at most {MAX_SIZE >> 10} KiB is allowed")
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise PatchError(f"{path.name} is not text in UTF-8, from byte {error.start} on") from None
+
+
+def _placed(message: str) -> str:
+    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
+    where = f"line {match[2]}, column {match[3]}: {match[1]}" if match else message
+    return " ".join(where.split())[:300]

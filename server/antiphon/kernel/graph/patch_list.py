@@ -1,0 +1,206 @@
+"""Lists patches and set lists: name, description, what to do first, file, and which ones hide a built-in one."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.wire.text import printable
+
+SUFFIX = ".toml"
+PREVIOUS = "~"
+"""Suffix of the name of a patch's previous version, before it was saved over. It can be loaded and is not listed."""
+SETS = "live"
+"""Folder of the set lists, inside a folder of patches."""
+LISTED = "listed"
+"""Key of a patch file: `listed = false` leaves it out of lists. It can be loaded all the same."""
+TOOLS = "tools"
+"""Group of the patches that check a rig and are not played: lists show them last."""
+HEAD = 4096
+"""Bytes read of a file: enough for its first comment and its first keys."""
+LINE = 400
+"""Most characters of a description, and of a hint."""
+GROUP = 40
+"""Most characters of a group's name."""
+FRESH_NS, SHARE = 250_000_000, 20
+"""For how long a list is given again while its folders are as they were, in nanoseconds, and in times that it took to
+make: files may be edited in place, and a surface that asks again and again must not keep control from its work."""
+TICK_NS = 50_000_000
+"""Longest step of a file system's clock, by which a change is seen."""
+FEW = 300
+"""Files that are read for the names in a refusal; of more the names of files stand there."""
+MOST_ENTRIES = 20_000
+"""Files whose entries are kept."""
+_SENTENCE = re.compile(r"(?<=[.!?])\s")
+
+
+@dataclass(frozen=True, slots=True)
+class PatchEntry:
+    """One patch file or set list.
+
+    Attributes:
+        line: Description, one sentence.
+        hint: What to do first, one sentence, or "".
+        group: The heading under which lists show it, or "".
+        own: Whether it is the performer's, not a built-in one.
+        hides: Whether it hides a built-in one of the same name.
+        listed: Whether lists show it.
+    """
+
+    name: str
+    line: str
+    hint: str
+    group: str
+    own: bool
+    hides: bool
+    listed: bool
+    path: Path
+
+    def plain(self) -> dict[str, object]:
+        """The entry as data for JSON."""
+        return {
+            "name": self.name,
+            "line": self.line,
+            "hint": self.hint,
+            "group": self.group,
+            "from": "yours" if self.own else "shipped",
+            "hides_shipped": self.hides,
+            "listed": self.listed,
+            "file": str(self.path),
+        }
+
+
+_entries: dict[Path, tuple[tuple[int, int, int], PatchEntry]] = {}
+_listings: dict[tuple[Path, Path], tuple[tuple[tuple[int, int, int] | None, ...], int, list[PatchEntry]]] = {}
+_file_names: dict[tuple[Path, Path], tuple[tuple[tuple[int, int, int] | None, ...], list[str]]] = {}
+
+
+def entries(part: str = "") -> list[PatchEntry]:
+    """All patches, or all files in their folder `part`, by name, tools last; one of yours hides a built-in one."""
+    folders = _folders(part)
+    now, stamps = time.time_ns(), tuple(map(_stamp, folders))
+    known = _listings.get(folders)
+    if known is not None and known[0] == stamps and now < known[1]:
+        return list(known[2])
+    by_name: dict[str, PatchEntry] = {}
+    for own, folder in enumerate(folders):
+        for path in _files(folder):
+            by_name[path.stem] = replace(_described(path), own=bool(own), hides=path.stem in by_name)
+    found = sorted(by_name.values(), key=lambda entry: (entry.group == TOOLS, entry.name))
+    # a folder that has just changed may change again within the same tick of its clock
+    if all(stamp is None or now - stamp[1] > TICK_NS for stamp in stamps):
+        took = time.time_ns() - now
+        _listings[folders] = stamps, now + took + max(FRESH_NS, SHARE * took), found
+    return list(found)
+
+
+def _described(path: Path) -> PatchEntry:
+    """A file's entry, read again where the file has changed."""
+    stamp = _stamp(path)
+    known = _entries.get(path)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    text = head_of(path)
+    top = _top(text)
+    entry = PatchEntry(
+        name=path.stem,
+        line=line(text),
+        hint=_text(top, "hint", LINE),
+        group=_text(top, "group", GROUP),
+        own=False,
+        hides=False,
+        listed=top.get(LISTED) is not False,
+        path=path,
+    )
+    if stamp is not None and time.time_ns() - stamp[1] > TICK_NS:
+        if len(_entries) >= MOST_ENTRIES:
+            _entries.clear()
+        _entries[path] = stamp, entry
+    return entry
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file or a folder's list: inode, time of change in nanoseconds, bytes."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def names(part: str = "") -> list[str]:
+    """Names of the entries that lists show."""
+    return [entry.name for entry in entries(part) if entry.listed]
+
+
+def names_beside(part: str = "") -> list[str]:
+    """The same for a refusal, which control writes between two messages: of thousands no file is read."""
+    folders = _folders(part)
+    now, stamps = time.time_ns(), tuple(map(_stamp, folders))
+    known = _file_names.get(folders)
+    if known is None or known[0] != stamps:
+        known = stamps, sorted({path.stem for folder in folders for path in _files(folder)})
+        if all(stamp is None or now - stamp[1] > TICK_NS for stamp in stamps):
+            _file_names[folders] = known
+    return names(part) if len(known[1]) <= FEW else known[1]
+
+
+def line(text: str) -> str:
+    """The first sentence of the comment at the beginning of a file; without one the value of `name`, or ""."""
+    comment: list[str] = []
+    for each in text.split("\n"):
+        if not each.startswith("#"):
+            break
+        comment.append(each.lstrip("# ").rstrip())
+    description = " ".join(comment).strip()
+    if description:
+        return printable(_SENTENCE.split(description, 1)[0])[:LINE]
+    named = re.search(r'^name\s*=\s*"([^"\n]*)"', text, re.MULTILINE)
+    return printable(named[1])[:LINE] if named else ""
+
+
+def hint(path: Path) -> str:
+    """What to do first with a patch, as its file says; "" where it says nothing or cannot be read."""
+    return _text(_top(head_of(path)), "hint", LINE)
+
+
+def _top(text: str) -> dict[str, Any]:
+    """The keys before the first table; none of an invalid file."""
+    try:
+        return tomllib.loads(text.partition("\n[")[0])
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _text(top: dict[str, Any], key: str, most: int) -> str:
+    """The value of a key that holds text, as a printable line; else ""."""
+    value = top.get(key)
+    return printable(value)[:most] if isinstance(value, str) else ""
+
+
+def _folders(part: str) -> tuple[Path, Path]:
+    return resources.patches() / part, paths.patches() / part
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as found:
+            names = [entry.name for entry in found if entry.name.endswith(SUFFIX) and entry.is_file()]
+    except OSError:
+        return []
+    return [folder / name for name in names if name[0] != "." and not name.endswith(PREVIOUS + SUFFIX)]
+
+
+def head_of(path: Path) -> str:
+    """The beginning of a file, `HEAD` bytes of it; "" where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD).decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    except OSError:
+        return ""

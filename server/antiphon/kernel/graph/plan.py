@@ -1,0 +1,322 @@
+"""A plan: a graph compiled into a list of steps that the engine runs block by block.
+
+Parallel branches are latency-compensated: where wires meet, the earlier ones are delayed. A wire that closes a cycle is
+delayed by exactly `spec.block` frames, so that any split into blocks gives the same samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.processor import IO, BlockTime, Event
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.modulation import Modulation
+from antiphon.kernel.graph.native.packed_calls import PackedCalls
+from antiphon.kernel.graph.native.plan import NativePlan
+from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.succession import succeed
+from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, WireKey
+from antiphon.kernel.native.step import Step
+
+Sounding = tuple[tuple[int, Samples], ...]
+"""Buses with a signal: place in `names.BUSES`, and buffer, float32 `[2, block]`."""
+
+
+@dataclass(slots=True)
+class NodeStep:
+    """One node's part of a plan.
+
+    Attributes:
+        gathers: Signals of its input ports, then of its modulated parameters.
+        lines: Delay lines of its inputs.
+        depends_on: Numbers of the nodes whose output of the same block it needs.
+        input_names: Names of the ports and parameters of `gathers`.
+        listeners: Nodes to which wires carry its events.
+    """
+
+    host: NodeHost
+    gathers: tuple[InputMix, ...]
+    lines: tuple[DelayLine, ...]
+    io: IO
+    ins: list[Samples]
+    outs: list[Samples]
+    notes: tuple[NoteWire, ...] = ()
+    moves: tuple[Modulation, ...] = ()
+    depends_on: frozenset[int] = frozenset()
+    input_names: tuple[str, ...] = ()
+    listeners: tuple[NodeHost, ...] = ()
+
+    def gather(self, name: str) -> InputMix:
+        """The signal at a port or parameter of that name; silence where no wire ends."""
+        if name in self.input_names:
+            return self.gathers[self.input_names.index(name)]
+        return InputMix([], 1, self.host.spec.block)
+
+
+@dataclass(slots=True)
+class NodeFailure:
+    """A node's failure in this block; `retry` as of its host."""
+
+    number: int
+    name: str
+    reason: str
+    retry: float = 0.0
+
+
+class Crossing(Protocol):
+    """A change from one plan to the next, which the player runs in place of the new plan until it is over."""
+
+    @property
+    def old(self) -> Plan:
+        """The plan before."""
+
+    @property
+    def sounding(self) -> Sounding:
+        """As of `Plan`, of both plans."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the new plan plays alone from the next block."""
+
+    def begin(self, fade: int) -> None:
+        """Starts with the next block, over `fade` frames; 0 switches at once."""
+
+    def run(self, frames: int, time: BlockTime) -> Samples:
+        """Runs one block of both plans, whose input buffers are filled; returns a view of the output."""
+
+    def end(self) -> None:
+        """Ends the change: the new plan plays by itself."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path.
+
+    Attributes:
+        hosts: Hosts by node number.
+        latency: Latency of the whole graph, frames.
+        input: Input buffer, float32 `[channels, block]`.
+        output: Output buffer of the same shape.
+        steps: The nodes' parts in running order.
+        last: The signal at the graph's output.
+        buses: Those of the other pairs of channels, in the order of `names.BUSES`.
+        sounding: Place and buffer of each of those that has a wire.
+        failures: Failures of nodes since the player last cleared them.
+        marks: (node, kind, number) of the nodes' marks, likewise.
+        watched: Whether overruns count as failures of a node.
+        at_work: Called with the number of each node before it runs, or None.
+        work_at: The address of the 64-bit word that gets that number from machine code; 0 where no watchdog reads it.
+        native: The part that machine code plays.
+        opening: Calls before the nodes of a whole block.
+        closing: Calls after them.
+        ran: Frames of the last block.
+        crossing: The change from the plan that this one was compiled to follow; the player takes it.
+        successions: Hosts of nodes with another version of their plugin, each with the host before it.
+    """
+
+    spec: StreamSpec
+    graph: Graph
+    hosts: Mapping[int, NodeHost]
+    latency: int
+    input: Samples
+    output: Samples
+    steps: list[NodeStep]
+    last: InputMix
+    _out_lines: tuple[DelayLine, ...] = ()
+    _feedbacks: tuple[FeedbackDelay, ...] = ()
+    failures: list[NodeFailure] = field(default_factory=list)
+    marks: list[tuple[int, str, int]] = field(default_factory=list)
+    watched: bool = False
+    at_work: Callable[[int], None] | None = None
+    input_at: int = 0
+    ran: int = 0
+    crossing: Crossing | None = None
+    successions: tuple[tuple[NodeHost, NodeHost], ...] = ()
+    buses: tuple[InputMix, ...] = ()
+    sounding: Sounding = field(init=False)
+    work_at: int = 0
+    native: NativePlan = field(init=False)
+    opening: PackedCalls = field(init=False)
+    closing: PackedCalls = field(init=False)
+    _lines: Mapping[WireKey, DelayLine] = field(default_factory=dict)
+    _back: Mapping[WireKey, FeedbackDelay] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.input_at = self.input.ctypes.data
+        self.sounding = tuple((place, bus.buffer) for place, bus in enumerate(self.buses) if bus.sources)
+        for step in self.steps:
+            notes = [other for other in self.steps if any(wire.key[0] == step.host.number for wire in other.notes)]
+            step.listeners = tuple(other.host for other in notes)
+        self.native = NativePlan(self.steps, self.spec)
+        self.opening = PackedCalls(self._before(self.spec.block))
+        self.closing = PackedCalls(self._after(self.spec.block))
+
+    def run(self, frames: int, time: BlockTime) -> Samples:
+        """Runs one block of at most `spec.block` frames from `input[:, :frames]`; returns a view of the output."""
+        self.before(frames)
+        if frames == self.spec.block:
+            self.native.run(self, time)
+        else:
+            for step in self.steps:
+                self.run_step(step, frames, time)
+        self.after(frames)
+        return self.last.buffer[:, :frames]
+
+    def before(self, frames: int) -> None:
+        """Begins a block: reads the wires that close cycles."""
+        self.ran = frames
+        if frames == self.spec.block:
+            self.opening.run()
+            return
+        for step in self._before(frames):
+            step.run()
+
+    def _before(self, frames: int) -> Iterator[Step]:
+        for feedback in self._feedbacks:
+            yield feedback.read(frames)
+
+    def go_on(self, stop: int, time: BlockTime) -> Samples:
+        """Ends a whole block that machine code began by itself and left; `stop` as of `NativePlan.go_on`."""
+        self.ran = self.spec.block
+        self.native.go_on(self, stop, time)
+        self.after(self.ran)
+        return self.last.buffer
+
+    def run_step(self, step: NodeStep, frames: int, time: BlockTime) -> None:
+        """Computes a node's inputs and runs it."""
+        for line in step.lines:
+            line.run(frames)
+        for gather in step.gathers:
+            gather.run(frames)
+        self.play(step, frames, time, step.ins)
+
+    def play(self, step: NodeStep, frames: int, time: BlockTime, ins: list[Samples]) -> None:
+        """Runs a node on the given inputs, `[channels, block]` each."""
+        host, io = step.host, step.io
+        full = frames == self.spec.block
+        io.frames, io.base = frames, 0
+        io.time = time
+        io.audio_in = ins if full else [x[:, :frames] for x in ins]
+        io.audio_out = list(step.outs) if full else [y[:, :frames] for y in step.outs]
+        if io.events_in:
+            io.events_in.clear()
+        if step.notes or host.events or host.endings:
+            # endings come first: a new note of the same number may begin at frame 0
+            io.events_in.extend(host.endings)
+            host.endings.clear()
+            for wire in step.notes:
+                wire.take(io.events_in)
+            io.events_in.extend(host.events)
+            host.events.clear()
+            io.events_in.sort(key=_offset)
+        if io.events_out:
+            io.events_out.clear()
+        if self.at_work is not None:
+            self.at_work(host.number)
+        self._failed(host, host.run(io, self.watched, step.moves))
+        if io.events_out:
+            # machine code runs no node that gets events
+            for listener in step.listeners:
+                listener.wake()
+        if io.marks:
+            self.marks += [(host.number, kind, number) for kind, number in io.marks]
+            io.marks.clear()
+
+    def run_place(self, place: int, time: BlockTime) -> None:
+        """Runs the node of that place for a whole block."""
+        self.run_step(self.steps[place], self.spec.block, time)
+
+    def conclude(self, place: int, time: BlockTime, reason: str) -> None:
+        """Ends the whole block of the node of that place, whose outputs are computed."""
+        step = self.steps[place]
+        host = step.host
+        x = step.ins[0] if host.has_dry else None
+        self._failed(host, host.conclude(x, time.sample, self.spec.block, reason))
+
+    def _failed(self, host: NodeHost, reason: str) -> None:
+        if reason:
+            self.failures.append(NodeFailure(host.number, host.name, reason, host.retry))
+
+    def after(self, frames: int) -> None:
+        """Ends a block: stores the wires that close cycles, and computes the output."""
+        if frames == self.spec.block:
+            self.closing.run()
+            return
+        for step in self._after(frames):
+            step.run()
+
+    def _after(self, frames: int) -> Iterator[Step]:
+        for feedback in self._feedbacks:
+            yield feedback.write(frames)
+        for line in self._out_lines:
+            yield line.step(frames)
+        yield self.last.step(frames)
+        for place, _ in self.sounding:
+            yield self.buses[place].step(frames)
+
+    def emitted(self, number: int) -> Iterator[tuple[int, Sequence[Event]]]:
+        """(number, events) of the node, or of every node for a negative `number`, that emitted in the last block."""
+        for step in self.steps:
+            if step.io.events_out and (number < 0 or step.host.number == number):
+                yield step.host.number, step.io.events_out
+
+    def clear(self) -> None:
+        """Silences the plan for a panic: resets processors and delay lines."""
+        for step in self.steps:
+            step.host.cut()
+            for line in step.lines:
+                line.clear()
+        for line in self._out_lines:
+            line.clear()
+        for feedback in self._feedbacks:
+            feedback.clear()
+
+    def inherit(self, old: Plan) -> None:
+        """Copies the content of the wires that both plans have, before the first block.
+
+        Notes and pedals that came through a removed wire and have not ended are ended.
+        """
+        for key, line in self._lines.items():
+            if key in old._lines:
+                line.copy_state(old._lines[key])
+        for key, feedback in self._back.items():
+            if key in old._back:
+                feedback.copy_state(old._back[key])
+        notes = {step.host.number: {wire.key: wire for wire in step.notes} for step in self.steps}
+        for later, before in self.successions:
+            succeed(later, before)
+        for step in old.steps:
+            number = step.host.number
+            if self.hosts.get(number) is step.host:
+                for wire in step.notes:
+                    now, sender = notes[number].get(wire.key), wire.key[0]
+                    if now is not None and old.hosts.get(sender) is self.hosts.get(sender):
+                        now.held, now.pedals = wire.held, wire.pedals
+                    else:
+                        step.host.endings += wire.endings()
+                        step.host.wake()
+
+    @property
+    def rests(self) -> bool:
+        """Whether machine code runs every node in the coming block, and no value waits for `reports`."""
+        return self.native.rests and not any(step.io.reports for step in self.steps)
+
+    def reports(self) -> list[tuple[int, int, float]]:
+        """(node, cell, number) of the readonly values that processors have reported since the last call."""
+        result = []
+        for place, step in enumerate(self.steps):
+            values = step.io.reports
+            self.native.report(place, values)
+            if values:
+                for cell, param in enumerate(step.host.info.cells):
+                    if param.readonly and param.name in values:
+                        result.append((step.host.number, cell, values[param.name]))
+                values.clear()
+        return result
+
+
+def _offset(event: Event) -> int:
+    return event.offset

@@ -1,0 +1,257 @@
+"""Crossfades from one plan to the next: each input whose wires differ fades from the old signal to the new.
+
+A node that both plans have runs once a block, on the crossfaded inputs. The fade of an input begins when the latency of
+the new nodes upstream has passed: until then they give silence, and fading to it would make a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.processor import BlockTime
+from antiphon.kernel.graph.plan import NodeStep, Plan, Sounding
+from antiphon.kernel.graph.wire_signals import InputMix
+from antiphon.kernel.native import dsp
+
+SLIDE = 0.010
+"""Seconds in which `Declick` removes a step."""
+_Key: TypeAlias = tuple[bool, int]
+"""Identifies a step: whether only the old plan has its node, and the node's number."""
+
+
+class InputCrossfade:
+    """The crossfade at one input.
+
+    Attributes:
+        wait: Frames until the new signal has passed the latency of new nodes.
+        out: The result, float32 `[channels, block]`.
+        view: The same, read-only.
+    """
+
+    def __init__(self, old: InputMix, new: InputMix, wait: int) -> None:
+        self.old, self.new, self.wait = old, new, wait
+        self.out = np.zeros_like(new.buffer)
+        self.view = self.out.view()
+        self.view.flags.writeable = False
+
+    def run(self, done: int, fade: int, frames: int) -> None:
+        """Computes a block after both signals.
+
+        Args:
+            done: Frames since the crossfade began.
+            fade: Length of the crossfade, frames.
+            frames: Frames of this block.
+        """
+        dsp.cross(self.old.buffer, self.new.buffer, self.out, done, self.wait, fade, frames)
+
+
+class Declick(InputCrossfade):
+    """A crossfade at an input whose old sources run after it, because old and new plan together contain a cycle.
+
+    It uses the old signal of the previous block, one block late, and removes the step with a ramp of 10 ms.
+    """
+
+    def __init__(self, cross: InputCrossfade, rate: int) -> None:
+        super().__init__(cross.old, cross.new, cross.wait)
+        self._length = max(1, round(SLIDE * rate))
+        self._last = np.zeros(self.out.shape[0], np.float32)
+        self._steps = np.arange(1, self.out.shape[1] + 1, dtype=np.float32)
+        self._left = np.zeros_like(self._steps)
+        self._bend = np.zeros_like(self.out)
+
+    def begin(self, ran: int) -> None:
+        """Takes the last sample before the crossfade. `ran` is the number of frames of the old plan's last block."""
+        self._last[:] = self.old.buffer[: len(self._last), max(0, ran - 1)]
+
+    def run(self, done: int, fade: int, frames: int) -> None:
+        super().run(done, fade, frames)
+        if done >= self._length:
+            return
+        if done == 0:
+            self._last -= self.out[:, 0]
+        left = np.add(self._steps[:frames], done, out=self._left[:frames])
+        np.subtract(1.0, np.divide(left, self._length, out=left), out=left)
+        np.maximum(0.0, left, out=left)
+        self.out[:, :frames] += np.multiply(self._last[:, None], left, out=self._bend[:, :frames])
+
+
+class PlanCrossfade:
+    """Runs the steps of both plans in one order. Built with the new plan; call `begin` before its first block.
+
+    Attributes:
+        sounding: As of `Plan`, of both plans.
+    """
+
+    def __init__(self, old: Plan, new: Plan) -> None:
+        self.old, self.new = old, new
+        shared = {number for number, host in new.hosts.items() if old.hosts.get(number) is host}
+        before = {step.host.number: step for step in old.steps}
+        ready = _ready(new, shared)
+        self._crosses: dict[int, list[InputCrossfade | None]] = {}
+        for step in new.steps:
+            if step.host.number in shared:
+                old_step = before[step.host.number]
+                crosses = [
+                    _cross(old_step.gather(name), gather, ready, shared)
+                    for name, gather in zip(step.input_names, step.gathers, strict=True)
+                ]
+                if any(crosses):
+                    self._crosses[step.host.number] = crosses
+        self._last = _cross(old.last, new.last, ready, shared)
+        buses = [_cross(was, now, ready, shared) for was, now in zip(old.buses, new.buses, strict=True)]
+        self._buses = [cross for cross in buses if cross is not None]
+        self.sounding: Sounding = tuple(
+            (place, now.buffer if cross is None else cross.out)
+            for place, (now, cross) in enumerate(zip(new.buses, buses, strict=True))
+            if now.sources or cross is not None
+        )
+        alone = [step for step in old.steps if step.host.number not in shared]
+        self._order = self._ordered(alone, before)
+        self._turns = [(plan, step, self._crosses.get(step.host.number)) for plan, step in self._order]
+        active = [c for at_input in self._crosses.values() for c in at_input if c is not None]
+        self._wait = max((c.wait for c in [*active, *self._buses, *([self._last] if self._last else [])]), default=0)
+        self._fade = self._done = 0
+
+    def begin(self, fade: int) -> None:
+        """Starts the crossfade with the next block, over `fade` frames; 0 switches at once."""
+        self._fade, self._done = max(1, fade), 0
+        if not fade:
+            self._done = self._wait + 1
+        for cross in (c for at_input in self._crosses.values() for c in at_input):
+            if isinstance(cross, Declick):
+                cross.begin(self.old.ran)
+        if fade:
+            self._crossfade_modulations()
+        events = {step.host.number: step.io.events_out for step in self.new.steps}
+        removed = {step.host.number for plan, step in self._order if plan is self.old}
+        for plan, step in self._order:
+            for wire in step.notes if plan is self.old else ():
+                if wire.key[0] not in removed:
+                    # the source runs as a step of the new plan
+                    wire.events = events[wire.key[0]]
+
+    def end(self) -> None:
+        """Ends the crossfade: the new plan's modulations read their sources directly."""
+        for step in self.new.steps:
+            if step.host.number in self._crosses:
+                for move, gather in zip(step.moves, step.gathers[len(step.ins) :], strict=True):
+                    move.set_source(gather.buffer)
+                step.host.wake()
+
+    def _crossfade_modulations(self) -> None:
+        for step in self.new.steps:
+            crosses = self._crosses.get(step.host.number, [])
+            for move, cross in zip(step.moves, crosses[len(step.ins) :], strict=False):
+                if cross is not None:
+                    move.set_source(cross.out)
+
+    @property
+    def over(self) -> bool:
+        """Whether the new plan plays alone from the next block."""
+        return self._done >= self._wait + self._fade
+
+    def run(self, frames: int, time: BlockTime) -> Samples:
+        """Runs one block of both plans, whose input buffers are filled; returns a view of the output."""
+        for plan in (self.old, self.new):
+            plan.before(frames)
+        for plan, step, crosses in self._turns:
+            if crosses is not None:
+                for line in self._was[step.host.number].lines:
+                    line.run(frames)
+                for line in step.lines:
+                    line.run(frames)
+                for place, gather in enumerate(step.gathers):
+                    gather.run(frames)
+                    cross = crosses[place]
+                    if cross is not None:
+                        cross.old.run(frames)
+                        cross.run(self._done, self._fade, frames)
+                plan.play(step, frames, time, self._views[step.host.number])
+            else:
+                plan.run_step(step, frames, time)
+        for plan in (self.old, self.new):
+            plan.after(frames)
+        if self._last is None:
+            out = self.new.last.buffer
+        else:
+            self._last.run(self._done, self._fade, frames)
+            out = self._last.out
+        for bus in self._buses:
+            bus.run(self._done, self._fade, frames)
+        self._done += frames
+        return out[:, :frames]
+
+    def _ordered(self, alone: Sequence[NodeStep], before: dict[int, NodeStep]) -> list[tuple[Plan, NodeStep]]:
+        """Sorts the steps after their sources. Where both plans together contain a cycle, a node gets `Declick`s."""
+        removed = {step.host.number for step in alone}
+        waiting: list[tuple[Plan, NodeStep]] = [(self.old, s) for s in alone] + [(self.new, s) for s in self.new.steps]
+        self._was = {number: before[number] for number in self._crosses}
+        tied = dict.fromkeys(self._crosses)
+        order: list[tuple[Plan, NodeStep]] = []
+        placed: set[_Key] = set()
+
+        def needs(plan: Plan, step: NodeStep) -> set[_Key]:
+            if plan is self.old:
+                return {(n in removed, n) for n in step.depends_on}
+            number = step.host.number
+            old = {(n in removed, n) for n in before[number].depends_on} if number in tied else set()
+            return {(False, n) for n in step.depends_on} | old
+
+        while waiting:
+            free = next((item for item in waiting if needs(*item) <= placed), None)
+            if free is None:
+                left = {(p is self.old, s.host.number): needs(p, s) - placed for p, s in waiting}
+                stuck = next(n for n in tied if (False, n) in left and _around((False, n), left))
+                del tied[stuck]
+                self._crosses[stuck] = [c and Declick(c, self.new.spec.rate) for c in self._crosses[stuck]]
+                continue
+            waiting.remove(free)
+            order.append(free)
+            placed.add((free[0] is self.old, free[1].host.number))
+        self._views = {
+            step.host.number: [
+                cross.view if cross is not None else view
+                for cross, view in zip(self._crosses[step.host.number], step.ins, strict=False)
+            ]
+            for step in self.new.steps
+            if step.host.number in self._crosses
+        }
+        return order
+
+
+def _around(key: _Key, needs: dict[_Key, set[_Key]]) -> bool:
+    seen: set[_Key] = set()
+    stack = list(needs[key])
+    while stack:
+        at = stack.pop()
+        if at == key:
+            return True
+        if at in needs and at not in seen:
+            seen.add(at)
+            stack += needs[at]
+    return False
+
+
+def _ready(new: Plan, shared: set[int]) -> dict[int, int]:
+    """Frames until each node of the new plan gives its signal, by number: 0 for those that run already."""
+    ready = {0: 0}
+    for step in new.steps:
+        number = step.host.number
+        ready[number] = (
+            0 if number in shared else step.host.latency + max((_late(g, ready) for g in step.gathers), default=0)
+        )
+    return ready
+
+
+def _late(gather: InputMix, ready: dict[int, int]) -> int:
+    return max((ready.get(number, 0) + lag for number, _, lag in gather.keys), default=0)
+
+
+def _cross(old: InputMix, new: InputMix, ready: dict[int, int], shared: set[int]) -> InputCrossfade | None:
+    """The crossfade at one input; None where both plans have the same signal."""
+    same = old.keys == new.keys and all(number in shared or not number for number, _, _ in new.keys)
+    return None if same else InputCrossfade(old, new, _late(new, ready))

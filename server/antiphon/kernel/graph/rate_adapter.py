@@ -1,0 +1,303 @@
+"""Adapts processors that require a rate, a block size or a number of channels of their own.
+
+`adapt` wraps such a processor in one that takes any stream: it resamples, re-blocks and adapts channels. The latency is
+exact in the stream's frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.ports import Port
+from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor, ProcessorPart
+from antiphon.kernel.contract.runner import ProcessorRunner
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.graph.parameter_follower import MAX_WAITING, Clocks, ParameterFollower
+from antiphon.kernel.native.resample import convert, push, resample
+
+STOP_DB = 86.0
+"""Attenuation that the filters are designed for; 80 dB is what they reach."""
+PASS, STOP = 0.45, 0.55
+"""Edges of the filters' transition band, as shares of the lower of the two rates."""
+LOWEST, HIGHEST = 1000, 768000
+MAX_BLOCK = 1 << 20
+MAX_CHANNELS = 64
+
+
+def adapt(processor: Processor, spec: StreamSpec) -> Processor:
+    """Adapts a processor to a stream.
+
+    Returns:
+        The processor itself when it takes any stream, else a `RateAdapter` around it.
+
+    Raises:
+        PluginError: The rate, block size or number of channels that it requires is out of range.
+    """
+    rate, block, channels = processor.rate, processor.block, processor.channels
+    for what, number, low, high in (
+        ("rate", rate, LOWEST, HIGHEST),
+        ("block", block, 1, MAX_BLOCK),
+        ("channels", channels, 1, MAX_CHANNELS),
+    ):
+        if number is not None and (not isinstance(number, int) or not low <= number <= high):
+            raise PluginError(f"it insists on {what} {number!r}; {low} to {high} is allowed")
+    if block is None and rate in (None, spec.rate) and channels in (None, spec.channels):
+        return processor
+    declared = {name: getattr(processor, name) for name in ("inputs", "outputs", "params", "holds", "compensates")}
+    kind: type[RateAdapter] = type(f"Adapted{type(processor).__name__}", (RateAdapter,), declared)
+    return kind(processor)
+
+
+class RateAdapter(Processor):
+    """Runs a processor in a stream of another rate, block size or number of channels.
+
+    Block: the processor always gets exactly the number of frames that it requires. This adds `block` - 1 frames of
+    latency, the least that is possible for a stream that may come frame by frame.
+
+    Rate: windowed-sinc polyphase filters both ways, flat to 0.45 of the lower rate; between 0.45 and 0.55 of it there
+    is aliasing. Their latency is a whole number of the stream's frames.
+
+    Channels: the processor runs once. Ports without a number of their own are adapted as wires are: mono goes to all
+    channels, all are averaged to mono, else surplus channels are dropped.
+
+    A parameter's change, a trigger or an event takes effect at its frame of the sound, and emitted events come out with
+    theirs. `time` is the engine's at the inner block's first frame. A processor that asks for split blocks gets them,
+    unless it requires a block size.
+
+    Attributes:
+        dropped: Events that exceeded `MAX_WAITING`.
+    """
+
+    def __init__(self, inner: Processor) -> None:
+        super().__init__()
+        self.inner = inner
+        self.settings = inner.settings
+        self.dropped = 0
+
+    @property
+    def parts(self) -> tuple[ProcessorPart, ...]:
+        """The parts of the inner processor."""
+        return self.inner.parts
+
+    @parts.setter
+    def parts(self, parts: tuple[ProcessorPart, ...]) -> None:
+        self.inner.parts = parts
+
+    def prepare(self, spec: StreamSpec) -> None:
+        inner = self.inner
+        rate, channels = inner.rate or spec.rate, inner.channels or spec.channels
+        clocks = Clocks.of(spec.rate, rate)
+        up, down = clocks.up, clocks.down
+        size = inner.block or -(-spec.block * up // down) + 1
+        inner.node = self.node
+        self._runner = ProcessorRunner(inner, spec.rate, self._elapsed)
+        self._runner.prepare(StreamSpec(rate, size, channels, -(-spec.feedback * up // down)))
+        own = inner.latency
+        self._spec, self._clocks, self._own = spec, clocks, own
+        self._half, table_in = _filter(spec.rate, rate, up)
+        half_out, table_out = _filter(rate, spec.rate, down)
+        waits = ((inner.block or 1) - 1) * down
+        # counted to the first frame at whose end all inner samples that the output filter reads have been run
+        self.latency = -(-((own + half_out) * down + self._half * up - 1 + waits - up) // up)
+        span = spec.block + 2 * self._half + -(-size * down // up) + 8
+        span_out = -(-(spec.block + self.latency) * up // down) + 2 * half_out + size + 8
+        shift = own * down - self.latency * up
+        self._ins = [
+            _In(port.channels or spec.channels, port.channels or channels, size, span, table_in, self._half, clocks)
+            for port in _audio(inner.inputs)
+        ]
+        self._outs = [
+            _Out(port.channels or channels, port.channels or spec.channels, size, span_out, table_out, half_out, clocks,
+                 shift, spec.block)
+            for port in _audio(inner.outputs)
+        ]  # fmt: skip
+        self._followers = [ParameterFollower(p, rate, size, self.settings[p.name], clocks, span) for p in inner.params]
+        self._steppers = [f for f in self._followers if f.param.kind not in ("trigger", "text", "file")]
+        self._io = IO((), (), {f.param.name: f for f in self._followers}, BlockTime())
+        self._whole_in, self._whole_out = [x.block for x in self._ins], [y.block for y in self._outs]
+        self._size = size
+        self._frames = self._done = 0
+        self._events_in: list[tuple[int, Event]] = []
+        self._events_out: list[tuple[int, Event]] = []
+
+    def reset(self) -> None:
+        self.inner.reset()
+        for into in self._ins:
+            into.clear()
+        for back in self._outs:
+            back.clear()
+        for follower in self._followers:
+            follower.restart()
+        self._frames = self._done = 0
+        self._events_in.clear()
+        self._events_out.clear()
+
+    def save_state(self) -> Mapping[str, Any]:
+        return self.inner.save_state()
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.inner.load_state(state)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def process(self, io: IO) -> None:
+        frames, first = io.frames, self._frames
+        end = first + frames
+        for ring, x in zip(self._ins, io.audio_in, strict=True):
+            ring.push(x, first, frames)
+        for follower in self._followers:
+            follower.follow(io.cells[follower.param.name], io.base, frames, first)
+        for event in io.events_in:
+            if len(self._events_in) < MAX_WAITING:
+                self._events_in.append((self._clocks.inner(first + event.offset), event))
+            else:
+                self.dropped += 1
+        ready = max(0, (end - self._half) * self._clocks.up // self._clocks.down + 1)
+        while self._done < ready:
+            count = min(self._size, ready - self._done)
+            if self.inner.block is not None and count < self._size:
+                break
+            self._run(io, count)
+        for back, y in zip(self._outs, io.audio_out, strict=True):
+            back.pull(y, first, frames)
+        while self._events_out and self._events_out[0][0] < end:
+            at, event = self._events_out.pop(0)
+            io.emit(event.moved(at - first - event.offset))
+        self._frames = end
+
+    def _run(self, outer: IO, count: int) -> None:
+        """Runs the processor for `count` frames."""
+        first, io = self._done, self._io
+        for ring in self._ins:
+            ring.give(first, count)
+        for follower in self._followers:
+            follower.render_from(first, count)
+        io.asset, io.reports, io.marks = outer.asset, outer.reports, outer.marks
+        time, now = io.time, outer.time
+        time.sample, time.beat, time.tempo, time.playing = now.sample, now.beat, now.tempo, now.playing
+        whole = count == self._size
+        io.audio_in = self._whole_in if whole else [x[:, :count] for x in self._whole_in]
+        io.audio_out = list(self._whole_out) if whole else [y[:, :count] for y in self._whole_out]
+        io.base, io.frames = 0, count
+        io.events_in.clear()
+        io.events_out.clear()
+        while self._events_in and self._events_in[0][0] < first + count:
+            when, event = self._events_in.pop(0)
+            io.events_in.append(event.moved(when - first - event.offset))
+        reason = self._runner.run(io, self._steppers if self.inner.block is None else ())
+        if reason:
+            raise PluginError(reason)
+        self._collect(first)
+        for back in self._outs:
+            back.take(first, count)
+        self._done = first + count
+
+    def _elapsed(self, frame: int) -> int:
+        """Frames of the stream from the start of its block to a frame of the inner block."""
+        return (self._done + frame) * self._clocks.down // self._clocks.up - self._frames
+
+    def _collect(self, first: int) -> None:
+        """Queues emitted events for the frame at which their sound comes out."""
+        for event in self._io.events_out:
+            if len(self._events_out) < MAX_WAITING:
+                self._events_out.append((self._clocks.outer(first + event.offset - self._own) + self.latency, event))
+            else:
+                self.dropped += 1
+        if self._io.events_out:
+            self._events_out.sort(key=_time)
+
+
+class _In:
+    def __init__(self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks) -> None:
+        self._ring = np.zeros((want, 2 * span), np.float32)
+        self._have, self._want, self._span = have, want, span
+        self._table, self._half, self._clocks = table, half, clocks
+        self._into: Samples = np.zeros((want, size), np.float32)
+        self.block = self._into.view()
+        self.block.flags.writeable = False
+
+    def push(self, x: Samples, first: int, frames: int) -> None:
+        push(x, x.strides[0] // 4, self._have, self._ring, self._span, first, self._want, frames)
+
+    def give(self, first: int, count: int) -> None:
+        up, down, row = self._clocks.up, self._clocks.down, self._into.shape[1]
+        resample(
+            self._ring, self._span, self._into, row, self._table, self._half, up, down, 0, first, self._want, count
+        )
+
+    def clear(self) -> None:
+        self._ring.fill(0.0)
+
+
+class _Out:
+    """One audio output: resamples the inner sound to the stream's rate, delayed by `latency`."""
+
+    def __init__(
+        self, have: int, want: int, size: int, span: int, table: Samples, half: int, clocks: Clocks, shift: int,
+        frames: int,
+    ) -> None:  # fmt: skip
+        self._ring = np.zeros((have, 2 * span), np.float32)
+        self._have, self._want, self._span = have, want, span
+        self._table, self._half, self._clocks, self._shift = table, half, clocks, shift
+        self.block: Samples = np.zeros((have, size), np.float32)
+        self._read: Samples = np.zeros((have, frames), np.float32)
+
+    def take(self, first: int, count: int) -> None:
+        push(self.block, self.block.shape[1], self._have, self._ring, self._span, first, self._have, count)
+
+    def pull(self, y: Samples, first: int, frames: int) -> None:
+        into = y if self._have == self._want else self._read
+        resample(
+            self._ring, self._span, into, into.strides[0] // 4, self._table, self._half, self._clocks.down,
+            self._clocks.up, self._shift, first, self._have, frames,
+        )  # fmt: skip
+        if into is not y:
+            convert(into, into.shape[1], self._have, y, y.strides[0] // 4, self._want, frames)
+
+    def clear(self) -> None:
+        self._ring.fill(0.0)
+
+
+@lru_cache(maxsize=16)
+def _filter(source: int, target: int, places: int) -> tuple[int, Samples]:
+    """Designs a windowed-sinc polyphase filter with a Kaiser window.
+
+    Args:
+        source: Rate of the input, Hz.
+        target: Rate of the output, Hz.
+        places: Positions between two input frames.
+
+    Returns:
+        Half the filter's length in input frames, and its taps, float32 `[places, 2 * half]`. For equal rates the filter
+        copies the input. Read only: nodes of the same rates share them.
+    """
+    if source == target:
+        return 1, np.array([[1.0, 0.0]], np.float32)
+    lower = min(source, target)
+    length = (STOP_DB - 7.95) / (2.285 * 2.0 * math.pi * (STOP - PASS))
+    half = math.ceil(length / 2.0 * source / lower)
+    beta = 0.1102 * (STOP_DB - 8.7)
+    cutoff = lower / source
+    table = np.empty((places, 2 * half), np.float32)
+    taps = half - 1 - np.arange(2 * half)
+    for place in range(places):
+        away = taps + place / places
+        inside = np.clip(1.0 - np.square(away / half), 0.0, None)
+        row = np.where(np.abs(away) < half, np.sinc(cutoff * away) * np.i0(beta * np.sqrt(inside)), 0.0)
+        table[place] = row / row.sum()
+    return half, table
+
+
+def _audio(ports: tuple[Port, ...]) -> list[Port]:
+    return [port for port in ports if port.signal]
+
+
+def _time(waiting: tuple[int, Event]) -> int:
+    return waiting[0]

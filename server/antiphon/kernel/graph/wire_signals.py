@@ -1,0 +1,156 @@
+"""What wires carry in a block: signals that are summed and delayed, and events whose ends are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.processor import PEDAL, Event
+from antiphon.kernel.native import dsp
+from antiphon.kernel.native.step import Step
+
+NO_CALLS = Step(())
+WireKey = tuple[int, str, int, str, int, int]
+"""Identifies a wire with a delay: number and port of its source and its destination, lag in frames, channels."""
+
+
+class DelayLine:
+    """A delay for latency compensation.
+
+    Attributes:
+        source: Input buffer, float32 `[channels, block]`.
+        out: Output buffer of the same shape.
+    """
+
+    def __init__(self, source: Samples, lag: int) -> None:
+        """A silent delay of `lag` frames, 1 at least."""
+        self.source = source
+        self.out = np.zeros_like(source)
+        self._ring = np.zeros((source.shape[0], lag + 1), np.float32)
+        self._lag, self._at = lag, np.zeros(1, np.int64)
+
+    def step(self, frames: int) -> Step:
+        """Delays the first `frames` of the source's block."""
+        return dsp.delay_line.step(self.source, self.out, self._ring, self._at, self._lag, frames)
+
+    def run(self, frames: int) -> None:
+        """Does so at once."""
+        self.step(frames).run()
+
+    def clear(self) -> None:
+        """Fills the delay with silence."""
+        self._ring.fill(0.0)
+
+    def copy_state(self, old: DelayLine) -> None:
+        """Copies the content of another plan's delay line of equal lag and channels."""
+        self._ring[:] = old._ring
+        self._at[:] = old._at
+
+
+class FeedbackDelay:
+    """A wire that closes a cycle: a delay of one block, whatever the number of frames of each call.
+
+    Attributes:
+        source: Input buffer, float32 `[channels, block]`.
+        block: The delay, frames.
+        out: Output buffer of the same shape.
+    """
+
+    def __init__(self, source: Samples) -> None:
+        self.source = source
+        self.block = source.shape[1]
+        self.out = np.zeros_like(source)
+        self._ring = np.zeros((source.shape[0], 2 * self.block), np.float32)
+        self._at = np.zeros(1, np.int64)
+
+    def read(self, frames: int) -> Step:
+        """Writes the delayed signal to `out`; before the nodes of a block run."""
+        return dsp.ring_read.step(self._ring, self.out, self._at, self.block, frames)
+
+    def write(self, frames: int) -> Step:
+        """Stores the source's signal; after the nodes of a block have run."""
+        return dsp.ring_write.step(self.source, self._ring, self._at, frames)
+
+    def clear(self) -> None:
+        """Fills the delay with silence."""
+        self._ring.fill(0.0)
+
+    def copy_state(self, old: FeedbackDelay) -> None:
+        """Copies the content of another plan's wire of equal channels."""
+        self._ring[:] = old._ring
+        self._at[:] = old._at
+
+
+SourceKey = tuple[int, str, int]
+"""Identifies the signal of a wire: number and port of its source, and its delay in frames (-1: it closes a cycle)."""
+
+
+class InputMix:
+    """The signal at one input: silence, one wire unchanged, or the sum of several with adapted channels.
+
+    Attributes:
+        sources: Buffers of the wires, float32 `[channels, block]` each.
+        keys: Identifies the wires.
+        direct: Whether the only source is used without a copy.
+        buffer: The signal, float32 `[channels, block]`.
+        view: The same, read-only.
+    """
+
+    def __init__(
+        self, sources: list[Samples], channels: int, block: int, keys: frozenset[SourceKey] = frozenset()
+    ) -> None:
+        self.sources = sources
+        self.keys = keys
+        self.direct = len(sources) == 1 and sources[0].shape[0] == channels
+        self.buffer = sources[0] if self.direct else np.zeros((channels, block), np.float32)
+        self.view = self.buffer.view()
+        self.view.flags.writeable = False
+
+    def step(self, frames: int) -> Step:
+        """Computes the first `frames` of the signal."""
+        if self.direct:
+            return NO_CALLS
+        return Step(
+            tuple((dsp.adapt, (source, self.buffer, int(n > 0), frames)) for n, source in enumerate(self.sources))
+        )
+
+    def run(self, frames: int) -> None:
+        """Does so at once."""
+        if self.sources and not self.direct:
+            self.step(frames).run()
+
+
+class NoteWire:
+    """A wire for events from one node to another.
+
+    Attributes:
+        key: Number and port of the source.
+        events: The source's events of this block.
+        midi: The MIDI channel of the events that it carries; 0 for all.
+        held: (channel, note) of notes that have not ended.
+        pedals: Channels whose sustain pedal is down.
+    """
+
+    def __init__(self, key: tuple[int, str], events: list[Event], midi: int = 0) -> None:
+        self.key, self.events, self.midi = key, events, midi
+        self.held: set[tuple[int, int]] = set()
+        self.pedals: set[int] = set()
+
+    def take(self, into: list[Event]) -> None:
+        """Appends the source's events to `into`, and tracks notes and pedals."""
+        for event in self.events:
+            if self.midi and event.channel != self.midi:
+                continue
+            into.append(event)
+            match event.kind:
+                case "on":
+                    self.held.add((event.channel, event.number))
+                case "off":
+                    self.held.discard((event.channel, event.number))
+                case "control" if event.number == PEDAL:
+                    (self.pedals.add if event.value >= 0.5 else self.pedals.discard)(event.channel)
+
+    def endings(self) -> list[Event]:
+        """Events that end all held notes and pedals."""
+        notes = [Event("off", 0, number, 0.0, channel) for channel, number in sorted(self.held)]
+        return [*notes, *(Event("control", 0, PEDAL, 0.0, channel) for channel in sorted(self.pedals))]

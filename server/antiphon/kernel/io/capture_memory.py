@@ -1,0 +1,140 @@
+"""The last minutes of every node's sound, in one ring that engine and recorder share, and their cut by the beat.
+
+A slot holds one block of one channel of one node, and its tag says which; slots are taken one after the other, so that
+few nodes are kept longer than many in the same memory. Beside it is a ring with the beat at the first sample of each
+block, by which bars are cut also where the tempo has changed since. The engine never waits: what a reader finds
+overwritten while it reads is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.runtime.memory import anonymous_file
+
+CHANNELS = 256
+"""Channels of a node at most: an owner is the node's number times this, plus the channel."""
+LEAST_BYTES, MOST_BYTES, SHARE = 32 << 20, 256 << 20, 8
+"""Bytes of the ring at least and at most, and the share of the free memory at the start that it may take."""
+_HEADER = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureShape:
+    """The numbers that determine the memory's size.
+
+    Attributes:
+        rate: Hz.
+        block: Frames of a block.
+        slots: Blocks of one channel that the ring holds, and blocks of which the beat is known.
+    """
+
+    rate: int
+    block: int
+    slots: int
+
+    @staticmethod
+    def of(rate: int, block: int, free: int) -> CaptureShape | None:
+        """A shape for so many bytes of free memory; None where that is short."""
+        size = min(MOST_BYTES, free // SHARE)
+        return CaptureShape(rate, block, size // (4 * block + 32)) if size >= LEAST_BYTES else None
+
+
+class CaptureMemory:
+    """The mapping and its parts.
+
+    Attributes:
+        place: One int64, the slot that is taken next, or `slots`: then it is the first one.
+        tags: int64 for each slot: number of its block, plus one; 0 while the slot changes.
+        owners: int64 for each slot.
+        beat_tags: int64 for each block's beat, as `tags`.
+        beats: float64, the beat at that block's first sample.
+        sound: float32 `[slots, block]`.
+    """
+
+    def __init__(self, fd: int, shape: CaptureShape) -> None:
+        self.fd, self.shape = fd, shape
+        slots, block = shape.slots, shape.block
+        total = _HEADER + slots * (32 + 4 * block)
+        if os.fstat(fd).st_size < total:
+            os.ftruncate(fd, total)
+        self.map = mmap.mmap(fd, total)
+        self.place = np.frombuffer(self.map, np.int64, 1)
+        rows = np.frombuffer(self.map, np.int64, 4 * slots, _HEADER).reshape(4, slots)
+        self.tags, self.owners, self.beat_tags = rows[:3]
+        self.beats = rows[3].view(np.float64)
+        self.sound = np.frombuffer(self.map, np.float32, slots * block, _HEADER + 32 * slots).reshape(slots, block)
+
+    @staticmethod
+    def create(shape: CaptureShape) -> CaptureMemory:
+        """Creates a mapping with an inheritable descriptor; pages take memory once they are written."""
+        return CaptureMemory(anonymous_file("antiphon-capture"), shape)
+
+    def cut(self, node: int, bars: int, bar: int) -> Samples:
+        """The last whole bars of a node.
+
+        Args:
+            bar: Beats of a bar.
+
+        Returns:
+            Float32 `[frames, channels]`, from the sample of the first bar line to that of the last one.
+
+        Raises:
+            RequestError: They are not kept, or the node was silent in them.
+        """
+        first, last = self._bounds(bars, bar)
+        block, begin = self.shape.block, first // self.shape.block
+        tags, owners = self.tags.copy(), self.owners.copy()
+        within = (tags > begin) & (tags <= -(-last // block)) & (owners // CHANNELS == node)
+        slots = np.flatnonzero(within)
+        if not len(slots):
+            raise RequestError("the node made no sound in these bars; name one with an output")
+        count = int(owners[slots].max() % CHANNELS) + 1
+        found = np.zeros((-(-last // block) - begin, block, count), np.float32)
+        found[tags[slots] - 1 - begin, :, owners[slots] % CHANNELS] = self.sound[slots]
+        if not np.array_equal(self.tags[slots], tags[slots]):
+            raise RequestError("these bars were overwritten while they were read; capture fewer")
+        return found.reshape(-1, count)[first - begin * block : last - begin * block]
+
+    def _bounds(self, bars: int, bar: int) -> tuple[int, int]:
+        """The samples of the first and the last bar line of the last whole bars."""
+        tags, beats, kept = self.beat_tags.copy(), self.beats.copy(), self.tags[self.tags > 0]
+        # of the oldest block a part may be overwritten already
+        order = np.argsort(tags)
+        order = order[tags[order] > (int(kept.min()) if len(kept) else 0)]
+        blocks, at = tags[order] - 1, beats[order]
+        step = np.diff(at)
+        lines = np.ceil(at[:-1] / bar) * bar
+        # where the beat stands or jumps there is no bar line between two blocks
+        crossed = np.flatnonzero((step > 0) & (step < bar) & (lines < at[1:]))
+        if len(crossed) < 2:
+            raise RequestError("no whole bar is kept yet; try again in a bar or two")
+        if len(crossed) <= bars:
+            raise RequestError(f"of {bars} bars {len(crossed) - 1} are kept; capture so many, or try again later")
+        ends = crossed[[-1 - bars, -1]]
+        if lines[ends[1]] - lines[ends[0]] != bars * bar:
+            raise RequestError("the beat jumped in these bars; capture fewer, or try again later")
+        share = (lines[ends] - at[ends]) / step[ends] * np.diff(blocks)[ends]
+        first, last = np.round((blocks[ends] + share) * self.shape.block).astype(int)
+        return int(first), int(last)
+
+
+def free_memory() -> int:
+    """Bytes that this machine, or the container, has free; 0 where that is unknown, as on macOS."""
+    free = 0
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) << 10
+    with contextlib.suppress(OSError, ValueError):  # "max" where the container has no limit
+        group = Path("/sys/fs/cgroup")
+        used = int((group / "memory.current").read_text())
+        free = min(free, int((group / "memory.max").read_text()) - used)
+    return free

@@ -1,0 +1,318 @@
+"""MIDI files in and out.
+
+    song = read(Path("melody.mid"))
+    write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
+
+Only notes, controllers, bends, programs, names and time signatures are kept. mido is imported when a file is read or
+written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.io.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
+from antiphon.kernel.runtime import paths
+
+SUFFIXES = (".mid", ".midi")
+"""Of MIDI files."""
+MAX_FILE = 2 << 20
+"""Bytes of a file: 700,000 notes, which take mido 4 s and 130 MB. Ten times a long symphony."""
+MAX_TRACKS = 1024
+"""Tracks of a file: ten times the staves of a large orchestra."""
+_PLAYED = ("note_on", "control_change", "pitchwheel")
+_BEND = 8192
+_MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
+_LOW = 55
+"""Mean pitch below which a line is no melody."""
+Overlap = Literal["end", "replace", "queue"]
+"""A note that begins again while it sounds ends there, is forgotten, or goes on until the first end that comes."""
+
+
+def read(path: Path, overlap: Overlap = "end") -> MidiSong:
+    """Reads a MIDI file.
+
+    A note that is not ended lasts to the end of its track.
+
+    Args:
+        path: The file, of at most 2 MiB.
+        overlap: What becomes of a note that begins again while it sounds: it ends there ("end"), is forgotten
+            ("replace"), or goes on until the first end that comes ("queue").
+
+    Returns:
+        Notes, controllers, bends, programs and names of its tracks, its tempo map and its time signatures.
+
+    Raises:
+        FileError: It is no MIDI file, or cannot be read.
+    """
+    midi = open_midi(path)
+    tempo: dict[int, float] = {}
+    meters: dict[int, float] = {}
+    with _refusing(path):
+        tracks = tuple(_track(track, midi.ticks_per_beat, tempo, meters, overlap) for track in midi.tracks)
+        length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
+    changes = [(at / midi.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
+    if not changes or changes[0][0] > 0.0:
+        changes.insert(0, (0.0, DEFAULT_BPM))
+    bars = tuple((at / midi.ticks_per_beat, beats) for at, beats in sorted(meters.items()))
+    return MidiSong(tracks, tuple(changes), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
+
+
+def open_midi(path: Path) -> Any:
+    """Reads a MIDI file as mido has it, for what keeps all of it.
+
+    Args:
+        path: The file, of at most 2 MiB.
+
+    Returns:
+        A `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose time is in beats.
+
+    Raises:
+        FileError: It is no MIDI file, or cannot be read.
+    """
+    mido, content = _mido(), _content(path)
+    with _refusing(path):
+        if content[:4] != b"MThd":
+            raise _Refused("it does not begin as one")
+        midi = mido.MidiFile(file=io.BytesIO(content), clip=True)
+        if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 1 << 15:
+            raise _Refused("its time is in frames of film, not in beats; save it with ticks per quarter note")
+        if midi.type > 1:
+            raise _Refused(f"it is of type {midi.type}, whose tracks are pieces of their own; save it as type 0 or 1")
+        if len(midi.tracks) > MAX_TRACKS:
+            raise _Refused(f"it has {len(midi.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
+    return midi
+
+
+class TickNote(NamedTuple):
+    """A note of a track as the file has it.
+
+    Attributes:
+        channel: 0 to 15.
+        start: In ticks from the beginning.
+        end: Likewise; equal to the start where the file has it so.
+        number: 0 to 127.
+        velocity: 1 to 127.
+    """
+
+    channel: int
+    start: int
+    end: int
+    number: int
+    velocity: int
+
+
+def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
+    """Finds the notes of a track. One that is not ended lasts to the end of the track.
+
+    Args:
+        track: A track of `open_midi`.
+        overlap: As for `read`.
+
+    Returns:
+        Its notes, in order of their ends.
+    """
+    notes: list[TickNote] = []
+    sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    at = 0
+
+    def end(key: tuple[int, int]) -> None:
+        begun = sounding[key]
+        start, velocity = begun.pop(0)
+        notes.append(TickNote(key[0], start, at, key[1], velocity))
+        if not begun:
+            del sounding[key]
+
+    for message in track:
+        at += message.time
+        if message.type not in ("note_on", "note_off"):
+            continue
+        key = (message.channel, message.note)
+        begins = message.type == "note_on" and message.velocity > 0
+        if key in sounding:
+            if overlap == "end" or not begins:
+                end(key)
+            elif overlap == "replace":
+                del sounding[key]
+        if begins:
+            sounding.setdefault(key, []).append((at, message.velocity))
+    for key in [key for key, begun in sounding.items() for _ in begun]:
+        end(key)
+    return notes
+
+
+def melody_line(lines: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]) -> int:
+    """The line that is the melody: the one named so, else the first that is like one, else the first.
+
+    Args:
+        lines: The name and the notes (start, end and number, in beats and in order) of each, drums left out.
+
+    Returns:
+        Its index.
+    """
+    for word in _MELODY_NAMES:
+        for place, (name, _) in enumerate(lines):
+            if word in name.lower():
+                return place
+    whole = max(end for _, notes in lines for _, end, _ in notes)
+    return next((place for place, (_, notes) in enumerate(lines) if _melodic(notes, whole)), 0)
+
+
+def _melodic(notes: Sequence[tuple[float, float, int]], whole: float) -> bool:
+    """Whether notes are like a melody: not low, mostly one at a time, and through a third of the piece."""
+    sounding = sum(end - start for start, end, _ in notes)
+    over = sum(max(0.0, end - start) for (_, end, _), (start, _, _) in pairwise(notes))
+    height = sum(number for *_, number in notes) / len(notes)
+    return height >= _LOW and over < 0.3 * sounding and notes[-1][1] - notes[0][0] > whole / 3.0
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except EOFError:
+        raise FileError(f"{path.name} is not a MIDI file that can be read: it is cut short") from None
+    except Exception as error:
+        # for a damaged file mido raises errors of any type, in words of its own
+        reason = str(error) if isinstance(error, _Refused) else "it is damaged; fetch or make it again"
+        raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
+
+
+def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:
+    """Writes a MIDI file of type 1, whole or not at all.
+
+    The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
+
+    Args:
+        path: The file.
+        tracks: In order.
+        tempo: bpm, or a map as `MidiSong.tempo`.
+        ticks: Ticks of a beat; those of the file that notes came from keep them exact.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    mido = _mido()
+    changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)
+    first = [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in changes]
+    rest = [_messages(track, ticks) for track in tracks]
+    if rest and not any(message.type in _PLAYED for _, message in rest[0]):
+        first = rest.pop(0) + first
+    midi = mido.MidiFile(type=1, ticks_per_beat=ticks)
+    midi.tracks += [_timed(messages) for messages in (first, *rest)]
+    buffer = io.BytesIO()
+    midi.save(file=buffer)
+    paths.write_atomic(path, buffer.getvalue())
+
+
+class _Refused(ValueError):
+    """Why a file is not read, in our words."""
+
+
+def _mido() -> Any:
+    return importlib.import_module("mido")
+
+
+def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, float], overlap: Overlap) -> MidiTrack:
+    """A track's notes; its tempo changes go into `tempo` and the beats of its bars into `meters`, by tick."""
+    at, name, program = 0, "", None
+    controls: list[MidiControlChange] = []
+    for message in track:
+        at += message.time
+        match message.type:
+            case "control_change":
+                value = message.value / 127
+                controls.append(MidiControlChange(at / ticks, "control", message.control, value, message.channel + 1))
+            case "pitchwheel":
+                controls.append(
+                    MidiControlChange(
+                        at / ticks, "bend", 0, max(-1.0, message.pitch / (_BEND - 1)), message.channel + 1
+                    )
+                )
+            case "program_change":
+                program = message.program if program is None else program
+                controls.append(MidiControlChange(at / ticks, "program", message.program, 0.0, message.channel + 1))
+            case "track_name" if not name:
+                name = message.name
+            case "set_tempo":
+                if not message.tempo:
+                    raise _Refused("a tempo in it is 0")
+                tempo[at] = 6e7 / message.tempo
+            case "time_signature" if message.numerator:
+                meters[at] = 4.0 * message.numerator / message.denominator
+    notes = [
+        MidiNote(start / ticks, max(1, end - start) / ticks, number, velocity / 127, channel + 1)
+        for channel, start, end, number, velocity in tick_notes(track, overlap)
+    ]
+    notes.sort(key=lambda n: (n.start, n.channel, n.number))
+    return MidiTrack(name, tuple(notes), program, tuple(controls))
+
+
+def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
+    mido = _mido()
+    first = track.notes or track.controls
+    channel = first[0].channel - 1 if first else 0
+    messages: list[tuple[int, Any]] = []
+    if track.name:
+        messages.append(
+            (0, mido.MetaMessage("track_name", name=track.name.encode("latin-1", "replace").decode("latin-1")))
+        )
+    if track.program is not None and not any(control.kind == "program" for control in track.controls):
+        messages.append((0, mido.Message("program_change", program=track.program, channel=channel)))
+    for note in track.notes:
+        start = round(note.start * ticks)
+        end = max(start + 1, round(note.end * ticks))
+        where = {"note": note.number, "channel": note.channel - 1}
+        velocity = min(127, max(1, round(note.velocity * 127)))
+        messages.append((start, mido.Message("note_on", velocity=velocity, **where)))
+        messages.append((end, mido.Message("note_off", velocity=64, **where)))
+    for control in track.controls:
+        at, on = round(control.at * ticks), control.channel - 1
+        if control.kind == "bend":
+            messages.append((at, mido.Message("pitchwheel", pitch=round(control.value * (_BEND - 1)), channel=on)))
+        elif control.kind == "program":
+            messages.append((at, mido.Message("program_change", program=control.number, channel=on)))
+        else:
+            value = min(127, max(0, round(control.value * 127)))
+            messages.append((at, mido.Message("control_change", control=control.number, value=value, channel=on)))
+    return messages
+
+
+def _micros(bpm: float) -> int:
+    """Microseconds of a beat, limited to the 24 bits of the file format."""
+    return min(0xFFFFFF, max(1, round(6e7 / bpm)))
+
+
+def _timed(messages: list[tuple[int, Any]]) -> Any:
+    mido = _mido()
+    track, last = mido.MidiTrack(), 0
+    for at, message in sorted(messages, key=lambda m: (m[0], m[1].type == "note_on")):
+        message.time = max(0, at - last)  # a copy would check all of it once more
+        track.append(message)
+        last = max(last, at)
+    return track
+
+
+def _content(path: Path) -> bytes:
+    """Reads a file's bytes. Raises FileError for what is no regular file, or too large."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise FileError(f"{path} is not a file; name a MIDI file")
+            content = file.read(MAX_FILE + 1)
+    except (OSError, ValueError) as error:
+        why = paths.why(error) if isinstance(error, OSError) else "its name cannot be used"
+        raise FileError(f"cannot read {path}: {why}") from None
+    if len(content) > MAX_FILE:
+        raise FileError(f"{path.name} is larger than a MIDI file may be; at most {MAX_FILE >> 20} MiB is allowed")
+    return content

@@ -1,0 +1,127 @@
+"""One sender of OSC: its reply address, its permissions, the limit on its error replies, and its queue."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import IntEnum
+from time import monotonic
+from typing import Any
+
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.wire.osc import Message
+
+PER_SECOND = 50
+
+
+class Room:
+    """Total of the lanes that share a limit: packets and bytes that wait."""
+
+    __slots__ = ("bytes", "packets")
+
+    def __init__(self) -> None:
+        self.packets = self.bytes = 0
+
+
+class Lane:
+    """Packets of one sender or connection, in order of arrival.
+
+    Attributes:
+        queue: Packets and their senders.
+        rest: Remaining messages of a bundle that was opened, with their times.
+        listed: Whether it is in the rotation.
+        room: What its packets count towards.
+        came: Packets put in so far.
+    """
+
+    __slots__ = ("came", "listed", "queue", "rest", "room")
+
+    def __init__(self, room: Room | None = None) -> None:
+        self.queue: deque[tuple[bytes, Peer]] = deque()
+        self.rest: deque[tuple[Message | WireError, Peer, Any]] = deque()
+        self.listed = False
+        self.room = room or Room()
+        self.came = 0
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self.queue or self.rest)
+
+    def put(self, data: bytes, peer: Peer) -> None:
+        self.queue.append((data, peer))
+        self.came += 1
+        self.room.packets += 1
+        self.room.bytes += len(data)
+
+    def past(self, count: int) -> bool:
+        """Whether its first `count` packets are handled, with the bundles among them."""
+        taken = self.came - len(self.queue)
+        return taken > count or (taken == count and not self.rest)
+
+    def take(self) -> tuple[bytes, Peer]:
+        """Removes and returns the oldest packet; the queue must not be empty."""
+        data, peer = self.queue.popleft()
+        self.room.packets -= 1
+        self.room.bytes -= len(data)
+        return data, peer
+
+
+class FailLimiter:
+    """At most `PER_SECOND` answers within any one second's window; the rest are counted."""
+
+    __slots__ = ("_clock", "_count", "_start", "suppressed")
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._start = -1.0
+        self._count = 0
+        self.suppressed = 0
+
+    def allows(self) -> bool:
+        now = self._clock()
+        if now - self._start >= 1.0:
+            self._start, self._count = now, 0
+        self._count += 1
+        if self._count <= PER_SECOND:
+            return True
+        self.suppressed += 1
+        return False
+
+
+class Level(IntEnum):
+    """What a sender may do. HELD: nothing. SURFACE: parameters, notes, scenes, time. OWNER: everything."""
+
+    HELD = 0
+    SURFACE = 1
+    OWNER = 2
+
+
+class Peer:
+    """One sender: a UDP address or a TCP connection. `key` identifies it.
+
+    room: what its waiting packets count towards, where senders share a bound.
+    link_lost: TCP's end has come; nothing can be sent any more.
+    """
+
+    __slots__ = ("_send", "fails", "full_reported", "host", "key", "lane", "last_received", "level", "link_lost", "udp")
+
+    def __init__(
+        self,
+        key: str,
+        host: str,
+        level: Level,
+        send: Callable[[bytes], object],
+        udp: tuple[str, int] | None = None,
+        room: Room | None = None,
+    ) -> None:
+        self.key, self.host, self.level, self.udp = key, host, level, udp
+        self._send = send
+        self.fails = FailLimiter()
+        self.lane = Lane(room)
+        self.last_received = 0.0
+        self.full_reported = -1.0
+        self.link_lost = False
+
+    def send(self, packet: bytes) -> None:
+        if not self.link_lost:
+            self._send(packet)

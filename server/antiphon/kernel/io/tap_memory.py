@@ -1,0 +1,140 @@
+"""The memory through which engine and web process exchange sound: of nodes, for listeners; of a browser, as input.
+
+One anonymous mapping, created by the supervisor. It is apart from the memory that control and engine share, so that the
+process that strangers talk to can write nothing but which nodes are wanted, and sound. A tap copies one node's first
+output: block by block, into a ring of slots, each with the number of its block. The engine never waits for a reader; a
+reader that is late finds a newer block's number in a slot, and knows what it missed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass
+from enum import IntEnum
+
+from antiphon.kernel.runtime.memory import anonymous_file
+
+TAPS = 4
+"""Nodes that can be listened to at a time."""
+RING_SECONDS = 1.0
+"""Seconds of sound that a ring holds: several times what a reader with a low priority is late."""
+
+
+class TapWord(IntEnum):
+    """Indices of the 64-bit words. The first `TAPS` are the numbers of the wanted nodes, written by web; 0: none."""
+
+    WRITE = TAPS  # block after the last one written; by the engine
+    INPUT_OPEN = TAPS + 1  # 1 while a browser sends sound; by web
+    INPUT_WRITE = TAPS + 2  # frames of that sound written so far; by web
+    INPUT_READ = TAPS + 3  # frames read so far; by the engine, and by web while the input is not open
+    INPUT_GAPS = TAPS + 4  # how often the sound ran out or was skipped; by the engine
+
+
+WORDS = 16
+INPUT_FRAMES = 1 << 16
+"""Frames of the ring of a browser's sound: over half a second at any rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class TapShape:
+    """The numbers that determine the memory's size.
+
+    Attributes:
+        rate: Hz.
+        block: Frames of a block.
+        channels: Channels of a tap.
+        slots: Blocks that a ring holds.
+    """
+
+    rate: int
+    block: int
+    channels: int
+    slots: int
+
+    @staticmethod
+    def of(rate: int, block: int, channels: int) -> TapShape:
+        """A shape whose rings hold `RING_SECONDS` of sound, and 16 blocks at least."""
+        return TapShape(rate, block, channels, max(16, round(RING_SECONDS * rate / block)))
+
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of one block: float32 `[channels, block]`."""
+        return self.channels * self.block * 4
+
+
+class TapMemory:
+    """The mapping and its parts.
+
+    Attributes:
+        words: The header as int64, indexed by tap and `TapWord`.
+        tags: int64 for each slot of each ring: number of its block, plus one; 0 while the slot changes.
+        sound: The slots of all rings, as bytes.
+        input: The sound that a browser sends: float32 `[channels, INPUT_FRAMES]`, as bytes.
+    """
+
+    def __init__(self, fd: int, shape: TapShape) -> None:
+        self.fd, self.shape = fd, shape
+        slots = TAPS * shape.slots
+        sound = (WORDS + slots) * 8
+        heard = sound + slots * shape.slot_bytes
+        total = heard + shape.channels * INPUT_FRAMES * 4
+        if os.fstat(fd).st_size < total:
+            os.ftruncate(fd, total)
+        self.map = mmap.mmap(fd, total)
+        whole = memoryview(self.map)
+        self.words = whole[: WORDS * 8].cast("q")
+        self.tags = whole[WORDS * 8 : (WORDS + slots) * 8].cast("q")
+        self.sound = whole[sound:heard]
+        self.input = whole[heard:]
+
+    @staticmethod
+    def create(shape: TapShape) -> TapMemory:
+        """Creates a mapping with an inheritable descriptor."""
+        return TapMemory(anonymous_file("antiphon-taps"), shape)
+
+
+class TapReader:
+    """Reads one tap's ring from now on. `missed`: blocks that were overwritten before they were read."""
+
+    def __init__(self, memory: TapMemory, tap: int) -> None:
+        """Reads from the block after the one that may be under way: that one may be another node's."""
+        self._memory, self._at = memory, tap * memory.shape.slots
+        self._next = memory.words[TapWord.WRITE] + 1
+        self.missed = 0
+
+    def read(self, most: int) -> tuple[int, int, bytes]:
+        """Reads the blocks written since the last call, at most `most`.
+
+        The number of the first block, how many there are (0 for none), and their samples: for each block, channel after
+        channel, float32. They follow each other without a gap.
+        """
+        memory, shape = self._memory, self._memory.shape
+        end = memory.words[TapWord.WRITE]
+        if end - self._next > shape.slots:
+            self.missed += end - shape.slots - self._next
+            self._next = end - shape.slots
+        first = self._next
+        pieces: list[bytes] = []
+        while self._next < end and len(pieces) < most:
+            piece = self._slot(self._at + self._next % shape.slots, self._next + 1)
+            self._next += 1
+            if piece is not None:
+                pieces.append(piece)
+            elif pieces:
+                break
+            else:
+                first = self._next
+        return first, len(pieces), b"".join(pieces)
+
+    def _slot(self, slot: int, tag: int) -> bytes | None:
+        """A slot's samples; None where it holds another block: an old one while the node is not in the plan."""
+        memory, size = self._memory, self._memory.shape.slot_bytes
+        if memory.tags[slot] == tag:
+            piece = bytes(memory.sound[slot * size : (slot + 1) * size])
+            if memory.tags[slot] == tag:
+                return piece
+            self.missed += 1
+        else:
+            self.missed += memory.tags[slot] > tag
+        return None

@@ -1,0 +1,100 @@
+"""`@kernel`: declares a function as a kernel; all that are declared are compiled before the first block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.native import library
+from antiphon.kernel.native.identity import packed_symbol, symbol
+from antiphon.kernel.native.kernel import Kernel, P, R
+from antiphon.kernel.runtime import extras
+
+_declared: list[Kernel[Any, Any]] = []
+
+
+def kernel(python: Callable[P, R]) -> Kernel[P, R]:
+    """Declares a kernel: a function in a narrow subset of Python, compiled by LLVM at start or when it is called.
+
+    Each argument and the result have a type: `i64`, `f32`, `f64`, a pointer (`i64p`, `f32p`, `f64p`, `u8p`), `Audio`,
+    or None for no result. The body may have local variables, arithmetic, comparisons, `and`, `or`, `not`, `x if c else
+    y`, `if`, `while`, `for` over `range`, `break`, `continue`, `return`, indexing, numbers of its module and members of
+    its IntEnums, `min`, `max`, `abs`, other kernels, and of `math` sqrt, exp, exp2, log, log2, pow, sin, cos and floor.
+    Its module begins with `from __future__ import annotations`.
+
+    Args:
+        python: The function.
+
+    Returns:
+        The kernel, which is called as the function was, by position.
+
+    Raises:
+        TypeError: An argument or the result has no type, or an unknown one. Code outside the subset raises it when the
+            kernel is first called.
+    """
+    declared = Kernel(python, partial(_compile_module, python.__module__))
+    _declared.append(declared)
+    return declared
+
+
+_compiled: list[object] = []
+
+
+def declared_kernels() -> Sequence[Kernel[Any, Any]]:
+    """Every kernel of the modules that have been imported."""
+    return tuple(_declared)
+
+
+def compile_all() -> None:
+    """Compiles every kernel that is declared and not compiled yet, where the library lacks it.
+
+    One that cannot be compiled raises when it is called; the others are compiled.
+    """
+    for module in dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0):
+        _compile_module(module)
+
+
+def _compile_module(module: str) -> None:
+    fresh = library.link(
+        item for item in _declared if item.address == 0 and item.error is None and item.function.__module__ == module
+    )
+    if not fresh:
+        return
+    try:
+        from antiphon.kernel.native import loading  # noqa: F401 - it imports llvmlite
+    except ModuleNotFoundError as error:
+        if error.name != "llvmlite":
+            raise
+        for item in fresh:
+            item.error = EngineError(extras.sentence(f"the kernel {item.name}", "llvmlite"))
+        return
+    _compile(fresh)
+
+
+def _compile(items: Sequence[Kernel[Any, Any]]) -> None:
+    """Compiles kernels in one LLVM module; where that fails, each in its own."""
+    from antiphon.kernel.native import loading
+
+    key = loading.fingerprint(items)
+    image = loading.read_cached(key)
+    if image is None:
+        from antiphon.kernel.native.lower import KernelSyntaxError, build
+
+        try:
+            image = build(items, loading.target())
+        except KernelSyntaxError as error:
+            if len(items) == 1:
+                items[0].error = error
+            else:
+                for item in items:
+                    _compile([item])
+            return
+        loading.write_cached(key, image)
+    names = [symbol(item, n) for n, item in enumerate(items)]
+    # an engine each: local symbols of two images in one are taken for another
+    engine, addresses = loading.load(image, [*names, *map(packed_symbol, names)])
+    _compiled.append(engine)
+    for item, address, packed in zip(items, addresses[: len(items)], addresses[len(items) :], strict=True):
+        item.link(address, packed)

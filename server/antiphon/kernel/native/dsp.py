@@ -1,0 +1,253 @@
+"""Per-sample kernels of the host. They process the first `frames` of arrays that may be longer."""
+
+from __future__ import annotations
+
+import math
+
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.kernel import Audio, f32, f32p, f64, i64, i64p
+
+LARGEST = 3.4028234663852886e38
+"""The largest 32-bit float."""
+
+
+@kernel
+def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
+    """The largest magnitude; -1 if any sample is NaN or infinite. stride: frames from channel to channel."""
+    top = f32(0.0)
+    bad = f32(0.0)
+    for c in range(channels):
+        for n in range(frames):
+            v = x[c * stride + n]
+            bad = bad + (v - v)
+            a = abs(v)
+            top = a if a > top else top
+    if bad != bad:
+        return -1.0
+    return top
+
+
+@kernel
+def finite(x: f32p, stride: i64, channels: i64, frames: i64) -> i64:
+    """1 where every sample is finite, else 0. A sum of whole numbers runs in parallel lanes, one of floats does not."""
+    count = 0
+    for c in range(channels):
+        for n in range(frames):
+            count = count + (1 if abs(x[c * stride + n]) <= f32(LARGEST) else 0)
+    return 1 if count == channels * frames else 0
+
+
+@kernel
+def mix_wet(wet: Audio, dry: Audio, curve: f32p, frames: i64) -> None:
+    """wet ← dry + (wet - dry) * curve, exact at both ends."""
+    for c in range(wet.channels):
+        for n in range(frames):
+            g = curve[n]
+            w = wet[c, n] * g
+            d = dry[c, n] * (f32(1.0) - g)
+            wet[c, n] = w + d
+
+
+@kernel
+def cross(old: Audio, new: Audio, out: Audio, done: i64, wait: i64, fade: i64, frames: i64) -> None:
+    """out ← linear crossfade from old to new in `fade` frames, after `wait` frames. done: frames of earlier blocks."""
+    for n in range(frames):
+        elapsed = done + n + 1 - wait
+        g = f64(elapsed) / f64(fade)
+        g = 0.0 if g < 0.0 else g
+        g = 1.0 if g > 1.0 else g
+        for c in range(out.channels):
+            a = f64(old[c, n]) * (1.0 - g)
+            out[c, n] = f32(a + f64(new[c, n]) * g)
+
+
+@kernel
+def scale(x: Audio, curve: f32p, frames: i64) -> None:
+    """x ← x * curve."""
+    for c in range(x.channels):
+        for n in range(frames):
+            x[c, n] = x[c, n] * curve[n]
+
+
+@kernel
+def ramp(out: f32p, first: i64, last: i64, time: i64, start: i64, length: i64, low: f64, high: f64) -> None:
+    """out[first:last] ← a line from `low` to `high` that begins at sample `start` and is `length` frames long.
+
+    Closed form in the sample number, so that any split of the block gives the same samples.
+    `time` is the sample number of out[0]. The first sample of the ramp already differs from `low`.
+    """
+    for n in range(first, last):
+        at = time + n - start + 1
+        if at >= length:
+            out[n] = f32(high)
+        else:
+            out[n] = f32(low + (high - low) * (f64(at) / f64(length)))
+
+
+@kernel
+def move(
+    value: f32p, by: f32p, stride: i64, low: f64, high: f64, span: f64, log: i64, weight: f64, step: f64, frames: i64
+) -> None:
+    """value ← value plus `by` times its range, clipped to the range.
+
+    span: the range, or for a log parameter the logarithm of high / low.  weight: factor of `by` before the
+    first frame; `step` is added to it at each frame, within 0 to 1.  stride: 0 reads by[0] for all frames.
+    """
+    for n in range(frames):
+        w = weight + step * f64(n + 1)
+        w = 1.0 if w > 1.0 else w
+        w = 0.0 if w < 0.0 else w
+        way = w * f64(by[n * stride]) * span
+        v = f64(value[n])
+        v = v * math.exp(way) if log == 1 else v + way
+        v = high if v > high else v
+        v = low if v < low else v
+        value[n] = f32(v)
+
+
+@kernel
+def delay_line(x: Audio, y: Audio, ring: Audio, at: i64p, lag: i64, frames: i64) -> None:
+    """y ← x delayed by `lag` frames through a ring of more than `lag` frames; at[0] is its write position."""
+    size = ring.frames
+    begin = at[0]
+    for c in range(y.channels):
+        w = begin
+        for n in range(frames):
+            ring[c, w] = x[c, n]
+            r = w - lag
+            if r < 0:
+                r = r + size
+            y[c, n] = ring[c, r]
+            w = w + 1
+            if w >= size:
+                w = 0
+    at[0] = (begin + frames) % size
+
+
+@kernel
+def ring_read(ring: Audio, y: Audio, at: i64p, lag: i64, frames: i64) -> None:
+    """y ← what was written into a ring of at least `lag` frames so many frames before; at[0] is its write position."""
+    size = ring.frames
+    begin = at[0] - lag
+    if begin < 0:
+        begin = begin + size
+    for c in range(y.channels):
+        r = begin
+        for n in range(frames):
+            y[c, n] = ring[c, r]
+            r = r + 1
+            if r >= size:
+                r = 0
+
+
+@kernel
+def ring_write(x: Audio, ring: Audio, at: i64p, frames: i64) -> None:
+    """Writes the first `frames` of x into a ring; at[0] is its write position, which moves on."""
+    size = ring.frames
+    for c in range(x.channels):
+        w = at[0]
+        for n in range(frames):
+            ring[c, w] = x[c, n]
+            w = w + 1
+            if w >= size:
+                w = 0
+    at[0] = (at[0] + frames) % size
+
+
+@kernel
+def copy_sound(x: Audio, y: Audio) -> None:
+    """y ← x.
+
+    Args:
+        x: Sound, float32 `[channels, frames]`, with at least the channels and frames of `y`.
+        y: Gets it, in all its channels and frames.
+    """
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = x[c, n]
+
+
+@kernel
+def fill_sound(y: Audio, value: f64) -> None:
+    """y ← the value, in all channels.
+
+    Args:
+        y: Sound, float32 `[channels, frames]`.
+        value: Each of its samples afterwards, rounded to 32 bits.
+    """
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = f32(value)
+
+
+@kernel
+def adapt(x: Audio, y: Audio, add: i64, frames: i64) -> None:
+    """y ← x, or y + x (add: 1), with y's channels: mono to all, all averaged to mono, else surplus ones dropped."""
+    for c in range(y.channels):
+        if y.channels == 1 and x.channels > 1:
+            for n in range(frames):
+                total = x[0, n]
+                for other in range(1, x.channels):
+                    total = total + x[other, n]
+                mean = total / f32(x.channels)
+                y[0, n] = y[0, n] + mean if add == 1 else mean
+        elif x.channels == 1 or c < x.channels:
+            source = 0 if x.channels == 1 else c
+            for n in range(frames):
+                y[c, n] = y[c, n] + x[source, n] if add == 1 else x[source, n]
+        elif add == 0:
+            for n in range(frames):
+                y[c, n] = f32(0.0)
+
+
+@kernel
+def node_gain(curve: f32p, bypass: f32p, wet: f32p, health: f32p, frames: i64) -> None:
+    """curve ← the share of a node's wet signal."""
+    for n in range(frames):
+        curve[n] = (f32(1.0) - bypass[n]) * wet[n] * health[n]
+
+
+@kernel
+def complement(curve: f32p, x: f32p, frames: i64) -> None:
+    """curve ← 1 - x."""
+    for n in range(frames):
+        curve[n] = f32(1.0) - x[n]
+
+
+@kernel
+def sample_at(x: f32p, at: i64, into: f32p) -> None:
+    """into[0] ← x[at]."""
+    into[0] = x[at]
+
+
+@kernel
+def last_frame(x: Audio, last: f32p, frames: i64) -> None:
+    """last[channel] ← the last frame."""
+    for c in range(x.channels):
+        last[c] = x[c, frames - 1]
+
+
+@kernel
+def rms_sum(x: Audio, frames: i64) -> f64:
+    """Sum of squares."""
+    total = f64(0.0)
+    for c in range(x.channels):
+        for n in range(frames):
+            v = f64(x[c, n])
+            total = total + v * v
+    return total
+
+
+@kernel
+def dot(a: Audio, b: Audio) -> f64:
+    """Sum of products."""
+    total = f64(0.0)
+    for c in range(a.channels):
+        for n in range(a.frames):
+            total = total + f64(a[c, n]) * f64(b[c, n])
+    return total
+
+
+def db(value: float) -> float:
+    """Decibels of a magnitude, -inf for 0."""
+    return 20.0 * math.log10(value) if value > 0.0 else -math.inf

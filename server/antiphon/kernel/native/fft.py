@@ -1,0 +1,204 @@
+"""The discrete Fourier transform of real sound, as kernels: for processors that work on spectra without Python.
+
+A real sound of `size` frames is taken as size / 2 complex numbers, each of two neighbouring frames. Their transform is
+Stockham's (W. T. Cochran and others, "What is the fast Fourier transform?", Proc. IEEE 55, 1967), radix 4 with one
+pass of radix 2 where the length asks for it: it needs no reordering of bits, for each pass writes to another buffer.
+The spectra of the even and the odd frames are then taken apart (J. W. Cooley, P. A. W. Lewis and P. D. Welch, "The fast
+Fourier transform algorithm", J. Sound Vib. 12, 1970).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.intrinsics import offset
+from antiphon.kernel.native.kernel import f32, f32p, i64
+
+
+@kernel
+def fft_pass_2(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i64, sign: f32) -> None:
+    """One pass of radix 2 over complex numbers: y ← x, `stride` transforms of `length` numbers taken in turns."""
+    half = length // 2
+    for k in range(half):
+        cos = turns[2 * k * step]
+        sin = sign * turns[2 * k * step + 1]
+        for q in range(stride):
+            a = 2 * (q + stride * k)
+            b = 2 * (q + stride * (k + half))
+            c = 2 * (q + stride * 2 * k)
+            d = c + 2 * stride
+            re = x[a] - x[b]
+            im = x[a + 1] - x[b + 1]
+            y[c] = x[a] + x[b]
+            y[c + 1] = x[a + 1] + x[b + 1]
+            y[d] = re * cos - im * sin
+            y[d + 1] = re * sin + im * cos
+
+
+@kernel
+def fft_pass_4(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i64, sign: f32) -> None:
+    """One pass of radix 4, as `fft_pass_2`. turns: cosine and sine of each multiple of the smallest angle.
+
+    sign: -1 forwards, 1 back; the sine is multiplied by it.
+    """
+    part = length // 4
+    far = 2 * stride * part
+    for k in range(part):
+        cos_1 = turns[2 * k * step]
+        sin_1 = sign * turns[2 * k * step + 1]
+        cos_2 = turns[4 * k * step]
+        sin_2 = sign * turns[4 * k * step + 1]
+        cos_3 = turns[6 * k * step]
+        sin_3 = sign * turns[6 * k * step + 1]
+        for q in range(stride):
+            a = 2 * (q + stride * k)
+            b = a + far
+            c = b + far
+            d = c + far
+            sum_re = x[a] + x[c]
+            sum_im = x[a + 1] + x[c + 1]
+            gap_re = x[a] - x[c]
+            gap_im = x[a + 1] - x[c + 1]
+            odd_re = x[b] + x[d]
+            odd_im = x[b + 1] + x[d + 1]
+            # the odd ones' difference, turned by a quarter
+            turn_re = sign * (x[d + 1] - x[b + 1])
+            turn_im = sign * (x[b] - x[d])
+            e = 2 * (q + stride * 4 * k)
+            y[e] = sum_re + odd_re
+            y[e + 1] = sum_im + odd_im
+            e = e + 2 * stride
+            re = gap_re + turn_re
+            im = gap_im + turn_im
+            y[e] = re * cos_1 - im * sin_1
+            y[e + 1] = re * sin_1 + im * cos_1
+            e = e + 2 * stride
+            re = sum_re - odd_re
+            im = sum_im - odd_im
+            y[e] = re * cos_2 - im * sin_2
+            y[e + 1] = re * sin_2 + im * cos_2
+            e = e + 2 * stride
+            re = gap_re - turn_re
+            im = gap_im - turn_im
+            y[e] = re * cos_3 - im * sin_3
+            y[e + 1] = re * sin_3 + im * cos_3
+
+
+@kernel
+def fft_complex(x: f32p, count: i64, turns: f32p, work: f32p, sign: f32) -> i64:
+    """Transforms `count` complex numbers; gives the place in `work`, of two buffers, at which the result begins."""
+    from_ = x
+    at = 0
+    length = count
+    stride = 1
+    while length > 1:
+        to = offset(work, at)
+        # of the table, which has the angles of twice as many numbers
+        step = 2 * stride
+        if length == 2:
+            fft_pass_2(from_, to, length, stride, turns, step, sign)
+            length = 1
+        else:
+            fft_pass_4(from_, to, length, stride, turns, step, sign)
+            length = length // 4
+            stride = stride * 4
+        from_ = to
+        at = 2 * count - at
+    return 2 * count - at
+
+
+@kernel
+def fft_real(x: f32p, size: i64, turns: f32p, work: f32p, bins: f32p) -> None:
+    """Transforms real sound, as `numpy.fft.rfft` does.
+
+    Args:
+        x: `size` frames.
+        size: A power of two, 4 at least.
+        turns: As `RealFft.turns`.
+        work: As `RealFft.work`.
+        bins: Written: size / 2 + 1 complex numbers, real and imaginary in turn.
+    """
+    half = size // 2
+    z = offset(work, fft_complex(x, half, turns, work, f32(-1.0)))
+    bins[0] = z[0] + z[1]
+    bins[1] = 0.0
+    bins[size] = z[0] - z[1]
+    bins[size + 1] = 0.0
+    for k in range(1, half // 2 + 1):
+        j = half - k
+        even_re = f32(0.5) * (z[2 * k] + z[2 * j])
+        even_im = f32(0.5) * (z[2 * k + 1] - z[2 * j + 1])
+        odd_re = f32(0.5) * (z[2 * k + 1] + z[2 * j + 1])
+        odd_im = f32(0.5) * (z[2 * j] - z[2 * k])
+        cos = turns[2 * k]
+        sin = turns[2 * k + 1]
+        re = odd_re * cos + odd_im * sin
+        im = odd_im * cos - odd_re * sin
+        bins[2 * k] = even_re + re
+        bins[2 * k + 1] = even_im + im
+        bins[2 * j] = even_re - re
+        bins[2 * j + 1] = im - even_im
+
+
+@kernel
+def fft_real_inverse(bins: f32p, size: i64, turns: f32p, work: f32p, x: f32p) -> None:
+    """Transforms a spectrum back, as `numpy.fft.irfft` does; x has room for size / 2 + 1 complex numbers.
+
+    Args:
+        bins: size / 2 + 1 complex numbers; of the first and last the real parts count.
+        size: A power of two, 4 at least.
+        turns: As `RealFft.turns`.
+        work: As `RealFft.work`.
+        x: Written: `size` frames. It is used on the way, and may be `bins`.
+    """
+    half = size // 2
+    scale = f32(1.0) / f32(half)
+    first = bins[0]
+    last = bins[size]
+    x[0] = f32(0.5) * (first + last)
+    x[1] = f32(0.5) * (first - last)
+    for k in range(1, half // 2 + 1):
+        j = half - k
+        even_re = f32(0.5) * (bins[2 * k] + bins[2 * j])
+        even_im = f32(0.5) * (bins[2 * k + 1] - bins[2 * j + 1])
+        re = f32(0.5) * (bins[2 * k] - bins[2 * j])
+        im = f32(0.5) * (bins[2 * k + 1] + bins[2 * j + 1])
+        cos = turns[2 * k]
+        sin = turns[2 * k + 1]
+        odd_re = re * cos - im * sin
+        odd_im = re * sin + im * cos
+        x[2 * k] = even_re - odd_im
+        x[2 * k + 1] = even_im + odd_re
+        x[2 * j] = even_re + odd_im
+        x[2 * j + 1] = odd_re - even_im
+    z = offset(work, fft_complex(x, half, turns, work, f32(1.0)))
+    for n in range(size):
+        x[n] = z[n] * scale
+
+
+class RealFft:
+    """What the kernels `fft_real` and `fft_real_inverse` need for one size.
+
+    Attributes:
+        size: Frames of a transform, a power of two.
+        turns: float32 `[1.5 size]`: cosine and sine of 2 π k / size for each k below 3/4 of the size.
+        work: float32 `[2 * size]`, used on the way.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Computes the table.
+
+        Args:
+            size: Frames of a transform.
+
+        Raises:
+            ValueError: It is no power of two, or less than 4.
+        """
+        if size < 4 or size & (size - 1):
+            raise ValueError(f"a transform has a power of two of frames, 4 at least, not {size}")
+        self.size = size
+        angle = 2.0 * np.pi * np.arange(3 * size // 4) / size
+        self.turns: NDArray[np.float32] = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32).ravel()
+        self.work: NDArray[np.float32] = np.zeros(2 * size, np.float32)

@@ -1,0 +1,352 @@
+"""The class of kernels, and the types of their arguments.
+
+A kernel's function stays callable as plain Python through `.python` (slow; tests compare the two). Calling
+the kernel itself runs machine code without holding an array object: arguments are numbers, or numpy
+arrays where a pointer is declared. Signature types: `i64 f32 f64`, the pointers `i64p f32p f64p u8p`, and `Audio`:
+float32 `[channels, frames]`, in the kernel `x[channel, frame]`, `x.channels`, `x.frames`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+import struct
+import weakref
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
+
+import numpy as np
+
+from antiphon.kernel.native.step import Step
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+i64 = int
+"""A 64-bit whole number of a kernel. `//` and `%` round down, as in Python; dividing by zero is undefined."""
+f32 = float
+"""A 32-bit float of a kernel. `f32(x)` rounds to one."""
+f64 = float
+"""A 64-bit float of a kernel. `f64(x)` converts to one."""
+# a pointer is a numpy array, or the address of one that stays where it is
+f32p: TypeAlias = Any
+"""A pointer to 32-bit floats: a numpy array, or the address of one that stays where it is."""
+f64p: TypeAlias = Any
+"""A pointer to 64-bit floats, as `f32p`."""
+i64p: TypeAlias = Any
+"""A pointer to 64-bit whole numbers, as `f32p`."""
+u8p: TypeAlias = Any
+"""A pointer to bytes, as `f32p`."""
+# a numpy array whose frames lie side by side; a channel's may lie anywhere
+Audio: TypeAlias = Any
+"""Sound of a kernel: a numpy array, float32 `[channels, frames]`, the frames of a channel side by side.
+
+In the kernel it has `x[channel, frame]`, `x.channels` and `x.frames`.
+"""
+
+_CTYPES: dict[str, Any] = {
+    "i64": ctypes.c_int64,
+    "f32": ctypes.c_float,
+    "f64": ctypes.c_double,
+    "i64p": ctypes.c_void_p,
+    "f32p": ctypes.c_void_p,
+    "f64p": ctypes.c_void_p,
+    "u8p": ctypes.c_void_p,
+    "None": None,
+}
+AUDIO = {"": "f32p", "stride": "i64", "channels": "i64", "frames": "i64"}
+"""The machine code's arguments for an `Audio`, in order. stride: frames from one channel's first to the next's."""
+
+_addresses: dict[int, tuple[weakref.ref[Any], int]] = {}
+_sounds: dict[int, tuple[weakref.ref[Any], tuple[int, int, int, int]]] = {}
+_MOST_ADDRESSES = 4096
+_SAMPLE_BYTES = 4
+_REAL, _BITS = struct.Struct("=d"), struct.Struct("=q")
+
+
+def address(array: Any) -> int:
+    """The address of an array's data. Cached, because reading it from numpy takes as long as a small kernel.
+
+    Args:
+        array: A numpy array of any type and shape. The address is valid while it lives.
+
+    Returns:
+        The address of its first element, a whole number.
+    """
+    entry = _addresses.get(id(array))
+    if entry is not None and entry[0]() is array:
+        return entry[1]
+    where = int(array.ctypes.data)
+    if len(_addresses) >= _MOST_ADDRESSES:
+        _addresses.clear()
+    _addresses[id(array)] = (weakref.ref(array), where)
+    return where
+
+
+def words_of(kind: str) -> int:
+    """How many 64-bit words an argument of that type takes."""
+    return len(AUDIO) if kind == "Audio" else 1
+
+
+def sound(array: Any) -> tuple[int, int, int, int]:
+    """The values of `AUDIO` for an array; cached, as its address is.
+
+    Raises:
+        TypeError: It is not float32 `[channels, frames]` with frames side by side.
+    """
+    if type(array) is _PlainSound:
+        array = array.array
+    entry = _sounds.get(id(array))
+    if entry is not None and entry[0]() is array:
+        return entry[1]
+    apart = array.ndim == 2 and array.shape[1] > 1 and array.size and array.strides[1] != _SAMPLE_BYTES
+    if array.ndim != 2 or array.dtype != np.float32 or apart:
+        raise TypeError(
+            f"sound for a kernel is float32 [channels, frames]; {array.dtype} {list(array.shape)} was given"
+        )
+    layout = (int(array.ctypes.data), array.strides[0] // _SAMPLE_BYTES, *array.shape)
+    if len(_sounds) >= _MOST_ADDRESSES:
+        _sounds.clear()
+    _sounds[id(array)] = (weakref.ref(array), layout)
+    return layout
+
+
+def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]:
+    """Generates a call that converts its arguments without a loop, which would take as long as a small kernel."""
+    names = [f"a{n}" for n in range(len(kinds))]
+    given = {"Audio": "*sound({0})", "i64": "{0}", "f32": "{0}", "f64": "{0}"}
+    pointer = "address({0}) if type({0}) is ndarray else {0}"
+    flat = ", ".join(given.get(kind, pointer).format(name) for kind, name in zip(kinds, names, strict=True))
+    outside = {"call": call, "sound": sound, "address": address, "ndarray": np.ndarray}
+    wrapper: Callable[..., R] = eval(f"lambda {', '.join(names)}: call({flat})", outside)
+    return wrapper
+
+
+def _remembering(call: Callable[[int], R], kinds: Collection[str]) -> Callable[..., R]:
+    """Generates a call that writes what has changed into words, and calls with their address."""
+    words = bytearray(8 * sum(map(words_of, kinds)))
+    place, lines = 0, []
+    for n, kind in enumerate(kinds):
+        lines.append(f"  if a{n} is not last{n}:")
+        if kind == "Audio":
+            lines.append(f"   whole[{place}], whole[{place + 1}], whole[{place + 2}], whole[{place + 3}] = sound(a{n})")
+        elif kind in ("f32", "f64"):
+            lines.append(f"   real[{place}] = a{n}")
+        elif kind == "i64":
+            lines.append(f"   whole[{place}] = a{n}")
+        else:
+            lines.append(f"   whole[{place}] = address(a{n}) if type(a{n}) is ndarray else a{n}")
+        lines.append(f"   last{n} = a{n}")
+        place += len(AUDIO) if kind == "Audio" else 1
+    names, last = ", ".join(f"a{n}" for n in range(len(kinds))), ", ".join(f"last{n}" for n in range(len(kinds)))
+    source = [
+        "def make():",
+        f" {' = '.join(last.split(', '))} = unset" if kinds else " pass",
+        f" def remembering({names}):",
+    ]
+    source += [f"  nonlocal {last}" if kinds else "  pass", *lines, "  return call(where)", " return remembering"]
+    where = ctypes.addressof(ctypes.c_char.from_buffer(words)) if kinds else 0
+    outside: dict[str, Any] = {
+        "call": call,
+        "where": where,
+        "whole": memoryview(words).cast("q"),
+        "real": memoryview(words).cast("d"),
+        "sound": sound,
+        "address": address,
+        "ndarray": np.ndarray,
+        "unset": object(),
+    }
+    exec("\n".join(source), outside)
+    made: Callable[..., R] = outside["make"]()
+    return made
+
+
+class _PlainSound:
+    """An `Audio` argument of a kernel that runs as plain Python."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.channels, self.frames = array.shape
+
+    def __getitem__(self, place: tuple[int, int]) -> Any:
+        return self.array[place]
+
+    def __setitem__(self, place: tuple[int, int], value: Any) -> None:
+        self.array[place] = value
+
+
+class Kernel(Generic[P, R]):
+    """A compiled function, which `kernel` makes. Called with numbers and numpy arrays, it runs as machine code.
+
+    An index is not checked: a kernel that reads or writes outside an array crashes the process or corrupts its memory.
+
+    Attributes:
+        python: The function in plain Python, for tests that compare the two.
+        call: The bare machine code: pointers are addresses (`array.ctypes.data`, read once), at half the cost of a call
+            with arrays.
+        address: The address of the machine code, for a C library; 0 before it is compiled.
+        name: The function's name.
+        types: The type of each argument by name.
+        returns: The type of the result.
+        error: Why it cannot be compiled, or None. It is raised at the first call.
+    """
+
+    def __init__(self, python: Callable[P, R], compile_declared: Callable[[], None]) -> None:
+        self.function = python
+        self._compile_declared = compile_declared
+        self.name = python.__name__
+        hints = inspect.get_annotations(python)
+        self.types = {name: str(hint) for name, hint in hints.items()}
+        wrong = next((name for name, kind in self.types.items() if kind != "Audio" and kind not in _CTYPES), None)
+        if wrong is not None or "return" not in self.types:
+            raise TypeError(
+                f"the kernel {self.name} needs a type for {wrong or 'what it returns'}: {' '.join(_CTYPES)} Audio; "
+                "and its module begins with: from __future__ import annotations"
+            )
+        self.returns = self.types.pop("return")
+        self.call: Callable[..., R] = self._first
+        self._by_arrays: Callable[..., R] = self._first_by_arrays
+        self.address = self._packed = 0
+        self.error: Exception | None = None
+        self.__doc__ = python.__doc__
+
+    def python(self, *args: Any) -> R:
+        """Runs the function as plain Python, for tests that compare the two.
+
+        Args:
+            *args: The arguments, as for the kernel.
+
+        Returns:
+            What the function gives.
+        """
+        function: Callable[..., R] = self.function
+        return function(
+            *(_PlainSound(arg) if kind == "Audio" else arg for kind, arg in zip(self.types.values(), args, strict=True))
+        )
+
+    @property
+    def flat(self) -> list[tuple[str, str]]:
+        """(name, type) of each argument of the machine code."""
+        return [
+            (f"{name}.{part}" if part else name, flat)
+            for name, kind in self.types.items()
+            for part, flat in (AUDIO if kind == "Audio" else {"": kind}).items()
+        ]
+
+    def link(self, address: int, packed: int) -> None:
+        """Sets the addresses of the kernel's machine code. For the compiler.
+
+        Args:
+            address: Address of the machine code.
+            packed: Packed of the function that takes the arguments from 64-bit words.
+        """
+        self.address, self._packed = address, packed
+        proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for _, kind in self.flat))
+        self.call = proto(address)
+        self._by_arrays = _by_arrays(self.call, list(self.types.values()))
+
+    def _compile(self) -> None:
+        self._compile_declared()
+        if self.error is not None:
+            raise self.error
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs the machine code, by position."""
+        if kwargs:
+            raise TypeError(f"{self.name} takes positional arguments only")
+        return self._by_arrays(*args)
+
+    def bind(self, *args: object) -> Callable[[], R]:
+        """Prepares a call whose arguments stay the same, so that they are converted once.
+
+        Args:
+            *args: The arguments. Arrays must outlive the result and stay where they are.
+
+        Returns:
+            A function without arguments that calls the kernel.
+        """
+        if self.address == 0:
+            self._compile()
+        kinds = self.types.values()
+        pack = _remembering(lambda where: where, kinds)
+        where, call = pack(*args), self._from_words()
+
+        def bound(_words: object = pack) -> R:
+            return call(where)
+
+        return bound
+
+    def step(self, *args: P.args, **kwargs: P.kwargs) -> Step:
+        """Says that a block of a processor is a call of this kernel, which runs it later (`Processor.step`).
+
+        Args:
+            *args: The arguments, by position. Arrays must outlive the processor's next `prepare` and stay in place.
+            **kwargs: None.
+
+        Returns:
+            The call.
+        """
+        if kwargs:
+            raise TypeError(f"{self.name} takes positional arguments only")
+        return Step(((self, args),))
+
+    @property
+    def packed(self) -> int:
+        """The address of the machine code that takes the arguments from 64-bit words; compiles it if needed."""
+        if self.address == 0:
+            self._compile()
+        return self._packed
+
+    @property
+    def size(self) -> int:
+        """Number of 64-bit words that the arguments take."""
+        return sum(map(words_of, self.types.values()))
+
+    def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:
+        """Writes arguments as `packed` reads them.
+
+        Args:
+            args: Numbers and arrays, as for a call.
+            words: 64-bit whole numbers.
+            at: Index of the first.
+
+        Raises:
+            TypeError: An argument is not of its type.
+        """
+        for kind, value in zip(self.types.values(), args, strict=True):
+            if kind == "Audio":
+                for part in sound(value):
+                    words[at] = part
+                    at += 1
+                continue
+            if kind in ("f32", "f64"):
+                words[at] = _BITS.unpack(_REAL.pack(value))[0]
+            elif isinstance(value, np.ndarray):
+                words[at] = address(value)
+            else:
+                words[at] = int(value)
+            at += 1
+
+    def caller(self) -> Callable[P, R]:
+        """Makes a call for one place: it converts only those arguments that are not the last call's objects.
+
+        A block's buffers are mostly the same arrays. The call costs a third of that of the kernel itself. It keeps the
+        last arguments, and is for one thread.
+
+        Returns:
+            A function with the kernel's arguments, by position.
+        """
+        if self.address == 0:
+            self._compile()
+        return _remembering(self._from_words(), self.types.values())
+
+    def _from_words(self) -> Callable[[int], R]:
+        return ctypes.CFUNCTYPE(_CTYPES[self.returns], ctypes.c_void_p)(self._packed)
+
+    def _first(self, *args: object) -> R:
+        self._compile()
+        return self.call(*args)
+
+    def _first_by_arrays(self, *args: object) -> R:
+        self._compile()
+        return self._by_arrays(*args)

@@ -1,0 +1,102 @@
+"""The library of kernels: machine code compiled beforehand, for installations without LLVM, as the workers' image is.
+
+It is a shared library in the environment, which the system's loader opens. A kernel is in it under a hash of all that
+its code depends on: one that has changed since is not found, and never taken for another.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.native.identity import digest, packed_symbol
+from antiphon.kernel.native.kernel import Kernel
+
+NAME = "antiphon-kernels.so"
+_LIBRARIES = ("-l:libm.so.6", "-l:libc.so.6")
+"""What machine code calls, by their names at run time: no headers or development files are needed."""
+
+
+def place() -> Path:
+    """Where the library of this environment is, where it has one. Who may write there may run any code already."""
+    return Path(sys.prefix) / "lib" / NAME
+
+
+def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
+    """Links kernels with the machine code of the library.
+
+    Args:
+        items: Kernels that are not linked.
+
+    Returns:
+        Those that the library does not have, all where there is none.
+    """
+    library = _opened(place())
+    return list(items) if library is None else [item for item in items if not _linked(item, library)]
+
+
+def write(items: Iterable[Kernel[Any, Any]], path: Path) -> int:
+    """Compiles kernels into a library, for any processor of the kind (x86-64-v2, which numpy's wheels need too).
+
+    Args:
+        items: The kernels.
+        path: The library's file.
+
+    Returns:
+        How many kernels it has; those of the same code are one.
+
+    Raises:
+        FileError: The linker `ld` is not there, or has failed.
+        KernelSyntaxError: A kernel uses something outside the subset of Python.
+    """
+    import subprocess
+    import tempfile
+
+    from antiphon.kernel.native.loading import portable_target
+    from antiphon.kernel.native.lower import build
+
+    wanted = {_symbol(item): item for item in items}
+    # a kernel that another calls, and that is like one of the library, is compiled once more under another name
+    names: dict[str, int] = {}
+
+    def named(item: Kernel[Any, Any], _place: int) -> str:
+        name = _symbol(item)
+        names[name] = names.get(name, 0) + 1
+        return name if names[name] == 1 else f"{name}.{names[name]}"
+
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "kernels.o"
+        image.write_bytes(build(wanted.values(), portable_target(), named))
+        command = ["ld", "-shared", "-z", "relro", "-z", "now", "-z", "noexecstack", "-o", str(path), str(image)]
+        try:
+            done = subprocess.run([*command, *_LIBRARIES], capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise FileError(f"{path} needs the linker ld: sudo apt-get install binutils") from None
+    if done.returncode:
+        raise FileError(f"{path} could not be linked: {done.stderr.strip() or done.returncode}")
+    return len(wanted)
+
+
+def _symbol(item: Kernel[Any, Any]) -> str:
+    return f"kernel_{digest([item])}"
+
+
+@cache
+def _opened(path: Path) -> ctypes.CDLL | None:
+    return ctypes.CDLL(str(path)) if path.exists() else None
+
+
+def _linked(item: Kernel[Any, Any], library: ctypes.CDLL) -> bool:
+    name = _symbol(item)
+    try:
+        functions = library[name], library[packed_symbol(name)]
+    except AttributeError:
+        return False
+    address, packed = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions)
+    item.link(address, packed)
+    return True

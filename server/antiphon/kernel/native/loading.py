@@ -1,0 +1,98 @@
+"""Loads machine code, and caches it between runs: compiling takes LLVM most of a second, loading 10 ms.
+
+The cache is in the environment Antiphon is installed in, or in the user's cache folder, under a
+name that holds everything it depends on: the kernels' code and constants, this compiler, LLVM and
+the CPU. A file of another owner or with a wrong checksum is not loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.native.identity import digest
+from antiphon.kernel.native.kernel import Kernel
+from antiphon.kernel.runtime import paths
+
+_DIGEST = 32
+
+
+def target() -> Any:
+    """LLVM's target machine for this CPU."""
+    return _native().create_target_machine(cpu=_cpu()[0], features=_cpu()[1], opt=3, reloc="pic")
+
+
+def portable_target() -> Any:
+    """LLVM's target machine for a shared library, which every CPU that numpy's wheels are for can run."""
+    native = _native()
+    cpu = "x86-64-v2" if native.triple.startswith("x86_64") else "generic"
+    return native.create_target_machine(cpu=cpu, opt=3, reloc="pic", codemodel="default")
+
+
+def _native() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple()
+
+
+def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
+    """(owner of the memory, addresses of the symbols)."""
+    # `image` is machine code already: this target compiles an empty module, and passes would be most of the cost
+    compiles_nothing = _native().create_target_machine(opt=0, reloc="pic")
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), compiles_nothing)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(image))
+    engine.finalize_object()
+    return engine, [engine.get_function_address(name) for name in symbols]
+
+
+def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
+    """A file name from a hash of everything that determines the machine code of `items`."""
+    return digest(items, llvmlite.__version__, *_cpu())
+
+
+@cache
+def _cpu() -> tuple[str, str]:
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def _folders() -> Iterator[Path]:
+    """Cache folders in order of preference: in the virtual environment, then in the user's cache."""
+    if sys.prefix != sys.base_prefix:
+        yield Path(sys.prefix) / "var" / "antiphon" / "kernels"
+    yield paths.cache() / "kernels"
+
+
+def read_cached(key: str) -> bytes | None:
+    """Reads machine code from the cache; None if it is missing, of another owner or damaged."""
+    for folder in _folders():
+        path = folder / key
+        try:
+            if path.stat().st_uid != os.getuid() or folder.stat().st_uid != os.getuid():
+                continue
+            data = path.read_bytes()
+        except OSError:
+            continue
+        checksum, image = data[:_DIGEST], data[_DIGEST:]
+        if hashlib.sha256(image).digest() == checksum:
+            return image
+    return None
+
+
+def write_cached(key: str, image: bytes) -> None:
+    """Writes machine code to the first cache folder that can be written; otherwise it is compiled again next time."""
+    for folder in _folders():
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths.write_atomic(folder / key, hashlib.sha256(image).digest() + image, 0o600)
+        except (OSError, AntiphonError):
+            continue
+        return

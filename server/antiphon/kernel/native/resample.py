@@ -1,0 +1,91 @@
+"""Kernels of the rate, block and channel adapters: rings with contiguous reads, and a polyphase filter.
+
+A ring of `size` frames a channel is a row of 2 * `size`: every frame is written twice, `size` apart, so that
+any `size` frames that follow each other lie side by side. Frame n lies at n % `size`.
+"""
+
+from __future__ import annotations
+
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.kernel import f32, f32p, f64, i64
+
+
+@kernel
+def push(x: f32p, xs: i64, have: i64, ring: f32p, size: i64, at: i64, want: i64, frames: i64) -> None:
+    """Writes x, of `have` channels, to a ring of `want` channels from frame `at` on.
+
+    Mono is copied to all channels, several are averaged to one; else surplus ones are dropped and missing ones silent.
+    """
+    for c in range(want):
+        row = c * 2 * size
+        w = at % size
+        for n in range(frames):
+            v = f32(0.0)
+            if have == want:
+                v = x[c * xs + n]
+            elif have == 1:
+                v = x[n]
+            elif want == 1:
+                total = f64(0.0)
+                for h in range(have):
+                    total = total + f64(x[h * xs + n])
+                v = f32(total / f64(have))
+            elif c < have:
+                v = x[c * xs + n]
+            ring[row + w] = v
+            ring[row + w + size] = v
+            w = w + 1
+            if w >= size:
+                w = 0
+
+
+@kernel
+def convert(x: f32p, xs: i64, have: i64, y: f32p, ys: i64, want: i64, frames: i64) -> None:
+    """y ← x converted to another number of channels, as in `push`."""
+    for n in range(frames):
+        total = f64(0.0)
+        if want == 1:
+            for h in range(have):
+                total = total + f64(x[h * xs + n])
+        for c in range(want):
+            v = f32(0.0)
+            if have == 1:
+                v = x[n]
+            elif want == 1:
+                v = f32(total / f64(have))
+            elif c < have:
+                v = x[c * xs + n]
+            y[c * ys + n] = v
+
+
+@kernel
+def resample(
+    ring: f32p, size: i64, y: f32p, ys: i64, table: f32p, half: i64, up: i64, down: i64, shift: i64, first: i64,
+    channels: i64, frames: i64,
+) -> None:  # fmt: skip
+    """y[m] ← the ring's sound at frame ((`first` + m) * `down` + `shift`) / `up`, through 2 * `half` taps.
+
+    table: `[up, 2 * half]`, a row for each place between two frames. Each output is a function of its
+    number: without state, so that the division into blocks does not change a sample.
+    """
+    taps = 2 * half
+    for m in range(frames):
+        ticks = (first + m) * down + shift
+        base = ticks // up
+        row = ticks % up * taps
+        start = (base - half + 1) % size
+        for c in range(channels):
+            at = c * 2 * size + start
+            even = f64(0.0)
+            odd = f64(0.0)
+            for i in range(0, taps, 2):
+                even = even + f64(ring[at + i]) * f64(table[row + i])
+                odd = odd + f64(ring[at + i + 1]) * f64(table[row + i + 1])
+            y[c * ys + m] = f32(even + odd)
+
+
+@kernel
+def hold(ring: f32p, size: i64, y: f32p, up: i64, down: i64, first: i64, frames: i64) -> None:
+    """y[m] ← the last value of the ring at or before frame (`first` + m) * `down` / `up`."""
+    for m in range(frames):
+        y[m] = ring[((first + m) * down // up) % size]

@@ -1,0 +1,121 @@
+"""Lists plugins without importing them: built-in, installed, and in the performer's folder.
+
+Installed packages have an entry point in the group `antiphon`; a plugin of the performer is a folder in the plugin
+folder. Every process uses the same list.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.importing import import_folder, see_checkout_plugins
+
+BUILT_IN = (
+    "antiphon_accompany",
+    "antiphon_answer",
+    "antiphon_denoise",
+    "antiphon_dirt",
+    "antiphon_effects",
+    "antiphon_hum",
+    "antiphon_identify",
+    "antiphon_latent",
+    "antiphon_link",
+    "antiphon_listen",
+    "antiphon_loops",
+    "antiphon_midi",
+    "antiphon_model",
+    "antiphon_models",
+    "antiphon_mosaic",
+    "antiphon_mqtt",
+    "antiphon_notes",
+    "antiphon_pyo",
+    "antiphon_sampler",
+    "antiphon_sing",
+    "antiphon_soundfont",
+    "antiphon_stems",
+    "antiphon_supercollider",
+    "antiphon_synth",
+    "antiphon_transfer",
+    "antiphon_utilities",
+    # the last: it registers the performer's own classifiers too, which take the names that are left
+    "antiphon_classify",
+)
+GROUP = "antiphon"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSource:
+    """A plugin before it is imported.
+
+    Args:
+        name: Its module's, or its folder's.
+        importing: Imports it; returns its module.
+        folder: The folder of its files; None if unknown.
+        problem: Why it cannot be imported; "" if it may be tried.
+    """
+
+    name: str
+    importing: Callable[[], Any]
+    folder: Path | None = None
+    problem: str = ""
+
+    @property
+    def built_in(self) -> bool:
+        return self.name in BUILT_IN
+
+
+def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
+    """All plugins, in the order in which they load; `plugins_dir` None takes the performer's own folder."""
+    see_checkout_plugins()
+    result = {name: PluginSource(name, partial(importlib.import_module, name), _place(name)) for name in BUILT_IN}
+    for point in _installed(tuple((entry, _modified(entry)) for entry in sys.path)):
+        if point.module not in result:
+            result[point.module] = PluginSource(point.module, point.load, _place(point.module))
+    double = []
+    for folder in _folders(plugins_dir if plugins_dir is not None else paths.plugins()):
+        problem = paths.open_to_others(folder.parent, folder)
+        source = PluginSource(folder.name, partial(import_folder, folder), folder, problem)
+        if folder.name in result:
+            problem = f"{folder} has the name of a plugin that is already loaded; rename the folder"
+            double.append(PluginSource(source.name, source.importing, folder, problem))
+        else:
+            result[source.name] = source
+    return [*result.values(), *double]
+
+
+@lru_cache(maxsize=1)
+def _installed(_places: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
+    """The plugins of installed packages. To read what all packages have takes as long as to load ten plugins: it is
+    read again when a folder of `_places`, which are searched for packages, has another time of modification."""
+    return sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value))
+
+
+def _modified(place: str) -> int:
+    try:
+        return os.stat(place or os.curdir).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _place(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def _folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))

@@ -1,0 +1,105 @@
+"""Which plugin implements which hooks, without importing plugins whose files have not changed: for the command line.
+
+The list is stored in the cache, with the modification times of the plugins' files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from antiphon.kernel.runtime import paths
+
+if TYPE_CHECKING:
+    from antiphon.kernel.plugins.finding import PluginSource
+
+FILE = "hooks.json"
+
+
+@dataclass(frozen=True, slots=True)
+class HookLists:
+    """The hooks of all plugins.
+
+    `hooks`: by plugin, the names of the hooks it implements; `failures`: by plugin, why it cannot be imported.
+    """
+
+    hooks: dict[str, list[str]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def implementing(self, hook: str) -> set[str]:
+        """The plugins that have this hook."""
+        return {plugin for plugin, hooks in self.hooks.items() if hook in hooks}
+
+
+def hook_lists() -> HookLists:
+    """The hooks of all plugins, from the cache if no file has changed."""
+    file = paths.cache() / FILE
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        cached = json.loads(file.read_bytes())
+        if cached["places"] == _places() and all(_times(Path(at)) == times for at, times in cached["folders"].items()):
+            return HookLists(**cached["lists"])
+    from antiphon.kernel.plugins.finding import sources  # imported here: it is slow, and not needed with a cache
+
+    places, plugin_sources = _places(), sources()
+    folders = {str(source.folder): _times(source.folder) for source in plugin_sources if source.folder is not None}
+    lists = _read(plugin_sources)
+    cached = {"places": places, "folders": folders, "lists": asdict(lists)}
+    # without the cache only the next command is slower
+    with contextlib.suppress(Exception):
+        paths.write_atomic(file, json.dumps(cached).encode())
+    return lists
+
+
+def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
+    """Imports all plugins; those that are not built in, in a child process that may hang or crash."""
+    from antiphon.kernel.plugins.reasons import reason_of
+
+    lists = HookLists()
+    for source in plugin_sources:
+        if source.problem:
+            lists.failures[source.name] = source.problem
+            continue
+        if source.built_in:
+            try:
+                answer = _hooks(source)
+            except (Exception, SystemExit) as error:
+                answer = reason_of(error)
+        else:
+            from antiphon.kernel.plugins.checks import in_child
+            from antiphon.kernel.plugins.version_request import CHECK_LIMIT
+
+            answer = in_child(partial(_hooks, source), CHECK_LIMIT)
+        try:
+            lists.hooks[source.name] = json.loads(answer)["hooks"]
+        except (ValueError, KeyError, TypeError):
+            lists.failures[source.name] = answer
+    return lists
+
+
+def _hooks(source: PluginSource) -> str:
+    from antiphon.kernel.plugins.dispatcher import HookDispatcher
+
+    return json.dumps({"hooks": HookDispatcher().add(source.name, source.importing())})
+
+
+def _places() -> list[Any]:
+    folders = [paths.plugins(), *(Path(entry) for entry in sys.path)]
+    return [[str(folder), *_stamp(folder)] for folder in folders]
+
+
+def _times(folder: Path) -> list[list[Any]]:
+    return [[file.name, *_stamp(file)] for file in sorted(folder.glob("*.py"))]
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return [0, 0]
+    return [stat.st_mtime_ns, stat.st_size]

@@ -1,0 +1,189 @@
+"""Loads and checks plugins, and collects failures; a plugin that fails does not affect the others.
+
+Plugins that are not built in are tried in a child process first: one that hangs or crashes there is a `Failure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.contract.addresses import AddressInfo, AddressList
+from antiphon.kernel.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
+from antiphon.kernel.contract.processor import Processor
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.plugins.checks import check_type_name, in_child, inspect_processor
+from antiphon.kernel.plugins.dispatcher import HookDispatcher
+from antiphon.kernel.plugins.factories import Factory, resolve
+from antiphon.kernel.plugins.finding import BUILT_IN, sources
+from antiphon.kernel.plugins.reasons import reason_of
+from antiphon.kernel.plugins.version_request import CHECK_LIMIT
+from antiphon.kernel.runtime.suggestion import instead
+
+KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports", "analyses")
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The plugins that were loaded.
+
+    Attributes:
+        catalog: Processor types, failures and hooks, as data.
+        factories: By kind ("processors", "synths", "models", "trainings", "evaluations", "transports"), then by name.
+    """
+
+    catalog: Catalog = field(default_factory=Catalog)
+    factories: dict[str, dict[str, Factory]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+
+    def make(self, name: str) -> Processor:
+        """Constructs a processor, without preparing it.
+
+        Args:
+            name: Its type.
+
+        Returns:
+            The processor.
+
+        Raises:
+            PluginError: There is no such type, or its factory fails.
+        """
+        return construct(name, self.factories["processors"])
+
+    def check(self, name: str) -> None:
+        """Runs a block of zeros through one processor, as `load` does: in a child process unless it is built in.
+
+        Args:
+            name: Its type, of `catalog`.
+
+        Raises:
+            PluginError: It fails.
+        """
+        info = self.catalog[name]
+
+        def checked() -> str:
+            inspect_processor(name, self.factories["processors"][name], info.doc, info.plugin)
+            return ""
+
+        try:
+            reason = checked() if info.plugin in BUILT_IN else in_child(checked, CHECK_LIMIT)
+        except (Exception, SystemExit) as error:
+            reason = reason_of(error)
+        if reason:
+            raise PluginError(f"the plugin {name!r} did not load: {reason}")
+
+
+def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
+    """As `Loaded.make`, of the factories of processors by their types."""
+    factory = factories.get(name)
+    if factory is None:
+        raise PluginError(f"there is no processor type {name!r}{instead(name, sorted(factories))}")
+    try:
+        processor = factory()
+    except Exception as error:
+        raise PluginError(f"the processor {name!r} cannot be made: {reason_of(error)}") from error
+    if not isinstance(processor, Processor):
+        raise PluginError(f"the factory of {name!r} gave {type(processor).__name__}, not a Processor")
+    return processor
+
+
+def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
+    """Loads every plugin: built-in, installed, and in the performer's folder.
+
+    Args:
+        plugins_dir: The folder of plugin folders; None for the performer's own.
+        check: Run a block of zeros through each processor; otherwise only its declaration is checked.
+
+    Returns:
+        The loaded plugins, and the failures with their reasons.
+    """
+    loading = PluginLoading(check)
+    for source in sources(plugins_dir):
+        if source.problem:
+            loading.fail(source.name, source.problem)
+        elif source.built_in:
+            loading.add(source.name, source.importing)
+        else:
+            loading.try_and_add(source.name, source.importing)
+    return loading.loaded()
+
+
+class PluginLoading:
+    """Collects processors, failures and factories while plugins load."""
+
+    def __init__(self, check: bool) -> None:
+        self.check = check
+        self.hooks = HookDispatcher()
+        self.types: dict[str, ProcessorInfo] = {}
+        self.failures: list[Failure] = []
+        self.transports: list[TransportInfo] = []
+        self.addresses: list[AddressInfo] = []
+        self.broken: dict[str, str] = {}
+        self.factories: dict[str, dict[str, Factory]] = {kind: {} for kind in KINDS}
+
+    def fail(self, name: str, reason: str) -> None:
+        """Adds a failure, with its reason in one sentence."""
+        self.failures.append(Failure(name, reason))
+
+    def loaded(self) -> Loaded:
+        """Returns the result."""
+        failures, transports = tuple(self.failures), tuple(self.transports)
+        hooks, addresses = dict(self.hooks.implemented), tuple(self.addresses)
+        return Loaded(Catalog(self.types, failures, hooks, transports, addresses=addresses), self.factories)
+
+    def try_and_add(self, name: str, importing: Callable[[], Any]) -> None:
+        """As `add`, if it succeeds in a child process first."""
+        reason = in_child(partial(self._trial, name, importing), CHECK_LIMIT)
+        if reason:
+            self.fail(name, reason)
+        else:
+            self.add(name, importing)
+
+    def _trial(self, name: str, importing: Callable[[], Any]) -> str:
+        """Why the plugin fails as a whole, or "". Runs in the child."""
+        self.add(name, importing)
+        return self.broken.get(name, "")
+
+    def add(self, name: str, importing: Callable[[], Any]) -> None:
+        """Imports one plugin, registers its hooks and collects what they register."""
+        try:
+            hooks = self.hooks.add(name, importing())
+        except (Exception, SystemExit) as error:
+            self.broken[name] = reason_of(error)
+            self.fail(name, self.broken[name])
+            return
+        for kind in KINDS:
+            if f"antiphon_{kind}" in hooks:
+                self._gather(kind, name)
+        if "antiphon_addresses" in hooks:
+            osc = AddressList(name)
+            self.failures += self.hooks.call("antiphon_addresses", only=name, osc=osc)
+            self.addresses += [info for info, _ in osc.added]
+
+    def _gather(self, kind: str, plugin: str) -> None:
+        entries: list[tuple[str, Any, str]] = []
+
+        def register(name: str, factory: str | Factory, doc: str = "") -> None:
+            entries.append((name, factory, doc))
+
+        self.failures += self.hooks.call(f"antiphon_{kind}", only=plugin, register=register)
+        for name, factory, doc in entries:
+            try:
+                self._take(kind, name, factory, doc, plugin)
+            except (Exception, SystemExit) as error:
+                self.fail(str(name), f"{reason_of(error)} (plugin {plugin})")
+
+    def _take(self, kind: str, name: str, factory: str | Factory, doc: str, plugin: str) -> None:
+        check_type_name(name)
+        if name in self.factories[kind]:
+            owner = f", of {self.types[name].plugin}" if name in self.types else ""
+            raise PluginError(f"there is one named {name!r} already{owner}; choose another name")
+        make = resolve(factory)
+        if kind == "processors":
+            self.types[name] = inspect_processor(name, make, doc, plugin, self.check)
+        elif kind == "transports":
+            options = tuple(option.name for option in getattr(make(), "options", ()))
+            self.transports.append(TransportInfo(name, doc, plugin, options))
+        self.factories[kind][name] = make

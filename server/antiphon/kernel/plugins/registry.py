@@ -1,0 +1,42 @@
+"""The registrations of one kind, without loading all plugins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from antiphon.kernel.plugins.factories import Factory, resolve
+from antiphon.kernel.plugins.hook_lists import hook_lists
+from antiphon.kernel.plugins.importing import import_plugins
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A factory that a plugin registered under a name. doc: one line for people."""
+
+    factory: Factory
+    doc: str = ""
+
+
+def factories(kind: str) -> dict[str, Factory]:
+    """By name, the factories of `registrations`."""
+    return {name: registration.factory for name, registration in registrations(kind).items()}
+
+
+def registrations(kind: str) -> dict[str, Registration]:
+    """By name, what the hook `antiphon_KIND` registers; of two with one name the first, as in the loader.
+
+    Only plugins that implement the hook are imported. One that fails is left out: the loader, `antiphon plugins` and
+    `antiphon doctor` report it.
+    """
+    result: dict[str, Registration] = {}
+    hook = f"antiphon_{kind}"
+
+    def register(name: str, factory: str | Factory, doc: str = "") -> None:
+        result.setdefault(name, Registration(resolve(factory), doc))
+
+    import_plugins(hook_lists().implementing(hook), _left_out).call(hook, register=register)
+    return result
+
+
+def _left_out(name: str, error: BaseException) -> None:
+    pass

@@ -1,0 +1,157 @@
+"""Checks a version of a plugin in a process of its own: import, declarations, and sound through each processor.
+
+It is started anew for every check, so that nothing of an earlier version is imported. A version that hangs is reported
+with the line at which it does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from inspect import getsourcefile, getsourcelines
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.harness import render
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.contract.processor import Processor
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.graph.asset_names import locate_asset
+from antiphon.kernel.graph.rate_adapter import adapt
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.plugins.factories import Factory, resolve
+from antiphon.kernel.plugins.finding import sources
+from antiphon.kernel.plugins.loader import PluginLoading
+from antiphon.kernel.plugins.reasons import reason_of
+from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
+from antiphon.kernel.plugins.versions import number_of
+from antiphon.kernel.runtime import importing
+from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.workers.pool import without_workers
+
+NICE = 10
+"""Added to the process's nice value: the sound that plays comes first."""
+NOISE_BLOCKS = 48
+"""Blocks of noise at -20 dB through each processor, as in the trial before a patch plays."""
+DATA_BYTES = 8 << 30
+"""Memory that a check may take."""
+
+
+class _Loading(PluginLoading):
+    """Loads one plugin; an error in a declaration is reported with the line of the class."""
+
+    def _take(self, kind: str, name: str, factory: str | Factory, doc: str, plugin: str) -> None:
+        try:
+            super()._take(kind, name, factory, doc, plugin)
+        except PluginError as error:
+            where = ""
+            with contextlib.suppress(Exception):
+                where = _declared(resolve(factory)())
+            raise PluginError(f"{error}{where}") from error
+
+
+def main() -> None:
+    """Checks the version that it is asked for: sends `BEGUN`, and its catalog or {"problem": sentence}."""
+    channel = HelperChannel()
+    check = VersionCheck(**next(channel.requests()))
+    os.nice(NICE)
+    limit_resources({resource.RLIMIT_DATA: DATA_BYTES})
+    sys.dont_write_bytecode = False  # the engine reads what is compiled here
+    compile_all()
+    channel.send(BEGUN)
+
+    def late(_number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        channel.send({"problem": f"its check took longer than {check.limit:g} s{_where(frame, check)}"})
+        os._exit(0)  # it may catch what is raised here
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, check.limit)
+    try:
+        answer = _checked(check)
+    except BaseException as error:
+        answer = {"problem": reason_of(error)}
+    channel.send(answer)
+
+
+def _where(frame: FrameType | None, check: VersionCheck) -> str:
+    """File and line of the plugin that is at work."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(check.folder):
+            return f" ({Path(frame.f_code.co_filename).name}, line {frame.f_lineno})"
+        frame = frame.f_back
+    return ""
+
+
+def _checked(check: VersionCheck) -> dict[str, Any]:
+    folder = Path(check.folder)
+    for source in sources(Path(check.plugin).parent):
+        if source.problem and source.folder == Path(check.plugin):
+            return {"problem": source.problem}
+    importing.versions[folder.name] = folder
+    loading = _Loading(True)
+    loading.add(folder.name, lambda: importing.import_folder(folder))
+    if loading.failures:
+        failure = loading.failures[0]
+        named = "" if failure.name == folder.name else f"{failure.name}: "
+        return {"problem": f"{named}{failure.reason.removesuffix(f' (plugin {folder.name})')}"}
+    compile_all()
+    loaded = loading.loaded()
+    spec = StreamSpec(check.rate, check.block, check.channels)
+    for name in loaded.catalog:
+        values = [given for kind, given in check.nodes if kind == name]
+        problem = _sounds(loaded.make(name), spec, {}) or next(
+            filter(None, (_sounds(loaded.make(name), spec, given) for given in values)), ""
+        )
+        if problem:
+            return {"problem": f"{name}: {problem}"}
+    number = number_of(check.folder)
+    types = {name: replace(info, version=number) for name, info in loaded.catalog.types.items()}
+    return Catalog(types, hooks=loaded.catalog.hooks).to_json()
+
+
+def _sounds(processor: Processor, spec: StreamSpec, values: Mapping[str, Value]) -> str:
+    """Plays noise through a processor. Returns why that fails, or ""."""
+    where = _declared(processor)
+    try:
+        with without_workers():  # no worker is started
+            usable = dict(_usable({p.name: p for p in processor.params}, values))
+            processor.settings |= usable  # the rate that it requires may depend on them
+            noise = np.random.default_rng(1).standard_normal((spec.channels, NOISE_BLOCKS * spec.block)) * 0.1
+            render(adapt(processor, spec), spec, noise.astype(np.float32), usable)
+            processor.close()
+    except PluginError as error:
+        return f"{reason_of(error)}{where}"
+    except Exception as error:
+        return reason_of(error)
+    return ""
+
+
+def _usable(params: Mapping[str, Param], values: Mapping[str, Value]) -> Iterable[tuple[str, Value]]:
+    for name, value in values.items():
+        param = params.get(name)
+        if param is not None and param.kind != "trigger" and param.takes(value):
+            yield name, locate_asset(str(value)) if param.kind == "file" else param.check(value)
+
+
+def _declared(processor: Processor) -> str:
+    try:
+        file, line = getsourcefile(type(processor)), getsourcelines(type(processor))[1]
+    except (OSError, TypeError):
+        return ""
+    return f" ({Path(file or '').name}, line {line})"
+
+
+if __name__ == "__main__":
+    main()
+    os._exit(0)  # threads that the plugin started end here

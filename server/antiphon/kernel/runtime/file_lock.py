@@ -1,0 +1,95 @@
+"""A file that one process at a time has: what two would do at once to the same folder is done by one."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.paths import PRIVATE, make_folder, why
+
+
+def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None:
+    """Locks a file, which is made where there is none, until the descriptor is closed or the process ends.
+
+    Args:
+        path: The file, which is left as it is.
+        mode: Permissions of a new file, less the umask.
+        shared: Whether others may have it, too, that want it shared.
+
+    Returns:
+        Its descriptor, which adds to the file and which the caller closes; None where another process has the lock.
+
+    Raises:
+        FileError: The file cannot be opened.
+    """
+    make_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {why(error)}") from None
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:  # a file system without locks
+        pass
+    return descriptor
+
+
+class Claims:
+    """Exclusive locks by number; those of a process that ends are released at once.
+
+    They are record locks of a file: a process opens it once, for closing it gives back all that the process has.
+
+    Args:
+        path: The file, which is made where there is none, and stays empty.
+
+    Raises:
+        FileError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {why(error)}") from None
+
+    def take(self, number: int) -> bool:
+        """Takes a number, 0 to 2 ** 62; False where another process has it."""
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:  # a file system without locks
+            pass
+        return True
+
+    def give_back(self, number: int) -> None:
+        """Frees a number for others."""
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, number)
+
+    def close(self) -> None:
+        """Gives back all of them."""
+        os.close(self._descriptor)
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, refusal: str) -> Iterator[None]:
+    """Holds a lock within a context; `refusal`: the error message where another process holds it.
+
+    Raises:
+        FileError: Another process has it, or the file cannot be opened.
+    """
+    descriptor = lock(path)
+    if descriptor is None:
+        raise FileError(refusal)
+    try:
+        yield
+    finally:
+        os.close(descriptor)

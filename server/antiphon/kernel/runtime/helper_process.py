@@ -1,0 +1,213 @@
+"""A process that helps this one: a module with a deadline, bounded answers, and an end with its parent.
+
+A module that runs in one makes a `HelperChannel` first. What forks a process for each of many requests (a zygote), or
+copies of itself, starts by `start_helper` too, and has a socket of its own for the descriptors that it passes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from antiphon.kernel.runtime import frames
+from antiphon.kernel.runtime.child_process import bound_to
+from antiphon.kernel.runtime.frames import Message
+
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Environment of a process whose arithmetic uses one thread: other processes play meanwhile."""
+HELPER_FAULTS = (OSError, EOFError, ValueError)
+"""What `HelperProcess.send` and `receive` raise where a helper ended, was silent or answered rubbish."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a helper, which imports what this process can import. `more`: variables in addition."""
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
+
+
+def command(module: str, *words: str) -> list[str]:
+    """The command line of a module; the current folder is no place to import from."""
+    return [sys.executable, "-P", "-m", module, *words]
+
+
+def start_helper(module: str, *words: str, fds: Sequence[int] = (), **options: Any) -> subprocess.Popen[bytes]:
+    """Starts a module in a process of its own.
+
+    Args:
+        module: Its name.
+        words: Its arguments.
+        fds: Descriptors that it inherits.
+        options: Of `Popen`; without them it has neither input nor output.
+
+    Returns:
+        The process; it ends by its pid.
+    """
+    quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    given = {**quiet, "env": environment(), **options}
+    return subprocess.Popen(command(module, *words), pass_fds=fds, bufsize=0, **given)
+
+
+class HelperProcess:
+    """A helper that is asked and answers. It ends with the thread that starts it; see `HelperChannel`.
+
+    Attributes:
+        pid: Its number.
+    """
+
+    def __init__(self, module: str, *words: str, stderr: int | None = subprocess.DEVNULL, **variables: str) -> None:
+        """Starts it.
+
+        Args:
+            module: What runs; it makes a `HelperChannel`.
+            words: Its arguments.
+            stderr: As of `Popen`; None for that of this process.
+            variables: Of the environment, in addition.
+        """
+        pipe = subprocess.PIPE
+        self._process = start_helper(
+            module, *words, stdin=pipe, stdout=pipe, stderr=stderr, env=environment(**variables)
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._pipes = self._process.stdin, self._process.stdout
+        self.pid = self._process.pid
+
+    def __enter__(self) -> HelperProcess:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def send(self, message: Message, *raw: Any) -> None:
+        """Sends a request. Waits while the pipe is full.
+
+        Args:
+            message: JSON values.
+            *raw: Contiguous buffers, numpy's arrays too.
+
+        Raises:
+            OSError: The helper has ended.
+        """
+        frames.write(self._pipes[0].fileno(), message, *raw)
+
+    def receive(self, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
+        """Reads the next answer.
+
+        Args:
+            most: Raw bytes that are accepted.
+            silence: Seconds without a byte after which it gives up; None for no end.
+
+        Returns:
+            The JSON object and the raw bytes.
+
+        Raises:
+            EOFError: The helper has ended.
+            TimeoutError: Nothing came in time.
+            ValueError: The answer is no message, or too long.
+        """
+        return frames.read(self._pipes[1].fileno(), most, silence)
+
+    def wait(self) -> int:
+        """Waits for the end of a helper that has closed its output.
+
+        Returns:
+            Its exit status, negative for a signal.
+        """
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """Kills the helper; another thread that waits for an answer gets an `EOFError`."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Ends it. It may be called twice."""
+        self._process.kill()
+        for pipe in self._pipes:
+            with contextlib.suppress(OSError):
+                pipe.close()
+        self._process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class ForkedEnd:
+    """End of a forked child: status and output.
+
+    Attributes:
+        data: What it gave.
+        late: Whether it was ended because it took too long.
+        status: Its exit status, negative for a signal.
+    """
+
+    data: bytes
+    late: bool
+    status: int
+
+
+def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> ForkedEnd:
+    """Has a function called in a copy of this process, without input and output; the copy ends with this process.
+
+    Args:
+        work: Returns what the child gives; it raises nothing.
+        seconds: After which the child is ended; None for no end.
+        most: Bytes that it may give; what follows them is not read.
+
+    Returns:
+        What it gave, and how it ended.
+
+    Raises:
+        OSError: The system cannot make another process or pipe.
+    """
+    receiving, giving = os.pipe()
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        _become(work, receiving, giving, parent)
+    os.close(giving)
+    try:
+        data, late = _received(receiving, None if seconds is None else time.monotonic() + seconds, most)
+    finally:
+        os.close(receiving)
+        os.kill(child, signal.SIGKILL)  # which leaves the status of one that ended itself
+        _, status = os.waitpid(child, 0)
+    return ForkedEnd(data, late, os.waitstatus_to_exitcode(status))
+
+
+def _become(work: Callable[[], bytes], receiving: int, giving: int, parent: int) -> None:
+    try:
+        if bound_to(parent):
+            os.close(receiving)
+            faulthandler.disable()  # the parent reports a crash
+            quiet = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(quiet, stream)
+            os.write(giving, work())
+    finally:
+        os._exit(0)
+
+
+def _received(fd: int, deadline: float | None, most: int) -> tuple[bytes, bool]:
+    data = b""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    while len(data) <= most:
+        left = None if deadline is None else 1000.0 * max(0.0, deadline - time.monotonic())
+        if not poll.poll(left):
+            return data, True
+        piece = os.read(fd, 65536)
+        if not piece:
+            return data, False
+        data += piece
+    return data[:most], False

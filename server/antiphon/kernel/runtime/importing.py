@@ -1,0 +1,81 @@
+"""Plugins as Python packages: from the checkout, installed, or in the performer's folder of plugin folders."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.runtime import paths, resources
+
+
+def import_object(where: str) -> Any:
+    """Imports the object that "module:Name" names, also from the performer's plugin folder. Raises `PluginError`."""
+    module, _, name = where.partition(":")
+    value = getattr(import_module(module), name, None)
+    if value is None:
+        raise PluginError(f"{module} has no {name!r}")
+    return value
+
+
+versions: dict[str, Path] = {}
+"""By plugin, the folder of the version that this process imports instead of the one in the performer's folder."""
+
+
+def import_module(name: str) -> ModuleType:
+    """Imports a module, also of a plugin in the performer's folder. Raises `ImportError`."""
+    package = name.partition(".")[0]
+    if package not in sys.modules and importlib.util.find_spec(package) is None:
+        see_checkout_plugins()
+        folder = versions.get(package) or paths.plugins() / package
+        if importlib.util.find_spec(package) is None and folder.is_dir():
+            import_folder(folder)
+    return importlib.import_module(name)
+
+
+def import_folder(folder: Path) -> ModuleType:
+    """Imports the package in `folder` under its name; `PluginError` if it is no package or its name is used."""
+    name, start = folder.name, folder / "__init__.py"
+    if not name.isidentifier():
+        raise PluginError(f"{name!r} is not a Python name; rename the folder with letters, digits and _")
+    if not start.is_file():
+        raise PluginError(f"{folder} has no __init__.py; put the plugin's hooks there")
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == str(start):
+        take_modules(name)
+    elif known is not None or importlib.util.find_spec(name) is not None:
+        raise PluginError(f"{name!r} is the name of another Python module; rename the folder")
+    spec = importlib.util.spec_from_file_location(name, start, submodule_search_locations=[str(folder)])
+    assert spec is not None
+    assert spec.loader is not None
+    importlib.invalidate_caches()
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        take_modules(name)
+        raise
+    return module
+
+
+def take_modules(name: str) -> dict[str, ModuleType]:
+    """Removes a package and its modules from those that are imported, and returns them by name."""
+    return {key: sys.modules.pop(key) for key in list(sys.modules) if key == name or key.startswith(f"{name}.")}
+
+
+def see_checkout_plugins() -> None:
+    """Adds the plugins, models and benches of a working tree to `sys.path` where they are not installed."""
+    if (root := resources.checkout()) is None:
+        return
+    for folder, package in (
+        ("plugins", "antiphon_utilities"),
+        ("models", "antiphon_models"),
+        ("bench", "antiphon_bench"),
+    ):
+        if importlib.util.find_spec(package) is None:
+            sys.path.append(str(root / folder))

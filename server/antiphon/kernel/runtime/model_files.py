@@ -1,0 +1,139 @@
+"""Weights that ship with Antiphon: safetensors files named in a manifest with their checksums. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.runtime import resources
+from antiphon.kernel.runtime.paths import write_atomic
+
+MANIFEST = "manifest.toml"
+MAX_BYTES = 64 << 20
+
+
+class ModelError(PluginError):
+    """Weights that are missing, changed or invalid; a plugin logs the sentence and runs without them."""
+
+
+def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
+    """Reads the manifest's entry of a model, without reading its weights.
+
+    Args:
+        name: The model's name.
+        folder: Of the manifest; None for the one that ships with Antiphon.
+
+    Returns:
+        file, sha256, bytes, and the metadata given to `write_weights`.
+
+    Raises:
+        ModelError: There is no manifest, or it does not name the model.
+    """
+    where = folder or resources.models()
+    row = _manifest(where).get(name)
+    if not isinstance(row, dict) or not isinstance(row.get("file"), str):
+        raise ModelError(f"the manifest in {where} names no model {name!r}")
+    return dict(row)
+
+
+def names(folder: Path | None = None) -> list[str]:
+    """Every model the manifest names.
+
+    Args:
+        folder: Of the manifest; None for the one that ships.
+
+    Returns:
+        Their names.
+
+    Raises:
+        ModelError: There is no manifest, or it cannot be read.
+    """
+    return [name for name, row in _manifest(folder or resources.models()).items() if isinstance(row, dict)]
+
+
+def checksums() -> dict[str, str]:
+    """The sha256 of every model the manifest names; none without a manifest."""
+    try:
+        manifest = _parsed((resources.models() / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # reading a model's weights reports the error
+    return {name: str(row["sha256"]) for name, row in manifest.items() if isinstance(row, dict) and "sha256" in row}
+
+
+def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
+    """Reads the arrays of a model, after comparing its file with the manifest's checksum. Nothing is unpickled.
+
+    Args:
+        name: The model's name.
+        folder: Of the manifest; None for the one that ships with Antiphon.
+
+    Returns:
+        Arrays by name.
+
+    Raises:
+        ModelError: The file is missing, larger than 64 MB, no safetensors file, or not the one with the manifest's
+            checksum.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    row = entry(name, folder)
+    path = (folder or resources.models()) / Path(row["file"]).name
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path.name} is larger than {MAX_BYTES >> 20} MB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the weights {path.name} cannot be read: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != row.get("sha256"):
+        raise ModelError(f"the weights {path.name} are not those of the manifest; install Antiphon again")
+    try:
+        return dict(load(data))
+    except (SafetensorError, ValueError) as error:
+        raise ModelError(f"the weights {path.name} are no safetensors file: {error}") from None
+
+
+def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dict[str, Any]) -> None:
+    """Writes arrays as `name`.safetensors, and its checksum into the manifest.
+
+    Args:
+        name: The model's name.
+        arrays: By name.
+        folder: Folder of file and manifest.
+        details: Further fields of the manifest's entry: licence, trained_on, card.
+
+    Raises:
+        FileError: One of the two cannot be written.
+    """
+    import tomli_w
+    from safetensors.numpy import save
+
+    data = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+    file = folder / f"{name}.safetensors"
+    write_atomic(file, data)
+    path = folder / MANIFEST
+    manifest = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    manifest[name] = {"file": file.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **details}
+    write_atomic(path, tomli_w.dumps(manifest).encode())
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> dict[str, Any]:
+    """A manifest's text as tables; kept, for it takes most of 10 ms, and each model that is loaded asks for it."""
+    return tomllib.loads(text)
+
+
+def _manifest(where: Path) -> dict[str, Any]:
+    try:
+        return _parsed((where / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{where} holds no {MANIFEST}: no model is installed") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{where / MANIFEST} cannot be read: {error}") from None

@@ -1,0 +1,338 @@
+"""The performer's folders, and the conversion of names from the network to paths.
+
+Folders follow the platform's customs; `ANTIPHON_HOME`, when set, holds all of them instead.
+The functions that return a folder do not create it; `make_folder` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.kernel.runtime.shortening import shorten
+
+HOME = "ANTIPHON_HOME"
+"""The environment variable of a folder that holds all of the performer's folders; tests set it."""
+MAX_NAME = 120
+"""Characters of a file name that comes from the network."""
+TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
+"""Names of what a process that was killed has left of `temporary_beside`."""
+PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
+"""Modes of recordings and their folders: recordings of a microphone are private to their owner."""
+
+
+def _home(kind: str, platform: str) -> Path:
+    home = os.environ.get(HOME)
+    return Path(home).expanduser().absolute() / kind if home else Path(platform)
+
+
+def config() -> Path:
+    """The folder of settings and the token.
+
+    Returns:
+        Its path; it may not exist yet.
+    """
+    return _home("config", platformdirs.user_config_dir("antiphon"))
+
+
+def data() -> Path:
+    """The folder of patches, sessions, recordings, library and plugins."""
+    return _home("data", platformdirs.user_data_dir("antiphon"))
+
+
+def cache() -> Path:
+    """Finds the folder for files that can be recreated.
+
+    Returns:
+        Its path; it may not exist yet.
+    """
+    return _home("cache", platformdirs.user_cache_dir("antiphon"))
+
+
+def patches() -> Path:
+    """The performer's patches."""
+    return data() / "patches"
+
+
+def sessions() -> Path:
+    """The performer's sets."""
+    return data() / "sessions"
+
+
+def recordings() -> Path:
+    """The performer's recordings."""
+    return data() / "recordings"
+
+
+def library() -> Path:
+    """Finds the folder of the performer's sound files, which file parameters name from the network.
+
+    Returns:
+        Its path; it may not exist yet.
+    """
+    return data() / "library"
+
+
+def scripts() -> Path:
+    """The performer's live scripts that were saved on the page."""
+    return data() / "live"
+
+
+def plugins() -> Path:
+    """The performer's own plugins, a folder each."""
+    return data() / "plugins"
+
+
+def open_to_others(*folders: Path) -> str:
+    """Why code in these folders is not run: the first in which every user of this machine may write; "" if none."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mode & stat.S_IWOTH:
+                return f"every user of this machine may write where code runs as you; chmod o-w {folder}"
+    return ""
+
+
+def runtime() -> Path:
+    """Creates the folder for a running server's state, mode 0700; `FileError` if it cannot, or is another user's.
+
+    Outside a home that is named there is one for each network namespace, since each has all port numbers.
+    """
+    home, given = os.environ.get(HOME), os.environ.get("XDG_RUNTIME_DIR")
+    if home:
+        folder = Path(home).expanduser().absolute() / "run"
+    elif given and os.access(given, os.W_OK):
+        folder = Path(given) / f"antiphon-{_network()}"
+    else:
+        folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}-{_network()}"
+    make_folder(folder.parent)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        # in a shared temporary folder someone else may have made this name first
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise FileError(f"{folder} is not a folder of yours; remove it or set {HOME} to a folder that is")
+        if stat.S_IMODE(status.st_mode) != 0o700:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise FileError(f"cannot use {folder}: {error.strerror}; set {HOME} to a folder you can write to") from None
+    return folder
+
+
+def _network() -> int:
+    """The number of this process's network namespace; 0 where the system does not say."""
+    try:
+        return os.stat("/proc/self/ns/net").st_ino
+    except OSError:
+        return 0
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> Path:
+    """Creates a folder, with its parents, if it does not exist.
+
+    Args:
+        folder: Its path.
+        mode: Permissions of a folder that is made, less the umask.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileError: It cannot be made.
+    """
+    try:
+        folder.mkdir(mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {folder}: {why(error)}") from None
+    return folder
+
+
+def same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two paths name the same file, also through `.`, links or another spelling. Neither need exist."""
+    return identity(one) == identity(other)
+
+
+def identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
+    """A value that is equal for all paths of one file: device and inode, or the resolved path if it does not exist."""
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):
+        try:
+            return os.path.realpath(path)
+        except (OSError, ValueError):
+            return os.fspath(path)  # an invalid name; opening it raises the error
+    return stat.st_dev, stat.st_ino
+
+
+def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
+    """Makes the path of a file from a name that came from the network. Nothing is opened; the file need not exist.
+
+    Args:
+        folder: The folder it has to be in.
+        name: One part of a path, 1 to 120 characters: no separators, no leading dot, nothing unprintable, no link that
+            leads out of the folder.
+        suffix: Added where the name lacks it.
+        error: What is raised.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileError: Or what `error` names: the name is not allowed.
+    """
+    shown = repr(shorten(name))
+    if not name or len(name) > MAX_NAME or len(name.encode("utf-8", "replace")) > 2 * MAX_NAME:
+        raise error(f"{shown} is not a name: it takes 1 to {MAX_NAME} characters")
+    if name.startswith(".") or name.isspace() or not name.isprintable() or any(c in name for c in "/\\:"):
+        raise error(f"{shown} is not a name: it begins with a dot, or holds one of / \\ : or what cannot be seen")
+    path = folder / (name if suffix and name.endswith(suffix) else name + suffix)
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise error(f"{shown} leads out of its folder")
+    except (OSError, RuntimeError):
+        raise error(f"{shown} cannot be followed to a file") from None
+    return path
+
+
+def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
+    """Finds the folder that a parameter names.
+
+    Args:
+        name: A path, or the name of a folder in the performer's library.
+        holds: What it holds, for the message.
+        error: What is raised.
+
+    Returns:
+        Its path.
+
+    Raises:
+        FileError: Or what `error` names: there is no such folder.
+    """
+    path = Path(name).expanduser()
+    if not path.is_absolute():
+        path = inside(library(), name, error=error)
+    if not path.is_dir():
+        raise error(f"library takes a folder of {holds}, and there is none at {name[:200]!r}")
+    return path
+
+
+def why(error: OSError) -> str:
+    """Puts an error of the operating system into words, with what to do about it.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        Part of a sentence, without a full stop.
+    """
+    text = (error.strerror or str(error) or type(error).__name__).lower()
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return f"{text}; free some space or write elsewhere"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"{text}; choose a folder you may write to"
+        case errno.EISDIR | errno.EEXIST | errno.ENOTDIR:
+            return f"{text}; choose another name"
+    return text
+
+
+def open_ordinary(path: str | bytes, flags: int) -> int:
+    """An opener for `open`, of ordinary files alone: a pipe would have it wait, and a device need never end.
+
+    Raises:
+        OSError: It cannot be opened, or is something else.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not an ordinary file", path)
+    return descriptor
+
+
+def reserve(path: Path, size: int, mode: int = 0o644) -> None:
+    """Creates an empty file if there is room for `size` bytes; otherwise `FileError`, and no new file.
+
+    An existing file is emptied only once the room is known. mode: permissions of a new file.
+    """
+    held = os.path.exists(path)  # Path.exists raises where the folder may not be searched
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise FileError(f"cannot write {path}: it is not an ordinary file; name another")
+            before = os.fstat(file).st_size
+            if hasattr(os, "posix_fallocate"):
+                try:
+                    os.posix_fallocate(file, before, size)
+                except OSError:
+                    os.ftruncate(file, before)
+                    raise
+            os.ftruncate(file, 0)
+        finally:
+            os.close(file)
+    except OSError as error:
+        if not held:
+            with contextlib.suppress(OSError):  # it may not have been created
+                path.unlink()
+        raise FileError(f"cannot write {path}: {why(error)}") from None
+
+
+def check_space(path: Path) -> None:
+    """Raises `FileError` where the disk of `path` is full; one that cannot be asked is left to the first write."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(path.absolute().parent).f_bavail == 0:
+            raise FileError(f"cannot write {path}: {why(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
+
+
+def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Writes a file atomically: after any failure it has the new content or the previous one.
+
+    Args:
+        path: The file; its folder is made.
+        content: All of the new content.
+        mode: Permissions of the file.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    make_folder(path.parent)
+    temporary = temporary_beside(path)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            # left by a killed process that had the same pid
+            temporary.unlink()
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        try:
+            with os.fdopen(file, "wb") as out:
+                out.write(content)
+                out.flush()
+                os.fsync(out.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {why(error)}; nothing was changed") from None
+
+
+def temporary_beside(path: Path) -> Path:
+    """Where the new content of a file is written before it gets its name; `TEMPORARY` matches its name."""
+    return path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Syncs a folder, so that a rename survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,130 @@
+"""The owner's token, in a file of the configuration folder that only the owner can read."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.file_lock import lock
+
+log = logging.getLogger("antiphon.lan")
+
+TOKEN_FILE = "token"
+_IN_USE = "token.lock"
+TOKEN = re.compile(r"[0-9a-f]{32}")
+
+
+def read_secret(path: Path) -> str:
+    """Reads a token that a platform gives, unchecked; the mode of its file there is not looked at.
+
+    Raises:
+        FileError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(256).decode("latin-1").strip()
+    except OSError as error:
+        raise FileError(f"the token's file {path} cannot be read ({error.strerror})") from None
+
+
+def store_token(folder: Path, token: str) -> None:
+    """Replaces the token by 32 hexadecimal digits in small letters, unless a server runs by another one.
+
+    Raises:
+        UsageError: It is something else, which is not repeated; or a server runs by another token.
+        FileError: The file cannot be written.
+    """
+    if not TOKEN.fullmatch(token):
+        raise UsageError(
+            "a token is 32 hexadecimal digits in small letters, which this one is not; `openssl rand -hex 16` makes one"
+        )
+    with contextlib.suppress(OSError):
+        if find_token(folder) == token:
+            return
+    free = lock(folder / _IN_USE)
+    if free is None:
+        raise UsageError(
+            "a server of yours runs by another token; give this one the same token, or a home of its own "
+            f"({paths.HOME}=FOLDER)"
+        )
+    paths.write_atomic(folder / TOKEN_FILE, token.encode() + b"\n", 0o600)
+    os.close(free)
+
+
+def keep_token(folder: Path) -> None:
+    """Makes the token where there is none, and lets no other start replace it as long as this process runs.
+
+    The processes that use it would each make one.
+    """
+    with contextlib.suppress(FileError):  # a folder that cannot be written, which web reports
+        load_token(folder)
+        lock(folder / _IN_USE, shared=True)
+
+
+def load_token(folder: Path) -> str:
+    """Reads the token; creates a new one where there is none, or where it is damaged or others could have read it.
+
+    Raises:
+        FileError: The file cannot be read or written.
+    """
+    path = folder / TOKEN_FILE
+    try:
+        token = find_token(folder)
+    except OSError as error:
+        raise FileError(f"the token {path} cannot be read ({error.strerror}); remove it, a new one is made") from None
+    if token:
+        return token
+    if os.path.lexists(path):
+        log.warning("the token in %s was damaged or could be read by others: a new one was made", folder)
+    token = secrets.token_hex(16)
+    paths.write_atomic(path, token.encode() + b"\n", 0o600)
+    return token
+
+
+def find_token(folder: Path) -> str:
+    """Reads the token; "" where there is none, or it is damaged or others could have read it.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    try:
+        descriptor = os.open(folder / TOKEN_FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return ""
+    try:
+        private = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077 == 0
+        token = os.read(descriptor, 64).decode("latin-1").strip()
+    finally:
+        os.close(descriptor)
+    return token if private and TOKEN.fullmatch(token) else ""
+
+
+class OwnerToken:
+    """The token of a server that runs: that of the file, whose owner may have changed it since the start."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reads it, or creates one; raises as `load_token`."""
+        self._folder, self._token = folder, load_token(folder)
+        self._seen = self._stamp()
+
+    def __call__(self) -> str:
+        """What the file has; the last that was read where it has none now."""
+        if self._seen != (seen := self._stamp()):
+            self._seen = seen
+            with contextlib.suppress(OSError):
+                self._token = find_token(self._folder) or self._token
+        return self._token
+
+    def _stamp(self) -> object:
+        try:
+            found = os.lstat(self._folder / TOKEN_FILE)
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_mode

@@ -1,0 +1,233 @@
+"""Actions: the records that go from the session to the engine, through its ring, and into a set's log.
+
+A command that names no node is an action as it stands. One that names nodes becomes an action for each, with the
+numbers of the node and of the parameter in it, its values checked. `ACTIONS` is the table of all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
+from antiphon.kernel.graph.io_nodes import OUT_NUMBER
+from antiphon.kernel.session.commands import (
+    NOW,
+    ClearSchedule,
+    NudgeBeat,
+    Panic,
+    Plain,
+    SetSwing,
+    SetTempo,
+    SetTransport,
+    Sync,
+    When,
+)
+from antiphon.kernel.session.play import LAST
+from antiphon.kernel.session.records import Field, RecordRow, RecordTable
+
+MOST = 1e9
+"""Above any beat, ramp or parameter."""
+MAX_RAMP = 1e6
+"""Beats of a ramp of the tempo."""
+PITCH_REACH = 96.0
+"""Semitones by which a note can be moved: the widest bend range of MPE."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSet:
+    """A node's parameter, at place `cell`, gets an encoded value (`Param.encode`), ramped over `ramp` seconds."""
+
+    node: int
+    cell: int
+    number: float
+    ramp: float = 0.0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReset:
+    """A node's state is cleared, and it is tried again after a failure."""
+
+    node: int
+    when: When = NOW
+
+
+class _Note:
+    """A note: its number as an event is the note."""
+
+    __slots__ = ()
+    note: int
+
+    @property
+    def number(self) -> int:
+        """The event's number: the note."""
+        return self.note
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNoteOn(_Note):
+    """A node begins a note, 0 to 127, with a velocity above 0 to 1.
+
+    serial: as in `processor.Event`; 0 for a note that went no other way.
+    """
+
+    kind: ClassVar[str] = "on"
+    node: int
+    note: int
+    velocity: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+    @property
+    def value(self) -> float:
+        """The event's value: the velocity."""
+        return self.velocity
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNoteOff(_Note):
+    """A node ends a note; as an event it has the value 0."""
+
+    kind: ClassVar[str] = "off"
+    value: ClassVar[float] = 0.0
+    node: int
+    note: int
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodeControl:
+    """A controller of a node moves to 0 to 1: MIDI's are 0 to 127, above them are values of single notes."""
+
+    kind: ClassVar[str] = "control"
+    node: int
+    number: int
+    value: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBend:
+    """A node's pitch wheel moves, -1 to 1; as an event it has the number 0."""
+
+    kind: ClassVar[str] = "bend"
+    number: ClassVar[int] = 0
+    node: int
+    value: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProgram:
+    """A node plays a channel by another instrument, 0 to 127; as an event it has the value 0."""
+
+    kind: ClassVar[str] = "program"
+    value: ClassVar[float] = 0.0
+    node: int
+    number: int
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class _NoteValue(_Note):
+    """A value of one note of a node."""
+
+    node: int
+    note: int
+    value: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+class NodePitch(_NoteValue):
+    """A note of a node moves by semitones, -96 to 96."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "pitch"
+
+
+class NodePressure(_NoteValue):
+    """The key of a note of a node is pressed, 0 to 1."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "pressure"
+
+
+class NodeTimbre(_NoteValue):
+    """A note of a node changes its timbre, 0 to 1."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "timbre"
+
+
+@dataclass(frozen=True, slots=True)
+class FadeOut:
+    """The output fades out, for good: the engine's own, at its end."""
+
+    when: When = NOW
+
+
+NodeExpression: TypeAlias = NodePitch | NodePressure | NodeTimbre
+NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend | NodeProgram | NodeExpression
+"""A note or a controller that a command plays on one node; `NODE_EVENTS` has the classes, for `isinstance`.
+
+Each has `node`, the node's number; `kind`, `number`, `value`, `channel` and `serial` as `Event` has them; and `when`.
+"""
+NodeNote: TypeAlias = NodeNoteOn | NodeNoteOff
+Action: TypeAlias = NodeSet | NodeReset | NodeEvent | Plain | FadeOut
+EVENTS = (NodeNoteOn, NodeNoteOff, NodeControl, NodeBend, NodeProgram, NodePitch, NodePressure, NodeTimbre)
+"""What a node plays: each has kind, number, value, channel and serial as `processor.Event`."""
+NOTES = (NodeNoteOn, NodeNoteOff)
+
+_NODE = Field("node", "q", low=OUT_NUMBER)
+_EVENT = Field("channel", "B", 1, 16), Field("serial", "i", 0, logged=False)
+_SEVEN_BIT = 0, 127
+ACTIONS: RecordTable[Action] = RecordTable((
+    RecordRow(1, "set", NodeSet, (
+        _NODE, Field("cell", "i", 0), Field("number", "d", -MOST, MOST), Field("ramp", "d", 0.0, MOST),
+    )),
+    RecordRow(2, "reset", NodeReset, (_NODE,)),
+    RecordRow(3, "tempo", SetTempo, (Field("bpm", "d", MIN_TEMPO, MAX_TEMPO), Field("beats", "d", 0.0, MAX_RAMP)),
+              message="/tempo"),
+    RecordRow(4, "transport", SetTransport, (
+        Field("playing", "?", optional=True), Field("beat", "d", -MOST, MOST, optional=True),
+    )),
+    RecordRow(5, "panic", Panic),
+    RecordRow(6, "clear", ClearSchedule),
+    RecordRow(7, "sync", Sync, (Field("token", "q", 0),), address="/sync"),
+    RecordRow(8, "note_on", NodeNoteOn, (
+        _NODE, Field("note", "B", *_SEVEN_BIT), Field("velocity", "d", 0.0, 1.0), *_EVENT,
+    ), address="/note/on", live=True),
+    RecordRow(9, "note_off", NodeNoteOff, (_NODE, Field("note", "B", *_SEVEN_BIT), *_EVENT),
+              address="/note/off", live=True),
+    RecordRow(10, "control", NodeControl, (
+        _NODE, Field("number", "B", 0, LAST), Field("value", "d", 0.0, 1.0), *_EVENT,
+    ), address="/cc", live=True),
+    RecordRow(11, "bend", NodeBend, (_NODE, Field("value", "d", -1.0, 1.0), *_EVENT), address="/bend", live=True),
+    RecordRow(12, "end", FadeOut),
+    RecordRow(13, "nudge", NudgeBeat, (Field("beats", "d", -16.0, 16.0),), message="/beat/nudge"),
+    RecordRow(14, "program", NodeProgram, (_NODE, Field("number", "B", *_SEVEN_BIT), *_EVENT), address="/program",
+              live=True),
+    RecordRow(15, "pitch", NodePitch, (
+        _NODE, Field("note", "B", *_SEVEN_BIT), Field("value", "d", -PITCH_REACH, PITCH_REACH), *_EVENT,
+    ), address="/note/pitch", live=True),
+    RecordRow(16, "pressure", NodePressure, (
+        _NODE, Field("note", "B", *_SEVEN_BIT), Field("value", "d", 0.0, 1.0), *_EVENT,
+    ), address="/note/pressure", live=True),
+    RecordRow(17, "timbre", NodeTimbre, (
+        _NODE, Field("note", "B", *_SEVEN_BIT), Field("value", "d", 0.0, 1.0), *_EVENT,
+    ), address="/note/timbre", live=True),
+    RecordRow(18, "swing", SetSwing, (Field("amount", "d", 0.0, MAX_SWING), Field("step", "d", MIN_STEP, MAX_STEP)),
+              message="/swing"),
+))  # fmt: skip

@@ -1,0 +1,296 @@
+"""Commands are small frozen values with a time.
+
+OSC, HTTP, a file of events and a session log all become these. `when` is the moment a command
+enters its node: `Now` at the start of the next block, `Sample` at that sample of the engine's
+clock, `Beat` where the tempo map puts it, wherever the tempo goes meanwhile. `channel` and `node`
+of every command of a note are as for `NoteOn`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from antiphon.kernel.contract.params import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """At the start of the next block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """At a sample of the engine's clock.
+
+    Attributes:
+        n: Its number, counted from the engine's start.
+    """
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """At a beat, wherever the tempo puts it until then.
+
+    Attributes:
+        b: The beat.
+        quantum: Where above 0, the next multiple of it that is not before `b`.
+    """
+
+    b: float
+    quantum: float = 0.0
+
+
+When: TypeAlias = Now | Sample | Beat
+"""When a command enters its node."""
+NOW = Now()
+"""At the start of the next block."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetParam:
+    """`/node/NAME/PARAM value [seconds]`: sets a parameter.
+
+    Attributes:
+        node: The node's name.
+        param: The parameter's name.
+        value: The new value.
+        ramp: Seconds to get there, never less than the parameter's own smoothing.
+        when: When it begins.
+    """
+
+    node: str
+    param: str
+    value: Value
+    ramp: float = 0.0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class ResetNode:
+    """`/node/NAME/reset`: clears a node's state and tries it again after a failure.
+
+    Attributes:
+        node: The node's name.
+    """
+
+    node: str
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOn:
+    """`/note/on note velocity [channel] [node]`: begins a note.
+
+    Attributes:
+        note: 0 to 127.
+        velocity: 0 to 1; 0 ends the note.
+        channel: 1 to 16.
+        node: The node's name; "" for every node whose events input no wire feeds.
+    """
+
+    note: int
+    velocity: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOff:
+    """`/note/off note [velocity] [channel] [node]`: ends a note.
+
+    Attributes:
+        note: 0 to 127.
+    """
+
+    note: int
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """`/cc number value [channel] [node]`: sets a controller.
+
+    Attributes:
+        number: 0 to 127; 64 is the sustain pedal.
+        value: 0 to 1.
+    """
+
+    number: int
+    value: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Bend:
+    """`/bend value [channel] [node]`: sets the pitch bend.
+
+    Attributes:
+        value: -1 to 1.
+    """
+
+    value: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramChange:
+    """`/program number [channel] [node]`: chooses the instrument of a channel.
+
+    Attributes:
+        number: 0 to 127, as General MIDI counts from 0.
+    """
+
+    number: int
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NotePitch:
+    """`/note/pitch note semitones [channel] [node]`: moves the pitch of one note.
+
+    Attributes:
+        note: The note, 0 to 127: the one that sounds, or else the next.
+        semitones: From the note's own pitch, -96 to 96.
+    """
+
+    note: int
+    semitones: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NotePressure:
+    """`/note/pressure note value [channel] [node]`: how hard the key of one note is pressed.
+
+    Attributes:
+        note: As for `NotePitch`.
+        value: 0 to 1.
+    """
+
+    note: int
+    value: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTimbre:
+    """`/note/timbre note value [channel] [node]`: how bright one note is.
+
+    Attributes:
+        note: As for `NotePitch`.
+        value: 0 to 1; 0.5 is the instrument's own.
+    """
+
+    note: int
+    value: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class SetTempo:
+    """`/tempo bpm [beats]`: sets the tempo.
+
+    Attributes:
+        bpm: 10 to 999.
+        beats: Beats in which it gets there; 0 for at once.
+        when: When it begins.
+    """
+
+    bpm: float
+    beats: float = 0.0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class SetSwing:
+    """`/swing amount [step]`: delays every second step of what is dated in beats; the beat itself stays even.
+
+    Attributes:
+        amount: Share of a step by which it is late, 0 to 0.75; 0 is even, 1/3 that of triplets.
+        step: In beats: 1/2 swings eighths, 1/4 sixteenths.
+        when: When; of what is scheduled already, all that is due later is moved.
+    """
+
+    amount: float
+    step: float = 0.5
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class SetTransport:
+    """`/transport/play [beat]`, `/transport/stop`, `/beat beat`: starts, stops or moves the musical clock.
+
+    Attributes:
+        playing: Whether it runs; None leaves it as it is.
+        beat: The new place; None leaves it as it is.
+    """
+
+    playing: bool | None = None
+    beat: float | None = None
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NudgeBeat:
+    """`/beat/nudge beats`: moves the musical clock relative to its place when the command takes effect.
+
+    Attributes:
+        beats: How far, -16 to 16; below 0 it moves back.
+    """
+
+    beats: float
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Panic:
+    """`/panic`: silence within a block; what is scheduled is dropped, tails are cut."""
+
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class ClearSchedule:
+    """`/clearSched`: drops what is scheduled and not yet due."""
+
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """`/sync id`: answers with a number once every earlier command that is due has taken effect.
+
+    Attributes:
+        token: The number.
+    """
+
+    token: int
+    when: When = NOW
+
+
+Expression: TypeAlias = NotePitch | NotePressure | NoteTimbre
+"""A command that shapes one note."""
+Note: TypeAlias = NoteOn | NoteOff | Control | Bend | ProgramChange | Expression
+"""A command of a note, a controller, a pitch bend or an instrument."""
+Plain: TypeAlias = SetTempo | SetSwing | SetTransport | NudgeBeat | Panic | ClearSchedule | Sync
+"""Those that name no node: the engine gets them as they stand."""
+Command: TypeAlias = SetParam | ResetNode | Note | Plain
+"""Every command."""

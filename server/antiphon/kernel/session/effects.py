@@ -1,0 +1,71 @@
+"""What a session answers a command with: actions for the engine, a plan to be made, and what has changed.
+
+Frozen values, no references to the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.session.actions import Action
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """A request to the engine to play another plan.
+
+    Attributes:
+        serial: The plan's number.
+        graph: The nodes and wires, with current values.
+        ids: Numbers of the nodes, by name.
+        tempo: Beats per minute; 0 leaves the tempo as it is.
+        fade: Seconds of the crossfade.
+        again: The plan has played before, so there is none to return to.
+        versions: By plugin, the folder of the version to use, of those whose files were saved since the start.
+        quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
+    """
+
+    serial: int
+    graph: Graph
+    ids: dict[str, int]
+    tempo: float
+    fade: float
+    again: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    quantum: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A parameter has a new value.
+
+    Attributes:
+        source: Who changed it; feedback is not sent back there.
+    """
+
+    node: str
+    param: Param
+    value: Value
+    source: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class TempoChanged:
+    """The tempo has a new value. `bpm`: beats per minute; `source`: as in `Changed`."""
+
+    bpm: float
+    source: object = None
+
+
+EngineEffect: TypeAlias = Action | EngineLoad
+"""What the engine is asked to do, each a frozen value.
+
+It is a `NodeEvent`; a parameter's value or a reset, by the node's number; a command that names no node, as `SetTempo`,
+`SetTransport` and `Panic`; or another plan. What can be scheduled has a `when`.
+"""
+Effect: TypeAlias = EngineEffect | Changed | TempoChanged
+"""What a command leads to: something for the engine, or feedback."""

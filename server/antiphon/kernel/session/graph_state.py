@@ -1,0 +1,343 @@
+"""The nodes, their values, and the plans requested from the engine.
+
+A new plan is requested with `EngineLoad` and confirmed by the engine (`loaded`). Where the engine refuses it
+(`refused`), graph and values return to those of the last confirmed plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.errors import PatchError, RequestError
+from antiphon.kernel.graph import graph as graphs
+from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.commands import SetSwing, SetTempo
+from antiphon.kernel.session.effects import Changed, Effect, EngineLoad, TempoChanged
+from antiphon.kernel.session.node_state import LoadRequest, Node, Numbers, travels
+from antiphon.kernel.session.node_table import NodeTable
+from antiphon.kernel.session.pending_values import PendingValues
+
+FADE = 0.05
+MAX_FADE = 60.0
+_LEAP = 1000
+_END_NUMBERS = frozenset(number for number, _ in ENDS.values())
+
+
+class GraphState(NodeTable):
+    """The nodes with their values, and at most one plan that the engine is preparing.
+
+    Edits made meanwhile are collected and sent as one further plan once the engine has answered.
+
+    Attributes:
+        rate: Frames per second.
+        name, path: Of the patch.
+        serial: Number of the last load.
+        playing: Numbers of the nodes in the plan that the engine plays.
+    """
+
+    def __init__(self, catalog: Catalog, numbers: Numbers, rate: int) -> None:
+        """An empty graph; `numbers` may hold a previous run's values, see `restore`."""
+        super().__init__(catalog, numbers)
+        self.rate = rate
+        self.name, self.path = "", ""
+        self.serial = 0
+        self.playing: frozenset[int] = _END_NUMBERS
+        self._confirmed = LoadRequest(catalog=catalog.copy())
+        self._again_asked = False
+        self._loading: LoadRequest | None = None
+        self._stale: float | None = None
+        self._quantum = 0.0  # of the next plan
+        self._pending = PendingValues()
+        self._plan_tempo = 0.0  # sent with the next plan; 0 for none
+        self._resend_tempo = False  # it was set otherwise while the plan was prepared
+
+    @property
+    def loading(self) -> bool:
+        """Whether the engine is preparing a plan."""
+        return self._loading is not None
+
+    @property
+    def goal(self) -> int:
+        """Number of the load that will contain every edit made so far."""
+        return self.serial + (self._stale is not None)
+
+    def put(self, node: Node, cell: int, number: float) -> bool:
+        """Stores an encoded value that the engine has been sent; returns whether the engine prepares a plan."""
+        self.numbers[node.base + cell] = number
+        if self._loading is None:
+            return False
+        self._pending.outdate(node.base + cell)
+        return True
+
+    def resend(self, node: Node, cell: int, until: float) -> None:
+        """Schedules a value to be sent again once the plan being prepared plays; its ramp ends at frame `until`."""
+        self._pending.send_again(node.id, cell, until)
+
+    def put_tempo(self, bpm: float) -> None:
+        """Stores a tempo that the engine has been sent."""
+        self.numbers[0] = bpm
+        if self._loading is not None:
+            self._pending.outdate(0)
+        self._plan_tempo = 0.0
+        self._resend_tempo = self._loading is not None
+
+    # Each edit below raises `PatchError`, and changes nothing, where the new graph is not valid.
+    def add(self, kind: str, name: str, after: str | None = None) -> list[Effect]:
+        """Adds a node of type `kind` behind the node `after`, or at the end of the chain."""
+        return self._edit(self.graph.add(NodeSpec(name, kind), self.catalog, after))
+
+    def remove(self, name: str) -> list[Effect]:
+        """Removes a node; its neighbours are wired together."""
+        return self._edit(self.graph.remove(name, self.catalog))
+
+    def move(self, name: str, after: str = graphs.IN) -> list[Effect]:
+        """Moves a node behind the node `after`."""
+        return self._edit(self.graph.move(name, after, self.catalog))
+
+    def connect(self, source: str, dest: str) -> list[Effect]:
+        """Adds a wire. `source` and `dest` are "node", "node.port" or, for `dest`, "node.param"."""
+        first = self.graph.end(source, "out", self.catalog)
+        kind = "audio"
+        if first.node != graphs.IN:
+            port = self.node(first.node).info.port(first.port, "out")
+            kind = port.kind if port is not None else kind
+        return self._edit(self.graph.connect(first, self.graph.end(dest, "in", self.catalog, kind), self.catalog))
+
+    def disconnect(self, source: str, dest: str) -> list[Effect]:
+        """Removes a wire, named as for `connect`."""
+        first, last = self.graph.end(source, "out", self.catalog), self.graph.end(dest, "in", self.catalog)
+        return self._edit(self.graph.disconnect(first, last))
+
+    def load(
+        self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE
+    ) -> list[Effect]:
+        """Replaces the graph; nodes of the same name and type keep their state and take the patch's values.
+
+        `tempo` in bpm, None leaves it as it is; `fade` in seconds, 0 to `MAX_FADE`. Gives the request for the plan, and
+        the changes for subscribers.
+
+        Raises:
+            RequestError: The fade is out of its range.
+            PatchError: The graph or the tempo is not valid.
+        """
+        if not 0.0 <= fade <= MAX_FADE:
+            raise RequestError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
+        graphs.check(graph, self.catalog)
+        if tempo is not None and not MIN_TEMPO <= tempo <= MAX_TEMPO:
+            raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")
+        retained = self.arrange(graph, self._plans())
+        changed: list[Effect] = []
+        for spec in graph.nodes:
+            node = self.nodes[spec.name]
+            for cell, param in enumerate(node.cells):
+                if param.readonly or param.kind == "trigger":
+                    continue
+                value = param.check(spec.values.get(param.name, param.default))
+                if spec.name in retained and self.value_at(node, cell) != value:
+                    changed.append(Changed(node.name, param, value))
+                self._edit_value(node, cell, value)
+        self._place_macros()
+        self.name, self.path = name, path
+        if tempo is not None and tempo != self.tempo:
+            self._overwritten(0)
+            self.numbers[0] = self._plan_tempo = tempo
+            changed.append(TempoChanged(tempo))
+        return [*self._ask(fade), *changed]
+
+    def _place_macros(self) -> None:
+        for node in self.panel.values():
+            for cell, macro in enumerate(self.graph.macros):
+                there, target = self.param(macro.targets[0].node, macro.targets[0].param), macro.targets[0]
+                param = there[0].cells[there[1]]
+                self._edit_number(node, cell, target.place(param, self.value_at(*there)))
+
+    def renew(self, catalog: Catalog, quantum: float) -> list[Effect]:
+        """Takes another catalog, in which a plugin has another version, and requests a plan with it.
+
+        It plays from the next multiple of `quantum` beats; 0 from the next block. Nodes keep their values. One whose
+        type declares other parameters gets another number, and keeps those values that its new parameters can have.
+
+        Raises:
+            PatchError: The nodes and wires are not valid with that version; nothing has changed.
+        """
+        graph = self.graph.with_types(catalog)
+        graphs.check(graph, catalog)
+        self.catalog.take(catalog)
+        self.replace_types(graph, self._plans())
+        self._quantum = quantum
+        return self._ask(FADE)
+
+    def _edit(self, graph: Graph) -> list[Effect]:
+        if graph == self.graph:
+            return []
+        graphs.check(graph, self.catalog)
+        self.arrange(graph, self._plans())
+        return self._ask(FADE)
+
+    def _plans(self) -> list[Mapping[str, Node]]:
+        loading = [] if self._loading is None else [self._loading.nodes]
+        return [self.nodes, self._confirmed.nodes, self.ends, *loading]
+
+    def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
+        """Changes a parameter that the engine gets with a plan alone, and requests the plan."""
+        self._edit_value(node, cell, value)
+        return self._ask(FADE)
+
+    def _edit_value(self, node: Node, cell: int, value: Value) -> None:
+        param = node.cells[cell]
+        if param.kind in ("text", "file"):
+            node.texts[cell] = str(value)
+        else:
+            self._edit_number(node, cell, param.encode(value))
+
+    def _edit_number(self, node: Node, cell: int, number: float) -> None:
+        at = node.base + cell
+        if self.numbers[at] == number:
+            return
+        self._overwritten(at)
+        self.numbers[at] = number
+        if node.id in self.playing:
+            self._pending.send_again(node.id, cell)
+
+    def _overwritten(self, at: int) -> None:
+        self._pending.overwritten(at, self.numbers[at], preparing=self._loading is not None)
+
+    def _ask(self, fade: float, *, again: bool = False) -> list[Effect]:
+        if self._loading is not None:
+            # the engine prepares one plan at a time; `_request_next` requests one with all edits since
+            self._stale = max(fade, self._stale or 0.0)
+            return []
+        self.serial += 1
+        self._again_asked = again
+        self._loading = self._request()
+        ids = {n.name: n.id for n in self.nodes.values()}
+        tempo, self._plan_tempo = self._plan_tempo, 0.0
+        quantum, self._quantum = self._quantum, 0.0
+        return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again, self.catalog.versions, quantum)]
+
+    def _request(self) -> LoadRequest:
+        texts, catalog = {n.name: dict(n.texts) for n in self.nodes.values()}, self.catalog.copy()
+        return LoadRequest(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo, catalog)
+
+    def loaded(self, serial: int, sample: float) -> list[Effect]:
+        """The engine plays the plan of load `serial`; sends again the values that were set while it was prepared.
+
+        Another serial than that of the load under way is ignored. Gives the values, the tempo where it was set
+        meanwhile, and the request for the next plan where one is due.
+        """
+        if self._loading is None or serial != self._loading.serial:
+            return []
+        self._confirmed, self._loading = self._loading, None
+        self.playing = _END_NUMBERS | {n.id for n in self._confirmed.nodes.values()}
+        self._pending.confirm()
+        effects: list[Effect] = []
+        for node_id, cell, until in self._pending.take_again():
+            node = self.by_id.get(node_id)
+            param = None if node is None else node.cells[cell]
+            if node is not None and param is not None and node_id in self.playing and travels(param):
+                ramp = max(0.0, until - sample) / self.rate
+                effects.append(NodeSet(node_id, cell, self.numbers[node.base + cell], ramp))
+        if self._resend_tempo:
+            effects.append(SetTempo(self.tempo))
+            self._resend_tempo = False
+        return effects + self._request_next()
+
+    def refused(self, serial: int) -> list[Effect]:
+        """The engine refused the plan of load `serial`: requests a newer one, or restores the last confirmed one."""
+        if self._loading is None or serial != self._loading.serial:
+            return []
+        self._loading = None
+        if self._stale is not None:
+            self._pending.supersede()
+            return self._request_next()
+        self._pending.revert(self.numbers)
+        back = self._confirmed
+        self.catalog.take(back.catalog)
+        self.graph, self.nodes = back.graph, dict(back.nodes)
+        self.index()
+        for name, texts in back.texts.items():
+            self.nodes[name].texts = dict(texts)
+        self.name, self.path = back.name, back.path
+        return []
+
+    def _request_next(self) -> list[Effect]:
+        if self._stale is None:
+            return []
+        fade, self._stale = self._stale, None
+        return self._ask(fade)
+
+    def restarted(self) -> list[Effect]:
+        """Requests the present plan, with the present values, from an engine that has just started.
+
+        Where that plan has never played and is refused, `silent` becomes true, and the caller requests the last
+        confirmed one. All values are sent again once it plays, for the ring may still hold old commands.
+        """
+        again = self._loading is None
+        self._quantum = 0.0
+        self._loading, self._stale = None, None
+        self.playing = _END_NUMBERS
+        self._pending.drop_again()
+        for node in self.nodes.values():
+            for cell, param in enumerate(node.cells):
+                if travels(param):
+                    self._pending.send_again(node.id, cell)
+        self._plan_tempo = self.tempo
+        # the ends exist in every engine, at their defaults, before any plan does
+        levels = [
+            NodeSet(end.id, cell, self.numbers[end.base + cell])
+            for end in self.ends.values()
+            for cell, param in enumerate(end.cells)
+            if self.numbers[end.base + cell] != param.encode(param.default)
+        ]
+        # a new engine begins without swing
+        swing = [SetSwing(*self.swing)] if self.swing[0] else []
+        return [*levels, *swing, *self._ask(0.0, again=again)]
+
+    @property
+    def silent(self) -> bool:
+        """Whether a new engine plays no plan, and has not been sent one that has played before."""
+        return self.playing == _END_NUMBERS and bool(self.nodes) and not self._again_asked
+
+    def to_json(self) -> dict[str, Any]:
+        """The state as JSON, without `numbers`, which are stored by their owner."""
+        return {
+            "graph": self.graph.to_json(),
+            "nodes": [
+                {"id": n.id, "name": n.name, "base": n.base, "texts": {str(c): t for c, t in n.texts.items()}}
+                for n in self.nodes.values()
+            ],
+            "name": self.name,
+            "path": self.path,
+            "serial": self.serial,
+            "next_id": self.next_id,
+            "loading": self._loading is not None,
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> bool:
+        """Restores a state of `to_json`; whether the engine played it already. `numbers` must hold its values.
+
+        Raises:
+            PatchError: A plugin that it needs is not installed any more.
+        """
+        graph = Graph.from_json(data["graph"])
+        graphs.check(graph, self.catalog)
+        kinds = {n.name: self.catalog[n.type] for n in graph.nodes}
+        nodes = {}
+        for item in data["nodes"]:
+            texts = {int(c): str(t) for c, t in item["texts"].items()}
+            nodes[item["name"]] = Node(item["id"], item["name"], kinds[item["name"]], item["base"], texts)
+        self.graph, self.nodes = graph, nodes
+        self.index()
+        self.name, self.path = data["name"], data["path"]
+        # a leap, for the process may have been killed after it requested plans and before it saved their numbers
+        self.serial, self.next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
+        self.mend()
+        self._confirmed = self._request()
+        self.playing = frozenset(self.by_id)
+        return not data["loading"]

@@ -1,0 +1,129 @@
+"""State of one node and of one requested plan, and the allocation of cells in the array of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.macros import MOST
+
+SLOTS = 65536
+"""Floats in a session's array: the tempo at 0, then every node's cells, and at the end what `RESERVED` counts."""
+RESERVED = 3 + MOST
+SWING, STEP, BAR_AT, MACROS_AT = SLOTS - 3, SLOTS - 2, SLOTS - 1, SLOTS - RESERVED
+"""Places of the swing, of its step and of the beats of a bar, 0 where none was set; and of the first macro."""
+
+
+class Numbers(Protocol):
+    """An array of `SLOTS` floats: in memory, or in a mapped file that outlives the process."""
+
+    def __getitem__(self, at: int, /) -> float: ...
+    def __setitem__(self, at: int, number: float, /) -> None: ...
+
+
+@dataclass(slots=True)
+class Node:
+    """One node in control's state.
+
+    Attributes:
+        id: Its number in the engine; never reused in a session.
+        name: As performers address it.
+        info: Its type, from the catalog.
+        base: Index of its first cell in the session's `Numbers`; cell `i` is at `base + i`.
+        texts: Values of its `text` and `file` parameters, by cell.
+        cells: Its parameters in the order of their cells.
+        index: The cell of each parameter, by name.
+        state: As the engine reports it, for example "running".
+        reason: Why the node is in that state, "" where there is nothing to say.
+        vocabulary: What its text parameters can name, by parameter, as the engine reports it; empty where unknown.
+    """
+
+    id: int
+    name: str
+    info: ProcessorInfo
+    base: int
+    texts: dict[int, str] = field(default_factory=dict)
+    cells: tuple[Param, ...] = ()
+    index: dict[str, int] = field(default_factory=dict)
+    state: str = "running"
+    reason: str = ""
+    vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cells = self.info.cells
+        self.index = {p.name: i for i, p in enumerate(self.cells)}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """A plan as it was requested, to restore the session to when a later one is refused.
+
+    Attributes:
+        serial: Number of the load.
+        texts: Copies of the nodes' texts at the time of the request, by name and cell.
+        name: Name of the patch.
+        path: Path of the patch's file, "" without one.
+        tempo: In bpm.
+        catalog: The processor types at the time of the request.
+    """
+
+    serial: int = 0
+    graph: Graph = field(default_factory=Graph)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    texts: Mapping[str, dict[int, str]] = field(default_factory=dict)
+    name: str = ""
+    path: str = ""
+    tempo: float = 120.0
+    catalog: Catalog = field(default_factory=Catalog)
+
+
+def agree(one: ProcessorInfo, other: ProcessorInfo) -> bool:
+    """Whether two versions of a type have the same cells, with values of the same meaning."""
+    pairs = zip(one.cells, other.cells, strict=False)
+    return len(one.cells) == len(other.cells) and all(param.agrees(before) for param, before in pairs)
+
+
+def travels(param: Param) -> bool:
+    """Whether its value is sent to the engine as a number, and not with the plan or never."""
+    return not (param.restart or param.readonly or param.kind in ("text", "file", "trigger"))
+
+
+def fits(param: Param, number: float) -> bool:
+    """Whether a cell of that parameter can hold `number`; a readonly parameter has no range to check."""
+    if not math.isfinite(number):
+        return False
+    match param.kind:
+        case "choice":
+            return number == int(number) and 0 <= number < len(param.choices)
+        case "float" | "int":
+            return param.readonly or param.low <= number <= param.high
+    return True
+
+
+def allocate(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
+    """First indices of free ranges of `sizes` in the session's numbers, first fit; slot 0 holds the tempo.
+
+    `taken` are ranges in use, as (first, end), the end excluded.
+
+    Raises:
+        PatchError: `SLOTS` numbers are not enough.
+    """
+    spans = sorted({(0, 1), *taken})
+    bases = []
+    for size in sizes:
+        at = 0
+        for first, last in spans:
+            if first - at >= size and at > 0:
+                break
+            at = max(at, last)
+        if at + size > SLOTS - RESERVED:
+            raise PatchError(f"a patch holds at most {SLOTS - RESERVED} parameters")
+        bases.append(at)
+        spans = sorted([*spans, (at, at + size)])
+    return bases

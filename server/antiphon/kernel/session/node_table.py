@@ -1,0 +1,211 @@
+"""The nodes and the graph's ends with their values, in an array of numbers that may outlive the process."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.errors import ParamError, RequestError
+from antiphon.kernel.graph.clock import BAR, EIGHTH, MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.graph.macros import MACRO_NUMBER, macro_info
+from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.effects import Changed
+from antiphon.kernel.session.node_state import BAR_AT, MACROS_AT, STEP, SWING, Node, Numbers, agree, allocate, fits
+
+
+class NodeTable:
+    """The graph, its nodes, and the values of their parameters.
+
+    Attributes:
+        numbers: At least `SLOTS` floats: the tempo in bpm, then every node's cells.
+        ends: The graph's input and output as nodes, by name.
+        panel: The macros as the parameters of a node, by its name; empty where there are none.
+        by_id: All nodes and ends, by number.
+        next_id: Number of the next new node.
+    """
+
+    def __init__(self, catalog: Catalog, numbers: Numbers) -> None:
+        """An empty graph; `numbers` may hold a previous run's values."""
+        self.catalog = catalog
+        self.numbers = numbers
+        self.graph = Graph()
+        self.nodes: dict[str, Node] = {}
+        self.ends: dict[str, Node] = {}
+        for name, (number, info) in ENDS.items():
+            self.ends[name] = Node(number, name, info, 1 + len(info.cells) * len(self.ends))
+        self.panel: dict[str, Node] = {}
+        self.by_id: dict[int, Node] = {}
+        self.next_id = 1
+        self.index()
+        if not MIN_TEMPO <= numbers[0] <= MAX_TEMPO:
+            numbers[0] = 120.0
+            for end in self.ends.values():
+                for cell, param in enumerate(end.cells):
+                    self.put_first(end, cell, param.default)
+        self._mend(self.ends)
+
+    @property
+    def tempo(self) -> float:
+        """The tempo last asked for, in bpm."""
+        return self.numbers[0]
+
+    @property
+    def swing(self) -> tuple[float, float]:
+        """The swing last asked for: the share of a step, and the step in beats."""
+        return self.numbers[SWING], self.numbers[STEP] or EIGHTH
+
+    @property
+    def bar(self) -> int:
+        """Beats of a bar."""
+        return int(self.numbers[BAR_AT]) or BAR
+
+    def put_swing(self, amount: float, step: float) -> None:
+        """Stores a swing that the engine has been sent."""
+        self.numbers[SWING], self.numbers[STEP] = amount, step
+
+    def put_bar(self, beats: int) -> None:
+        """Stores the beats of a bar."""
+        self.numbers[BAR_AT] = float(beats)
+
+    @property
+    def every(self) -> dict[str, Node]:
+        """The nodes, the graph's ends and the macros, by name: all that have OSC addresses."""
+        return {**self.nodes, **self.ends, **self.panel}
+
+    def node(self, name: str) -> Node:
+        """The node, or end of the graph, of that name; `RequestError` where there is none."""
+        state = self.nodes.get(name) or self.ends.get(name) or self.panel.get(name)
+        if state is None:
+            raise RequestError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
+        return state
+
+    def param(self, node: str, name: str) -> tuple[Node, int]:
+        """The node and the parameter's cell; `RequestError` where there is no such node or parameter."""
+        state = self.node(node)
+        cell = state.index.get(name)
+        if cell is None:
+            raise RequestError(f"{node} has no parameter {name!r}{instead(name, state.index, 'it has')}")
+        return state, cell
+
+    def value(self, node: str, name: str) -> Value:
+        """The value last asked for that is due by now; call `advance` first to apply what is scheduled."""
+        state, cell = self.param(node, name)
+        return self.value_at(state, cell)
+
+    def value_at(self, node: Node, cell: int) -> Value:
+        """The value of a node's cell, as `value`."""
+        param = node.cells[cell]
+        if param.kind in ("text", "file"):
+            return node.texts.get(cell, str(param.default))
+        return param.decode(self.numbers[node.base + cell])
+
+    def current(self) -> Graph:
+        """The graph with the present values in it: those that differ from their defaults."""
+        return replace(
+            self.graph, nodes=tuple(NodeSpec(n.name, n.type, self._values(n.name)) for n in self.graph.nodes)
+        )
+
+    def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
+        """Stores the value of a readonly parameter; None for an unknown node, or a cell that is not readonly."""
+        node = self.by_id.get(node_id)
+        if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
+            return None
+        self.numbers[node.base + cell] = number
+        return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
+
+    def arrange(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> set[str]:
+        """Makes `graph` the graph: assigns numbers and cells to its new nodes, and names those that were there already.
+
+        `plans` are the nodes of the plans whose cells are in use, by name.
+        """
+        sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
+        retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
+        taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
+        bases = allocate([sizes[n.name] for n in graph.nodes if n.name not in retained], taken)
+        nodes: dict[str, Node] = {}
+        for spec in graph.nodes:
+            if spec.name in retained:
+                nodes[spec.name] = self.nodes[spec.name]
+                continue
+            node = Node(self.next_id, spec.name, self.catalog[spec.type], bases.pop(0))
+            self.next_id += 1
+            for cell, param in enumerate(node.cells):
+                self.put_first(node, cell, param.default)
+            nodes[spec.name] = node
+        self.graph, self.nodes = graph, nodes
+        self.index()
+        return retained
+
+    def replace_types(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> None:
+        """Gives each node whose type has another version in the catalog that version's declaration.
+
+        `graph` has the same nodes and wires in another object, for what is derived from it.
+        """
+        taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
+        nodes = dict(self.nodes)
+        for name, node in self.nodes.items():
+            info = self.catalog[node.info.type]
+            if info == node.info:
+                continue
+            if agree(info, node.info):
+                nodes[name] = replace(node, info=info, vocabulary={})
+                continue
+            (base,) = allocate([len(info.cells)], taken)
+            taken.append((base, base + len(info.cells)))
+            nodes[name] = self._renewed(node, Node(self.next_id, name, info, base))
+            self.next_id += 1
+        self.graph, self.nodes = graph, nodes
+        self.index()
+
+    def _renewed(self, old: Node, new: Node) -> Node:
+        for cell, param in enumerate(new.cells):
+            value = param.default
+            before = old.index.get(param.name)
+            if before is not None and not param.readonly and old.cells[before].kind == param.kind:
+                with contextlib.suppress(ParamError):
+                    value = param.check(self.value_at(old, before))
+            if param.kind in ("text", "file"):
+                new.texts[cell] = str(value)
+            self.put_first(new, cell, value)
+        return new
+
+    def index(self) -> None:
+        """Brings `panel` and `by_id` up to date with the graph and its nodes."""
+        names = [macro.name for macro in self.graph.macros]
+        if [param.name for node in self.panel.values() for param in node.cells] != names:
+            self.panel = {MACRO: Node(MACRO_NUMBER, MACRO, macro_info(names), MACROS_AT)} if names else {}
+        self.by_id = {n.id: n for n in self.every.values()}
+
+    def put_first(self, node: Node, cell: int, value: Value) -> None:
+        """Stores the first value of a cell; texts are stored in their node."""
+        param = node.cells[cell]
+        self.numbers[node.base + cell] = 0.0 if param.kind in ("text", "file") else param.encode(value)
+
+    def _values(self, name: str) -> dict[str, Value]:
+        node = self.nodes[name]
+        values = {}
+        for cell, param in enumerate(node.cells):
+            if not param.readonly and param.kind != "trigger":
+                value = self.value_at(node, cell)
+                if value != param.default:
+                    values[param.name] = value
+        return values
+
+    def mend(self) -> None:
+        """Gives every number that is not valid its default: the process may have been killed at any point."""
+        if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
+            self.numbers[0] = 120.0
+        self._mend(self.every)
+
+    def _mend(self, nodes: Mapping[str, Node]) -> None:
+        for node in nodes.values():
+            for cell, param in enumerate(node.cells):
+                number = self.numbers[node.base + cell]
+                if not fits(param, number):
+                    self.put_first(node, cell, param.default)

@@ -1,0 +1,29 @@
+"""A message to an address that a plugin added, as the plugin's handler is given it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from antiphon.kernel.session.commands import When
+from antiphon.kernel.session.transport_server import TransportServer
+from antiphon.kernel.wire.osc import Arg
+
+
+@dataclass(frozen=True, slots=True)
+class OscRequest:
+    """A message to an address of a plugin.
+
+    Attributes:
+        server: The server.
+        args: The arguments, whose count and types are as declared; numbers are int for i, float for f and d.
+        sender: Who sent it, for `TransportServer.command`.
+        when: The message's time, where the address is timed; else now.
+        reply: Sends the sender a message: `reply("/wobble/shaken", 3)`.
+    """
+
+    server: TransportServer
+    args: tuple[Arg, ...]
+    sender: str
+    when: When
+    reply: Callable[..., None]

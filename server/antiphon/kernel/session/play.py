@@ -1,0 +1,174 @@
+"""A note with values of its own: `/node/NAME/play s bd n 3 speed 1.5`, one message for one note.
+
+A node takes it that takes notes and declares a trigger named `play`. The values travel to it as events that are there
+already: controller `BEGIN`, a controller for each value, then the note, all at one time and in this order. So the
+schedule, a set's log and a replay hold them without anything of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from itertools import takewhile
+
+from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.commands import Control, Note, NoteOn, When
+
+PLAY = "play"
+"""The trigger by which a processor declares that its notes take values."""
+BEGIN = 102
+"""The controller before a note's values: 1 where the note's number is meant, 0 where it is not."""
+FIRST = 103
+"""The controller of the first value; 102 to 119 are undefined in MIDI 1.0."""
+CONTROLLERS = 17
+"""Values that have a controller of MIDI, the first ones of a node."""
+BEYOND = 128
+"""The number of the first further value: no controller of MIDI, so no device can send it."""
+MOST = CONTROLLERS + 32
+"""Values a note can have."""
+LAST = BEYOND + MOST - CONTROLLERS - 1
+"""The greatest number of a value's control event."""
+UNMEANT = 60
+"""The number of a note that was given none."""
+_WORD_BITS = 53
+"""Bits of a word's number: as many as a float of 64 bits has."""
+
+
+def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
+    """The parameters that a note may have values of its own for.
+
+    Args:
+        params: Params of a processor, in declared order.
+
+    Returns:
+        The first `MOST` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are read
+        where a note begins (not smoothed), and need no new `prepare`.
+    """
+    kinds = ("float", "int", "switch", "choice", "text")
+    params = takewhile(lambda p: p.name != PLAY, params)
+    return tuple(p for p in params if p.kind in kinds and not (p.restart or p.readonly or p.smooth))[:MOST]
+
+
+def value_number(place: int) -> int:
+    """The number of the control event that carries a value.
+
+    Args:
+        place: Place of the value's parameter among `note_params`, from 0.
+
+    Returns:
+        `FIRST` to 119 for the first `CONTROLLERS`, `BEYOND` and up for the others.
+    """
+    return FIRST + place if place < CONTROLLERS else BEYOND + place - CONTROLLERS
+
+
+def value_place(number: int) -> int:
+    """The inverse of `value_number`.
+
+    Args:
+        number: Number of a control event.
+
+    Returns:
+        The place of the value's parameter among `note_params`; -1 for a number that carries none.
+    """
+    if FIRST <= number < FIRST + CONTROLLERS:
+        return number - FIRST
+    return number - BEYOND + CONTROLLERS if BEYOND <= number <= LAST else -1
+
+
+def word_number(word: str) -> float:
+    """A number for a word, 0 to 1, as which text travels in a controller: 53 bits of its BLAKE2b hash.
+
+    Args:
+        word: Any text.
+
+    Returns:
+        The number, a multiple of 2 to the power of -53.
+    """
+    digest = blake2b(word.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return float((int.from_bytes(digest) >> (64 - _WORD_BITS)) / (1 << _WORD_BITS))
+
+
+def plays(info: ProcessorInfo) -> bool:
+    """Whether a node of a type plays notes with values of their own.
+
+    Args:
+        info: The type.
+
+    Returns:
+        True where it takes notes and declares `PLAY`.
+    """
+    return info.first("events", "in") is not None and any(p.name == PLAY for p in info.params)
+
+
+def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
+    """Whether a message to a parameter of a node is a note with values.
+
+    The parameter is `PLAY`, the node takes notes, and the first argument is a word.
+    """
+    return param == PLAY and bool(args) and isinstance(args[0], str) and plays(info)
+
+
+def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:
+    """Parses the arguments of `/node/NAME/play`.
+
+    Args:
+        node: The node's name.
+        params: The parameters of its processor.
+        args: Names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127.
+        when: The time that the commands get.
+
+    Returns:
+        The commands, in order.
+
+    Raises:
+        RequestError: A name without a value, or an unknown one.
+        ParamError: A value that its parameter does not take.
+    """
+    own = {p.name: place for place, p in enumerate(note_params(params))}
+    declared = note_params(params)
+    names = (*own, "note", "velocity")
+    if len(args) % 2:
+        raise RequestError(f"play takes names and values in turn, as in n 3 speed 1.5; {len(args)} arguments were sent")
+    note, velocity, values = -1, 1.0, []
+    for at in range(0, len(args), 2):
+        name, value = args[at], args[at + 1]
+        if not isinstance(name, str) or name not in names:
+            hint = instead(name, names) if isinstance(name, str) else f"; there are {', '.join(names)}"
+            raise RequestError(f"play takes no value named {short_repr(name)}{hint}")
+        if name == "note":
+            note = int(_NOTE.check(value))
+        elif name == "velocity":
+            velocity = float(_VELOCITY.check(value)) / _VELOCITY.high
+        else:
+            param = declared[own[name]]
+            checked = param.check(value)
+            number = word_number(str(checked)) if param.kind == "text" else param.to_norm(checked)
+            values.append(Control(value_number(own[name]), number, 1, node, when))
+    begin = Control(BEGIN, float(note >= 0), 1, node, when)
+    return [begin, *values, NoteOn(note if note >= 0 else UNMEANT, velocity, 1, node, when)]
+
+
+def unknown_words(
+    vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]
+) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """The names, words and possible words of a note's values that name what its node does not have.
+
+    `vocabulary`: what the node's text parameters can name, by parameter; empty where it is not known.
+    """
+    for name, value in zip(args[::2], args[1::2], strict=True):
+        known = vocabulary.get(str(name))
+        if known is not None and str(value) and str(value) not in known:
+            yield str(name), str(value), known
+
+
+def silent(node: str, name: str, word: str) -> str:
+    """The sentence for a note that names something unknown, without what its node has."""
+    return f"{node} has no {name} named {short_repr(word)}, and this note is silent"
+
+
+_NOTE = Param("note", "int", 0, 0, 127)
+_VELOCITY = Param("velocity", "float", 127.0, 1.0, 127.0)

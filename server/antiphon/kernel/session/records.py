@@ -1,0 +1,240 @@
+"""Fixed-size records of frozen dataclasses: one table says how each is packed, checked and written into a set's log.
+
+Every record's last field is `when`. A packed record begins with its code and its time; its fields follow. An optional
+field is packed as a float, which no field may set to NaN: NaN is None.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from operator import attrgetter
+from typing import Any, Generic, Protocol, TypeVar
+
+from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.session.commands import NOW, Beat, Now, Sample, When
+
+SIZE = 64
+"""Bytes of a packed record at most."""
+_HEAD = "<BB6xqdd"
+"""Code, kind of time, sample, beat, quantum."""
+_HEAD_ITEMS = 5
+_AT_NOW, _AT_SAMPLE, _AT_BEAT = 0, 1, 2
+_EXACT = 1 << 53
+"""Whole numbers up to here are exact in every JSON reader, also those that use doubles."""
+_TYPES = {"?": bool, "d": float}
+_SIZES = {"B": (1 << 8) - 1, "i": (1 << 31) - 1, "q": _EXACT}
+
+
+class TimedRecord(Protocol):
+    """A record: a frozen dataclass whose last field is its time."""
+
+    @property
+    def when(self) -> When: ...
+
+
+R = TypeVar("R", bound=TimedRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record.
+
+    Args:
+        name: of the dataclass's field, and the key in the log.
+        code: as in `struct`: "B", "i" and "q" whole numbers, "d" a float, "?" a switch.
+        low, high: what it may be, both included; None is all that fits.
+        optional: whether it may be None.
+        logged: whether the set's log has it.
+    """
+
+    name: str
+    code: str
+    low: float | None = None
+    high: float | None = None
+    optional: bool = False
+    logged: bool = True
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        whole = _SIZES.get(self.code, 1)
+        low = (0 if self.code in "B?" else -whole) if self.low is None else self.low
+        return low, whole if self.high is None else self.high
+
+    def check(self, value: Any) -> Any:
+        """Checks a value.
+
+        Args:
+            value: From a log line or a record.
+
+        Returns:
+            The value; a whole number in a float's field becomes a float.
+
+        Raises:
+            ValueError: It is of the wrong type or out of range; the message has the range.
+        """
+        if value is None and self.optional:
+            return None
+        low, high = self.bounds
+        kind = _TYPES.get(self.code, int)
+        if kind is float:
+            if is_finite_number(value) and low <= value <= high:
+                return float(value)
+            raise ValueError(f"{self.name} takes {low:g} to {high:g}, not {str(value)[:40]}")
+        if kind is bool:
+            if isinstance(value, bool):
+                return value
+            raise ValueError(f"{self.name} takes true or false, not {str(value)[:40]}")
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"{self.name} takes whole numbers {low:.0f} to {high:.0f}, not {str(value)[:40]}")
+        return value
+
+
+class RecordRow:
+    """Row of the table of records: how one is packed, checked and logged.
+
+    Attributes:
+        least: Number of its fields, the first ones, that have no default.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        op: str,
+        record: type,
+        body: Sequence[Field] = (),
+        *,
+        address: str = "",
+        live: bool = False,
+        message: str = "",
+    ) -> None:
+        """A row of the table.
+
+        Args:
+            code: the record's number, 1 to 255; it is never given to another.
+            op: its name in the log.
+            record: the frozen dataclass; its fields are those of `body`, in order, and `when`.
+            body: its fields but `when`.
+            address: by which performers know it where it is late, "" where its node has the name.
+            live: whether the log says that it was asked for without a time.
+            message: its address, where a message's arguments are the fields in order, each a number.
+        """
+        self.code, self.op, self.record, self.address, self.live = code, op, record, address or message, live
+        self.message = message
+        self.fields = tuple(body)
+        self.names = tuple(field.name for field in self.fields)
+        codes = "".join("d" if field.optional else field.code for field in self.fields)
+        packer = struct.Struct(_HEAD + codes)
+        self.pack_into, self.unpack_from, self.size = packer.pack_into, packer.unpack_from, packer.size
+        self.optional = any(field.optional for field in self.fields)
+        self.values = _getter(self.names, optional=self.optional)
+        self.defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
+        self.least = sum(name not in self.defaults for name in self.names)
+
+    def merge(self, items: Sequence[Any]) -> list[Any]:
+        """The fields' values from unpacked `items`, of which an optional one may be NaN."""
+        pairs = zip(self.fields, items, strict=True)
+        return [None if math.isnan(item) else _TYPES.get(field.code, int)(item) for field, item in pairs]
+
+
+def _getter(names: tuple[str, ...], *, optional: bool) -> Callable[[Any], tuple[Any, ...]]:
+    if not names:
+        return lambda _record: ()
+    get = attrgetter(*names)
+    if optional:
+        return lambda record: tuple(math.nan if value is None else value for value in get(record))
+    return get if len(names) > 1 else lambda record: (get(record),)
+
+
+class RecordTable(Generic[R]):
+    """All record types. Packing and unpacking allocate only the record itself, for they run in the block's callback."""
+
+    def __init__(self, rows: Iterable[RecordRow]) -> None:
+        self.rows = tuple(rows)
+        self._by_type = {row.record: row for row in self.rows}
+        self._by_code = {row.code: row for row in self.rows}
+        self._by_op = {row.op: row for row in self.rows}
+
+    def row(self, record: type) -> RecordRow:
+        """The row of a record's type; `KeyError` where the table has none."""
+        return self._by_type[record]
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """The addresses of messages whose arguments are a record's fields."""
+        return tuple(row.message for row in self.rows if row.message)
+
+    def of_message(self, address: str) -> RecordRow | None:
+        """The row whose fields are the arguments of a message to that address, or None."""
+        return next((row for row in self.rows if address and row.message == address), None)
+
+    def check(self, record: R) -> None:
+        """Raises `ValueError` with the range for a field that is out of it."""
+        for field in self._by_type[type(record)].fields:
+            field.check(getattr(record, field.name))
+
+    def code(self, record: R) -> int:
+        """The number of a record's type."""
+        return self._by_type[type(record)].code
+
+    def address(self, code: int) -> str:
+        """The OSC address that names the record of that number; "" for a node's record and for an unknown number."""
+        row = self._by_code.get(code)
+        return "" if row is None else row.address
+
+    def pack_into(self, buffer: Any, place: int, record: R) -> None:
+        """Writes a record, of at most `SIZE` bytes, to `place` in a writable buffer."""
+        row, when = self._by_type[type(record)], record.when
+        if type(when) is Now:
+            row.pack_into(buffer, place, row.code, _AT_NOW, 0, 0.0, 0.0, *row.values(record))
+        elif type(when) is Sample:
+            row.pack_into(buffer, place, row.code, _AT_SAMPLE, when.n, 0.0, 0.0, *row.values(record))
+        elif type(when) is Beat:
+            row.pack_into(buffer, place, row.code, _AT_BEAT, 0, when.b, when.quantum, *row.values(record))
+
+    def unpack_from(self, buffer: Any, place: int = 0) -> R:
+        """The record at `place`; `KeyError` where there is none."""
+        row = self._by_code[buffer[place]]
+        items = row.unpack_from(buffer, place)
+        kind = items[1]
+        when: When = NOW
+        if kind == _AT_SAMPLE:
+            when = Sample(items[2])
+        elif kind == _AT_BEAT:
+            when = Beat(items[3], items[4])
+        if row.optional:
+            return row.record(*row.merge(items[_HEAD_ITEMS:]), when)  # type: ignore[no-any-return]
+        return row.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
+
+    def to_line(self, sample: int, record: R) -> dict[str, Any]:
+        """The log's line for a record that took effect at frame `sample`; fields at their defaults are left out."""
+        row = self._by_type[type(record)]
+        line: dict[str, Any] = {"sample": sample, "op": row.op}
+        for field in row.fields:
+            value = getattr(record, field.name)
+            if field.logged and value != row.defaults.get(field.name, MISSING):
+                line[field.name] = value
+        if row.live and type(record.when) is Now:
+            line["live"] = True
+        return line
+
+    def from_line(self, line: Mapping[str, Any]) -> R:
+        """The record of a line of the log, with the line's sample as its time, or `Now` where it was live.
+
+        Raises:
+            KeyError: a field without a default is not there.
+            ValueError: there is no such record, or a field cannot be that.
+        """
+        row = self._by_op.get(str(line["op"]))
+        if row is None:
+            raise ValueError(f"there is no op {str(line['op'])[:40]!r}")
+        values = []
+        for field in row.fields:
+            name = field.name
+            here = line[name] if name not in row.defaults else line.get(name, row.defaults[name])
+            values.append(field.check(here) if field.logged else row.defaults[name])
+        live = row.live and line.get("live") is True
+        return row.record(*values, NOW if live else Sample(line["sample"]))  # type: ignore[no-any-return]

@@ -1,0 +1,63 @@
+"""Scenes: the values of all parameters under a number, stored, and recalled at once or by ramps, at a given time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.session.commands import SetParam, When
+from antiphon.kernel.session.graph_state import GraphState
+
+MAX_SCENES = 128
+Scene = dict[str, Value]
+"""\"node.param\" → value."""
+
+
+def capture(state: GraphState) -> Scene:
+    """The present value of every parameter that can be set, readonly ones and triggers excluded."""
+    scene: Scene = {}
+    for node in (*state.panel.values(), *state.nodes.values()):
+        for cell, param in enumerate(node.cells):
+            if not param.readonly and param.kind != "trigger":
+                scene[f"{node.name}.{param.name}"] = state.value_at(node, cell)
+    return scene
+
+
+def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: float, when: When) -> Iterator[SetParam]:
+    """The commands that set the parameters whose values differ from the scene's, in ramps of `seconds` for a `float`.
+
+    Values of nodes that the graph has not are skipped. Macros come first, so that a target's own value is the last.
+    """
+    moved: set[str] = set()
+    for key, value in sorted(scene.items(), key=lambda item: not item[0].startswith(f"{MACRO}.")):
+        name, _, word = key.partition(".")
+        node = state.every.get(name)
+        cell = None if node is None else node.index.get(word)
+        if node is None or cell is None:
+            continue
+        param = node.cells[cell]
+        if key in moved or state.value_at(node, cell) != value:
+            if name == MACRO:
+                moved |= {target.key for target in state.graph.macros[cell].targets}
+            yield SetParam(name, word, value, seconds if param.kind == "float" and not param.restart else 0.0, when)
+
+
+def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
+    """The scenes without values of nodes that the graph has not."""
+    there = {*ENDS, MACRO, *(node.name for node in graph.nodes)}
+    return {
+        number: {key: value for key, value in scene.items() if key.partition(".")[0] in there}
+        for number, scene in scenes.items()
+    }
+
+
+def find_scene(scenes: Mapping[int, Scene], number: int) -> Scene:
+    """The scene of that number; `RequestError`, which lists the stored ones, where there is none."""
+    if number not in scenes:
+        there = ", ".join(str(n) for n in sorted(scenes)) or "none"
+        raise RequestError(f"there is no scene {number}; there are: {there}; /scene/store {number} makes one")
+    return scenes[number]

@@ -1,0 +1,267 @@
+"""All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock.
+
+A parameter's value here is the one last asked for that is due; the engine has the smoothed value, and its own copy of
+what is scheduled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param, Value
+from antiphon.kernel.errors import PatchError, RequestError
+from antiphon.kernel.graph import asset_names
+from antiphon.kernel.graph.clock import unswung
+from antiphon.kernel.graph.macros import MACRO_NUMBER
+from antiphon.kernel.session.actions import ACTIONS, Action, NodeReset, NodeSet
+from antiphon.kernel.session.commands import (
+    NOW,
+    Bend,
+    ClearSchedule,
+    Command,
+    Control,
+    Note,
+    NoteOff,
+    NoteOn,
+    NotePitch,
+    NotePressure,
+    NoteTimbre,
+    Now,
+    Panic,
+    ProgramChange,
+    ResetNode,
+    Sample,
+    SetParam,
+    SetSwing,
+    SetTempo,
+)
+from antiphon.kernel.session.effects import Changed, Effect, TempoChanged
+from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.node_state import Node, Numbers
+from antiphon.kernel.session.notes import Players, on_node
+from antiphon.kernel.session.schedule import Moment, Schedule
+
+MAX_RAMP = 3600.0
+
+_OWN: TypeAlias = SetParam | Panic | ClearSchedule
+"""Commands that the session itself handles when they are due; they are not sent to the engine ahead of time."""
+Pending: TypeAlias = tuple[Action | _OWN, object]
+
+
+class Session:
+    """Handles commands: checks them, and applies or schedules them.
+
+    Attributes:
+        schedule: Pending items, each with the source that asked for it.
+    """
+
+    def __init__(self, catalog: Catalog, numbers: Numbers, rate: int = 48000) -> None:
+        """An empty graph and schedule; `catalog`, `numbers` and `rate` as for `GraphState`."""
+        self.state = GraphState(catalog, numbers, rate)
+        self.rate = rate
+        self.schedule: Schedule[Pending] = Schedule(rate)
+        self._players = Players(self.state.graph, catalog)
+
+    def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
+        """Checks a command and applies it, or schedules it where its time is in the future.
+
+        `source` asked for it and gets no echo. Gives the engine's actions and the subscribers' changes, in order.
+
+        Raises:
+            RequestError: The command is not valid; nothing has changed.
+            PatchError: A file or a plan cannot be had; nothing has changed.
+        """
+        now = self._asked(now)
+        match command:
+            case SetParam():
+                return self._set(command, now, source)
+            case (
+                NoteOn()
+                | NoteOff()
+                | Control()
+                | Bend()
+                | ProgramChange()
+                | NotePitch()
+                | NotePressure()
+                | NoteTimbre()
+            ):
+                return self._note(command, now, source)
+            case ResetNode(name, when):
+                return self._timed(NodeReset(self.state.node(name).id, when), now, source)
+            case Panic() | ClearSchedule():
+                at_once = replace(command, when=NOW)
+                if self.schedule.future(command.when, now):
+                    self.schedule.add(command.when, (at_once, source))
+                    return []
+                self.schedule.clear()
+                return [at_once]
+        try:
+            ACTIONS.check(command)
+        except ValueError as error:
+            raise RequestError(str(error)) from None
+        effects = self._timed(command, now, source)
+        return effects if self.schedule.future(command.when, now) else [*effects, *self._take(command, source)]
+
+    def _asked(self, now: Moment) -> Moment:
+        """The moment with the beat for which an event would be asked that is due now: without the swing."""
+        return Moment(now.sample, unswung(now.beat, *self.state.swing))
+
+    def advance(self, now: Moment) -> list[Effect]:
+        """Applies the scheduled commands that are due at `now`, and returns their effects."""
+        now = self._asked(now)
+        effects: list[Effect] = []
+        for item, source in self.schedule.due(now):
+            match item:
+                case NodeSet(node_id, cell, number):
+                    node = self.state.by_id.get(node_id)
+                    if node is not None and node.cells[cell].kind != "trigger":
+                        self.state.put(node, cell, number)
+                        effects.append(Changed(node.name, node.cells[cell], node.cells[cell].decode(number), source))
+                case SetParam():
+                    try:
+                        # its file was checked when it was scheduled; where it has gone since, the engine reports it
+                        effects += self._apply(item, *self._checked(item, str), now, source)
+                    except (RequestError, PatchError):
+                        # its node was removed meanwhile
+                        continue
+                case Panic() | ClearSchedule():
+                    effects += self.handle(item, now, source)
+                case _:
+                    effects += self._take(item, source)
+        return effects
+
+    def recall(self, commands: Sequence[SetParam], now: Moment, source: object = None) -> list[Effect]:
+        """Applies all of a scene's values, commands of `recall_commands`, or none.
+
+        A file's name is not checked as strictly as in `handle`: any that the patch had is allowed.
+
+        Raises:
+            RequestError: One of them is not valid, or they do not fit into the schedule; nothing has changed.
+        """
+        good = []
+        for command in commands:
+            try:
+                good.append(self._checked(command, asset_names.there))
+            except RequestError as error:
+                where = f"{command.node}.{command.param}"
+                raise RequestError(f"the scene is not recalled, for {where} cannot be set: {error}") from None
+        now = self._asked(now)
+        self.schedule.check(sum(self.schedule.future(command.when, now) for command in commands))
+        effects: list[Effect] = []
+        for command, state in zip(commands, good, strict=True):
+            effects += self._apply(command, *state, now, source)
+        return effects
+
+    def _set(self, command: SetParam, now: Moment, source: object) -> list[Effect]:
+        return self._apply(command, *self._checked(command, asset_names.check_name), now, source)
+
+    def _checked(self, command: SetParam, file: Callable[[str], str]) -> tuple[Node, int, Value]:
+        """The node, the parameter's cell and the checked value; `file` checks the name of a file."""
+        node, cell = self.state.param(command.node, command.param)
+        param = node.cells[cell]
+        value = param.check(near(param, command.value))
+        if param.kind == "file":
+            value = file(str(value))
+        if not 0.0 <= command.ramp <= MAX_RAMP:
+            raise RequestError(f"a ramp takes 0 to {MAX_RAMP:g} s, not {command.ramp:g}")
+        return node, cell, value
+
+    def _apply(
+        self, command: SetParam, node: Node, cell: int, value: Value, now: Moment, source: object
+    ) -> list[Effect]:
+        """Applies or schedules a command that `_checked` has passed."""
+        param, when = node.cells[cell], command.when
+        if node.id == MACRO_NUMBER:
+            return self._macro(command, node, cell, float(value), now, source)
+        if param.kind == "trigger":
+            return self._timed(NodeSet(node.id, cell, 1.0, 0.0, when), now, source) if value else []
+        if param.restart or param.kind in ("text", "file"):
+            if self.schedule.future(when, now):
+                self.schedule.add(when, (replace(command, when=NOW), source))
+                return []
+            return self._reset_param(node, cell, value, source)
+        number = param.encode(value)
+        effect = NodeSet(node.id, cell, number, command.ramp, when)
+        if type(when) is not Now and self.schedule.future(when, now):
+            self.schedule.add(when, (effect, source))
+            return [effect]
+        if self.state.put(node, cell, number):
+            self.state.resend(node, cell, now.sample + command.ramp * self.rate)
+        return [effect, Changed(node.name, param, value, source)]
+
+    def _macro(
+        self, command: SetParam, panel: Node, cell: int, place: float, now: Moment, source: object
+    ) -> list[Effect]:
+        """Moves a macro: its targets are set at the same time, and each with its own smoothing or the same ramp."""
+        effects: list[Effect] = []
+        if self.schedule.future(command.when, now):
+            self.schedule.add(command.when, (NodeSet(panel.id, cell, place, 0.0, command.when), source))
+        else:
+            self.state.put(panel, cell, place)
+            effects.append(Changed(panel.name, panel.cells[cell], place, source))
+        for target in self.state.graph.macros[cell].targets:
+            node, number = self.state.param(target.node, target.param)
+            value = target.value(node.cells[number], place)
+            ramp = command.ramp if node.cells[number].kind == "float" else 0.0
+            moved = SetParam(target.node, target.param, value, ramp, command.when)
+            # the source shows the macro and not the targets: they are changed for it too
+            effects += self._apply(moved, node, number, value, now, None)
+        return effects
+
+    def _reset_param(self, node: Node, cell: int, value: Value, source: object) -> list[Effect]:
+        """Sets a parameter that changes only with a new plan: `restart`, text or file."""
+        if self.state.value_at(node, cell) == value:
+            return []
+        return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source)]
+
+    def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
+        state = self.state
+        if self._players.graph is not state.graph:
+            self._players = Players(state.graph, state.catalog)
+        effects = [on_node(command, state.nodes[name].id) for name in self._players.of(command.node)]
+        if self.schedule.future(command.when, now):
+            self.schedule.add(command.when, *((effect, source) for effect in effects))
+        return [*effects]
+
+    def _take(self, action: Action | _OWN, source: object) -> list[Effect]:
+        """Keeps what an action changes in the session itself."""
+        match action:
+            case SetTempo(bpm):
+                self.state.put_tempo(bpm)
+                return [TempoChanged(bpm, source)]
+            case SetSwing(amount, step):
+                self.state.put_swing(amount, step)
+        return []
+
+    def _timed(self, action: Action, now: Moment, source: object) -> list[Effect]:
+        if self.schedule.future(action.when, now):
+            self.schedule.add(action.when, (action, source))
+        return [action]
+
+    def shift_schedule(self, frames: int) -> None:
+        """Moves what is scheduled by sample, where a new engine's clock is `frames` ahead of the old one's."""
+
+        def shifted_item(pending: Pending) -> Pending:
+            item, source = pending
+            if isinstance(item.when, Sample):
+                item = replace(item, when=Sample(item.when.n + frames))
+            return item, source
+
+        self.schedule.shift(frames, shifted_item)
+
+    def resend(self) -> list[Action]:
+        """The scheduled actions that a new engine has to be sent again."""
+        pending = [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
+        return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
+
+
+def near(param: Param, value: object) -> object:
+    """Clamps a value that is outside the range only by a 32-bit float's rounding (1.2e-7 of the bound)."""
+    if type(value) is float and not param.low <= value <= param.high:
+        for bound in (param.low, param.high):
+            if abs(value - bound) <= abs(bound) * 1.2e-7:
+                return bound
+    return value

@@ -1,0 +1,147 @@
+"""What a transport is, and what it may do with the server it runs in.
+
+A transport carries commands from somewhere into the server, and values and notes out of it: MIDI and MQTT are two.
+A plugin registers one by the hook `antiphon_transports`. Control starts it only where the settings ask for it.
+
+    class Wire(Transport):
+        def start(self, server: TransportServer) -> None:
+            server.on_value(lambda address, value: print(address, value))
+            server.command(SetParam("echo", "feedback", 0.5), "wire")
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Iterable
+from typing import Any, ClassVar
+
+from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.errors import RequestError
+from antiphon.kernel.runtime.serve_option import ServeOption
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.transport_server import TransportServer
+
+PRESSABLE = ("/set/next", "/set/previous", "/patch/undo", "/patch/redo", "/transport/play", "/transport/stop", "/panic")
+"""Addresses that a controller may press: they do something whole without an argument."""
+CUE, CAPTURE = "/cue", "/capture"
+"""Addresses that a controller may press with arguments: a target is "/cue NAME" or "/capture BARS [NODE]"."""
+_WITH_ARGUMENTS = re.compile(r"/cue .+|/capture \d{1,4}( \S+)?")
+
+
+class Transport:
+    """Base class of transports. The methods have defaults that do nothing: a transport overrides those that it needs.
+
+    It is made without arguments: by the command line for `serve`, `doctor` and `devices`, and in the control process.
+    Its module imports no library at the top, because these import it whether it is used or not; `start` may.
+
+    Attributes:
+        options: The options that it adds to `serve`. It is started where at least one of them was given; without any
+            it always is.
+    """
+
+    options: ClassVar[tuple[ServeOption[Any], ...]] = ()
+
+    def check(self, settings: ServeSettings) -> None:
+        """Checks the settings, where they ask for this transport: in the command line, before anything is started.
+
+        Args:
+            settings: The options of `serve`.
+
+        Raises:
+            UsageError: An option has a value that the transport cannot use.
+        """
+
+    def secrets(self, settings: ServeSettings) -> Iterable[tuple[str, str]]:
+        """Lists the parts of command-line arguments that are overwritten in the process list, as passwords are.
+
+        Args:
+            settings: The options of `serve`.
+
+        Returns:
+            Pairs (argument, part of it).
+        """
+        return ()
+
+    def findings(self) -> Iterable[Finding]:
+        """Checks what the transport needs of the machine, for `antiphon doctor`.
+
+        Returns:
+            What was found.
+        """
+        return ()
+
+    def ports(self) -> tuple[object, Iterable[str]] | None:
+        """Lists what the transport can connect to, for `antiphon devices`.
+
+        Returns:
+            The ports as what JSON can hold, and as lines of text; None for a transport that has none.
+        """
+        return None
+
+    def start(self, server: TransportServer) -> Awaitable[None] | None:
+        """Starts the transport, in the control process, after `antiphon_startup`. May be async.
+
+        An exception is logged, and the server runs without the transport.
+
+        Args:
+            server: The server.
+
+        Returns:
+            None, or what is awaited.
+        """
+
+    def stop(self) -> Awaitable[None] | None:
+        """Stops the transport, before `antiphon_shutdown`. May be async; an exception is logged.
+
+        Returns:
+            None, or what is awaited.
+        """
+
+
+def is_wanted(options: Iterable[str], settings: ServeSettings) -> bool:
+    """Whether the settings ask for a transport that adds options of these names."""
+    names = tuple(options)
+    return not names or any(settings.options.get(name) or settings.secrets.get(name) for name in names)
+
+
+def pressable(target: str) -> bool:
+    """Whether a target of `Learner.learn` is an address that a controller presses.
+
+    Args:
+        target: "node.param", or an address.
+
+    Returns:
+        True for those of `PRESSABLE`, for "/cue NAME" and "/capture BARS [NODE]".
+    """
+    return target in PRESSABLE or _WITH_ARGUMENTS.fullmatch(target) is not None
+
+
+def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
+    """The address that a pressed target sends, and its arguments where it has any.
+
+    Args:
+        target: For which `pressable` is true.
+
+    Returns:
+        The address, then the cue's name, or the bars and the node of a capture.
+    """
+    address, _, rest = target.partition(" ")
+    if address == CAPTURE:
+        bars, _, node = rest.partition(" ")
+        return (address, int(bars), node) if node else (address, int(bars))
+    return (address, rest) if rest else (address,)
+
+
+def settable(param: Param, address: str) -> None:
+    """Checks that a controller can move a parameter: a readonly, text or file parameter it cannot.
+
+    Args:
+        param: The parameter.
+        address: Its name in the error's message.
+
+    Raises:
+        RequestError: The parameter cannot be moved.
+    """
+    if param.readonly or param.kind in ("text", "file"):
+        raise RequestError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")

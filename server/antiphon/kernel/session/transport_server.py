@@ -1,0 +1,360 @@
+"""The server as a transport sees it: what a plugin of `antiphon_transports` may do, ask and add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.commands import Command, Sample, When
+from antiphon.kernel.session.effects import EngineEffect
+from antiphon.kernel.session.node_state import Node
+from antiphon.kernel.session.schedule import Moment
+from antiphon.kernel.wire.osc import Arg
+
+Status: TypeAlias = Callable[[], dict[str, Any] | None]
+Reply: TypeAlias = Callable[[str, tuple[Arg, ...]], None]
+"""(address, arguments) of an answer."""
+
+
+class EmittedEvent(Protocol):
+    """A note or a controller that a node of the patch emitted, as `TransportServer.on_note` gives it."""
+
+    @property
+    def node(self) -> int:
+        """Number of the node that emitted it, as `id` of a `TransportServer.nodes` entry."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of the event, as in `Event`."""
+
+    @property
+    def number(self) -> int:
+        """The note, the controller or the program, 0 to 127; 0 for a bend."""
+
+    @property
+    def value(self) -> float:
+        """Value of the event, as in `Event`."""
+
+    @property
+    def channel(self) -> int:
+        """MIDI channel, 1 to 16."""
+
+    @property
+    def sample(self) -> int:
+        """The engine's sample for which it was emitted."""
+
+
+class Learner(Protocol):
+    """Assigns hardware controllers to parameters: what answers `/learn` and `/unlearn`.
+
+    A server has one learner: the last that a transport gave to `TransportServer.learner`.
+    """
+
+    def learn(self, target: str, done: Callable[[str], None]) -> None:
+        """Assigns the next controller that moves to a target. Replaces an assignment that is not completed yet.
+
+        Args:
+            target: "node.param", one of `PRESSABLE`, or "/cue NAME".
+            done: Called with the controller's name once it has moved and is assigned.
+        """
+
+    def unlearn(self, target: str) -> None:
+        """Removes the assignment of a target, and cancels one that is not completed yet.
+
+        Args:
+            target: As for `learn`.
+
+        Raises:
+            RequestError: Nothing is assigned to the target.
+        """
+
+    def assignments(self) -> Iterable[tuple[str, str, str]]:
+        """Lists what controllers are assigned to.
+
+        Returns:
+            Target, controller and port of each; the port is "" for what the patch or the set list assigns.
+        """
+
+
+class TransportServer(Protocol):
+    """The server, as given to `Transport.start`. All methods are to be called in the event loop's thread."""
+
+    # ---- start
+
+    @property
+    def settings(self) -> ServeSettings:
+        """The options of `antiphon serve`."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the control process began with a new state; False where it restored that of an earlier one."""
+
+    @property
+    def folder(self) -> Path:
+        """The running server's own folder; restarts of the control process keep it."""
+
+    def file(self, name: str) -> Path:
+        """Gives the path of a file of this transport in `folder`. It is kept and removed with the server's state.
+
+        Args:
+            name: The file's name, unique within the transport.
+
+        Returns:
+            The path; the file need not exist.
+        """
+
+    # ---- time
+
+    @property
+    def rate(self) -> int:
+        """Samples per second."""
+
+    @property
+    def block(self) -> int:
+        """Frames of a block."""
+
+    def now_ns(self) -> int:
+        """Reads CLOCK_MONOTONIC.
+
+        Returns:
+            Nanoseconds.
+        """
+
+    def moment(self) -> Moment:
+        """Reads the engine's clock.
+
+        Returns:
+            `sample` and `beat` now, both with a fraction.
+        """
+
+    def sample_at(self, ns: int) -> float:
+        """Converts a time to the engine's clock.
+
+        Args:
+            ns: Nanoseconds of CLOCK_MONOTONIC.
+
+        Returns:
+            The engine's sample at that time, with a fraction.
+        """
+
+    def when(self, timetag: int) -> Sample:
+        """Converts an OSC time tag to the engine's clock, as the server does for its own port.
+
+        Args:
+            timetag: NTP, 32 bits of seconds since 1900 and 32 of a fraction.
+
+        Returns:
+            The sample that is meant; one in the past is played at once, and counted as late.
+
+        Raises:
+            RequestError: It is too far ahead.
+        """
+
+    def tempo(self) -> tuple[float, float, bool]:
+        """Reads the musical clock.
+
+        Returns:
+            (beat, beats per minute, whether the clock runs) at the engine's last block.
+        """
+
+    def beat_at(self, sample: float) -> float:
+        """Gives the place of the musical clock at a sample near the present one.
+
+        Args:
+            sample: On the engine's sample clock.
+
+        Returns:
+            The beat there: from the last block's beat, at its tempo.
+        """
+
+    def due(self, when: When) -> float:
+        """Gives the sample at which a command with that time takes effect, by the present tempo and swing.
+
+        Args:
+            when: The time; `NOW` is the present sample, and so is a beat that has passed.
+
+        Returns:
+            On the engine's sample clock, with a fraction.
+        """
+
+    # ---- commands
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Groups commands into one turn, for use with `with`.
+
+        Values received before it are applied at its beginning. At its end the state is saved, then answers and
+        feedback are sent: once for all commands in it.
+
+        Returns:
+            The context.
+
+        Example:
+            with server.turn():
+                server.do(NoteOn(60, 1.0), "wire")
+                server.do(Control(64, 1.0), "wire")
+        """
+
+    def do(self, command: Command, source: str) -> None:
+        """Carries out a command within a `turn`.
+
+        Args:
+            command: What to do, and when.
+            source: Name of the sender in feedback: a change is not sent back to the surface that made it.
+
+        Raises:
+            AntiphonError: The command cannot be carried out; the message is for the performer.
+        """
+
+    def command(self, command: Command, source: str) -> None:
+        """Carries out a command in a turn of its own.
+
+        Args:
+            command: As for `do`.
+            source: As for `do`.
+
+        Raises:
+            AntiphonError: As for `do`.
+        """
+
+    def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
+        """Handles an OSC message with the rights of an owner's surface.
+
+        Args:
+            address: One of docs/osc.md; no pattern.
+            *args: The message's arguments.
+            source: As for `do`.
+            reply: Called with address and arguments of each answer: at the end of a turn, or once a plan that the
+                message asked for plays. None discards answers.
+
+        Raises:
+            RequestError: There is no such address, or the arguments do not fit it.
+            AntiphonError: The message cannot be carried out; a surface would receive this as `/fail`.
+        """
+
+    # ---- state
+
+    def nodes(self) -> Mapping[str, Node]:
+        """Lists the nodes.
+
+        Returns:
+            Nodes by name: the patch's, and the server's own `in` and `out`.
+        """
+
+    def param(self, node: str, name: str) -> tuple[Node, int]:
+        """Finds a parameter.
+
+        Args:
+            node: The node's name.
+            name: The parameter's name.
+
+        Returns:
+            The node, and the parameter's index in the node's `cells`.
+
+        Raises:
+            RequestError: There is no such node or parameter; the message names those there are.
+        """
+
+    def value_at(self, node: Node, cell: int) -> Value:
+        """Reads a parameter's current value.
+
+        Args:
+            node: The node.
+            cell: The parameter's index in the node's `cells`.
+
+        Returns:
+            The value.
+        """
+
+    def controls(self) -> Mapping[str, str]:
+        """Reads the controllers that the current patch and set list assign.
+
+        Returns:
+            Entries of the patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address.
+        """
+
+    # ---- listeners
+
+    def on_value(self, listener: Callable[[str, Value], None]) -> None:
+        """Adds a listener for changed values.
+
+        Args:
+            listener: Called with address and value of each changed parameter and of the tempo, at most 60 times a
+                second: of several changes in between, with the last.
+        """
+
+    def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Adds a listener for events of the server.
+
+        Args:
+            listener: Called with the dictionary that the hook `antiphon_event` gets. It has to return at once.
+        """
+
+    def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
+        """Adds a listener for what the engine is asked to do.
+
+        Args:
+            listener: Called once with each effect, when it is sent to the engine: before it is due.
+        """
+
+    def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
+        """Adds a listener for events that nodes emit.
+
+        Args:
+            listener: Called with each event of `node`. Where other listeners ask for other nodes it gets events of
+                these as well, so it has to compare `EmittedEvent.node`.
+            node: Gives the number of the node whose events are wanted now, 0 for none.
+        """
+
+    # ---- additions
+
+    def service(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Adds a task that runs while the server does. To be called in `Transport.start`.
+
+        Args:
+            work: Makes the task's coroutine. It is called again after an exception, which is counted as a fault; a
+                coroutine that returns is not repeated. It is cancelled at the server's end.
+        """
+
+    def status(self, figures: Status) -> None:
+        """Adds the transport's figures to `/api/status`, under its name.
+
+        Args:
+            figures: Called at each request; gives what JSON can hold, or None.
+        """
+
+    def learner(self, learner: Learner) -> None:
+        """Sets what answers `/learn` and `/unlearn`, in place of any earlier one.
+
+        Args:
+            learner: The learner.
+        """
+
+    def event(self, address: str, *args: Arg) -> None:
+        """Sends a message to all subscribers, with the next feedback.
+
+        Args:
+            address: The message's address.
+            *args: Its arguments.
+        """
+
+    # ---- faults
+
+    def fault(self, what: str, error: Exception) -> None:
+        """Counts an unexpected exception, and logs it with its traceback: at most one a second.
+
+        Args:
+            what: What failed, as words of a sentence: "a MIDI message".
+            error: The exception.
+        """
+
+    def attempt(self, what: str, work: Callable[[], object]) -> None:
+        """Calls a function, and passes an exception of it to `fault`.
+
+        Args:
+            what: As for `fault`.
+            work: The function; what it returns is ignored.
+        """

@@ -1,0 +1,188 @@
+"""Converts sound to a mono stream at the rate of pitch analysis, in hops.
+
+Pitch up to 2 kHz needs no more than 24 kHz: the input is averaged to mono and decimated by a windowed sinc. All counts
+start at the last `reset`, so any split into blocks gives the same hops.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+HOP = 128
+"""Samples of a hop at the decimated rate: 5.3 ms at 24 kHz, 5.8 ms at 22.05 kHz."""
+AROUND = 24000
+HISTORY = 1024
+"""Newest samples that `Decimator` keeps."""
+TAPS = 16
+"""Taps of the decimation filter on each side, per unit of the decimation factor."""
+BODY = (60.0, 500.0)
+"""Hz, corners of the first-order high-pass and low-pass of `Decimator.body`.
+
+They keep a weak fundamental among strong harmonics, and the troughs of high harmonics from being too narrow for the
+sampling.
+"""
+# places in `state`: write place in the filter's ring, inputs until an output is due, outputs in the hop that fills
+_AT, _DUE, _FILLED, _SIZE = 0, 1, 2, 3
+
+
+@kernel
+def hum_decimate(
+    x: Audio, first: i64, last: i64,
+    ring: f32p, taps: f32p, length: i64, factor: i64, state: i64p, hop: f32p, body: f32p, size: i64, k: f64p,
+) -> i64:  # fmt: skip
+    """Takes frames `first` to `last` of x until `hop` is full.
+
+    Args:
+        x: Input.
+        first: First frame to take.
+        last: Frame after the last.
+        ring: `[2 * length]` the newest `length` mono samples, twice, so that they are contiguous.
+        taps: `[length]` filter.
+        length: Taps of the filter.
+        factor: Input frames per output sample.
+        state: Write place in the ring, inputs until the next output, outputs in the hop.
+        hop: `[size]` result.
+        body: `[size]` result, filtered to `BODY`.
+        size: Samples of a hop.
+        k: Coefficients of the low-pass and the high-pass; their states.
+    """
+    taken = i64(0)
+    n = first
+    while n < last and state[_FILLED] < size:
+        total = f32(0.0)
+        for c in range(x.channels):
+            total = total + x[c, n]
+        w = state[_AT]
+        v = total / f32(x.channels)
+        # what is not a number would stay in the filters for ever
+        v = v if abs(v) < f32(1e4) else f32(0.0)
+        ring[w] = v
+        ring[w + length] = v
+        w = 0 if w + 1 == length else w + 1
+        state[_AT] = w
+        state[_DUE] = state[_DUE] - 1
+        if state[_DUE] == 0:
+            state[_DUE] = factor
+            y = f64(0.0)
+            for j in range(length):
+                y = y + f64(ring[w + j] * taps[j])
+            hop[state[_FILLED]] = f32(y)
+            k[2] = k[2] + k[0] * (y - k[2])
+            k[3] = k[3] + k[1] * (k[2] - k[3])
+            k[2] = 0.0 if abs(k[2]) < 1e-20 else k[2]
+            k[3] = 0.0 if abs(k[3]) < 1e-20 else k[3]
+            body[state[_FILLED]] = f32(k[2] - k[3])
+            state[_FILLED] = state[_FILLED] + 1
+        n = n + 1
+        taken = taken + 1
+    return taken
+
+
+class Decimator:
+    """Fills hops of decimated samples and keeps the newest `HISTORY`.
+
+    Args:
+        rate: Frames per second of the sound.
+        around: The decimated rate is as near to so many Hz as a whole factor allows.
+        hop: Decimated samples of a hop.
+
+    Attributes:
+        factor: Input frames per decimated sample.
+        rate: Decimated samples per second.
+        hop: Decimated samples of a hop.
+        lag: Input frames by which a decimated sample lags the sound.
+    """
+
+    def __init__(self, rate: int, around: int = AROUND, hop: int = HOP) -> None:
+        self.factor = max(1, round(rate / around))
+        self.rate = rate / self.factor
+        self.hop = hop
+        side = TAPS * self.factor if self.factor > 1 else 0
+        self._length = 2 * side + 1
+        self.lag = side
+        self._taps = _lowpass(side, 0.45 / self.factor) if side else np.ones(1, np.float32)
+        self._ring: F32 = np.zeros(2 * self._length, np.float32)
+        self._state: I64 = np.zeros(_SIZE, np.int64)
+        self._k: F64 = np.zeros(4, np.float64)
+        self._k[:2] = [1.0 - math.exp(-2.0 * math.pi * hz / self.rate) for hz in reversed(BODY)]
+        self._samples: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
+        self._body: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Clears the past."""
+        self._ring.fill(0.0)
+        self._samples.fill(0.0)
+        self._body.fill(0.0)
+        self._k[2:] = 0.0
+        self._state.fill(0)
+        self._state[_DUE] = self.factor
+        self._end = HISTORY + self.hop
+
+    def take(self, x: F32, first: int, last: int) -> int:
+        """Takes frames from `first` on, to `last` or until a hop is full.
+
+        Args:
+            x: float32 `[channels, frames]`.
+            first: The first of the frames.
+            last: The frame after the last.
+
+        Returns:
+            How many were taken.
+        """
+        hop, body = self.newest(self.hop), self.body(self.hop)
+        return hum_decimate(
+            x, first, last, self._ring, self._taps, self._length, self.factor,
+            self._state, hop, body, self.hop, self._k,
+        )  # fmt: skip
+
+    @property
+    def full(self) -> bool:
+        """Whether a hop is complete; then read `newest` and call `turn`."""
+        return bool(self._state[_FILLED] == self.hop)
+
+    def newest(self, length: int) -> F32:
+        """Gives the newest decimated samples.
+
+        Args:
+            length: How many, at most `HISTORY`.
+
+        Returns:
+            float32 `[length]`, a view.
+        """
+        return self._samples[self._end - length : self._end]
+
+    def body(self, length: int) -> F32:
+        """Gives the newest samples, low-passed at `BODY`.
+
+        Args:
+            length: As of `newest`.
+
+        Returns:
+            float32 `[length]`, a view.
+        """
+        return self._body[self._end - length : self._end]
+
+    def turn(self) -> None:
+        """Starts the next hop."""
+        self._state[_FILLED] = 0
+        if self._end == self._samples.shape[0]:
+            for buffer in (self._samples, self._body):
+                buffer[:HISTORY] = buffer[-HISTORY:]
+            self._end = HISTORY
+        self._end += self.hop
+
+
+def _lowpass(side: int, cutoff: float) -> F32:
+    """2 * side + 1 taps of a windowed sinc; `cutoff` as a fraction of the sampling rate."""
+    n = np.arange(-side, side + 1)
+    taps = 2 * cutoff * np.sinc(2 * cutoff * n) * np.blackman(2 * side + 3)[1:-1]
+    return np.asarray(taps / taps.sum(), np.float32)

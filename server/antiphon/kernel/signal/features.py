@@ -1,0 +1,172 @@
+"""The features that a classifier may take: log-mel spectrograms of our own, or those of librosa, frame by frame.
+
+librosa is an optional package (the extra `pipeline`), imported where its features are computed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.signal.mel import F32, FLOOR, MEL, LogMel, LogMelStream, MelSettings
+
+CHROMA_BANDS, BINS_PER_OCTAVE = 12, 12
+FEATURE_DEFAULTS: dict[str, dict[str, float]] = {
+    MEL: {},
+    "melspectrogram": {},
+    "cqt": {"bands": 84, "low": 32.703},
+    "chroma": {"bands": CHROMA_BANDS},
+    "tempogram": {"bands": 192},
+}
+"""By feature what differs from the defaults of `MelSettings`: seven octaves from C1 on; lags of a tempogram."""
+PIECE_SECONDS = 30.0
+"""Of a stream, of which librosa's features are computed at once: what a pipeline takes of each sound, by default."""
+
+
+@cache
+def import_librosa() -> Any:
+    """librosa, with all that is compiled when it is imported, by one process at a time.
+
+    numba caches that machine code beside librosa. Two processes that compile a function at once leave halves of both
+    there, and the next process that loads them crashes.
+
+    Returns:
+        The module `librosa`.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    import librosa
+
+    with open(librosa.__file__, "rb") as package:
+        fcntl.flock(package, fcntl.LOCK_EX)
+        import librosa.beat  # imports the others that compile something
+    return librosa
+
+
+class SpectralFeatures(Protocol):
+    """Computes the frames of a whole sound."""
+
+    def compute(self, mono: F32) -> F32:
+        """The features float32 `[frames, bands]` of a sound, float32 `[samples]`."""
+
+
+class FeatureStream(Protocol):
+    """Computes the frames of sound that comes in blocks."""
+
+    def push(self, mono: F32) -> F32:
+        """Takes the next block, float32 `[samples]`; the frames that are complete, float32 `[frames, bands]`."""
+
+    def end(self) -> F32:
+        """The frames that are left at the end of the sound."""
+
+
+class LibrosaFeatures:
+    """Features by librosa, as many frames as `LogMel` gives of the same sound.
+
+    Args:
+        settings: `features` of `FEATURE_DEFAULTS`; `bands` are mel bands, semitones from `low` up, pitch classes or
+            lags of the tempogram, by the feature.
+
+    Raises:
+        UsageError: librosa is not installed.
+    """
+
+    def __init__(self, settings: MelSettings) -> None:
+        extras.require(f"features = {settings.features!r}", ["librosa"])
+        self._settings = settings
+
+    def compute(self, mono: F32) -> F32:
+        """Mel and CQT in dB, chroma and tempogram 0 to 1; for the arguments see `LogMel.compute`."""
+        librosa = import_librosa()
+        own = self._settings
+        mono = np.pad(mono, (0, max(0, own.window - len(mono))))
+        common: dict[str, Any] = {"y": mono, "sr": own.rate, "hop_length": own.hop}
+        match own.features:
+            case "cqt":
+                found = librosa.cqt(**common, fmin=own.low, n_bins=own.bands, bins_per_octave=BINS_PER_OCTAVE)
+                made = librosa.amplitude_to_db(np.abs(found), ref=1.0, amin=FLOOR**0.5, top_db=None)
+            case "chroma":
+                made = librosa.feature.chroma_stft(**common, n_fft=own.window)
+            case "tempogram":
+                made = librosa.feature.tempogram(**common, win_length=own.bands)
+            case _:
+                bands: dict[str, Any] = {"n_mels": own.bands, "fmin": own.low, "fmax": own.high}
+                power = librosa.feature.melspectrogram(**common, n_fft=own.window, **bands)
+                made = librosa.power_to_db(power, ref=1.0, amin=FLOOR, top_db=None)
+        # librosa's frames are centred on multiples of the hop; the first here is the middle of the first window
+        first = round(own.window / 2 / own.hop)
+        count = (len(mono) - own.window) // own.hop + 1
+        frames = np.arange(first, first + count).clip(max=made.shape[1] - 1)
+        return np.asarray(made.T[frames], np.float32)
+
+
+class LibrosaStream:
+    """`LibrosaFeatures` of a stream, in pieces of `PIECE_SECONDS`."""
+
+    def __init__(self, settings: MelSettings) -> None:
+        self._features, self._settings = LibrosaFeatures(settings), settings
+        self._frames = max(1, round(PIECE_SECONDS * settings.rate) // settings.hop)
+        self._blocks: list[F32] = []
+        self._held = 0
+
+    def push(self, mono: F32) -> F32:
+        """See `FeatureStream`."""
+        self._blocks.append(mono)
+        self._held += len(mono)
+        own = self._settings
+        piece = (self._frames - 1) * own.hop + own.window
+        made = [np.zeros((0, own.bands), np.float32)]
+        if self._held >= piece:
+            held = np.concatenate(self._blocks)
+            while len(held) >= piece:
+                made.append(self._features.compute(held[:piece]))
+                held = held[self._frames * own.hop :]
+            self._blocks, self._held = [held.copy()], len(held)
+        return np.concatenate(made)
+
+    def end(self) -> F32:
+        """See `FeatureStream`."""
+        if self._held < self._settings.window:
+            return np.zeros((0, self._settings.bands), np.float32)
+        held, self._blocks, self._held = np.concatenate(self._blocks), [], 0
+        return self._features.compute(held)
+
+
+def feature_extractor(settings: MelSettings) -> SpectralFeatures:
+    """What computes the features of whole sounds; raises as `LibrosaFeatures`."""
+    return LogMel(settings) if settings.features == MEL else LibrosaFeatures(settings)
+
+
+def feature_stream(settings: MelSettings) -> FeatureStream:
+    """Makes what computes the features of a stream.
+
+    Args:
+        settings: Settings of the windows and bands; `features` chooses.
+
+    Returns:
+        A stream, with `push` and `end`.
+
+    Raises:
+        UsageError: librosa is needed, and not installed.
+    """
+    return LogMelStream(settings) if settings.features == MEL else LibrosaStream(settings)
+
+
+def feature_fault(settings: MelSettings) -> str:
+    """Why settings fit no feature, as the predicate of a sentence; "" where they do."""
+    match settings.features:
+        case "chroma" if settings.bands != CHROMA_BANDS:
+            return f"bands {settings.bands}; chroma has {CHROMA_BANDS} pitch classes"
+        case "cqt":
+            top = settings.low * 2 ** (settings.bands / BINS_PER_OCTAVE)
+            octaves = -(-settings.bands // BINS_PER_OCTAVE)
+            if settings.low <= 0 or top > settings.rate / 2:
+                return f"{settings.bands} semitones from low {settings.low:g} Hz up; they end below half of rate"
+            if settings.hop % (1 << (octaves - 1)):
+                return f"hop {settings.hop}; {octaves} octaves need a multiple of {1 << (octaves - 1)}"
+    return ""

@@ -1,0 +1,70 @@
+"""Pitch: MIDI note numbers (69 is a', 440 Hz; fractions allowed), hertz, and the names of the 12 pitch classes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.errors import UsageError
+
+SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+"""Names of the pitch classes from C upwards, black keys as sharps. A note's pitch class is its number modulo 12."""
+FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+"""Names of the pitch classes from C upwards, black keys as flats."""
+_NOTE = re.compile(r"([a-g])(#{1,2}|s{1,2}|f{1,2}|b{1,2})?(-?\d{1,2})?", re.IGNORECASE)
+_OCTAVE = 4
+
+
+@overload
+def frequency(note: float) -> float: ...
+@overload
+def frequency(note: NDArray[Any]) -> NDArray[Any]: ...
+def frequency(note: float | NDArray[Any]) -> float | NDArray[Any]:
+    """Converts a MIDI note number to a frequency, in equal temperament at a' = 440 Hz.
+
+    Args:
+        note: MIDI note number, or an array of them of any shape; 69 is a', and fractions are allowed.
+
+    Returns:
+        Hertz: a float for a float, an array of the same shape for an array.
+    """
+    hertz = 440.0 * 2.0 ** ((note - 69.0) / 12.0)
+    return float(hertz) if isinstance(hertz, float) else hertz
+
+
+@overload
+def note_number(hertz: float) -> float: ...
+@overload
+def note_number(hertz: NDArray[Any]) -> NDArray[Any]: ...
+def note_number(hertz: float | NDArray[Any]) -> float | NDArray[Any]:
+    """Converts a frequency to a MIDI note number; the inverse of `frequency`.
+
+    Args:
+        hertz: Frequency above 0, or an array of them of any shape.
+
+    Returns:
+        The note number with its fraction: a float for a float, an array of the same shape for an array.
+    """
+    note: float | NDArray[Any] = 69.0 + 12.0 * np.log2(hertz / 440.0)
+    return float(note) if isinstance(note, float) else note
+
+
+def named_note(name: str) -> int:
+    """The MIDI note number of a name.
+
+    Args:
+        name: A letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an
+            octave the fourth.
+
+    Raises:
+        UsageError: There is no such note.
+    """
+    found = _NOTE.fullmatch(name)
+    if found is None:
+        raise UsageError(f"there is no note {name[:40]!r}; write a letter and an octave as in c4, eb3 or f#5")
+    letter, accidental, octave = found.groups()
+    shift = {"#": 1, "s": 1, "b": -1, "f": -1}[accidental[0].lower()] * len(accidental) if accidental else 0
+    return 12 * (int(octave or _OCTAVE) + 1) + SHARP_NAMES.index(letter.upper()) + shift

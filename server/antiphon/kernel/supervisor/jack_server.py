@@ -1,0 +1,175 @@
+"""A jackd with the dummy driver, started by Antiphon: one clock for a synth over JACK and the headless engine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import replace
+
+from antiphon.kernel.engine.drivers.probe import Found, probe
+from antiphon.kernel.errors import AntiphonError, EngineError
+from antiphon.kernel.runtime import scheduling
+from antiphon.kernel.runtime.child_process import block_signals
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.synth.info import SynthInfo
+
+NAME = "JACK_DEFAULT_SERVER"
+"""Environment variable with the name of the server that JACK clients connect to, a synth's program included."""
+DEFAULT = "antiphon-jackd"
+"""Name of our server. It must differ from every client's name: JACK derives a socket path from both, and a client of
+the same name removes the server's socket."""
+ANSWER_SECONDS = 10.0
+"""Seconds in which a jackd that was started must accept a client."""
+TWO_CLOCKS = (
+    "plays through a JACK server of Antiphon's own, the sound card by PortAudio: two clocks, laid on each other anew "
+    "when they have drifted apart; --audio jack has one"
+)
+JACKD = "jackd"
+"""Name of the child in the supervisor's process list."""
+
+
+def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
+    """Whether the synth needs a JACK server: it plays over JACK and is not one that runs already (its option)."""
+    return synth is not None and synth.jack and not synth.option_given(settings)
+
+
+def may_be_microphone(settings: ServeSettings, device: Found) -> bool:
+    """Whether the input may be a microphone: it comes from a sound card, not from the software clock or our jackd."""
+    return device.driver != "headless" and settings.audio != "headless" and not device.own
+
+
+def notes(settings: ServeSettings, device: Found) -> list[str]:
+    """Lines to print before the engine plays: the probe's note, and a warning of acoustic feedback."""
+    lines = [device.note] if device.note else []
+    if may_be_microphone(settings, device) and settings.input_file is None and not settings.mute_input:
+        lines.append("the microphone is on: use headphones, or start with --muted, to avoid acoustic feedback")
+    return lines
+
+
+def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
+    """Probes the driver, and starts jackd where the synth needs a JACK server and there is none; its pid or 0.
+
+    Without a sound card jackd is started where no server of our name answers, and drives the engine too. With PortAudio
+    it is started where no JACK server answers at all; the synth's sound then crosses between two clocks.
+
+    Raises:
+        EngineError: There is no such device, or jackd does not start.
+        UsageError: The settings name a device that cannot be used.
+    """
+    device = probe(settings)
+    if synth is not None and synth.jack and synth.option_given(settings) and settings.audio == "headless":
+        # it may be a client of JACK, and then its sound comes back
+        with contextlib.suppress(AntiphonError):
+            return probe(settings.with_(audio="jack")), 0
+    if synth is None or not needs(settings, synth):
+        return device, 0
+    if device.driver == "portaudio":
+        return _find_with_portaudio(settings, device, synth)
+    if device.driver != "headless":
+        return device, 0
+    _set_name(settings)
+    over_jack, pid = settings.with_(audio="jack"), 0
+    try:
+        ours = probe(over_jack)
+    except AntiphonError:
+        ours, pid = _start_and_probe(settings, over_jack, synth)
+    return replace(ours, own=True, note=f"{device.note}\n{ours.note}".strip()), pid
+
+
+def _set_name(settings: ServeSettings) -> None:
+    if os.environ.get(NAME, "default") in ("default", settings.extra.get("jack_name", "antiphon")):
+        os.environ[NAME] = DEFAULT
+
+
+def _program(synth: SynthInfo) -> str:
+    return synth.program or synth.name
+
+
+def _find_with_portaudio(settings: ServeSettings, device: Found, synth: SynthInfo) -> tuple[Found, int]:
+    two_clocks = f"{device.note}\n{_program(synth)} {TWO_CLOCKS}".strip()
+    over_jack = settings.with_(audio="jack", input="", output="", rate=device.rate, block=device.block)
+    with contextlib.suppress(AntiphonError):
+        probe(over_jack)
+        return device, 0
+    _set_name(settings)
+    try:
+        # a previous run may have left its jackd running
+        with contextlib.suppress(AntiphonError):
+            probe(over_jack)
+            return replace(device, note=two_clocks), 0
+        _, pid = _start_and_probe(over_jack, over_jack, synth)
+    except EngineError as error:
+        # not fatal: another backend plays the notes, and reports that it does
+        return replace(device, note=f"{device.note}\n{error}".strip()), 0
+    return replace(device, note=two_clocks), pid
+
+
+def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, synth: SynthInfo) -> tuple[Found, int]:
+    pid = start(settings)
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return probe(over_jack), pid
+        except AntiphonError as error:
+            ended = os.waitpid(pid, os.WNOHANG)[0]
+            if ended or time.monotonic() > deadline:
+                why = "it ended at once" if ended else f"it does not answer after {ANSWER_SECONDS:g} s"
+                if not ended:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                raise EngineError(f"jackd, which {_program(synth)} plays through, does not start: {why}") from error
+        time.sleep(0.05)
+
+
+def restart(settings: ServeSettings) -> int:
+    """Starts jackd again after the previous one ended, unless a server answers: its pid or 0.
+
+    Where two servers share a name and both start one, jackd itself ends the second. If none can be started, the synth
+    is given up later, with a message, and the engine continues without it.
+    """
+    try:
+        probe(settings.with_(audio="jack", input="", output=""))
+    except AntiphonError:
+        with contextlib.suppress(EngineError):
+            return start(settings)
+    return 0
+
+
+def start(settings: ServeSettings) -> int:
+    """Starts jackd at the settings' rate and block; its pid.
+
+    Raises:
+        EngineError: jackd is not installed.
+    """
+    path = shutil.which("jackd")
+    if path is None:
+        raise EngineError(f"--synth {settings.synth} plays through JACK; install it with: sudo apt-get install jackd2")
+    # -S: synchronous mode, a late client delays the cycle; otherwise JACK drops it, and the synth's sound with it.
+    # -t: client timeout in ms; measured, a dead client delays some ten periods. The default would allow 5 s.
+    words = [
+        path, "-r", "-S", "-t", "1", "-n", os.environ[NAME],
+        "-d", "dummy", "-r", str(settings.rate), "-p", str(settings.block),
+    ]  # fmt: skip
+    with block_signals():
+        # not a pipe: jackd blocks for good once an unread pipe is full of its xrun messages
+        child = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_listening,
+            start_new_session=True,
+        )
+    child.returncode = 0  # reaped by pid; Popen must not
+    return child.pid
+
+
+def _listening() -> None:
+    from antiphon.kernel.runtime.child_process import listening
+
+    scheduling.short_slices()
+    listening()

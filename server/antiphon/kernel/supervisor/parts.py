@@ -1,0 +1,87 @@
+"""Sockets, shared memory and eventfds that the supervisor creates before it starts a child, and that outlive each."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+from antiphon.kernel.engine.drivers.probe import Found
+from antiphon.kernel.engine.shared import MappingShape, Shared
+from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape, free_memory
+from antiphon.kernel.io.tap_memory import TapMemory, TapShape
+from antiphon.kernel.runtime.child_process import pair
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.workers import devices, zygote
+from antiphon.kernel.workers.arena import Arena, Bells
+
+Sockets = tuple[socket.socket, socket.socket, socket.socket]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Sockets, mappings and bells.
+
+    Attributes:
+        settings: With the ports, the rate and the block that are in use.
+        found: The driver that the probe chose.
+        device: What the models run on.
+        sockets: OSC over UDP, OSC over TCP, HTTP; bound.
+        shared: Rings and the header between engine, control and recorder.
+        arena: Memory in which engine and workers exchange hops.
+        bells: Eventfds of the workers and zygotes.
+        bell: Eventfd by which control wakes the engine.
+        engine, control: The two ends of the socket between the engine's loader and control.
+        recorder, asking: The two ends of the socket between the recorder and control.
+        parent, child: The two ends of the socket between the supervisor and control.
+        weigher, asking_weigher: The two ends of the socket between the weigher and the engine.
+        web, answering_web: The two ends of the socket between web and control.
+        taps: Sound of single nodes, from the engine to web.
+        capture: The last minutes of all nodes, from the engine to the recorder; None where memory is short.
+        performer, scripts: With `--live` the two ends of the socket between the performer and web.
+    """
+
+    settings: ServeSettings
+    found: Found
+    device: devices.Device
+    sockets: Sockets
+    shared: Shared
+    arena: Arena
+    bells: Bells
+    bell: int
+    engine: socket.socket
+    control: socket.socket
+    recorder: socket.socket
+    asking: socket.socket
+    parent: socket.socket
+    child: socket.socket
+    weigher: socket.socket
+    asking_weigher: socket.socket
+    web: socket.socket
+    answering_web: socket.socket
+    taps: TapMemory
+    capture: CaptureMemory | None
+    performer: socket.socket | None
+    scripts: socket.socket | None
+
+    @staticmethod
+    def make(settings: ServeSettings, found: Found, device: devices.Device, sockets: Sockets) -> Parts:
+        """Creates all parts; `settings` must have the ports, the rate and the block already."""
+        shared = Shared.create(MappingShape.of(settings.rate, settings.block, settings.channels))
+        bell = os.eventfd(0, os.EFD_NONBLOCK)
+        os.set_inheritable(bell, True)
+        engine, control = pair()
+        recorder, asking = pair()
+        parent, child = pair()
+        # a control that keeps dying before it reads must not block the supervisor on a full socket
+        parent.setblocking(False)
+        weigher, asking_weigher = pair()
+        web, answering_web = pair()
+        performer, scripts = pair() if settings.live else (None, None)
+        kept = CaptureShape.of(settings.rate, settings.block, free_memory())
+        return Parts(
+            settings, found, device, sockets, shared, Arena.create(zygote.HANG), Bells.make(), bell,
+            engine, control, recorder, asking, parent, child, weigher, asking_weigher, web, answering_web,
+            TapMemory.create(TapShape.of(settings.rate, settings.block, settings.channels)),
+            CaptureMemory.create(kept) if kept else None, performer, scripts,
+        )  # fmt: skip

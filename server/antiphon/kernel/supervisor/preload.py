@@ -1,0 +1,63 @@
+"""Imports, kernels, plugins and the input file, loaded once before the fork and inherited by every engine."""
+
+from __future__ import annotations
+
+import gc
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.io.decode_zygote import zygote
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime import memory, paths
+from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.synth import backends, choosing, info as synths
+from antiphon.kernel.synth.info import TOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Modules and kernels that an engine inherits from the fork.
+
+    Attributes:
+        plugins: The loaded plugins with their catalog.
+        sound: The decoded input file, float32 `[channels, frames]`, or None without `--input`.
+    """
+
+    plugins: loader.Loaded
+    sound: Samples | None
+
+
+def warm(settings: ServeSettings, folder: Path) -> Warm:
+    """Compiles the kernels, loads the plugins, decodes the input file and chooses the synth: what engines fork with.
+
+    The catalog is written into `folder` as `CATALOG`.
+
+    Raises:
+        FileError: The catalog cannot be written, or the input file cannot be read.
+    """
+    from antiphon.kernel.engine import callback, file_loop, loop, process  # noqa: F401 - warm for the fork
+    from antiphon.kernel.native import compile_all
+
+    compile_all()
+    loaded = loader.load()
+    compile_all()
+    paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
+    registered = loaded.factories["synths"]
+    choice = backends.choice_with(settings, synths.BackendChoice(choosing.choose(settings.synth, registered)))
+    if choice.info.name == synths.NULL.name:
+        log = folder / TOLD
+        log.unlink(missing_ok=True)
+        choice = replace(choice, settings=(("path", str(log)),))
+        if settings.synth == "auto":
+            say(choosing.silence(registered))
+    choosing.use(choice)
+    path = settings.input_file
+    sound = None if path is None else file_loop.load_sound(path, settings.rate)
+    zygote().close()  # no other file is decoded here
+    memory.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
+    gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
+    return Warm(loaded, sound)

@@ -1,0 +1,110 @@
+"""Requests that a recorder begins with: at the start of a server, and after a recorder that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.engine.recording import recorder, session_header
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import ServeSettings
+
+SET = ("session.jsonl", "input.wav", "output.wav")
+"""The files of a recorded set."""
+BYTES_A_SAMPLE = 3
+"""Bytes of one sample of one channel in a recording, which has 24 bits."""
+
+
+def check(settings: ServeSettings, folder: Path) -> None:
+    """Checks that recording would overwrite neither an existing file nor the input.
+
+    A recording that a crashed server left unfinished, as `folder` says, is allowed: `first_requests` renames it.
+
+    Raises:
+        UsageError: Something is in the way; the message names another path to use.
+        FileError: The disk of a recording has no space left.
+    """
+    record, session = settings.record, settings.session
+    for path in filter(None, (record, session)):
+        paths.check_space(Path(path))
+    if record and settings.input_file is not None and paths.same(record, settings.input_file):
+        raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
+    if record and os.path.lexists(record) and not settings.force and not _broken_off(record, folder):
+        raise UsageError(
+            f"--record: there is a {record} already; give another name, for example {recorder.beside(Path(record))}, "
+            "or --force to replace it"
+        )
+    existing = [name for name in SET if session and os.path.lexists(os.path.join(session, name))]
+    if existing and not _broken_off(session, folder):
+        raise UsageError(
+            f"--session: {session} holds a set already ({', '.join(existing)}); "
+            "give another name, or move that one away"
+        )
+
+
+def _broken_off(path: str, folder: Path) -> bool:
+    """Whether a crashed server was writing to `path` or to a numbered name derived from it (take.wav: take-2.wav)."""
+    asked = recorder.series(Path(path).absolute())
+    return any(
+        interrupted and recorder.series(Path(interrupted)) == asked
+        for interrupted in recorder.interrupted_paths(folder)
+    )
+
+
+def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:
+    """The command line's messages for the first recorder, `session` before `record`.
+
+    Unfinished files in the way are renamed. Lines for the performer are appended to `notes`.
+    """
+    for path in (settings.record, settings.session):
+        if path and os.path.exists(path) and _broken_off(path, folder):
+            here = Path(path).absolute()
+            notes.append(f"what the previous server recorded is now in {here.rename(recorder.beside(here))}")
+    recorder.forget(folder)
+    begin: list[dict[str, Any]] = []
+    if settings.session:
+        begin.append({"do": "session", "path": settings.session, "header": session_header.header(settings)})
+    if settings.record:
+        begin.append({"do": "record", "path": settings.record})
+        notes.append(
+            f"recording to {settings.record}: {growth(settings)}, to {settings.record_limit:g} GB (--record-limit), or "
+            "until a tenth of the disk is left"
+        )
+    return begin
+
+
+def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
+    """The messages for a recorder that replaces a killed one: a recording continues in a new file, a set has ended.
+
+    Lines for the performer are appended to `notes`.
+    """
+    record, session = recorder.interrupted_paths(folder)
+    if session:
+        notes.append(f"the set recorded in {session} ends here; begin another with /session/record")
+    if not record:
+        return []
+    path = recorder.beside(Path(record))
+    notes.append(f"the recording goes on in {path}")
+    return [{"do": "record", "path": str(path)}]
+
+
+def undo(begin: list[dict[str, Any]]) -> None:
+    """Removes the files that a failed start began; nothing was played into them yet."""
+    for message in begin:
+        path = Path(message["path"])
+        with contextlib.suppress(OSError):
+            if message["do"] == "record":
+                path.unlink()
+                continue
+            for name in SET:
+                (path / name).unlink(missing_ok=True)
+            path.rmdir()  # fails, and is suppressed, where it holds other files
+
+
+def growth(settings: ServeSettings) -> str:
+    """How fast `--record` grows, for example "1.0 GB an hour"; computed for wav, the largest format."""
+    an_hour = 3600 * settings.rate * settings.channels * BYTES_A_SAMPLE
+    return f"{an_hour / 1e9:.1f} GB an hour"

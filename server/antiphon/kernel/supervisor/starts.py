@@ -1,0 +1,264 @@
+"""Starts the server's processes. Each method returns a pid, or raises `OSError` and has started nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.engine.shared import HeaderWord
+from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.child_process import block_signals, end_with_parent, flush, leave
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.token import load_token
+from antiphon.kernel.supervisor import preload, wake_probe
+from antiphon.kernel.supervisor.parts import Parts
+from antiphon.kernel.synth.choosing import Registered
+from antiphon.kernel.workers import zygote
+
+SOFT_DEPTH = 4
+"""Blocks of a software clock's buffer, for each of those that a device has: no sound card plays what it delays."""
+Begin = list[dict[str, Any]]
+"""Messages to a recorder: what it records from the first block on."""
+
+
+class Starts:
+    """Starts control, web, recorder, weigher, engine, zygotes and the performer.
+
+    Attributes:
+        folder: This server's runtime folder.
+        driver: Name of the driver that the next engine plays by.
+    """
+
+    def __init__(self, parts: Parts, folder: Path) -> None:
+        """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
+        self.parts, self.folder, self.driver = parts, folder, parts.found.driver
+        self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
+
+    def warm(self) -> None:
+        """Imports, compiles and loads what engines and weighers are forked with; see `preload`."""
+        self._warm = preload.warm(self._settings, self.folder)
+
+    @property
+    def _settings(self) -> ServeSettings:
+        return self.parts.settings
+
+    @property
+    def synths(self) -> Registered:
+        """The registered synth backends."""
+        return self._warm.plugins.factories["synths"]
+
+    def control(self) -> int:
+        """Starts control, which imports while the supervisor does, then blocks until `catalog` is called."""
+        parts = self.parts
+        fds = {
+            "shared": parts.shared.fd,
+            "bell": parts.bell,
+            "engine": parts.control.fileno(),
+            "recorder": parts.asking.fileno(),
+            "supervisor": parts.child.fileno(),
+            "arena": parts.arena.fd,
+            "osc_udp": parts.sockets[0].fileno(),
+            "osc_tcp": parts.sockets[1].fileno(),
+            "web": parts.answering_web.fileno(),
+        }
+        given = {
+            "settings": self._settings.to_json(),
+            "folder": str(self.folder),
+            "fds": fds,
+            "shape": astuple(parts.shared.shape),
+            "wakes": parts.bells.wake,
+            "secrets": self._settings.secrets,
+        }
+        return _module("antiphon.kernel.control.process", given, (*fds.values(), *parts.bells.wake))
+
+    def web(self) -> int:
+        """Starts the HTTP server; call `warm` before, for it reads the catalog's file."""
+        parts = self.parts
+        fds = {"http": parts.sockets[2].fileno(), "control": parts.web.fileno(), "taps": parts.taps.fd}
+        if parts.scripts is not None:
+            fds["scripts"] = parts.scripts.fileno()
+        given = {
+            "settings": self._settings.to_json(),
+            "catalog": str(self.folder / CATALOG),
+            "fds": fds,
+            "supervisor": os.getpid(),
+            "taps": astuple(parts.taps.shape),
+            "page": [str(self.folder), self._page_key] if self._settings.local else None,
+        }
+        # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
+        return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
+
+    def performer(self) -> int:
+        """Starts the process that performs the scripts of pages, of a server with `--live`."""
+        assert self.parts.performer is not None
+        fd = self.parts.performer.fileno()
+        given = {"osc_port": self._settings.osc_port, "scripts": fd, "supervisor": os.getpid()}
+        return _module("antiphon.performer.process", given, (fd,), before=end_with_parent)
+
+    def catalog(self) -> None:
+        """Sends control the path of the plugins' catalog, which it needs to continue its start."""
+        # full: a control that died before reading left this same message for the next
+        with contextlib.suppress(BlockingIOError):
+            self.parts.parent.send(json.dumps({"catalog": str(self.folder / CATALOG)}).encode())
+
+    def secrets(self, ready: int) -> int:
+        """Makes the token and the certificate of `--lan`, in a child: this process needs no cryptography.
+
+        One line is written to `ready`: a JSON list, empty or with the reason of the failure.
+        """
+
+        def work() -> None:
+            from antiphon.kernel.io.listening import local_addresses
+            from antiphon.web import certificate
+
+            errors: list[str] = []
+            try:
+                load_token(paths.config())
+                certificate.load(paths.config(), local_addresses())
+            except FileError as error:
+                errors.append(str(error))
+            os.write(ready, json.dumps(errors).encode() + b"\n")
+
+        return self._fork(work)
+
+    def recorder(self, begin: Begin, ready: int | None = None) -> int:
+        """Starts a recorder of `begin`; its pid. `ready` takes one line once that has begun, see `recorder.run`."""
+        from antiphon.kernel.engine.recording import recorder
+
+        limit = self._settings.record_limit * 1e9
+        return self._fork(
+            lambda: recorder.run(
+                self.parts.shared, self.parts.recorder, begin, ready, self.folder, limit, self.parts.capture
+            )
+        )
+
+    def weigher(self) -> int:
+        """Starts the process that tries new nodes and measures a block of each."""
+        from antiphon.kernel.engine import admission
+        from antiphon.kernel.workers import pool
+
+        warm, s = self._warm, self._settings
+        spec = StreamSpec(s.rate, s.block, s.channels)
+
+        def weigh() -> int:
+            pool.prefer(self.parts.device)
+            return admission.run_weigher(self.parts.weigher, warm.plugins, spec)
+
+        return self._fork(weigh)
+
+    def zygote(self, kind: str, imports: str = "") -> int:
+        """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
+        if kind == "none":  # it needs no module that this process has not: shared, it takes less memory and no time
+            return self._fork(zygote.Zygote(kind, self.parts.arena, self.parts.bells).run)
+        with block_signals():
+            return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
+
+    def plays_notes(self) -> bool:
+        """Whether the patch of the start has a synth, whose worker takes longest to be ready."""
+        from antiphon.kernel.graph.patch import load
+
+        with contextlib.suppress(AntiphonError):  # control reports it
+            patch = load(self._settings.patch, self._warm.plugins.catalog, trusted=True)
+            return any(node.type == "synth" for node in patch.graph.nodes)
+        return False
+
+    def probe(self) -> int:
+        """Starts the process that measures how late this machine wakes a thread."""
+        return self._fork(lambda: wake_probe.run(self.parts.shared.words))
+
+    def engine(self) -> int:
+        """Starts an engine that plays by `driver`."""
+        from antiphon.kernel.engine import process
+        from antiphon.kernel.engine.drivers.base import DriverOptions, default_ahead
+        from antiphon.kernel.engine.output_buses import device_pairs
+
+        s, warm, parts, driver = self._settings, self._warm, self.parts, self.driver
+        options = DriverOptions(
+            s.rate,
+            s.block,
+            s.channels,
+            s.ahead,
+            "" if s.input_file else s.input,
+            s.output,
+            s.extra.get("jack_name", "antiphon"),
+            buffer_blocks=SOFT_DEPTH * default_ahead(s.block),
+            soft=parts.found.own,
+            pairs=device_pairs(s.out_channels, s.cue),
+            late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
+        )
+        return self._fork(
+            lambda: process.run(
+                parts.shared,
+                parts.bell,
+                parts.engine,
+                driver,
+                options,
+                warm.plugins,
+                warm.sound,
+                parts.arena,
+                parts.bells,
+                parts.device,
+                parts.asking_weigher,
+                parts.taps,
+                parts.capture,
+                fifo=s.fifo,
+                synth=s.synth != "auto",
+            )
+        )
+
+    def _fork(self, work: Callable[[], int | None]) -> int:
+        """Forks a child that runs `work`; `work` unblocks the signals by `listening` once its handlers are set."""
+        flush()
+        with block_signals():
+            pid = os.fork()
+            if pid == 0:
+                leave(lambda: self._become(work))
+        return pid
+
+    def _become(self, work: Callable[[], int | None]) -> int | None:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for listener in self.parts.sockets:
+            listener.close()
+        return work()
+
+
+def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Callable[[], None] | None = None) -> int:
+    """Runs a module in a fresh interpreter with `given` as JSON on standard input, and gives its pid.
+
+    It inherits the descriptors `fds`; `before` is called in the child before the interpreter is executed.
+    """
+    with block_signals():
+        child = subprocess.Popen([sys.executable, "-m", name], pass_fds=fds, stdin=subprocess.PIPE, preexec_fn=before)
+    assert child.stdin is not None
+    child.returncode = 0  # reaped by pid; Popen must not
+    # by a pipe: every user of the machine can read command lines, and `given` may hold a broker's password
+    with contextlib.suppress(OSError), child.stdin:
+        child.stdin.write(json.dumps(given).encode())
+    return child.pid
+
+
+def first_line(read: int, seconds: float) -> bytes | None:
+    """Reads the first line that a child writes to a pipe, and closes the pipe.
+
+    b"" where the child closed the pipe without one, None after the timeout.
+    """
+    with os.fdopen(read, "rb") as pipe:
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        return pipe.readline() if poll.poll(seconds * 1000) else None

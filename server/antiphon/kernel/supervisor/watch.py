@@ -1,0 +1,386 @@
+"""The supervisor's loop: starts the children, restarts those that end, and ends all on SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.engine.loading import LoadingNote
+from antiphon.kernel.engine.shared import HeaderWord
+from antiphon.kernel.errors import EngineError, FileError
+from antiphon.kernel.io.listening import open_sockets
+from antiphon.kernel.runtime import pidfile, server_log, signals
+from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
+from antiphon.kernel.runtime.console import say, write_output
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.supervisor import before, jack_server, page, recordings, watchdog
+from antiphon.kernel.supervisor.faults import SupervisorFaults, why
+from antiphon.kernel.supervisor.parts import Parts
+from antiphon.kernel.supervisor.starts import Begin, Starts, first_line
+from antiphon.kernel.synth import backends, choosing, info as synths
+from antiphon.kernel.workers import devices
+from antiphon.kernel.workers.status import wanted_zygotes
+
+RESTARTS_BEFORE_PAUSE = 5
+PAUSE_SECONDS = 1.0
+RETRY_DEVICE_SECONDS = 3.0
+RECORDER_SECONDS = 10.0
+"""Time in which a recording must begin; a disk that hangs is reported after it."""
+_WATCH = 0.2
+_ZYGOTE, _PROBE = "zygote-", "probe"
+
+
+class _AlreadyReported(Exception):
+    """The server cannot start, and the child that found out has printed the reason."""
+
+
+class Supervisor:
+    """Starts the server's processes, restarts those that end, and ends all.
+
+    Before the server is ready, a failure ends it with an error; afterwards only SIGINT, SIGTERM or a request by
+    control (`quit`) do.
+
+    Attributes:
+        settings: Those of `serve`; with the ports, rate and block in use, once they are known.
+        folder: This server's runtime folder: state, process list, catalog.
+        parts, starts, faults: Set while it starts.
+    """
+
+    parts: Parts
+    starts: Starts
+    faults: SupervisorFaults
+
+    def __init__(self, settings: ServeSettings, folder: Path, opened: Callable[[], None] = lambda: None) -> None:
+        """Starts nothing yet; see `run`. opened: called once the page's address was printed."""
+        self.settings, self.folder, self._opened = settings, folder, opened
+        self._children: dict[str, Child] = {}
+        self._deaths: dict[str, list[float]] = {}
+        self._start_times: dict[str, float] = {}
+        self._trouble = ""
+        self._ending = self._ready_said = False
+        self._hung = watchdog.Hang.NONE
+        self._signal_read, self._signal_write = os.pipe()
+        os.set_blocking(self._signal_write, False)
+        self._notes: list[str] = []
+        self._begin: Begin = []
+        self._retry_device = 0.0
+        self._since = time.time()
+        self._synth: synths.SynthInfo | None = None
+
+    def run(self) -> int:
+        """Until SIGINT or SIGTERM. Returns the exit status."""
+        self._catch_signals()
+        if signals.end_requested():
+            raise KeyboardInterrupt  # an import or a library caught the first one
+        try:
+            self._open()
+            self._start_all()
+            self._watch()
+            return 0
+        except _AlreadyReported:
+            return 2
+        finally:
+            self._end_all()
+
+    # ---- beginning
+    def _open(self) -> None:
+        settings = self.settings
+        device = devices.resolve(settings.device)
+        sockets = open_sockets(settings)
+        settings = settings.with_(osc_port=sockets[0].getsockname()[1], http_port=sockets[2].getsockname()[1])
+        self._synth = backends.requested_backend(settings)
+        device_info, jackd = jack_server.find(settings, self._synth)
+        if jackd:
+            self._adopt(jack_server.JACKD, jackd)
+        self.settings = settings = settings.with_(rate=device_info.rate, block=device_info.block)
+        self._notes += jack_server.notes(settings, device_info)
+        self.parts = Parts.make(settings, device_info, device, sockets)
+        self.starts, self.faults = Starts(self.parts, self.folder), SupervisorFaults(self.parts.shared.words)
+        self._loading = LoadingNote(self.parts.shared)
+        self._hangs = watchdog.HangWatch(self.parts.shared.words, self._loading, _WATCH)
+
+    def _start_all(self) -> None:
+        # once the ports are bound, the folder is ours as well
+        before.begin(self.folder, self.settings)
+        # before any child runs: a disk that refuses the list would refuse the state too
+        pidfile.write(self.folder, os.getpid(), {}, self.settings)
+        # first: control imports on one core while this process imports on another
+        self._adopt("control", self.starts.control())
+        if not self.settings.ahead:
+            self._adopt(_PROBE, self.starts.probe())
+        if self.settings.lan:
+            page.make_secrets(self.starts)
+        self.starts.warm()
+        self._synth = choosing.chosen().info
+        self.starts.catalog()
+        if self._synth.zygote != "none" and self.settings.patch and self.starts.plays_notes():
+            # it imports while the patch is tried
+            self._adopt(_ZYGOTE + self._synth.zygote, self.starts.zygote(self._synth.zygote, self._synth.imports))
+        self._start_first_recorder()
+        self._adopt("weigher", self.starts.weigher())
+        if _PROBE in self._children:
+            self._children.pop(_PROBE).kill()
+        self._adopt("engine", self.starts.engine())
+        self._write_list()
+
+    def _start_first_recorder(self) -> None:
+        """Starts the recorder and blocks until its recordings have begun; `FileError` where they cannot."""
+        begin = recordings.first_requests(self.settings, self.folder, self._notes)
+        read, write = os.pipe()
+        try:
+            self._adopt("recorder", self.starts.recorder(begin, write))
+        finally:
+            os.close(write)
+        line = first_line(read, RECORDER_SECONDS)
+        if line is None:
+            where = " and ".join(message["path"] for message in begin)
+            raise FileError(
+                f"cannot write {where}: the disk has not answered for {RECORDER_SECONDS:g} s; record to another disk"
+            )
+        errors: list[str] = json.loads(line or b"[]")
+        if errors:
+            raise FileError(errors[0])
+        self._begin = begin
+
+    def _adopt(self, name: str, pid: int) -> None:
+        self._children[name] = Child.of(name, pid)
+
+    def _start(self, name: str) -> None:
+        """Starts the child of that name; `OSError` where the machine cannot create the process."""
+        match name:
+            case "engine" | "web" | "performer" | "weigher":
+                start: Callable[[], int] = getattr(self.starts, name)
+                self._adopt(name, start())
+            case "control":
+                self._adopt(name, self.starts.control())
+                if self._ready_said and (self.folder / CATALOG).exists():
+                    self.starts.catalog()
+            case "recorder":
+                notes: list[str] = []
+                self._adopt(name, self.starts.recorder(recordings.resume_requests(self.folder, notes)))
+                for note in notes:
+                    say(note)
+            case jack_server.JACKD:
+                if pid := jack_server.restart(self.settings):
+                    self._adopt(name, pid)
+            case _:
+                self._adopt(name, self.starts.zygote(name.removeprefix(_ZYGOTE)))
+
+    def _schedule_start(self, name: str) -> None:
+        if name not in self._children:
+            self._start_times.setdefault(name, time.monotonic())
+
+    def _write_list(self) -> None:
+        pids = {name: child.pid for name, child in self._children.items()}
+        try:
+            pidfile.write(self.folder, os.getpid(), pids, self.settings)
+        except FileError as error:
+            # without the list a later `serve` cannot take over from this one; the sound is not affected
+            if not self._trouble:
+                say(str(error))
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+
+    # ---- watching
+    def _catch_signals(self) -> None:
+        signal.set_wakeup_fd(self._signal_write, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_end)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        # closing the terminal must not end the sound; children inherit this
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _on_end(self, _number: int, _frame: object) -> None:
+        self._ending = True
+
+    def _watch(self) -> None:
+        steps = (
+            self._wait,
+            self._reap,
+            self._restart_due,
+            self._look_for_hang,
+            self._look_for_device,
+            self._look_for_synth,
+            server_log.rotate,
+        )
+        while not self._ending:
+            for step in steps:
+                self._run_step(step)
+                if self._ending:
+                    return
+
+    def _run_step(self, step: Callable[[], None]) -> None:
+        """Runs one step; once the server is ready its errors are counted, not raised, and the loop continues."""
+        try:
+            step()
+        except Exception as error:
+            if not self._ready_said:
+                raise
+            self.faults.add(f"the supervisor failed at a step ({why(error)}); it goes on")
+            time.sleep(_WATCH)  # a step that always fails at once must not use a whole core
+
+    def _wait(self) -> None:
+        """Polls signals, control's socket, the workers' bell and the children's pidfds, at most `_WATCH` seconds."""
+        parent, keeper = self.parts.parent.fileno(), self.parts.bells.keeper
+        poll = select.poll()
+        for fd in (self._signal_read, parent, keeper, *(child.pidfd for child in self._children.values())):
+            poll.register(fd, select.POLLIN)
+        for fd, _ in poll.poll(_WATCH * 1000):
+            if fd == self._signal_read:
+                os.read(fd, 4096)
+            elif fd == parent:
+                self._read_control()
+            elif fd == keeper:
+                os.eventfd_read(fd)
+                for kind in wanted_zygotes(self.parts.arena):
+                    self._schedule_start(_ZYGOTE + kind)
+        server_log.rotate()
+
+    def _read_control(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            message = json.loads(self.parts.parent.recv(1 << 20))
+            if "ready" in message and not self._ready_said:
+                self._ready_said = True
+                before.drop_backup(self.folder)
+                page.announce(self.folder, self.settings, self._opened)
+                write_output("\n".join([*self._notes, *message["ready"]]))
+                # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
+                self._schedule_start("web")
+                if self.settings.live:
+                    self._schedule_start("performer")
+            elif "fatal" in message:
+                if not self._ready_said:
+                    raise EngineError(message["fatal"])
+                say(message["fatal"])  # it ends now, and is started again
+            elif message.get("do") == "quit":
+                self._ending = True
+
+    def _reap(self) -> None:
+        for child in list(self._children.values()):
+            status = child.reaped()
+            if status is not None:
+                self._died(child, status)
+
+    def _died(self, child: Child, status: int) -> None:
+        del self._children[child.name]
+        os.close(child.pidfd)
+        if not self._ready_said and child.name in ("control", "engine"):
+            if child.name == "engine" and os.waitstatus_to_exitcode(status) == NO_DEVICE:
+                raise _AlreadyReported
+            raise EngineError(f"the {child.name} process ended before it was ready (status {status}); see above")
+        now = time.monotonic()
+        recent = [t for t in self._deaths.get(child.name, []) if now - t < 10.0]
+        self._deaths[child.name] = [*recent, now]
+        # a child that keeps dying at its start would use a whole core
+        self._start_times[child.name] = now + (PAUSE_SECONDS if len(recent) >= RESTARTS_BEFORE_PAUSE else 0.0)
+        say(f"{child.name} ended ({cause(status)}); starting it again")
+        if child.name == "engine":
+            self._engine_died(os.waitstatus_to_exitcode(status))
+        elif child.name == "control":
+            watchdog.forget_control(self.parts.shared.words)
+
+    def _restart_due(self) -> None:
+        """Starts the children that are due; one that cannot be started is tried again after `PAUSE_SECONDS`."""
+        for name in [n for n, at in self._start_times.items() if at <= time.monotonic()]:
+            try:
+                self._start(name)
+            except Exception as error:
+                self._start_times[name] = time.monotonic() + PAUSE_SECONDS
+                self.faults.add(f"{name} cannot be started ({why(error)}); it is tried again every {PAUSE_SECONDS:g} s")
+                continue
+            del self._start_times[name]
+            self.faults.clear()
+            self._write_list()
+
+    def _engine_died(self, code: int) -> None:
+        words = self.parts.shared.words
+        words[HeaderWord.RESTARTS] += 1
+        words[HeaderWord.ENGINE_STATE] = 1
+        if name := watchdog.blame(words, self._loading, code, self._hung):
+            say(f"the engine ended while it prepared {name}; the next one leaves that out")
+        self._hung = watchdog.Hang.NONE
+        driver = self.starts.driver
+        if code in (DEVICE_GONE, NO_DEVICE) and driver != "headless":
+            say(f"the {driver} device is gone; playing on by the software clock until it is back")
+            self.starts.driver = "headless"
+            self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
+            self._schedule_jackd()
+
+    def _schedule_jackd(self) -> None:
+        if self.parts.found.own:
+            self._schedule_start(jack_server.JACKD)
+
+    def _look_for_hang(self) -> None:
+        """Kills an engine or a control whose loop, or loader, has not turned for too long; `_died` restarts it."""
+        words = self.parts.shared.words
+        engine, control = self._children.get("engine"), self._children.get("control")
+        if engine is not None:
+            hung, text = self._hangs.engine(engine.pid, self.starts.driver)
+            if hung is not watchdog.Hang.NONE:
+                say(text)
+                watchdog.forget(words, self._loading)
+                self._hung = hung
+                os.kill(engine.pid, signal.SIGKILL)
+        if control is not None and (stalled := self._hangs.control(control.pid)):
+            say(f"control has not turned for {stalled:.1f} s; ending it")
+            watchdog.forget_control(words)
+            os.kill(control.pid, signal.SIGKILL)
+
+    def _look_for_device(self) -> None:
+        """After a lost device: probes for it every `RETRY_DEVICE_SECONDS`, and returns to it when it is back."""
+        wanted = self.parts.found.driver
+        if self.starts.driver == wanted or time.monotonic() < self._retry_device:
+            return
+        self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
+        if not watchdog.device_back(self.settings, wanted):
+            self._schedule_jackd()
+            return
+        say(f"the {wanted} device is back")
+        self.starts.driver = wanted
+        self._renew_engine()
+
+    def _look_for_synth(self) -> None:
+        """Renews the engine after a synth was given up; only once ready, for until then an engine's end is fatal."""
+        if self._ready_said and watchdog.synth_given_up(self.parts.arena, self.starts.synths, say):
+            self._renew_engine()
+
+    def _renew_engine(self) -> None:
+        if "engine" in self._children:
+            os.kill(self._children["engine"].pid, signal.SIGTERM)
+
+    # ---- ending
+    def _end_all(self) -> None:
+        """Ends the children: control early, so that nothing new begins; the recorder late, so that nothing is lost.
+
+        The state is removed only after a run that was ready and was asked to end; otherwise the next run continues.
+        """
+        zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
+        first = (_PROBE, "web", "performer", "control", "engine", "weigher")
+        for name in (*first, *zygotes, "recorder", jack_server.JACKD):
+            child = self._children.get(name)
+            if child is None:
+                continue
+            if name == "web" and self.settings.drain:
+                child.end(self.settings.drain)
+            elif name == "web" and not (self.settings.lan or self.settings.proxy):
+                child.kill()  # it has no state to save, and may still be importing
+            elif name == "recorder" and not self._ready_said:
+                child.kill()
+                recordings.undo(self._begin)
+            else:
+                child.end()
+        if not self._ready_said:
+            if hasattr(self, "starts"):  # else the ports, and the folder, may be another's
+                before.restore(self.folder)
+        elif self._ending:
+            before.clear(self.folder)
+        if self._synth is not None:
+            self._synth.make_support().clear(self._since)

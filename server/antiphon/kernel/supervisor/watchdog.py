@@ -1,0 +1,126 @@
+"""Checks of the supervisor's loop: an engine or a control that hangs, a device that is back, a synth given up."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from enum import Enum
+
+from antiphon.kernel.engine import shared
+from antiphon.kernel.engine.loading import LoadingNote
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE
+from antiphon.kernel.runtime.processor_time import Standstill
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.synth import choosing, info as synths
+from antiphon.kernel.workers.arena import Arena, State, WorkerWord
+
+HANG_SECONDS = 2.0
+DEVICE_SECONDS = 3.0
+"""Added with a device: the driver itself reports a device that stops calling, after this time at most."""
+LOAD_SECONDS = 15.0
+"""A loader that has been at one thing for longer hangs; longer than its waits for the weigher and for workers."""
+CONTROL_HANG_SECONDS = 10.0
+"""Control marks each turn of its loop, sixty times a second. The longest turn measured takes 2 s (one datagram of 2,728
+patterns on eight nodes), and a slow write to a disk may add to it; the sound does not depend on control meanwhile."""
+
+
+class Hang(Enum):
+    """The thread of an engine that stands still."""
+
+    NONE = ""
+    LOOP = "loop"
+    LOADER = "loader"
+
+
+class HangWatch:
+    """Finds an engine or a control that hangs: by progress, less the time in which the machine gave it no processor."""
+
+    def __init__(self, words: memoryview, loading: LoadingNote, interval: float) -> None:
+        """A watch that is looked at every `interval` seconds.
+
+        Args:
+            words: The shared header, indexed by `HeaderWord`.
+            loading: The node that the engine's loader is preparing.
+            interval: Seconds.
+        """
+        self._words, self._loading = words, loading
+        self._loop, self._loader, self._control = (Standstill(interval) for _ in range(3))
+
+    def engine(self, pid: int, driver: str) -> tuple[Hang, str]:
+        """The thread of a running engine that stands still, and that as a line of text; "" for none."""
+        running = self._words[shared.HeaderWord.ENGINE_STATE] == 2
+        seconds = self._loop.look(pid, self._words[shared.HeaderWord.ALIVE_NS] if running else 0) / 1e9
+        if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0):
+            return Hang.LOOP, f"the engine has hung for {seconds:.1f} s; ending it"
+        seconds = self._loader.look(pid, self._loading.turned if running else 0) / 1e9
+        if seconds <= LOAD_SECONDS:
+            return Hang.NONE, ""
+        at = f" at the node {self._loading.name}" if self._loading.name else ""
+        return Hang.LOADER, f"the engine's loader has hung for {seconds:.1f} s{at}; ending the engine"
+
+    def control(self, pid: int) -> float:
+        """Seconds that control's loop has stood still, where over the limit; else, and before its first turn, 0."""
+        seconds = self._control.look(pid, self._words[shared.HeaderWord.CONTROL_BEAT]) / 1e9
+        return seconds if seconds > CONTROL_HANG_SECONDS else 0.0
+
+
+def forget(words: memoryview, loading: LoadingNote) -> None:
+    """Clears the marks of an engine that is being ended, so that the next one is not taken for hung."""
+    words[shared.HeaderWord.ALIVE_NS] = 0
+    loading.forget()
+
+
+def blame(words: memoryview, loading: LoadingNote, code: int, hung: Hang) -> str:
+    """Notes which node was running or being prepared when an engine ended, so that the next engine leaves it out.
+
+    Gives the name of the node that was being prepared, or "". `code`: exit status, a negative one is the signal;
+    `hung`: the thread for which the supervisor killed it.
+    """
+    at_work, words[shared.HeaderWord.AT_WORK] = words[shared.HeaderWord.AT_WORK], 0
+    innocent = (signal.SIGKILL, signal.SIGTERM) if code < 0 else (0, DEVICE_GONE, NO_DEVICE)
+    at_fault = hung is not Hang.NONE or abs(code) not in innocent
+    name = loading.engine_ended(at_fault=at_fault)
+    if at_fault:
+        # blame the node being prepared before the one in the block: that one has played before. Beside a loader that
+        # hung at a `close` the loop played on: whichever node it was killed in had no part in it
+        words[shared.HeaderWord.BLAMED] = 0 if name or hung is Hang.LOADER else at_work
+    return name
+
+
+def forget_control(words: memoryview) -> None:
+    """Clears the mark of a control that has ended, so that the next one is not taken for hung."""
+    words[shared.HeaderWord.CONTROL_BEAT] = 0
+
+
+def synth_given_up(arena: Arena, registered: choosing.Registered, say: Callable[[str], None]) -> bool:
+    """Chooses another backend where the present synth's workers are quarantined or refused: whether there was another.
+
+    It plays notes from the next engine on.
+    """
+    info = choosing.chosen().info
+    if not info.fallback:
+        return False
+    name = synths.PREFIX + info.name
+    for entry in arena.entries:
+        given_up = entry.words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED)
+        if entry.words[WorkerWord.WANTED] and given_up and entry.kind and entry.spec().name == name:
+            other = choosing.choose("auto", registered)
+            consequence = f"{other.name} plays notes from here on, and a piano for instruments it has not"
+            if other.name == synths.NULL.name:
+                consequence = "notes make no sound from here on"
+            say(f"{info.program or info.name} is given up ({entry.reason}); {consequence}")
+            choosing.use(synths.BackendChoice(other, instead=True))
+            return True
+    return False
+
+
+def device_back(settings: ServeSettings, wanted: str) -> bool:
+    """Whether the lost driver can play again, at the server's rate and block."""
+    from antiphon.kernel.engine.drivers.probe import probe
+
+    try:
+        device = probe(settings.with_(audio=wanted))
+    except AntiphonError:
+        return False
+    return (device.rate, device.block) == (settings.rate, settings.block)

@@ -1,0 +1,149 @@
+"""What can play notes: the interface that every backend keeps.
+
+A backend runs in a worker process. It is given events hop by hop, each with the engine's sample; it
+gives the hop's sound, or sends the events on with their time (a timetagged bundle) to what sounds elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.processor import EVENT_KINDS, Event
+
+VOICES = 32
+"""Notes of one node that sound at once, at most."""
+MAX_EVENTS = 256
+"""Events one hop carries; more are dropped and counted by the caller."""
+COLUMNS = 7
+"""Numbers of a packed event."""
+INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
+"""Instruments that every backend of Antiphon's own plays."""
+MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
+"""Played by some backends alone, as SynthDefs are; `SynthSupport.playable` refuses what its backend does not play."""
+
+
+@dataclass(frozen=True, slots=True)
+class SynthSettings:
+    """Settings that one synth node asks of its backend.
+
+    Attributes:
+        instrument: Its name.
+        bend: Semitones up or down at a full pitch bend.
+        voices: Notes that sound at once, 1 to `VOICES`.
+        seed: Random seed.
+        synthdef: Path of a compiled SynthDef to play in place of the instrument, or ""; of scsynth alone.
+        sound: Path of a sound file for a buffer, or ""; of scsynth alone.
+        controls: As `parse_controls` reads them; of scsynth alone.
+    """
+
+    instrument: str = "piano"
+    bend: float = 2.0
+    voices: int = VOICES
+    seed: int = 1
+    synthdef: str = ""
+    sound: str = ""
+    controls: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the settings as data for the config of a stream.
+
+        Returns:
+            Values by name.
+        """
+        return asdict(self)
+
+
+class SynthBackend(Protocol):
+    """Plays notes in a worker process; a class with these methods, constructed with rate, hop, slots and its settings.
+
+    A slot is a synth node. All calls come from one thread, none of them on the engine's block path.
+
+    Attributes:
+        name: Its name.
+        rehearses: A chord is played on it before the first node, so that what loads at the first note has been loaded.
+    """
+
+    name: str
+    rehearses: bool
+
+    def open(self, slot: int, settings: SynthSettings) -> None:
+        """Begins a node, or begins it again, silent.
+
+        Args:
+            slot: Its slot.
+            settings: What it asks for.
+        """
+
+    def close(self, slot: int) -> None:
+        """Ends a node and its sound.
+
+        Args:
+            slot: Its slot.
+        """
+
+    def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
+        """Plays the events of a slot's coming hop.
+
+        A note off, a pedal or a bend is for the notes of its channel; a pitch, pressure or timbre is for one note. A
+        note with an `age` has sounded for so many frames before a restart: it has no new attack. Controller 64 is the
+        sustain pedal, down from 0.5.
+
+        Args:
+            slot: Its slot.
+            sample: The engine's sample at which the hop begins.
+            events: In order of offset, counted from the hop's first frame.
+        """
+
+    def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
+        """Computes the hop's sound of every active slot.
+
+        Args:
+            out: float32 `[slots, 2, hop]`, to be filled in active rows; silence where the notes sound elsewhere.
+            active: bool `[slots]`.
+        """
+
+
+def shape_in() -> tuple[int, int]:
+    """Shape of a packed hop."""
+    return (1 + MAX_EVENTS, COLUMNS)
+
+
+def pack(sample: int, events: Sequence[Event], into: Samples) -> int:
+    """Packs a hop's events for a synth's worker. Every number is exact in a float32.
+
+    Args:
+        sample: The engine's sample at which the hop begins.
+        events: In order of offset.
+        into: float32 of the shape of a packed hop, written.
+
+    Returns:
+        How many events were left out for want of room.
+    """
+    count = min(len(events), MAX_EVENTS)
+    into[0, 0], into[0, 1], into[0, 2] = count, sample >> 24, sample & 0xFFFFFF
+    for row, event in enumerate(events[:count], 1):
+        line = into[row]
+        line[0], line[1], line[2] = EVENT_KINDS.index(event.kind), event.offset, event.number
+        line[3], line[4], line[5] = event.value, event.channel, min(event.age, 0xFFFFFF)
+        line[6] = event.serial or event.live
+    return len(events) - count
+
+
+def unpack(packed: Samples) -> tuple[int, list[Event]]:
+    """Inverse of `pack`: the sample and the events."""
+    head = packed[0]
+    sample = (int(head[1]) << 24) + int(head[2])
+    rows = packed[1 : 1 + int(head[0])]
+    return sample, [_event(*row) for row in rows.tolist()]
+
+
+def _event(kind: float, offset: float, number: float, value: float, channel: float, age: float, live: float) -> Event:
+    # a serial is above 1
+    serial = int(live) if live > 1.0 else 0
+    return Event(EVENT_KINDS[int(kind)], int(offset), int(number), value, int(channel), int(age), live > 0.0, serial)

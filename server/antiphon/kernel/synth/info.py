@@ -1,0 +1,295 @@
+"""The declaration of a synth backend: plain data, and the base of what it does outside its worker.
+
+No synth is imported. The classes name each other: `SynthInfo` makes its `SynthSupport`, which may change the
+`BackendChoice` that it is part of.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.runtime.importing import import_object
+from antiphon.kernel.runtime.serve_option import ServeOption
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.synth.backend import SynthSettings, shape_in
+from antiphon.kernel.workers.spec import WorkerSpec
+
+TOLD = "synth-told.jsonl"
+"""The file in the server's folder into which the null synth writes its events."""
+PREFIX = "synth/"
+"""Of the name of a synth's worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class SynthInfo:
+    """A synth backend, as data: what the factory of `antiphon_synths` returns. Its module imports no synth.
+
+    Attributes:
+        name: What `--synth` takes.
+        backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
+            settings.
+        zygote: As in `WorkerSpec`: the process that the worker is forked from.
+        needs: A module that has to be installed, or "".
+        program: A program that has to be installed, or ""; where it is given, `needs` is not checked.
+        install: The command that installs it.
+        slots: Synth nodes that one worker plays.
+        memory: Megabytes the worker may take.
+        crowd: Events a node may play for each frame of a hop; a node drops and counts what is more.
+        imports: As in `WorkerSpec`: the module that the zygote imports before it forks.
+        describe: As in `WorkerSpec`: "module:name" of what adds to the worker's status, or "".
+        support: "module:Name" of the `SynthSupport` subclass that does the backend's work outside its worker; "" for
+            `SynthSupport` itself.
+        option: The option that `serve` has for this backend, or None; a server given it plays by this backend.
+        auto: Place in the order in which `--synth auto` tries the backends that are installed, from 1; 0: it is
+            played by name only.
+        jack: The backend plays through JACK: the supervisor starts a JACK server where there is none, unless `option`
+            was given.
+        fallback: Where the worker has failed for good, `--synth auto` chooses another backend, which plays from then
+            on with `BackendChoice.instead`. False: the nodes stay silent.
+    """
+
+    name: str
+    backend: str
+    zygote: str = "none"
+    needs: str = ""
+    program: str = ""
+    install: str = ""
+    slots: int = 16
+    memory: int = 1024
+    crowd: float = 1e9
+    imports: str = ""
+    describe: str = ""
+    support: str = ""
+    option: ServeOption[str] | None = None
+    auto: int = 0
+    jack: bool = False
+    fallback: bool = False
+
+    @property
+    def installed(self) -> bool:
+        """Whether module and program are there."""
+        if self.program:
+            return shutil.which(self.program) is not None
+        return not self.needs or importlib.util.find_spec(self.needs) is not None
+
+    def option_given(self, settings: ServeSettings) -> bool:
+        """Whether `serve` was given this backend's option.
+
+        Args:
+            settings: Those of `serve`.
+
+        Returns:
+            True where it was; False also for a backend without an option.
+        """
+        return self.option is not None and self.option.name in settings.options
+
+    def make_support(self) -> SynthSupport:
+        """Makes what does the backend's work outside its worker.
+
+        Returns:
+            A new object of the class that `support` names.
+
+        Raises:
+            PluginError: The module has no such class.
+            ImportError: There is no such module.
+        """
+        support: SynthSupport = (import_object(self.support) if self.support else SynthSupport)(self)
+        return support
+
+    def delay(self, rate: int, hop: int) -> int:
+        """The backend's own latency: `SynthSupport.delay` of its `support`.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+
+        Returns:
+            Hops; 0 without a `support`.
+        """
+        return self.make_support().delay(rate, hop) if self.support else 0
+
+    def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
+        """Describes its worker.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+            settings: For the backend, besides rate, hop and slots.
+
+        Returns:
+            The worker's spec.
+        """
+        return WorkerSpec(
+            name=PREFIX + self.name,
+            factory="antiphon.kernel.synth.stepper:SynthStepper",
+            zygote=self.zygote,
+            imports=self.imports,
+            describe=self.describe,
+            hop=hop,
+            rate=rate,
+            inputs=shape_in(),
+            outputs=(2, hop),
+            slots=self.slots,
+            depth=16,
+            memory=self.memory,
+            settings={"backend": self.backend, **(settings or {})},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BackendChoice:
+    """The backend that a process plays notes with.
+
+    Attributes:
+        info: The backend.
+        settings: Names and values for it.
+        instead: It plays because another one was given up.
+    """
+
+    info: SynthInfo
+    settings: tuple[tuple[str, Value], ...] = ()
+    instead: bool = False
+
+
+class OfflinePasses(Protocol):
+    """Playing a file repeatedly, for a backend that computes the sound of the whole file at once.
+
+    A pass plays the file from beginning to end. In the first the backend collects the notes; each later one plays the
+    sound computed from the notes of the pass before, because that sound may itself change the notes. `render` and
+    `replay` call `begin` before each pass and `done` after it until `done` returns True; the output of these passes is
+    discarded. The pass that follows is written to the file, without a further `begin`.
+    """
+
+    def begin(self) -> None:
+        """Prepares the next pass: sets the backend that plays it, by `use_backend`."""
+
+    def done(self, frames: int, rate: int) -> bool:
+        """Ends a pass, and computes the sound for the next.
+
+        Args:
+            frames: Frames of sound that the next pass needs.
+            rate: Frames per second.
+
+        Returns:
+            Whether the next pass is the one to be written. Then its backend has been set as by `begin`.
+        """
+
+
+class SynthSupport:
+    """What a backend does outside its worker: base of the class that `SynthInfo.support` names.
+
+    The methods have defaults that do nothing: a backend overrides those that it needs. The supervisor, the engine's
+    loader and the command line make a new object for each use, so it keeps no state. Large libraries are to be
+    imported within the methods, because the command line imports the module for a single question.
+
+    Args:
+        info: The backend's description.
+
+    Attributes:
+        info: The backend's description.
+    """
+
+    def __init__(self, info: SynthInfo) -> None:
+        self.info = info
+
+    def delay(self, rate: int, hop: int) -> int:
+        """Computes the backend's own latency, which is added to the hop that every worker needs.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+
+        Returns:
+            Hops.
+        """
+        return 0
+
+    def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
+        """Checks a node's settings, and replaces what the backend has not. In the engine's loader, before the stream.
+
+        Args:
+            settings: The node's settings.
+            instead: The backend replaces one that failed. Then it substitutes the nearest that it has rather than
+                refuse the node.
+
+        Returns:
+            The settings to play with.
+
+        Raises:
+            ParamError: The backend does not play this instrument or SynthDef.
+            FileError: A file that the settings name cannot be used.
+        """
+        return settings
+
+    def check_option(self, value: str) -> None:
+        """Checks the value of `info.option`: in the command line, before anything is started.
+
+        Args:
+            value: As given to `serve`.
+
+        Raises:
+            UsageError: The option does not take this value.
+        """
+
+    def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
+        """Applies the value of `info.option`: in the supervisor, before the engine is started.
+
+        Args:
+            choice: The backend as it plays without the option.
+            value: The option's value, which `check_option` accepted.
+            rate: Frames per second of the server.
+
+        Returns:
+            The backend and its settings for this server.
+
+        Raises:
+            EngineError: It cannot be played with this value.
+        """
+        return choice
+
+    def clear(self, since: float) -> None:
+        """Removes what the backend's workers left: processes, files. After all processes of a server have ended.
+
+        It must not raise: the supervisor ends after it.
+
+        Args:
+            since: When the server started, in seconds as `time.time` gives them.
+        """
+
+    def passes(self, live: int) -> AbstractContextManager[OfflinePasses] | None:
+        """Begins a render of a file, for `render` and `replay`.
+
+        Args:
+            live: Frames of a block of the set that `replay` plays; 0 in `render`.
+
+        Returns:
+            The passes, as a context that lasts until the file is written; None for a backend that renders files hop
+            by hop, as it plays.
+        """
+        return None
+
+    def findings(self) -> Iterable[Finding]:
+        """Checks what the backend needs, for `antiphon doctor`.
+
+        Yields:
+            What was found; by default whether `info.program` or `info.needs` is installed.
+        """
+        info = self.info
+        what = info.program or info.needs
+        if not what:
+            return
+        if info.installed:
+            yield Finding(what, "works", f"plays notes with --synth {info.name}")
+        else:
+            yield Finding(what, "missing", f"not installed; --synth {info.name} needs it", info.install)
+
+
+NULL = SynthInfo("null", "antiphon.kernel.synth.null:Null", auto=100)
+"""No sound: notes are written into a file."""

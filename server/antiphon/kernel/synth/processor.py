@@ -1,0 +1,179 @@
+"""`SynthProcessor`: the base of nodes whose notes a synth backend plays, in a worker, one block late."""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import abstractmethod
+from collections import deque
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.file_use import FileUse
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
+from antiphon.kernel.contract.processor import IO, Event
+from antiphon.kernel.native.dsp import scale
+from antiphon.kernel.native.step import Step
+from antiphon.kernel.synth.backend import COLUMNS, SynthSettings, pack
+from antiphon.kernel.synth.event_kernels import EventWord, no_events, quiet_head
+from antiphon.kernel.synth.info import BackendChoice
+from antiphon.kernel.synth.sounding import Sounding
+from antiphon.kernel.workers.processor import WorkerProcessor
+from antiphon.kernel.workers.spec import WorkerSpec
+
+MAX_WAITING = 8192
+MOST_EVENTS = 128
+"""Of a hop; the rest of `MAX_EVENTS` is for the sounding notes that a new worker is sent again."""
+SHORT_SECONDS = 0.002
+"""A block that is shorter leaves the worker the time of the next one too: 64 frames at 48 kHz, not 128."""
+_DB = math.log(10.0) / 20.0
+
+LEVEL = Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level.")
+"""A parameter that every `SynthProcessor` has to have."""
+DROPPED = Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Events there was no room for.")
+"""Another."""
+
+
+class SynthProcessor(WorkerProcessor):
+    """Events in, sound out. Events of a block are played with their offsets in the next one.
+
+    While its worker is away the node is silent (a 10 ms fade); when it is back, the notes that sound still are taken up
+    where they would be. A subclass has the parameters `LEVEL` and `DROPPED`, and the methods `backend` and `asked`.
+    """
+
+    inputs = (EVENTS_IN,)
+    outputs = (AUDIO_OUT,)
+    on_files = FileUse(tail=True)
+
+    @abstractmethod
+    def backend(self) -> BackendChoice:
+        """Chooses what plays the notes, at each `prepare`.
+
+        Returns:
+            The backend and its settings; nodes with equal ones share a worker.
+        """
+
+    @abstractmethod
+    def asked(self) -> SynthSettings:
+        """Gives what the node asks of the backend.
+
+        Returns:
+            The settings.
+        """
+
+    def turn(self, io: IO, events: list[Event]) -> None:
+        """Adds events that go before a hop's notes. On the block path.
+
+        Args:
+            io: The block in which the hop becomes complete.
+            events: The list to extend, empty.
+        """
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Opens the stream and makes every buffer.
+
+        Raises:
+            AntiphonError: The worker cannot be had, or a setting cannot be played.
+        """
+        self._choice = self.backend()
+        self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * spec.block)))
+        self._gain = np.zeros(spec.block, np.float32)
+        self._head: Samples = np.zeros(COLUMNS, np.float32)
+        self._state = np.zeros(EventWord.SIZE, np.int64)
+        self._skipped = 0
+        self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
+        self._hop_events: list[Event] = []
+        self._sounding = Sounding()
+        self._dropped = 0
+        super().prepare(spec)
+
+    def worker(self, spec: StreamSpec) -> WorkerSpec:
+        """Describes the backend's worker."""
+        return self._choice.info.worker(spec.rate, spec.block, dict(self._choice.settings))
+
+    def config(self) -> str:
+        """Gives what the node asks for, as the backend plays it: `SynthSettings` as JSON."""
+        settings = self._choice.info.make_support().playable(self.asked(), instead=self._choice.instead)
+        return json.dumps(settings.to_json(), ensure_ascii=False)
+
+    def lead(self, spec: StreamSpec, hop: int) -> int:
+        """Computes how many hops the worker has for its answer.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+            hop: Frames of a hop.
+
+        Returns:
+            0: a hop is a block, and the next one plays its answer. 1 where a block is shorter than `SHORT_SECONDS`.
+        """
+        # the engine would wait for the answer in every block: waking the worker takes a large part of so short a one
+        return int(hop / spec.rate < SHORT_SECONDS)
+
+    def behind(self, spec: StreamSpec, hop: int) -> int:
+        """Computes how late the backend is."""
+        return hop * self._choice.info.delay(spec.rate, hop)
+
+    def process(self, io: IO) -> None:
+        """Gathers the block's events, posts them, and plays the answer at its level."""
+        out, hops = io.audio_out[0], self.hops
+        hops.begin(io.time.sample)
+        start = hops.number * hops.hop + hops.fill
+        # blocks that were missed: hops are counted, the clock went on
+        self._skipped = io.time.sample - start
+        for event in io.events_in:
+            if len(self._events) == MAX_WAITING:
+                self._dropped += 1
+            self._events.append((start + event.offset, event))
+        super().process(io)
+        gain = self._gain[: io.frames]
+        self._gains(io.curve("level"), gain)
+        np.multiply(out, gain, out=out)
+        self._state[EventWord.SKIPPED], self._state[EventWord.WAITING] = self._skipped, len(self._events)
+        if self._dropped:
+            io.report("dropped", self._dropped)
+
+    def step(self, io: IO) -> Step | None:
+        """The blocks without an event, of which the worker gets the sample alone."""
+        out, hops = io.audio_out[0], self.hops
+        hop = self.hop_step(None, out, self._head)
+        if hop is None or hops.hop != io.frames:
+            return None
+        gain = np.full(io.frames, io.at("level", 0), np.float32)
+        self._gains(gain, gain)
+        quiet = no_events.step(self._state, hops.words, hops.hop, io.time.sample)
+        head = quiet_head.step(self._head, io.time.sample)
+        return head.then(hop).then(scale.step(out, gain, io.frames)).provided(quiet)
+
+    def _gains(self, level: Samples, out: Samples) -> None:
+        """Computes factors of levels in dB."""
+        np.multiply(level, np.float32(_DB), out=out)
+        np.exp(out, out=out)
+
+    def post(self, hop: int, sound: Samples) -> None:
+        """Gathers the hop's events, whether there is a worker for them or not, and posts them."""
+        size = self.hops.hop
+        start, events = hop * size, self._hop_events
+        events.clear()
+        self.turn(self._io, events)
+        # what a hop cannot hold waits for the next
+        while self._events and self._events[0][0] < start + size and len(events) < self._most:
+            at, event = self._events.popleft()
+            events.append(event.moved(max(0, at - start) - event.offset))
+        super().post(hop, sound)
+        self._sounding.follow(start, events)
+
+    def begin(self, hop: int) -> None:
+        """Gives a new worker the notes that sound."""
+        self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
+
+    def write(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Packs the hop's events."""
+        self._dropped += pack(hop * self.hops.hop + self._skipped, self._hop_events, into[0])
+
+    def reset(self) -> None:
+        """Forgets all notes."""
+        super().reset()
+        self._events.clear()
+        self._sounding.clear()

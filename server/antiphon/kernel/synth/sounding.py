@@ -1,0 +1,110 @@
+"""The sounding notes, by the events played so far: sent to a synth after its restart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from antiphon.kernel.contract.processor import PEDAL, Event
+from antiphon.kernel.synth.backend import VOICES
+from antiphon.kernel.synth.controls import FIRST_DIAL
+
+TOLD = 128
+"""Most events that restore a synth's state."""
+MOST = 128
+"""Notes remembered; the oldest is forgotten first."""
+_MOST_SHAPES = 40
+"""Pitches, pressures and timbres among them: with 8 dials and 16 programs they leave no room for controllers."""
+
+
+class _HeldNote(NamedTuple):
+    """A note: its velocity, the sample at which it began, and the values of its own by kind of event."""
+
+    velocity: float
+    began: int
+    shape: dict[str, float]
+
+
+class Sounding:
+    """Remembers which notes sound and where controllers stand, for a synth that is given them again after a restart.
+
+    At most 128 notes; the oldest is dropped first.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[int, int], _HeldNote] = {}
+        self._pedalled: dict[tuple[int, int], _HeldNote] = {}
+        self._next: dict[tuple[int, int], dict[str, float]] = {}
+        self._controls: dict[tuple[int, int], float] = {}
+        self._bends: dict[int, float] = {}
+        self._programs: dict[int, int] = {}
+
+    def follow(self, sample: int, events: Sequence[Event]) -> None:
+        """Takes the events that the synth is sent.
+
+        Args:
+            sample: The engine's sample at which the hop begins.
+            events: Events of the hop, in order of offset.
+        """
+        for event in events:
+            key = (event.channel, event.number)
+            match event.kind:
+                case "on":
+                    self._pedalled.pop(key, None)
+                    self._held.pop(key, None)
+                    if len(self._held) >= MOST:
+                        del self._held[next(iter(self._held))]
+                    began = sample + event.offset - event.age
+                    self._held[key] = _HeldNote(event.value, began, self._next.pop(key, {}))
+                case "off":
+                    note = self._held.pop(key, None)
+                    if note is not None and self._controls.get((event.channel, PEDAL), 0.0) >= 0.5:
+                        if len(self._pedalled) >= MOST:
+                            del self._pedalled[next(iter(self._pedalled))]
+                        self._pedalled[key] = note
+                case "control":
+                    self._controls[key] = event.value
+                    if event.number == PEDAL and event.value < 0.5:
+                        for note_key in [k for k in self._pedalled if k[0] == event.channel]:
+                            del self._pedalled[note_key]
+                case "bend":
+                    self._bends[event.channel] = event.value
+                case "program":
+                    self._programs[event.channel] = event.number
+                case "pitch" | "pressure" | "timbre":
+                    held = self._held.get(key)
+                    shape = self._next.setdefault(key, {}) if held is None else held.shape
+                    shape[event.kind] = event.value
+
+    def again(self, sample: int) -> list[Event]:
+        """Gives the state as events: programs, controllers, bends, and the notes with their age and values.
+
+        Args:
+            sample: The engine's sample at which the coming hop begins.
+
+        Returns:
+            At most 128 events at offset 0: as many notes as there are voices, the newest, and what was changed last of
+            the rest.
+        """
+        moved = [Event("control", 0, number, value, channel) for (channel, number), value in self._controls.items()]
+        dials = [event for event in moved if event.number >= FIRST_DIAL]
+        events = [event for event in moved if event.number < FIRST_DIAL]
+        events += [Event("bend", 0, 0, value, channel) for channel, value in self._bends.items()]
+        programs = [Event("program", 0, number, 0.0, channel) for channel, number in self._programs.items()]
+        notes = sorted({**self._pedalled, **self._held}.items(), key=lambda item: item[1].began)[-VOICES:]
+        shapes = [
+            Event(kind, 0, number, value, channel)
+            for (channel, number), note in notes
+            for kind, value in note.shape.items()
+        ][-_MOST_SHAPES:]
+        room = TOLD - 2 * VOICES - len(dials) - len(programs) - len(shapes)
+        events = [*dials, *programs, *(events[-room:] if room > 0 else ()), *shapes]
+        for (channel, number), note in notes:
+            events.append(Event("on", 0, number, note.velocity, channel, max(1, sample - note.began)))
+        events += [Event("off", 0, k[1], 0.0, k[0]) for k, _ in notes if k in self._pedalled and k not in self._held]
+        return events
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        for table in (self._held, self._pedalled, self._next, self._controls, self._bends, self._programs):
+            table.clear()

@@ -1,0 +1,88 @@
+"""OSC over a stream: length-prefixed (OSC 1.0) or SLIP (OSC 1.1), distinguished by the first byte.
+
+A length of at most 1 MiB begins with a zero byte; SLIP begins with END or straight with a packet,
+and packets begin with `/` or `#`. Replies use the framing received.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal
+
+from antiphon.kernel.errors import WireError
+from antiphon.kernel.wire import slip
+
+MAX_FRAME = 1 << 20
+_LENGTH = struct.Struct(">I")
+
+
+class LengthReader:
+    """Packets after four-byte lengths. After a length over `limit` bytes the stream is unreadable: `broken`."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.broken = False
+        self._buffer = bytearray()
+
+    @property
+    def partial(self) -> bool:
+        return bool(self._buffer)
+
+    def feed(self, data: bytes) -> list[bytes | WireError]:
+        packets: list[bytes | WireError] = []
+        if self.broken:
+            return packets
+        buffer = self._buffer
+        buffer += data
+        at = 0
+        while len(buffer) - at >= 4:
+            (length,) = _LENGTH.unpack_from(buffer, at)
+            if length > self.limit:
+                self.broken = True
+                buffer.clear()
+                packets.append(WireError(f"a frame is at most {self.limit} bytes long, this one says {length}"))
+                return packets
+            if len(buffer) - at - 4 < length:
+                break
+            packets.append(bytes(buffer[at + 4 : at + 4 + length]))
+            at += 4 + length
+        del buffer[:at]
+        return packets
+
+
+class Framer:
+    """The frames of one connection. `framing` is "" until the first byte has been received."""
+
+    def __init__(self, limit: int = MAX_FRAME) -> None:
+        self.limit = limit
+        self.framing: Literal["", "length", "slip"] = ""
+        self.broken = False
+        self._reader: LengthReader | slip.SlipReader | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return self._reader is not None and self._reader.partial
+
+    def feed(self, data: bytes) -> list[bytes | WireError]:
+        """Takes received bytes; returns complete packets and errors, in order. Nothing once `broken`."""
+        if self.broken or not data:
+            return []
+        if self._reader is None:
+            first = data[:1]
+            if first == b"\0":
+                self.framing, self._reader = "length", LengthReader(self.limit)
+            elif first in (slip.END, b"/", b"#"):
+                self.framing, self._reader = "slip", slip.SlipReader(self.limit)
+            else:
+                self.broken = True
+                return [WireError("this port takes OSC over TCP: length-prefixed (1.0) or SLIP (1.1) frames")]
+        packets = self._reader.feed(data)
+        self.broken = isinstance(self._reader, LengthReader) and self._reader.broken
+        return packets
+
+    def wrap(self, packet: bytes) -> bytes:
+        """Frames a reply in the framing received; length-prefixed if nothing was received."""
+        if self.framing == "slip":
+            return slip.wrap(packet)
+        return _LENGTH.pack(len(packet)) + packet

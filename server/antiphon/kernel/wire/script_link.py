@@ -1,0 +1,44 @@
+"""The messages between the web process and the performer, over a socket that preserves message boundaries.
+
+Each is one JSON object. Web sends `{"do": "run", "version", "name", "by", "text", "quantum"}`, `{"do": "stop"}`,
+`{"do": "slide", "version", "place", "value"}`, `{"do": "tracks", "muted", "soloed"}` and `{"do": "state"}`. The
+performer sends `{"state": …}` when something of it changed and when it is asked, `{"steps": …, "dropped": …}` for what
+is played next, `{"coming": …}` for what tracks will play, and `{"said": …}` for what a script prints.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from antiphon.kernel.errors import WireError
+
+LONGEST = 120_000
+"""Bytes of a message: a socket's default buffer has 208 KiB."""
+LONGEST_SCRIPT = 100_000
+"""Bytes of a script that comes from a page, as UTF-8."""
+MAX_VERSION = 2**53 - 1
+"""Largest number of a version: the largest whole number that JavaScript holds exactly."""
+MOST_QUANTUM = 4096.0
+"""Beats at whose multiples a version begins, at most."""
+MOST_STEPS = 128
+"""Steps of a message."""
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    """Encodes a message; `WireError` where it is too long."""
+    data = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
+    if len(data) > LONGEST:
+        raise WireError(f"a message to the performer has at most {LONGEST:,} bytes, not {len(data):,}")
+    return data
+
+
+def unpack(data: bytes) -> dict[str, Any]:
+    """Decodes a message; `WireError` where it is none."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict):
+        raise WireError("a message between web and performer is a JSON object")
+    return message

@@ -1,0 +1,110 @@
+"""The messages between the web process and control, over a socket that preserves message boundaries.
+
+A request is one JSON object of at most `MAX_REQUEST` bytes: the topic, a number that the answer repeats, and for some
+topics an IP address. An answer is a JSON object in parts of at most `PART` bytes, each behind the request's number and
+the count of parts still to come: `{"data": ...}`, or `{"error": sentence, "status": HTTP status}`.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from antiphon.kernel.errors import WireError
+
+MAX_REQUEST = 1024
+"""Bytes. The longest is an approval, 100 bytes."""
+PART = 32 * 1024
+"""Bytes of an answer in one message: several fit into a socket's default buffer of 208 KiB."""
+MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes. The values of a patch with the 65,536 parameters that a session holds are about 4 MiB."""
+MAX_NUMBER = 2**53
+_HEAD = struct.Struct("<QI")
+STARTED = _HEAD.pack(0, 0)
+"""The message of a control process that starts: web repeats the requests its predecessor did not answer."""
+
+
+class Topic(StrEnum):
+    """The kinds of requests from web to control. APPROVE and FORGET have an IP address."""
+
+    ABOUT = "about"
+    STATUS = "status"
+    NODES = "nodes"
+    GRAPH = "graph"
+    SURFACES = "surfaces"
+    APPROVE = "approve"
+    FORGET = "forget"
+
+
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """A request from web to control.
+
+    `number`: below `MAX_NUMBER`; repeated by the answer; `ip`: of the machine to approve or forget, else "".
+    """
+
+    number: int
+    topic: Topic
+    ip: str = ""
+
+    def pack(self) -> bytes:
+        """Encodes the request."""
+        return json.dumps({"number": self.number, "topic": self.topic, "ip": self.ip}).encode()
+
+    @staticmethod
+    def unpack(data: bytes) -> WebRequest:
+        """Decodes a request.
+
+        Raises:
+            WireError: The bytes are no message of the link.
+        """
+        try:
+            fields = json.loads(data)
+            number, topic, ip = fields["number"], Topic(fields["topic"]), fields["ip"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise WireError("this is not a request of the web process") from None
+        if type(number) is not int or not 0 <= number < MAX_NUMBER or not isinstance(ip, str):
+            raise WireError("this is not a request of the web process")
+        return WebRequest(number, topic, ip)
+
+
+def parts(number: int, answer: bytes) -> Iterator[bytes]:
+    """Splits an answer into messages, at least one, in order."""
+    count = max(1, -(-len(answer) // PART))
+    for place in range(count):
+        yield _HEAD.pack(number, count - 1 - place) + answer[place * PART : (place + 1) * PART]
+
+
+class Assembly:
+    """Joins the parts of the answer to one request and ignores those of others."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._parts: list[bytes] = []
+        self._expected: int | None = None
+        self._size = 0
+
+    def add(self, message: bytes) -> Any:
+        """Takes a message; the whole answer, decoded, with its last part, and None before.
+
+        Raises:
+            WireError: It is no part, or the answer is too long.
+        """
+        if len(message) < _HEAD.size:
+            raise WireError("this is not an answer of control")
+        number, left = _HEAD.unpack_from(message)
+        if number != self._number:
+            return None
+        if self._expected is not None and left != self._expected:
+            # control was restarted and answered the same request again: the later answer counts
+            self._parts, self._size = [], 0
+        self._expected = left - 1
+        self._parts.append(message[_HEAD.size :])
+        self._size += len(message) - _HEAD.size
+        if self._size > MAX_ANSWER:
+            raise WireError("control's answer is too long")
+        return json.loads(b"".join(self._parts)) if left == 0 else None

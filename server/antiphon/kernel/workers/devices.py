@@ -1,0 +1,75 @@
+"""Finds the device that models run on without importing torch, which the engine must not load."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from antiphon.kernel.errors import WorkerError
+from antiphon.kernel.runtime.suggestion import instead
+
+Device: TypeAlias = Literal["cpu", "cuda"]
+DEVICES = ("auto", "cpu", "cuda")
+_DEV = Path("/dev")
+# the NVIDIA driver's device nodes, and that of a card in the Windows Subsystem for Linux
+_NODES = ("nvidia[0-9]*", "dxg")
+
+
+@dataclass(frozen=True, slots=True)
+class TorchBuild:
+    """The installed torch: its version, and that of the CUDA toolkit it was built for ("" for a CPU build)."""
+
+    version: str
+    cuda: str
+
+
+def installed_torch() -> TorchBuild | None:
+    """The installed torch by its version file, which is read as text; None without torch."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.origin:
+        return None
+    try:
+        text = Path(spec.origin).with_name("version.py").read_text("utf-8")
+    except OSError:
+        return TorchBuild("of an unknown version", "")
+    return TorchBuild(_assigned_text(text, "__version__") or "of an unknown version", _assigned_text(text, "cuda"))
+
+
+def resolve(asked: str, dev: Path = _DEV) -> Device:
+    """Chooses the device: "cpu", "cuda", or "auto" for cuda where torch is a CUDA build and there is an NVIDIA card.
+
+    It does not test the card: only the worker can. `dev` is the folder of device nodes.
+
+    Raises:
+        WorkerError: `asked` is none of these, or it is "cuda" and torch or a card is missing.
+    """
+    if asked not in DEVICES:
+        raise WorkerError(f"{asked!r} is no device{instead(asked, DEVICES)}")
+    if asked == "cpu":
+        return "cpu"
+    lacking = _lacking(dev)
+    if not lacking:
+        return "cuda"
+    if asked == "cuda":
+        raise WorkerError(f"{lacking}, or use --device cpu")
+    return "cpu"
+
+
+def _lacking(dev: Path) -> str:
+    """What is missing for cuda, and what to do about it; "" for nothing."""
+    build = installed_torch()
+    if build is None:
+        return "--device cuda needs torch, which is not installed: install a CUDA build of it"
+    if not build.cuda:
+        return f"--device cuda needs a CUDA build of torch, and torch {build.version} is none: install one"
+    if not any(path for pattern in _NODES for path in dev.glob(pattern)):
+        return f"--device cuda needs an NVIDIA card, and {dev} has no node of one: load its driver"
+    return ""
+
+
+def _assigned_text(text: str, name: str) -> str:
+    found = re.search(rf"^{name}\b[^=\n]*=\s*['\"]([^'\"\n]+)['\"]", text, re.MULTILINE)
+    return found.group(1) if found else ""

@@ -1,0 +1,94 @@
+"""Records the dropouts of a node's hops in the session log, and repeats them in a replay."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Protocol
+
+from antiphon.kernel.contract.processor import IO, ProcessorPart
+
+
+class _Stream(Protocol):
+    def reset(self) -> None: ...
+
+
+class DropoutLog(ProcessorPart):
+    """Writes the dropouts of a node's hops into the session log, and repeats them in a replay.
+
+    It marks `absent` and `back` where answers stop and come again, and `fresh` where a worker began without a past. All
+    calls are for the block path.
+
+    Attributes:
+        away: Whether, by the log that is replayed, answers are missing now.
+    """
+
+    def __init__(self) -> None:
+        self._there = True
+        self.away = False
+        self._fresh: set[int] = set()
+        self._turns: deque[tuple[int, bool]] = deque()
+
+    def recall(self, kind: str, hop: int) -> None:
+        """Takes a mark of the log that is replayed. For `Processor.recall`."""
+        if kind == "fresh":
+            self._fresh.add(hop)
+        elif kind in ("absent", "back"):
+            self._turns.append((hop, kind == "absent"))
+
+    def before(self, hop: int, streams: Iterable[_Stream]) -> bool:
+        """Resets streams before a hop is posted, where the log says that they began without a past there.
+
+        Args:
+            hop: The hop's number.
+            streams: The node's streams.
+
+        Returns:
+            Whether they did.
+        """
+        if hop not in self._fresh:
+            return False
+        self._fresh.discard(hop)
+        for stream in streams:
+            stream.reset()
+        return True
+
+    def absent(self, hop: int) -> bool:
+        """Reads from the log whether a hop's answer was missing. To be called once for each hop, in order.
+
+        Args:
+            hop: The hop's number.
+
+        Returns:
+            Whether it was.
+        """
+        while self._turns and self._turns[0][0] <= hop:
+            self.away = self._turns.popleft()[1]
+        return self.away
+
+    def began(self, hop: int, first: int, io: IO) -> None:
+        """Marks that the worker began without a past.
+
+        Args:
+            hop: The first hop it got.
+            first: The hop at which the stream begins in any case, which needs no mark.
+            io: Of the block.
+        """
+        if hop != first:
+            io.mark("fresh", hop)
+
+    def took(self, hop: int, there: bool, io: IO) -> None:
+        """Marks whether a hop's answer was there, where that differs from the hop before.
+
+        Args:
+            hop: The hop's number.
+            there: Whether it was.
+            io: Of the block.
+        """
+        if there != self._there:
+            self._there = there
+            io.mark("back" if there else "absent", hop)
+
+    def standing(self) -> list[tuple[str, int]]:
+        """Lists the marks that a log which begins now needs first. For `Processor.standing`."""
+        return [] if self._there else [("absent", 0)]

@@ -1,0 +1,252 @@
+"""The hops of a node that plays by a worker, in machine code: sound is posted, answers that are there are played.
+
+Goal: while the worker answers in time and nothing else is to be sent than sound, a block needs no interpreter.
+
+Plan: before a block `hops_rest` looks whether all answers that it plays are there, and whether the hops that it ends
+continue the epoch. If not (a late answer, a worker that died), it has changed nothing, and `WorkerProcessor.process`
+computes the block. Else `play_hops` does what `Rebuffer.run` does with `WorkerProcessor.load` and `post`. Both roads
+share the words below.
+
+Warning: samples are written before the tag that publishes them (`workers.arena`).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from antiphon.kernel.native.compiling import kernel
+from antiphon.kernel.native.dsp import finite, ring_read, ring_write
+from antiphon.kernel.native.intrinsics import address_f32, address_i64, load_acquire, offset, store_release
+from antiphon.kernel.native.kernel import Audio, f32, f32p, i64, i64p
+from antiphon.kernel.workers.arena import EPOCHS, HOP_BITS, SlotWord, State, WorkerWord
+
+_FLOAT = 4
+
+
+class HopWord(IntEnum):
+    """Indices of the words of a `Rebuffer`."""
+
+    FILL = 0  # frames of the hop that have come in; -1 before the first block
+    NUMBER = 1  # the hop that is being filled
+    LOADED = 2  # 1: its answer was taken
+    FIRST = 3  # the first hop that is posted
+    SIZE = 4
+
+
+class FadeWord(IntEnum):
+    """Indices of the words of a `DropoutFader`."""
+
+    THERE = 0  # 1: the last hop was an answer
+    RISE = 1  # frames done of the fade-in, and of what fades out
+    GONE = 2
+    SIZE = 3
+
+
+class EpochWord(IntEnum):
+    """Indices of the words of a `Stream`."""
+
+    POSTED = 0  # the hop after the last one posted
+    FIRST = 1  # the epoch's first hop, its number, and the worker's generation at its start
+    EPOCH = 2
+    BORN = 3
+    BROKEN = 4  # 1: the next hop begins an epoch
+    ABSENT = 5  # 1: the last answer was missing
+    SIZE = 6
+
+
+class LaneWord(IntEnum):
+    """Indices of what stays the same of a stream: addresses, and sizes in floats."""
+
+    OWN = 0  # `EpochWord`
+    WORKER = 1  # `WorkerWord`
+    SLOT = 2  # `SlotWord`
+    TAGS_IN = 3
+    TAGS_OUT = 4
+    IN = 5  # the rings
+    OUT = 6
+    FLOATS_IN = 7
+    FLOATS_OUT = 8
+    DEPTH = 9
+    SERIAL = 10
+    RUNG = 11  # the pool's word of workers to wake, and the worker's bit of it
+    BIT = 12
+    SIZE = 13
+
+
+@kernel
+def worker_tag(own: i64p, hop: i64) -> i64:
+    """The tag of a hop of the present epoch, as `arena.tag`."""
+    return i64((own[EpochWord.EPOCH] & EPOCHS) << HOP_BITS | hop)
+
+
+@kernel
+def answer_there(lane: i64p, hop: i64) -> i64:
+    """1 where a hop's answer can be played: as `Stream.take` without a wait, and finite."""
+    own = address_i64(lane[LaneWord.OWN])
+    if own[EpochWord.BROKEN] != 0 or own[EpochWord.ABSENT] != 0:
+        return 0
+    if hop < own[EpochWord.FIRST] or hop >= own[EpochWord.POSTED]:
+        return 0
+    place = hop % lane[LaneWord.DEPTH]
+    if load_acquire(address_i64(lane[LaneWord.TAGS_OUT]), place) != worker_tag(own, hop):
+        return 0
+    size = lane[LaneWord.FLOATS_OUT]
+    return finite(address_f32(lane[LaneWord.OUT] + _FLOAT * place * size), size, 1, size)
+
+
+@kernel
+def hop_continues(lane: i64p, hop: i64, ended: i64) -> i64:
+    """1 where a hop that ends in this block, after `ended` others, continues the epoch: as `Stream.start`."""
+    own = address_i64(lane[LaneWord.OWN])
+    worker = address_i64(lane[LaneWord.WORKER])
+    slot = address_i64(lane[LaneWord.SLOT])
+    generation = worker[WorkerWord.GENERATION]
+    if worker[WorkerWord.STATE] != State.RUNNING or worker[WorkerWord.BLAMED] == generation:
+        return 0
+    if slot[SlotWord.READY] != lane[LaneWord.SERIAL] or own[EpochWord.BORN] != generation:
+        return 0
+    begun = own[EpochWord.FIRST]
+    if load_acquire(slot, SlotWord.SEEN) == own[EpochWord.EPOCH]:
+        begun = slot[SlotWord.CURSOR]
+    if hop != own[EpochWord.POSTED] + ended or hop - begun >= lane[LaneWord.DEPTH]:
+        return 0
+    return 1
+
+
+@kernel
+def hops_rest(words: i64p, fader: i64p, lanes: i64p, count: i64, hop: i64, lead: i64, fade: i64, frames: i64) -> i64:
+    """1 where `play_hops` can play the block. lanes: `LaneWord` of each of `count` streams; hop, fade: in frames."""
+    fill = words[HopWord.FILL]
+    if fill < 0 or fader[FadeWord.THERE] == 0 or fader[FadeWord.RISE] < fade or fader[FadeWord.GONE] < fade:
+        return 0
+    number = words[HopWord.NUMBER]
+    loaded = words[HopWord.LOADED]
+    done = 0
+    ended = 0
+    while done < frames:
+        if loaded == 0:
+            due = number - 1 - lead
+            if due < words[HopWord.FIRST]:
+                return 0
+            for k in range(count):
+                if answer_there(offset(lanes, k * LaneWord.SIZE), due) == 0:
+                    return 0
+            loaded = 1
+        part = min(frames - done, hop - fill)
+        done = done + part
+        fill = fill + part
+        if fill == hop:
+            for k in range(count):
+                if hop_continues(offset(lanes, k * LaneWord.SIZE), number, ended) == 0:
+                    return 0
+            ended = ended + 1
+            number = number + 1
+            fill = 0
+            loaded = 0
+    return 1
+
+
+@kernel
+def push_tail(x: Audio, tail: Audio) -> None:
+    """Appends a hop to the last frames of a sound; one without channels leaves them as they are."""
+    frames = tail.frames
+    kept = max(0, frames - x.frames)
+    for c in range(x.channels):
+        for n in range(kept):
+            tail[c, n] = tail[c, n + x.frames]
+        for n in range(kept, frames):
+            tail[c, n] = x[c, n - frames + x.frames]
+
+
+@kernel
+def take_answers(lanes: i64p, hop: i64, out: Audio) -> None:
+    """out ← the answers to a hop, the channels of all streams beside each other."""
+    for c in range(out.channels):
+        rows = lanes[LaneWord.FLOATS_OUT] // out.frames
+        lane = offset(lanes, c // rows * LaneWord.SIZE)
+        place = hop % lane[LaneWord.DEPTH] * rows + c % rows
+        answer = address_f32(lane[LaneWord.OUT] + _FLOAT * place * out.frames)
+        for n in range(out.frames):
+            out[c, n] = answer[n]
+
+
+@kernel
+def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: i64) -> None:
+    """Posts a hop to each stream: its channels of the sound, or `size` numbers where that is not 0."""
+    for k in range(count):
+        lane = offset(lanes, k * LaneWord.SIZE)
+        floats = lane[LaneWord.FLOATS_IN]
+        place = hop % lane[LaneWord.DEPTH]
+        into = address_f32(lane[LaneWord.IN] + _FLOAT * place * floats)
+        for n in range(size):
+            into[n] = head[n]
+        if size == 0:
+            rows = floats // sound.frames
+            for row in range(rows):
+                part = offset(into, row * sound.frames)
+                c = k * rows + row
+                if c < sound.channels:
+                    for n in range(sound.frames):
+                        part[n] = sound[c, n]
+                else:
+                    for n in range(sound.frames):
+                        part[n] = f32(0.0)
+        own = address_i64(lane[LaneWord.OWN])
+        store_release(address_i64(lane[LaneWord.TAGS_IN]), place, worker_tag(own, hop))
+        own[EpochWord.POSTED] = hop + 1
+        store_release(address_i64(lane[LaneWord.SLOT]), SlotWord.POSTED, hop + 1)
+        rung = address_i64(lane[LaneWord.RUNG])
+        rung[0] = rung[0] | lane[LaneWord.BIT]
+
+
+@kernel
+def play_hops(
+    words: i64p,
+    lanes: i64p,
+    count: i64,
+    lead: i64,
+    x: Audio,
+    y: Audio,
+    into: Audio,
+    out: Audio,
+    tail: Audio,
+    dry_tail: Audio,
+    ring: Audio,
+    dry: Audio,
+    at: i64p,
+    latency: i64,
+    head: f32p,
+    size: i64,
+) -> None:
+    """Takes a block in and gives one out; only where `hops_rest`.
+
+    words, into, out: of the rebuffer; tail, dry_tail: of the fader; ring, dry, at, latency: of the dry sound, without
+    channels where there is none; head, size: as of `post_hop`.
+    """
+    hop = out.frames
+    done = 0
+    while done < y.frames:
+        fill = words[HopWord.FILL]
+        number = words[HopWord.NUMBER]
+        if words[HopWord.LOADED] == 0:
+            take_answers(lanes, number - 1 - lead, out)
+            ring_read(ring, dry, at, latency, hop)
+            push_tail(out, tail)
+            push_tail(dry, dry_tail)
+            words[HopWord.LOADED] = 1
+        part = min(y.frames - done, hop - fill)
+        for c in range(x.channels):
+            for n in range(part):
+                into[c, fill + n] = x[c, done + n]
+        for c in range(y.channels):
+            for n in range(part):
+                y[c, done + n] = out[c, fill + n]
+        done = done + part
+        words[HopWord.FILL] = fill + part
+        if fill + part == hop:
+            if ring.channels > 0:
+                ring_write(into, ring, at, hop)
+            post_hop(lanes, count, number, into, head, size)
+            words[HopWord.NUMBER] = number + 1
+            words[HopWord.FILL] = 0
+            words[HopWord.LOADED] = 0

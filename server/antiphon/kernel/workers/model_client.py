@@ -1,0 +1,146 @@
+"""Client of a model, for processors with a hop grid of their own, and checks whether a model can run.
+
+What a hop and an answer hold (sound, band levels, gains) is agreed between processor and network.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.processor import IO
+from antiphon.kernel.errors import WorkerError
+from antiphon.kernel.native import dsp
+from antiphon.kernel.runtime import extras, model_files
+from antiphon.kernel.workers import devices, pool
+from antiphon.kernel.workers.info import ModelInfo
+from antiphon.kernel.workers.networks import array_network
+from antiphon.kernel.workers.networks.array_network import ArrayNetwork
+from antiphon.kernel.workers.rebuffer import lead_for
+from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.kernel.workers.worker_client import WorkerClient
+
+BLOCKS_A_HOP = 4
+"""Blocks of a hop up to which a network in numpy is computed in the block in which its hop ends.
+
+Of a block of 64 frames the shipped networks' nodes take up to two thirds at p99 on a busy machine, of 256 a fifth: in
+shorter blocks a worker has a whole hop for it (docs/decisions/0060-networks-in-numpy.md).
+"""
+
+
+class ModelClient(WorkerClient):
+    """A processor's streams of one model, side by side.
+
+    Where the model has a network in numpy and runs on the CPU, and a hop is at most `BLOCKS_A_HOP` blocks, it is
+    computed here, in `send`, and `lead` is 0. Otherwise a worker runs it, as a `WorkerClient`'s. `lead * hop_frames`
+    belongs into the processor's latency. What a hop and an answer mean (sound, band levels, gains) is between processor
+    and network. For sound in, sound out there is `ModelProcessor`.
+    """
+
+    def __init__(self, model: ModelInfo, lanes: int, hop_frames: int, block: int, node: int) -> None:
+        """Opens the streams, on the device the server was started with where the model can run on it.
+
+        Args:
+            model: What runs in the worker.
+            lanes: Streams of it.
+            hop_frames: Hop frames of the processor's grid, by which hops are numbered.
+            block: The most frames of a block.
+            node: Number of the processor's node.
+
+        Raises:
+            WorkerError: The worker does not start, there is no place for it, or the network does not fit its weights.
+        """
+        device = pool.own_device()
+        arrays = device is not None and model.plays_arrays(device) and hop_frames <= BLOCKS_A_HOP * block
+        spec = worker_of(model)
+        super().__init__(spec, 0 if arrays else lanes, 0 if arrays else lead_for(hop_frames, block), node)
+        self._networks = [_network(model, spec) for _ in range(lanes if arrays else 0)]
+        if arrays:
+            self.there = True
+            self._answer: Samples = np.zeros((lanes, *spec.outputs), np.float32)
+            self._answer_at = self._answer.ctypes.data
+
+    def send(self, hop: int, values: Samples, io: IO) -> None:
+        """Computes a hop, or posts it where a worker does."""
+        if not self._networks:
+            super().send(hop, values, io)
+            return
+        for network, x, y in zip(self._networks, values, self._answer, strict=True):
+            network.step(x, y)
+
+    def take(self, hop: int, io: IO) -> Samples | None:
+        """Takes the answer to a hop. Hops are asked for in order, each once.
+
+        Args:
+            hop: The hop's number.
+            io: Of the block, for marks in the session log.
+
+        Returns:
+            float32 `[lanes, *outputs]`, valid until the next `send` or `take`; None where it is not there in time, or
+            is not finite, after which the network begins without a past.
+        """
+        if not self._networks:
+            return super().take(hop, io)
+        if dsp.peak.call(self._answer_at, self._answer.size, 1, self._answer.size) < 0.0:
+            self.reset()
+            return None
+        return self._answer
+
+    def reset(self) -> None:
+        """Forgets the past from the next hop on; `begin` follows."""
+        super().reset()
+        for network in self._networks:
+            network.start()
+
+
+def _network(model: ModelInfo, spec: WorkerSpec) -> ArrayNetwork:
+    """The network of one lane; where it cannot play, a processor does as without a worker."""
+    try:
+        return array_network.load(model.array_network, model.weights, model.folder, spec.inputs, spec.outputs)
+    except model_files.ModelError as error:
+        raise WorkerError(str(error)) from None
+
+
+def worker_of(model: ModelInfo) -> WorkerSpec:
+    """Describes the worker that runs a model, on the server's device where the model can, otherwise on the CPU."""
+    here = pool.current()
+    if here is None:  # a check: nothing is started
+        return model.worker(model.devices[0])
+    return model.worker(here.device if here.device in model.devices else "cpu")
+
+
+def usable(model: ModelInfo) -> str:
+    """The reason why a model cannot run here, or "".
+
+    Args:
+        model: The model.
+
+    Returns:
+        One sentence; "" where its weights are installed, and torch where it needs that.
+    """
+    try:
+        model_files.entry(model.weights, Path(model.folder) if model.folder else None)
+    except model_files.ModelError as error:
+        return str(error)
+    if not model.array_network and devices.installed_torch() is None:
+        return extras.sentence(f"the model {model.name}", "torch")
+    return ""
+
+
+def say_instead(log: logging.Logger, text: str) -> None:
+    """Warns of the fallback of a node without its model: once a process, and not while plugins are checked.
+
+    Args:
+        log: The plugin's logger.
+        text: The sentence.
+    """
+    if not pool.workers_disabled() and (log.name, text) not in _SAID:
+        _SAID.add((log.name, text))
+        log.warning("%s", text)
+
+
+_SAID: set[tuple[str, str]] = set()
+"""(logger, text) of this process: as many as there are modes of models."""

@@ -1,0 +1,40 @@
+"""A model in a worker without torch: each slot has a network in numpy of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.workers.networks import array_network
+from antiphon.kernel.workers.networks.array_network import ArrayNetwork
+from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+
+
+def build(spec: WorkerSpec) -> Stepper:
+    """The worker's factory. Raises ModelError when the network or its weights are not as declared."""
+    where, weights, folder = (str(spec.settings.get(name, "")) for name in ("network", "weights", "folder"))
+    return ArrayStepper(
+        [array_network.load(where, weights, folder, spec.inputs, spec.outputs) for _ in range(spec.slots)]
+    )
+
+
+class ArrayStepper:
+    """A `Stepper` that computes the slots that have a hop, one after another."""
+
+    def __init__(self, networks: list[ArrayNetwork]) -> None:
+        self._networks = networks
+
+    def warm(self) -> None:
+        """Does nothing: the networks are loaded warm."""
+
+    def open(self, slot: int, config: str) -> None:
+        self._networks[slot].start()
+
+    def close(self, slot: int) -> None:
+        """Does nothing: `open` clears a slot that is used again."""
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        for slot, network in enumerate(self._networks):
+            if hops[slot] >= 0:
+                network.step(x[slot], y[slot])

@@ -1,0 +1,401 @@
+"""Pools open streams to workers: the engine has a live pool, a command on files one in lockstep, a check none.
+
+`current()` is the pool of this process; the engine sets it at its start, a command gets one in lockstep at need.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import select
+import sys
+import time
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from antiphon.kernel.errors import WorkerError, WorkerLost, WorkersFull
+from antiphon.kernel.runtime.importing import versions
+from antiphon.kernel.workers import devices
+from antiphon.kernel.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
+from antiphon.kernel.workers.devices import Device
+from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.kernel.workers.stream import Stream
+from antiphon.kernel.workers.zygote import LOCKSTEP_HANG, spawn
+
+START_SECONDS = 60.0
+"""Seconds that a lockstep pool waits for a worker to start; a failed start is noticed at once."""
+LOOK_SECONDS = 0.1
+"""Seconds between checks that the zygote still runs, while a lockstep pool waits."""
+_SELECTABLE = 1024
+"""Descriptors from which on `select` takes none (FD_SETSIZE)."""
+
+
+class Pool:
+    """Streams of one process over one arena.
+
+    Attributes:
+        device: Device that models run on.
+        until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
+        lockstep: Whether to wait for every answer, as for files.
+        rung: A bit for each worker that `flush` wakes; machine code sets them too.
+        newest: The newest processor of each type and node, from which another one of the node goes on.
+    """
+
+    lockstep = False
+
+    def __init__(self, arena: Arena, bells: Bells, device: Device = "cpu") -> None:
+        self.arena, self.bells, self.device = arena, bells, device
+        self.until_ns = 0
+        self.streams: list[Stream] = []
+        self.newest: weakref.WeakValueDictionary[tuple[str, int], Any] = weakref.WeakValueDictionary()
+        self._serial = 0
+        self.rung = np.zeros(1, np.int64)
+        self._rung: memoryview[int] = memoryview(self.rung)  # type: ignore[arg-type]
+        # an engine after a restart closes the streams of the previous one
+        for entry in arena.entries:
+            for slot in range(len(entry.slots)):
+                # a worker that was not woken since may still have a closed stream in READY
+                self._serial = max(self._serial, entry.slot(slot, SlotWord.OPEN), entry.slot(slot, SlotWord.READY))
+                entry.set_slot(slot, SlotWord.OPEN, 0)
+            entry.change()
+            if entry.words[WorkerWord.WANTED]:
+                self._leave(entry)
+
+    # ---- off the block path
+
+    def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
+        """Opens a stream through a slot of a worker like `spec`, which is started if needed and may not be ready yet.
+
+        `config` is the stream's text for `Stepper.open`.
+
+        Raises:
+            WorkerError: The spec is too large.
+            WorkersFull: There are `MAX_WORKERS` workers already.
+        """
+        spec = spec.with_versions(versions)
+        entry = self._entry(spec)
+        slot = self._free(entry, spec)
+        assert slot is not None
+        self._serial += 1
+        put = entry.set_slot
+        entry.set_config(slot, config)
+        put(slot, SlotWord.NODE, node)
+        put(slot, SlotWord.MISSES, 0)
+        put(slot, SlotWord.POSTED, 0)
+        put(slot, SlotWord.OPEN, self._serial)
+        entry.change()
+        stream = Stream(self, entry, slot, spec, self._serial)
+        self.streams.append(stream)
+        entry.words[WorkerWord.WANTED] = 1
+        self._call(entry, spec)
+        return stream
+
+    def _entry(self, spec: WorkerSpec) -> WorkerEntry:
+        wanted = spec.to_json()
+        for entry in self.arena.entries:
+            used = entry.words[WorkerWord.STATE] or entry.words[WorkerWord.WANTED]
+            if used and entry.spec_bytes == wanted and self._free(entry, spec) is not None:
+                return entry
+        for entry in self.arena.entries:
+            if not entry.words[WorkerWord.STATE] and not entry.words[WorkerWord.WANTED]:
+                entry.rings(spec)  # raises when the spec is too large
+                self.arena.place_of(spec.zygote)  # raises when there is no eventfd for its kind
+                entry.set_spec(spec)
+                entry.set_reason("")
+                entry.words[WorkerWord.RETRIED] = entry.words[WorkerWord.RETRY]
+                return entry
+        self._make_room()
+        raise WorkersFull(f"there are {MAX_WORKERS} workers already; take nodes with models out, or try again")
+
+    def _make_room(self) -> None:
+        idle = [e for e in self.arena.entries if e.words[WorkerWord.STATE] and not e.words[WorkerWord.WANTED]]
+        if idle:
+            oldest = min(idle, key=lambda e: e.words[WorkerWord.LEFT_NS])
+            oldest.words[WorkerWord.LEFT_NS] = 0
+            self.call_zygote(oldest)
+
+    def _free(self, entry: WorkerEntry, spec: WorkerSpec) -> int | None:
+        return next((n for n in range(spec.slots) if not entry.slot(n, SlotWord.OPEN)), None)
+
+    def _call(self, entry: WorkerEntry, spec: WorkerSpec) -> None:
+        os.eventfd_write(self.bells.keeper, 1)
+        os.eventfd_write(self.bells.zygotes[self.arena.place_of(spec.zygote)], 1)
+        os.eventfd_write(self.bells.wake[entry.number], 1)
+
+    def close(self, stream: Stream) -> None:
+        """Releases a stream's slot; a worker without streams is ended some time later."""
+        if stream not in self.streams:
+            return
+        self.streams.remove(stream)
+        entry = stream.entry
+        entry.set_slot(stream.slot, SlotWord.OPEN, 0)
+        entry.change()
+        if not any(s.entry is entry for s in self.streams):
+            self._leave(entry)
+        os.eventfd_write(self.bells.wake[entry.number], 1)
+
+    def _leave(self, entry: WorkerEntry) -> None:
+        entry.words[WorkerWord.LEFT_NS] = time.monotonic_ns()
+        entry.words[WorkerWord.WANTED] = 0
+
+    @property
+    def serial(self) -> int:
+        """Serial of the stream that was opened last."""
+        return self._serial
+
+    def settled(self, since: int = 0) -> bool:
+        """Whether each stream with a serial above `since` is ready, or its worker has failed or waits by itself."""
+        given_up = (State.QUARANTINED, State.REFUSED, State.WAITING)
+        return all(
+            s.entry.state in given_up
+            or (s.entry.state == State.RUNNING and s.entry.slot(s.slot, SlotWord.READY) == s.serial)
+            for s in self.streams
+            if s.serial > since
+        )
+
+    def shut(self) -> None:
+        """Closes all streams."""
+        for stream in list(self.streams):
+            self.close(stream)
+
+    # ---- on the block path
+
+    def ring(self, worker: int) -> None:
+        """Marks a worker that has a new hop, for `flush`."""
+        self._rung[0] |= 1 << worker
+
+    def flush(self) -> None:
+        """Wakes the marked workers."""
+        rung, self._rung[0] = self._rung[0], 0
+        while rung:
+            os.eventfd_write(self.bells.wake[rung.bit_length() - 1], 1)
+            rung ^= 1 << rung.bit_length() - 1
+
+    def wait_answer(self, worker: int, milliseconds: float) -> None:
+        """Waits for a worker's answer, for the given time at most."""
+        bell = self.bells.answer[worker]
+        if bell < _SELECTABLE:
+            # poll would round up to whole milliseconds, which is most of a block of 64 frames
+            rung = bool(select.select((bell,), (), (), milliseconds / 1e3)[0])
+        else:
+            poll = select.poll()
+            poll.register(bell, select.POLLIN)
+            rung = bool(poll.poll(milliseconds))
+        if rung:
+            try:
+                os.eventfd_read(bell)
+            except BlockingIOError:
+                pass  # another read has reset it
+
+    def revived(self, stream: Stream) -> bool:
+        """Whether the worker of a stream runs again after it ended. A pool that can wait does so; this one cannot."""
+        return False
+
+    def call_zygote(self, entry: WorkerEntry) -> None:
+        """Wakes the zygotes, which read the workers' words."""
+        for bell in self.bells.zygotes:
+            os.eventfd_write(bell, 1)
+
+
+class Lockstep(Pool):
+    """A pool for files: waits for every answer, and starts its zygotes as child processes."""
+
+    lockstep = True
+
+    def __init__(self) -> None:
+        super().__init__(Arena.create(LOCKSTEP_HANG), Bells.make(), devices.resolve(_context.asked))
+        self.until_ns = 1 << 62
+        self._lifelines: dict[str, tuple[int, int]] = {}
+        self._looked = 0.0
+        self._shut = False
+        atexit.register(self.shut)
+
+    def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
+        """Opens a stream and waits until its worker is ready."""
+        if spec.zygote not in self._lifelines:
+            self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells)
+        stream = super().open(spec, config, node)
+        try:
+            if not self._wait_ready(stream) and not _context.replaying:
+                raise WorkerError(f"the worker {spec.name} does not start: {stream.entry.reason}")
+        except WorkerError:
+            stream.close()
+            raise
+        return stream
+
+    def _entry(self, spec: WorkerSpec) -> WorkerEntry:
+        """As in `Pool`; where every entry is taken, but some by workers without streams, waits until one has ended."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return super()._entry(spec)
+            except WorkersFull:
+                wanted = all(entry.words[WorkerWord.WANTED] for entry in self.arena.entries)
+                if wanted or time.monotonic() > deadline:
+                    raise
+            for zygote in tuple(self._lifelines):
+                self._look(zygote)
+            time.sleep(0.001)
+
+    def _wait_ready(self, stream: Stream) -> bool:
+        """Waits until a stream's worker has prepared it. Returns False when the worker has failed for good."""
+        deadline = time.monotonic() + START_SECONDS
+        while not stream.runs():
+            if stream.entry.state in (State.QUARANTINED, State.REFUSED):
+                return False
+            if time.monotonic() > deadline:
+                raise WorkerLost(f"the worker {stream.spec.name} did not get ready in {START_SECONDS:g} s")
+            self._look(stream.spec.zygote)
+            time.sleep(0.001)
+        return True
+
+    def revived(self, stream: Stream) -> bool:
+        """In a replay, starts a worker again after any number of failures, which may come faster than live."""
+        if not _context.replaying:
+            return False
+        if stream.entry.state == State.QUARANTINED:
+            stream.retry()
+            self._while(stream, State.QUARANTINED)
+        return self._wait_ready(stream)
+
+    def _while(self, stream: Stream, state: State) -> None:
+        while stream.entry.state == state:
+            self._look(stream.spec.zygote)
+            time.sleep(0.001)
+
+    def _look(self, kind: str) -> None:
+        """Raises WorkerLost when the zygote has ended: a command on files has no supervisor that starts another."""
+        if kind in self._lifelines and os.waitpid(self._lifelines[kind][0], os.WNOHANG)[0]:
+            os.close(self._lifelines.pop(kind)[1])
+        if kind not in self._lifelines:
+            raise WorkerLost(f"the parent process of the workers ({kind}) has ended; start the command again")
+
+    def wait_answer(self, worker: int, milliseconds: float) -> None:
+        """Waits for a worker's answer, and checks at intervals that its zygote still runs."""
+        super().wait_answer(worker, milliseconds)
+        now = time.monotonic()
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            self._look(self.arena.entries[worker].spec().zygote)
+
+    def shut(self) -> None:
+        """Closes all streams, ends the zygotes and closes the descriptors; the pool cannot be used afterwards."""
+        if self._shut:
+            return
+        self._shut = True
+        super().shut()
+        for pid, lifeline in self._lifelines.values():
+            os.close(lifeline)
+            os.waitpid(pid, 0)
+        self._lifelines.clear()
+        self.bells.close()
+        os.close(self.arena.fd)
+        atexit.unregister(self.shut)
+
+
+@dataclass(slots=True)
+class PoolContext:
+    """What this process's processors get where they ask for the pool.
+
+    Attributes:
+        pool: The pool, once there is one.
+        disabled: Only checks are made: there is no pool.
+        weighed: Then the device that models will run on, where the cost of a processor is measured.
+        replaying: A worker's end raises no error.
+        asked: Device of the lockstep pool: "auto", "cpu" or "cuda".
+    """
+
+    pool: Pool | None = None
+    disabled: bool = False
+    weighed: Device | None = None
+    replaying: bool = False
+    asked: str = "auto"
+
+
+_context = PoolContext()
+
+
+def prefer(device: str) -> None:
+    """Sets the device ("auto", "cpu" or "cuda") of this process's lockstep pool, before it is created."""
+    _context.asked = device
+
+
+def use(pool: Pool | None) -> None:
+    """Sets the pool of this process. Tests end one with `use_pool(None)`.
+
+    Args:
+        pool: The pool, or None for a new one at the next need.
+    """
+    _context.pool = pool
+
+
+def current() -> Pool | None:
+    """The pool of this process, from which streams are opened. Off the block path.
+
+    `pool.open(spec, config="", node=0)` gives a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
+    worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
+    `node` the processor's `node`. `pool.lockstep` is True where a file is computed and every answer is waited for.
+
+    Returns:
+        The pool; None where a declaration is only checked, and no worker is to be started.
+
+    Raises:
+        WorkerError: The system is not Linux.
+    """
+    if _context.disabled:
+        return None
+    if _context.pool is None:
+        if sys.platform != "linux":
+            raise WorkerError("workers need Linux; on this system models and synths cannot be played yet")
+        _context.pool = Lockstep()
+    return _context.pool
+
+
+def workers_disabled() -> bool:
+    """Whether this call is within `without_workers`."""
+    return _context.disabled
+
+
+@contextlib.contextmanager
+def without_workers(device: Device | None = None) -> Iterator[None]:
+    """Makes `current_pool` give None within a `with` block, as where a processor is only checked.
+
+    Args:
+        device: What models will run on, where the cost of a processor is measured: what it computes without a worker
+            then is computed. None where nothing is.
+
+    Yields:
+        Nothing.
+    """
+    before = _context.disabled, _context.weighed
+    _context.disabled, _context.weighed = True, device
+    try:
+        yield
+    finally:
+        _context.disabled, _context.weighed = before
+
+
+def own_device() -> Device | None:
+    """The device by which a processor decides what it computes itself; None where it is only checked."""
+    here = current()
+    return _context.weighed if here is None else here.device
+
+
+def preferred_device() -> Device:
+    """The device that `prefer` chose, as far as it can be had."""
+    return devices.resolve(_context.asked)
+
+
+@contextlib.contextmanager
+def replaying() -> Iterator[None]:
+    """Within a `with` block, a worker's end raises no error: the log says which answers were missing."""
+    before, _context.replaying = _context.replaying, True
+    try:
+        yield
+    finally:
+        _context.replaying = before

@@ -1,0 +1,295 @@
+"""Base classes of processors that compute in a worker; a plugin adds only the worker's spec, or the model.
+
+    class Model(ModelProcessor):
+        model = REFERENCE
+
+They re-block the sound into hops, post them to the worker, and fade and log missing answers.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.channels import convert_channels
+from antiphon.kernel.contract.processor import IO, BlockTime, Processor
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.native.dsp import ring_read, ring_write
+from antiphon.kernel.native.step import Step
+from antiphon.kernel.workers.dropout_fader import DropoutFader
+from antiphon.kernel.workers.hop_kernels import hops_rest, play_hops
+from antiphon.kernel.workers.info import ModelInfo
+from antiphon.kernel.workers.model_client import worker_of
+from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
+from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.kernel.workers.stream import HopStart
+from antiphon.kernel.workers.worker_client import WorkerClient
+
+_NOTHING: Samples = np.zeros(0, np.float32)
+_NO_SOUND: Samples = np.zeros((0, 0), np.float32)
+
+
+class WorkerProcessor(Processor):
+    """One audio output, and at most one audio input, through a worker.
+
+    `worker` has to be written; `write` where a hop is not the sound that came in, `config` where the worker needs
+    settings of the stream, `begin` where it needs to know the past when it begins. Where an answer is missing, the node
+    fades in 10 ms to the dry sound, delayed by its latency; to silence where it has no input of as many channels.
+    """
+
+    @abstractmethod
+    def worker(self, spec: StreamSpec) -> WorkerSpec:
+        """Describes the worker.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Returns:
+            The worker's spec. Its outputs are `[channels, hop]`, spread over the node's channels.
+        """
+
+    def config(self) -> str:
+        """Gives the stream's own text for the worker, again after a restart. Called where there are workers.
+
+        Returns:
+            The text.
+        """
+        return ""
+
+    def begin(self, hop: int) -> None:
+        """Prepares for a worker that begins without a past. On the block path.
+
+        Args:
+            hop: The first hop it gets, which is written next.
+        """
+
+    def write(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Puts what the worker gets for a hop into `into`. On the block path.
+
+        Args:
+            hop: Number of the hop; its first frame is sample `hop` × its frames of the clock.
+            sound: What came in, float32 `[channels, frames]`; no channels where there is no input.
+            into: float32 `[lanes, *inputs]`, with what it held at the last hop.
+        """
+        if len(sound):
+            into.reshape(-1, sound.shape[1])[: len(sound)] = sound
+
+    def read(self, answer: Samples) -> Samples:
+        """Finds the sound of an answer. On the block path.
+
+        Args:
+            answer: float32 `[lanes, *outputs]`.
+
+        Returns:
+            float32 `[any, frames]`.
+        """
+        sound: Samples = answer[0]
+        return sound
+
+    def lanes(self, spec: StreamSpec) -> int:
+        """Computes how many streams side by side the node needs.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Returns:
+            Their number; 1 unless overridden.
+        """
+        return 1
+
+    def lead(self, spec: StreamSpec, hop: int) -> int:
+        """Computes how many hops the worker has for its answer.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+            hop: Frames of a hop.
+
+        Returns:
+            Hops between the end of a hop and the beginning of its answer.
+        """
+        return lead_for(hop, spec.block)
+
+    def behind(self, spec: StreamSpec, hop: int) -> int:
+        """Computes how late the worker's answers are.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+            hop: Frames of a hop.
+
+        Returns:
+            Frames by which they lag behind their hops; 0 unless overridden.
+        """
+        return 0
+
+    def dry(self, inputs: int, outputs: int) -> bool:
+        """Decides whether missing answers are replaced by the sound that came in. Called after `worker`.
+
+        Args:
+            inputs: Channels of the audio input, 0 without one.
+            outputs: Channels of the audio output.
+
+        Returns:
+            True where they are as many, unless overridden; False for silence.
+        """
+        return inputs == outputs
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Opens the streams and makes every buffer.
+
+        Raises:
+            WorkerError: The worker cannot be had.
+        """
+        worker = self.worker(spec)
+        inputs, channels = (
+            next((port.channels or spec.channels for port in ports if port.signal), 0)
+            for ports in (self.inputs, self.outputs)
+        )
+        lanes, lead = self.lanes(spec), self.lead(spec, worker.hop)
+        self.client = WorkerClient(worker, lanes, lead, self.node, self.config)
+        self.parts = self.client.parts
+        self.hops = Rebuffer(worker.hop, lead, inputs, channels, self.post, self.load)
+        self.latency = self.hops.latency + self.behind(spec, worker.hop)
+        dry = self.dry(inputs, channels)
+        self._fader = DropoutFader(channels, worker.hop, spec.rate)
+        self._sent: Samples = np.zeros((lanes, *worker.inputs), np.float32)
+        self._sound: Samples = np.zeros((channels, worker.hop), np.float32)
+        # without a dry sound they have no channels
+        sounds, hop = channels if dry else 0, worker.hop
+        self._past: Samples = np.zeros((sounds, -(-(self.latency + hop) // hop) * hop), np.float32)
+        self._past_at = np.zeros(1, np.int64)
+        self._dry: Samples = np.zeros((sounds, hop), np.float32)
+        self._keep, self._recall = ring_write.caller(), ring_read.caller()
+        self._lanes: NDArray[np.int64] | None = None
+        self._io = IO((), (), {}, BlockTime())
+
+    def process(self, io: IO) -> None:
+        """Posts the hops that become complete, and plays the answers.
+
+        What extends it finds the block's place on the hop grid in `self.hops`.
+        """
+        self._io = io
+        self.hops.run(io, io.audio_in[0] if io.audio_in else None, io.audio_out[0])
+
+    def post(self, hop: int, sound: Samples) -> None:
+        """Writes a hop that is complete and posts it, where there is a worker. On the block path.
+
+        Args:
+            hop: The hop's number.
+            sound: What came in, float32 `[channels, frames]`.
+        """
+        if len(self._past):
+            self._keep(sound, self._past, self._past_at, self.hops.hop)
+        client = self.client
+        client.first = self.hops.first
+        start = client.start(hop, self._io)
+        if start is HopStart.NO_WORKER:
+            return
+        if start is HopStart.BEGINS:
+            self.begin(hop)
+        self.write(hop, sound, self._sent)
+        client.post(hop, self._sent)
+
+    def load(self, hop: int, out: Samples) -> None:
+        """Takes the answer to a hop and fades where it is missing. On the block path.
+
+        Args:
+            hop: The hop that plays next.
+            out: float32 `[channels, frames]`, filled.
+        """
+        if hop < self.hops.first:
+            out.fill(0.0)
+            return
+        answer = self.client.take(hop, self._io)
+        if len(self._past):
+            self._recall(self._past, self._dry, self._past_at, self.latency, self.hops.hop)
+        sound = None if answer is None else self.read(answer)
+        if sound is not None and sound.shape != out.shape:
+            convert_channels(sound, self._sound)
+            sound = self._sound
+        self._fader.play(sound, self._dry if len(self._dry) else None, out)
+
+    def hop_step(self, x: Samples | None, y: Samples, head: Samples = _NOTHING) -> Step | None:
+        """Says what a block is while the worker answers in time, where `read` gives rows of the answer as they are.
+
+        Args:
+            x: The audio input of a block; None without one.
+            y: The audio output.
+            head: What each stream gets of a hop, float32; where it is empty, the channels of the sound, as they are.
+
+        Returns:
+            The step, which leaves to `process` every block that is not like this; None where all are.
+        """
+        client, hops, fader = self.client, self.hops, self._fader
+        if not client.there or client.streams[0].lockstep or self.read(client.answer).shape != hops.playing.shape:
+            return None
+        if hops.begun and not (client.answers and fader.rests):
+            return None  # it is asked again after each block
+        if self._lanes is None:
+            self._lanes = np.array([stream.lane for stream in client.streams], np.int64)
+        lanes, count, given = self._lanes, len(self._lanes), _NO_SOUND if x is None else x
+        there = hops_rest.step(
+            hops.words, fader.words, lanes, count, hops.hop, hops.lead, fader.fade, y.shape[1]
+        )  # fmt: skip
+        past = self._past, self._dry, self._past_at, self.latency
+        sound = given, y, hops.filling, hops.playing, fader.tail, fader.dry_tail
+        play = play_hops.step(hops.words, lanes, count, hops.lead, *sound, *past, head, head.size)
+        return play.provided(there)
+
+    def reset(self) -> None:
+        """Forgets the past; the worker begins without one at the next hop."""
+        self.hops.clear()
+        self._fader.clear()
+        self._past.fill(0.0)
+        self.client.reset()
+
+
+class ModelProcessor(WorkerProcessor):
+    """A processor whose sound goes through a streaming model in a worker; the host adapts the rate.
+
+        class Leveller(ModelProcessor):
+            model = LEVELLER
+            rate = LEVELLER.rate
+
+    is all of a processor. A model of fewer channels than the stream gets a slot for each group of channels.
+
+    Attributes:
+        model: The model; it has as many inputs as outputs, and answers a hop with as many frames.
+    """
+
+    model: ClassVar[ModelInfo]
+
+    def worker(self, spec: StreamSpec) -> WorkerSpec:
+        """Describes the model's worker.
+
+        Raises:
+            PluginError: The model is not sound in, sound out, or its rate is not the stream's.
+        """
+        model = self.model
+        if model.inputs != model.outputs:
+            raise PluginError(f"{model.name} has {model.inputs} channels in and {model.outputs} out; write a processor")
+        if model.answer not in (0, model.hop):
+            raise PluginError(f"{model.name} answers {model.hop} frames with {model.answer}; write a processor")
+        if spec.rate != model.rate:
+            raise PluginError(f"{model.name} runs at {model.rate} Hz; set the processor's rate to it")
+        return worker_of(model)
+
+    def lanes(self, spec: StreamSpec) -> int:
+        """Computes the slots it needs: one for each group of as many channels as the model has."""
+        return -(-spec.channels // self.model.inputs)
+
+    def behind(self, spec: StreamSpec, hop: int) -> int:
+        """Gives the model's algorithmic latency."""
+        return self.model.latency
+
+    def step(self, io: IO) -> Step | None:
+        """The blocks of a model that answers in time."""
+        return self.hop_step(io.audio_in[0], io.audio_out[0])
+
+    def read(self, answer: Samples) -> Samples:
+        """Puts the lanes' channels beside each other, without those of the last lane that the stream does not have."""
+        sound: Samples = answer.reshape(-1, answer.shape[-1])[: len(self._sound)]
+        return sound

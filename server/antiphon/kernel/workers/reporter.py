@@ -1,0 +1,62 @@
+"""The base class of processors whose worker reports what it finds in the sound, which passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.processor import IO
+from antiphon.kernel.workers.processor import WorkerProcessor
+
+
+class WorkerReporter(WorkerProcessor):
+    """Passes every bit without latency; the worker gets the mean of the channels, and answers with numbers.
+
+    Attributes:
+        reports: By `readonly` parameter, in the order of an answer, its number before there is one.
+    """
+
+    reports: ClassVar[Mapping[str, float]]
+
+    def dry(self, inputs: int, outputs: int) -> bool:
+        """What is missing is no sound, which passes whatever the worker does."""
+        return False
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Opens the stream and makes every buffer.
+
+        Raises:
+            WorkerError: The worker cannot be had.
+        """
+        super().prepare(spec)
+        self.latency = 0
+        self._unused: Samples = np.zeros((spec.channels, spec.block), np.float32)
+        self._before: Samples = np.array(list(self.reports.values()), np.float32)
+        self._found: Samples = self._before.copy()
+
+    def process(self, io: IO) -> None:
+        """Passes a block, and reports the last answer."""
+        io.audio_out[0][:] = io.audio_in[0]
+        self._io = io
+        self.hops.run(io, io.audio_in[0], self._unused[:, : io.frames])
+        for place, name in enumerate(self.reports):
+            io.report(name, float(self._found[place]))
+
+    def write(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Puts the mean of the channels into `into`."""
+        np.mean(sound, axis=0, out=into[0, 0])
+
+    def load(self, hop: int, out: Samples) -> None:
+        """Takes the answer to a hop, where there is one."""
+        if hop >= self.hops.first:
+            answer = self.client.take(hop, self._io)
+            if answer is not None:
+                self._found[:] = answer[0, 0]
+
+    def reset(self) -> None:
+        """Begins anew: nothing is found."""
+        super().reset()
+        self._found[:] = self._before

@@ -1,0 +1,135 @@
+"""The worker's side of nodes that report what a sound is: a stream a slot, whose last seconds are looked at."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.workers.spec import WorkerSpec
+
+
+class ReportedStream(Protocol):
+    """One stream: what the worker knows of it."""
+
+    def step(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Takes the next hop, and answers with what is known at its end.
+
+        Args:
+            hop: Its number on the sample clock.
+            sound: float32, of the spec's `inputs`.
+            into: float32, of the spec's `outputs`, to be filled.
+        """
+
+
+StreamOf = TypeVar("StreamOf", bound=ReportedStream)
+
+
+class ReportingStepper(ABC, Generic[StreamOf]):
+    """A `Stepper` whose every slot is a stream of its own.
+
+    Args:
+        spec: The worker's.
+    """
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.spec = spec
+        self._streams: dict[int, StreamOf] = {}
+
+    @abstractmethod
+    def stream(self, config: str) -> StreamOf:
+        """A stream without a past.
+
+        Args:
+            config: Its own text, as its processor gave it.
+
+        Returns:
+            The stream.
+        """
+
+    def warm(self) -> None:
+        """Nothing: a step may be as slow as the first is."""
+
+    def open(self, slot: int, config: str) -> None:
+        """Begins a stream without a past.
+
+        Args:
+            slot: Its slot.
+            config: Its own text.
+        """
+        self._streams[slot] = self.stream(config)
+
+    def close(self, slot: int) -> None:
+        """Ends a stream.
+
+        Args:
+            slot: Its slot.
+        """
+        self._streams.pop(slot, None)
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        """Passes each stream its hop, as `Stepper.step` says.
+
+        Args:
+            hops: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none.
+            x: float32 `[slots, *inputs]`.
+            y: float32 `[slots, *outputs]`, to be filled in rows with a hop.
+        """
+        for slot in np.flatnonzero(hops >= 0).tolist():
+            self._streams[slot].step(int(hops[slot]), x[slot], y[slot])
+
+
+class RecentSound(ABC):
+    """The last seconds of a stream of one channel, which are looked at now and then.
+
+    Args:
+        rate: Frames per second of the stream.
+        wanted: Wanted of the sound that is looked at.
+        frames: Frames of it that are held, at most.
+
+    Attributes:
+        every: Hops from one look to the next.
+        sound: What is held, float32 `[frames]`.
+        seconds: That came in so far.
+    """
+
+    every = 2
+
+    def __init__(self, *, rate: int, wanted: int, frames: int) -> None:
+        import soxr
+
+        self._resampled = soxr.ResampleStream(rate, wanted, 1, dtype="float32")
+        self._wanted, self._most = wanted, frames
+        self.sound: Samples = np.zeros(0, np.float32)
+        self.seconds = 0.0
+
+    @abstractmethod
+    def look(self) -> None:
+        """Looks at `sound`."""
+
+    @abstractmethod
+    def answer(self) -> Sequence[float]:
+        """Returns the newest report.
+
+        Returns:
+            Numbers in the order of the node's `reports`.
+        """
+
+    def step(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Takes the next hop, and answers with what is known at its end.
+
+        Args:
+            hop: Its number on the sample clock.
+            sound: float32 `[1, frames]` at the stream's rate.
+            into: float32 `[1, numbers]`, to be filled.
+        """
+        new = self._resampled.resample_chunk(sound[0])
+        self.sound = np.concatenate([self.sound, new])[-self._most :]
+        self.seconds += len(new) / self._wanted
+        if hop % self.every == 0:
+            self.look()
+        into[0] = self.answer()

@@ -1,0 +1,162 @@
+"""What a worker is asked to be, as plain data: the engine writes it, a zygote forks a process that becomes it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.errors import WorkerError
+
+MAX_SPEC_BYTES = 3072
+"""Bytes of a spec as JSON, at most: its place in the arena."""
+MAX_SLOTS = 64
+"""Slots of a worker, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """One worker process, as data. Streams of equal specs share the process and what it has loaded, a slot each.
+
+    Attributes:
+        name: Its name in `/status` and messages.
+        factory: "module:Name", imported in the worker and called with this spec; it gives a `Stepper`.
+        zygote: Kind of the process that it is forked from, which has imported a module already, so that workers start
+            fast and share its memory: "torch", "none" for no module, or a name of the plugin's own, at most 63 bytes.
+            A server has at most 8 kinds.
+        hop: Frames of a hop.
+        rate: Frames per second.
+        inputs: Shape of one slot's hop, float32, of any meaning.
+        outputs: Shape of one slot's answer, float32, of any meaning.
+        slots: Streams it takes, 1 to 64; a step computes all of them.
+        depth: Hops that a slot's ring holds.
+        device: "cpu" or "cuda".
+        memory: Megabytes it may take beyond what its zygote has.
+        settings: Values by name, for the factory.
+        imports: The module that a zygote of the plugin's own imports before it forks; "" for one called as the zygote.
+            The first worker of a kind decides.
+        describe: "module:name" of a function that adds to what `/api/status` has of a synth, or ""; of other workers
+            it is not used. It is called in the control process with (said, own, settings): the status by name, the
+            worker's own words as integers, and `settings`. The dictionary it returns replaces and extends the status.
+        versions: Folders of the versions of plugins that its modules are of. The pool sets them.
+    """
+
+    name: str
+    factory: str
+    zygote: str = "torch"
+    hop: int = 480
+    rate: int = 48000
+    inputs: tuple[int, ...] = (1, 480)
+    outputs: tuple[int, ...] = (1, 480)
+    slots: int = 4
+    depth: int = 8
+    device: str = "cpu"
+    memory: int = 512
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    imports: str = ""
+    describe: str = ""
+    versions: tuple[str, ...] = ()
+
+    def to_json(self) -> bytes:
+        """Packs the spec for the arena.
+
+        Returns:
+            JSON with sorted keys, so that equal specs have equal bytes.
+
+        Raises:
+            WorkerError: It is longer than `MAX_SPEC_BYTES`.
+        """
+        data = json.dumps(asdict(self), sort_keys=True).encode()
+        if len(data) > MAX_SPEC_BYTES:
+            raise WorkerError(f"the worker {self.name} is described by {len(data)} bytes; at most {MAX_SPEC_BYTES}")
+        return data
+
+    @staticmethod
+    @lru_cache(32)  # more than an arena's workers, which their parent looks at 50 times a second
+    def from_json(data: bytes) -> WorkerSpec:
+        """Unpacks what `to_json` gave.
+
+        Args:
+            data: The JSON.
+
+        Returns:
+            The spec.
+        """
+        read: dict[str, Any] = json.loads(data)
+        lists = {name: tuple(read[name]) for name in ("inputs", "outputs", "versions")}
+        return WorkerSpec(**{**read, **lists})
+
+    def with_versions(self, versions: Mapping[str, Path]) -> WorkerSpec:
+        """The spec with those versions that its modules are of, so that no running worker of another is shared.
+
+        Args:
+            versions: By plugin, the folder of the version in use.
+
+        Returns:
+            The spec itself where there are none.
+        """
+        texts = [self.factory, self.imports, *(v for v in self.settings.values() if isinstance(v, str))]
+        folders = [
+            str(folder)
+            for plugin, folder in sorted(versions.items())
+            if any(text == plugin or text.startswith((f"{plugin}.", f"{plugin}:")) for text in texts)
+        ]
+        return replace(self, versions=tuple(folders)) if folders else self
+
+    @property
+    def floats_in(self) -> int:
+        """Numbers of one slot's hop."""
+        return math.prod(self.inputs)
+
+    @property
+    def floats_out(self) -> int:
+        """Numbers of one slot's answer."""
+        return math.prod(self.outputs)
+
+
+class Stepper(Protocol):
+    """What the factory of a `WorkerSpec` gives: the work of a worker, hop by hop.
+
+    All calls come from one thread. After `warm` memory does not grow by playing. An exception ends the worker, with
+    that exception as the reason; an `AntiphonError` raised by the factory means that starting it again would not help.
+
+    A stepper whose `open` would take longer than a hop, since something has to be loaded first, may have a method
+    `preload(config)` too: it returns a function that loads it, which is called in another thread while the worker's
+    other streams play, or None where nothing is missing. `open` follows when that has ended.
+    """
+
+    def warm(self) -> None:
+        """Runs steps until no step is slow for being among the first, and leaves every slot without a past."""
+
+    def open(self, slot: int, config: str) -> None:
+        """Begins a stream without a past.
+
+        Args:
+            slot: Its slot.
+            config: The stream's own text, as its processor gave it; the same again after a restart.
+        """
+
+    def close(self, slot: int) -> None:
+        """Ends a stream: the slot has no hops from here on.
+
+        Args:
+            slot: Its slot.
+        """
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        """Computes one hop of every slot that has one. The state of the others stays as it is.
+
+        Args:
+            hops: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none.
+            x: float32 `[slots, *inputs]`; rows without a hop hold anything.
+            y: float32 `[slots, *outputs]`, to be filled in rows with a hop.
+        """

@@ -1,0 +1,175 @@
+"""States of workers, for `/status` and for the states of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.runtime.importing import import_object
+from antiphon.kernel.workers.arena import OWN_WORDS, Arena, SlotWord, State, WorkerWord
+
+if TYPE_CHECKING:
+    from antiphon.kernel.workers.pool import Pool
+
+STATES = {
+    State.NONE: "starting",
+    State.STARTING: "starting",
+    State.RUNNING: "running",
+    State.RESTARTING: "restarting",
+    State.QUARANTINED: "failed",
+    State.REFUSED: "failed",
+    State.WAITING: "waiting",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One node's use of a worker.
+
+    Attributes:
+        node: The node's number.
+        zygote: Kind of its zygote.
+        state: As in `STATES`.
+        reason: Why it does not run, or "".
+        restarts: Restarts of the process, since the server's start.
+        misses: Answers to this node that were late.
+        device: "cpu" or "cuda".
+        hop_ns: Time of a hop (median, 99th percentile), measured at the worker's start.
+        period_ns: Time between two hops.
+        hops: Hops that the worker has computed, for all its nodes.
+        own: The stepper's own words.
+        describe: As in the spec.
+        settings: As in the spec.
+    """
+
+    node: int
+    name: str
+    zygote: str
+    pid: int
+    state: str
+    reason: str
+    restarts: int
+    misses: int
+    device: str
+    hop_ns: tuple[int, int]
+    period_ns: int
+    hops: int = 0
+    own: tuple[int, ...] = ()
+    describe: str = ""
+    settings: Mapping[str, Value] = field(default_factory=dict)
+
+    def described(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Adds the fields of the plugin's `describe` function to a status, or replaces them. Imports the plugin."""
+        if not self.describe:
+            return dict(fields)
+        try:
+            return {**fields, **import_object(self.describe)(fields, self.own, self.settings)}
+        except Exception as error:
+            return {
+                **fields,
+                "reason": fields.get("reason") or f"its status cannot be read: {type(error).__name__}: {error}",
+            }
+
+
+def workers(arena: Arena) -> list[WorkerStatus]:
+    """The status of each node's worker, in the order of the table."""
+    result: dict[tuple[int, int], WorkerStatus] = {}
+    for entry in arena.entries:
+        words = entry.words
+        if not words[WorkerWord.WANTED] or not entry.kind:
+            continue
+        spec = entry.spec()
+        state, reason = state_of(State(words[WorkerWord.STATE]), entry.reason, words[WorkerWord.RESTARTS])
+        for slot in range(spec.slots):
+            if not entry.slot(slot, SlotWord.OPEN):
+                continue
+            node = entry.slot(slot, SlotWord.NODE)
+            before = result.get((entry.number, node))
+            misses = entry.slot(slot, SlotWord.MISSES)
+            result[(entry.number, node)] = WorkerStatus(
+                node,
+                spec.name,
+                spec.zygote,
+                words[WorkerWord.PID],
+                state,
+                reason,
+                words[WorkerWord.RESTARTS],
+                max(misses, before.misses) if before else misses,
+                "cuda" if words[WorkerWord.CUDA] else "cpu",
+                (words[WorkerWord.HOP_P50_NS], words[WorkerWord.HOP_P99_NS]),
+                spec.hop * 1_000_000_000 // spec.rate,
+                words[WorkerWord.DONE],
+                tuple(words[WorkerWord.OWN : WorkerWord.OWN + OWN_WORDS]),
+                spec.describe,
+                spec.settings,
+            )
+    return list(result.values())
+
+
+def state_of(state: State, reason: str, restarts: int = 0) -> tuple[str, str]:
+    """The name of a state, and the reason as a sentence where the worker does not run."""
+    match state:
+        case State.RUNNING:
+            return "running", ""
+        case State.QUARANTINED:
+            sentence = f"its worker failed three times within a minute ({reason}); /node/NAME/reset tries again"
+            return STATES[state], sentence
+        case State.REFUSED:
+            return STATES[state], f"its worker does not start: {reason}"
+        case State.WAITING:
+            return STATES[state], f"its worker waits: {reason}" if reason else "its worker waits"
+        case State.RESTARTING:
+            return STATES[state], f"its worker {reason}" if reason else "its worker ended"
+        case State.STARTING if reason and restarts:
+            return state_of(State.RESTARTING, reason)
+    return STATES[state], ""
+
+
+def wanted_zygotes(arena: Arena) -> set[str]:
+    """The kinds of zygote that wanted workers need."""
+    return {e.kind for e in arena.entries if e.words[WorkerWord.WANTED]} - {""}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """State of a node's worker.
+
+    Attributes:
+        state: As in `STATES`.
+        reason: Why it does not run, or "".
+        restarts: Restarts of the process.
+        fell: Why it last ended, "" if it never did.
+    """
+
+    state: str
+    reason: str
+    restarts: int
+    fell: str
+
+
+def worker_states(pool: Pool) -> dict[int, Health]:
+    """State of each node's worker by node number; of several workers, one that does not run."""
+    result: dict[int, Health] = {}
+    for stream in list(pool.streams):
+        entry = stream.entry
+        node, reason = entry.slot(stream.slot, SlotWord.NODE), entry.reason
+        if node not in result or result[node].state == "running":
+            restarts = entry.words[WorkerWord.RESTARTS] + (result[node].restarts if node in result else 0)
+            result[node] = Health(*state_of(entry.state, reason, entry.words[WorkerWord.RESTARTS]), restarts, reason)
+    return result
+
+
+def news(reported: Mapping[int, Health], now: Mapping[int, Health]) -> list[tuple[int, str, str]]:
+    """Changes of state since the last report, as (node, state, reason), with restarts between two looks."""
+    changes = []
+    for node, health in now.items():
+        before = reported.get(node, Health("running", "", health.restarts, ""))
+        fell = health.restarts != before.restarts
+        if health.state == "running" and before.state == "running" and fell:
+            changes.append((node, *state_of(State.RESTARTING, health.fell)))
+        elif health.state == before.state and not (fell and health.state == "failed"):
+            continue
+        changes.append((node, health.state, health.reason))
+    return changes

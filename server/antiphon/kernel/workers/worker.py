@@ -1,0 +1,288 @@
+"""A worker process: forked by a zygote, it creates its stepper, warms it up, and computes hops until it is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.kernel.errors import AntiphonError, Unanswered
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.runtime import extras, memory, scheduling
+from antiphon.kernel.runtime.importing import import_object, take_modules, versions
+from antiphon.kernel.workers.arena import (
+    MAX_DEPTH,
+    OWN_WORDS,
+    Arena,
+    Bells,
+    SlotWord,
+    State,
+    WorkerEntry,
+    WorkerWord,
+    tag,
+)
+from antiphon.kernel.workers.low_latency_events import EventReader
+from antiphon.kernel.workers.preloading import Preloading
+from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+
+AWAY = 77
+"""Exit status when the program or device that the worker uses did not answer: it is started again, without limit."""
+REFUSED = 78
+"""Exit status when another start would fail too."""
+FAULT = 79
+"""Exit status when the stepper failed."""
+MEASURED = 64
+"""Hops that are measured at the start."""
+
+
+class WorkerFault(Exception):
+    """A stepper's answer cannot be played."""
+
+
+def run(arena: Arena, number: int, bells: Bells) -> int:
+    """Main function of a worker process, after the fork.
+
+    Exit status: `AWAY`, `REFUSED` or `FAULT`; the reason is in the entry.
+    """
+    entry = arena.entries[number]
+    spec = entry.spec()
+    try:
+        if spec.device == "cpu":  # a GPU's driver maps far more than it uses
+            _cap_memory(spec.memory)
+        worker = Worker(entry, spec, bells.wake[number], bells.answer[number])
+        worker.prepare()
+    except Unanswered as error:
+        entry.set_reason(str(error))
+        return AWAY
+    except AntiphonError as error:
+        entry.set_reason(str(error))
+        return REFUSED
+    except ModuleNotFoundError as error:
+        entry.set_reason(f"needs {error.name}, which is not installed{_install(error.name, spec)}")
+        return REFUSED
+    except MemoryError:
+        entry.set_reason(f"takes more than {spec.memory} MB")
+        return FAULT
+    except Exception as error:
+        entry.set_reason(_message_of(error))
+        return FAULT
+    try:
+        worker.serve()
+    except MemoryError:
+        entry.set_reason(f"ran out of its {spec.memory} MB")
+    except Exception as error:
+        entry.set_reason(_message_of(error))
+    return FAULT
+
+
+def _install(module: str | None, spec: WorkerSpec) -> str:
+    """How to install a module of an extra, or of the worker's zygote; "" for others: their package may differ."""
+    package = (module or "").partition(".")[0]
+    return f"; {extras.how(package)}" if package in extras.EXTRAS or (package and package == spec.zygote) else ""
+
+
+def _message_of(error: Exception) -> str:
+    return str(error) if isinstance(error, WorkerFault) else f"raised {type(error).__name__}: {error}"
+
+
+class Worker:
+    """A stepper and the slots it serves."""
+
+    def __init__(self, entry: WorkerEntry, spec: WorkerSpec, wake: int, answer: int) -> None:
+        self._entry, self._spec, self._wake, self._bell = entry, spec, wake, answer
+        self._words, self._slots = entry.words, entry.slots[: spec.slots]
+        self._tags_in, self._tags_out = entry.tags_in, entry.tags_out
+        self._ring_in, self._ring_out = entry.rings(spec)
+        words = entry.words
+        own = words[WorkerWord.OWN : WorkerWord.OWN + OWN_WORDS]
+        words[WorkerWord.TAKES] = 0
+        for word in range(OWN_WORDS):
+            own[word] = 0
+        for folder in map(Path, spec.versions):
+            take_modules(folder.name)  # the zygote may have imported another version
+            versions[folder.name] = folder
+        self._stepper: Stepper = import_object(spec.factory)(spec)
+        attach = getattr(self._stepper, "attach", None)
+        if attach is not None:
+            attach(own, self._refuse)
+        listen = getattr(self._stepper, "listen", None)
+        self._events: EventReader | None = None
+        if listen is not None and listen(self._read_events):
+            self._events = EventReader(entry)
+        self._preload: Callable[[str], Callable[[], None] | None] | None = getattr(self._stepper, "preload", None)
+        self._preloading = Preloading(lambda: os.eventfd_write(wake, 1))
+        self._hops = np.full(spec.slots, -1, np.int64)
+        self._x = np.zeros((spec.slots, *spec.inputs), np.float32)
+        self._y = np.zeros((spec.slots, *spec.outputs), np.float32)
+        self._open = [0] * spec.slots
+        self._epochs = [0] * spec.slots
+        self._cursors = [0] * spec.slots
+        self._seen = -1
+        self._finite = np.zeros(spec.outputs, np.bool_)
+
+    def _refuse(self, why: str, again: bool) -> None:
+        """Ends the process, from any of its threads. `again` tells whether to start another."""
+        self._entry.set_reason(why)
+        os._exit(FAULT if again else REFUSED)
+
+    def prepare(self) -> None:
+        """Warms up and measures the stepper, opens the wanted streams, and sets READY_NS."""
+        self._stepper.warm()
+        compile_all()  # what it has not called yet would be compiled in the middle of a hop
+        self._measure()
+        gc.collect()
+        memory.trim()
+        gc.freeze()
+        gc.disable()
+        scheduling.short_slices()
+        self._look()
+        self._words[WorkerWord.CUDA] = int(self._spec.device == "cuda")
+        self._words[WorkerWord.TAKES] = int(self._events is not None)
+        if self._words[WorkerWord.STATE] == State.WAITING:
+            self._entry.set_reason("")  # the reason was that it waited
+        self._words[WorkerWord.READY_NS] = time.monotonic_ns()
+
+    def serve(self) -> None:
+        """Sleeps until the engine has posted hops, computes all of them, and repeats; returns only by an error."""
+        wake = self._wake
+        while True:
+            os.eventfd_read(wake)
+            while self._turn():
+                pass
+
+    def _measure(self) -> None:
+        spec = self._spec
+        for slot in range(spec.slots):
+            self._stepper.open(slot, "")
+        took = np.zeros(MEASURED, np.int64)
+        for n in range(MEASURED):
+            self._hops.fill(n)
+            began = time.perf_counter_ns()
+            self._stepper.step(self._hops, self._x, self._y)
+            took[n] = time.perf_counter_ns() - began
+        self._check_shape()
+        for slot in range(spec.slots):
+            self._stepper.close(slot)
+        self._words[WorkerWord.HOP_P50_NS] = int(np.percentile(took, 50))
+        self._words[WorkerWord.HOP_P99_NS] = int(np.percentile(took, 99))
+
+    def _look(self) -> bool:
+        """Opens and closes streams and begins epochs as the engine has noted. Returns False when nothing changed."""
+        changes = self._words[WorkerWord.CHANGES]
+        if changes == self._seen:
+            return False
+        self._seen = changes
+        generation, read = self._words[WorkerWord.GENERATION], self._entry.slot
+        for slot in range(self._spec.slots):
+            serial = read(slot, SlotWord.OPEN)
+            # FIRST and BORN are written before EPOCH: they belong to it when EPOCH is the same before and after
+            epoch = read(slot, SlotWord.EPOCH)
+            first, began = read(slot, SlotWord.FIRST), read(slot, SlotWord.BORN)
+            if read(slot, SlotWord.EPOCH) != epoch:
+                self._seen = -1
+                continue
+            if serial != self._open[slot]:
+                if self._open[slot]:
+                    self._stepper.close(slot)
+                self._open[slot] = self._epochs[slot] = 0
+                if serial and not self._preloaded(self._entry.config(slot)):
+                    self._seen = -1  # looked at again before the next hop
+                    continue
+                self._open[slot] = serial
+                if serial:
+                    self._stepper.open(slot, self._entry.config(slot))
+                self._entry.set_slot(slot, SlotWord.READY, serial)
+            if serial and epoch != self._epochs[slot] and began == generation:
+                if self._epochs[slot]:
+                    self._stepper.open(slot, self._entry.config(slot))
+                self._epochs[slot], self._cursors[slot] = epoch, first
+                self._entry.set_slot(slot, SlotWord.CURSOR, self._cursors[slot])
+                self._entry.set_slot(slot, SlotWord.SEEN, epoch)
+        return True
+
+    def _preloaded(self, config: str) -> bool:
+        """Whether a stream can be opened without a wait; what it needs first is otherwise loaded meanwhile.
+
+        A worker that is not ready yet has no streams that a wait could interrupt.
+        """
+        if self._preload is None or not self._words[WorkerWord.READY_NS]:
+            return True
+        work = self._preload(config)
+        return work is None or self._preloading.ended(config, work)
+
+    def _turn(self) -> bool:
+        """Computes one hop of every slot that has one. Returns False when none has."""
+        self._look()
+        self._read_events()
+        depth, any_posted = self._spec.depth, False
+        for slot, epoch in enumerate(self._epochs):
+            at = self._cursors[slot]
+            if epoch and self._tags_in[slot * MAX_DEPTH + at % depth] == tag(epoch, at):
+                self._x[slot] = self._ring_in[slot, at % depth]
+                self._hops[slot] = at
+                any_posted = True
+            else:
+                self._hops[slot] = -1
+        if not any_posted:
+            return False
+        began = time.perf_counter_ns()
+        self._stepper.step(self._hops, self._x, self._y)
+        self._answer()
+        spent = time.perf_counter_ns() - began
+        words = self._words
+        words[WorkerWord.HOP_NS] += (spent - words[WorkerWord.HOP_NS]) // 64
+        if words[WorkerWord.WAITING]:
+            os.eventfd_write(self._bell, 1)
+        return True
+
+    def _read_events(self) -> None:
+        """Reads low-latency events; the same events follow inside the hop and are then skipped."""
+        if self._events is not None:
+            for slot, stream, event in self._events.drain():
+                if slot < len(self._open) and self._open[slot] == stream and self._epochs[slot]:
+                    self._stepper.hurry(slot, event)  # type: ignore[attr-defined]
+
+    def _answer(self) -> None:
+        """Writes the answers to the rings. Raises WorkerFault when one cannot be played."""
+        depth, done = self._spec.depth, 0
+        self._check_shape()
+        for slot, hop in enumerate(self._hops.tolist()):
+            if hop < 0:
+                continue
+            y = self._y[slot]
+            if not np.isfinite(y, out=self._finite).all():
+                raise WorkerFault("gave NaN or infinity")
+            self._ring_out[slot, hop % depth] = y
+            self._tags_out[slot * MAX_DEPTH + hop % depth] = tag(self._epochs[slot], hop)
+            self._cursors[slot] = hop + 1
+            self._entry.set_slot(slot, SlotWord.CURSOR, hop + 1)
+            done += 1
+        self._words[WorkerWord.DONE] += done
+
+    def _check_shape(self) -> None:
+        if self._y.shape != (self._spec.slots, *self._spec.outputs):
+            raise WorkerFault(f"gave a wrong shape: {list(self._y.shape)}")
+
+
+def _cap_memory(megabytes: int) -> None:
+    """Limits private memory to so much more than was inherited; a larger allocation raises MemoryError."""
+    if sys.platform != "linux":
+        return
+    inherited = next(
+        (
+            int(line.split()[1]) << 10
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("VmData:")
+        ),
+        0,
+    )
+    most = inherited + (megabytes << 20)
+    with contextlib.suppress(ValueError, OSError):  # a lower hard limit stands already
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -1,0 +1,308 @@
+"""A zygote: a process with a heavy module imported, which forks, watches and ends the workers that need it.
+
+    python -m antiphon.kernel.workers.zygote '{"kind": "torch", "arena": 5, "bells": […], "lifeline": 7}'
+
+The arena says which workers are wanted. A worker that crashes, hangs or is blamed is killed and forked again; after
+three failures within a minute it is quarantined until a retry is requested. When the program or device that a worker
+uses does not answer, that is no failure: it is started again each second for as long as it is wanted. A zygote has one
+thread and does not use a GPU itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+
+from antiphon.kernel.runtime.child_process import bound_to, cause, leave, listening
+from antiphon.kernel.runtime.helper_process import start_helper
+from antiphon.kernel.runtime.importing import import_module
+from antiphon.kernel.runtime.pidfile import start_time
+from antiphon.kernel.runtime.processor_time import Standstill
+from antiphon.kernel.workers import worker
+from antiphon.kernel.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
+
+HANG = 110_000_000
+"""Time without an answer, ns, after which a live worker is killed."""
+LOCKSTEP_HANG = 30_000_000_000
+"""The same for a command on files."""
+LOOK_MS = 20
+"""Longest time between two looks at the workers."""
+QUARANTINE, WITHIN = 3, 60.0
+"""Failures, and the seconds within which so many quarantine a worker."""
+IDLE_SECONDS = 20.0
+"""Seconds that an unused worker keeps running, in case a patch needs it again."""
+START_SECONDS = 20.0
+"""Seconds in which a worker must be ready."""
+AGAIN_SECONDS = 1.0
+"""Least seconds between two starts of a worker whose program or device does not answer."""
+
+
+@dataclass(slots=True)
+class _Child:
+    """A running worker.
+
+    Attributes:
+        hop_ns: Duration of a hop.
+        still: Measures how long it has had pending hops and has done none.
+        stuck_ns: That time at the last look.
+        killed: Why it was killed, or "".
+    """
+
+    pid: int
+    pidfd: int
+    hop_ns: int
+    still: Standstill = field(default_factory=lambda: Standstill(LOOK_MS / 1000))
+    stuck_ns: int = 0
+    killed: str = ""
+
+
+@dataclass(slots=True)
+class _Record:
+    failures: list[float] = field(default_factory=list)
+
+
+class Zygote:
+    """The parent of the workers of one kind."""
+
+    def __init__(self, kind: str, arena: Arena, bells: Bells, lifeline: int = -1) -> None:
+        self._kind, self._arena, self._bells, self._lifeline = kind, arena, bells, lifeline
+        self._bell = bells.zygotes[arena.place_of(kind)]
+        self._children: dict[int, _Child] = {}
+        self._records: dict[int, _Record] = {}
+
+    def run(self) -> None:
+        """Watches the workers until SIGTERM, or until the other end of the lifeline is closed."""
+        ending: list[int] = []
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        listening()
+        self._take_over()
+        while not ending:
+            poll = select.poll()
+            for fd in (self._bell, read, *(child.pidfd for child in self._children.values())):
+                poll.register(fd, select.POLLIN)
+            if self._lifeline >= 0:
+                poll.register(self._lifeline, select.POLLIN)
+            for fd, _ in poll.poll(LOOK_MS if self._children else 1000):
+                if fd == self._bell:
+                    with contextlib.suppress(BlockingIOError):
+                        os.eventfd_read(fd)
+                elif fd == self._lifeline:
+                    ending.append(1)
+            self.look()
+        for child in self._children.values():
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+
+    def _mine(self) -> list[WorkerEntry]:
+        pids = []
+        for entry in self._arena.entries:
+            used = entry.words[WorkerWord.WANTED] or entry.words[WorkerWord.STATE]
+            if used and entry.kind == self._kind:
+                pids.append(entry)
+        return pids
+
+    def _take_over(self) -> None:
+        """After a zygote that ended: marks its workers, which ended with it, for a restart."""
+        for entry in self._mine():
+            if entry.words[WorkerWord.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING, State.WAITING):
+                pid = entry.words[WorkerWord.PID]
+                if pid and start_time(pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                entry.set_reason("ended with its parent process")
+                entry.words[WorkerWord.STATE] = State.RESTARTING
+                entry.words[WorkerWord.RESTARTS] += 1
+
+    def look(self) -> None:
+        """Checks all workers of this kind once, and starts those that are wanted."""
+        for entry in self._mine():
+            child = self._children.get(entry.number)
+            try:
+                if child is not None:
+                    self._watch(entry, child)
+                else:
+                    self._start_wanted(entry)
+            except OSError as error:  # no more processes or descriptors: the next look tries again
+                entry.set_reason(f"cannot be started: {error.strerror}")
+
+    # ---- starting
+
+    def _start_wanted(self, entry: WorkerEntry) -> None:
+        words = entry.words
+        if words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
+            words[WorkerWord.RETRIED] = words[WorkerWord.RETRY]
+            self._records.pop(entry.number, None)
+            if words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED):
+                words[WorkerWord.STATE] = State.RESTARTING
+        if not words[WorkerWord.WANTED]:
+            self._records.pop(entry.number, None)
+            words[WorkerWord.STATE] = State.NONE
+        elif words[WorkerWord.STATE] == State.WAITING:
+            if time.monotonic_ns() - words[WorkerWord.STARTED_NS] > AGAIN_SECONDS * 1e9 and entry.kind == self._kind:
+                self._fork(entry)
+        elif words[WorkerWord.STATE] in (State.NONE, State.RESTARTING):
+            if words[WorkerWord.STATE] == State.NONE:
+                words[WorkerWord.RESTARTS] = 0  # the count was that of another worker in this entry
+            if entry.kind == self._kind:
+                self._fork(entry)
+
+    def _fork(self, entry: WorkerEntry) -> None:
+        words = entry.words
+        words[WorkerWord.GENERATION] += 1
+        before = words[WorkerWord.STATE]
+        if before != State.WAITING:  # that state lasts until it runs or fails
+            words[WorkerWord.STATE] = State.STARTING
+        words[WorkerWord.STARTED_NS] = time.monotonic_ns()
+        words[WorkerWord.READY_NS] = 0
+        spec, parent = entry.spec(), os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            words[WorkerWord.STATE] = State.WAITING if before == State.WAITING else State.RESTARTING
+            raise
+        if pid == 0:
+            leave(lambda: self._become(entry, parent))
+        words[WorkerWord.PID] = pid
+        hop_ns = spec.hop * 1_000_000_000 // spec.rate
+        self._children[entry.number] = _Child(pid, os.pidfd_open(pid), hop_ns)
+
+    def _become(self, entry: WorkerEntry, parent: int) -> int:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if not bound_to(parent):
+            return 1
+        return worker.run(self._arena, entry.number, self._bells)
+
+    # ---- watching
+
+    def _watch(self, entry: WorkerEntry, child: _Child) -> None:
+        words = entry.words
+        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        if pid:
+            self._died(entry, child, status)
+            return
+        now = time.monotonic_ns()
+        if words[WorkerWord.STATE] in (State.STARTING, State.WAITING):
+            if words[WorkerWord.READY_NS]:
+                words[WorkerWord.STATE] = State.RUNNING
+                os.eventfd_write(self._bells.wake[entry.number], 1)
+            elif now - words[WorkerWord.STARTED_NS] > START_SECONDS * 1e9:
+                self._kill(child, f"was not ready within {START_SECONDS:g} s")
+            return
+        if words[WorkerWord.BLAMED] == words[WorkerWord.GENERATION]:
+            self._kill(child, "gave what cannot be played")
+        elif words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
+            words[WorkerWord.RETRIED] = words[WorkerWord.RETRY]
+            self._records.pop(entry.number, None)
+        elif not words[WorkerWord.WANTED]:
+            if now - words[WorkerWord.LEFT_NS] > IDLE_SECONDS * 1e9:
+                self._kill(child, "")
+        else:
+            before, done = child.stuck_ns, words[WorkerWord.DONE] + 1
+            child.stuck_ns = child.still.look(child.pid, done if self._pending(entry) else 0)
+            if child.stuck_ns and not before:
+                # an engine that ended between posting and waking has left it asleep
+                os.eventfd_write(self._bells.wake[entry.number], 1)
+            if child.stuck_ns > max(self._arena.hang_ns, 2 * child.hop_ns):
+                self._kill(child, f"gave no answer for {child.stuck_ns / 1e9:.2f} s")
+
+    def _pending(self, entry: WorkerEntry) -> bool:
+        rows = entry.slots
+        waiting = (
+            (rows[:, SlotWord.OPEN] > 0)
+            & (rows[:, SlotWord.BORN] == entry.words[WorkerWord.GENERATION])
+            & (
+                (rows[:, SlotWord.POSTED] > rows[:, SlotWord.CURSOR])
+                | (rows[:, SlotWord.SEEN] != rows[:, SlotWord.EPOCH])
+            )
+        )
+        return bool(waiting.any())
+
+    def _kill(self, child: _Child, why: str) -> None:
+        if not child.killed:
+            child.killed = why or "not wanted"
+            os.kill(child.pid, signal.SIGKILL)
+
+    def _died(self, entry: WorkerEntry, child: _Child, status: int) -> None:
+        words = entry.words
+        words[WorkerWord.DIED_NS], words[WorkerWord.PID] = time.monotonic_ns(), 0
+        os.close(child.pidfd)
+        del self._children[entry.number]
+        if child.killed == "not wanted":
+            self._records.pop(entry.number, None)  # the next worker in this entry has not failed yet
+            entry.set_reason("")
+            words[WorkerWord.STATE] = State.RESTARTING if words[WorkerWord.WANTED] else State.NONE
+            return
+        code = os.waitstatus_to_exitcode(status)
+        if code == worker.AWAY and not child.killed:
+            words[WorkerWord.STATE] = State.WAITING
+            self._start_wanted(entry)
+            return
+        words[WorkerWord.RESTARTS] += 1
+        if child.killed:
+            entry.set_reason(child.killed)
+        elif code not in (worker.FAULT, worker.REFUSED):
+            entry.set_reason(f"was {cause(status)}" if code < 0 else f"ended with {cause(status)}")
+        if code == worker.REFUSED:
+            words[WorkerWord.STATE] = State.REFUSED
+            return
+        record = self._records.setdefault(entry.number, _Record())
+        now = time.monotonic()
+        record.failures = [t for t in record.failures if now - t < WITHIN] + [now]
+        if len(record.failures) >= QUARANTINE:
+            words[WorkerWord.STATE] = State.QUARANTINED
+        else:
+            words[WorkerWord.STATE] = State.RESTARTING
+            self._start_wanted(entry)
+
+
+def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: int = -1) -> int:
+    """Starts a zygote for a server; returns its pid.
+
+    If the server crashes it keeps running, until the next ends it. It imports `imports` where no worker of its kind is
+    wanted yet; the end of the pipe `lifeline` ends it.
+    """
+    fds = bells.fds()
+    arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline, "imports": imports}
+    held = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
+    child = start_helper("antiphon.kernel.workers.zygote", json.dumps(arguments), fds=held, stdout=2, stderr=None)
+    child.returncode = 0  # waited for by pid
+    return child.pid
+
+
+def spawn(kind: str, arena: Arena, bells: Bells) -> tuple[int, int]:
+    """Starts a zygote as a child process; returns its pid, and a descriptor that ends it when closed."""
+    read, write = os.pipe()
+    pid = start(kind, arena, bells, lifeline=read)
+    os.close(read)
+    return pid, write
+
+
+def module_of(kind: str, arena: Arena) -> str:
+    """The module that a zygote imports before it forks: `imports` of the first worker of its kind, else the kind."""
+    return next((entry.spec().imports for entry in arena.entries if entry.kind == kind), "") or kind
+
+
+def main(argument: str) -> None:
+    """Runs a zygote. `argument` is the JSON object that `start` writes."""
+    arguments = json.loads(argument)
+    arena = Arena(arguments["arena"])
+    if arguments["kind"] != "none":
+        with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
+            import_module(arguments["imports"] or module_of(arguments["kind"], arena))
+    Zygote(arguments["kind"], arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"]).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
+    os._exit(0)  # torch is slow to unload
