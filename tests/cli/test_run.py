@@ -435,7 +435,7 @@ def test_help_is_quick_for_it_imports_little() -> None:
         "import sys, antiphon.cli.files.run, antiphon.cli.files.render\n"
         "print([m for m in ('numpy', 'soundfile', 'llvmlite', 'antiphon.kernel.graph.plan') if m in sys.modules])"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[3])}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
     assert done.stdout == "[]\n"
     assert run_module.run.__doc__ is not None

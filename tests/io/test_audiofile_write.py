@@ -253,7 +253,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, kind: st
     # a limit on file size stands for the full disk: write fails in the same places
     script = (
         "import resource, sys, os\n"
-        f"sys.path[:0] = {[str(Path(audiowrite.__file__).parents[2])]!r}\n"
+        f"sys.path[:0] = {[str(Path(audiowrite.__file__).parents[3])]!r}\n"
         "import numpy as np\n"
         "from antiphon.kernel.errors import FileError\n"
         "from antiphon.kernel.io.audiowrite import AudioWriter\n"

@@ -46,7 +46,7 @@ def note(what):
 
 def here():
     for name in ("control", "web"):
-        if "antiphon." + name + ".process" in sys.orig_argv:
+        if any(word.startswith("antiphon.") and word.endswith("." + name + ".process") for word in sys.orig_argv):
             return name
     return "elsewhere"
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"
 ROOTS = (SERVER, ROOT / "plugins", ROOT / "models", ROOT / "bench")
-PURE = ["wire", "session", "graph/patch", "contract/params", "graph/graph"]
+PURE = ["kernel/wire", "kernel/session", "kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph"]
 WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
 # What may import each, by where its path begins: what runs in a worker, and what measures.
 TORCH = tuple(
@@ -44,7 +44,17 @@ MEASURED = (
     "antiphon/classifiers/classifier_session.py",
     "antiphon_bench/",
 )
-STARTS = ["supervisor", "engine", "control", "cli", "plugins", "offline", "graph", "workers/info", "workers/devices"]
+STARTS = [
+    "kernel/supervisor",
+    "kernel/engine",
+    "kernel/control",
+    "cli",
+    "kernel/plugins",
+    "offline",
+    "kernel/graph",
+    "kernel/workers/info",
+    "kernel/workers/devices",
+]
 
 
 def files(name):
@@ -115,8 +125,8 @@ def test_the_pure_parts_touch_no_world(name):
     "name", ["graph.patch", "contract.params", "graph.graph", "contract.catalog", "session.commands"]
 )
 def test_control_reads_patches_without_numpy(name):
-    assert "numpy" not in reached(files(name.replace(".", "/")))
-    run = f"import sys, antiphon.{name}; assert not {{'numpy', 'torch', 'asyncio'}} & set(sys.modules)"
+    assert "numpy" not in reached(files("kernel/" + name.replace(".", "/")))
+    run = f"import sys, antiphon.kernel.{name}; assert not {{'numpy', 'torch', 'asyncio'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": str(SERVER)}, timeout=300)
 
 
@@ -191,7 +201,7 @@ def test_what_is_played_of_a_plugin_leads_to_no_torch():
 @pytest.mark.parametrize("start", ["engine.process", "control.process", "supervisor", "plugins.loader"])
 def test_a_process_that_has_loaded_everything_has_loaded_nothing_heavy(start):
     run = (
-        f"import sys, antiphon.{start}; from antiphon.kernel.plugins.loader import load; load(check=False);"
+        f"import sys, antiphon.kernel.{start}; from antiphon.kernel.plugins.loader import load; load(check=False);"
         f"assert not set({sorted(HEAVY)}) & set(sys.modules)"
     )
     subprocess.run(
