@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.kernel.io.decode_zygote import zygote
+from antiphon.kernel.io.decode_process import decoders
 from antiphon.kernel.signal.features import import_librosa
 from antiphon_bench.report import finish, table
 from antiphon_models.pipeline import runners
@@ -98,11 +98,11 @@ def _measured(systems: dict[str, Work], tasks: list[ShardTask], seconds: float) 
 
 def _processor_time(work: Work, tasks: list[ShardTask]) -> float:
     """Seconds of processor for some shards, with those of the decoders: what other programs do counts for nothing."""
-    zygote().close()
+    decoders().close()
     before = sum(os.times()[:4])
     for task in tasks:
         work(task)
-    zygote().close()
+    decoders().close()
     return sum(os.times()[:4]) - before
 
 

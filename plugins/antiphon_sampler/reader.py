@@ -9,7 +9,7 @@ from collections import deque
 
 from antiphon.api import FileError, Samples
 from antiphon.api.console import say
-from antiphon_sampler.decoding import SampleDecoder
+from antiphon.api.files import KeptDecoder
 from antiphon_sampler.library import sample_name
 from antiphon_sampler.samples import PAD, PAGE, LongSample, PageWay, SamplePage, new_page
 from antiphon_sampler.streams import PageStreams
@@ -31,7 +31,7 @@ class PageReader:
     def __init__(self, rate: int) -> None:
         """Starts nothing yet. `rate`: frames per second of the pages."""
         self.unreadable = 0
-        self._decoder = SampleDecoder(rate, 0.0)
+        self._decoder = KeptDecoder(rate)
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[PageStreams], ...] = ()
         self._requests: deque[tuple[LongSample, PageWay]] = deque(maxlen=256)
@@ -73,7 +73,7 @@ class PageReader:
             if sample.broken:
                 return False
             try:
-                part = self._decoder.read_part(sample.path, number * PAGE - PAD, PAGE + 2 * PAD)
+                part = self._decoder.part(sample.path, number * PAGE - PAD, PAGE + 2 * PAD, sample_name(sample.path))
             except FileError as error:
                 if self.closed:
                     return False

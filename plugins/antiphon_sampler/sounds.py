@@ -13,8 +13,8 @@ import numpy as np
 
 from antiphon.api import FileError, Samples
 from antiphon.api.console import say
-from antiphon.api.files import printable_path
-from antiphon_sampler.decoding import SampleDecoder
+from antiphon.api.files import KeptDecoder, printable_path
+from antiphon_sampler.decoding import decode
 from antiphon_sampler.library import Listing, list_folder, sample_name
 from antiphon_sampler.reader import PageReader
 from antiphon_sampler.samples import PAD, DecodedSample, LongSample, Sample, way_of
@@ -65,7 +65,7 @@ class Sounds:
         self._next = 0
         # the shortest first: drums are there at once, pads later
         self._order = sorted(range(len(paths)), key=lambda n: _size(paths[n])) if len(paths) <= EAGER else []
-        self._decoder = SampleDecoder(rate, LONGEST)
+        self._decoder = KeptDecoder(rate)
         self._decoding = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -123,7 +123,7 @@ class Sounds:
     def _decoded(self, path: Path) -> tuple[Sample, int]:
         """A file in memory, of a long one its beginning; and the bytes that takes."""
         with self._decoding:
-            file = self._decoder.read(path)
+            file = decode(self._decoder, path, LONGEST)
         if file.sound.shape[1]:
             whole = in_memory(file.sound, self.rate)
             return whole, whole.sound.nbytes

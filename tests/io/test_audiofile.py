@@ -18,7 +18,7 @@ from tests import audio
 from tests.waiting import costs_at_most, until
 
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io import decode, decode_zygote
+from antiphon.kernel.io import decode, decode_process
 from antiphon.kernel.io.audiofile import read, stream
 from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.kernel.io.decode import Decoder
@@ -45,11 +45,11 @@ def wav(
 
 def refusal(path: Path) -> str:
     """What `read` says of a file it must refuse, cheaply and in one line."""
-    decode.zygote().close()  # of what was read before
+    decode_process.decoders().close()  # of what was read before
     with costs_at_most(3.0):
         with pytest.raises(FileError) as refused:
             read(path)
-        decode.zygote().close()  # what its processes have cost counts when it has ended
+        decode_process.decoders().close()  # what its processes have cost counts when it has ended
     text = str(refused.value)
     assert text.isprintable()
     assert text.startswith("cannot read ")
@@ -256,144 +256,143 @@ def test_a_mutated_file_is_read_or_refused_within_limits(tmp_path: Path, kind: s
                 assert np.isfinite(sound.samples).all()
             except FileError as error:
                 sentences.append(str(error))
-            decode.zygote().close()
+            decode_process.decoders().close()
     assert sentences, "no mutant was broken enough"
     assert all(text.isprintable() and len(text) < 400 for text in sentences)
 
 
 def test_a_decoder_that_spins_is_ended_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
-    with _child(tmp_path, monkeypatch, "def _decode(*_):\n    while True: pass"):
+    with _child(tmp_path, monkeypatch, "def decode(*_):\n    while True: pass"):
         assert "far longer than its sound accounts for" in refusal(path)
 
 
 def test_a_decoder_that_wants_all_memory_does_not_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
-    with _child(tmp_path, monkeypatch, "_decode = lambda *_: bytearray(1 << 30)"):
+    with _child(tmp_path, monkeypatch, "decode = lambda *_: bytearray(1 << 30)"):
         assert "too much memory" in refusal(path)
 
 
 def test_a_decoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
     monkeypatch.setattr(decode, "STALL", 0.3)
-    with _child(tmp_path, monkeypatch, "_decode = lambda *_: signal.pause()"):
+    with _child(tmp_path, monkeypatch, "decode = lambda *_: signal.pause()"):
         assert "no sound came from it" in refusal(path)
 
 
 CRASH_AT_8000 = """
-def _decode(fd, rate, out, whole=m._decode):
+def decode(fd, rate, channel, whole=m.decode):
     if rate == 8000:
         os.kill(os.getpid(), signal.SIGSEGV)
-    whole(fd, rate, out)
+    whole(fd, rate, channel)
 """
 
 
-def test_a_decoder_that_crashes_is_named_and_the_files_beside_it_are_read(
+def test_a_decoder_that_crashes_is_named_and_the_files_beside_and_after_it_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
-    with _child(tmp_path, monkeypatch, CRASH_AT_8000) as made:
+    with _child(tmp_path, monkeypatch, CRASH_AT_8000):
         with decode.Decoder(path) as decoder:
             with pytest.raises(FileError, match=r"crashed \(SIGSEGV\)"):
                 read(path, rate=8000)
             assert sum(block.shape[1] for block in decoder.blocks()) == 100
-        before = made.pid
         assert read(path).samples.shape == (1, 100)
-        assert made.pid == before
+
+
+def test_one_process_decodes_file_after_file_and_a_broken_one_ends_it(tmp_path: Path) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    decode_process.decoders().close()
+    read(path)
+    (pid,) = decode_process.decoders().pids
+    with pytest.raises(FileError, match="longer than"):
+        read(path, max_samples=50)
+    long = audio.write(tmp_path / "long.wav", audio.noise(2_000_000))
+    with decode.Decoder(long) as decoder:
+        next(decoder.blocks())  # what is left of it is no part of the next
+    assert read(path).samples.shape == (1, 100)
+    assert decode_process.decoders().pids == [pid]
+    (tmp_path / "bad.ogg").write_bytes(b"OggS" + bytes(60))
+    with pytest.raises(FileError, match="it is broken"):
+        read(tmp_path / "bad.ogg")
+    assert decode_process.decoders().pids == []
+    assert read(path).samples.shape == (1, 100)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_zygote_that_dies_or_hangs_is_replaced(
+def test_a_decoder_that_was_killed_or_hangs_is_begun_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
-    monkeypatch.setattr(decode_zygote, "_END", 0.2)
-    with _child(tmp_path, monkeypatch, "") as made:
-        read(path)
-        before, start = made.pid, made._start
-        assert before is not None
-
-        def patient() -> None:
-            monkeypatch.setattr(decode_zygote, "PATIENCE", 60.0)
-            start()
-
-        monkeypatch.setattr(decode_zygote, "PATIENCE", 0.3)
-        monkeypatch.setattr(made, "_start", patient)
-        assert made._control is not None
-        made._control.settimeout(0.3)
-        os.kill(before, number)
-        assert read(path).samples.shape == (1, 100)
-        assert made.pid != before
+    read(path)
+    before = decode_process.decoders().pids[-1]
+    os.kill(before, number)
+    if number == signal.SIGSTOP:
+        monkeypatch.setattr(decode, "STALL", 0.3)
+        with pytest.raises(FileError, match="no sound came from it"):
+            read(path)
+        monkeypatch.undo()
+    else:
+        until(lambda: before not in decode_process.decoders().pids, 5.0, "it has ended")
+    assert read(path).samples.shape == (1, 100)
+    assert before not in decode_process.decoders().pids
 
 
-def test_a_zygote_ends_when_it_is_idle_and_another_takes_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", ["m.WORN_SECONDS = 0.0", ""])
+def test_a_decoder_that_is_idle_or_worn_ends_and_another_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
-    with _child(tmp_path, monkeypatch, "m.IDLE = 0.01") as made:
-        read(path)
-        before = made.pid
-        assert made._process is not None
-        made._process.wait(30.0)
-        assert read(path).samples.shape == (1, 100)
-        assert made.pid != before
+    if not change:
+        monkeypatch.setattr(decode_process, "IDLE", 0.01)
+    with _child(tmp_path, monkeypatch, change):
+        for _ in range(5):  # some are asked while they end
+            assert read(path).samples.shape == (1, 100)
+        until(lambda: not decode_process.decoders().pids, 10.0, "it has ended")
 
 
-def test_a_forked_child_has_a_zygote_of_its_own(tmp_path: Path) -> None:
+def test_a_forked_child_decodes_with_processes_of_its_own(tmp_path: Path) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
     read(path)
-    before = decode.zygote().pid
+    before = decode_process.decoders().pids
     child = os.fork()
     if child == 0:
         code = 1
         try:
             whole = read(path).samples.shape == (1, 100)
-            code = 0 if whole and decode.zygote().pid != before else 2
-            decode.zygote().close()
+            code = 0 if whole and not set(before) & set(decode_process.decoders().pids) else 2
+            decode_process.decoders().close()
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert read(path).samples.shape == (1, 100)
-    assert decode.zygote().pid == before
+    assert decode_process.decoders().pids == before
 
 
 def test_where_no_process_starts_the_machine_is_blamed_and_not_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "zygote", lambda: decode_zygote.DecodeZygote("nosuchmodule"))
+    monkeypatch.setattr(decode_process, "MODULE", "nosuchmodule")
     audio.write(tmp_path / "a.wav", audio.sine(440.0, 0.1))
+    decode_process.decoders().close()
     with pytest.raises(FileError, match=r"a\.wav: no process started .* the machine is too busy"):
         read(tmp_path / "a.wav")
 
 
 @contextmanager
-def _child(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Iterator[decode_zygote.DecodeZygote]:
+def _child(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Iterator[None]:
     """Puts other functions in the place of the decoder's; `m` is the real one."""
     (folder / "other_decoder.py").write_text(
         f"import os, signal, sys\nfrom antiphon.kernel.io import decode_child as m\n{script}\n"
-        "m._decode = globals().get('_decode', m._decode)\nsys.exit(m.main(sys.argv[1:]))\n"
+        "m.decode = globals().get('decode', m.decode)\nm.main(sys.argv[1:])\n"
     )
     monkeypatch.syspath_prepend(folder)
-    made = decode_zygote.DecodeZygote("other_decoder")
-    monkeypatch.setattr(decode, "zygote", lambda: made)
+    monkeypatch.setattr(decode_process, "MODULE", "other_decoder")
+    decode_process.decoders().close()
     try:
-        yield made
+        yield
     finally:
-        made.close()
-
-
-def test_leaving_a_stream_midway_ends_the_decoder(tmp_path: Path) -> None:
-    path = audio.write(tmp_path / "in.wav", audio.noise(500_000, 2))
-    with decode.Decoder(path) as decoder:
-        next(decoder.blocks())
-        zygote = decode.zygote().pid
-        assert zygote is not None
-        until(lambda: len(_children(zygote)) == 1, 5.0, "it decodes")
-    until(lambda: not _children(zygote), 5.0, "its process has ended")
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        decode_process.decoders().close()
 
 
 @pytest.mark.parametrize(
@@ -479,8 +478,8 @@ def test_without_av_an_m4a_says_what_reads_it(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "in.m4a"
     path.write_bytes(b"\0\0\0\x18ftypM4A " + b"\0" * 100)
     monkeypatch.syspath_prepend(tmp_path / "none")
-    decode.zygote().close()
+    decode_process.decoders().close()
     try:
         assert "pip install 'antiphon[m4a]'" in refusal(path)
     finally:
-        decode.zygote().close()
+        decode_process.decoders().close()

@@ -12,7 +12,7 @@ import pytest
 from tests.datasets.trees import TREES, sound
 
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.io.decode import FileStalled
+from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.kernel.signal.features import import_librosa
 from antiphon.kernel.signal.mel import LogMel, LogMelStream, MelSettings
 from antiphon.library.analyses import identify_and_analyse

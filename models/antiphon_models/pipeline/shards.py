@@ -23,7 +23,8 @@ import numpy as np
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io import audiofile
 from antiphon.kernel.io.audiofile import Sound
-from antiphon.kernel.io.decode import FileStalled, path_text
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.kernel.runtime.paths import why, write_atomic
 from antiphon.kernel.signal.features import feature_extractor
 from antiphon.kernel.signal.mel import F32

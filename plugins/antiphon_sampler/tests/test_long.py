@@ -10,9 +10,10 @@ import soundfile
 from tests.waiting import until
 
 from antiphon.api import Event, StreamSpec
+from antiphon.api.files import KeptDecoder
 from antiphon.api.testing import render
 from antiphon_sampler import processor as processors, reader as readers, sounds
-from antiphon_sampler.decoding import SampleDecoder
+from antiphon_sampler.decoding import decode
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.reader import PageReader
 from antiphon_sampler.samples import HEAD, PAGE, LongSample, way_of
@@ -211,15 +212,15 @@ def test_a_part_is_the_same_whatever_was_read_before_it(tmp_path, suffix, subtyp
     path = tmp_path / f"x.{suffix}"
     t = np.arange(12 * rate) / rate
     soundfile.write(path, 0.4 * np.sin(2 * np.pi * (200 * t + 60 * t**2)), rate, subtype=subtype)
-    decoder = SampleDecoder(RATE, 0.0)
+    decoder = KeptDecoder(RATE)
     try:
         for at, frames in ((PAGE * 20 - 16, 500), (-16, 5000), (PAGE * 20 - 16, 500), (PAGE * 21, PAGE)):
-            decoder.read_part(path, at, frames)
-        there = decoder.read_part(path, PAGE * 20 - 16, PAGE)
+            decoder.part(path, at, frames)
+        there = decoder.part(path, PAGE * 20 - 16, PAGE)
         decoder.close()
-        alone = decoder.read_part(path, PAGE * 20 - 16, PAGE)
+        alone = decoder.part(path, PAGE * 20 - 16, PAGE)
         decoder.close()
-        pages = [decoder.read_part(path, n * PAGE, PAGE) for n in range(21)]
+        pages = [decoder.part(path, n * PAGE, PAGE) for n in range(21)]
     finally:
         decoder.close()
     # an MP3 decoder rounds as the number of its blocks since a jump is even or odd
@@ -232,13 +233,13 @@ def test_another_rate_is_resampled_page_by_page_as_it_would_be_whole(tmp_path):
     t = np.arange(8 * 44100) / 44100
     x = 0.4 * np.sin(2 * np.pi * (100 * t + 600 * t**2))
     soundfile.write(tmp_path / "x.wav", x, 44100, subtype="FLOAT")
-    whole, parts = SampleDecoder(RATE, 30.0), SampleDecoder(RATE, 0.0)
+    whole, parts = KeptDecoder(RATE), KeptDecoder(RATE)
     try:
-        wanted = whole.read(tmp_path / "x.wav").sound[0]
-        found = parts.read(tmp_path / "x.wav")
+        wanted = decode(whole, tmp_path / "x.wav", 30.0).sound[0]
+        found = decode(parts, tmp_path / "x.wav", 0.0)
         assert found.sound.shape == (1, 0)
         assert abs(found.frames - len(wanted)) <= 1
-        pages = [parts.read_part(tmp_path / "x.wav", n * PAGE, PAGE)[0] for n in range(-1, 24)]
+        pages = [parts.part(tmp_path / "x.wav", n * PAGE, PAGE)[0] for n in range(-1, 24)]
     finally:
         whole.close()
         parts.close()
@@ -316,4 +317,4 @@ def test_the_thread_reads_ahead_and_ends_with_the_last_node(folder):
     made = sample = None
     thread.join(30.0)
     assert not thread.is_alive()
-    assert decoder._process is None
+    assert decoder._process.pid is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.kernel.io.audiofile import Sound, read as read_sound, stream as stream_sound
 from antiphon.kernel.io.audiowrite import AudioWriter, format_of
-from antiphon.kernel.io.decode import AudioInfo, Decoder, check_header, path_text as printable_path
+from antiphon.kernel.io.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
 from antiphon.kernel.io.midi_song import (
     DEFAULT_BPM,
     TICKS as MIDI_TICKS,

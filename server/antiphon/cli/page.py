@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.kernel.runtime.settings import HTTP_PORT
+from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings
 
 
 def page(
@@ -37,6 +37,23 @@ def page(
 def graphical() -> bool:
     """Whether a browser has a screen here."""
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def announce(folder: Path, settings: ServeSettings, *, opens: bool) -> None:
+    """Prints the address with a secret, of a server with `--live` for this machine alone, and opens it if `opens`."""
+    from antiphon.kernel.errors import FileError
+    from antiphon.kernel.runtime.console import say, write_output
+    from antiphon.kernel.runtime.page_secret import page_address
+
+    if not (settings.live and settings.local):
+        return
+    try:
+        write_output(f"page {page_address(folder, settings.http_port)}", logged=False)
+        if opens:
+            open_page(folder)
+    except (FileError, OSError) as error:
+        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else error
+        say(f"the page's address cannot be opened ({why}); scripts need the token there")
 
 
 def open_page(folder: Path) -> None:

@@ -102,11 +102,11 @@ def _check_transports(settings: ServeSettings, transports: list[Transport]) -> N
 
 def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, opens: bool = False) -> None:
     """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`; opens: the page, in a browser."""
-    from antiphon.cli.page import open_page
+    from antiphon.cli.page import announce
     from antiphon.kernel.runtime import paths, pidfile
     from antiphon.kernel.runtime.server_log import server_log
     from antiphon.kernel.runtime.token import keep_token
-    from antiphon.kernel.supervisor import Supervisor
+    from antiphon.kernel.supervisor import Companions, Supervisor
 
     folder = pidfile.folder(settings)
     try:
@@ -115,11 +115,23 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, open
         pidfile.end_orphans(folder)
         keep_token(paths.config())
         with server_log(log, log_level):
-            opened = partial(open_page, folder) if opens else lambda: None
-            status = Supervisor(settings, folder, opened).run()
+            ready = partial(announce, folder, opens=opens)
+            beside = Companions("antiphon.web.process", "antiphon.performer.process", _make_secrets, ready)
+            status = Supervisor(settings, folder, beside).run()
     finally:
         pidfile.clear(folder, settings)
     raise typer.Exit(status)
+
+
+def _make_secrets() -> None:
+    """Makes the token and the certificate of `--lan`, where there are none that serve."""
+    from antiphon.kernel.io.listening import local_addresses
+    from antiphon.kernel.runtime import paths
+    from antiphon.kernel.runtime.token import load_token
+    from antiphon.web import certificate
+
+    load_token(paths.config())
+    certificate.load(paths.config(), local_addresses())
 
 
 def startable(settings: ServeSettings) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.io.decode_child import MAX_RATE, MIN_RATE
+from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 
 MOST_TAIL = 600.0
 """Largest value of `--tail`, in seconds."""

@@ -7,10 +7,11 @@ here would then be processed as if it were whole, so the promise is read first. 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from antiphon.kernel.io.decode_child import MAX_CHANNELS, MAX_RATE, MIN_RATE
+from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
 KINDS = "wav, flac, ogg, mp3, m4a, aiff or au"
 MAX_CHUNKS = 4096
@@ -19,8 +20,8 @@ OPEN_ENDED = 0x7FFF0000
 _IN_DS64 = 0xFFFFFFFF
 
 
-class Dishonest(ValueError):
-    """The header does not match the content. The message completes "cannot read NAME: …"."""
+class Refused(Exception):
+    """A file that is not decoded. The message completes "cannot read NAME: …"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,26 @@ class Chunk:
     size: int
 
 
+def open_file(path: str | bytes | os.PathLike[str]) -> int:
+    """A descriptor of an ordinary file. Raises `Refused` for another kind; `OSError`, and `ValueError` for its name."""
+    # O_NONBLOCK: opening a named pipe would otherwise wait for its writer
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    raise Refused(f"it is {'a folder' if stat.S_ISDIR(mode) else 'not an ordinary file'}; name a sound file")
+
+
 def check(fd: int) -> str:
     """The kind of sound file behind descriptor `fd`, by its content: one of `KINDS`.
 
-    Raises `Dishonest` when it is none of them, or promises what the file does not hold.
+    Raises `Refused` when it is none of them, or promises what the file does not hold.
     """
     length = os.fstat(fd).st_size
     head = os.pread(fd, 32, 0)
     if not head:
-        raise Dishonest("it is empty (0 bytes)")
+        raise Refused("it is empty (0 bytes)")
     match head[:4]:
         case b"RIFF" | b"RIFX" | b"RF64" if head[8:12] == b"WAVE":
             _check_wav(fd, length, "big" if head[:4] == b"RIFX" else "little")
@@ -60,7 +72,7 @@ def check(fd: int) -> str:
     # without a layer it is AAC in a stream of its own
     if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 6):
         return "mp3"
-    raise Dishonest(f"it is not a {KINDS} file")
+    raise Refused(f"it is not a {KINDS} file")
 
 
 def _chunks(fd: int, length: int, order: str) -> Iterator[Chunk]:
@@ -88,7 +100,7 @@ def _check_wav(fd: int, length: int, order: str) -> None:
         elif chunk.name == b"data":
             there = length - chunk.start
             if chunk.size == 0 and there > 0 and not _is_chunk(os.pread(fd, 8, chunk.start), there, order):
-                raise Dishonest(
+                raise Refused(
                     f"its recording was never finished: its header promises nothing, yet {there} bytes follow"
                 )
             if long and chunk.size == _IN_DS64:
@@ -113,7 +125,7 @@ def _check_aiff(fd: int, length: int) -> None:
                 _check_held(min(wanted, OPEN_ENDED - 1), there - 8, 1)
             return
     if wanted:
-        raise Dishonest("its header promises sound and none follows: it was cut short, fetch or make it again")
+        raise Refused("its header promises sound and none follows: it was cut short, fetch or make it again")
 
 
 def _check_au(head: bytes, length: int) -> None:
@@ -132,7 +144,7 @@ def _check_held(promised: int, there: int, frame: int) -> None:
 def _check_whole(promised: int, there: int, frame: int) -> None:
     there = max(0, there)
     if promised - there >= frame:
-        raise Dishonest(
+        raise Refused(
             f"its header promises {promised} bytes of sound and {there} follow: "
             "it was cut short, fetch or make it again"
         )
@@ -140,12 +152,12 @@ def _check_whole(promised: int, there: int, frame: int) -> None:
 
 def _check_channels(channels: int) -> None:
     if not 1 <= channels <= MAX_CHANNELS:
-        raise Dishonest(f"its header says {channels} channels; 1 to {MAX_CHANNELS} are allowed")
+        raise Refused(f"its header says {channels} channels; 1 to {MAX_CHANNELS} are allowed")
 
 
 def _check_rate(rate: int) -> None:
     if not MIN_RATE <= rate <= MAX_RATE:
-        raise Dishonest(f"its header says a sample rate of {rate}; {MIN_RATE} to {MAX_RATE} is allowed")
+        raise Refused(f"its header says a sample rate of {rate}; {MIN_RATE} to {MAX_RATE} is allowed")
 
 
 def _is_chunk(head: bytes, there: int, order: str) -> bool:

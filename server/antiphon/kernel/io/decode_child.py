@@ -1,206 +1,275 @@
-"""The processes that decode: `python -m antiphon.kernel.io.decode_child SOCKET`, a zygote run by `decode_zygote`.
+"""The process that decodes: `python -m antiphon.kernel.io.decode_child SOCKET IDLE`, run by `antiphon.kernel.io.decode_process`.
 
-A sound file may be hostile and its decoder is C, so it runs here: few rights, little memory, and no more processor
-time than the sound it has given accounts for. The zygote has imported what decoding needs, and forks a process for
-each file; it looks at no file itself, so that no file can affect another. It imports little.
+A sound file may be hostile and its decoder is C, so it runs here: little memory, no files written, and no more
+processor time than the sound it has given accounts for. One process decodes file after file; the parent ends it, and
+refuses the file, where it crashes, hangs or spins. It ends by itself after IDLE seconds without a request (0: never).
 
-The socket takes requests: a rate to resample to, 4 bytes little-endian (0 keeps the file's), with three descriptors:
-the file, a pipe for its sound, and a socket, its lease. On the lease the zygote sends `FORKED` or `NOT_FORKED` and,
-when the process has ended, its exit code (4 bytes, negative for a signal). A lease that is closed ends the process, and
-the end of the requests ends all of them.
+Requests, each with its answer:
 
-On the pipe, messages: the first has rate, channels, frames or null, format, subtype and tags, the others are float32,
-interleaved; the last has `end`, or `failed`, the reason.
+- `stream`, with `rate` (0 keeps the file's) and the descriptor of a file or a pipe on SOCKET. A message with rate,
+  channels, frames or null, format, subtype and tags; messages of float32, interleaved; one with `end`, or with
+  `failed`, the reason, and `clean`, whether the decoder itself failed. Any request that comes meanwhile ends the sound.
+- `part`, with `path`, `rate`, `first` and `frames`: a message with the number of channels and the frames, channel after
+  channel, or with `failed`.
+- `stop`: a message with `stopped`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
+import fcntl
+import math
 import os
 import resource
 import select
 import signal
 import socket
 import stat
-import struct
 import sys
+from collections.abc import Iterator
 from typing import Any
 
-from antiphon.kernel.runtime import frames
-from antiphon.kernel.runtime.helper_channel import limit_resources
-from antiphon.kernel.runtime.sound_formats import channel_order
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
 
-FORKED, NOT_FORKED = b"f", b"n"
-IDLE = 30.0
-"""Seconds without a file after which the zygote ends; the next file starts another one."""
-MEMORY = 400 * 1024 * 1024
+from antiphon.kernel.io.containers import Refused, open_file
+from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE, channel_order
+
+MEMORY = 400 << 20
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
+PIPE_BYTES, SETPIPE_SZ = 1 << 20, 1031
+"""What the pipe of answers holds where the system allows it (Linux's F_SETPIPE_SZ): decoding goes on meanwhile."""
 BLOCK_SAMPLES = 32768
 """Samples (frames times channels) of a message before resampling."""
 PIPE_SECONDS = 0.1
 """Sound of a message where it comes by a pipe: a read ends only when it is complete."""
-MAX_CHANNELS = 64
-MIN_RATE, MAX_RATE = 1000, 768000
-PATIENCE = 0.9
-"""Seconds of processor time without a block, and allowed over what the decoded sound accounts for."""
-SHARE = 0.25
-"""Processor time allowed for each second of sound: ordinary files take under a hundredth."""
+PATIENCE, SHARE = 0.9, 0.25
+"""Seconds of processor time without a block, and allowed over what the decoded sound accounts for; what is allowed for
+each second of sound: ordinary files take under a hundredth."""
+PART_PATIENCE = 4.0
+"""Seconds of processor time for a part."""
+MOST_SECONDS, WORN_SECONDS = 3600, 600
+"""Seconds of processor time, at most; those after which the process ends with an answer, and another is begun."""
+MARGIN = 4096
+"""Frames before and after a part that are decoded for the resampler, whose filter is shorter, and for formats whose
+decoder needs those before; and those by which a lossy file may miss its length."""
+OPEN_FILES = 32
+"""Files open at once, of which parts are read."""
 UNKNOWN_FRAMES = 1 << 60
 TAGS = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
-LONGEST_TAG = 1000
-"""Characters of a tag that are passed on."""
-LONGEST_REASON = 4096
+LONGEST_TAG, LONGEST_REASON = 1000, 4096
+"""Characters that are passed on."""
 MPEG4_CODECS = ("aac", "alac")
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
+Frames = NDArray[np.float32]
 
 
-class Refused(Exception):
-    """The file is not decoded, for this reason."""
+class Stopped(Exception):
+    """The rest of the sound is not wanted."""
 
 
-def main(arguments: list[str]) -> int:
-    control = socket.socket(fileno=int(arguments[0]))
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    _confine()
-    os.chdir("/")
-    _import()
-    gc.collect()
-    gc.freeze()  # a collection in a child would copy what it shares
-    _Zygote(control).serve()
-    return 0
+class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that libsndfile decodes in order."""
+
+    def seekable(self) -> bool:
+        """Never: soundfile would seek after every block, by which an MP3 decoder loses its state and broken files
+        fail."""
+        return False
+
+    @property
+    def promised(self) -> int | None:
+        """Frames as its header promises; None where it does not say."""
+        return self.frames if 0 <= self.frames < UNKNOWN_FRAMES else None
+
+    @property
+    def lossy(self) -> bool:
+        return self.subtype in LOSSY
 
 
-def _import() -> None:
-    import numpy  # noqa: F401
-    import soundfile  # noqa: F401
-    import soxr  # noqa: F401
+class BlockSender:
+    """Answers to a `stream`: header, blocks, resampled if that is asked for, and a check of the length."""
+
+    def __init__(self, channel: HelperChannel, own: int, rate: int, channels: int) -> None:
+        self._channel, self._own, self._channels, self.got = channel, own, channels, 0
+        self._resample = soxr.ResampleStream(own, rate, channels, dtype="float32") if rate and rate != own else None
+        self._begun = _used()
+        self._asked = select.poll()
+        self._asked.register(channel.input, select.POLLIN)
+
+    def begin(self, promised: int | None, form: str, subtype: str, tags: dict[str, str]) -> None:
+        header = {"rate": self._own, "channels": self._channels, "frames": promised, "format": form}
+        self._channel.send({**header, "subtype": subtype, "tags": _tags(tags)})
+
+    def put(self, block: Frames, *, last: bool = False) -> None:
+        """Sends float32 `[frames, channels]`."""
+        if self._asked.poll(0):
+            raise Stopped
+        if len(block):
+            self.got += len(block)
+            _allow(min(PATIENCE, PATIENCE + SHARE * self.got / self._own - (_used() - self._begun)))
+        if self._resample is not None:
+            block = self._resample.resample_chunk(block, last=last)
+        if len(block):
+            self._channel.send({}, block)
+
+    def end(self, promised: int | None, *, lossy: bool) -> None:
+        self.put(np.zeros((0, self._channels), np.float32), last=True)
+        _check_whole(promised, promised, self.got, lossy)
+        self._channel.send({"end": True})
 
 
-class _Zygote:
-    """Forks a process for each request, and says on its lease how it ended."""
+class PartFile:
+    """A file of which parts are read, in their order or not.
 
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
-        self._leases: dict[int, socket.socket] = {}
-        """By process."""
-        self._woken, wake = os.pipe()
-        for fd in (self._woken, wake):
-            os.set_blocking(fd, False)
-        self._inner = (self._woken, wake)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._poller = select.poll()
-        for fd in (control.fileno(), self._woken):
-            self._poller.register(fd, select.POLLIN)
+    Attributes:
+        path: Its path.
+        rate: Its own.
+        channels: Those that are read, 1 or 2.
+        frames: Its length.
+    """
 
-    def serve(self) -> None:
-        """Returns when no requests come any more."""
-        while ready := self._poller.poll(None if self._leases else IDLE * 1000.0):
-            for fd, _ in ready:
-                if fd == self._woken:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(fd, 4096)
-                elif fd != self._control.fileno():
-                    self._end(fd)
-                elif not self._request():
-                    for pid in self._leases:
-                        os.kill(pid, signal.SIGKILL)
-                    return
-            self._reap()
-
-    def _request(self) -> bool:
-        """Forks for the next request; False when there is none."""
+    def __init__(self, path: str) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, 4, 3)
-        except ConnectionError:
-            return False
-        if len(data) != 4 or len(fds) != 3:
-            return False
-        file, out = fds[:2]
-        lease = socket.socket(fileno=fds[2])
-        lease.setblocking(False)
+            self._handle = open_file(os.fsencode(path))
+        except OSError as error:
+            raise Refused((error.strerror or str(error)).lower()) from None
         try:
-            pid = os.fork()
-        except OSError:
-            with contextlib.suppress(OSError), lease:
-                lease.send(NOT_FORKED)
+            self._file = ForwardFile(self._handle, "r", closefd=False)
+            _check(self._file.samplerate, self._file.channels)
+            if self._file.promised is None:
+                raise Refused("it does not say how long it is; a long one has to, write it again")
+        except BaseException:
+            os.close(self._handle)
+            raise
+        self.path, self.rate, self.frames = path, int(self._file.samplerate), int(self._file.promised)
+        order = np.argsort(channel_order(self._file.format, self._file.channels))
+        self._order = order[:2] if len(order) else slice(0, 2)
+        self.channels = min(2, int(self._file.channels))
+        self._at, self._sound = 0, np.zeros((0, self.channels), np.float32)
+
+    def close(self) -> None:
+        self._file.close()
+        os.close(self._handle)
+
+    def covers(self, frame: int) -> bool:
+        """Whether it reads on from a frame without a jump."""
+        return self._at - len(self._sound) <= frame <= self._at
+
+    def read(self, first: int, last: int) -> Frames:
+        """Frames from `first` to before `last`, float32 `[frames, channels]`; fewer where the file ends before."""
+        if not self.covers(first):
+            begin = min(self.frames, max(0, first - MARGIN) if self._file.lossy else first)
+            self._file.seek(begin)
+            self._at, self._sound = begin, self._sound[:0]
+        pieces = [self._sound[max(0, len(self._sound) - max(0, self._at - first)) :]]
+        each = max(1, BLOCK_SAMPLES // self._file.channels)
+        while self._at < last:
+            piece = self._file.read(min(each, last - self._at), dtype="float32", always_2d=True)
+            if not len(piece):
+                break
+            pieces.append(piece[max(0, first - self._at) :, self._order].copy())
+            self._at += len(piece)
+        self._sound = np.concatenate(pieces)
+        _check_whole(min(last, self.frames), self.frames, self._at, self._file.lossy)
+        return self._sound[: max(0, last - first)]
+
+
+class PartFiles:
+    """The files of which parts are read, several of one path where parts at several places are, the last used last."""
+
+    def __init__(self) -> None:
+        self._files: list[PartFile] = []
+
+    def part(self, path: str, rate: int, first: int, count: int) -> Frames:
+        """Frames `first` to `first + count` of a file at `rate`, float32 `[1 or 2, count]`; silence beyond its ends.
+
+        A part has the same samples whatever was read before it: it is resampled by itself, from a frame that is a whole
+        frame at both rates.
+        """
+        file = next((file for file in self._files if file.path == path), None) or self._opened(path)
+        whole = file.frames * rate // file.rate
+        begin, end = max(0, first), min(whole, first + count)
+        sound = np.zeros((file.channels, count), np.float32)
+        if end <= begin:
+            return sound
+        shared = math.gcd(file.rate, rate)
+        up, down = rate // shared, file.rate // shared
+        if up == down:
+            found = self._reading(file, begin).read(begin, end)
         else:
-            if pid == 0:
-                self._become(file, int.from_bytes(data, "little"), out, lease)
-            self._leases[pid] = lease
-            self._poller.register(lease.fileno(), select.POLLIN)
-            with contextlib.suppress(OSError):
-                lease.send(FORKED)
-        os.close(file)
-        os.close(out)
-        return True
+            steps = max(0, begin * down // up - MARGIN) // down
+            last = min(file.frames, end * down // up + 1 + MARGIN)
+            read = self._reading(file, steps * down).read(steps * down, last)
+            found = soxr.resample(read, file.rate, rate)[begin - steps * up : end - steps * up]
+        sound[:, begin - first : begin - first + len(found)] = found.T
+        return sound
 
-    def _become(self, file: int, rate: int, out: int, lease: socket.socket) -> None:
-        code = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for other in (*self._leases.values(), self._control, lease):
-                other.close()
-            for fd in self._inner:
-                os.close(fd)
-            code = run(file, rate, out)
-        finally:
-            os._exit(code)
+    def _reading(self, file: PartFile, frame: int) -> PartFile:
+        """The open file of the same path that reads on from a frame, else one more."""
+        for n, other in enumerate(self._files):
+            if other.path == file.path and other.covers(frame):
+                self._files.append(self._files.pop(n))
+                return other
+        return self._opened(file.path)
 
-    def _end(self, fd: int) -> None:
-        """Ends the process of a lease that was closed."""
-        self._poller.unregister(fd)
-        for pid, lease in self._leases.items():
-            if lease.fileno() == fd:
-                os.kill(pid, signal.SIGKILL)
-
-    def _reap(self) -> None:
-        for pid, lease in list(self._leases.items()):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                with contextlib.suppress(KeyError):
-                    self._poller.unregister(lease.fileno())
-                with contextlib.suppress(OSError), lease:
-                    lease.send(struct.pack("<i", os.waitstatus_to_exitcode(status)))
-                del self._leases[pid]
+    def _opened(self, path: str) -> PartFile:
+        if len(self._files) >= OPEN_FILES:
+            self._files.pop(0).close()
+        self._files.append(PartFile(path))
+        return self._files[-1]
 
 
-def run(fd: int, rate: int, out: int) -> int:
-    """Decodes the file `fd` at `rate` Hz (0 keeps the file's) and sends messages to `out`; an exit code."""
-    _allow(0.0)
+def main(arguments: list[str]) -> None:
+    with contextlib.suppress(OSError):  # where a user's pipes hold too much already
+        fcntl.fcntl(1, SETPIPE_SZ, PIPE_BYTES)
+    channel = HelperChannel(at_once=False)  # SIGPROF bounds its requests
+    descriptors = socket.socket(fileno=int(arguments[0]))
+    _confine()
+    parts = PartFiles()
+    channel.send({"ready": True})
+    for request in channel.requests(float(arguments[1]) or None):
+        with contextlib.suppress(Stopped):
+            answer(request, channel, descriptors, parts)
+        _allow(0.0)
+        if _used() > WORN_SECONDS:
+            return
+
+
+def answer(request: dict[str, Any], channel: HelperChannel, descriptors: socket.socket, parts: PartFiles) -> None:
+    """Answers a request. Raises `Stopped` where another has come meanwhile."""
     try:
-        _decode(fd, rate, out)
-    except BrokenPipeError:
-        return 0
-    except MemoryError:
-        return _fail(out, "decoding it takes too much memory; it is broken or made to harm")
+        if request["do"] == "stream":
+            with _received(descriptors) as fd:
+                _allow(PATIENCE)
+                decode(fd, request["rate"], channel)
+        elif request["do"] == "part":
+            _allow(PART_PATIENCE)
+            sound = parts.part(request["path"], request["rate"], request["first"], request["frames"])
+            channel.send({"channels": len(sound)}, sound)
+        else:
+            channel.send({"stopped": True})
+    except (Stopped, BrokenPipeError):
+        raise
     except Refused as reason:
-        return _fail(out, str(reason))
+        channel.send({"failed": str(reason), "clean": True})
     except Exception as error:
-        # soundfile's and PyAV's errors have their sentence apart from the number and the descriptor
-        said = getattr(error, "error_string", None) or getattr(error, "strerror", None)
-        text = said or str(error) or type(error).__name__
-        if "unimplemented format" in text:
-            return _fail(out, "it is broken, or holds what is not read, as video: convert its sound to .flac or .wav")
-        return _fail(out, f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})")
-    frames.write(out, {"end": True})
-    return 0
+        channel.send({"failed": _reason(error)[:LONGEST_REASON], "clean": False})
 
 
-def _decode(fd: int, rate: int, out: int) -> None:
+def decode(fd: int, rate: int, channel: HelperChannel) -> None:
+    """Decodes the file `fd` at `rate` Hz (0 keeps the file's), and sends it."""
     piped = not stat.S_ISREG(os.fstat(fd).st_mode)
     if not piped and os.pread(fd, 8, 0)[4:] == b"ftyp":
-        _decode_mpeg4(fd, rate, out)
+        _decode_mpeg4(fd, rate, channel)
     else:
-        _decode_plain(fd, rate, out, piped=piped)
+        _decode_plain(fd, rate, channel, piped=piped)
 
 
-def _decode_mpeg4(fd: int, rate: int, out: int) -> None:
+def _decode_mpeg4(fd: int, rate: int, channel: HelperChannel) -> None:
     """The first sound of an MPEG-4 file, AAC or ALAC, by the libraries of FFmpeg."""
-    import numpy
-
     try:
         import av
     except ModuleNotFoundError:
@@ -218,93 +287,48 @@ def _decode_mpeg4(fd: int, rate: int, out: int) -> None:
         promised = None
         if stream.duration is not None and stream.time_base is not None:
             promised = round(stream.duration * stream.time_base * codec.sample_rate)
-        sound = _Sound(out, codec.sample_rate, rate, channels)
+        sound = BlockSender(channel, codec.sample_rate, rate, channels)
         tags = {name.lower(): str(text) for name, text in container.metadata.items()}
         tags["tracknumber"] = tags.pop("track", "")
         sound.begin(promised, "MP4", codec.name.upper(), tags)
         for frame in container.decode(stream):
             if frame.sample_rate != codec.sample_rate or len(frame.layout.channels) != channels:
                 raise Refused("its rate or channels change within it")
-            block = frame.to_ndarray()
+            block: NDArray[Any] = frame.to_ndarray()
             if block.dtype.kind == "i":
-                block = block / numpy.float32(-float(numpy.iinfo(block.dtype).min))
+                block = block / np.float32(-float(np.iinfo(block.dtype).min))
             samples = block.T if frame.format.is_planar else block.reshape(-1, channels)
             # the last frame is filled up with silence, which the promised length leaves out
             samples = samples if promised is None else samples[: max(0, promised - sound.got)]
-            sound.put(numpy.ascontiguousarray(samples, numpy.float32))
+            sound.put(np.ascontiguousarray(samples, np.float32))
         sound.end(promised, lossy=True)
 
 
-class _Sound:
-    """The messages of a sound: its header, its blocks, resampled if that is asked for, and a check of its length."""
-
-    def __init__(self, out: int, own: int, rate: int, channels: int) -> None:
-        self._out, self._own, self._channels, self.got = out, own, channels, 0
-        self._resample: Any = None
-        if rate and rate != own:
-            import soxr
-
-            self._resample = soxr.ResampleStream(own, rate, channels, dtype="float32")
-
-    def begin(self, promised: int | None, form: str, subtype: str, tags: dict[str, str]) -> None:
-        frames.write(
-            self._out,
-            {
-                "rate": self._own,
-                "channels": self._channels,
-                "frames": promised,
-                "format": form,
-                "subtype": subtype,
-                "tags": _tags(tags),
-            },
-        )
-
-    def put(self, block: Any, *, last: bool = False) -> None:
-        """Sends float32 `[frames, channels]`."""
-        if len(block):
-            self.got += len(block)
-            _allow(self.got / self._own)
-        if self._resample is not None:
-            block = self._resample.resample_chunk(block, last=last)
-        if len(block):
-            frames.write(self._out, {}, block)
-
-    def end(self, promised: int | None, *, lossy: bool) -> None:
-        import numpy
-
-        self.put(numpy.zeros((0, self._channels), numpy.float32), last=True)
-        _check_whole(promised, self.got, lossy)
-
-
-def _decode_plain(fd: int, rate: int, out: int, *, piped: bool) -> None:
+def _decode_plain(fd: int, rate: int, channel: HelperChannel, *, piped: bool) -> None:
     """What libsndfile decodes."""
-    import numpy
-    import soundfile
-
-    class Forward(soundfile.SoundFile):  # type: ignore[misc]
-        def seekable(self) -> bool:
-            """Never: soundfile would seek after every block, which costs and which broken files fail."""
-            return False
-
-    with Forward(fd, "r", closefd=False) as file:
+    with ForwardFile(fd, "r", closefd=False) as file:
         _check(file.samplerate, file.channels)
         # who writes into a pipe does not know the length, and leaves the greatest one in the header
-        promised = file.frames if 0 <= file.frames < UNKNOWN_FRAMES and not piped else None
-        sound = _Sound(out, file.samplerate, rate, file.channels)
+        promised = None if piped else file.promised
+        sound = BlockSender(channel, file.samplerate, rate, file.channels)
         sound.begin(promised, file.format, file.subtype, file.copy_metadata())
-        got = 0
         each = BLOCK_SAMPLES // file.channels
         if piped:
             each = min(each, round(PIPE_SECONDS * file.samplerate))
-        buffer = numpy.zeros((max(1, each), file.channels), numpy.float32)
-        places = numpy.argsort(channel_order(file.format, file.channels))
-        while True:
-            n = len(file.read(out=buffer, dtype="float32", fill_value=None)) if promised != got else 0
-            if n == 0:
-                break
-            got += n
+        buffer = np.zeros((max(1, each), file.channels), np.float32)
+        places = np.argsort(channel_order(file.format, file.channels))
+        while promised != sound.got and (n := len(file.read(out=buffer, dtype="float32", fill_value=None))):
             sound.put(buffer[:n].take(places, axis=1) if len(places) else buffer[:n])
-        sound.end(promised, lossy=file.subtype in LOSSY)
+        sound.end(promised, lossy=file.lossy)
+
+
+@contextlib.contextmanager
+def _received(descriptors: socket.socket) -> Iterator[int]:
+    _, (fd,), _, _ = socket.recv_fds(descriptors, 1, 1)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _tags(found: dict[str, str]) -> list[tuple[str, str]]:
@@ -323,33 +347,39 @@ def _check(rate: int, channels: int) -> None:
         raise Refused(f"its header says {channels} channels; 1 to {MAX_CHANNELS} are allowed")
 
 
-def _check_whole(promised: int | None, got: int, lossy: bool) -> None:
-    slack = 4096 + (promised or 0) // 100 if lossy else 0
-    if promised is not None and got + slack < promised:
+def _check_whole(wanted: int | None, promised: int | None, got: int, lossy: bool) -> None:
+    slack = MARGIN + (promised or 0) // 100 if lossy else 0
+    if wanted is not None and got + slack < wanted:
         raise Refused(f"it promises {promised} frames and ends or breaks after {got}: fetch or make it again")
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "decoding it takes too much memory; it is broken or made to harm"
+    # soundfile's and PyAV's errors have their sentence apart from the number and the descriptor
+    said = getattr(error, "error_string", None) or getattr(error, "strerror", None)
+    text = said or str(error) or type(error).__name__
+    if "unimplemented format" in text:
+        return "it is broken, or holds what is not read, as video: convert its sound to .flac or .wav"
+    return f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})"
+
+
+def _used() -> float:
+    return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+
+
 def _allow(seconds: float) -> None:
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    left = min(PATIENCE, PATIENCE + SHARE * seconds - used)
-    signal.setitimer(signal.ITIMER_PROF, max(0.001, left))
+    """Has the process ended by SIGPROF after some processor time; 0 for no end."""
+    signal.setitimer(signal.ITIMER_PROF, max(0.001, seconds) if seconds else 0.0)
 
 
 def _confine() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; our parent decides
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    limit_resources(
-        {resource.RLIMIT_AS: MEMORY, resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CPU: 3600}
-    )
-
-
-def _fail(out: int, reason: str) -> int:
-    try:
-        frames.write(out, {"failed": reason[:LONGEST_REASON]})
-    except BrokenPipeError:
-        return 0
-    return 1
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    limits = {resource.RLIMIT_AS: MEMORY, resource.RLIMIT_CPU: MOST_SECONDS}
+    limit_resources({**limits, resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0})
+    os.chdir("/")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -38,15 +38,18 @@ class HelperChannel:
         os.close(nothing)
         os.dup2(2, 1)
 
-    def requests(self) -> Iterator[Message]:
+    def requests(self, idle: float | None = None) -> Iterator[Message]:
         """The requests, until the parent closes its end.
+
+        Args:
+            idle: Seconds without a request after which they end too; None for no end.
 
         Yields:
             The message of each, JSON values; raw buffers that come with it are dropped.
         """
-        with contextlib.suppress(EOFError):
+        with contextlib.suppress(EOFError, TimeoutError):
             while True:
-                yield frames.read(self.input)[0]
+                yield frames.read(self.input, silence=idle)[0]
 
     def send(self, message: Message, *raw: Any) -> None:
         """Sends an answer. Waits while the pipe is full.

@@ -62,18 +62,26 @@ class HelperProcess:
         pid: Its number.
     """
 
-    def __init__(self, module: str, *words: str, stderr: int | None = subprocess.DEVNULL, **variables: str) -> None:
+    def __init__(
+        self,
+        module: str,
+        *words: str,
+        stderr: int | None = subprocess.DEVNULL,
+        fds: Sequence[int] = (),
+        **variables: str,
+    ) -> None:
         """Starts it.
 
         Args:
             module: What runs; it makes a `HelperChannel`.
             words: Its arguments.
             stderr: As of `Popen`; None for that of this process.
+            fds: Descriptors that it inherits.
             variables: Of the environment, in addition.
         """
         pipe = subprocess.PIPE
         self._process = start_helper(
-            module, *words, stdin=pipe, stdout=pipe, stderr=stderr, env=environment(**variables)
+            module, *words, fds=fds, stdin=pipe, stdout=pipe, stderr=stderr, env=environment(**variables)
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -131,6 +139,12 @@ class HelperProcess:
     def kill(self) -> None:
         """Kills the helper; another thread that waits for an answer gets an `EOFError`."""
         self._process.kill()
+
+    def forget(self) -> None:
+        """In a forked child: leaves it to the parent."""
+        self._process.returncode = 0  # it is no child of this process
+        for pipe in self._pipes:
+            pipe.close()
 
     def close(self) -> None:
         """Ends it. It may be called twice."""

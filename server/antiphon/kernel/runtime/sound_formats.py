@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+MAX_CHANNELS = 64
+MIN_RATE, MAX_RATE = 1000, 768000
+"""Of a sound file that is read: channels at most, and the range of its rate in Hz."""
+
 
 @dataclass(frozen=True, slots=True)
 class Format:

@@ -3,7 +3,7 @@
     supervisor ──exec──> control    asyncio: OSC, HTTP, session        no samples
         │ ──fork──> engine          one plan, block by block           no sockets but the loader's
         └─fork──> recorder          files from the tap and the journal
-    with --live also ──exec──> performer    performs the scripts that pages send by the web process
+    and, where they are asked for, its companions: web, and with --live the performer of the scripts that pages send
 
 The parent creates what must outlive a child (`parts`: sockets, shared memory, bells) and imports what the engine
 needs, so that starting an engine costs one fork (`starts`). It polls for children that ended (`watch`); it handles no
@@ -11,6 +11,7 @@ samples and no OSC messages. If it dies itself, its children continue; the next 
 and restores their state (`before`).
 """
 
+from antiphon.kernel.supervisor.starts import Companions
 from antiphon.kernel.supervisor.watch import Supervisor
 
-__all__ = ["Supervisor"]
+__all__ = ["Companions", "Supervisor"]

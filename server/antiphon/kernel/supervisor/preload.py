@@ -9,7 +9,7 @@ from pathlib import Path
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.state import CATALOG
-from antiphon.kernel.io.decode_zygote import zygote
+from antiphon.kernel.io.decode_process import decoders
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import memory, paths
 from antiphon.kernel.runtime.console import say
@@ -57,7 +57,7 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     choosing.use(choice)
     path = settings.input_file
     sound = None if path is None else file_loop.load_sound(path, settings.rate)
-    zygote().close()  # no other file is decoded here
+    decoders().close()  # no other file is decoded here before the fork
     memory.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
     return Warm(loaded, sound)

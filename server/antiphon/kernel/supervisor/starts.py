@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.child_process import block_signals, end_with_parent, flush, leave
+from antiphon.kernel.runtime.child_process import Child, block_signals, end_with_parent, flush, leave
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.runtime.token import load_token
 from antiphon.kernel.supervisor import preload, wake_probe
 from antiphon.kernel.supervisor.parts import Parts
 from antiphon.kernel.synth.choosing import Registered
@@ -30,8 +29,31 @@ from antiphon.kernel.workers import zygote
 
 SOFT_DEPTH = 4
 """Blocks of a software clock's buffer, for each of those that a device has: no sound card plays what it delays."""
+SECRETS_SECONDS = 10.0
+"""Time in which the token and the certificate must be written."""
 Begin = list[dict[str, Any]]
 """Messages to a recorder: what it records from the first block on."""
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """The processes beside the kernel's, which are started and restarted with them.
+
+    Attributes:
+        web: Module of the process that serves HTTP; "" for none.
+        performer: Module of the process that performs the scripts of pages, with `--live`.
+        secrets: Makes what `--lan` needs, in a process of its own; raises `FileError`.
+        ready: Called with the settings in use once the server is ready.
+    """
+
+    web: str = ""
+    performer: str = ""
+    secrets: Callable[[], None] = _nothing
+    ready: Callable[[ServeSettings], None] = _nothing
 
 
 class Starts:
@@ -42,9 +64,10 @@ class Starts:
         driver: Name of the driver that the next engine plays by.
     """
 
-    def __init__(self, parts: Parts, folder: Path) -> None:
+    def __init__(self, parts: Parts, folder: Path, companions: Companions) -> None:
         """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
+        self._companions = companions
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
     def warm(self) -> None:
@@ -99,14 +122,14 @@ class Starts:
             "page": [str(self.folder), self._page_key] if self._settings.local else None,
         }
         # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
-        return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
+        return _module(self._companions.web, given, tuple(fds.values()), before=end_with_parent)
 
     def performer(self) -> int:
         """Starts the process that performs the scripts of pages, of a server with `--live`."""
         assert self.parts.performer is not None
         fd = self.parts.performer.fileno()
         given = {"osc_port": self._settings.osc_port, "scripts": fd, "supervisor": os.getpid()}
-        return _module("antiphon.performer.process", given, (fd,), before=end_with_parent)
+        return _module(self._companions.performer, given, (fd,), before=end_with_parent)
 
     def catalog(self) -> None:
         """Sends control the path of the plugins' catalog, which it needs to continue its start."""
@@ -114,25 +137,27 @@ class Starts:
         with contextlib.suppress(BlockingIOError):
             self.parts.parent.send(json.dumps({"catalog": str(self.folder / CATALOG)}).encode())
 
-    def secrets(self, ready: int) -> int:
-        """Makes the token and the certificate of `--lan`, in a child: this process needs no cryptography.
-
-        One line is written to `ready`: a JSON list, empty or with the reason of the failure.
-        """
+    def secrets(self) -> None:
+        """Has the companions' secrets made, in a child: this process needs no cryptography. Raises `FileError`."""
+        read, write = os.pipe()
 
         def work() -> None:
-            from antiphon.kernel.io.listening import local_addresses
-            from antiphon.web import certificate
-
             errors: list[str] = []
             try:
-                load_token(paths.config())
-                certificate.load(paths.config(), local_addresses())
+                self._companions.secrets()
             except FileError as error:
                 errors.append(str(error))
-            os.write(ready, json.dumps(errors).encode() + b"\n")
+            os.write(write, json.dumps(errors).encode() + b"\n")
 
-        return self._fork(work)
+        try:
+            child = Child.of("secrets", self._fork(work))
+        finally:
+            os.close(write)
+        line = first_line(read, SECRETS_SECONDS)
+        child.end()
+        errors = json.loads(line) if line else [f"the token and the certificate cannot be made in {paths.config()}"]
+        if errors:
+            raise FileError(errors[0])
 
     def recorder(self, begin: Begin, ready: int | None = None) -> int:
         """Starts a recorder of `begin`; its pid. `ready` takes one line once that has begun, see `recorder.run`."""

@@ -20,10 +20,10 @@ from antiphon.kernel.runtime import pidfile, server_log, signals
 from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import before, jack_server, page, recordings, watchdog
+from antiphon.kernel.supervisor import before, jack_server, recordings, watchdog
 from antiphon.kernel.supervisor.faults import SupervisorFaults, why
 from antiphon.kernel.supervisor.parts import Parts
-from antiphon.kernel.supervisor.starts import Begin, Starts, first_line
+from antiphon.kernel.supervisor.starts import Begin, Companions, Starts, first_line
 from antiphon.kernel.synth import backends, choosing, info as synths
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.status import wanted_zygotes
@@ -57,9 +57,9 @@ class Supervisor:
     starts: Starts
     faults: SupervisorFaults
 
-    def __init__(self, settings: ServeSettings, folder: Path, opened: Callable[[], None] = lambda: None) -> None:
-        """Starts nothing yet; see `run`. opened: called once the page's address was printed."""
-        self.settings, self.folder, self._opened = settings, folder, opened
+    def __init__(self, settings: ServeSettings, folder: Path, companions: Companions | None = None) -> None:
+        """Starts nothing yet; see `run`. companions: none otherwise."""
+        self.settings, self.folder, self._companions = settings, folder, companions or Companions()
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
         self._start_times: dict[str, float] = {}
@@ -102,7 +102,10 @@ class Supervisor:
         self.settings = settings = settings.with_(rate=device_info.rate, block=device_info.block)
         self._notes += jack_server.notes(settings, device_info)
         self.parts = Parts.make(settings, device_info, device, sockets)
-        self.starts, self.faults = Starts(self.parts, self.folder), SupervisorFaults(self.parts.shared.words)
+        self.starts, self.faults = (
+            Starts(self.parts, self.folder, self._companions),
+            SupervisorFaults(self.parts.shared.words),
+        )
         self._loading = LoadingNote(self.parts.shared)
         self._hangs = watchdog.HangWatch(self.parts.shared.words, self._loading, _WATCH)
 
@@ -116,7 +119,7 @@ class Supervisor:
         if not self.settings.ahead:
             self._adopt(_PROBE, self.starts.probe())
         if self.settings.lan:
-            page.make_secrets(self.starts)
+            self.starts.secrets()
         self.starts.warm()
         self._synth = choosing.chosen().info
         self.starts.catalog()
@@ -250,11 +253,12 @@ class Supervisor:
             if "ready" in message and not self._ready_said:
                 self._ready_said = True
                 before.drop_backup(self.folder)
-                page.announce(self.folder, self.settings, self._opened)
+                self._companions.ready(self.settings)
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
-                self._schedule_start("web")
-                if self.settings.live:
+                if self._companions.web:
+                    self._schedule_start("web")
+                if self.settings.live and self._companions.performer:
                     self._schedule_start("performer")
             elif "fatal" in message:
                 if not self._ready_said:

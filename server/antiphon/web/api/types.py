@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from antiphon.jobs.request import FORMAT_NAMES, MOST_BARS, MOST_SECONDS
 from antiphon.kernel.contract.params import MAX_TEXT
-from antiphon.kernel.io.decode_child import MAX_RATE, MIN_RATE
+from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.kernel.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_QUANTUM
 
 LONGEST_NAME = 80

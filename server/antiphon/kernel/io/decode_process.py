@@ -1,0 +1,213 @@
+"""Processes that decode sound files, as the parent has them: see `decode_child`."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import signal
+import socket
+from typing import Any
+
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.helper_process import HELPER_FAULTS, HelperProcess
+
+MODULE = "antiphon.kernel.io.decode_child"
+PATIENCE = 20.0
+"""Seconds in which a decoder has to start; an interpreter and imports take a fifth of one."""
+IDLE = 30.0
+"""Seconds without a file after which a decoder of streams ends."""
+NO_PROCESS = "no process started to decode it: the machine is too busy or short of memory, not the file at fault"
+_LARGEST_MESSAGE = 128 << 20
+_STOP_SECONDS, _STOP_MESSAGES = 1.0, 64
+"""Silence and messages after which a decoder that does not stop is ended: its pipe holds eight blocks."""
+_TOO_LONG = "decoding it takes far longer than its sound accounts for; it is broken or made to harm"
+_GAVE_UP = {
+    signal.SIGPROF: _TOO_LONG,
+    signal.SIGXCPU: _TOO_LONG,
+    signal.SIGKILL: "its decoder was killed, perhaps for want of memory",
+}
+
+
+class FileStalled(FileError):
+    """Nothing came from a file in time: its disk does not answer, or the machine has no processor for its decoder."""
+
+
+class DecoderEnded(FileError):
+    """The decoder has ended before the sound. code: its exit status, negative for a signal."""
+
+    def __init__(self, name: str, code: int) -> None:
+        how = f"its decoder ended early (exit code {code})"
+        if code < 0:
+            how = _GAVE_UP.get(
+                signal.Signals(-code), f"its decoder crashed ({signal.Signals(-code).name}); it is broken"
+            )
+        super().__init__(f"cannot read {name}: {how}")
+        self.code = code
+
+
+class DecoderProcess:
+    """A process that decodes one sound after another, started with the first, and again where it has ended.
+
+    Args:
+        idle: Seconds without a request after which it ends; 0 for never.
+    """
+
+    def __init__(self, idle: float) -> None:
+        self._idle = idle
+        self._helper: HelperProcess | None = None
+        self._descriptors: socket.socket | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Its number; None while there is none."""
+        return None if self._helper is None or self._helper.ended else self._helper.pid
+
+    def start(self) -> None:
+        """Starts the process, if there is none. Raises `OSError` where there can be none."""
+        if self.pid is not None:
+            return
+        self.close()
+        ours, theirs = socket.socketpair()
+        self._descriptors = ours
+        try:
+            with theirs:
+                self._helper = HelperProcess(MODULE, str(theirs.fileno()), str(self._idle), fds=(theirs.fileno(),))
+            self._helper.receive(silence=PATIENCE)
+        except HELPER_FAULTS:
+            self.close()
+            raise OSError(NO_PROCESS) from None
+
+    def ask(self, name: str, request: dict[str, Any], stall: float, fd: int = -1) -> tuple[dict[str, Any], bytearray]:
+        """Sends a request about the sound `name`, with a descriptor if it takes one; the first message of its answer.
+
+        Raises:
+            FileError: As `read`.
+        """
+        for last in (False, True):
+            fresh = self.pid is None
+            try:
+                self.start()
+            except OSError as error:
+                raise refusal(name, error) from None
+            helper, descriptors = self._helper, self._descriptors
+            with contextlib.suppress(ConnectionError):  # the answer says how it ended
+                if descriptors is not None and fd >= 0:
+                    socket.send_fds(descriptors, [b"f"], [fd])
+                if helper is not None:
+                    helper.send(request)
+            try:
+                return self.read(name, stall)
+            except DecoderEnded as ended:
+                if last or fresh or ended.code:  # else it ended by itself, idle or worn, while it was asked
+                    raise
+        raise AssertionError
+
+    def read(self, name: str, stall: float) -> tuple[dict[str, Any], bytearray]:
+        """The next message of an answer, within `stall` seconds of silence.
+
+        Raises:
+            FileError: It failed, with the reason. Where the decoder itself has failed, the process has been ended: what
+                a broken file has done to its memory is not seen by the next.
+        """
+        helper = self._helper
+        if helper is None:
+            raise refusal(name, "its decoder was ended")
+        try:
+            message, data = helper.receive(_LARGEST_MESSAGE, stall)
+        except TimeoutError:
+            self.close()
+            raise FileStalled(f"cannot read {name}: no sound came from it for {stall:g} s; is its disk well?") from None
+        except EOFError:
+            helper.kill()  # which leaves the status of one that ended itself
+            raise DecoderEnded(name, helper.wait()) from None
+        except (OSError, ValueError):
+            self.close()
+            raise refusal(name, "its decoder sent what is no sound") from None
+        if "failed" not in message:
+            return message, data
+        if not message["clean"]:
+            self.close()
+        raise refusal(name, str(message["failed"]))
+
+    def stop(self) -> None:
+        """Has it leave the sound that it decodes, and be ready for another."""
+        helper = self._helper
+        if helper is None:
+            return
+        with contextlib.suppress(*HELPER_FAULTS):
+            helper.send({"do": "stop"})
+            for _ in range(_STOP_MESSAGES):
+                if "stopped" in helper.receive(_LARGEST_MESSAGE, _STOP_SECONDS)[0]:
+                    return
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process. `ask` would start another."""
+        helper, self._helper = self._helper, None
+        if helper is not None:
+            helper.close()
+        if self._descriptors is not None:
+            self._descriptors.close()
+
+    def forget(self) -> None:
+        """In a forked child: leaves the process to the parent."""
+        if self._helper is not None:
+            self._helper.forget()
+        self._helper = None
+        self.close()
+
+
+class Decoders:
+    """The processes of this process that decode streams, as many as there are streams at once. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._idle: list[DecoderProcess] = []
+
+    @property
+    def pids(self) -> list[int]:
+        """The numbers of those that decode nothing now, the one that decodes the next sound last."""
+        return [process.pid for process in self._idle if process.pid is not None]
+
+    def take(self) -> DecoderProcess:
+        """A process that decodes nothing else."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return DecoderProcess(IDLE)
+
+    def give(self, process: DecoderProcess) -> None:
+        """Takes back a process that is ready for another sound, or ended."""
+        if process.pid is not None:
+            self._idle.append(process)
+
+    def close(self) -> None:
+        """Ends those that decode nothing. It may be used again."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def forget(self) -> None:
+        """In a forked child: leaves the processes to the parent."""
+        while self._idle:
+            self._idle.pop().forget()
+
+
+@functools.cache
+def decoders() -> Decoders:
+    """Those of this process; a forked child has its own."""
+    made = Decoders()
+    os.register_at_fork(after_in_child=made.forget)
+    atexit.register(made.close)
+    return made
+
+
+def refusal(name: str, reason: str | Exception) -> FileError:
+    """The error of a file that cannot be read, for a reason or an exception that has one."""
+    if isinstance(reason, FileNotFoundError):
+        reason = "there is no such file"
+    elif isinstance(reason, OSError):
+        reason = (reason.strerror or str(reason)).lower() if reason.errno else str(reason)
+    elif isinstance(reason, ValueError):
+        reason = "its name holds a zero byte"
+    return FileError(f"cannot read {name}: {reason}")
