@@ -1,4 +1,4 @@
-"""The process that decodes: `python -m antiphon.kernel.io.decode_child SOCKET IDLE`, run by `antiphon.kernel.io.decode_process`.
+"""The process that decodes: `python -m antiphon.kernel.io.decode_child SOCKET IDLE`, run by `decode_process`.
 
 A sound file may be hostile and its decoder is C, so it runs here: little memory, no files written, and no more
 processor time than the sound it has given accounts for. One process decodes file after file; the parent ends it, and

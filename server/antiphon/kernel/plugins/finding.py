@@ -77,7 +77,9 @@ class PluginSource:
 def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
     """All plugins, in the order in which they load; `plugins_dir` None takes the performer's own folder."""
     see_checkout_plugins()
-    result = {name: PluginSource(name, partial(importlib.import_module, name), _place(name)) for name in BUILT_IN}
+    # the kernel runs with some of them too
+    here = {name: place for name in BUILT_IN if (place := _place(name)) is not None}
+    result = {name: PluginSource(name, partial(importlib.import_module, name), place) for name, place in here.items()}
     for point in _installed(tuple((entry, _modified(entry)) for entry in sys.path)):
         if point.module not in result:
             result[point.module] = PluginSource(point.module, point.load, _place(point.module))

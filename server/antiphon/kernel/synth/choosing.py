@@ -15,7 +15,7 @@ Registered = Mapping[str, Callable[[], SynthInfo]]
 
 
 def choose(asked: str, registered: Registered) -> SynthInfo:
-    """The backend that "auto" or a name comes to.
+    """The backend that "auto" or a name comes to; `NULL` where "auto" finds none.
 
     Raises:
         UsageError: There is none of that name, or it is not installed.
@@ -25,7 +25,7 @@ def choose(asked: str, registered: Registered) -> SynthInfo:
         for info in installed_infos(registered):
             if info.auto and info.installed:
                 return info
-        raise UsageError(f"no synth is installed; there are: {', '.join(registered) or 'none'}")
+        return NULL  # of a kernel alone: no plugin registers any
     if asked not in registered:
         raise UsageError(f"--synth takes auto, {', '.join(sorted(registered))}; there is no {asked!r} here")
     try:
@@ -55,7 +55,7 @@ def installed_infos(registered: Registered) -> list[SynthInfo]:
 
 def silence(registered: Registered) -> str:
     """Why `auto` found no synth, as a sentence."""
-    first = installed_infos(registered)[0]
+    first = next(iter(installed_infos(registered)), NULL)
     if first.name == NULL.name:
         return "no synth is registered, so that notes are not heard"
     what, how = first.program or first.needs, first.install or "pip install it"
@@ -80,9 +80,6 @@ def chosen() -> BackendChoice:
 
     Returns:
         What `use_backend` set; otherwise what `--synth auto` chooses, and `NULL` where a processor is only checked.
-
-    Raises:
-        UsageError: No backend is installed.
     """
     if _chosen is not None:
         return _chosen

@@ -1,0 +1,132 @@
+"""The kernel plays alone: its rooms, two plugins and the API they are written against, with what it declares."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.kernel.wire.osc import Message, decode, encode, messages_of
+
+ROOT = Path(__file__).parents[2]
+SERVER = ROOT / "server" / "antiphon"
+PATCH = """
+format = 1
+name = "alone"
+[nodes.tone]
+frequency = 440
+[nodes.echo]
+type = "delay"
+[nodes.drive]
+[wires]
+"tone" = "echo"
+"echo" = "drive"
+"drive" = "out"
+"""
+READY = 60.0
+"""Seconds in which a busy machine compiles the kernels anew."""
+
+
+def declared() -> Iterator[str]:
+    """The distributions that the kernel declares, and what they require."""
+    waiting = (SERVER / "kernel" / "requirements.txt").read_text().splitlines()
+    seen: set[str] = set()
+    while waiting:
+        line = waiting.pop()
+        name = re.match(r"[\w.-]+", line)
+        if name is None or "extra ==" in line or name[0] in seen:
+            continue
+        seen.add(name[0])
+        try:
+            waiting += distribution(name[0]).requires or []
+        except PackageNotFoundError:
+            continue  # required on another system
+        yield name[0]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that is the whole of the path: kernel, API, two plugins, and links to what is declared."""
+    place = tmp_path_factory.mktemp("alone")
+    for part in ("kernel", "api"):
+        shutil.copytree(SERVER / part, place / "antiphon" / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(SERVER / "__init__.py", place / "antiphon")
+    for plugin in ("antiphon_effects", "antiphon_utilities"):
+        shutil.copytree(
+            ROOT / "plugins" / plugin, place / plugin, ignore=shutil.ignore_patterns("__pycache__", "tests")
+        )
+    for name in declared():
+        found = distribution(name)
+        for top in {file.parts[0] for file in found.files or () if not file.parts[0].startswith(("..", "__pycache__"))}:
+            (place / top).symlink_to(found.locate_file(top))
+    (place / "alone.toml").write_text(PATCH)
+    return place
+
+
+def test_what_the_kernel_declares_is_what_the_project_declares() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    lines = (SERVER / "kernel" / "requirements.txt").read_text().splitlines()
+    assert {line for line in lines if not line.startswith("#")} <= set(project)
+
+
+def test_the_kernel_plays_a_patch_and_obeys_osc(alone: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "out.wav"
+    # -S: nothing of this environment's packages is on the path
+    words = [sys.executable, "-S", "-m", "antiphon.kernel", "--patch", "alone.toml", "--osc-port", "0"]
+    home = {f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ("DATA", "CONFIG", "CACHE", "STATE")}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(alone), "HOME": str(tmp_path), **home}
+    environment["XDG_RUNTIME_DIR"] = str(tmp_path)
+    # machine code, by the hash of what it is compiled from: to compile it again takes 12 s of processor
+    (tmp_path / "CACHE" / "antiphon").mkdir(parents=True)
+    (tmp_path / "CACHE" / "antiphon" / "kernels").symlink_to(Path(sys.prefix) / "var" / "antiphon" / "kernels")
+    with (
+        subprocess.Popen(
+            [*words, "--record", str(recording)], cwd=alone, env=environment, stdout=subprocess.PIPE, text=True
+        ) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        try:
+            assert server.stdout is not None
+            ready = next(line for line in server.stdout if line.startswith("ready"))
+            found = re.search(r":(\d+)", ready)
+            assert found is not None
+            client.settimeout(READY)
+            client.connect(("127.0.0.1", int(found[1])))
+            client.send(encode("/node/tone/frequency", 880.0))
+            client.send(encode("/sync", 1))
+            assert answer(client) == (b"/synced", (1,))
+            client.send(encode("/node/tone/frequency"))
+            assert answer(client) == (b"/node/tone/frequency", (880.0,))
+            wait_until_played(client, 3)
+        finally:
+            server.terminate()
+        assert server.wait(READY) == 0
+    sound, rate = soundfile.read(recording)
+    last = sound[-rate // 4 :, 0]
+    spectrum = np.abs(np.fft.rfft(last * np.hanning(len(last))))
+    assert abs(np.argmax(spectrum) * rate / len(last) - 880.0) < 5.0
+
+
+def answer(client: socket.socket) -> tuple[bytes, tuple[object, ...]]:
+    """Address and arguments of the next datagram."""
+    packet = decode(client.recv(4096))
+    assert isinstance(packet, Message)
+    return packet.address, packet.args
+
+
+def wait_until_played(client: socket.socket, beats: int) -> None:
+    """Returns when the engine has played so many beats more, at 120 bpm."""
+    client.send(encode("/notify", 1))
+    while beats:
+        beats -= sum(message.address == b"/beat" for message in messages_of(decode(client.recv(4096))))
