@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tests.local import RATE
 
+from antiphon.kernel.engine.drivers.base import pace_words
+
 BLOCK = 256
 
 
@@ -14,10 +16,11 @@ class FakeDriver:
     given: the blocks it was delivered.  first: the number of its first block.
     """
 
-    name, rate, block, channels, latency, ring, exact = "fake", RATE, BLOCK, 2, 0, 0, True
+    name, rate, block, channels, latency, ring = "fake", RATE, BLOCK, 2, 0, 0
+    device, bell = 0, -1
 
     def __init__(self, first: int = 0) -> None:
-        self.next = first - 1
+        self.next, self.pace = first - 1, pace_words()
         self.given: list[np.ndarray] = []
 
     def wait(self) -> int:

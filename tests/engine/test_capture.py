@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
+from antiphon.kernel.engine.native.keeping import keep_for_capture
 from antiphon.kernel.engine.node_capture import NodeCapture
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.io import capture_memory
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.native.kernel import address
 
 RATE, BLOCK = 48000, 64
 
@@ -20,14 +24,26 @@ class Engine:
     def __init__(self, slots: int = 20_000) -> None:
         self.memory = CaptureMemory.create(CaptureShape(RATE, BLOCK, slots))
         self.capture, self.rng = NodeCapture(self.memory), np.random.default_rng(1)
+        compile_all()
+        self.words = LoopWords()
         self.beat, self.block = 0.0, 0
         self.lines: list[float] = []
         self.out = np.zeros((0, 2), np.float32)
 
+    def put(self, x: np.ndarray, out: np.ndarray) -> None:
+        """As the engine's loop keeps a block."""
+        sources, owners = self.capture.sources(x, out, None)
+        layouts = np.array([(sound.ctypes.data, sound.strides[0] // 4, len(sound)) for sound in sources], np.int64)
+        tables = {LoopWord.BLOCK: BLOCK, LoopWord.SOURCES: address(layouts), LoopWord.SOURCES_COUNT: len(layouts)}
+        tables |= {LoopWord.SOURCES_OWNERS: address(owners), LoopWord.SOURCES_ROWS: len(owners)}
+        for word, value in {**self.capture.tables, **tables}.items():
+            self.words.whole[word] = value
+        keep_for_capture.call(self.words.address, self.block, self.beat)
+
     def play(self, blocks: int, bpm: float = 6000.0) -> None:
         for _ in range(blocks):
             x, out = (self.rng.standard_normal((2, BLOCK)).astype(np.float32) for _ in range(2))
-            self.capture.put(self.block, self.beat, x[:1], out, None)
+            self.put(x[:1], out)
             step = bpm / 60 / RATE * BLOCK
             line = np.ceil(self.beat / 4) * 4
             if step and line < self.beat + step:

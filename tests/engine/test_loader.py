@@ -22,6 +22,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine import admission
+from antiphon.kernel.engine.drivers.base import pace_words
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
 from antiphon.kernel.engine.loader import Loader
@@ -98,7 +99,8 @@ PLUGINS = Loaded(CATALOG, {"processors": {"rogue": Rogue}})
 class Driver:
     """A clock that does not wait for blocks to be due."""
 
-    name, rate, block, channels, latency, ring, exact = "test", SPEC.rate, SPEC.block, SPEC.channels, 0, 0, True
+    name, rate, block, channels, latency, ring = "test", SPEC.rate, SPEC.block, SPEC.channels, 0, 0
+    device, bell, pace = 0, -1, pace_words()
 
     def __init__(self, first: int) -> None:
         self.next = first - 1

@@ -31,35 +31,6 @@ class NodeCapture:
         self._plan: Plan | None = None
         self._owners: NDArray[np.int64] | None = None
 
-    def put(self, block: int, beat: float, x: Samples, out: Samples, plan: Plan | None) -> None:
-        """Copies the first output with samples of every node, the input and the output.
-
-        Args:
-            beat: At its first sample.
-            x: The input, float32 `[channels, block]`.
-            out: The output, alike.
-        """
-        if self._owners is None or plan is not self._plan:
-            self._take(x, out, plan)
-        memory, owners = self._memory, self._owners
-        assert owners is not None
-        at = block % self._slots
-        memory.beat_tags[at], memory.beats[at] = 0, beat
-        memory.beat_tags[at] = block + 1
-        at = int(memory.place[0])
-        end = at + len(owners)
-        if end > self._slots:
-            memory.tags[at:] = 0
-            at, end = 0, len(owners)
-        memory.tags[at:end] = 0
-        memory.owners[at:end] = owners
-        place, sound = at, memory.sound
-        for source in (out, x, *(host.outs[0] for host in self._hosts)):
-            sound[place : place + len(source)] = source
-            place += len(source)
-        memory.tags[at:end] = block + 1
-        memory.place[0] = end
-
     @property
     def tables(self) -> dict[LoopWord, int]:
         """The memory's addresses, for machine code."""
@@ -67,7 +38,7 @@ class NodeCapture:
         parts = (memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats, memory.sound)
         return {LoopWord.CAPTURE_SLOTS: self._slots, **dict(zip(_WORDS, map(address, parts), strict=True))}
 
-    def sources(self, x: Samples, out: Samples, plan: Plan) -> tuple[list[Samples], NDArray[np.int64]]:
+    def sources(self, x: Samples, out: Samples, plan: Plan | None) -> tuple[list[Samples], NDArray[np.int64]]:
         """What is kept of a plan: the sounds, `[channels, block]` each, and the owner of each channel, in order."""
         if self._owners is None or plan is not self._plan:
             self._take(x, out, plan)

@@ -1,4 +1,4 @@
-"""Musical and device time: the tempo map, and a delay-locked loop that smooths the device's clock.
+"""Musical time: the tempo map, and swing.
 
 Arithmetic only: nothing in this module reads a clock or blocks.
 """
@@ -188,72 +188,3 @@ class TempoMap:
         self.ramp_beats = max(0.0, left)
         self.bpm = bpm if self.ramp_beats > 0.0 else self.end_bpm
         self.beat, self.sample = beat, sample
-
-
-MOST_PERIODS = 20
-"""Error of a device's time, in blocks, above which a delay-locked loop begins anew."""
-
-
-class DelayLockedLoop:
-    """Smooths the times at which a device asked for blocks (Adriaensen, "Using a DLL to filter time", 2005).
-
-    A gap, as of a stalled device, restarts it.
-
-    Attributes:
-        sample: First sample of the last block.
-        time: Smoothed CLOCK_MONOTONIC of that sample, ns.
-    """
-
-    def __init__(self, rate: int, block: int, bandwidth: float = 0.5) -> None:
-        """A loop that has seen no block.
-
-        Args:
-            rate: Nominal rate, Hz.
-            block: Frames of a block.
-            bandwidth: Hz; a smaller one smooths more and follows more slowly.
-        """
-        self._rate, self._block = rate, block
-        omega = 2.0 * math.pi * bandwidth * block / rate
-        self._b, self._c = math.sqrt(2.0) * omega, omega * omega
-        self._expected: float | None = None
-        self._period = block * 1e9 / rate
-        self.sample = 0
-        self.time = 0.0
-
-    @property
-    def ns_per_sample(self) -> float:
-        """Smoothed duration of a sample, ns."""
-        return self._period / self._block
-
-    @property
-    def bandwidth(self) -> tuple[float, float]:
-        """Shares of an error by which the next time and the period are corrected."""
-        return self._b, self._c
-
-    @property
-    def state(self) -> tuple[int, float, float, float]:
-        """Sample and time of the last block, the time expected of the next one, -1 for none, and the period, ns."""
-        return self.sample, self.time, -1.0 if self._expected is None else self._expected, self._period
-
-    def resume(self, state: tuple[int, float, float, float]) -> None:
-        """Goes on from a `state`."""
-        self.sample, self.time, expected, self._period = state
-        self._expected = None if expected < 0.0 else expected
-
-    def update(self, sample: int, monotonic_ns: int) -> None:
-        """Takes in a block: its first sample, and the CLOCK_MONOTONIC, ns, at which the device asked for it."""
-        if self._expected is None or sample != self.sample + self._block:
-            self._restart(sample, monotonic_ns)
-            return
-        error = monotonic_ns - self._expected
-        if abs(error) > MOST_PERIODS * self._period:
-            self._restart(sample, monotonic_ns)
-            return
-        self.time = self._expected
-        self.sample = sample
-        self._expected += self._b * error + self._period
-        self._period += self._c * error
-
-    def _restart(self, sample: int, monotonic_ns: int) -> None:
-        self.sample, self.time = sample, float(monotonic_ns)
-        self._expected = monotonic_ns + self._period

@@ -101,7 +101,6 @@ class Driver(Protocol):
         channels: Channels of `input`; `deliver` gets those of `DriverOptions.outs`.
         latency: Latency of the device, frames.
         ring: Frames between the input and the output of a block in the driver's slots.
-        exact: Whether `time_of` is exact (the clock is CLOCK_MONOTONIC), so that no delay-locked loop smooths it.
         device: Address of the words of the device's callback (`engine.callback.Slot`); 0 for a software clock.
         bell: The eventfd that the callback writes; -1 for a software clock.
     """
@@ -112,7 +111,6 @@ class Driver(Protocol):
     channels: int
     latency: int
     ring: int
-    exact: bool
     pace: NDArray[np.int64]
     device: int
     bell: int

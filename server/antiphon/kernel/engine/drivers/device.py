@@ -27,7 +27,6 @@ class CallbackDriver:
     """
 
     name = "device"
-    exact = False
 
     def __init__(self, state: CallbackState, rate: int, block: int, channels: int, ahead: int) -> None:
         self.state = state

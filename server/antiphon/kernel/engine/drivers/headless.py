@@ -27,7 +27,6 @@ class Headless:
     """A driver without a device. Its input is silence, which the engine may replace by a file."""
 
     name = "headless"
-    exact = True
     device, bell = 0, -1
 
     def __init__(self, options: DriverOptions) -> None:

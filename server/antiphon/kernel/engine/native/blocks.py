@@ -3,10 +3,11 @@
 Goal: a plan whose nodes all rest is played without the interpreter and its lock, so that a loader that parses, compiles
 or collects delays no block.
 
-Plan: before each block the kernel looks whether anything needs the interpreter: an action, a new plan, a recording that
-begins, a signal, a clock that is not as expected. Then it returns, with nothing taken, and `EngineLoop.run_block` runs
-that block. Else it does what `run_block` does, in the same order. A node that needs the interpreter in the middle of a
-block (it gave NaN, it took too long) ends the kernel there, and the interpreter ends the block.
+Plan: a block begins with `begin_block`, is computed, and ends with `end_block` and `end_turn`, whoever computes it.
+Before each block `play_blocks` looks whether anything needs the interpreter: an action, a new plan, a recording that
+begins, a signal. Then it returns, with nothing taken, and `EngineLoop.run_block` has the `GraphPlayer` compute that
+block. A node that needs the interpreter in the middle of a block (it gave NaN, it took too long) ends the kernel there,
+and the interpreter computes the rest of the block.
 
 Warning: all addresses are those of arrays that `native.loop` keeps. The interpreter's thread is inside the call: no
 other thread may take blocks from the driver meanwhile.
@@ -16,7 +17,14 @@ from __future__ import annotations
 
 from antiphon.kernel.engine.loop_words import Left, LoopWord
 from antiphon.kernel.engine.native.keeping import copy_rows, keep_for_capture, keep_for_listeners, keep_for_recorder
-from antiphon.kernel.engine.native.publishing import beat_at, publish_block, publish_clock, publish_load
+from antiphon.kernel.engine.native.publishing import (
+    beat_at,
+    publish_block,
+    publish_clock,
+    publish_load,
+    report_beat,
+    report_values,
+)
 from antiphon.kernel.engine.native.waiting import (
     SECOND,
     block_time,
@@ -30,7 +38,6 @@ from antiphon.kernel.engine.native.waiting import (
     wait_software,
 )
 from antiphon.kernel.engine.shared import HeaderWord
-from antiphon.kernel.graph.clock import MOST_PERIODS
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.native.packed_calls import run_calls
 from antiphon.kernel.graph.native.rows import PlanWord, run_rows
@@ -47,7 +54,7 @@ STALL_NS = SECOND // 10
 
 
 @kernel
-def needs_interpreter(s: i64p, f: f64p, block: i64) -> i64:
+def needs_interpreter(s: i64p, block: i64) -> i64:
     """1 where the interpreter has to run this block, else 0."""
     header = address_i64(s[LoopWord.HEADER])
     sample = block * s[LoopWord.BLOCK]
@@ -63,11 +70,6 @@ def needs_interpreter(s: i64p, f: f64p, block: i64) -> i64:
         found = 1 if listen[TapWord.INPUT_OPEN] != 0 else found
         for tap in range(TAPS):
             found = 1 if listen[tap] != s[LoopWord.WANTED + tap] else found
-    if s[LoopWord.DEVICE] != 0:
-        error = f64(block_time(s, block)) - f[LoopWord.DLL_EXPECTED]
-        found = 1 if f[LoopWord.DLL_EXPECTED] < 0.0 else found
-        found = 1 if s[LoopWord.DLL_SAMPLE] + s[LoopWord.BLOCK] != sample else found
-        found = 1 if abs(error) > f64(MOST_PERIODS) * f[LoopWord.DLL_PERIOD] else found
     if signal_came(s) != 0:
         s[LoopWord.WOKEN] = 1
         found = 1
@@ -151,6 +153,59 @@ def guard(s: i64p, f: f64p) -> None:
 
 
 @kernel
+def begin_block(s: i64p, block: i64) -> None:
+    """Notes that a block begins; a turn that was longer than this process computed is counted as a stall."""
+    header = address_i64(s[LoopWord.HEADER])
+    now = now_ns(s)
+    turn = now - s[LoopWord.TURNED]
+    if turn > STALL_NS:
+        idle = now - s[LoopWord.NOTED] - (computed_ns(s) - s[LoopWord.COMPUTED])
+        if min(idle, turn) > STALL_NS:
+            header[HeaderWord.STALLS] = header[HeaderWord.STALLS] + 1
+            header[HeaderWord.STALLED_NS] = turn
+    s[LoopWord.NUMBER] = block
+    s[LoopWord.STARTED] = now
+    s[LoopWord.TURNED] = now
+    if s[LoopWord.METER_IN] <= 1:
+        # before the block, so that a stall in the middle of it is between this and the next turn
+        s[LoopWord.NOTED] = now
+        s[LoopWord.COMPUTED] = computed_ns(s)
+    header[HeaderWord.ALIVE_NS] = now
+    header[HeaderWord.HEARTBEAT] = block
+
+
+@kernel
+def end_block(s: i64p, block: i64, beat: f64, played: i64) -> i64:
+    """Copies a computed block for its listeners and publishes it; 1 where meters were measured too, else 0.
+
+    Args:
+        beat: At its first sample.
+        played: Whether it was delivered in time.
+    """
+    note_lateness(s, block)
+    keep_for_recorder(s, block, played)
+    if s[LoopWord.LISTEN] != 0:
+        keep_for_listeners(s, block)
+    if s[LoopWord.CAPTURE_SLOTS] != 0:
+        keep_for_capture(s, block, beat)
+    return publish_block(s, block * s[LoopWord.BLOCK], beat)
+
+
+@kernel
+def end_turn(s: i64p, f: f64p) -> None:
+    """Publishes the load, and wakes the workers that got a hop and control where it has reports.
+
+    Last in a turn: on a busy machine a process that is woken may take this core at once.
+    """
+    publish_load(s, f, now_ns(s) - s[LoopWord.STARTED])
+    if s[LoopWord.RUNG] != 0:
+        wake_workers(s)
+    if s[LoopWord.WAKE] != 0:
+        s[LoopWord.WAKE] = 0
+        call_c(s[LoopWord.WRITE], s[LoopWord.BELL], as_u8p(offset(s, LoopWord.ONE)), 8)
+
+
+@kernel
 def play_blocks(s: i64p, f: f64p) -> i64:
     """Plays block after block until the interpreter is needed. Returns a member of `Left`.
 
@@ -161,20 +216,10 @@ def play_blocks(s: i64p, f: f64p) -> i64:
         block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)
         if block < 0:
             return Left.DUE
-        now = now_ns(s)
-        if now - s[LoopWord.TURNED] > STALL_NS:
-            return Left.DUE
-        if needs_interpreter(s, f, block) != 0:
+        if needs_interpreter(s, block) != 0:
             return Left.DUE
         sample = block * s[LoopWord.BLOCK]
-        s[LoopWord.NUMBER] = block
-        s[LoopWord.STARTED] = now
-        s[LoopWord.TURNED] = now
-        if s[LoopWord.METER_IN] <= 1:
-            s[LoopWord.NOTED] = now
-            s[LoopWord.COMPUTED] = computed_ns(s)
-        header[HeaderWord.ALIVE_NS] = now
-        header[HeaderWord.HEARTBEAT] = block
+        begin_block(s, block)
         take_input(s, block)
         publish_clock(s, f, sample, block)
         stop = play_plan(s, f, sample)
@@ -185,19 +230,10 @@ def play_blocks(s: i64p, f: f64p) -> i64:
         s[LoopWord.SAMPLE] = sample + s[LoopWord.BLOCK]
         header[HeaderWord.AT_WORK] = 0
         played = deliver_software(s, block) if s[LoopWord.DEVICE] == 0 else deliver_device(s, block)
-        note_lateness(s, block)
-        keep_for_recorder(s, block, played)
-        if s[LoopWord.LISTEN] != 0:
-            keep_for_listeners(s, block)
-        if s[LoopWord.CAPTURE_SLOTS] != 0:
-            keep_for_capture(s, block, beat_at(s, f, sample))
-        publish_block(s, f, sample)
-        publish_load(s, f, now_ns(s) - s[LoopWord.STARTED])
-        if s[LoopWord.RUNG] != 0:
-            wake_workers(s)
-        if s[LoopWord.WAKE] != 0:
-            s[LoopWord.WAKE] = 0
-            call_c(s[LoopWord.WRITE], s[LoopWord.BELL], as_u8p(offset(s, LoopWord.ONE)), 8)
+        report_beat(s, f, sample)
+        if end_block(s, block, beat_at(s, f, sample), played) != 0:
+            report_values(s)
+        end_turn(s, f)
         if played == 0:
             return Left.UNHEARD
     return Left.DUE

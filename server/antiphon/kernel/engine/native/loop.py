@@ -18,13 +18,13 @@ from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.file_loop import FileLoop
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.loop_words import MOST_BUSES, REPORTED_SIZE, Left, LoopWord, LoopWords
-from antiphon.kernel.engine.native.blocks import play_blocks
+from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
+from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
 from antiphon.kernel.engine.node_capture import NodeCapture
 from antiphon.kernel.engine.node_taps import NodeTaps
 from antiphon.kernel.engine.output_buses import ChosenPairs
 from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.shared import HeaderWord, Shared
-from antiphon.kernel.graph.clock import DelayLockedLoop
 from antiphon.kernel.graph.names import BUSES
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.native.kernel import address
@@ -61,7 +61,7 @@ NO_PARTS = LoopParts()
 
 
 class NativeLoop:
-    """Plays a plan that rests. For the thread of the engine's loop."""
+    """The blocks' begin and end, and whole blocks of a plan that rests. For the thread of the engine's loop."""
 
     def __init__(
         self,
@@ -69,22 +69,18 @@ class NativeLoop:
         player: GraphPlayer,
         driver: Driver,
         shared: Shared,
-        dll: DelayLockedLoop,
         parts: LoopParts,
         bell: int,
-        signals: int,
     ) -> None:
         """Notes what stays the same for as long as the engine runs.
 
         Args:
             words: Words that the interpreter's loop uses too.
             driver: A driver with `pace` words.
-            dll: The loop of a device's clock.
             bell: Eventfd that wakes control.
-            signals: Descriptor that can be read once a signal has come.
         """
-        self.words, self._player, self._shared, self._dll = words, player, shared, dll
-        self._taps, self._capture, self._browser, self._signals = parts.taps, parts.capture, parts.browser, signals
+        self.words, self._player, self._shared = words, player, shared
+        self._taps, self._capture, self._browser = parts.taps, parts.capture, parts.browser
         # held, as its address is in the words
         self._file = None if parts.overlay is None else parts.overlay.sound
         self._plan: Plan | None = None
@@ -127,7 +123,6 @@ class NativeLoop:
             LoopWord.FILE_FRAMES: 0 if self._file is None else self._file.shape[1],
             LoopWord.BELL: bell,
             LoopWord.DEVICE_BELL: driver.bell,
-            LoopWord.SIGNALS: signals,
             **({} if parts.taps is None else parts.taps.tables),
             **({} if parts.capture is None else parts.capture.tables),
         }
@@ -138,8 +133,12 @@ class NativeLoop:
         for word, value in values.items():
             whole[word] = value
         real[LoopWord.BLOCK_NS], real[LoopWord.FALL] = driver.block * 1e9 / driver.rate, release_fall(driver.rate)
-        real[LoopWord.DLL_B], real[LoopWord.DLL_C] = dll.bandwidth
+        omega = 2.0 * math.pi * DLL_HZ * driver.block / driver.rate
+        real[LoopWord.DLL_B], real[LoopWord.DLL_C] = math.sqrt(2.0) * omega, omega * omega
+        real[LoopWord.DLL_EXPECTED], real[LoopWord.DLL_PERIOD] = -1.0, real[LoopWord.BLOCK_NS]
         self._run = play_blocks.bind(words.address, words.address)
+        self._end_turn = end_turn.bind(words.address, words.address)
+        self._take(None)
 
     def _count_out(self, driver: Driver) -> int:
         """Channels that the device gets: those it has, at most those that are played."""
@@ -148,18 +147,51 @@ class NativeLoop:
         slot = (ctypes.c_int64 * (Slot.CHANNELS_OUT + 1)).from_address(driver.device)
         return min(int(slot[Slot.CHANNELS_OUT]), len(self._rows))
 
-    def play(self, base: tuple[int, int, int], journal: Journal) -> Left:
-        """Plays blocks until the interpreter is needed; at once where the player does not rest.
+    def begin(self, block: int) -> None:
+        """Notes that block number `block` begins, and publishes its clock."""
+        at = self.words.address
+        begin_block.call(at, block)
+        publish_clock.call(at, at, block * self.words.whole[LoopWord.BLOCK], block)
+
+    def end(self, block: int, x: Samples, played: bool) -> bool:
+        """Copies and publishes a block that the player has computed.
 
         Args:
-            base: Missed blocks, late blocks and xruns of the engines before this one.
+            x: Its input, float32 `[channels, block]`.
+            played: Whether it was delivered in time.
+
+        Returns:
+            Whether the meters were measured.
+        """
+        player, whole, real, header = self._player, self.words.whole, self.words.real, self._shared.words
+        if player.plan is not self._plan:
+            self._take(player.plan)
+        if x is not self._x:
+            self._x[:] = x
+        if self._taps is not None:
+            self._listen(player.plan)
+        whole[LoopWord.TAPPING] = header[HeaderWord.TAPPING]
+        self._count()
+        real[LoopWord.TEMPO], whole[LoopWord.PLAYING] = player.tempo.tempo_at(player.sample), int(player.tempo.playing)
+        beat = player.tempo.beat_at(block * whole[LoopWord.BLOCK])
+        return bool(end_block.call(self.words.address, block, beat, int(played)))
+
+    def end_turn(self) -> None:
+        """Publishes the load, and wakes workers and control."""
+        self._end_turn()
+
+    def _count(self) -> None:
+        counters, whole = self._player.counters, self.words.whole
+        whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
+        whole[LoopWord.CLIPPED_BLOCKS] = counters.clipped_blocks
+
+    def play(self, journal: Journal) -> Left:
+        """Plays blocks until the interpreter is needed; at once where the player does not rest.
 
         Returns:
             Why it has ended; after `Left.ROW` the block `LoopWord.NUMBER` is not over (`GraphPlayer.go_on`).
         """
         player, plan, whole, real = self._player, self._player.plan, self.words.whole, self.words.real
-        if plan is not self._plan:
-            self._plan = None  # it may have faded out: what it holds is given back
         line = player.tempo.line_at(player.sample)
         header = self._shared.words
         # before the journal is asked: a session that begins after this ends the run of blocks
@@ -167,7 +199,7 @@ class NativeLoop:
         rests = player.rests and journal.rests and (self._browser is None or self._browser.rests)
         if plan is None or line is None or not rests:
             return Left.DUE
-        if self._plan is None:
+        if plan is not self._plan:
             self._take(plan)
         time = player.time
         # those of the block before may be within a ramp that has ended
@@ -177,29 +209,19 @@ class NativeLoop:
         whole[LoopWord.SAMPLE], whole[LoopWord.WAKE], whole[LoopWord.WOKEN] = player.sample, 0, 0
         upcoming = player.schedule.upcoming(player.tempo)
         whole[LoopWord.UNTIL] = _NEVER if math.isinf(upcoming) else int(upcoming)
-        whole[LoopWord.BASE_MISSED], whole[LoopWord.BASE_LATE], whole[LoopWord.BASE_XRUNS] = base
         whole[LoopWord.LINE_SAMPLE], real[LoopWord.LINE_BEAT] = line.sample, line.beat
         real[LoopWord.LINE_AFTER], real[LoopWord.LINE_BPM] = line.after, line.bpm
         real[LoopWord.TEMPO], whole[LoopWord.PLAYING] = time.tempo, int(time.playing)
-        counters = player.counters
-        whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS] = counters.nan_blocks, counters.limited_blocks
-        whole[LoopWord.CLIPPED_BLOCKS] = counters.clipped_blocks
-        (
-            whole[LoopWord.DLL_SAMPLE],
-            real[LoopWord.DLL_TIME],
-            real[LoopWord.DLL_EXPECTED],
-            real[LoopWord.DLL_PERIOD],
-        ) = self._dll.state
+        self._count()
         if self._taps is not None:
             self._listen(plan)
         left = Left(self._run())
         player.sample = whole[LoopWord.SAMPLE]
+        counters = player.counters
         counters.nan_blocks, counters.limited_blocks = whole[LoopWord.NAN_BLOCKS], whole[LoopWord.LIMITED_BLOCKS]
         counters.clipped_blocks = whole[LoopWord.CLIPPED_BLOCKS]
-        state = real[LoopWord.DLL_TIME], real[LoopWord.DLL_EXPECTED], real[LoopWord.DLL_PERIOD]
-        self._dll.resume((whole[LoopWord.DLL_SAMPLE], *state))
         if whole[LoopWord.WOKEN]:
-            os.read(self._signals, 64)
+            os.read(whole[LoopWord.SIGNALS], 64)
         return left
 
     @property
@@ -207,9 +229,18 @@ class NativeLoop:
         """The input of the block under way, float32 `[channels, block]`."""
         return self._x
 
-    def _take(self, plan: Plan) -> None:
-        whole, tables = self.words.whole, plan.native.tables
+    def _take(self, plan: Plan | None) -> None:
+        """Notes the addresses of a plan; those of None play no node."""
+        whole = self.words.whole
         self._plan = plan
+        if self._capture is not None:
+            sources, self._owners = self._capture.sources(self._x, self._player.out, plan)
+            self._sources = np.array([_layout(sound) for sound in sources], np.int64)
+            whole[LoopWord.SOURCES], whole[LoopWord.SOURCES_COUNT] = address(self._sources), len(self._sources)
+            whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)
+        if plan is None:
+            return
+        tables = plan.native.tables
         whole[LoopWord.PLAN], whole[LoopWord.PLAN_ROWS] = tables.words, tables.rows
         whole[LoopWord.PLAN_CALLS], whole[LoopWord.PLAN_OUTS] = tables.calls, tables.outs
         whole[LoopWord.PLAN_TIMES], whole[LoopWord.PLAN_NODES] = tables.times, tables.nodes
@@ -223,13 +254,8 @@ class NativeLoop:
             whole[at], whole[at + 1], whole[at + 2] = place, *_layout(sound)[:2]
         self._reported = _reported_table(plan)
         whole[LoopWord.REPORTED], whole[LoopWord.REPORTED_COUNT] = address(self._reported), len(self._reported)
-        if self._capture is not None:
-            sources, self._owners = self._capture.sources(self._x, self._player.out, plan)
-            self._sources = np.array([_layout(sound) for sound in sources], np.int64)
-            whole[LoopWord.SOURCES], whole[LoopWord.SOURCES_COUNT] = address(self._sources), len(self._sources)
-            whole[LoopWord.SOURCES_OWNERS], whole[LoopWord.SOURCES_ROWS] = address(self._owners), len(self._owners)
 
-    def _listen(self, plan: Plan) -> None:
+    def _listen(self, plan: Plan | None) -> None:
         assert self._taps is not None
         whole = self.words.whole
         for tap, number in enumerate(self._taps.wanted()):

@@ -29,6 +29,10 @@ _BEAT, _REPORTED = PLACES["beat"], PLACES["reported"]
 _NO_NODE = 1
 """Node 0 and cell 0, as `EngineLoop` packs them."""
 _REPORT_WORDS = 8
+DLL_HZ = 0.5
+"""Bandwidth of the delay-locked loop; a smaller one smooths more and follows more slowly."""
+MOST_PERIODS = 20.0
+"""Error of a device's time, in blocks, above which the loop begins anew."""
 MEAN_SHARE, PEAK_FALL = 0.02, 0.999
 """Weight of the newest block in the mean load, and what remains of the peak load from block to block."""
 _FLOAT32 = 4
@@ -46,17 +50,37 @@ def beat_at(s: i64p, f: f64p, sample: i64) -> f64:
 
 
 @kernel
+def follow_device(s: i64p, f: f64p, sample: i64, at: i64) -> None:
+    """Smooths the time at which a device asked for a block (Adriaensen, "Using a DLL to filter time", 2005).
+
+    The loop begins anew at its first block, after a gap of samples, and where the error is over `MOST_PERIODS` blocks.
+
+    Args:
+        sample: First sample of the block.
+        at: CLOCK_MONOTONIC at which the device asked for it, ns.
+    """
+    error = f64(at) - f[LoopWord.DLL_EXPECTED]
+    anew = 1 if f[LoopWord.DLL_EXPECTED] < 0.0 else 0
+    anew = 1 if s[LoopWord.DLL_SAMPLE] + s[LoopWord.BLOCK] != sample else anew
+    anew = 1 if abs(error) > MOST_PERIODS * f[LoopWord.DLL_PERIOD] else anew
+    s[LoopWord.DLL_SAMPLE] = sample
+    if anew != 0:
+        f[LoopWord.DLL_TIME] = f64(at)
+        f[LoopWord.DLL_EXPECTED] = f64(at) + f[LoopWord.DLL_PERIOD]
+    else:
+        f[LoopWord.DLL_TIME] = f[LoopWord.DLL_EXPECTED]
+        f[LoopWord.DLL_EXPECTED] = f[LoopWord.DLL_EXPECTED] + (f[LoopWord.DLL_B] * error + f[LoopWord.DLL_PERIOD])
+        f[LoopWord.DLL_PERIOD] = f[LoopWord.DLL_PERIOD] + f[LoopWord.DLL_C] * error
+
+
+@kernel
 def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
-    """Publishes the clock of a block, of a device by its delay-locked loop (`graph.clock.DelayLockedLoop`)."""
+    """Publishes the clock of a block, of a device by its delay-locked loop."""
     header = address_i64(s[LoopWord.HEADER])
     at = block_time(s, block)
     step = 1e9 / f64(s[LoopWord.RATE])
     if s[LoopWord.DEVICE] != 0:
-        error = f64(at) - f[LoopWord.DLL_EXPECTED]
-        f[LoopWord.DLL_TIME] = f[LoopWord.DLL_EXPECTED]
-        s[LoopWord.DLL_SAMPLE] = sample
-        f[LoopWord.DLL_EXPECTED] = f[LoopWord.DLL_EXPECTED] + (f[LoopWord.DLL_B] * error + f[LoopWord.DLL_PERIOD])
-        f[LoopWord.DLL_PERIOD] = f[LoopWord.DLL_PERIOD] + f[LoopWord.DLL_C] * error
+        follow_device(s, f, sample, at)
         at = i64(math.floor(f[LoopWord.DLL_TIME] + 0.5))
         step = f[LoopWord.DLL_PERIOD] / f64(s[LoopWord.BLOCK])
     store_release(header, HeaderWord.CLOCK_SEQUENCE, header[HeaderWord.CLOCK_SEQUENCE] + 1)
@@ -100,7 +124,7 @@ def level_row(x: f32p, channels: i64, frames: i64, meters: f32p, number: i64) ->
 
 @kernel
 def publish_meters(s: i64p) -> None:
-    """Measures the meters of output, input and nodes, and publishes the values of readonly parameters."""
+    """Measures the meters of output, input and nodes."""
     header = address_i64(s[LoopWord.HEADER])
     meters = address_f32(s[LoopWord.METERS])
     frames = s[LoopWord.BLOCK]
@@ -111,6 +135,14 @@ def publish_meters(s: i64p) -> None:
     outs = address_i64(s[LoopWord.PLAN_OUTS])
     measure_rows(rows, outs, nodes, frames, offset(meters, 8))
     meters[8 + 4 * nodes] = f32(0.0)
+    header[HeaderWord.NAN_BLOCKS] = s[LoopWord.NAN_BLOCKS]
+    header[HeaderWord.LIMITED_BLOCKS] = s[LoopWord.LIMITED_BLOCKS]
+    header[HeaderWord.CLIPPED_BLOCKS] = s[LoopWord.CLIPPED_BLOCKS]
+
+
+@kernel
+def report_values(s: i64p) -> None:
+    """Reports the values that kernels left for readonly parameters."""
     for k in range(s[LoopWord.REPORTED_COUNT]):
         value = offset(address_i64(s[LoopWord.REPORTED]), k * REPORTED_SIZE)
         number = f64(0.0)
@@ -125,14 +157,19 @@ def publish_meters(s: i64p) -> None:
         number = low if number < low else number
         number = high if number > high else number
         push_report(s, _REPORTED, value[0], number, 0)
-    header[HeaderWord.NAN_BLOCKS] = s[LoopWord.NAN_BLOCKS]
-    header[HeaderWord.LIMITED_BLOCKS] = s[LoopWord.LIMITED_BLOCKS]
-    header[HeaderWord.CLIPPED_BLOCKS] = s[LoopWord.CLIPPED_BLOCKS]
 
 
 @kernel
-def publish_block(s: i64p, f: f64p, sample: i64) -> None:
-    """Publishes the counters and the beat of a block that began at `sample`, and at times the meters."""
+def report_beat(s: i64p, f: f64p, sample: i64) -> None:
+    """Reports a beat that falls into the block that began at `sample`."""
+    after = math.floor(beat_at(s, f, sample + s[LoopWord.BLOCK]))
+    if s[LoopWord.PLAYING] != 0 and after > math.floor(beat_at(s, f, sample)):
+        push_report(s, _BEAT, _NO_NODE, 0.0, i64(after))
+
+
+@kernel
+def publish_block(s: i64p, sample: i64, beat: f64) -> i64:
+    """Publishes counters and beat of a block that began at `sample`; 1 where the meters were measured too, else 0."""
     header = address_i64(s[LoopWord.HEADER])
     pace = address_i64(s[LoopWord.PACE])
     missed = pace[PaceWord.MISSED]
@@ -145,20 +182,18 @@ def publish_block(s: i64p, f: f64p, sample: i64) -> None:
     header[HeaderWord.MISSED_BLOCKS] = s[LoopWord.BASE_MISSED] + missed
     header[HeaderWord.LATE_BLOCKS] = s[LoopWord.BASE_LATE] + pace[PaceWord.LATE]
     header[HeaderWord.DEVICE_XRUNS] = s[LoopWord.BASE_XRUNS] + xruns
-    beat = beat_at(s, f, sample)
     store_release(header, HeaderWord.BEAT_SEQUENCE, header[HeaderWord.BEAT_SEQUENCE] | 1)
     header[HeaderWord.BEAT_SAMPLE] = sample
     header[HeaderWord.BEAT] = bits_f64(beat)
     header[HeaderWord.TEMPO] = s[LoopWord.TEMPO]
     header[HeaderWord.PLAYING] = s[LoopWord.PLAYING]
     store_release(header, HeaderWord.BEAT_SEQUENCE, header[HeaderWord.BEAT_SEQUENCE] + 1)
-    after = math.floor(beat_at(s, f, sample + s[LoopWord.BLOCK]))
-    if s[LoopWord.PLAYING] != 0 and after > math.floor(beat):
-        push_report(s, _BEAT, _NO_NODE, 0.0, i64(after))
     s[LoopWord.METER_IN] = s[LoopWord.METER_IN] - 1
-    if s[LoopWord.METER_IN] <= 0:
-        s[LoopWord.METER_IN] = s[LoopWord.METER_EVERY]
-        publish_meters(s)
+    if s[LoopWord.METER_IN] > 0:
+        return 0
+    s[LoopWord.METER_IN] = s[LoopWord.METER_EVERY]
+    publish_meters(s)
+    return 1
 
 
 @kernel
