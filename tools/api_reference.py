@@ -23,7 +23,7 @@ SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example")
 HEAD = """# antiphon.api for {part}
 
 Generated from the docstrings of `server/antiphon/api/` by `make docs`. [plugins.md](../docs/plugins.md) is the
-tutorial, [workers.md](../docs/workers.md) has worked examples, [hooks.md](../docs/hooks.md) lists the hooks.
+tutorial, [hooks.md](../docs/hooks.md) has the hooks and worked examples.
 """
 AUTHORS = ("antiphon.api", "antiphon.api.jobs", "antiphon.api.kernels", "antiphon.api.testing")
 """The modules for authors of processors; the others are for those of backends, models, transports and pages."""

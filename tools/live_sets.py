@@ -1,4 +1,4 @@
-"""The sets of patches/live: rendered, measured, compared with what they sounded like, drawn; writes docs/live-sets.md.
+"""The sets of patches/live: rendered, measured, compared with what they sounded like, drawn; writes docs/gallery.md.
 
     .venv/bin/python tools/live_sets.py                 # renders all and says which have changed
     .venv/bin/python tools/live_sets.py dub trio        # these
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "plugins")]
 
 from tests.audio import attacks  # noqa: E402
-from tools.patch_pages import spectrogram  # noqa: E402
+from tools.patch_pages import spectrogram, write_part  # noqa: E402
 from tools.performances import LEVEL, RATE, SPEC, Rendered  # noqa: E402
 
 from antiphon.kernel.graph import patch as patches  # noqa: E402
@@ -46,7 +46,6 @@ from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # n
 
 SETS = resources.patches() / "live"
 FOLDER = ROOT / "docs" / "live-sets"
-PAGE = ROOT / "docs" / "live-sets.md"
 FIGURES = FOLDER / "figures.json"
 PARTS: Mapping[str, tuple[int, int]] = {
     "bells": (8, 10),
@@ -313,25 +312,22 @@ def picture(performed: Performed, sound: F32) -> bytes:
     return spectrogram(Rendered(sound, lines, sound.shape[1]))
 
 
-HEAD = """# Live sets
+HEAD = """## Live sets
 
-The sets of [patches/live](../patches/live), each about a minute: listen to one with `antiphon render`, open it in an
-editor, change it. [live-coding.md](live-coding.md) explains every word in them.
-
-This page is generated: `.venv/bin/python tools/live_sets.py --accept` renders every set whole, within {spread:g} LU of
-{level:g} LUFS, and draws it as [patches.md](patches.md) does; a dotted line is eight bars, width the level of the
-difference of both sides against that of their sum. Tests compare each with a fingerprint of {bands} bands in {segments}
-parts: a cell may differ by {most:g} dB, all of them by
-{mean:g} dB on average. After a change that is meant, `--accept` keeps the new one.
+The sets of [patches/live](../patches/live), each about a minute: open one in an editor and change it;
+[live-coding.md](live-coding.md) explains every word. `.venv/bin/python tools/live_sets.py --accept` renders them
+within {spread:g} LU of {level:g} LUFS. A dotted line is eight bars, width the level of the difference of both sides
+against that of their sum. Tests compare each with a fingerprint of {bands} bands in {segments} parts: a cell may differ
+by {most:g} dB, all of them by {mean:g} dB on average.
 """
 
 
 def page(figures: Mapping[str, Figures]) -> str:
-    """The text of docs/live-sets.md."""
+    """The live sets of docs/gallery.md."""
     lines = [HEAD.format(spread=SPREAD, level=LEVEL, bands=BANDS, segments=SEGMENTS, most=MOST, mean=MEAN)]
     for name in names():
         said, bars = description(name)
-        lines += [f"## {name}\n", f"{said}\n"]
+        lines += [f"### {name}\n", f"{said}\n"]
         found = figures.get(name)
         if found is not None:
             whole = found.whole
@@ -357,7 +353,7 @@ def keep(figures: Mapping[str, Figures]) -> None:
         if name in names()
     }
     FIGURES.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(figures), encoding="utf-8")
+    write_part(page(figures), 1)
 
 
 def main(words: Sequence[str]) -> int:

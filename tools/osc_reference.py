@@ -31,8 +31,9 @@ In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be re
 ## Addresses
 
 "owner" in the last column: from another machine (`serve --lan`) it is refused, even from an approved one. So are
-parameters of kind file: another machine neither sets nor reads them, and reasons reach it without names of files.
-[safety.md](safety.md) says who is approved, and for how long.
+parameters of kind file: another machine neither sets nor reads them, and reasons reach it without names of files. An
+address that was not approved ([operations.md](operations.md#senders-and-approval)) is answered `/fail` once in 10 s,
+over UDP in no more bytes than it sent.
 
 """
 
@@ -88,15 +89,8 @@ A bundle inside another is never earlier than the one around it; bundles nest 16
 Messages of one sender are handled in order of arrival; senders take turns, a hundred messages in all, one pattern or
 one such bundle each. Of many values sent to one parameter within about a millisecond the last is taken.
 
-Text is UTF-8. Bytes that are not (a file's name from an old archive) are written as `\\udce4` in answers; a surrogate
-by type tag `c` is refused. A message that causes an error in Antiphon itself is answered `/fail`, counted in `faults`
-and named in `trouble` of `/api/status`.
-
-## Machines that wait for approval
-
-With `serve --lan`, an address that was not approved is answered `/fail` once in 10 s, whatever its port, and over UDP
-in no more bytes than it sent: the whole sentence, `not approved yet`, `held`, or nothing. `antiphon surfaces` lists the
-64 that sent last. [safety.md](safety.md) says what approval does not keep out.
+Text is UTF-8; bytes that are not are written as `\\udce4` in answers. A message that causes an error in Antiphon itself
+is answered `/fail`, counted in `faults` and named in `trouble` of `/api/status`.
 
 ## Messages to subscribers
 
@@ -129,13 +123,12 @@ After `/notify 1`, at most 60 times a second and bundled:
 A node is `running`, or its input is passed through dry, delayed by its latency (a node without an input is silent):
 `failed` until `/node/NAME/reset`, for the reason given; `starting` or `restarting` while its worker gets ready, the
 first time or again; `waiting` while the scsynth that its worker uses, joined by `--scsynth`, does not answer.
-[realtime.md](realtime.md) says more of workers.
+[kernel.md](kernel.md#workers) says more of workers.
 
 At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
 closed, or, on another machine, after 300 s in which it sent nothing: send anything, or `/notify 1` again. A surface
-named by `serve --surface HOST:PORT` stays subscribed. A subscription also ends with its address's approval, after
-twelve hours or by `antiphon forget`. At most 256 TCP connections are open, 32 of them from addresses without approval;
-where there is no room, one without approval is closed first, then the one that has sent nothing for longest.
+named by `serve --surface HOST:PORT` stays subscribed. A subscription also ends with its address's
+[approval](operations.md#senders-and-approval).
 
 ## /status.reply
 

@@ -1,4 +1,4 @@
-"""docs/architecture.md: the files and functions it names are there, and its picture of the rooms is the contract."""
+"""docs/kernel.md and architecture.md: the files and functions they name are there; the rooms drawn are the contract."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "architecture.md").read_text()
+PAGES = {name: (ROOT / "docs" / name).read_text() for name in ("kernel.md", "architecture.md")}
+BASE = re.compile(r"below `([\w/]+)/`\s+unless")
+KERNEL, MAP = PAGES["kernel.md"], PAGES["architecture.md"]
+FILES = sorted({(page, name) for page, text in PAGES.items() for name in re.findall(r"`([\w/]+\.py)`", text)})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-ROWS = re.findall(r"^\| .* \| `([\w/]+\.py)` \| (.*) \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| .* \| `([\w/]+\.py)` \| (.*) \|$", KERNEL, re.MULTILINE)
 
 
-def place(name: str) -> Path:
-    """Where a file that the page names would be."""
-    return ROOT / name if name.startswith("plugins/") else ROOT / "server" / "antiphon" / name
+def place(page: str, name: str) -> Path:
+    """Where a file that the page names would be: below the base that its first lines name."""
+    base = BASE.search(PAGES[page])
+    assert base is not None
+    return ROOT / name if name.startswith("plugins/") else ROOT / base[1] / name
 
 
 def defined(file: Path) -> set[str]:
@@ -31,32 +36,34 @@ def defined(file: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([\w/]+\.py)`", PAGE))))
-def test_each_file_on_the_page_exists(name: str) -> None:
-    assert place(name).is_file()
+@pytest.mark.parametrize(("page", "name"), FILES)
+def test_each_file_on_the_page_exists(page: str, name: str) -> None:
+    assert place(page, name).is_file()
 
 
 def test_each_step_names_its_functions() -> None:
-    steps = re.findall(r"^\| (?!step|-).*\|$", PAGE, re.MULTILINE)
-    assert len(steps) == len(ROWS) > 40, "a row is: what happens, one file, its functions"
+    walks = re.findall(r"^\| step \|.*?\n\n", KERNEL, re.MULTILINE | re.DOTALL)
+    steps = [row for walk in walks for row in walk.splitlines()[2:] if row]
+    assert len(walks) == 5
+    assert len(steps) == len(ROWS) > 80, "a row is: what happens, one file, its functions"
     for file, functions in ROWS:
         named = set(re.findall(r"`([\w.]+)`", functions))
         assert named, file
-        assert named <= defined(place(file)), file
+        assert named <= defined(place("kernel.md", file)), file
 
 
-def test_the_rooms_are_drawn_as_the_contract_has_them() -> None:
-    (drawn,) = [block for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) if block.startswith(" cli")]
-    rooms = [re.split(r"\s{2,}", line.strip())[0] for line in drawn.splitlines()]
+@pytest.mark.parametrize("contract", ["rooms", "kernel"])
+def test_the_rooms_are_drawn_as_the_contract_has_them(contract: str) -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (layers,) = [contract["layers"] for contract in contracts if contract["id"] == "rooms"]
-    assert rooms == layers
+    (layers,) = [one["layers"] for one in contracts if one["id"] == contract]
+    (drawn,) = [block for block in re.findall(r"```\n(.*?)```", MAP, re.DOTALL) if block.startswith(f" {layers[0]} ")]
+    assert [re.split(r"\s{2,}", line.strip())[0] for line in drawn.splitlines()] == layers
 
 
-def test_each_folder_of_a_room_is_on_the_page() -> None:
-    server = ROOT / "server" / "antiphon"
-    folders = {file.parent.relative_to(server).as_posix() for file in server.glob("*/**/__init__.py")}
-    within = {folder for folder in folders if "/" in folder and "templates" not in folder}
-    rooms = {folder.split("/")[0] for folder in folders}
-    named = {name for name in re.findall(r"`(\w+/[\w/]+)/`", PAGE) if name.split("/")[0] in rooms - {"plugins"}}
+def test_each_folder_of_a_room_is_on_a_page() -> None:
+    bases = {place(page, "") for page in PAGES}
+    folders = {file.parent.relative_to(base).as_posix() for base in bases for file in base.glob("*/**/__init__.py")}
+    within = {name for name in folders if "/" in name and not name.startswith("kernel/") and "templates" not in name}
+    rooms = {name.split("/")[0] for name in folders}
+    named = {name for name in re.findall(r"`(\w+/[\w/]+)/`", KERNEL + MAP) if name.split("/")[0] in rooms - {"plugins"}}
     assert within == named

@@ -1,4 +1,4 @@
-"""The figures in the plugins' READMEs have the form that `antiphon evaluate NAME --card` gives them.
+"""The figures in models/RESULTS.md have the form that `antiphon evaluate NAME --card` gives them.
 
 Those of `EXACT` are held to be what one run of the command wrote: no row of another run, none left out.
 """
@@ -16,11 +16,8 @@ from antiphon_models.learning import card
 from antiphon_models.learning.evaluation import Cell, Evaluation, column_title, columns, figure_lines
 
 ROOT = Path(__file__).parents[2]
-MARKED = {
-    name: path
-    for path in sorted((ROOT / "plugins").glob("*/README.md"))
-    for name in re.findall(r"<!-- figures of ([\w-]+):", path.read_text())
-}
+RESULTS = ROOT / "models" / "RESULTS.md"
+MARKED = tuple(re.findall(r"<!-- figures of ([\w-]+):", RESULTS.read_text()))
 """By the name in the markers, without an import: each process that collects the tests would wait for all of them."""
 EXACT = ("denoise",)
 HEADING = r"`antiphon evaluate {}( --limit \d+)?( --seed \d+)?`, seed \d+, Antiphon \S+;"
@@ -105,7 +102,7 @@ def _cells(evaluation: Evaluation, row: list[str]) -> list[Cell]:
 
 
 def test_markers_belong_to_evaluations() -> None:
-    """A README with markers of a name that nothing registers could never be renewed."""
+    """Markers of a name that nothing registers could never be renewed."""
     assert sorted(MARKED) == sorted(name for name, evaluation in evaluations().items() if evaluation.card)
-    for name, path in MARKED.items():
-        assert card.readme(name, evaluations()[name]) == path
+    for name in MARKED:
+        assert card.readme(name, evaluations()[name]) == RESULTS

@@ -68,8 +68,6 @@ PARSED = {
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
     "antiphon serve --midi": "tests/real/test_midi.py",
     "antiphon eval set.py": "tests/serve/test_live.py hands a script to antiphon live",
-    "antiphon deploy check http://127.0.0.1:4401": "tests/serve/test_deploy.py checks a server",
-    "antiphon deploy check https://studio.example --token-file token --json": "tests/doctor/test_deployment.py",
     "antiphon serve --live --patch band": "tests/serve/test_code.py runs scripts on its page",
     "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
     "antiphon serve --midi-in keys --midi-out gear": "the same",
@@ -90,7 +88,6 @@ PARSED = {
     "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon serve --patch mine": "a server that these tests share is started so, with another patch",
     "antiphon run third song.wav liquid.wav -p genre=liquid": "plugins/antiphon_mosaic/tests/test_third.py has beats",
-    "antiphon train notes my-notes --out mine": "models/antiphon_models/latent trains some; needs a folder of notes",
     "antiphon train timbre my-horn/": "plugins/antiphon_transfer/tests/test_instrument.py trains one",
     "antiphon render patches/live/round.py --bars 34 --out round.wav": "tests/patches/test_live_sets.py",
     "antiphon library fits bass.wav --json": "plugins/antiphon_loops/tests/test_fit.py has loops",
@@ -106,7 +103,6 @@ ELSEWHERE = {
     ".venv/bin/pre-commit install": "git's own",
     ".venv/bin/antiphon live patches/live/dub.py": "tests/serve/test_live.py performs scripts",
     ".venv/bin/antiphon render patches/live/build.py --bars 32 --out build.wav": "tests/patches/test_live_sets.py",
-    "pip install --upgrade antiphon": "the installer's own",
     'pip install "antiphon[pipeline]"': "make test-real, which installs it",
     'pip install "antiphon[sklearn,torch]"': "the same",
     "antiphon pipeline run pipeline.toml": "tests/pipeline/test_shards.py, which has the extra",
@@ -214,7 +210,7 @@ def loop(path: Path, hertz: float) -> None:
 
 
 def events(path: Path) -> None:
-    (example,) = [block for block in blocks("docs/events.md") if block.lang == "jsonl"]
+    (example,) = [block for block in blocks("docs/formats.md") if block.lang == "jsonl"]
     path.write_text("\n".join(example.lines) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""docs/events.md: its example plays, and what it says is allowed is what is."""
+"""docs/formats.md, files of events: its example plays, and what it says is allowed is what is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from antiphon.offline import event_file
 from antiphon.offline.rendering import actions_of, param_finder
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "events.md").read_text()
+PAGE = (ROOT / "docs" / "formats.md").read_text()
 
 
 def test_the_example_is_taken_by_the_patch_it_names() -> None:
@@ -101,15 +101,13 @@ def test_its_limits_are_those_there_are() -> None:
 
 
 def test_the_page_of_files_says_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (ROOT / "docs" / "files.md").read_text()
-    assert "events.md" in page
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     for folder in (paths.config(), paths.data(), paths.cache(), paths.runtime()):
         assert folder.parent == tmp_path
-        assert f"`{folder.name}`" in page
+        assert f"`{folder.name}`" in PAGE
     told = {finding.text.split(" (")[0] for finding in software.folders()}
     assert str(paths.config()) in told
     for folder in (paths.patches(), paths.sessions(), paths.recordings(), paths.library(), paths.plugins()):
         assert folder.parent == paths.data()
-        assert f"`{folder.name}`" in page
+        assert f"`{folder.name}`" in PAGE
         assert str(folder) in told

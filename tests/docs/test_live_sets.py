@@ -1,4 +1,4 @@
-"""docs/live-sets.md is what tools/live_sets.py makes of the sets as they are, without a render."""
+"""The live sets of docs/gallery.md are what tools/live_sets.py makes of them as they are, without a render."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PICTURES = sorted(path.stem for path in sets.FOLDER.glob("*.png"))
 
 
 def test_the_page_is_made_of_the_figures_and_the_sets() -> None:
-    text = sets.PAGE.read_text(encoding="utf-8")
+    _, text = pages.parts()
     assert text == sets.page(sets.accepted_figures()), f"write it again: {RENEW} --text"
     assert sets.names() == PICTURES == re.findall(r"\(live-sets/(\w+)\.png\)", text)
 

@@ -1,4 +1,4 @@
-"""docs/patches.md is what tools/patch_pages.py makes of the patches as they are, without a render."""
+"""The patches of docs/gallery.md are what tools/patch_pages.py makes of them as they are, without a render."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_figures_are_of_the_patches_as_they_are() -> None:
 
 
 def test_the_page_is_made_of_the_figures_and_the_patches() -> None:
-    text = pages.PAGE.read_text(encoding="utf-8")
+    text, _ = pages.parts()
     assert text == pages.page(pages.shipped_patches(), pages.written_figures()), f"write it again: {RENEW} --text"
     assert PICTURES
     assert set(re.findall(r"\(patches/(\w+)\.png\)", text)) == set(PICTURES)

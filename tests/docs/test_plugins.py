@@ -1,4 +1,4 @@
-"""docs/plugins.md, workers.md, hooks.md: examples work as written, and every hook is on the page as it is."""
+"""docs/plugins.md and hooks.md: examples work as written, and every hook is on the page as it is."""
 
 import ast
 import inspect
@@ -26,7 +26,7 @@ from antiphon.newplugin.writing import files
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
-PAGE = "\n".join([TUTORIAL, *((ROOT / "docs" / page).read_text() for page in ("workers.md", "hooks.md"))])
+PAGE = "\n".join([TUTORIAL, (ROOT / "docs" / "hooks.md").read_text()])
 SET = {
     "inputs", "outputs", "params", "split", "holds", "compensates", "rate", "block", "channels", "on_files",
     "latency", "node", "parts",

@@ -20,7 +20,6 @@ RUN_BY = {
     "docs/hooks.md": "tests/serve/test_plugin_transport.py",
     "docs/live-coding.md": "tests/docs/test_live_coding.py",
     "docs/plugins.md": "tests/docs/test_plugins.py",
-    "docs/workers.md": "tests/docs/test_plugins.py",
     "docs/library.md": "tests/docs/test_python_blocks.py",
 }
 

@@ -1,4 +1,4 @@
-"""docs/realtime.md: the numbers on the page are those in the code."""
+"""docs/kernel.md: the numbers on the page are those in the code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
 from antiphon_pyo.info import PYO
 from antiphon_supercollider.voices import played_ahead
 
-PAGE = (Path(__file__).parents[2] / "docs" / "realtime.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "kernel.md").read_text()
 SAID = " ".join(PAGE.split())
 ROW = re.compile(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) ms \| ([\d.]+) ms \|$", re.MULTILINE)
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tomli_w
 import typer
@@ -34,17 +33,7 @@ AROUND: dict[str, tuple[str, str]] = {
         "voice.wav",
     ),
     "# band.toml": ("", ""),
-    "depth = -0.2": (
-        """nodes = {strings = {type = "synth", instrument = "strings"}, shade = {type = "filter"}}
-        wires = {"strings" = "shade", "shade" = "out"}""",
-        "chord.wav",
-    ),
     'nodes.classify = {by = "instruments", seconds = 5}': ("", "voice.wav"),
-    'follow = "both"': (
-        """nodes = {keys = {type = "synth"}, low = {type = "synth"}, kit = {type = "synth", instrument = "drums"}}
-        wires = {"keys" = "out", "low" = "out", "kit" = "out"}""",
-        "melody.mid",
-    ),
     "[nodes.fingers]": ("", "melody.mid"),
     "[macros]": (
         """nodes = {tone = {type = "filter"}, echo = {type = "delay"}}
@@ -58,7 +47,6 @@ AROUND: dict[str, tuple[str, str]] = {
         'wires = {"drums" = "out"}',
         "drums.mid",
     ),
-    "map = ": ('nodes = {drums = {type = "sampler"}}\nwires = {"drums" = "out"}', "drums.mid"),
     'instrument = "piano"': ('wires = {"keys" = "out"}', "melody.mid"),
 }
 """For a patch's block, by a line that begins so: what a reader has around it, and what is played to it."""
@@ -99,8 +87,6 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what is played to the patches."""
     folder = tmp_path_factory.mktemp("played")
     audio.write(folder / "voice.wav", audio.sung(220.0, 2.5))
-    chord = sum(audio.sung(hertz, 6.0) for hertz in (220.0, 261.63, 329.63))
-    audio.write(folder / "chord.wav", np.asarray(0.4 * chord, np.float32))
     tune = tuple(MidiNote(float(n), 0.9, number) for n, number in enumerate((60, 64, 67, 72)))
     drums = tuple(MidiNote(float(n), 0.9, number, channel=10) for n, number in enumerate((36, 38, 40, 42)))
     write(folder / "melody.mid", [MidiTrack("tune", tune), MidiTrack("beat", drums)])
@@ -112,8 +98,6 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_patch_of_the_pages_is_heard(start: str, played: Path, antiphon_home: Path, tmp_path: Path) -> None:
     (body,) = (body for _, body in BLOCKS if known(body, [start]))
     around, given = AROUND[start]
-    if start.startswith("map"):
-        body = f"[nodes.drums]\n{body}"
     whole = tomllib.loads(around)
     whole = merged({"format": 1, "name": "Block", **whole}, tomllib.loads(body))
     path = tmp_path / "block.toml"

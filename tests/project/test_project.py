@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LONG = 110
 """Lines from which on a page of the documents begins with links to its sections."""
-GENERATED = ("osc.md", "patches.md")
+GENERATED = ("osc.md", "gallery.md")
 TEXT = {".py", ".toml", ".md", ".sh", ".yaml", ".yml", ""}
 PAGES = ("CHANGELOG.md", *TYPED)
 OURS = ("server", "plugins", "patches", "supercollider", "models", "bench", "tests", "docs", "tools", ".ci")

@@ -1,4 +1,4 @@
-# Antiphon's API on ECS Fargate, behind a load balancer with a certificate. See docs/deploy.md.
+# Antiphon's API on ECS Fargate, behind a load balancer with a certificate. See docs/operations.md.
 
 terraform {
   required_version = ">= 1.6"

@@ -1,4 +1,4 @@
-# Antiphon's API on Cloud Run, which has the TLS; logs go to Cloud Logging. See docs/deploy.md.
+# Antiphon's API on Cloud Run, which has the TLS; logs go to Cloud Logging. See docs/operations.md.
 
 terraform {
   required_version = ">= 1.6"

@@ -1,4 +1,6 @@
-"""The figures in a plugin's README, between two marker lines: `antiphon evaluate NAME --card` replaces them.
+"""The figures of an evaluation between two marker lines, which `antiphon evaluate NAME --card` replaces.
+
+Those of the plugins here are in `models/RESULTS.md`, those of a plugin elsewhere in its README:
 
 <!-- figures of NAME: antiphon evaluate NAME --card -->
 <!-- end of figures of NAME -->
@@ -16,6 +18,7 @@ from antiphon.api.files import write_atomic
 from antiphon_models.learning.evaluation import Cell, Evaluation, EvaluationRequest, figure_lines
 
 FENCE = "```"
+RESULTS = Path(__file__).parents[2] / "RESULTS.md"
 
 
 def check(name: str, evaluation: Evaluation, ask: EvaluationRequest) -> None:
@@ -35,7 +38,13 @@ def check(name: str, evaluation: Evaluation, ask: EvaluationRequest) -> None:
 
 
 def readme(name: str, evaluation: Evaluation) -> Path:
-    """The README.md of the plugin that the evaluation names. Raises `UsageError` if there is none."""
+    """The page with the figures: `RESULTS` where it has their markers, else the README.md of the evaluation's plugin.
+
+    Raises:
+        UsageError: There is neither.
+    """
+    if evaluation.card and RESULTS.is_file() and markers(name)[0] in RESULTS.read_text():
+        return RESULTS
     spec = importlib.util.find_spec(evaluation.card) if evaluation.card else None
     path = Path(spec.origin).parent / "README.md" if spec is not None and spec.origin else None
     if path is None or not path.is_file():

@@ -246,7 +246,7 @@ def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> Evaluatio
         needs.folders(ask.data, evaluation.folders)
     ask.say(
         f"{needs.lack(ask.data, missing[0])}: measured on {evaluation.synthetic_doc}; "
-        "not to be compared with figures on the data (docs/training.md says where it is from)"
+        "not to be compared with figures on the data (docs/lab.md says where it is from)"
     )
     return replace(ask, synthetic=True)
 

@@ -39,7 +39,7 @@ def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
     if missing:
         raise UsageError(
             f"{lack(data, missing[0])}: --data FOLDER names a folder that holds {', '.join(wanted)}; "
-            f"docs/training.md (Data) says where they are from{f'. {own}' if own else ''}"
+            f"docs/lab.md (Data) says where they are from{f'. {own}' if own else ''}"
         )
 
 

@@ -42,7 +42,7 @@ def test_its_latency_is_what_the_card_states() -> None:
         with without_workers():
             made.prepare(StreamSpec(rate, 256, 2))
         assert made.latency == 2 * 480 + DELAY
-        assert f"{made.latency} frames at {rate / 1000:g} kHz ({1000 * made.latency / rate:.1f} ms)" in card
+        assert f"{made.latency} ({1000 * made.latency / rate:.1f} ms)" in card
 
 
 def test_a_file_is_played_once_and_not_ahead() -> None:

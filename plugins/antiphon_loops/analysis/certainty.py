@@ -1,7 +1,7 @@
 """How certain it is that a sound is a loop with a beat, and not one stroke, a voice or a noise.
 
 A line of five features, fitted by logistic regression to 72 rendered loops against 33 one-shots and folds 1 to 3 of
-ESC-10. docs/library.md has figures on others.
+ESC-10. The card of `listen` has figures on others.
 """
 
 from __future__ import annotations

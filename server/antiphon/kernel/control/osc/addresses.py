@@ -75,7 +75,7 @@ ADDRESSES = (
             "Answers `/done /notify i:id`.", server.notify, at_once=True),
     Address("/sync", "i:id", "Answers `/synced i:id` when all received before it and due has taken effect; in a "
             "bundle, at its time.", server.sync, timed=True),
-    Address("/panic", "", "Silence within one block, whatever it comes by (docs/realtime.md): what sounds is cut, what "
+    Address("/panic", "", "Silence within one block, whatever it comes by (docs/kernel.md): what sounds is cut, what "
             "is scheduled is dropped.",
             server.panic),
     Address("/clearSched", "", "Drops what is scheduled.", server.clear_schedule),
