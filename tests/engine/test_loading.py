@@ -12,7 +12,7 @@ from tests.local import CATALOG
 from antiphon.kernel.engine import loading
 from antiphon.kernel.engine.loading import NOTED, LoadingNote, Prepared
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.kernel.runtime import processor_time
+from antiphon.kernel.runtime import scheduling
 from antiphon.kernel.runtime.child_process import DEVICE_GONE
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.supervisor.watchdog import Hang
@@ -79,8 +79,8 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
     assert hang() == ""
     now[0] += round(2 * watchdog.LOAD_SECONDS * 1e9)
     assert hang() == "", "the watcher was late itself"
-    waits = processor_time.ThreadTimes
-    monkeypatch.setattr(processor_time, "thread_times", lambda _pid: {"1": waits(0, now[0] // 2, False)})
+    waits = scheduling.ThreadTimes
+    monkeypatch.setattr(scheduling, "thread_times", lambda _pid: {"1": waits(0, now[0] // 2, False)})
     hang()
     assert hang(round(1.5 * watchdog.LOAD_SECONDS)) == "", "it waited for a processor half of the time"
     assert "at the node" not in hang(round(watchdog.LOAD_SECONDS))

@@ -16,7 +16,7 @@ from antiphon.kernel.engine.recording.take import TakeFile, describe_take
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.audiofile import stream
-from antiphon.kernel.io.containers import check
+from antiphon.kernel.io.containers import Refused, check
 
 RATE, BLOCK = 48000, 256
 FOUR_GIB = 1 << 32
@@ -63,7 +63,7 @@ def test_a_wave_file_grows_beyond_4_gib(tmp_path: Path, subtype: str, bytes_a_fr
         assert found.frames == far + 2000
         assert next(blocks)[0, 0] == np.float32(0.25)
     os.truncate(path, FOUR_GIB + 100)
-    with open(path, "rb") as file, pytest.raises(ValueError, match="cut short"):
+    with open(path, "rb") as file, pytest.raises(Refused, match="cut short"):
         check(file.fileno())
 
 

@@ -7,8 +7,10 @@ import random
 import signal
 import struct
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -317,6 +319,25 @@ def test_one_process_decodes_file_after_file_and_a_broken_one_ends_it(tmp_path: 
         read(tmp_path / "bad.ogg")
     assert decode_process.decoders().pids == []
     assert read(path).samples.shape == (1, 100)
+
+
+def test_what_ctrl_c_leaves_unread_is_no_part_of_the_next_sound(tmp_path: Path) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    long, path = (audio.write(tmp_path / name, audio.noise(n)) for name, n in (("a.flac", 3_000_000), ("b.wav", 100)))
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for seconds in (0.001, 0.01, 0.02, 0.03):
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            with pytest.raises(Interrupted):
+                deque((read(long) for _ in count()), 0)
+            assert read(path).samples.shape == (1, 100)
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

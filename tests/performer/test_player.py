@@ -329,7 +329,7 @@ def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_b
     assert [e.beat - after[0].beat for e in after] == [float(k) for k in range(len(after))]
     assert after[0].beat >= zero + 1002.0
     assert len(after) >= 3
-    assert stage.player.ends() == [], "what is ended stays ended"
+    assert stage.player.out.ends() == [], "what is ended stays ended"
 
 
 def test_a_copy_that_a_busy_machine_makes_late_is_no_script_that_waits(

@@ -11,9 +11,8 @@ import threading
 import pytest
 from tests.waiting import until
 
-from antiphon.kernel.runtime.frames import HEAD, MessageBuffer, pack
+from antiphon.kernel.runtime.helper_channel import HEAD, MessageBuffer, pack
 from antiphon.kernel.runtime.helper_process import HelperProcess, environment, run_forked
-from antiphon.kernel.runtime.helper_task import HelperTask
 from antiphon.kernel.runtime.pidfile import start_time
 
 MODULE = "tests.runtime.answering_helper"
@@ -94,31 +93,13 @@ def test_it_ends_when_its_parent_is_killed_though_it_hangs() -> None:
     until(lambda: start_time(pid) == 0, 10.0, "it has ended")
 
 
-async def test_an_event_loop_asks_and_ends_it_with_what_it_started() -> None:
-    helper = await HelperTask.start(MODULE)
-    await helper.send({"do": "answer", "what": "x"})
-    assert await helper.receive(30.0) == {"said": "x"}
-    await helper.send({"do": "start"})
-    started = (await helper.receive(30.0))["pid"]
-    await helper.send({"do": "hang"})
-    with pytest.raises(TimeoutError):
-        await helper.receive(0.01)
-    assert await helper.end() == -signal.SIGKILL
+def test_what_it_has_started_ends_with_it(helper: HelperProcess) -> None:
+    helper.send({"do": "start"})
+    started = helper.receive(silence=30.0)[0]["pid"]
+    helper.send({"do": "hang"})
+    assert helper.close() == -signal.SIGKILL
     assert helper.ended
     until(lambda: start_time(started) == 0, 10.0, "what it started has ended")
-    await helper.send({"do": "answer"})
-    with pytest.raises(EOFError):
-        await helper.receive(30.0)
-
-
-async def test_an_event_loop_gets_no_rubbish() -> None:
-    helper = await HelperTask.start(MODULE)
-    try:
-        await helper.send({"do": "rubbish"})
-        with pytest.raises(ValueError, match="message"):
-            await helper.receive(30.0)
-    finally:
-        await helper.end()
 
 
 def test_messages_that_come_in_pieces_are_put_together() -> None:

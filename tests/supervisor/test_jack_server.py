@@ -9,8 +9,7 @@ import pytest
 
 from antiphon.kernel.engine.drivers.probe import Found
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.serve_option import ServeOption
-from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
 from antiphon.kernel.supervisor import jack_server
 from antiphon.kernel.synth.info import SynthInfo
 

@@ -28,7 +28,7 @@ def antiphon_synths(register):
     register("broken", "lute.there_is_no_such_module:lute", "Raises.")
 """
 INFO = """
-from antiphon.kernel.runtime.serve_option import ServeOption
+from antiphon.kernel.runtime.settings import ServeOption
 from antiphon.kernel.synth.info import SynthInfo
 
 def lute():

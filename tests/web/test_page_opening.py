@@ -13,9 +13,9 @@ import pytest
 from tests.web.test_http import body, send, status
 
 from antiphon.kernel.io.http_message import answer
-from antiphon.kernel.runtime.page_secret import FILE, SECONDS, page_address
 from antiphon.web.access import WRONG_GUESSES, TokenGuard
 from antiphon.web.page.opening import PageOpening
+from antiphon.web.page.page_secret import FILE, SECONDS, page_address
 from antiphon.web.protocol.application import Endpoint
 from antiphon.web.server import HttpServer
 

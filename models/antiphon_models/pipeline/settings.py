@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from antiphon.classifiers.classifier_file import MOST_VALUES
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
-from antiphon.kernel.runtime.finite import is_finite_number
 from antiphon.kernel.runtime.paths import why
-from antiphon.kernel.runtime.shortening import short_repr, shorten
+from antiphon.kernel.runtime.shortening import is_finite_number, short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest
 from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_fault
 from antiphon.kernel.signal.mel import MEL, MelSettings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,7 @@ def page(
 ) -> None:
     """Open the page of a running server of yours in your browser, which needs no token then."""
     from antiphon.kernel.errors import UsageError
-    from antiphon.kernel.runtime.page_secret import page_address
+    from antiphon.web.page.page_secret import page_address
 
     port = ports.http_port(http_port, osc_port)
     found = next((one for one in ports.running() if one.settings.http_port == port), None)
@@ -43,7 +42,7 @@ def announce(folder: Path, settings: ServeSettings, *, opens: bool) -> None:
     """Prints the address with a secret, of a server with `--live` for this machine alone, and opens it if `opens`."""
     from antiphon.kernel.errors import FileError
     from antiphon.kernel.runtime.console import say, write_output
-    from antiphon.kernel.runtime.page_secret import page_address
+    from antiphon.web.page.page_secret import page_address
 
     if not (settings.live and settings.local):
         return
@@ -58,13 +57,8 @@ def announce(folder: Path, settings: ServeSettings, *, opens: bool) -> None:
 
 def open_page(folder: Path) -> None:
     """Opens the page in the browser, without waiting for it; nothing where there is no screen."""
-    from antiphon.kernel.runtime.page_secret import FILE
+    from antiphon.kernel.runtime.helper_process import start_helper
+    from antiphon.web.page.page_secret import FILE
 
     if graphical():
-        subprocess.Popen(
-            [sys.executable, "-m", "webbrowser", (folder / FILE).as_uri()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        start_helper("webbrowser", (folder / FILE).as_uri(), env=None, start_new_session=True)

@@ -90,7 +90,7 @@ def _take_token(path: str, *, needed: bool) -> None:
 
 def _check_transports(settings: ServeSettings, transports: list[Transport]) -> None:
     """Has the requested transports check the settings, and removes their passwords from the process list."""
-    from antiphon.kernel.runtime.process_title import cover
+    from antiphon.cli.terminal.process_title import cover
     from antiphon.kernel.session.transport import is_wanted
 
     for transport in transports:
@@ -103,8 +103,8 @@ def _check_transports(settings: ServeSettings, transports: list[Transport]) -> N
 def run(settings: ServeSettings, log: str = "", log_level: str = "info", *, opens: bool = False) -> None:
     """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`; opens: the page, in a browser."""
     from antiphon.cli.page import announce
+    from antiphon.kernel.io.log_lines import server_log
     from antiphon.kernel.runtime import paths, pidfile
-    from antiphon.kernel.runtime.server_log import server_log
     from antiphon.kernel.runtime.token import keep_token
     from antiphon.kernel.supervisor import Companions, Supervisor
 

@@ -20,7 +20,7 @@ from antiphon.cli import completion, ports, synthhelp
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, RECORD_LIMIT
 
 if TYPE_CHECKING:
-    from antiphon.kernel.runtime.serve_option import ServeOption
+    from antiphon.kernel.runtime.settings import ServeOption
     from antiphon.kernel.session.transport import Transport
 
 TOKEN, TOKEN_PATH = "ANTIPHON_TOKEN", "ANTIPHON_TOKEN_FILE"

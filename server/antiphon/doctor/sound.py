@@ -135,7 +135,7 @@ def _default(devices: list[Device], flag: str) -> str:
 def _portaudio() -> dict[str, Any]:
     from antiphon.kernel.engine.drivers.portaudio import load_library
     from antiphon.kernel.errors import EngineError
-    from antiphon.kernel.runtime.audio_limits import RATES
+    from antiphon.kernel.runtime.settings import RATES
 
     try:
         sd = load_library()

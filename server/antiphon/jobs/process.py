@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from antiphon.kernel.runtime.child_process import PROGRESS_VARIABLE, end_with_parent
-from antiphon.kernel.runtime.helper_process import command, environment
-from antiphon.kernel.runtime.helper_task import end_session, start_command
+from antiphon.kernel.runtime.helper_process import command, end_session, environment, start_command
 
 NICE = 10
 """Added to the nice value of the web process, which is above 0 already."""

@@ -15,8 +15,7 @@ from antiphon.kernel.contract.params import Param, instead_of
 from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import asset_names, patch_list
 from antiphon.kernel.graph.graph import known_type
-from antiphon.kernel.runtime.finite import is_finite_number
-from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.shortening import is_finite_number, shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE
 from antiphon.kernel.runtime.suggestion import instead
 

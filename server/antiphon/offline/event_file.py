@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import AntiphonError, UsageError
-from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session import notes, play
 from antiphon.kernel.session.actions import ACTIONS

@@ -15,8 +15,8 @@ from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.clock import EIGHTH, MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
-from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RATES
+from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.graph_state import MAX_FADE

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import IO, Any
 
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.frames import MessageBuffer, pack
+from antiphon.kernel.runtime.helper_channel import MessageBuffer, pack
 from antiphon.kernel.runtime.helper_process import environment, start_helper
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import PATIENCE, runs, spent
@@ -275,3 +275,12 @@ class BranchProcesses:
         self._process.wait()
         self.output.close()
         self.collect()
+
+
+def cause(status: int | None) -> str:
+    """Why a process ended, from its exit status or signal, negative, as far as it is known."""
+    if status == -signal.SIGVTALRM:
+        return f"it runs without end, over {PATIENCE:g} s in one call, and was stopped"
+    if status is not None and status < 0:
+        return f"its process was ended by {signal.Signals(-status).name}"
+    return f"its process has ended{'' if status is None else f', with status {status}'}; a script plays to its end"

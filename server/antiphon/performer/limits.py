@@ -9,12 +9,15 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
+from antiphon.kernel.runtime.scheduling import thread_times
 from antiphon.live.records import ScriptTooLong
 
 MEMORY = 1 << 30
 """Bytes of private memory: the interpreter and numpy take 60 MB of them."""
 PATIENCE = 0.2
 """Seconds that a step may run, or wait for something outside, before it is stopped."""
+FIRST_PATIENCE = 2.0
+"""The same for reading a script where nothing plays yet: it may import what takes long."""
 _RAISE = 0.75
 """Share of the patience after which Python raises, with the line; after all of it a signal ends the process."""
 _LOOK = 0.05
@@ -26,28 +29,20 @@ def spent(pid: int) -> tuple[float, float] | None:
 
     What is neither of both is time in which it waited for something.
     """
-    try:
-        with open(f"/proc/{pid}/schedstat", "rb") as file:
-            ran, ready = file.read().split()[:2]
-    except (OSError, ValueError):
-        return None
-    return int(ran) / 1e9, int(ready) / 1e9
+    times = thread_times(pid).get(str(pid))
+    return None if times is None else (times.ran / 1e9, times.waited / 1e9)
 
 
 def runs(pid: int) -> bool:
     """Whether a process runs, or is ready to: time in which it is ready is counted only when it runs again."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] == b"R"
-    except (OSError, IndexError):
-        return False
+    times = thread_times(pid).get(str(pid))
+    return times is not None and times.ready
 
 
 class StepLimits:
     """The limits of this process: `begin` before a step, `end` after it.
 
-    Attributes:
-        over: Called when a step has taken too long, before `ScriptTooLong` is raised in it.
+    `over` is called when a step has taken too long, before `ScriptTooLong` is raised in it.
     """
 
     def __init__(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from antiphon.live.records import OUTSIDE
 
@@ -35,6 +36,13 @@ class SentEvent:
     line: int = 0
     lit: Lit = None
     source: str = ""
+
+
+class Display(Protocol):
+    """Shows a sentence to the performer."""
+
+    def __call__(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
+        """picture: lines below it. fault: something is wrong."""
 
 
 class Outgoing:
@@ -153,3 +161,8 @@ def _ending(key: Key) -> str:
 def _off(key: Key) -> tuple[Any, ...]:
     node, channel, number = key
     return (number, 0, channel, *((node,) if node else ()))
+
+
+def next_multiple(beat: float, quantum: Fraction) -> Fraction:
+    """The first multiple of a quantum from a beat on."""
+    return math.ceil(Fraction(beat) / quantum) * quantum

@@ -21,9 +21,9 @@ from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.handover import Handover
-from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.outgoing import Display, SentEvent
 from antiphon.performer.outside import OutsidePrograms, to_midi
-from antiphon.performer.player import LEAD, Display, Player
+from antiphon.performer.player import LEAD, Player
 from antiphon.performer.scripts import ScriptFile, ScriptSource
 from antiphon.performer.server import OwnServer
 from antiphon.performer.wire import BeatClock, ServerConnection
@@ -92,11 +92,7 @@ class Performing:
         self._rest = b""
 
     def run(self) -> None:
-        """Plays until `ending` is set.
-
-        Raises:
-            EngineError: The server that was started ends, or none can be started.
-        """
+        """Plays until `ending` is set; `EngineError` where the server that was started ends, or none can be."""
         try:
             while not self.ending:
                 self.turn()
@@ -290,7 +286,7 @@ class Performing:
 
     def _leave(self) -> None:
         """Ends the script's notes, behind those that were sent already."""
-        for event in self.player.ends():
+        for event in self.player.out.ends():
             self._send(event)
         until = time.monotonic() + 2 * LEAD
         while self.wire.connected and time.monotonic() < until:

@@ -9,43 +9,32 @@ clock.
 from __future__ import annotations
 
 import math
-import signal
 from collections import deque
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
-from antiphon.performer.branch import Branch, BranchProcesses
-from antiphon.performer.limits import PATIENCE
-from antiphon.performer.outgoing import Outgoing, SentEvent
+from antiphon.performer.branch import Branch, BranchProcesses, cause
+from antiphon.performer.limits import FIRST_PATIENCE, PATIENCE
+from antiphon.performer.outgoing import Display, Outgoing, SentEvent, next_multiple
 
 LEAD = 0.1
 """Seconds that events are sent ahead of their beats, at most."""
 AHEAD = 0.5
 """Seconds that events are asked for ahead of the server's beat."""
-FIRST_PATIENCE = 2.0
-"""Seconds that reading a script may take where nothing plays yet: it may import what takes long."""
 LATE = 0.25
 """Seconds after which the beginning of a note is left out rather than played late."""
 MARGIN = 0.05
 """Seconds before a bar in which a new version still begins on it."""
-GRID = 1024
-"""Parts of a beat to which what was sent is counted."""
-_CHUNK, _FOLLOW = Fraction(1, 4), Fraction(1, 8)
-"""Beats that the leader is asked for at once, and that the follower may be behind."""
+GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
+"""Parts of a beat to which what was sent is counted; beats that the leader is asked for at once, and that the follower
+may be behind."""
 MOST_CUES, MOST_WAITING_CUES = 16, 256
 MOST_STRIKES = 64
 """Calls of one version that may run without end before all of it counts as failed."""
 _SHOWN = 32
 """Faults whose repetition is not shown."""
-
-
-class Display(Protocol):
-    """Shows a sentence to the performer."""
-
-    def __call__(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
-        """picture: lines below it. fault: something is wrong."""
 
 
 class Player:
@@ -172,10 +161,6 @@ class Player:
             self._show("panic: the script plays on in silence until it is saved")
         self.out.silence()
 
-    def ends(self) -> list[SentEvent]:
-        """The ends of the notes that sound, at the first beat for which nothing was sent."""
-        return self.out.ends()
-
     def close(self) -> None:
         """Ends the processes."""
         for branch in self.branches():
@@ -192,12 +177,12 @@ class Player:
         self._read(self._processes.first)
         if self._header is not None and not self.wanted:
             self._take()
-        if self._follower is None:
-            return self._flushed()
-        self._align()
-        self._give_cues()
-        self._ask()
-        return [*self._flushed(), *self.out.due(self._here(LEAD), self._here(-LATE))]
+        if self._follower is not None:
+            self._align()
+            self._give_cues()
+            self._ask()
+        first, self._first = self._first, []
+        return first if self._follower is None else [*first, *self.out.due(self._here(LEAD), self._here(-LATE))]
 
     # ---- answers
 
@@ -225,7 +210,7 @@ class Player:
                     return
         if ended or branch.overdue():
             status = branch.end(ended=ended)
-            self._failed(branch, _cause(status) if ended else "it runs without end, or waits, and was stopped", None)
+            self._failed(branch, cause(status) if ended else "it runs without end, or waits, and was stopped", None)
 
     def _faults(self, answer: dict[str, Any]) -> None:
         for said in answer["faults"]:
@@ -273,7 +258,7 @@ class Player:
             if branch is not None:
                 branch.end()
         self._follower = self._leader = None
-        self._first += self.ends()
+        self._first += self.out.ends()
         self.out.clear()
         self._texts.pop()
         before, self.version = self._texts[-1], 0
@@ -294,16 +279,13 @@ class Player:
         if self._candidate is not None:
             self._since.append((do, values))
 
-    def _follow_until(self, beat: Fraction) -> None:
+    def _advance(self, beat: Fraction | None = None) -> Fraction:
+        """Brings the follower to a beat, that up to which all was sent if none is given; its beat."""
         assert self._follower is not None
+        beat = self.out.sent if beat is None else beat
         if beat > self._follower.asked:
             self._follower.asked = beat
             self._follow("until", beat=beat.as_integer_ratio())
-
-    def _advance(self) -> Fraction:
-        """Brings the follower to what was sent; that beat."""
-        assert self._follower is not None
-        self._follow_until(self.out.sent)
         return self._follower.asked
 
     def _lead(self, cut: Fraction) -> None:
@@ -335,7 +317,7 @@ class Player:
             do, values = self._cues.popleft()
             beat = at + Fraction(count, GRID)  # two cues on one beat would be one
             if count:
-                self._follow_until(beat)
+                self._advance(beat)
                 self._leader.until(beat)
             self._follow(do, **values)
             self._leader.ask(do, **values)
@@ -368,12 +350,12 @@ class Player:
     def _begin(self, candidate: Branch, bar: Fraction) -> Fraction:
         """Begins on the server's next bar, as beat 0 the first time."""
         if self.out.offset is None:
-            self.out.offset = Fraction(_next(self._soon(), bar))
+            self.out.offset = Fraction(next_multiple(self._soon(), bar))
             at = Fraction(0)
             # the beat is put on a sample, so that what follows is where a file has it
             self._first.append(SentEvent(float(self.out.offset), "/beat", (float(self.out.offset),)))
         else:
-            at = max(_next(self._soon() - float(self.out.offset), bar), self.out.sent)
+            at = max(next_multiple(self._soon() - float(self.out.offset), bar), self.out.sent)
         candidate.asked = at
         self.out.begin(at)
         candidate.ask("start", beat=at.as_integer_ratio(), tempo=self._bpm)
@@ -390,7 +372,7 @@ class Player:
         candidate.ask("quiet", on=False)
         candidate.asked = at
         self._since = []
-        beat = max(_next(self._soon() - float(self.out.offset), self._quantum or self._bar), at)
+        beat = max(next_multiple(self._soon() - float(self.out.offset), self._quantum or self._bar), at)
         candidate.ask("swap", beat=beat.as_integer_ratio())
         self._follower.end()
         self.out.hold = beat
@@ -415,20 +397,3 @@ class Player:
         bars = math.ceil((Fraction(self._soon()) - self.out.sent - self.out.offset) / self._bar)
         self._first += self.out.ends(self._now)
         self.out.offset += bars * self._bar
-
-    def _flushed(self) -> list[SentEvent]:
-        first, self._first = self._first, []
-        return first
-
-
-def _next(beat: float, quantum: Fraction) -> Fraction:
-    """The first multiple of a quantum from a beat on."""
-    return math.ceil(Fraction(beat) / quantum) * quantum
-
-
-def _cause(status: int | None) -> str:
-    if status == -signal.SIGVTALRM:
-        return f"it runs without end, over {PATIENCE:g} s in one call, and was stopped"
-    if status is not None and status < 0:
-        return f"its process was ended by {signal.Signals(-status).name}"
-    return f"its process has ended{'' if status is None else f', with status {status}'}; a script plays to its end"

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.wire.text import printable
 from antiphon.live.reading import LARGEST
-from antiphon.performer.player import Display
+from antiphon.performer.outgoing import Display
 
 LOOK = 0.02
 """Seconds between two looks at the file: it is read once it is the same in two of them."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 
 from antiphon.kernel.errors import EngineError
+from antiphon.kernel.runtime.helper_process import start_helper
 
 _PATIENCE = 10.0
 """Seconds in which a server ends."""
@@ -27,18 +27,15 @@ class OwnServer:
             EngineError: It does not start; it has said why on standard error.
         """
         self.patch, self.ready = patch, ""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "antiphon", "serve", *options, "--patch", patch],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # Ctrl-C ends the performance, which ends it
+        words = ("serve", *options, "--patch", patch)
+        # in a session of its own: Ctrl-C ends the performance, which ends it
+        self._process = start_helper(
+            "antiphon", *words, stdout=subprocess.PIPE, stderr=None, env=None, start_new_session=True
         )
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if line.startswith("ready"):
-                self.ready = line.strip()
+            if line.startswith(b"ready"):
+                self.ready = line.decode("utf-8", "replace").strip()
                 break
         if not self.ready:
             self._process.wait()

@@ -80,8 +80,7 @@ def render(
     from antiphon.kernel.io.audiowrite import format_of
     from antiphon.kernel.io.decode import path_text
     from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
-    from antiphon.kernel.runtime.settings import check_cue
+    from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, check_cue
     from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
     from antiphon.offline import note_file
     from antiphon.offline.file_job import check_distinct, free

@@ -89,8 +89,8 @@ def run(
     from antiphon.kernel.graph.graph import Graph, NodeSpec, known_type
     from antiphon.kernel.io.decode import path_text
     from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
     from antiphon.kernel.runtime.paths import make_folder
+    from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
     from antiphon.offline.note_file import is_midi
 
     if not MIN_BLOCK <= block <= MAX_BLOCK:

@@ -3,18 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from typing import Any
 
 from antiphon.jobs import errors
 from antiphon.jobs.errors import JobError, Unavailable
-from antiphon.kernel.runtime.helper_task import HelperTask
+from antiphon.kernel.runtime.helper_channel import HEAD, Message, check_head, pack, parse
+from antiphon.kernel.runtime.helper_process import command, end_session, start_command
 
 MODULE = "antiphon.jobs.classifying.worker"
 START_SECONDS = 60.0
 """In which it imports its plugins, also on a machine that is busy."""
 ANSWER_SECONDS = 300.0
 """In which it answers: an hour of sound takes half a minute of a free core."""
+
+
+class HelperTask:
+    """A helper that is asked and answers; `start` makes one. `input`: what it reads."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.input, self._output = process.stdin, process.stdout
+
+    @staticmethod
+    async def start(module: str, *words: str, stderr: int | None = DEVNULL) -> HelperTask:
+        """Starts a module, as `HelperProcess`. Raises `OSError` where the system allows no process."""
+        return HelperTask(await start_command(command(module, *words), stdin=PIPE, stdout=PIPE, stderr=stderr))
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.returncode is not None
+
+    async def send(self, message: Message) -> None:
+        """Sends a request; nothing where it has ended, which `receive` detects."""
+        with contextlib.suppress(OSError):
+            self.input.write(pack(message))
+            await self.input.drain()
+
+    async def receive(self, seconds: float | None) -> Message:
+        """The next answer within `seconds`, None for no end, without raw bytes.
+
+        Raises:
+            EOFError: It has ended.
+            TimeoutError: No answer came in time.
+            ValueError: What came is no message.
+        """
+        async with asyncio.timeout(seconds):
+            head = await self._output.readexactly(HEAD.size)
+            return parse(await self._output.readexactly(check_head(head, 0)[0]))
+
+    async def end(self) -> int:
+        """Ends it and what it has started. It may be called twice. Returns its exit status, negative for a signal."""
+        await end_session(self._process, 0.0)
+        return await self._process.wait()
 
 
 class ClassifierProcess:

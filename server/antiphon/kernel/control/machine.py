@@ -10,7 +10,7 @@ from time import monotonic
 from antiphon.kernel.engine.drivers.base import MOST_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
 from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.runtime.audio_limits import MAX_BLOCK
+from antiphon.kernel.runtime.settings import MAX_BLOCK
 
 log = logging.getLogger("antiphon.control")
 STALL_LOG_SECONDS = 60.0

@@ -26,7 +26,7 @@ from antiphon.kernel.plugins import version_files
 from antiphon.kernel.plugins.version_files import Stamp
 from antiphon.kernel.plugins.version_request import BEGUN, VersionCheck
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.helper_task import HelperTask
+from antiphon.kernel.runtime.helper_process import HelperProcess
 
 log = logging.getLogger("antiphon.plugins")
 printed_log = logging.getLogger("antiphon.said")
@@ -110,18 +110,19 @@ class PluginWatch:
         mine = {info.type for info in self._catalog.types.values() if info.plugin == name}
         nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
         asked = VersionCheck(str(folder), str(self._root / name), status.rate, status.block, status.channels, nodes)
-        child = await HelperTask.start("antiphon.kernel.plugins.version_check")
+        child = await asyncio.to_thread(HelperProcess, "antiphon.kernel.plugins.version_check")
         answer: dict[str, Any] = {}
         try:
-            await child.send(asked.to_json())
-            if await child.receive(START_SECONDS) == BEGUN:
-                answer = await child.receive(asked.limit + GRACE)
+            child.send(asked.to_json())
+            begun, _ = await asyncio.to_thread(child.receive, silence=START_SECONDS)
+            if begun == BEGUN:
+                answer, _ = await asyncio.to_thread(child.receive, silence=asked.limit + GRACE)
         except TimeoutError:
             raise PluginError(f"its check took longer than {asked.limit:g} s") from None
-        except (EOFError, ValueError):
+        except (OSError, EOFError, ValueError):
             pass
         finally:
-            code = await child.end()
+            code = await asyncio.to_thread(child.close)
         if not answer:
             raise PluginError(f"its check crashed (signal {-code})" if code < 0 else "its check ended too early")
         if "problem" in answer:

@@ -22,7 +22,7 @@ from antiphon.kernel.graph.modulation import Modulation, Modulations
 from antiphon.kernel.graph.overruns import Overruns
 from antiphon.kernel.native import dsp
 from antiphon.kernel.native.step import Call, PackedKernel
-from antiphon.kernel.runtime.raised_at import raised_at
+from antiphon.kernel.runtime.importing import raised_at
 
 FADE = 0.010
 MAX_EVENTS = 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from antiphon.kernel.runtime.processor_time import thread_clocks
+from antiphon.kernel.runtime.scheduling import thread_clocks
 
 OVERRUN_SECONDS = 1.0
 """Time of blocks that took too long, not made up for by others, at which a node fails."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.kernel.errors import NodeError, PluginError
 from antiphon.kernel.graph.node_host import NodeHost
-from antiphon.kernel.runtime.raised_at import raised_at
+from antiphon.kernel.runtime.importing import raised_at
 
 STATE_BYTES = 1 << 20
 """Bytes of a state: copying 1 MiB takes about 0.1 ms of the block in which the new version begins."""

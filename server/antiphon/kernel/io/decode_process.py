@@ -50,8 +50,7 @@ class DecoderEnded(FileError):
 class DecoderProcess:
     """A process that decodes one sound after another, started with the first, and again where it has ended.
 
-    Args:
-        idle: Seconds without a request after which it ends; 0 for never.
+    It ends after `idle` seconds without a request; 0 for never.
     """
 
     def __init__(self, idle: float) -> None:
@@ -75,16 +74,14 @@ class DecoderProcess:
             with theirs:
                 self._helper = HelperProcess(MODULE, str(theirs.fileno()), str(self._idle), fds=(theirs.fileno(),))
             self._helper.receive(silence=PATIENCE)
-        except HELPER_FAULTS:
+        except BaseException as error:
             self.close()
-            raise OSError(NO_PROCESS) from None
+            if isinstance(error, HELPER_FAULTS):
+                raise OSError(NO_PROCESS) from None
+            raise
 
     def ask(self, name: str, request: dict[str, Any], stall: float, fd: int = -1) -> tuple[dict[str, Any], bytearray]:
-        """Sends a request about the sound `name`, with a descriptor if it takes one; the first message of its answer.
-
-        Raises:
-            FileError: As `read`.
-        """
+        """Sends a request about the sound `name`, with a descriptor if it takes one; then as `read`."""
         for last in (False, True):
             fresh = self.pid is None
             try:
@@ -92,11 +89,16 @@ class DecoderProcess:
             except OSError as error:
                 raise refusal(name, error) from None
             helper, descriptors = self._helper, self._descriptors
-            with contextlib.suppress(ConnectionError):  # the answer says how it ended
+            try:
                 if descriptors is not None and fd >= 0:
                     socket.send_fds(descriptors, [b"f"], [fd])
                 if helper is not None:
                     helper.send(request)
+            except ConnectionError:
+                pass  # the answer says how it ended
+            except BaseException:  # Ctrl-C in the middle
+                self.close()
+                raise
             try:
                 return self.read(name, stall)
             except DecoderEnded as ended:
@@ -105,11 +107,9 @@ class DecoderProcess:
         raise AssertionError
 
     def read(self, name: str, stall: float) -> tuple[dict[str, Any], bytearray]:
-        """The next message of an answer, within `stall` seconds of silence.
+        """The next message of an answer, within `stall` seconds of silence; `FileError` with the reason of a failure.
 
-        Raises:
-            FileError: It failed, with the reason. Where the decoder itself has failed, the process has been ended: what
-                a broken file has done to its memory is not seen by the next.
+        Where the decoder itself has failed it is ended: what a broken file did to its memory is not for the next.
         """
         helper = self._helper
         if helper is None:
@@ -125,6 +125,9 @@ class DecoderProcess:
         except (OSError, ValueError):
             self.close()
             raise refusal(name, "its decoder sent what is no sound") from None
+        except BaseException:  # Ctrl-C in the middle of a message
+            self.close()
+            raise
         if "failed" not in message:
             return message, data
         if not message["clean"]:
@@ -179,7 +182,9 @@ class Decoders:
 
     def give(self, process: DecoderProcess) -> None:
         """Takes back a process that is ready for another sound, or ended."""
-        if process.pid is not None:
+        if process.pid is None:
+            process.close()
+        else:
             self._idle.append(process)
 
     def close(self) -> None:

@@ -60,11 +60,7 @@ class DraftFile:
             raise unwritable(name, error, os.path.isdir(os.path.dirname(os.path.realpath(path)))) from None
 
     def publish(self) -> None:
-        """Gives the file its name, once it is on disk; a file that had it is replaced and its mode kept.
-
-        Raises:
-            OSError: It cannot.
-        """
+        """Gives the file its name once it is on disk, or raises `OSError`; a file of that name is replaced."""
         if self._mode is not None:
             os.fchmod(self.fd, self._mode)
         os.fsync(self.fd)

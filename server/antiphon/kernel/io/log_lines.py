@@ -1,11 +1,21 @@
-"""The log of a process, on standard error: one line a record."""
+"""The log: one line a record on standard error, which with `--log` is one file for all processes, kept small.
+
+All processes append to the same open file, also what a library or the interpreter prints, so none of them can rename
+it for the others: what is full is copied to FILE.1 and cut, which appending allows at any time.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import shutil
+import sys
+from collections.abc import Iterator
 
-from antiphon.kernel.runtime.console import LOG_LEVEL, LOG_TIME, stamps
+from antiphon.kernel.errors import AntiphonError, FileError, UsageError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.console import LOG_FILE, LOG_LEVEL, LOG_LEVELS, LOG_TIME, log, stamps
 from antiphon.kernel.wire.text import printable
 
 
@@ -27,3 +37,67 @@ def log_lines() -> None:
     logging.getLogger("antiphon").setLevel(level)
     before = "%(asctime)s %(levelname)s " if stamps() else ""
     logging.getLogger().handlers[0].setFormatter(Line(f"{before}antiphon: %(message)s", LOG_TIME))
+
+
+LARGEST = 10_000_000
+"""Bytes of the file, from which it is copied away."""
+KEPT = 5
+"""Copies, FILE.1 the latest."""
+
+
+@contextlib.contextmanager
+def server_log(path: str, level: str) -> Iterator[None]:
+    """Within this context standard error goes to a file, and what this process says has time and level.
+
+    `path` "" is standard error itself, with time and level unless a terminal; `level` is one of `LOG_LEVELS`.
+
+    Raises:
+        UsageError: There is no such level.
+        FileError: The file cannot be written.
+    """
+    if level not in LOG_LEVELS:
+        raise UsageError(f"--log-level takes {', '.join(LOG_LEVELS)}, not {level!r}")
+    before = {name: os.environ.get(name) for name in (LOG_FILE, LOG_LEVEL)}
+    error_stream = os.dup(2)
+    try:
+        if path:
+            _redirect(path)
+            os.environ[LOG_FILE] = os.path.abspath(path)
+        os.environ[LOG_LEVEL] = level
+        yield
+    except AntiphonError as error:
+        if LOG_FILE in os.environ:
+            log("error", str(error))  # the command line prints it too
+        raise
+    finally:
+        sys.stderr.flush()
+        os.dup2(error_stream, 2)
+        os.close(error_stream)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _redirect(path: str) -> None:
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise FileError(f"--log: cannot write {path}: {paths.why(error)}; name another file") from None
+    sys.stderr.flush()
+    os.dup2(file, 2)
+    os.close(file)
+
+
+def rotate() -> None:
+    """Copies the log away once it is full; nothing without `--log`, or where another program moved the file."""
+    path = os.environ.get(LOG_FILE)
+    if path is None or (here := os.fstat(2)).st_size < LARGEST:
+        return
+    with contextlib.suppress(OSError):  # a full disk: it grows on, or the lines are lost
+        if os.path.samestat(here, os.stat(path)):
+            for number in range(KEPT - 1, 0, -1):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(f"{path}.{number}", f"{path}.{number + 1}")
+            shutil.copy(path, f"{path}.1")
+            os.truncate(path, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.runtime.raised_at import raised_at
+from antiphon.kernel.runtime.importing import raised_at
 
 
 def reason_of(error: BaseException) -> str:

@@ -57,11 +57,7 @@ class Child:
         return status if pid else None
 
     def end(self, more: float = 0.0) -> None:
-        """Sends SIGTERM, and SIGKILL after `TERM_SECONDS`; returns when it has ended, or after both.
-
-        Args:
-            more: Seconds that it has in addition.
-        """
+        """Sends SIGTERM, and SIGKILL `TERM_SECONDS` and `more` later; returns when it has ended, or after both."""
         self._end(more, signal.SIGTERM, signal.SIGKILL)
 
     def kill(self) -> None:
@@ -84,10 +80,9 @@ class Child:
 
 
 def leave(work: Callable[[], int | None]) -> NoReturn:
-    """Runs a forked child's work and exits, without the parent's clean-up, also if its output cannot be written.
+    """Runs a forked child's work and exits by its status, None for 0, without the parent's clean-up.
 
-    Args:
-        work: Returns the exit status; None is 0. An exception is printed, with exit status 1.
+    An exception is printed, with exit status 1.
     """
     status = 1
     try:

@@ -54,11 +54,7 @@ def missing(modules: Iterable[str]) -> list[str]:
 
 
 def require(needing: str, modules: Iterable[str]) -> None:
-    """Raises an error if modules are missing; `needing` is the subject of its sentence.
-
-    Raises:
-        UsageError: One of them or several are not installed.
-    """
+    """Raises `UsageError` if modules are not installed; `needing` is the subject of its sentence."""
     if lacking := missing(modules):
         raise UsageError(sentence(needing, *lacking))
 

@@ -15,16 +15,8 @@ from antiphon.kernel.runtime.paths import PRIVATE, make_folder, why
 def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None:
     """Locks a file, which is made where there is none, until the descriptor is closed or the process ends.
 
-    Args:
-        path: The file, which is left as it is.
-        mode: Permissions of a new file, less the umask.
-        shared: Whether others may have it, too, that want it shared.
-
-    Returns:
-        Its descriptor, which adds to the file and which the caller closes; None where another process has the lock.
-
-    Raises:
-        FileError: The file cannot be opened.
+    Others may have it too where all want it `shared`. Gives the descriptor, which appends to the file; None where
+    another process has the lock. Raises `FileError` where the file cannot be opened.
     """
     make_folder(path.parent)
     try:
@@ -44,13 +36,8 @@ def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None
 class Claims:
     """Exclusive locks by number; those of a process that ends are released at once.
 
-    They are record locks of a file: a process opens it once, for closing it gives back all that the process has.
-
-    Args:
-        path: The file, which is made where there is none, and stays empty.
-
-    Raises:
-        FileError: The file cannot be opened.
+    They are record locks of a file, which is made where there is none, and stays empty; `FileError` where it cannot be
+    opened. A process opens it once, for closing it gives back all that the process has.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,11 +68,7 @@ class Claims:
 
 @contextlib.contextmanager
 def hold_lock(path: Path, refusal: str) -> Iterator[None]:
-    """Holds a lock within a context; `refusal`: the error message where another process holds it.
-
-    Raises:
-        FileError: Another process has it, or the file cannot be opened.
-    """
+    """Holds a lock within a context; `FileError` with the text `refusal` where another process holds it."""
     descriptor = lock(path)
     if descriptor is None:
         raise FileError(refusal)

@@ -16,14 +16,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from antiphon.kernel.runtime import frames
 from antiphon.kernel.runtime.child_process import bound_to
-from antiphon.kernel.runtime.frames import Message
+from antiphon.kernel.runtime.helper_channel import Message, read_message, write_message
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Environment of a process whose arithmetic uses one thread: other processes play meanwhile."""
+KILL_SECONDS = 3.0
+"""In which a process of `start_command` that was killed has ended."""
 HELPER_FAULTS = (OSError, EOFError, ValueError)
 """What `HelperProcess.send` and `receive` raise where a helper ended, was silent or answered rubbish."""
 
@@ -56,7 +60,9 @@ def start_helper(module: str, *words: str, fds: Sequence[int] = (), **options: A
 
 
 class HelperProcess:
-    """A helper that is asked and answers. It ends with the thread that starts it; see `HelperChannel`.
+    """A helper that is asked and answers, in a session of its own so that what it starts ends with it.
+
+    It ends with the thread that starts it; see `HelperChannel`.
 
     Attributes:
         pid: Its number.
@@ -81,7 +87,14 @@ class HelperProcess:
         """
         pipe = subprocess.PIPE
         self._process = start_helper(
-            module, *words, fds=fds, stdin=pipe, stdout=pipe, stderr=stderr, env=environment(**variables)
+            module,
+            *words,
+            fds=fds,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=stderr,
+            env=environment(**variables),
+            start_new_session=True,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -109,7 +122,7 @@ class HelperProcess:
         Raises:
             OSError: The helper has ended.
         """
-        frames.write(self._pipes[0].fileno(), message, *raw)
+        write_message(self._pipes[0].fileno(), message, *raw)
 
     def receive(self, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
         """Reads the next answer.
@@ -126,7 +139,7 @@ class HelperProcess:
             TimeoutError: Nothing came in time.
             ValueError: The answer is no message, or too long.
         """
-        return frames.read(self._pipes[1].fileno(), most, silence)
+        return read_message(self._pipes[1].fileno(), most, silence)
 
     def wait(self) -> int:
         """Waits for the end of a helper that has closed its output.
@@ -137,8 +150,9 @@ class HelperProcess:
         return self._process.wait()
 
     def kill(self) -> None:
-        """Kills the helper; another thread that waits for an answer gets an `EOFError`."""
-        self._process.kill()
+        """Kills the helper and what it has started; another thread that waits for an answer gets an `EOFError`."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def forget(self) -> None:
         """In a forked child: leaves it to the parent."""
@@ -146,13 +160,18 @@ class HelperProcess:
         for pipe in self._pipes:
             pipe.close()
 
-    def close(self) -> None:
-        """Ends it. It may be called twice."""
-        self._process.kill()
+    def close(self) -> int:
+        """Ends it. It may be called twice.
+
+        Returns:
+            Its exit status, negative for a signal.
+        """
+        if not self._pipes[0].closed:
+            self.kill()
         for pipe in self._pipes:
             with contextlib.suppress(OSError):
                 pipe.close()
-        self._process.wait()
+        return self._process.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +244,25 @@ def _received(fd: int, deadline: float | None, most: int) -> tuple[bytes, bool]:
             return data, False
         data += piece
     return data[:most], False
+
+
+async def start_command(words: list[str], **options: Any) -> Process:
+    """Starts a command in a session of its own, with the environment of a helper unless `env` is given."""
+    import asyncio
+
+    return await asyncio.create_subprocess_exec(*words, start_new_session=True, **{"env": environment(), **options})
+
+
+async def end_session(process: Process, patience: float) -> None:
+    """Ends a process of `start_command` and those that it started, by SIGKILL after `patience` seconds; 0 at once."""
+    import asyncio
+
+    if patience and process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), patience)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):  # one that waits for a hanging disk cannot be killed
+        await asyncio.wait_for(process.wait(), KILL_SECONDS)

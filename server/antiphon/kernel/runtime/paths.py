@@ -244,11 +244,7 @@ def why(error: OSError) -> str:
 
 
 def open_ordinary(path: str | bytes, flags: int) -> int:
-    """An opener for `open`, of ordinary files alone: a pipe would have it wait, and a device need never end.
-
-    Raises:
-        OSError: It cannot be opened, or is something else.
-    """
+    """An opener for `open`; `OSError` for all but ordinary files: a pipe would block, and a device need never end."""
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

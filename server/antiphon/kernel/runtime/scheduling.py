@@ -1,4 +1,7 @@
-"""Scheduling classes and time slices of Linux; on other systems the functions do nothing."""
+"""Scheduling classes and time slices, and who computed, waited for a processor or slept in a stretch of time.
+
+On systems other than Linux the functions of the first kind do nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import ctypes
 import os
 import platform
 import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 SLICE_NS = 100_000
 """Nanoseconds of a time slice."""
@@ -62,3 +67,86 @@ def give_way() -> None:
     os.setpriority(os.PRIO_PROCESS, 0, LOWEST_NICE)
     with contextlib.suppress(OSError):
         _AUTOGROUP.write_text(str(SESSION_NICE))
+
+
+TURNS = 2
+"""Intervals of a watcher that one look counts at most: a watcher that was late itself must not blame others."""
+
+
+def thread_clocks() -> tuple[int, int]:
+    """(time computed, time waited for a processor) of the calling thread since its start, ns.
+
+    It takes some 10 µs. Where the system does not tell (it is not Linux), all that was not computed counts as waited.
+    """
+    try:
+        fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        try:
+            ran, waited, _ = os.read(fd, 96).split()
+        finally:
+            os.close(fd)
+        return int(ran), int(waited)
+    except (OSError, ValueError):
+        ran_ns = time.thread_time_ns()
+        return ran_ns, time.perf_counter_ns() - ran_ns
+
+
+class ThreadTimes(NamedTuple):
+    """What a thread has done since its start.
+
+    Attributes:
+        ran: Time computed, ns.
+        waited: Time waited for a processor, ns, in waits that have ended.
+        ready: Whether it runs, or waits for a processor, at the moment.
+    """
+
+    ran: int
+    waited: int
+    ready: bool
+
+
+def thread_times(pid: int) -> dict[str, ThreadTimes]:
+    """The times of each thread of a process, by its id; empty where they are not known."""
+    times = {}
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as file:
+                ran, waited = file.read(96).split()[:2]
+            with open(f"/proc/{pid}/task/{thread}/stat", "rb") as file:
+                ready = file.read().rpartition(b")")[2].split()[0] == b"R"
+            times[thread] = ThreadTimes(int(ran), int(waited), ready)
+    return times
+
+
+class Standstill:
+    """How long a process has made no progress, by the looks of a watcher.
+
+    Neither the time counts that one of its threads waited for a processor, nor the time that the watcher was late.
+    """
+
+    def __init__(self, interval: float) -> None:
+        """interval: seconds between two looks of the watcher."""
+        self._most_ns = round(TURNS * interval * 1e9)
+        self._mark, self._pid, self._looked_ns, self._still_ns = 0, 0, 0, 0
+        self._threads: dict[str, ThreadTimes] = {}
+
+    def look(self, pid: int, mark: int) -> int:
+        """The time that `mark`, which changes with the process's progress, has not changed, ns; 0 expects none."""
+        now = time.monotonic_ns()
+        passed, self._looked_ns = now - self._looked_ns, now
+        if not mark or mark != self._mark or pid != self._pid:
+            self._mark, self._pid, self._still_ns = mark, pid, 0
+            self._threads.clear()
+            return 0
+        before, self._threads = self._threads, thread_times(pid)
+        waited = max((_waited(before.get(name), times, passed) for name, times in self._threads.items()), default=0)
+        self._still_ns += max(0, min(passed, self._most_ns) - waited)
+        return self._still_ns
+
+
+def _waited(before: ThreadTimes | None, now: ThreadTimes, passed: int) -> int:
+    """How long a thread waited for a processor in the time that passed since it was as `before`, ns."""
+    ended = now.waited - before.waited if before else 0
+    if not now.ready:
+        return ended
+    # Linux counts a wait when it ends: of one that lasts it tells only that nothing was computed in it
+    return max(ended, passed - (now.ran - before.ran if before else 0))

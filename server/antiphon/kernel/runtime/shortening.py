@@ -1,6 +1,9 @@
-"""Shortens values in messages, so that an error stays on one line whatever the value."""
+"""Values from outside: shortened, so that an error stays on one line whatever they are, and checked to be finite."""
 
 from __future__ import annotations
+
+import math
+from typing import TypeGuard
 
 
 def shorten(text: str, most: int = 40) -> str:
@@ -14,3 +17,13 @@ def short_repr(value: object, most: int = 40) -> str:
         return shorten(repr(value), most)
     except ValueError:  # Python writes no whole number of more than 4300 digits
         return "a number of thousands of digits"
+
+
+def is_finite_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number that a float can hold: finite, and neither true nor false."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of more than 1024 bits
+        return False

@@ -72,13 +72,8 @@ RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def channel_order(name: str, channels: int) -> list[int]:
-    """Where the channels of a file stand in the order of WAV.
+    """Of each channel of a file its place in the order of WAV; empty where the orders are the same.
 
-    Args:
-        name: libsndfile's word for the format: "OGG".
-        channels: Channels of the file.
-
-    Returns:
-        Of each channel of the file its place; empty where the orders are the same.
+    name: libsndfile's word for the format: "OGG".
     """
     return list(_OGG_ORDERS.get(channels, ())) if name == "OGG" else []

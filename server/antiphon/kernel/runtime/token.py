@@ -22,11 +22,7 @@ TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 def read_secret(path: Path) -> str:
-    """Reads a token that a platform gives, unchecked; the mode of its file there is not looked at.
-
-    Raises:
-        FileError: The file cannot be read.
-    """
+    """Reads a token that a platform gives, unchecked, whatever the mode of its file; `FileError` if it cannot."""
     try:
         with path.open("rb") as file:
             return file.read(256).decode("latin-1").strip()
@@ -69,11 +65,7 @@ def keep_token(folder: Path) -> None:
 
 
 def load_token(folder: Path) -> str:
-    """Reads the token; creates a new one where there is none, or where it is damaged or others could have read it.
-
-    Raises:
-        FileError: The file cannot be read or written.
-    """
+    """Reads the token; creates one where there is none, or it is damaged or others could have read it; `FileError`."""
     path = folder / TOKEN_FILE
     try:
         token = find_token(folder)
@@ -89,11 +81,7 @@ def load_token(folder: Path) -> str:
 
 
 def find_token(folder: Path) -> str:
-    """Reads the token; "" where there is none, or it is damaged or others could have read it.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
+    """Reads the token; "" where there is none, or it is damaged or others could have read it. Raises `OSError`."""
     try:
         descriptor = os.open(folder / TOKEN_FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from dataclasses import MISSING, dataclass, fields
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
-from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.runtime.shortening import is_finite_number
 from antiphon.kernel.session.commands import NOW, Beat, Now, Sample, When
 
 SIZE = 64

@@ -18,8 +18,7 @@ from typing import Any, ClassVar
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.runtime.serve_option import ServeOption
-from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
 from antiphon.kernel.session.transport_server import TransportServer
 
 PRESSABLE = ("/set/next", "/set/previous", "/patch/undo", "/patch/redo", "/transport/play", "/transport/stop", "/panic")

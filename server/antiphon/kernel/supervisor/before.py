@@ -51,11 +51,7 @@ def _continues(asked: ServeSettings, left: ServeSettings) -> bool:
 
 
 def back_up(folder: Path) -> None:
-    """Copies the run's files into the backup.
-
-    Raises:
-        FileError: The copy cannot be written, for example on a full disk; nothing is changed.
-    """
+    """Copies the run's files into the backup; `FileError` where it cannot, and nothing is changed."""
     backup, part = folder / _BACKUP, folder / f"{_BACKUP}.part"
     try:
         shutil.rmtree(part, ignore_errors=True)

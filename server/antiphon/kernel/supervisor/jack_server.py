@@ -140,11 +140,7 @@ def restart(settings: ServeSettings) -> int:
 
 
 def start(settings: ServeSettings) -> int:
-    """Starts jackd at the settings' rate and block; its pid.
-
-    Raises:
-        EngineError: jackd is not installed.
-    """
+    """Starts jackd at the settings' rate and block; its pid. Raises `EngineError` where it is not installed."""
     path = shutil.which("jackd")
     if path is None:
         raise EngineError(f"--synth {settings.synth} plays through JACK; install it with: sudo apt-get install jackd2")

@@ -9,7 +9,6 @@ import secrets
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.child_process import Child, block_signals, end_with_parent, flush, leave
+from antiphon.kernel.runtime.helper_process import start_helper
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import preload, wake_probe
 from antiphon.kernel.supervisor.parts import Parts
@@ -269,7 +269,7 @@ def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Call
     It inherits the descriptors `fds`; `before` is called in the child before the interpreter is executed.
     """
     with block_signals():
-        child = subprocess.Popen([sys.executable, "-m", name], pass_fds=fds, stdin=subprocess.PIPE, preexec_fn=before)
+        child = start_helper(name, fds=fds, stdin=subprocess.PIPE, stdout=None, stderr=None, preexec_fn=before)
     assert child.stdin is not None
     child.returncode = 0  # reaped by pid; Popen must not
     # by a pipe: every user of the machine can read command lines, and `given` may hold a broker's password

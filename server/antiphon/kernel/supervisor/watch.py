@@ -15,8 +15,9 @@ from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.loading import LoadingNote
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import EngineError, FileError
+from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
-from antiphon.kernel.runtime import pidfile, server_log, signals
+from antiphon.kernel.runtime import pidfile, signals
 from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -212,7 +213,7 @@ class Supervisor:
             self._look_for_hang,
             self._look_for_device,
             self._look_for_synth,
-            server_log.rotate,
+            log_lines.rotate,
         )
         while not self._ending:
             for step in steps:
@@ -245,7 +246,7 @@ class Supervisor:
                 os.eventfd_read(fd)
                 for kind in wanted_zygotes(self.parts.arena):
                     self._schedule_start(_ZYGOTE + kind)
-        server_log.rotate()
+        log_lines.rotate()
 
     def _read_control(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):

@@ -10,7 +10,7 @@ from antiphon.kernel.engine import shared
 from antiphon.kernel.engine.loading import LoadingNote
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime.child_process import DEVICE_GONE, NO_DEVICE
-from antiphon.kernel.runtime.processor_time import Standstill
+from antiphon.kernel.runtime.scheduling import Standstill
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import choosing, info as synths
 from antiphon.kernel.workers.arena import Arena, State, WorkerWord
@@ -37,13 +37,7 @@ class HangWatch:
     """Finds an engine or a control that hangs: by progress, less the time in which the machine gave it no processor."""
 
     def __init__(self, words: memoryview, loading: LoadingNote, interval: float) -> None:
-        """A watch that is looked at every `interval` seconds.
-
-        Args:
-            words: The shared header, indexed by `HeaderWord`.
-            loading: The node that the engine's loader is preparing.
-            interval: Seconds.
-        """
+        """words: the shared header, by `HeaderWord`. loading: what the loader prepares. interval: s between looks."""
         self._words, self._loading = words, loading
         self._loop, self._loader, self._control = (Standstill(interval) for _ in range(3))
 

@@ -16,8 +16,7 @@ from typing import Protocol
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.runtime.importing import import_object
-from antiphon.kernel.runtime.serve_option import ServeOption
-from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
 from antiphon.kernel.synth.backend import SynthSettings, shape_in
 from antiphon.kernel.workers.spec import WorkerSpec
 

@@ -260,13 +260,10 @@ class Lockstep(Pool):
             return False
         if stream.entry.state == State.QUARANTINED:
             stream.retry()
-            self._while(stream, State.QUARANTINED)
+            while stream.entry.state == State.QUARANTINED:
+                self._look(stream.spec.zygote)
+                time.sleep(0.001)
         return self._wait_ready(stream)
-
-    def _while(self, stream: Stream, state: State) -> None:
-        while stream.entry.state == state:
-            self._look(stream.spec.zygote)
-            time.sleep(0.001)
 
     def _look(self, kind: str) -> None:
         """Raises WorkerLost when the zygote has ended: a command on files has no supervisor that starts another."""

@@ -9,8 +9,7 @@ from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.decode import path_text
-from antiphon.kernel.runtime.finite import is_finite_number
-from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.shortening import is_finite_number, shorten
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.records import SUMMARY
 from antiphon.library.taste.choosing import LONGEST, TrackTable, playlist

@@ -20,8 +20,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.child_process import TERM_SECONDS, end_with_parent
-from antiphon.kernel.runtime.helper_process import command
-from antiphon.kernel.runtime.helper_task import end_session, start_command
+from antiphon.kernel.runtime.helper_process import command, end_session, start_command
 from antiphon.web.api import types
 from antiphon.web.operations import operation
 from antiphon.web.osc_refusals import OscRefusals

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from antiphon.kernel.io.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.kernel.runtime.page_secret import take_secret
 from antiphon.web.access import TokenGuard
 from antiphon.web.operations import convert
+from antiphon.web.page.page_secret import take_secret
 
 EXPIRED = "this address was used before or is over ten minutes old; `antiphon page` opens another"
 

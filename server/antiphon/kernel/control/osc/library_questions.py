@@ -15,8 +15,7 @@ from antiphon.kernel.errors import AntiphonError, EngineBusy, RequestError, Usag
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.child_process import end_with_parent
-from antiphon.kernel.runtime.helper_process import command
-from antiphon.kernel.runtime.helper_task import end_session, start_command
+from antiphon.kernel.runtime.helper_process import command, end_session, start_command
 from antiphon.kernel.wire.osc import Arg, encode
 
 AT_ONCE = 4

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from antiphon.kernel.runtime import processor_time
-from antiphon.kernel.runtime.processor_time import Standstill, ThreadTimes
+from antiphon.kernel.runtime import scheduling
+from antiphon.kernel.runtime.scheduling import Standstill, ThreadTimes
 
 MS = 1_000_000
 
@@ -27,8 +27,8 @@ def test_a_process_that_is_kept_from_running_does_not_stand_still(
     monkeypatch: pytest.MonkeyPatch, times: Callable[[int], ThreadTimes], blamed: int
 ) -> None:
     now = [0]
-    monkeypatch.setattr(processor_time.time, "monotonic_ns", lambda: 20 * MS * now[0])
-    monkeypatch.setattr(processor_time, "thread_times", lambda _pid: {"1": times(now[0])})
+    monkeypatch.setattr(scheduling.time, "monotonic_ns", lambda: 20 * MS * now[0])
+    monkeypatch.setattr(scheduling, "thread_times", lambda _pid: {"1": times(now[0])})
     still = Standstill(0.02)
     assert still.look(1, 5) == 0
     for _ in range(5):
@@ -44,12 +44,12 @@ def test_the_times_of_a_real_process() -> None:
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdout.readline()
-        while (before := processor_time.thread_times(child.pid)[str(child.pid)]).ready:
+        while (before := scheduling.thread_times(child.pid)[str(child.pid)]).ready:
             pass
         child.stdin.write(b"\n")
         child.stdin.flush()
         child.stdout.readline()
-        while (after := processor_time.thread_times(child.pid)[str(child.pid)]).ran < before.ran + 20 * MS:
+        while (after := scheduling.thread_times(child.pid)[str(child.pid)]).ran < before.ran + 20 * MS:
             pass
         assert after.ready
     finally:

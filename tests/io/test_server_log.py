@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime import server_log
+from antiphon.kernel.io import log_lines
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} "
 
@@ -19,14 +19,12 @@ SCRIPT = """
 import logging, subprocess, sys
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.io.log_lines import log_lines
-from antiphon.kernel.runtime import console, server_log
+from antiphon.kernel.io import log_lines
+from antiphon.kernel.runtime import console
 
-CHILD = (
-    "import logging as g; from antiphon.kernel.io.log_lines import log_lines as l; l(); "
-    "g.getLogger('antiphon').info('c')"
-)
+CHILD = "import logging as g; from antiphon.kernel.io.log_lines import log_lines as l; l(); g.getLogger('antiphon').info('c')"
 try:
-    with server_log.server_log(sys.argv[1], "info"):
+    with log_lines.server_log(sys.argv[1], "info"):
         console.say("a warning")
         console.write_output("ready")
         subprocess.run([sys.executable, "-c", CHILD + "; g.getLogger('other').info('no')"], check=True)
@@ -36,15 +34,16 @@ except EngineError:
 """
 FULL = """
 import sys
-from antiphon.kernel.runtime import console, server_log
+from antiphon.kernel.io import log_lines
+from antiphon.kernel.runtime import console
 
-server_log.LARGEST = 100
-with server_log.server_log(sys.argv[1], "info"):
+log_lines.LARGEST = 100
+with log_lines.server_log(sys.argv[1], "info"):
     for number in range(7):
         console.say(f"line {number} " + "x" * 100)
-        server_log.rotate()
+        log_lines.rotate()
         console.say("short")
-        server_log.rotate()
+        log_lines.rotate()
 """
 
 
@@ -89,7 +88,7 @@ def test_a_full_log_is_copied_away_and_the_oldest_copy_goes(tmp_path: Path) -> N
 
 def test_what_cannot_be_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="--log-level takes debug, info, warning, error, not 'loud'"):
-        server_log.server_log("", "loud").__enter__()
+        log_lines.server_log("", "loud").__enter__()
     with pytest.raises(FileError, match="--log: cannot write"):
-        server_log.server_log(str(tmp_path / "none" / "x.log"), "info").__enter__()
+        log_lines.server_log(str(tmp_path / "none" / "x.log"), "info").__enter__()
     assert capfd.readouterr().err == "", "the command line says it"

@@ -22,17 +22,9 @@ _SECRET = re.compile(r"#open=([0-9a-f]{32})")
 
 
 def page_address(folder: Path, http_port: int) -> str:
-    """Makes a secret in place of the one before.
+    """Makes a secret in place of the one before, in the server's runtime folder; the page's address with it.
 
-    Args:
-        folder: The server's runtime folder.
-        http_port: HTTP port of the server.
-
-    Returns:
-        The page's address with the secret, in the part that browsers send to no server.
-
-    Raises:
-        FileError: The file cannot be written.
+    It is in the part of the address that browsers send to no server. Raises `FileError` where it cannot be written.
     """
     url = f"http://127.0.0.1:{http_port}/#open={secrets.token_hex(16)}"
     text = f'<!doctype html><meta http-equiv="refresh" content="0; url={url}">\n'
