@@ -68,8 +68,6 @@ PARSED = {
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
     "antiphon serve --midi": "tests/real/test_midi.py",
     "antiphon eval set.py": "tests/serve/test_live.py hands a script to antiphon live",
-    "antiphon deploy check http://127.0.0.1:4401": "tests/serve/test_deploy.py checks a server",
-    "antiphon deploy check https://studio.example --token-file token --json": "tests/doctor/test_deployment.py",
     "antiphon serve --live --patch band": "tests/serve/test_code.py runs scripts on its page",
     "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
     "antiphon serve --midi-in keys --midi-out gear": "the same",
