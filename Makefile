@@ -55,7 +55,7 @@ format: $(DEV)  ## bring the code into its format and mend what can be mended
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, web, page, workers, models, synth, swap, plugins, soak, denoise or render
+bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, live, swap, plan, soak or effects
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
 
 docs: $(DEV)  ## write docs/osc.md again, and build/api.md and api-backends.md, the reference of antiphon.api, which git ignores

@@ -57,8 +57,8 @@ are at its top.
 The samples in `plugins/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and others
 (MIT). Its notice lies beside them, in `NOTICE`, and goes with them into the wheel.
 
-`server/antiphon/demo/voice.ogg`, the sung phrases of the demo, is CC0: `tools/sing_demo.py` renders it from espeak-ng's
-syllables and a score of this project.
+`server/antiphon/demo/voice.ogg`, the sung phrases of the demo, is CC0: rendered from espeak-ng's syllables
+and a score of this project.
 """
 _CLASSIFIERS = {
     "MIT License": "MIT",

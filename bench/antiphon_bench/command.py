@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from antiphon_bench.entry import Bench, BenchOptions
-from antiphon_bench.table import OF_PLUGINS, OWN
+from antiphon_bench.table import OWN
 
 if TYPE_CHECKING:
     from antiphon.kernel.plugins.registry import Registration
@@ -27,8 +27,9 @@ class BenchCommand(TyperCommand):
         for param in self.params:
             param.help = (param.help or "").replace(PLUGINS, "".join(f", {n}" for n in others))  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
-        with formatter.section("Benches of plugins"):
-            formatter.write_dl([(name, entry.doc) for name, entry in others.items()])
+        if others:
+            with formatter.section("Benches of plugins"):
+                formatter.write_dl([(name, entry.doc) for name, entry in others.items()])
 
 
 NAMES = tuple(OWN)
@@ -49,7 +50,7 @@ def bench(
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
     limit: Annotated[
         int,
-        typer.Option(help="swap, live: number of swaps; 0: all."),
+        typer.Option(help="swap, live: number of swaps; effects: blocks of each; 0: all."),
     ] = 0,
     hours: Annotated[
         float, typer.Option(help="soak: duration; below 2 patches, kills and samples are scaled to it.")
@@ -62,12 +63,12 @@ def bench(
     from antiphon.kernel.runtime import extras
     from antiphon.kernel.runtime.suggestion import instead
 
-    chosen = OWN.get(name) or OF_PLUGINS.get(name)
+    chosen = OWN.get(name)
     if chosen is None:
         others = _of_plugins()
         if name not in others:
             raise UsageError(f"there is no bench {name!r}{instead(name, (*NAMES, *others))}")
-        made = getattr(others[name], "factory", lambda: None)()
+        made = others[name].factory()
         if not isinstance(made, Bench):
             raise PluginError(f"the factory of the bench {name!r} gave {type(made).__name__}, not a Bench")
         chosen = made
@@ -79,11 +80,11 @@ def bench(
         chosen.run(asked)
 
 
-def _of_plugins() -> dict[str, Bench | Registration]:
-    """Benches of plugins, ours and those of others, which take time to load: for the help page and unknown names."""
+def _of_plugins() -> dict[str, Registration]:
+    """Benches of plugins, which take time to load: for the help page and unknown names."""
     from antiphon.kernel.plugins.registry import registrations
 
-    found: dict[str, Bench | Registration] = {**registrations("benches"), **OF_PLUGINS}
+    found = registrations("benches")
     return {name: found[name] for name in sorted(found) if name not in OWN}
 
 

@@ -81,7 +81,8 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
         options.append("--fifo")
     with jackd.dummy(RATE, block, needed=driver == "jack") as env, ServerProcess(*options, env=env) as server:
         before = server.status()
-        with burner(), Flood(server.osc, MESSAGES_A_SECOND) as flood:
+        flood = Flood(server.osc, MESSAGES_A_SECOND)
+        with burner():
             flood.run(seconds)
         after = server.status()
     engine = after["engine"]

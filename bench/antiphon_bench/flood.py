@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import socket
 import time
-from types import TracebackType
 
 from antiphon_bench.rig import message
 
@@ -31,12 +30,6 @@ class Flood:
             # the server is about to be ended
             process.terminate()
             process.join()
-
-    def __enter__(self) -> Flood:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        return None
 
 
 def _send(port: int, rate: int, seconds: float, addresses: tuple[str, ...], queue: multiprocessing.Queue[int]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
@@ -45,7 +44,3 @@ def dummy(rate: int, block: int, *, needed: bool = True) -> Iterator[dict[str, s
     finally:
         process.terminate()
         process.wait()
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "JACK_DEFAULT_SERVER": NAME}

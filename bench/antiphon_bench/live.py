@@ -18,7 +18,6 @@ from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.performing import Performing
 from antiphon.performer.player import Player
-from antiphon_bench import browsers, sustained
 from antiphon_bench.events import onsets
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, burner
@@ -66,29 +65,19 @@ def main(swaps: int, seed: int, seconds: float) -> None:
           r["load"]) for r in runs],
     )  # fmt: skip
     saved = runs[-1]
-    together = browsers.run(SCRIPT, _compared, _silent, seconds)
     if saved["swaps"]:
         table(
             f"{saved['swaps']} saves at random moments, every {QUANTUM:g} beat: until the version begins, ms",
             ("", "p50", "p99", "max"),
             [("from the save", *saved["wait_ms"].values()), ("from the bar line after it", *saved["over_ms"].values())],
         )
-    if together:
-        title = f"nine browsers at the page: {browsers.LISTENERS} listen, {browsers.CODERS} run scripts, {seconds:g} s"
-        table(title, tuple(together), [tuple(together.values())])
     rates = [alone(), play_performance()]
     table(
         "events a second of one script",
         ("", "events", "seconds", "events/s"),
         [(r["by"], r["events"], r["seconds"], r["events"] / r["seconds"]) for r in rates],
     )
-    beside = sustained.rates()
-    table(
-        f"events a second in real time, {sustained.SECONDS:g} s each, 99 % sent before they are due",
-        ("", "the last that held", "the first that did not", "events of it", "too late"),
-        [(r["by"], r["held"], r["failed"]["rate"], r["failed"]["events"], r["failed"]["late"]) for r in beside],
-    )
-    finish("live", {"seed": seed, "runs": runs, "rates": rates, "sustained": beside, "browsers": together})
+    finish("live", {"seed": seed, "runs": runs, "rates": rates})
 
 
 def perform(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:

@@ -1,19 +1,15 @@
-"""`bench osc`: loss in a flood of messages and ping times during it, compared with python-osc and scsynth."""
+"""`bench osc`: loss in a flood of messages and ping times during it, compared with python-osc."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import multiprocessing
-import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
 from typing import Any
 
-from antiphon.kernel.runtime import scheduling
 from antiphon_bench.flood import Flood
 from antiphon_bench.report import finish, percentiles, table
 from antiphon_bench.rig import ServerProcess, free_port, message
@@ -29,7 +25,7 @@ def main(seconds: float) -> None:
     with ServerProcess("--audio", "headless", "--patch", PATCH) as server:
         rows += [send_paced(server, rate, seconds) for rate in RATES]
         rows += [burst(server, count) for count in BURSTS]
-    peers = [peer for peer in (python_osc(), scsynth()) if peer]
+    peer = python_osc()
     table(
         "OSC by UDP (lost: sent - received; kernel: its own drop count; values: last value of every address read back)",
         ("load", "sent", "lost", "kernel drops", "ours dropped", "values wrong", "ping p50", "p99", "max ms"),
@@ -43,9 +39,9 @@ def main(seconds: float) -> None:
     table(
         "beside it: 100,000 flat out",
         ("peer", "sent", "lost", "seconds"),
-        [(p["peer"], p["sent"], p["lost"], p["seconds"]) for p in peers],
+        [(peer["peer"], peer["sent"], peer["lost"], peer["seconds"])],
     )
-    finish("osc", {"runs": rows, "peers": peers, "seconds": seconds, "frames": 256, "ahead": 0, "class": "ordinary"})
+    finish("osc", {"runs": rows, "peer": peer, "seconds": seconds, "frames": 256, "ahead": 0, "class": "ordinary"})
 
 
 def addresses(server: ServerProcess) -> dict[str, tuple[float, float]]:
@@ -140,31 +136,6 @@ def ping_for(port: int, pings: list[float], ending: threading.Event) -> None:
                 pings.append((time.perf_counter() - begun) * 1e3)
 
 
-def ping_server(port: int, seconds: float) -> list[float]:
-    """Pings from a thread of its own.
-
-    Args:
-        port: Of OSC.
-        seconds: How long.
-
-    Returns:
-        Each round trip in milliseconds.
-    """
-    pings: list[float] = []
-    ending = threading.Event()
-
-    def ping() -> None:
-        scheduling.short_slices()  # as in control: the answer is measured, not the wake-up of this thread
-        ping_for(port, pings, ending)
-
-    thread = threading.Thread(target=ping)
-    thread.start()
-    time.sleep(seconds)
-    ending.set()
-    thread.join()
-    return pings
-
-
 def _burst(port: int, count: int) -> None:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.connect(("127.0.0.1", port))
@@ -222,51 +193,3 @@ def _python_osc_server(port: int, queue: multiprocessing.Queue[int]) -> None:
 
     asyncio.run(serve())
     queue.put(count)
-
-
-def scsynth() -> dict[str, Any] | None:
-    """The flood to scsynth, if installed: it has no counter, so the loss is the kernel's drop count."""
-    if shutil.which("scsynth") is None:
-        print("scsynth is not installed; it is left out", file=sys.stderr)
-        return None
-    from antiphon_bench import jackd
-
-    port = free_port()
-    with jackd.dummy(48000, 256):
-        process = subprocess.Popen(
-            ["scsynth", "-u", str(port), "-B", "127.0.0.1", "-R", "0"],
-            env=jackd.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _until_answers(port)
-            begun = time.monotonic()
-            sender = multiprocessing.get_context("spawn").Process(target=_burst, args=(port, BURSTS[-1]))
-            sender.start()
-            sender.join()
-            spent = time.monotonic() - begun
-            lost = _kernel_drops(port)
-        finally:
-            process.terminate()
-            process.wait()
-    return {"peer": "scsynth (kernel drops)", "sent": BURSTS[-1], "lost": lost, "seconds": spent}
-
-
-def _until_answers(port: int) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(0.3)
-        for _ in range(30):
-            sock.sendto(message("/status"), ("127.0.0.1", port))
-            with contextlib.suppress(TimeoutError, ConnectionError):
-                sock.recv(4096)
-                return
-
-
-def _kernel_drops(port: int) -> int:
-    with open("/proc/net/udp", encoding="ascii") as file:
-        for line in file:
-            fields = line.split()
-            if fields[1].endswith(f":{port:04X}"):
-                return int(fields[-1])
-    return 0

@@ -1,4 +1,4 @@
-"""What a node costs in a plan, beside pedalboard: chains of 64 less a chain of one, shipped patches, and the loop.
+"""What a node costs in a plan, beside pedalboard: chains of 64 less a chain of one, and shipped patches.
 
 Both chains are run block by block, in turn, in one process; an effect's parameters rest, as they mostly do. The time is
 that of the process, which another one on the machine does not add to. What lies between two nodes is `gain`'s row: its
@@ -22,8 +22,6 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins import loader
-from antiphon_bench import busy_interpreter
-from antiphon_bench.busy_interpreter import busy_rows
 from antiphon_bench.report import finish, table
 
 RATE = 48000
@@ -33,7 +31,6 @@ LENGTH = 64
 ROUNDS = 20
 WARM = 100
 """Blocks before the first that is timed."""
-MOST_LOOP_SECONDS = 10.0
 PATCHES = ("answer", "band", "desk", "dub", "techno")
 
 
@@ -100,15 +97,7 @@ def main(seconds: float, seed: int) -> None:
         ("block", "patch", "share", "nodes", "in machine code"),
         [(r["block"], r["patch"], r["share"], r["nodes"], r["native"]) for r in patches],
     )
-    loops = busy_rows(loaded, min(seconds, MOST_LOOP_SECONDS))
-    table(
-        f"the loop at {busy_interpreter.BLOCK} frames, four nodes, beside a thread that keeps the interpreter's lock",
-        ("nodes", "beside", "blocks", "missed", "late", "share"),
-        [(r["chain"], r["beside"], r["blocks"], r["missed"], r["late"], r["load"]) for r in loops],
-    )
-    finish(
-        "plan", {"seed": seed, "loops": loops, "nodes": rows, "patches": patches, "pedalboard": version("pedalboard")}
-    )
+    finish("plan", {"seed": seed, "nodes": rows, "patches": patches, "pedalboard": version("pedalboard")})
 
 
 def compile_chain(loaded: loader.Loaded, kind: str, count: int, spec: StreamSpec, values: Mapping[str, Value]) -> Plan:

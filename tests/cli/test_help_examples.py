@@ -45,7 +45,6 @@ ELSEWHERE = {
     'antiphon dataset fetch freesound "rain on leaves" rain --longest 20': "tests/datasets/test_freesound.py",
     "antiphon pipeline run pipeline.toml": "needs the extra pipeline; tests/pipeline/test_shards.py",
     "antiphon pipeline watch watch.toml": "tests/pipeline/test_watch_command.py",
-    "antiphon deploy check http://127.0.0.1:4401": "tests/serve/test_deploy.py",
     "antiphon train denoise --minutes 110": "tests/models/test_loop.py",
     "antiphon train notes my-notes --out mine": "plugins/antiphon_latent/tests/test_latent.py",
     "antiphon evaluate hum mine.wav": "models/antiphon_models/hum/tests",

@@ -176,11 +176,11 @@ def test_while_a_server_runs_it_refuses_before_it_prints(monkeypatch, capsys):
         busy.bind(("127.0.0.1", 0))
         port = busy.getsockname()[1]
         with pytest.raises(UsageError, match=f"UDP port {port} is taken"):
-            play.play("headless", osc_port=port, http_port=0)
+            play.play(audio="headless", osc_port=port, http_port=0)
     where = pidfile.folder(ServeSettings(osc_port=port))
     pidfile.write(where, os.getpid(), {}, ServeSettings())
     with pytest.raises(UsageError, match=rf"a server runs on this OSC port already \(process {os.getpid()}\)"):
-        play.play("headless", osc_port=port, http_port=0)
+        play.play(audio="headless", osc_port=port, http_port=0)
     assert capsys.readouterr().out == ""
 
 
@@ -188,14 +188,15 @@ def test_blocks_and_ahead_are_options_of_what_the_hint_on_missed_blocks_is_said_
     audio.write(tmp_path / "in.wav", audio.noise(4800))
     started = []
     monkeypatch.setattr(serve, "run", lambda settings, **_: started.append((settings.block, settings.ahead)))
-    play.play("headless", str(tmp_path / "in.wav"), osc_port=0, http_port=0, block=512, ahead=6, no_open=True)
+    sound = str(tmp_path / "in.wav")
+    play.play(audio="headless", input=sound, osc_port=0, http_port=0, block=512, ahead=6, no_open=True)
     assert started == [(512, 6)]
     given = []
     monkeypatch.setattr(performing, "ended_by_signals", lambda _: None)
     monkeypatch.setattr(
         performing, "Performing", lambda *_, serve, **__: SimpleNamespace(run=lambda: given.append(serve))
     )
-    live.live("set.py", block=512, ahead=6)
+    live.live(script="set.py", block=512, ahead=6)
     assert given[0][-4:] == ["--block", "512", "--ahead", "6"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.cli.files.render_file import MAX_EVENT_BYTES, RATE
+from antiphon.cli.files.rendering import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
 from antiphon.kernel.engine.action_schedule import CAPACITY
 from antiphon.kernel.errors import UsageError

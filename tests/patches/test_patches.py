@@ -69,7 +69,7 @@ def test_it_renders_what_it_is_given(name, tmp_path, capsys):
     level, attacks = SUPPLIED[name]
     given, out = tmp_path / "loop.wav", tmp_path / "out.wav"
     sound.write(given, melody_loop.loop()[:, : round(SECONDS * RATE)])
-    render(name, str(out), str(given), None, None, 0, tail=0.0)
+    render(patch=name, out=str(out), source=[str(given)], tail=0.0)
     assert capsys.readouterr().err == ""
     heard, rate = sound.read(out)
     assert heard.shape == (2, round(SECONDS * RATE))
@@ -137,7 +137,7 @@ def test_a_throw_comes_round_in_time_whatever_the_block(loaded, block):
 def test_on_a_fresh_install_bed_plays_the_loops_that_ship(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     out = tmp_path / "out.wav"
-    render("bed", str(out), seconds=5.0, tail=0.0)
+    render(patch="bed", out=str(out), seconds=5.0, tail=0.0)
     assert capsys.readouterr().err == ""
     heard, _ = sound.read(out)
     assert -30 <= sound.level(heard) <= -12

@@ -250,7 +250,7 @@ BACKENDS = {"antiphon_pyo": {"info"}, "antiphon_supercollider": {"info"}}
 def test_a_synth_that_nobody_uses_costs_nothing(work, tmp_path):
     """What starts and checks every plugin, and plays no note, has of a backend no more than what it says of itself."""
     run = (
-        "import json, sys; from pathlib import Path; from antiphon.cli.files.options import play_with;"
+        "import json, sys; from pathlib import Path; from antiphon.cli.files.file_tasks import play_with;"
         "from antiphon.kernel.plugins.loader import load; from antiphon.kernel.runtime.settings import ServeSettings;"
         f"from antiphon.kernel.supervisor import preload; {work};"
         "print(json.dumps(list(sys.modules)))"

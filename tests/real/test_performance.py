@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.chromium import BINARY, Chromium, Tab
 from tests.real.conftest import Jackd
 from tests.real.keyboard import Keyboard
 from tests.waiting import play_for, until
 
-from antiphon_bench.chromium import BINARY, BrowserTab, Chromium
 from antiphon_bench.rig import ServerProcess
 from antiphon_loops.analysis.loudness import integrated_loudness
 
@@ -38,7 +38,7 @@ class Performer:
         self.token = next(home.rglob("token")).read_text().strip()
         self.dice = random.Random(7)
         self.captured: list[str] = []
-        self.tab: BrowserTab | None = None
+        self.tab: Tab | None = None
 
     def answered(self, address: str, *args: object) -> list[object]:
         """Asks by OSC; a refusal fails the test."""

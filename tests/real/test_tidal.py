@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import soundfile
 from tests import audio
+from tests.tidal import TidalError, TidalProcess, TidalStage, blocks, onset_errors, tidal_problem, tidal_stage
 from tests.waiting import play_for, until
 
-from antiphon_bench.dirt.stage import TidalStage, onset_errors, tidal_stage
-from antiphon_bench.dirt.tidal import TidalError, TidalProcess, blocks, tidal_problem
 from antiphon_bench.rig import ServerProcess, free_port
 
 pytestmark = pytest.mark.real

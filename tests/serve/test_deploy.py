@@ -1,4 +1,4 @@
-"""A server behind a proxy's names: what it answers, how it ends, and what `antiphon deploy check` finds."""
+"""A server behind a proxy's names: what it answers, and how it ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import forked
 from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
@@ -48,16 +47,6 @@ def ask(
         connection.close()
 
 
-def deploy_check(server: ServerProcess, *options: str) -> tuple[int, dict[str, dict[str, str]]]:
-    """The exit status, and what was found by its name."""
-    url = f"http://127.0.0.1:{server.http}"
-    words = [*forked.COMMAND, "deploy", "check", url, "--json", *options]
-    done = forked.run(words, capture_output=True, text=True, timeout=240, check=False)
-    report = json.loads(done.stdout)
-    assert report["ok"] == (done.returncode == 0)
-    return done.returncode, {check["name"]: check for check in report["checks"]}
-
-
 def test_only_the_health_is_answered_without_the_token(server: ServerProcess) -> None:
     assert server.lines[-1].endswith(f"http://0.0.0.0:{server.http}")
     assert "osc 127.0.0.1:" in server.lines[-1]
@@ -74,25 +63,6 @@ def test_the_token_of_the_file_is_stored_for_its_owner_alone(server: ServerProce
     stored = home / "config" / "token"
     assert stored.read_text().strip() == TOKEN
     assert stored.stat().st_mode & 0o777 == 0o600
-
-
-def test_all_is_well_and_nothing_is_left_behind(server: ServerProcess, home: Path) -> None:
-    status, found = deploy_check(server, "--token-file", str(home / "secret"))
-    assert status == 0, found
-    states = {name: check["state"] for name, check in found.items()}
-    assert {name for name, state in states.items() if state == "skipped"} <= {"ports", "genre"}
-    assert "halved by a job and compared" in found["work"]["text"]
-    assert ask(server, "GET", "/api/files") == (200, [])
-    assert ask(server, "GET", "/api/jobs") == (200, [])
-
-
-def test_another_token_fails_what_needs_it(server: ServerProcess, tmp_path: Path) -> None:
-    (tmp_path / "other").write_text("f" * 32)
-    status, found = deploy_check(server, "--token-file", str(tmp_path / "other"))
-    assert status == 1
-    assert found["work"]["state"] == "failed"
-    assert "--token-file" in found["work"]["advice"]
-    assert found["health"]["state"] == "ok"
 
 
 def test_a_job_is_finished_before_a_server_that_drains_ends(tmp_path: Path) -> None:

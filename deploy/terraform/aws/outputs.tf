@@ -1,5 +1,5 @@
 output "url" {
-  description = "What `antiphon deploy check` takes, once the name leads to the load balancer."
+  description = "Address of the API, once the name leads to the load balancer."
   value       = "https://${var.host}"
 }
 

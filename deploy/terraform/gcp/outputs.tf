@@ -1,4 +1,4 @@
 output "url" {
-  description = "What `antiphon deploy check` takes."
+  description = "Address of the API."
   value       = "https://${local.host}"
 }

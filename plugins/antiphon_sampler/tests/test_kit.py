@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,17 +109,3 @@ def test_the_choir_sings_a_vowel_over_two_octaves():
     vowel, between = (spectrum[(hertz > a) & (hertz < b)].sum() for a, b in ((600, 1200), (1400, 2000)))
     assert vowel > 10 * between
     assert spectrum[(hertz > 2200) & (hertz < 2700)].sum() > 2 * between * 500 / 600 * 0.5
-
-
-def test_they_are_what_the_script_makes(tmp_path):
-    script = Path(__file__).parents[3] / "tools" / "make_sounds.py"
-    if not script.is_file():
-        pytest.skip("tools/make_sounds.py is not in an installed Antiphon")
-    spec = importlib.util.spec_from_file_location("make_sounds", script)
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    for name in ("bd/0", "sd/1", "hh/0", "rs/0"):
-        made.write(tmp_path / "kit" / f"{name}.flac", made.level(made.KIT[name]()))
-        x, y = (soundfile.read(folder / "kit" / f"{name}.flac", dtype="int16")[0] for folder in (tmp_path, LIBRARY))
-        # sine and exp of another machine's numpy may differ in the last bit
-        assert np.abs(x.astype(int) - y).max() <= 2

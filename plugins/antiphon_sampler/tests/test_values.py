@@ -155,7 +155,7 @@ def test_a_patch_plays_messages_from_a_file_of_events(tmp_path):
     sent = [["s", "bd"], ["s", "cp", "pan", 0.0], ["s", "rs", "speed", -1.0], ["note", 38, "velocity", 90]]
     lines = [{"sample": n, "address": "/node/drums/play", "args": args} for n, args in zip(at, sent, strict=True)]
     (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    render("pads", str(tmp_path / "out.wav"), events=str(tmp_path / "events.jsonl"), seconds=2.0, tail=0.0)
+    render(patch="pads", out=str(tmp_path / "out.wav"), events=str(tmp_path / "events.jsonl"), seconds=2.0, tail=0.0)
     y, _ = audio.read(tmp_path / "out.wav")
     first = [np.flatnonzero(np.abs(y[0, n - 20 :]) > 1e-4)[0] - 20 for n in (4801, 60013)]
     # the samples themselves begin at 0 and rise

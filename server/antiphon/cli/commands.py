@@ -24,7 +24,6 @@ COMMANDS = {
     "replay": "files.replay:replay",
     "surface": "files.surface:surface",
     "library": "library.commands:application",
-    "deploy": "deploy:application",
     "osc": "osc:osc",
     "monitor": "monitor:monitor",
     "status": "status:status",

@@ -56,7 +56,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "library map": ("antiphon library map --png map.png",),
     "library learn": ("antiphon library learn playlists",),
     "library personality": ("antiphon library personality",),
-    "deploy check": ("antiphon deploy check http://127.0.0.1:4401",),
 }
 """By the words of the command."""
 

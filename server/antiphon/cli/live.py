@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
 
 from antiphon.cli import completion, ports
+from antiphon.cli.option_records import by_records
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT
 from antiphon.kernel.wire.script_link import MOST_QUANTUM
 
 
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The server that performs, or is started."""
+
+    osc_port: ports.NewOsc = OSC_PORT
+    http_port: ports.NewHttp = HTTP_PORT
+    audio: Annotated[
+        str, typer.Option(help="Audio driver of a server started here: auto, portaudio, jack or headless.")
+    ] = "auto"
+    input: Annotated[
+        str, typer.Option(help="Input of a server started here: a sound file to loop, or a device's name.")
+    ] = ""
+    output: Annotated[str, typer.Option(help="Output device of a server started here.")] = ""
+    record: Annotated[str, typer.Option(help="A server started here records its output to this file.")] = ""
+    block: Annotated[int, typer.Option(help="Frames in a block of a server started here.")] = DEFAULT_BLOCK
+    ahead: Annotated[int, typer.Option(help="Of a server started here; 0 measures the machine.")] = 0
+    midi: Annotated[bool, typer.Option("--midi", help="A server started here listens to MIDI ports.")] = False
+
+
+@by_records
 def live(
     script: Annotated[str, typer.Argument(metavar="SET.py", help="A live script.")],
+    *,
     quantum: Annotated[
         float, typer.Option(metavar="BEATS", help="A saved script begins at multiples of this; 0 for its bars.")
     ] = 1.0,
     patch: Annotated[
         str, typer.Option(help="Play this patch, not the one that the script names.", autocompletion=completion.patches)
     ] = "",
-    osc_port: ports.NewOsc = OSC_PORT,
-    http_port: ports.NewHttp = HTTP_PORT,
-    audio: Annotated[
-        str, typer.Option(help="Audio driver of a server started here: auto, portaudio, jack or headless.")
-    ] = "auto",
-    input: Annotated[
-        str, typer.Option(help="Input of a server started here: a sound file to loop, or a device's name.")
-    ] = "",
-    output: Annotated[str, typer.Option(help="Output device of a server started here.")] = "",
-    record: Annotated[str, typer.Option(help="A server started here records its output to this file.")] = "",
-    block: Annotated[int, typer.Option(help="Frames in a block of a server started here.")] = DEFAULT_BLOCK,
-    ahead: Annotated[int, typer.Option(help="Of a server started here; 0 measures the machine.")] = 0,
-    midi: Annotated[bool, typer.Option("--midi", help="A server started here listens to MIDI ports.")] = False,
+    server: ServerOptions,
 ) -> None:
     """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.
 
@@ -44,12 +55,11 @@ def live(
 
     if not 0.0 <= quantum <= MOST_QUANTUM:
         raise UsageError(f"--quantum takes 0 to {MOST_QUANTUM:g} beats, not {quantum:g}")
-    options = ["--osc-port", str(osc_port), "--http-port", str(http_port), "--audio", audio]
-    options += ["--block", str(block), "--ahead", str(ahead)]
-    for name, value in (("--input", input), ("--output", output), ("--record", record)):
-        options += [name, value] if value else []
-    options += ["--midi"] if midi else []
-    performing = Performing(script, show, osc_port=osc_port, patch=patch, quantum=quantum, serve=options)
+    options = []
+    for name, value in asdict(server).items():
+        option = f"--{name.replace('_', '-')}"
+        options += [option] if value is True else [option, str(value)] if value not in (False, "") else []
+    performing = Performing(script, show, osc_port=server.osc_port, patch=patch, quantum=quantum, serve=options)
     ended_by_signals(performing)
     performing.run()
 

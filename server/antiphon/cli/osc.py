@@ -25,6 +25,7 @@ from antiphon.kernel.wire.osc import (
     address_text as shown_address,
     decode,
     encode,
+    encode_tagged,
     messages_of,
 )
 from antiphon.kernel.wire.text import printable
@@ -38,6 +39,7 @@ LATE_SECONDS = 120.0
 AT_WORK_SECONDS, PING_SECONDS = 60.0, 1.0
 """Seconds to wait for a server that is at work, as on the sounds of a patch that it loads, and for its `/pong`."""
 TYPES = {"i", "f", "d", "h", "s"}
+_BITS = {"i": 32, "h": 64}
 HELD = {"held", "not approved yet"}
 """Why a server refuses a machine, where its datagram was too short for an answer that says more."""
 WORDS = {"true": True, "false": False}
@@ -157,18 +159,13 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
 
 
 def build(address: str, args: list[tuple[str, Any]]) -> bytes:
-    """Encodes a message by python-osc; `UsageError` if it cannot be encoded or is too long for a datagram."""
-    from pythonosc.osc_message_builder import BuildError, OscMessageBuilder
-
+    """Encodes a message; `UsageError` if it is none, or is too long for a datagram."""
     if not address.startswith("/"):
         raise UsageError(f"an OSC address begins with /, {address!r} does not")
-    builder = OscMessageBuilder(address)
-    try:
-        for kind, one in args:
-            builder.add_arg(one, kind)
-        data = bytes(builder.build().dgram)
-    except (BuildError, ValueError, struct.error) as error:
-        raise UsageError(f"this cannot be sent as OSC: {error}") from None
+    for kind, one in args:
+        if kind in _BITS and not -(2 ** (_BITS[kind] - 1)) <= one < 2 ** (_BITS[kind] - 1):
+            raise UsageError(f"{one} has more than the {_BITS[kind]} bits of OSC's type {kind}")
+    data = encode_tagged(address, f",{''.join(kind for kind, _ in args)}".encode(), tuple(one for _, one in args))
     if len(data) > MAX_DATAGRAM:
         raise UsageError(f"a message is at most {MAX_DATAGRAM} bytes long, this one is {len(data)}")
     return data

@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from antiphon.cli import completion, ports
+from antiphon.cli.option_records import by_records
 from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
@@ -26,17 +28,25 @@ _DRIVE = (
 )
 
 
-def play(
-    audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto",
-    input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = "",
-    output: Annotated[str, typer.Option(help="An output device's name.")] = "",
+@dataclass(frozen=True, slots=True)
+class PlayOptions:
+    """The options of the server that plays."""
+
+    audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto"
+    input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = ""
+    output: Annotated[str, typer.Option(help="An output device's name.")] = ""
     patch: Annotated[
         str, typer.Option(help="A patch file, or the name of a patch.", autocompletion=completion.patches)
-    ] = "",
-    osc_port: ports.NewOsc = OSC_PORT,
-    http_port: ports.NewHttp = HTTP_PORT,
-    block: ports.Block = DEFAULT_BLOCK,
-    ahead: ports.Ahead = 0,
+    ] = ""
+    osc_port: ports.NewOsc = OSC_PORT
+    http_port: ports.NewHttp = HTTP_PORT
+    block: ports.Block = DEFAULT_BLOCK
+    ahead: ports.Ahead = 0
+
+
+@by_records
+def play(
+    server: PlayOptions,
     no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
     song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
 ) -> None:
@@ -44,23 +54,13 @@ def play(
     from antiphon.cli.serve import run, startable
     from antiphon.kernel.engine.drivers.probe import probe
 
-    asked = ServeSettings(
-        audio=audio,
-        input=input,
-        output=output,
-        patch=patch or PATCH,
-        osc_port=osc_port,
-        http_port=http_port,
-        block=block,
-        ahead=ahead,
-        live=True,
-    ).check()
+    asked = replace(ServeSettings(**asdict(server), live=True), patch=server.patch or PATCH).check()
     _find(song, asked.patch)
     startable(asked)
     if song:
         from antiphon.cli import play_song
 
-        asked = asked.with_(patch=str(play_song.with_song(patch or play_song.PATCH, song)))
+        asked = asked.with_(patch=str(play_song.with_song(server.patch or play_song.PATCH, song)))
     device = probe(asked)
     settings = asked.with_(mute_input=asked.input_file is None)
     if device.driver == "headless":

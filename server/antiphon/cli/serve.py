@@ -6,21 +6,20 @@ import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from antiphon.cli.option_records import by_records
 from antiphon.cli.serve_options import (
     TOKEN,
     AccessOptions,
-    BlockOptions,
     DeviceOptions,
     LoggingOptions,
     MachineOptions,
     PatchOptions,
-    PortOptions,
     RecordingOptions,
-    by_records,
+    StartOptions,
     given_options,
     transports_of,
 )
@@ -36,30 +35,24 @@ def serve(
     devices: DeviceOptions,
     recordings: RecordingOptions,
     logging: LoggingOptions,
-    ports: PortOptions,
     patches: PatchOptions,
-    blocks: BlockOptions,
     access: AccessOptions,
     machine: MachineOptions,
-    live: Annotated[
-        bool, typer.Option("--live", help="Take live scripts by /live/eval, with the token, for `antiphon live`.")
-    ] = False,
-    muted: Annotated[
-        bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 unmutes it.")
-    ] = False,
-    no_watch_plugins: Annotated[
-        bool, typer.Option("--no-watch-plugins", help="Use plugins of yours as they are at the start, saved or not.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Let --record replace an existing file.")] = False,
+    start: StartOptions,
 ) -> None:
     """Start the server. It ends at Ctrl-C or SIGTERM; closing the terminal does not end it."""
     asked: dict[str, Any] = {}
-    for record in (devices, recordings, ports, patches, blocks, access, machine):
+    for record in (devices, recordings, patches, access, machine):
         asked |= asdict(record)
     token_file = asked.pop("token_file")
     asked |= {name: tuple(asked[name] or ()) for name in ("surface", "allow", "proxy")}
     settings = ServeSettings(
-        **asked, **given_options(ctx), live=live, mute_input=muted, watch_plugins=not no_watch_plugins, force=force
+        **asked,
+        **given_options(ctx),
+        live=start.live,
+        mute_input=start.muted,
+        watch_plugins=not start.no_watch_plugins,
+        force=start.force,
     ).check()
     _check_transports(settings, transports_of(ctx))
     _take_token(token_file, needed=bool(settings.proxy))

@@ -6,13 +6,12 @@ is no option yet, because asking them takes longer.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -68,17 +67,11 @@ class LoggingOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class PortOptions:
-    """The ports of OSC and HTTP."""
+class PatchOptions:
+    """The ports, what plays, and its sample rate and block."""
 
     osc_port: ports.NewOsc = OSC_PORT
     http_port: ports.NewHttp = HTTP_PORT
-
-
-@dataclass(frozen=True, slots=True)
-class PatchOptions:
-    """Options of what plays."""
-
     patch: Annotated[
         str,
         typer.Option(help="A patch file, or the name of a built-in or own patch.", autocompletion=completion.patches),
@@ -89,12 +82,6 @@ class PatchOptions:
             help="A set list: several patches, and pedals to go through them.", autocompletion=completion.sets
         ),
     ] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockOptions:
-    """Options of sample rate and block."""
-
     rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE
     block: ports.Block = DEFAULT_BLOCK
     ahead: ports.Ahead = 0
@@ -141,30 +128,20 @@ class MachineOptions:
     synth: Annotated[str, typer.Option(help=f"The synth for notes: {synthhelp.NAMES}; null records them.")] = "auto"
 
 
-def by_records(function: Callable[..., None]) -> Callable[..., None]:
-    """Lets a command take dataclasses of options: the command line has their fields in place of each record."""
-    hints = get_type_hints(function, include_extras=True)
-    records = {name: kind for name, kind in hints.items() if hasattr(kind, "__dataclass_fields__")}
-    parameters = []
-    for parameter in inspect.signature(function).parameters.values():
-        kind = records.get(parameter.name)
-        if kind is None:
-            parameters.append(parameter.replace(annotation=hints[parameter.name], kind=parameter.KEYWORD_ONLY))
-        else:
-            flat = inspect.signature(kind, eval_str=True).parameters.values()
-            parameters += [field.replace(kind=field.KEYWORD_ONLY) for field in flat]
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """How the server starts."""
 
-    @functools.wraps(function)
-    def command(**given: Any) -> None:
-        made = {
-            name: kind(**{field.name: given.pop(field.name) for field in fields(kind)})
-            for name, kind in records.items()
-        }
-        function(**made, **given)
-
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
+    live: Annotated[
+        bool, typer.Option("--live", help="Take live scripts by /live/eval, with the token, for `antiphon live`.")
+    ] = False
+    muted: Annotated[bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 unmutes it.")] = (
+        False
+    )
+    no_watch_plugins: Annotated[
+        bool, typer.Option("--no-watch-plugins", help="Use plugins of yours as they are at the start, saved or not.")
+    ] = False
+    force: Annotated[bool, typer.Option("--force", help="Let --record replace an existing file.")] = False
 
 
 class ServeCommand(synthhelp.SynthCommand):

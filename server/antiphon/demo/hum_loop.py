@@ -1,8 +1,8 @@
 """The input of `antiphon play` for the patch `answer` without a microphone: eight bars, hummed and sung in turn.
 
 The hum: a sung source (harmonics that fall by 9 dB an octave) through the resonances of a closed mouth, with vibrato
-that sets in late, glides between notes, breath and a little hiss. The phrases with words are in `voice.ogg`, which
-`tools/sing_demo.py` renders. The loop has no seam. The same samples every time.
+that sets in late, glides between notes, breath and a little hiss. The phrases with words are in `voice.ogg`
+(docs/sounds.md). The loop has no seam. The same samples every time.
 """
 
 from __future__ import annotations

@@ -20,6 +20,11 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
             yield Finding(name, "limited", f"could not be checked: {type(error).__name__}: {error}")
 
 
+def either(subject: str, good: bool, works: str, else_text: str = "", mend: str = "") -> Finding:
+    """A finding that works, or is limited, with its text and what mends it."""
+    return Finding(subject, "works", works) if good else Finding(subject, "limited", else_text, mend)
+
+
 def lines(finding: Finding) -> Iterator[str]:
     """Yields the lines to print for a finding."""
     yield printable(f"{finding.state:<8} {finding.subject}: {finding.text}")

@@ -17,10 +17,16 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
+from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.drivers.probe import probe
+from antiphon.kernel.engine.process import make_driver
 from antiphon.kernel.errors import AntiphonError, EngineError
+from antiphon.kernel.graph.patch import load as load_patch
+from antiphon.kernel.native import compile_all
+from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.helper_process import command, environment
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.offline.rendering import PlayerRunner
 
 CLIENT = "antiphon-doctor"
 BURST = 512
@@ -68,8 +74,6 @@ class Trip:
 
 def measure(settings: ServeSettings) -> Trip:
     """Measures the round trip of the driver that `serve` would use. Raises `EngineError` if the device fails."""
-    from antiphon.kernel.native import compile_all
-
     device = probe(settings)
     options = DriverOptions(
         device.rate, device.block, settings.channels, settings.ahead, settings.input, settings.output, CLIENT
@@ -143,10 +147,13 @@ def find(recorded: Mono, sent: Mono) -> int:
     return best if height[best] > CLEAR * rest and height[best] > 1e-4 else -1
 
 
-def plan_bursts(rate: int) -> tuple[list[int], int]:
-    """(frames at which bursts begin, frames to run). The spacing is irregular, so that bursts are not confused."""
+def played_bursts(rate: int, block: int) -> tuple[list[int], Mono]:
+    """(frames at which bursts begin, the sound). The spacing is irregular, so that bursts are not confused."""
     at = [round((SETTLE + n * SPACING) * rate) + 37 * n for n in range(BURSTS)]
-    return at, at[-1] + round(1.0 * rate)
+    sound = np.zeros(at[-1] + rate + block, np.float32)
+    for n in at:
+        sound[n : n + BURST] = burst()
+    return at, sound
 
 
 def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: int) -> Trip:
@@ -175,8 +182,6 @@ def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: in
 
 
 def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> Trip:
-    from antiphon.kernel.engine.process import make_driver
-
     driver = make_driver(kind, options)
     try:
         if own_ports:
@@ -198,10 +203,7 @@ def _wire_to_itself(channels: int) -> None:
 
 
 def _exchange(driver: Driver, path: str) -> Trip:
-    at, frames = plan_bursts(driver.rate)
-    sound = np.zeros(frames + driver.block, np.float32)
-    for n in at:
-        sound[n : n + BURST] = burst()
+    at, sound = played_bursts(driver.rate, driver.block)
     recorded = np.zeros_like(sound)
     out: Samples = np.zeros((driver.channels, driver.block), np.float32)
     driver.start(0, time.monotonic_ns())
@@ -221,27 +223,18 @@ def _exchange(driver: Driver, path: str) -> Trip:
 
 def _through_engine(options: DriverOptions) -> Trip:
     """The round trip without a device: from the engine's input, through the patch `through`, to its output."""
-    from antiphon.kernel.engine.drivers.headless import Headless
-    from antiphon.kernel.graph.patch import load as load_patch
-    from antiphon.kernel.native import compile_all
-    from antiphon.kernel.plugins.loader import load
-    from antiphon.offline.rendering import PlayerRunner
-
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)
     runner = PlayerRunner(
         patch.graph, loaded.catalog, loaded.make, StreamSpec(options.rate, options.block, options.channels)
     )
-    at, frames = plan_bursts(options.rate)
-    sound = np.zeros((options.channels, frames + options.block), np.float32)
-    for n in at:
-        sound[:, n : n + BURST] = burst()
-    recorded = np.zeros(sound.shape[1], np.float32)
+    at, sound = played_bursts(options.rate, options.block)
+    recorded = np.zeros_like(sound)
     compile_all()  # those of the plugins too
     driver = Headless(options)
     driver.start(0, time.monotonic_ns() + 20_000_000)
-    for begin in range(0, frames, driver.block):
-        x = sound[:, begin : begin + driver.block]
+    for begin in range(0, sound.size - driver.block, driver.block):
+        x = np.tile(sound[begin : begin + driver.block], (options.channels, 1))
         block = driver.wait()
         y = runner.run(x)
         driver.deliver(block, y)

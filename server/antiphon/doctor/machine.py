@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from antiphon.doctor.finding import either
 from antiphon.kernel.contract.finding import Finding
 
 WANTED_BUFFER = 8 << 20
@@ -26,16 +27,11 @@ def osc_buffer() -> Iterator[Finding]:
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         got = osc_udp.enlarge(sock)
-    if got >= WANTED_BUFFER:
-        yield Finding(
-            "OSC buffer",
-            "works",
-            f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were received without loss with it",
-        )
-        return
+    good = f"{got / 2**20:.3g} MiB: bursts of 100,000 messages were received without loss with it"
     most = f"about {got // _SHORT:,} short messages at once fit; the kernel drops the surplus, and /status counts it"
     fix = f"sudo sysctl -w net.core.rmem_max={WANTED_BUFFER} (and into /etc/sysctl.d/ to keep it)"
-    yield Finding("OSC buffer", "limited", f"{got / 1024:.0f} KiB of {WANTED_BUFFER >> 20} MiB: {most}", fix)
+    small = f"{got / 1024:.0f} KiB of {WANTED_BUFFER >> 20} MiB: {most}"
+    yield either("OSC buffer", got >= WANTED_BUFFER, good, small, fix)
 
 
 def scheduling() -> Iterator[Finding]:
@@ -45,32 +41,24 @@ def scheduling() -> Iterator[Finding]:
         return
     code = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(60))"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, timeout=10)
-    if done.returncode == 0:
-        yield Finding("real-time scheduling", "works", "permitted: `serve --fifo` has the shortest tails at 64 frames")
-        return
+    good = "permitted: `serve --fifo` has the shortest tails at 64 frames"
     text = "not permitted; the ordinary class with short slices is used, good at 256 frames and for most at 64"
     fix = f"echo '@audio - rtprio 95' | sudo tee {_LIMITS}; sudo usermod -aG audio $USER; log in anew"
-    yield Finding("real-time scheduling", "limited", text, fix)
+    yield either("real-time scheduling", done.returncode == 0, good, text, fix)
 
 
 def processors() -> Iterator[Finding]:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if count >= 2:
-        yield Finding("processors", "works", f"{count}: one for sound, one for messages")
-    else:
-        text = "1: sound and messages share it; choose blocks of 256 frames or more"
-        yield Finding("processors", "limited", text, "serve --block 512")
+    text = "1: sound and messages share it; choose blocks of 256 frames or more"
+    yield either("processors", count >= 2, f"{count}: one for sound, one for messages", text, "serve --block 512")
     governors = {
         p.read_text().strip() for p in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
     }
     slow = governors - {"performance", "schedutil"}
-    if slow:
+    if governors:
         fix = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-        yield Finding(
-            "processor speed", "limited", f"saves power ({', '.join(sorted(slow))}): blocks may come late", fix
-        )
-    elif governors:
-        yield Finding("processor speed", "works", f"governor {', '.join(sorted(governors))}")
+        saves = f"saves power ({', '.join(sorted(slow))}): blocks may come late"
+        yield either("processor speed", not slow, f"governor {', '.join(sorted(governors))}", saves, fix)
 
 
 def timers() -> Iterator[Finding]:
@@ -84,12 +72,8 @@ def timers() -> Iterator[Finding]:
     late.sort()
     middle, worst = late[50], late[-1]
     text = f"a sleep ends {middle:.0f} µs late at the median, {worst:.0f} µs at worst of 100{slack}"
-    if middle < 1000.0:
-        yield Finding("timers", "works", text)
-    else:
-        yield Finding(
-            "timers", "limited", text, "serve --block 512; close other programs; on a virtual machine ask its host"
-        )
+    fix = "serve --block 512; close other programs; on a virtual machine ask its host"
+    yield either("timers", middle < 1000.0, text, text, fix)
 
 
 def _least_slack() -> str:
@@ -106,10 +90,9 @@ def memory() -> Iterator[Finding]:
         free = int(fields["MemAvailable"].split()[0]) * 1024
     except FileNotFoundError:
         return
-    if free >= WANTED_MEMORY:
-        yield Finding("memory", "works", f"{free / 2**30:.1f} GiB free; a server takes about 0.3")
-    else:
-        yield Finding("memory", "limited", f"{free >> 20} MiB free; a server takes about 300", "close other programs")
+    good = f"{free / 2**30:.1f} GiB free; a server takes about 0.3"
+    small = f"{free >> 20} MiB free; a server takes about 300"
+    yield either("memory", free >= WANTED_MEMORY, good, small, "close other programs")
 
 
 CHECKS = (processors, memory, scheduling, timers, osc_buffer)

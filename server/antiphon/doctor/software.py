@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
+from antiphon.doctor.finding import either
 from antiphon.kernel.contract.finding import Condition, Finding
 from antiphon.kernel.runtime import extras, pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
@@ -16,16 +17,12 @@ from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
 def python() -> Iterator[Finding]:
     version = platform.python_version()
-    if (3, 11) <= sys.version_info[:2] < (3, 14):
-        yield Finding("Python", "works", f"{version}, {sys.executable}")
-    else:
-        yield Finding(
-            "Python", "limited", f"{version}; Antiphon is made for 3.11 to 3.13", "make PYTHON=python3.11 test"
-        )
+    made_for = f"{version}; Antiphon is made for 3.11 to 3.13"
+    right = (3, 11) <= sys.version_info[:2] < (3, 14)
+    yield either("Python", right, f"{version}, {sys.executable}", made_for, "make PYTHON=python3.11 test")
     if sys.platform != "linux":
-        yield Finding(
-            "system", "limited", f"{platform.system()}; Antiphon is written for it but was tested on Linux alone"
-        )
+        text = f"{platform.system()}; Antiphon is written for it but was tested on Linux alone"
+        yield Finding("system", "limited", text)
     elif platform.machine() != "x86_64":
         yield Finding("system", "limited", f"{platform.machine()}; Antiphon was tested on x86-64 alone")
 
@@ -36,20 +33,17 @@ def machine_code() -> Iterator[Finding]:
 
     from antiphon.kernel.native import dsp
 
-    sound = np.array([[0.25, -0.5, 0.125]], np.float32)
+    sound, problem = np.array([[0.25, -0.5, 0.125]], np.float32), ""
     try:
-        height = dsp.peak(sound, 3, 1, 3)
+        if (height := dsp.peak(sound, 3, 1, 3)) != 0.5:
+            problem = f"a kernel gave {height} where 0.5 is right"
     except Exception as error:
-        yield Finding(
-            "machine code", "broken", f"kernels do not compile: {error}", "pip install --force-reinstall llvmlite"
-        )
-        return
-    if height == 0.5:
+        problem = f"kernels do not compile: {error}"
+    if problem:
+        yield Finding("machine code", "broken", problem, "pip install --force-reinstall llvmlite")
+    else:
         text = "those of the library run; llvmlite, which compiles others, is not installed"
         yield Finding("machine code", "works", text if extras.missing(["llvmlite"]) else "kernels compile and run")
-    else:
-        fix = "pip install --force-reinstall llvmlite"
-        yield Finding("machine code", "broken", f"a kernel gave {height} where 0.5 is right", fix)
 
 
 def sound_files() -> Iterator[Finding]:
@@ -61,19 +55,11 @@ def sound_files() -> Iterator[Finding]:
         return
     there = soundfile.available_formats()
     lacking = [name for name in ("WAV", "FLAC", "OGG", "AIFF", "AU") if name not in there]
-    version = soundfile.__libsndfile_version__
-    if lacking:
-        yield Finding(
-            "sound files", "limited", f"libsndfile {version} lacks {', '.join(lacking)}", "pip install -U soundfile"
-        )
-    else:
-        yield Finding("sound files", "works", f"libsndfile {version}: wav, flac, ogg, aiff, au")
-    if "MP3" in there:
-        yield Finding("mp3", "works", "read and written")
-    else:
-        yield Finding(
-            "mp3", "limited", f"libsndfile {version} is older than 1.1 and has none", "pip install -U soundfile"
-        )
+    version = f"libsndfile {soundfile.__libsndfile_version__}"
+    lacks = f"{version} lacks {', '.join(lacking)}"
+    yield either("sound files", not lacking, f"{version}: wav, flac, ogg, aiff, au", lacks, "pip install -U soundfile")
+    older = f"{version} is older than 1.1 and has none"
+    yield either("mp3", "MP3" in there, "read and written", older, "pip install -U soundfile")
 
 
 def plugins() -> Iterator[Finding]:
@@ -103,13 +89,9 @@ def folders() -> Iterator[Finding]:
         parent = folder
         while not parent.exists() and parent != parent.parent:
             parent = parent.parent
-        if os.access(parent, os.W_OK):
-            yield Finding(
-                f"{name} folder", "works", f"{folder}{'' if folder.exists() else ' (created when it is needed)'}"
-            )
-        else:
-            fix = f"sudo chown $USER {parent}, or set {paths.HOME} to a folder of yours"
-            yield Finding(f"{name} folder", "limited", f"{folder} cannot be written", fix)
+        there = f"{folder}{'' if folder.exists() else ' (created when it is needed)'}"
+        fix = f"sudo chown $USER {parent}, or set {paths.HOME} to a folder of yours"
+        yield either(f"{name} folder", os.access(parent, os.W_OK), there, f"{folder} cannot be written", fix)
 
 
 def ports() -> Iterator[Finding]:
@@ -141,15 +123,12 @@ def models() -> Iterator[Finding]:
 
     build = devices.installed_torch()
     if build is None:
-        text = (
-            "not installed; the models that ship play without it; networks of your own (a node of one is dry, and "
-            "refused for files), training and a GPU need it"
-        )
+        text = "not installed; the models that ship play without it; networks of your own, training and a GPU need it"
         yield Finding("torch", "missing", text, "make models")
-    elif devices.resolve("auto") == "cuda":
-        yield Finding("torch", "works", f"{build.version}: models run on the GPU unless --device cpu")
-    else:
-        yield Finding("torch", "works", f"{build.version}: for networks of your own and training, on the CPU")
+        return
+    gpu = devices.resolve("auto") == "cuda"
+    use = "models run on the GPU unless --device cpu" if gpu else "for networks of your own and training, on the CPU"
+    yield Finding("torch", "works", f"{build.version}: {use}")
 
 
 def voices() -> Iterator[Finding]:
@@ -178,16 +157,14 @@ def weights() -> Iterator[Finding]:
         return
     rows = examine_models(known_models()[0])
     good = sum(row.state == "verified" for row in rows)
-    if good == len(rows):
-        yield Finding("weights", "works", f"{good} of {good} are installed and match their checksums")
-        return
     bad = [
         f"{state}: {', '.join(row.name for row in rows if row.state == state)}"
         for state in ("missing", "changed")
         if any(row.state == state for row in rows)
     ]
     text = f"{good} of {len(rows)} are installed; {'; '.join(bad)}; nodes that need them run without, or are dry"
-    yield Finding("weights", "limited", text, fix)
+    whole = f"{good} of {good} are installed and match their checksums"
+    yield either("weights", good == len(rows), whole, text, fix)
 
 
 def model_files() -> Iterator[Finding]:
@@ -197,11 +174,10 @@ def model_files() -> Iterator[Finding]:
     listings = files()
     refused = sorted({row.file for row in listings if row.problem})
     count = len({row.file for row in listings})
-    if refused:
-        text = f"{count - len(refused)} of {count} in the library can be played; not {', '.join(refused[:8])}"
-        yield Finding("model files", "limited", text, "antiphon models says why")
-    elif count:
-        yield Finding("model files", "works", f"{count} of {count} in the library can be played")
+    if count:
+        text = f"{count - len(refused)} of {count} in the library can be played"
+        others = f"{text}; not {', '.join(refused[:8])}"
+        yield either("model files", not refused, text, others, "antiphon models says why")
 
 
 def pipeline() -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.runtime.helper_process import command, environment
 
@@ -72,14 +74,11 @@ def ask() -> LibraryReport:
     """Queries both libraries; a failure of a library is returned as its problem, never raised."""
     answers = {what: _in_child(what) for what in ("portaudio", "jack")}
     pa, jack = answers["portaudio"], answers["jack"]
-    server = jack.get("server")
     return LibraryReport(
-        tuple(Device(**{**d, "rates": tuple(d["rates"])}) for d in pa.get("devices", ())),
+        msgspec.convert(pa.get("devices", ()), tuple[Device, ...]),
         pa.get("version", ""),
         pa.get("problem", ""),
-        JackState(**{**server, "sources": tuple(server["sources"]), "sinks": tuple(server["sinks"])})
-        if server
-        else None,
+        msgspec.convert(jack.get("server"), JackState | None),
         jack.get("problem", ""),
     )
 

@@ -15,7 +15,7 @@ from tests.waiting import play_for, until
 
 from antiphon.api import Event, osc
 from antiphon_bench.rig import ServerProcess
-from antiphon_bench.supercollider.clock import Clocked, ends
+from antiphon_supercollider.tests.real.clocked import Clocked, ends
 from antiphon_supercollider.tests.real.test_supercollider import RATE, pytestmark as needs_real, recorded, server, synth
 from antiphon_supercollider.voices.played_ahead import PATIENCE
 

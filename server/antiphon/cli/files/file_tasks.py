@@ -1,16 +1,34 @@
-"""The files that a command with `--out-dir` goes through."""
+"""What the commands on files have in common: the files they go through, what plays, what they report."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
 
 from antiphon.cli.terminal.errors import complain
-from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.io.midifile import SUFFIXES
-from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES
+from antiphon.kernel.runtime.sound_formats import FORMATS, MAX_RATE, MIN_RATE, READ_SUFFIXES
+
+if TYPE_CHECKING:
+    from antiphon.kernel.contract.catalog import ProcessorInfo
+    from antiphon.kernel.contract.params import Value
+    from antiphon.kernel.graph.graph import Graph
+    from antiphon.kernel.plugins.loader import Loaded
+    from antiphon.offline.output_summary import Written
+
+RUN_BLOCK = 1024
+"""Frames of a block of `run` unless asked for: files have no latency to keep short, and longer blocks cost less."""
+MOST_TAIL, MOST_FADE = 600.0, 10.0
+"""Largest values of `--tail` and `--fade`, in seconds."""
+S = TypeVar("S", float, float | None)
+J = TypeVar("J")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +37,27 @@ class FileTask:
 
     source: Path
     target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """The options of `antiphon run`.
+
+    Attributes:
+        values: Values of parameters, by `-p`.
+        fires: Pairs of trigger parameter and the time in seconds at which it fires.
+        block: Frames.
+        tail: Seconds after the end of IN; None for the default.
+        fade: Seconds at the end of OUT; None for the default.
+        rate: Hz of OUT; 0 for IN's, or the nearest that OUT's format holds.
+    """
+
+    values: dict[str, Value]
+    fires: tuple[tuple[str, float], ...]
+    block: int = RUN_BLOCK
+    tail: float | None = None
+    fade: float | None = None
+    rate: int = 0
 
 
 def sound_suffix(source: Path) -> str:
@@ -72,3 +111,91 @@ def gather_tasks(
                     "rename one, or run them one after the other with an --out-dir for each"
                 )
     return list(jobs.values())
+
+
+def report(*written: Written) -> None:
+    """A line on standard output for each, behind what is over full scale on standard error."""
+    for each in written:
+        if each.over:
+            complain(each.over)
+        typer.echo(str(each))
+
+
+def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = None) -> None:
+    """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
+    from antiphon.kernel.synth import choosing, info as synths
+    from antiphon.kernel.workers import devices, pool
+
+    devices.resolve(device)
+    pool.prefer(device)
+    chosen = choosing.choose(synth, loaded.factories["synths"])
+    choosing.use(synths.BackendChoice(chosen))
+    plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
+    if plays and synth == "auto" and chosen.name == synths.NULL.name:
+        complain(choosing.silence(loaded.factories["synths"]))
+
+
+def hertz(rate: int) -> int:
+    """The value of `--rate`, 0 where it was not given. Raises `UsageError` for one that no sound file has."""
+    if rate and not MIN_RATE <= rate <= MAX_RATE:
+        raise UsageError(f"--rate takes {MIN_RATE} to {MAX_RATE} Hz, not {rate}")
+    return rate
+
+
+def within(option: str, seconds: S, most: float) -> S:
+    """The option's value in seconds, or None if it is None. Raises `UsageError` outside 0 to `most`."""
+    if seconds is not None and not 0.0 <= seconds <= most:
+        raise UsageError(f"{option} takes 0 to {most:g} seconds, not {seconds:g}")
+    return seconds
+
+
+def failures(jobs: Iterable[J], write: Callable[[J], bool]) -> int:
+    """Has each job written, and returns how many failed; an error is printed, and the next one goes on."""
+    failed = 0
+    for job in jobs:
+        try:
+            failed += not write(job)
+        except AntiphonError as error:
+            complain(str(error))
+            failed += 1
+    return failed
+
+
+def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) -> list[FileTask]:
+    """The files to process. A folder stands for the files directly inside it that the plugin takes.
+
+    Raises:
+        UsageError: They are not what the plugin takes.
+    """
+    from antiphon.cli.files.run_file import suffix_of, suffixes
+    from antiphon.kernel.contract.file_use import NOTHING
+    from antiphon.kernel.graph.asset_names import locate_asset
+    from antiphon.kernel.io.decode import path_text
+
+    alone, default_source = bool(info.on_files.job), info.on_files.default_source
+    if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
+        paths = [default_source if default_source == NOTHING else locate_asset(default_source), *paths]
+    lacking = ""
+    if out_dir is None and len(paths) == 1:
+        lacking = f"; {'OUT' if os.path.exists(paths[0]) else 'IN'} is missing beside {path_text(paths[0])}"
+    if info.on_files.splits and out_dir is not None:
+        if len(paths) != 1:
+            raise UsageError(f"{info.type} takes one IN apart at a time, not {len(paths)}; run it once for each")
+        return [FileTask(Path(paths[0]), Path(out_dir))]
+    if alone and (out_dir is not None or len(paths) != 2):
+        folder = ", or one IN and --out-dir FOLDER for its parts" if info.on_files.splits else ""
+        raise UsageError(f"{info.type} takes one IN and one OUT{folder}{lacking}")
+    if out_dir is None:
+        if len(paths) != 2:
+            raise UsageError(f"name one file IN and one file OUT, or several and --out-dir FOLDER{lacking}")
+        if os.path.isdir(paths[1]):
+            raise UsageError(
+                f"{path_text(paths[1])} is a folder; name a file, or write --out-dir {path_text(paths[1])}"
+            )
+        if os.path.isdir(paths[0]) and not alone:
+            raise UsageError(
+                f"{path_text(paths[0])} is a folder; write --out-dir {path_text(paths[1])} to do all that is in it"
+            )
+        return [FileTask(Path(paths[0]), Path(paths[1]))]
+    what, endings = suffixes(info)
+    return gather_tasks(paths, out_dir, what, endings, lambda source: suffix_of(info, source))

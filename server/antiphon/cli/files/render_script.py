@@ -5,24 +5,40 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from antiphon.cli.files.report import report
+from antiphon.cli.files.file_tasks import play_with, report
+from antiphon.cli.files.rendering import BLOCK, PatchRender, RenderedFile
 from antiphon.cli.terminal.errors import complain, endable
+from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.errors import PatchError, UsageError
+from antiphon.kernel.graph.patch import load as load_patch
+from antiphon.kernel.io.audiofile import stream
+from antiphon.kernel.io.audiowrite import format_of
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.notes import Players
+from antiphon.kernel.session.play import silent, unknown_words
+from antiphon.live.listening import missing
+from antiphon.live.patterns.spans import exact
+from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.offline import script_midi
+from antiphon.offline.file_ends import tail_of
+from antiphon.offline.file_job import check_distinct, free
+from antiphon.offline.hearing import MOST_ROUNDS, BlockListener, Cue
+from antiphon.offline.output_summary import Written
+from antiphon.offline.rendering import param_finder
+from antiphon.offline.script_run import ScriptProcess, commands, frames_of
 
 if TYPE_CHECKING:
-    from antiphon.cli.files.rendering import PatchRender, RenderedFile
-    from antiphon.kernel.graph.graph import Graph
-    from antiphon.kernel.plugins.loader import Loaded
-    from antiphon.live.records import LiveEvent, ScriptError
-    from antiphon.offline.script_run import ScriptProcess
+    from antiphon.cli.files.render import RenderOptions
 
 RATE, CHANNELS = 48000, 2
 MOST_BARS = 100_000
@@ -31,42 +47,24 @@ MOST_SENTENCES = 16
 _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptOptions:
-    """Options of `antiphon render` for a live script.
-
-    Attributes:
-        block: Frames.
-        tail: Seconds after the end; None until it is silent.
-        fade: Seconds at the end.
-        rate: Hz of the sound files; 0 for the input's.
-        cue: The pair of channels that holds the cue, or "".
-    """
-
-    bars: float
-    stems: str | None
-    midi: str | None
-    source: str | None
-    block: int
-    tail: float | None
-    fade: float
-    force: bool
-    rate: int = 0
-    cue: str = ""
-
-
-def render_script(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> None:
+def render_script(asked: RenderOptions) -> None:
     """Renders a script.
 
     Raises:
         AntiphonError: It cannot be rendered; no file is left incomplete.
         typer.Exit: The script has a fault, which was printed, or a node failed.
     """
-    from antiphon.live.records import ScriptError
-
+    if asked.events is not None:
+        raise UsageError("a script plays its own events; leave --events out")
+    if asked.seconds is not None or asked.bars is None or not asked.out:
+        raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
+    if asked.out_dir is not None or len(asked.source or []) > 1:
+        raise UsageError("a script is rendered to one --out, with one --in at most")
+    if not 0 < asked.bars <= MOST_BARS:
+        raise UsageError(f"--bars takes a number above 0, to {MOST_BARS}, not {asked.bars:g}")
     with endable():
         try:
-            failed = _render(path, out, options, play_with)
+            failed = _render(asked, asked.bars)
         except ScriptError as error:
             _show(error)
             raise typer.Exit(2) from None
@@ -80,55 +78,42 @@ def _show(error: ScriptError) -> None:
         sys.stderr.write("".join(f"  {line}\n" for line in error.picture.split("\n")))
 
 
-def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> bool:
-    from antiphon.kernel.io.audiowrite import format_of
-    from antiphon.kernel.io.decode import path_text
-    from antiphon.kernel.session.notes import Players
-    from antiphon.offline import script_midi
-    from antiphon.offline.file_job import check_distinct, free
-    from antiphon.offline.output_summary import Written
-    from antiphon.offline.rendering import param_finder
-    from antiphon.offline.script_run import ScriptProcess, commands
-
-    _check(options)
+def _render(asked: RenderOptions, bars: float) -> bool:
+    path, out, name, source = asked.patch, asked.out, Path(asked.patch).name, _source(asked)
     format_of(out)
-    written = [("--out", out), *((("--midi", options.midi),) if options.midi else ())]
-    check_distinct([("the script", path), *((("--in", options.source),) if options.source else ())], written)
-    free(written, force=options.force)
+    written = [("--out", out), *((("--midi", asked.midi),) if asked.midi else ())]
+    check_distinct([("the script", path), *((("--in", source),) if source else ())], written)
+    free(written, force=asked.force)
     with ScriptProcess(path) as script:
-        task, beats, events = _performed(path, options, script, play_with)
+        task, beats, events = _performed(asked, bars, script)
     graph, catalog, rate = task.patch.graph, task.loaded.catalog, task.spec.rate
     find, players = param_finder(graph, catalog), Players(graph, catalog)
-    name = Path(path).name
     played = commands(events, name, rate, find, players)
-    stems = _stems(script.header.names, events, options.stems)
-    if options.stems:
-        Path(options.stems).mkdir(parents=True, exist_ok=True)
-        free([("--stems", file) for file, _ in stems], force=options.force)
+    stems = _stems(script.header.names, events, asked.stems)
+    if asked.stems:
+        Path(asked.stems).mkdir(parents=True, exist_ok=True)
+        free([("--stems", file) for file, _ in stems], force=asked.force)
     done = task.write(out, played, name)
     sources = f"{path_text(path)} and the patch {task.patch.name}"
     report(replace(done.written, source=sources))
-    silent = _unknown_words(name, events, done)
-    failed = done.complaints(silent)
+    explained = _unknown_words(name, events, done)
+    failed = done.complaints(explained)
     for file, own in stems:
         stem = task.write(file, commands(own, name, rate, find, players), Path(file).name)
         report(replace(stem.written, source=sources))
-        failed |= stem.complaints(silent)
-    if options.midi:
-        count, missing = script_midi.write(Path(options.midi), events, beats, task.patch.tempo)
-        report(Written(options.midi, path_text(path), (task.frames or 0) / rate, notes=count))
+        failed |= stem.complaints(explained)
+    if asked.midi:
+        count, missing = script_midi.write(Path(asked.midi), events, beats, task.patch.tempo)
+        report(Written(asked.midi, path_text(path), (task.frames or 0) / rate, notes=count))
         if missing:
             complain(
-                f"{path_text(options.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so"
+                f"{path_text(asked.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so"
             )
     return failed
 
 
 def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -> Mapping[str, int]:
     """Prints which notes name something that their node lacks, once for each line. Returns how many, by node."""
-    from antiphon.kernel.runtime.suggestion import instead
-    from antiphon.kernel.session.play import silent, unknown_words
-
     found = Counter[str]()
     sentences = dict[str, None]()
     for event in events:
@@ -143,52 +128,39 @@ def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -
     return found
 
 
-def _check(options: ScriptOptions) -> None:
-    if not 0 < options.bars <= MOST_BARS:
-        raise UsageError(f"--bars takes a number above 0, to {MOST_BARS}, not {options.bars:g}")
+def _source(asked: RenderOptions) -> str | None:
+    """The sound that the patch hears as its input, or None."""
+    return asked.source[0] if asked.source else None
 
 
 def _performed(
-    path: str, options: ScriptOptions, script: ScriptProcess, play_with: Callable[[Loaded, Graph], None]
+    asked: RenderOptions, bars: float, script: ScriptProcess
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
-    from antiphon.cli.files.rendering import PatchRender
-    from antiphon.kernel.contract.block import StreamSpec
-    from antiphon.kernel.graph.patch import load as load_patch
-    from antiphon.kernel.io.audiofile import stream
-    from antiphon.kernel.plugins.loader import load
-    from antiphon.live.listening import missing
-    from antiphon.live.patterns.spans import exact
-    from antiphon.live.records import ScriptError
-    from antiphon.offline.file_ends import tail_of
-    from antiphon.offline.script_run import frames_of
-
-    header = script.header
+    header, path, source = script.header, Path(asked.patch), _source(asked)
     if not header.patch:
-        raise UsageError(f'{Path(path).name} names no patch; write patch("pads") in it')
+        raise UsageError(f'{path.name} names no patch; write patch("pads") in it')
     loaded = load(check=False)
-    beside = Path(path).parent / header.patch
-    name = Path(path).name
+    beside = path.parent / header.patch
     try:
         patch = load_patch(str(beside) if beside.is_file() else header.patch, loaded.catalog, trusted=True)
     except PatchError as error:
-        raise ScriptError(f"{name} line {header.patch_line}: {error}") from None
+        raise ScriptError(f"{path.name} line {header.patch_line}: {error}") from None
     for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
-        complain(f"{name} line {line}: {sentence}")
-    play_with(loaded, patch.graph)
+        complain(f"{path.name} line {line}: {sentence}")
+    play_with(asked.device, asked.synth, loaded, patch.graph)
     rate, channels, subtype = RATE, CHANNELS, ""
-    if options.source is not None:
-        with stream(options.source) as (info, _):
+    if source is not None:
+        with stream(source) as (info, _):
             rate, channels, subtype = info.rate, max(CHANNELS, info.channels), info.subtype
-    beats = exact(options.bars, "--bars") * header.bar
+    beats = exact(bars, "--bars") * header.bar
     events = script.play(beats, patch.tempo)
     frames = frames_of(events, beats, rate, patch.tempo)
     if frames > MOST_SECONDS * rate:
-        raise UsageError(f"{Path(path).name} would last {frames / rate:,.0f} s; at most {MOST_SECONDS:g} are allowed")
+        raise UsageError(f"{path.name} would last {frames / rate:,.0f} s; at most {MOST_SECONDS:g} are allowed")
     sounds_on = any(loaded.catalog[node.type].on_files.tail for node in patch.graph.nodes)
-    tail = tail_of(options.tail, sounds_on)
-    spec = StreamSpec(rate, options.block, channels)
-    source, after = options.source, (tail, options.fade, options.rate, options.cue)
-    task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, *after)
+    tail = tail_of(asked.tail, sounds_on)
+    spec = StreamSpec(rate, asked.block or BLOCK, channels)
+    task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, asked.rate, asked.cue)
     if source is not None and header.listens:
         events = _answered(task, script, beats, events)
         frames = frames_of(events, beats, rate, patch.tempo)
@@ -198,11 +170,6 @@ def _performed(
 
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
     """The events of the script with what it hears: it is performed again until it hears nothing else."""
-    from antiphon.kernel.session.notes import Players
-    from antiphon.offline.hearing import MOST_ROUNDS, BlockListener, Cue
-    from antiphon.offline.rendering import param_finder
-    from antiphon.offline.script_run import commands
-
     graph, catalog, spec, header = task.patch.graph, task.loaded.catalog, task.spec, script.header
     find, players = param_finder(graph, catalog), Players(graph, catalog)
     cues: list[Cue] = []

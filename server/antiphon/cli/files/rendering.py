@@ -1,27 +1,60 @@
-"""A patch rendered to a file: what `antiphon render` does for a patch, and for each stem of a script."""
+"""A patch rendered to a file: for `antiphon render`, each of its files and each stem of a script."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from antiphon.cli.files.file_tasks import report
 from antiphon.cli.terminal.errors import complain
-from antiphon.kernel.errors import UsageError
+from antiphon.cli.terminal.progress import ProgressBar
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.engine.output_buses import pairs_of
+from antiphon.kernel.errors import FileError, RequestError, UsageError
+from antiphon.kernel.graph.asset_names import locate_asset
+from antiphon.kernel.graph.graph import Graph, order
+from antiphon.kernel.graph.patch import Patch
+from antiphon.kernel.io.audiofile import stream
+from antiphon.kernel.io.audiowrite import AudioWriter
+from antiphon.kernel.io.decode import path_text
+from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.session.commands import Command
+from antiphon.kernel.session.notes import Players
+from antiphon.kernel.synth.choosing import chosen
+from antiphon.kernel.synth.info import OfflinePasses
+from antiphon.offline import note_file
+from antiphon.offline.event_file import parse_events
+from antiphon.offline.file_ends import NONE, Tail, fade_end, tail_of
+from antiphon.offline.hearing import BlockListener
+from antiphon.offline.note_file import Score, is_midi
+from antiphon.offline.output_summary import Written
+from antiphon.offline.rendering import PlayerRunner, param_finder
+from antiphon.offline.runner import process_stream
 
 if TYPE_CHECKING:
-    from antiphon.kernel.contract.block import Samples, StreamSpec
-    from antiphon.kernel.contract.params import Param
-    from antiphon.kernel.graph.patch import Patch
-    from antiphon.kernel.plugins.loader import Loaded
-    from antiphon.kernel.session.commands import Command
-    from antiphon.kernel.synth.info import OfflinePasses
-    from antiphon.offline.file_ends import Tail
-    from antiphon.offline.hearing import BlockListener
-    from antiphon.offline.output_summary import Written
-    from antiphon.offline.rendering import PlayerRunner
+    from antiphon.cli.files.render import RenderOptions
+
+BLOCK = 256
+LONG_BLOCK = 1024
+"""Block in frames for patches whose samples do not depend on it (no cycle, no events): a third faster."""
+RATE = 48000
+"""Hz of OUT where IN is no sound."""
+MAX_EVENT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """One file to render: IN (sound or MIDI, or none), the file of events or none, and OUT."""
+
+    source: str | None
+    events: str | None
+    out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +89,6 @@ class PatchRender:
         Raises:
             AntiphonError: It cannot be rendered; no file is left.
         """
-        from antiphon.cli.terminal.progress import ProgressBar
-        from antiphon.kernel.io.audiowrite import AudioWriter
-        from antiphon.kernel.synth.choosing import chosen
-        from antiphon.offline.file_ends import fade_end
-        from antiphon.offline.output_summary import Written
-        from antiphon.offline.runner import process_stream
-
         rate, channels = self.spec.rate, 2 * len(self._pairs) if self._pairs else self.spec.channels
 
         def prepared() -> PlayerRunner:
@@ -85,8 +111,6 @@ class PatchRender:
 
     def hear(self, commands: Sequence[Command], hearing: BlockListener) -> None:
         """Runs it with commands and without a file, for what is heard."""
-        from antiphon.offline.runner import process_stream
-
         with ExitStack() as stack:
             runner = stack.enter_context(closing(self._runner(commands)))
             runner.listener = hearing.block
@@ -96,28 +120,20 @@ class PatchRender:
     @property
     def _pairs(self) -> tuple[str, ...]:
         """The pairs of channels of the file; () for the graph's output alone."""
-        from antiphon.kernel.engine.output_buses import pairs_of
-
         pairs = pairs_of(self.patch.graph, self.cue)
         if len(pairs) > 1 and self.spec.channels != 2:
             raise UsageError(f"the patch plays {len(pairs)} pairs of channels; give an IN of one or two channels")
         return pairs if len(pairs) > 1 else ()
 
     def _runner(self, commands: Sequence[Command]) -> PlayerRunner:
-        from antiphon.offline.rendering import PlayerRunner
-
         loaded, patch = self.loaded, self.patch
         return PlayerRunner(patch.graph, loaded.catalog, loaded.make, self.spec, patch.tempo, commands, self._pairs)
 
     def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
-        from antiphon.kernel.io.audiofile import stream
-
         return stack.enter_context(stream(self.source))[1] if self.source is not None else ()
 
     def _play_passes(self, passes: OfflinePasses, prepared: Callable[[], PlayerRunner]) -> None:
         """Runs the patch without output until the synth has rendered its notes; the next runner uses that sound."""
-        from antiphon.offline.runner import process_stream
-
         # the synth is silent in these passes, so the tail's end cannot be found by level
         whole = replace(self.tail, level=0.0)
         while True:
@@ -165,3 +181,77 @@ class RenderedFile:
         if self.dropped:
             complain(f"{self.dropped} events exceeded the limit of one block and are missing in {self.name}")
         return bool(self.failures or self.dropped)
+
+
+def one(job: RenderJob, asked: RenderOptions, loaded: Loaded, patch: Patch) -> bool:
+    """Writes OUT, complete or not at all, and reports it; False where a node failed or events were left out.
+
+    Raises:
+        AntiphonError: It cannot be rendered.
+    """
+    graph, catalog, seconds = patch.graph, loaded.catalog, asked.seconds
+    sound = None if job.source is None or is_midi(job.source) else job.source
+    notes = [path for path in (job.source, job.events) if path is not None and is_midi(path)]
+    rate, channels, subtype, frames = RATE, 2, "", None
+    if sound is not None:
+        with stream(sound) as (info, _):
+            rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
+    commands: list[Command] = []
+    scores = [note_file.read(Path(path), rate) for path in notes]
+    for path, score in zip(notes, scores, strict=True):
+        commands += _played(score, path_text(path), graph, catalog)
+    if sound is None and scores:
+        frames = max(score.frames for score in scores)
+    if job.events is not None and not is_midi(job.events):
+        commands += _events(job.events, rate, graph, catalog)
+    if seconds is not None:
+        frames = round(seconds * rate)
+    cyclic = order(graph, catalog)[1]
+    spec = StreamSpec(rate, asked.block or (BLOCK if cyclic or commands or job.events else LONG_BLOCK), channels)
+    length = frames if seconds is not None or sound is None else None
+    sounds_on = any(catalog[node.type].on_files.tail for node in graph.nodes)
+    after = NONE if seconds is not None and asked.tail is None else tail_of(asked.tail, sounds_on)
+    task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, asked.rate, asked.cue)
+    done = task.write(job.out, commands, patch.name)
+    if not done.frames:
+        complain(f"{done.name} holds no sound (0 frames)")
+    report(replace(done.written, source=_sources(patch.name, job.source, job.events)))
+    return not done.complaints()
+
+
+def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
+    """(node.parameter, path) of each file and folder that the patch's nodes read."""
+    return [
+        (f"{node.name}.{param.name}", locate_asset(str(node.values[param.name])))
+        for node in graph.nodes
+        for param in catalog[node.type].cells
+        if param.kind == "file" and node.values.get(param.name)
+    ]
+
+
+def _sources(patch: str, *files: str | None) -> str:
+    *most, last = (f"the patch {patch}", *(path_text(path) for path in files if path is not None))
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:
+    """Commands for the notes of a MIDI file, for every node with an event input that no wire leads to."""
+    try:
+        Players(graph, catalog).of("")
+    except RequestError as error:
+        raise UsageError(f"{name}: {error}") from None
+    return note_file.commands(score)
+
+
+def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:
+    name = path_text(path)
+    try:
+        if not Path(path).is_file():
+            raise FileError(f"cannot read {name}: there is no such file, or it is not an ordinary one")
+        if Path(path).stat().st_size > MAX_EVENT_BYTES:
+            raise FileError(f"cannot read {name}: it is larger than {MAX_EVENT_BYTES >> 20} MiB; split it")
+        text = Path(path).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise FileError(f"cannot read {name}: {reason}") from None
+    return parse_events(text.split("\n"), rate, param_finder(graph, catalog), name, Players(graph, catalog))

@@ -14,8 +14,7 @@ def replay(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Render a recorded set to a file: the same samples on the same machine."""
-    from antiphon.cli.files.options import play_with
-    from antiphon.cli.files.report import report
+    from antiphon.cli.files.file_tasks import play_with, report
     from antiphon.cli.terminal.errors import endable
     from antiphon.cli.terminal.progress import ProgressBar
     from antiphon.kernel.errors import FileError

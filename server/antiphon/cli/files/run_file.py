@@ -10,8 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from antiphon.cli.files.file_tasks import FileTask, sound_suffix
-from antiphon.cli.files.run_settings import RunSettings
+from antiphon.cli.files.file_tasks import FileTask, RunSettings, sound_suffix
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.contract.block import Samples, StreamSpec
@@ -78,20 +77,9 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         runner = stack.enter_context(
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires, score))
         )
-        known = length if length is not None and length <= LONGEST * rate else None
         # what is no regular file, a pipe, cannot be read twice
-        for _ in range(MOST_PASSES):
-            if plays or not job.source.is_file() or not runner.wants_ahead(known):
-                break
-            if known is None:
-                longer = "is not known to be shorter" if length is None else "is longer"
-                complain(f"{path_text(job.source)} {longer} than half an hour: {plugin} works as live")
-                break
-            with stream(heard) as (_, whole):
-                runner.look_ahead(whole, known)
-        if runner.wants_preroll and not plays and job.source.is_file():
-            with stream(heard) as (_, beginning):
-                runner.preroll(beginning)
+        if not plays and job.source.is_file():
+            _play_before(runner, job.source, heard, length)
         tail = tail_of(settings.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         played = process_stream(_summed(blocks, sums, "in"), runner, length if plays else None, progress.update, tail)
@@ -115,6 +103,23 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
     if writer is None:
         return _notes_written(job, runner, score, done)
     return _sound_written(job, info, writer, unchanged=not writer.silent and sums["in"] == sums["out"])
+
+
+def _play_before(runner: PlanRunner, source: Path, heard: Path, length: int | None) -> None:
+    """Plays the file to a processor that asks for it: the whole ahead, or its beginning. length: frames, if known."""
+    known = length if length is not None and length <= LONGEST * runner.spec.rate else None
+    for _ in range(MOST_PASSES):
+        if not runner.wants_ahead(known):
+            break
+        if known is None:
+            longer = "is not known to be shorter" if length is None else "is longer"
+            complain(f"{path_text(source)} {longer} than half an hour: {runner.type} works as live")
+            break
+        with stream(heard) as (_, whole):
+            runner.look_ahead(whole, known)
+    if runner.wants_preroll:
+        with stream(heard) as (_, beginning):
+            runner.preroll(beginning)
 
 
 def _parted(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSettings) -> tuple[Path, Path | None]:

@@ -1,4 +1,4 @@
-"""Completion of a line: addresses, then the words or the range of the parameter."""
+"""Completion of a line: addresses, then the words of the parameter."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from antiphon.cli.repl.declarations import Declaration
-from antiphon.cli.repl.lines import OWN, commands, node_names
 
+OWN = {"help": "what can be typed, or what it does", "status": "how the server is", "quit": "ends the REPL"}
 SWITCH = ("on", "off")
 
 
@@ -24,48 +24,18 @@ class AddressCompleter(Completer):
         before = document.text_before_cursor
         words = before.split()
         last = "" if not words or before.endswith(" ") else words.pop()
-        for text, doc in self._candidates(words, last):
+        for text, doc in self._candidates(words):
             if text.startswith(last):
                 yield Completion(text, start_position=-len(last), display_meta=doc)
 
-    def _candidates(self, words: list[str], last: str) -> Iterable[tuple[str, str]]:
+    def _candidates(self, words: list[str]) -> Iterable[tuple[str, str]]:
         declared = self._declared()
-        if not words or words == ["help"]:
-            if last.startswith("/"):
-                yield from ((a, _meta(d)) for a, d in declared.items())
-                return
-            # a node goes before a word of the REPL's own, and that before a command
-            named = {**dict(_parts([], declared)), **OWN, **dict.fromkeys(node_names(declared), "node")}
-            yield from sorted(named.items())
-            return
-        if words[0] == "help":
-            words = words[1:]
-        address = words[0] if words[0].startswith("/") else f"/node/{words[0]}"
-        if not words[0].startswith("/"):
-            if words[0] not in node_names(declared):
-                yield from _parts(words, declared)
-                return
-            if len(words) == 1:
-                below = f"{address}/"
-                yield from ((a[len(below) :], _meta(d)) for a, d in declared.items() if a.startswith(below))
-                return
-            address = f"{address}/{words[1]}"
-            words = words[1:]
-        if len(words) == 1 and address in declared:
-            found = declared[address]
+        if words in ([], ["help"]):
+            yield from {**OWN, **{address: _meta(one) for address, one in declared.items()}}.items()
+        elif len(words) == 1 and words[0] in declared:
+            found = declared[words[0]]
             for word in found.words or (SWITCH if found.types in ("T", "F") else ()):
                 yield word, "now" if word == found.value else ""
-
-
-def _parts(words: list[str], declared: Mapping[str, Declaration]) -> Iterable[tuple[str, str]]:
-    """The words that continue these to a command, once each."""
-    found: dict[str, str] = {}
-    for command in commands(declared):
-        parts = command.split()
-        if parts[: len(words)] == words and len(parts) > len(words):
-            whole = len(parts) == len(words) + 1
-            found.setdefault(parts[len(words)], _meta(declared[f"/{'/'.join(parts)}"]) if whole else "…")
-    yield from found.items()
 
 
 def _meta(declaration: Declaration) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.cli.osc import ask, value
 from antiphon.cli.repl.declarations import Declaration, declarations
-from antiphon.cli.repl.lines import Help, Quit, Send, Show, help_lines, meaning
 from antiphon.cli.running_server import look
-from antiphon.kernel.errors import AntiphonError, sentence
+from antiphon.kernel.errors import AntiphonError, UsageError, sentence
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.suggestion import suggest
 from antiphon.kernel.wire.text import printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ PATIENCE = 5.0
 REFRESH = 0.5
 """Seconds between updates of the status line."""
 PROMPT = "antiphon> "
+HELP = """\
+/node/echo/feedback 0.4     sets a parameter, as `antiphon osc` does; without a value, shows it
+/note/on 60 100             sends any other message
+help [what]                 this, or the addresses of that name with their sentences, values and ranges
+status                      how the server is: the last line of the terminal
+quit                        ends the REPL, as Ctrl-D does; the server plays on
+Tab completes addresses and words; Up finds earlier lines; F12 is silence within one block."""
 
 
 class Repl:
@@ -94,42 +102,52 @@ class Repl:
             f"{now['missed_blocks']} missed  F12 panic"
         )
 
-    def panic(self) -> list[str]:
-        """Sends `/panic`; returns the answers."""
-        return self.send(Send("/panic"))
-
-    def send(self, message: Send) -> list[str]:
-        """Sends a message; returns the answers, one line each."""
-        return list(ask(message.address, [value(word) for word in message.words], HOST, self._port, False, PATIENCE))
+    def send(self, address: str, *words: str) -> list[str]:
+        """Sends a message, its arguments as typed; returns the answers, one line each."""
+        return list(ask(address, [value(word) for word in words], HOST, self._port, False, PATIENCE))
 
     def answer(self, line: str) -> list[str] | None:
         """Carries out a typed line; returns the text to print, or None to quit."""
         try:
-            match meaning(line, self.declared):
-                case Send() as message:
-                    answers = self.send(message)
-                    declared = self.declared.get(message.address)
-                    if message.words and not answers and declared is not None and declared.value:
-                        answers = self.send(Send(message.address))
+            match shlex.split(line, comments=True):
+                case ["quit" | "exit" | "q"]:
+                    return None
+                case ["help" | "?", *topic]:
+                    with suppress(AntiphonError):
+                        self._declare()  # with the values of now
+                    return help_lines(" ".join(topic), self.declared)
+                case ["status"]:
+                    self._look()
+                    return [self.status_line().removesuffix("  F12 panic")]
+                case [address, *words]:
+                    answers = self.send(address, *words)
+                    declared = self.declared.get(address)
+                    if words and not answers and declared is not None and declared.value:
+                        answers = self.send(address)
                     # what the message changed is to be completed, and shown, from the next line on
                     self._soon.set()
                     return answers
-                case Help(topic):
-                    with suppress(AntiphonError):
-                        self._declare()  # with the values of now
-                    return help_lines(topic, self.declared)
-                case Show("nodes"):
-                    self._look()
-                    nodes = [f"{node['name']}  {node['type']}" for node in self._status["nodes"]]
-                    return nodes or ["the patch has no nodes"]
-                case Show():
-                    self._look()
-                    return [self.status_line().removesuffix("  F12 panic")]
-                case Quit():
-                    return None
+        except ValueError:
+            return ["a quote is not closed"]
         except AntiphonError as error:
             return [sentence(error)]
         return []
+
+
+def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
+    """The help on a topic: "", an address or its beginning, or a part of one.
+
+    Raises:
+        UsageError: There is no such address.
+    """
+    if not topic:
+        return HELP.splitlines()
+    begins = [one for address, one in declared.items() if f"{address}/".startswith(f"{topic}/")]
+    found = begins or [one for address, one in declared.items() if f"/{topic}/" in f"{address}/"]
+    if not found:
+        near = suggest(topic, sorted({*declared, *(part for address in declared for part in address.split("/"))}))
+        raise UsageError(f"no address has {topic!r}; {near}Tab lists what there is")
+    return [one.line for one in found]
 
 
 def converse(connected: Repl, session: PromptSession[str], show: Callable[[str], object]) -> None:
@@ -158,7 +176,7 @@ def panic_key(connected: Repl, show: Callable[[str], object]) -> KeyBindings:
     @bindings.add("f12")
     def panic(_event: KeyPressEvent) -> None:
         def now() -> None:
-            for text in connected.answer("panic") or ["panic"]:
+            for text in connected.answer("/panic") or ["panic"]:
                 show(printable(text))
 
         run_in_terminal(now)

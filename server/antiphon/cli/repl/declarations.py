@@ -43,6 +43,12 @@ class Declaration:
         unit = f" {_UNITS.get(self.unit, self.unit)}" if self.unit else ""
         return f"{self.low:g} to {self.high:g}{unit}"
 
+    @property
+    def line(self) -> str:
+        """The address with its value, what it takes, and its sentence."""
+        shown = (self.address, self.value and f"= {self.value}", self.allowed and f"({self.allowed})", self.doc)
+        return " ".join(part for part in shown if part)
+
 
 def declarations(tree: Mapping[str, Any]) -> dict[str, Declaration]:
     """The addresses that take a message, of an OSCQuery tree; `/norm` is left out, which only faders need."""

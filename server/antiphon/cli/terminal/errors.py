@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 import typer
 
 from antiphon.cli.terminal.progress import clear
-from antiphon.cli.terminal.refusals import sentence
 from antiphon.cli.terminal.style import style_text
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import extras
@@ -88,7 +87,7 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not isinstance(error, _Shown):
             raise
-        return _refused(error, sys.argv[1:] if arguments is None else arguments)
+        return _refused(error)
 
 
 def complain(message: str) -> None:
@@ -125,9 +124,9 @@ def _interrupted(number: int, kept: str) -> int:
     return 128 + number
 
 
-def _refused(error: BaseException, arguments: Sequence[str]) -> int:
-    text = sentence(error, arguments)
-    context = getattr(error, "ctx", None)
+def _refused(error: Any) -> int:
+    """Prints a refusal of the command-line library in its own words; the exit code."""
+    text, context = str(error.format_message()).rstrip("."), getattr(error, "ctx", None)
     if isinstance(error, _Usage) and type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(f"{text}\n")
         return 2

@@ -1,6 +1,6 @@
 """A streaming model on the CPU: one thread, a batch of fixed size, no allocation by the stepper after its warm-up.
 
-Eager torch in inference mode; `antiphon bench workers` has the figures that decided for it.
+Eager torch in inference mode; docs/benchmarks.md has the figures that decided for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the bench finds in a recording."""
+"""What `tests/tidal.py` finds in a recording."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
-from antiphon_bench.dirt.relay import RelayedEvent
-from antiphon_bench.dirt.stage import RATE, OnsetErrors, onset_errors
-from antiphon_bench.dirt.tidal import blocks
+from tests.tidal import RATE, OnsetErrors, RelayedEvent, blocks, onset_errors
 
 
 def measured(tmp_path: Path, shifts: dict[int, int]) -> OnsetErrors:

@@ -14,14 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
 from antiphon.api.rendering import load_plugins
 from antiphon.api.testing import run_processor
-from antiphon_bench.effects import pitching
-from antiphon_bench.plugins import noise_file
+from antiphon_bench import pitching
 from antiphon_bench.report import finish, percentiles, table
 
 RATE = 48000
@@ -70,7 +70,9 @@ def main(seed: int, limit: int) -> None:
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
-        impulse = str(noise_file(Path(folder), RATE))
+        impulse = str(Path(folder) / "noise.wav")
+        fall = np.exp(-6.9 * np.arange(2 * RATE) / (2 * RATE))[:, None]
+        soundfile.write(impulse, rng.normal(0.0, 0.1, (2 * RATE, 2)) * fall, RATE, "FLOAT")
         for block in BLOCKS:
             x = rng.normal(0.0, 0.2, (2, block)).astype(np.float32)
             for name, (other, board, settings) in peers(pedalboard, impulse).items():

@@ -1,6 +1,6 @@
-"""Pitch and stretch beside python-stretch (Signalsmith Stretch), pedalboard's PitchShift (Rubber Band) and librosa.
+"""Pitch and stretch beside pedalboard's (Rubber Band).
 
-Each is given whole sounds, as the peers are made for; ours computes them block by block, as live.
+Each is given whole sounds, as the peer is made for; ours computes them block by block, as live.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy as np
 
 from antiphon.api import F32, F64, StreamSpec
 from antiphon.api.testing import run_processor
-from antiphon.kernel.signal.features import import_librosa
 from antiphon_effects.jobs import stretch_blocks
 from antiphon_effects.pitch import Pitch
 
@@ -41,9 +40,7 @@ def main(pedalboard: Any, seed: int) -> tuple[list[dict[str, Any]], list[dict[st
 
 
 def methods(pedalboard: Any) -> tuple[dict[str, Shift], dict[str, Stretch]]:
-    """Ours and the peers; each takes float32 `[frames]`."""
-    librosa = import_librosa()
-    from python_stretch.Signalsmith import Stretch as Signalsmith
+    """Ours and the peer; each takes float32 `[frames]`."""
 
     def ours(window: str) -> Shift:
         def shift(x: F32, semitones: float) -> F32:
@@ -54,14 +51,6 @@ def methods(pedalboard: Any) -> tuple[dict[str, Shift], dict[str, Stretch]]:
 
         return shift
 
-    def signalsmith(x: F32, semitones: float = 0.0, factor: float = 1.0) -> F32:
-        engine = Signalsmith(1)
-        engine.preset(1, float(RATE))
-        engine.setTimeFactor(1.0 / factor)
-        engine.setTransposeSemitones(semitones)
-        made: F32 = np.asarray(engine.process(np.ascontiguousarray(x[None])), np.float32)[0]
-        return made
-
     def rubber_band(x: F32, semitones: float) -> F32:
         made: F32 = np.asarray(pedalboard.PitchShift(semitones).process(x[None], RATE, 8192, True), np.float32)[0]
         return made
@@ -69,16 +58,12 @@ def methods(pedalboard: Any) -> tuple[dict[str, Shift], dict[str, Stretch]]:
     return {
         "ours, long": ours("long"),
         "ours, short": ours("short"),
-        "python-stretch": signalsmith,
         "pedalboard PitchShift": rubber_band,
-        "librosa": lambda x, n: np.asarray(librosa.effects.pitch_shift(x, sr=RATE, n_steps=n), np.float32),
     }, {
         "ours": lambda x, factor: np.concatenate([y[0].copy() for y in stretch_blocks([x[None]], 1, RATE, factor)]),
-        "python-stretch": lambda x, factor: signalsmith(x, 0.0, factor),
         "pedalboard time_stretch": lambda x, factor: np.asarray(
             pedalboard.time_stretch(x[None], float(RATE), 1.0 / factor), np.float32
         )[0],
-        "librosa": lambda x, factor: np.asarray(librosa.effects.time_stretch(x, rate=1.0 / factor), np.float32),
     }
 
 

@@ -1,9 +1,7 @@
-"""A `SuperCollider` backend with one node, clocked by JACK as an engine would; deaths and ends measured by it."""
+"""A `SuperCollider` backend with one node, clocked by JACK as an engine would; the ends of its notes."""
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,25 +10,19 @@ import numpy as np
 
 from antiphon.api import Event, Samples
 from antiphon.api.synths import SynthSettings
-from antiphon_bench.report import percentiles
-from antiphon_bench.supercollider.onsets import RATE
 from antiphon_supercollider.backend import SuperCollider
 
 PATIENCE = 10.0
-ENDS = 100
 LENGTH, SILENT = 0.35, 0.35
 """Seconds of a note that is ended, and of silence before the next."""
 
 
 class Clocked:
-    """hop: the next to be played.  whole: of each hop so far, whether its sound had come in time.
-
-    held: seconds the clock last stood still for.
-    """
+    """hop: the next to be played.  whole: of each hop so far, whether its sound had come in time."""
 
     def __init__(self, rate: int, block: int, instrument: str, **given: Any) -> None:
         self.backend = SuperCollider(rate, block, 1, **given)
-        self.rate, self.block, self.hop, self.held = rate, block, 0, 0.0
+        self.rate, self.block, self.hop = rate, block, 0
         self.whole: list[bool] = []
         self._due = self.backend._wires.counter
         self._out = np.zeros((1, 2, block), np.float32)
@@ -46,7 +38,6 @@ class Clocked:
         began = time.monotonic()
         while self.backend._wires.counter < self._due and time.monotonic() < began + PATIENCE:
             time.sleep(0.0003)
-        self.held = max(self.held, time.monotonic() - began)
         unheard = self.backend.counts.unheard
         self.backend.play(0, self.hop * self.block, events)
         self.backend.render(self._out, self._active)
@@ -94,36 +85,3 @@ def ends(playing: Clocked, count: int, seed: int, note: int = 36) -> dict[str, i
         away.append(int(np.flatnonzero(np.abs(x - held).max(axis=0))[0]) - at)
     exact, largest = away.count(0), max(map(abs, away), default=-1)
     return {"notes": len(away), "exact": exact, "unheard": unheard, "largest": largest}
-
-
-def kill_times(block: int, seed: int, count: int) -> dict[str, int]:
-    playing = Clocked(RATE, block, "bass", spare=False)
-    try:
-        result = ends(playing, count, seed)
-        return {**result, "late": playing.backend.counts.late}
-    finally:
-        playing.backend.shut()
-
-
-def kill_scsynth(block: int, kills: int, number: int = signal.SIGKILL) -> dict[str, Any]:
-    """Strings held while scsynth is killed (or stopped). back: until another is put to work, ms.
-
-    gap: samples.  held: how long JACK's clock stood still, ms.
-    """
-    playing = Clocked(RATE, block, "strings", restarts=10_000)
-    counts = playing.backend.counts
-    back, gaps, held = [], [], []
-    try:
-        playing.play(playing.hops(1.5), {0: [Event("on", 0, 60, 0.8)]})
-        for _ in range(kills):
-            level = float(np.median(np.abs(playing.play(playing.hops(0.5))).max(axis=0)))
-            playing.held, moment = 0.0, time.monotonic_ns()
-            os.kill(counts.pid, number)
-            sound = np.abs(playing.play(playing.hops(2.5))).max(axis=0)
-            back.append((counts.switched_ns - moment) / 1e6)
-            loud = np.flatnonzero(sound > 0.3 * level)
-            gaps.append(int(np.diff(loud, prepend=0).max(initial=0)))
-            held.append(1e3 * playing.held)
-    finally:
-        playing.backend.shut()
-    return {"kills": kills, "back": percentiles(back), "gap": percentiles(gaps), "held": percentiles(held)}

@@ -1,1 +1,0 @@
-"""`antiphon bench dirt`, and real Tidal for the tests."""

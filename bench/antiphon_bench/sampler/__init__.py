@@ -1,1 +1,0 @@
-"""`antiphon bench sampler`."""

@@ -1,1 +1,0 @@
-"""`antiphon deploy check`: whether a server that others can reach does what it should, and nothing else."""
