@@ -18,11 +18,13 @@ STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} "
 SCRIPT = """
 import logging, subprocess, sys
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.runtime import console
 
-CHILD = "import logging as g; from antiphon.kernel.io.log_lines import log_lines as l; l(); g.getLogger('antiphon').info('c')"
+CHILD = (
+    "import logging as g; from antiphon.kernel.io.log_lines import log_lines as l; l(); "
+    "g.getLogger('antiphon').info('c')"
+)
 try:
     with log_lines.server_log(sys.argv[1], "info"):
         console.say("a warning")

@@ -16,7 +16,7 @@ from antiphon.api import F32
 from antiphon.api.models import usable
 from antiphon.api.rendering import TimedNote, load_plugins, render_notes
 from antiphon.kernel.runtime import extras
-from antiphon_hum.learned.model_tracker import MODELS
+from antiphon_hum.learned.spec import HUM
 from antiphon_models.hum import own_files, peers, systems, testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1
 from antiphon_models.hum.material import colours
@@ -40,7 +40,7 @@ class Hearing(Evaluation):
     trivial = "nothing; one note"
     classical = "librosa yin; librosa pyin"
     peer = "SwiftF0; Basic Pitch"
-    ours = "yin, live; yin; learned, live; learned, at once; learned; spectrogram, live; spectrogram"
+    ours = "yin, live; yin; learned, live; learned, at once; learned"
     oracle = "true pitch"
     columns = "; ".join(
         (
@@ -167,14 +167,12 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     if not peers.has_swift_f0():
         ask.say(f"SwiftF0 is left out: it is not installed; {extras.how('swift_f0')}")
         del table["SwiftF0"]
-    for mode in ("yin", *MODELS):
-        if mode in MODELS and (why := usable(MODELS[mode])):
-            ask.say(f"{mode} is left out: {why}")
-            continue
-        table[f"{mode}, live"] = systems.learned_live() if mode == "learned" else systems.live(mode)
-        table[mode] = systems.on_file(mode)
-        if mode == "learned":
-            table["learned, at once"] = systems.learned_live(1)
+    table |= {"yin, live": systems.live("yin"), "yin": systems.on_file("yin")}
+    if why := usable(HUM):
+        ask.say(f"learned is left out: {why}")
+    else:
+        table |= {"learned, live": systems.learned_live(), "learned": systems.on_file("learned")}
+        table["learned, at once"] = systems.learned_live(1)
     table["true pitch"] = systems.oracle
     return ask.wanted(table)
 

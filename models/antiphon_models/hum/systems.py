@@ -15,11 +15,11 @@ import numpy as np
 
 from antiphon.api import F64, note_number
 from antiphon.api.files import write_atomic
-from antiphon.api.pitch import CENTRE, HOP, Decimator
+from antiphon.api.pitch import CENTRE, HOP, Decimator, MedianPitch
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.processor import BEND_REACH
-from antiphon_hum.tracking.tracker import NoteTracker, TrackerSettings
+from antiphon_hum.tracking.tracker import PITCH_LAG, NoteTracker, TrackerSettings
 from antiphon_hum.transcription.notes import StreamTranscriber
 from antiphon_models.hum.peers import PEERS, Found
 from antiphon_models.hum.testset import RATE, Clip
@@ -112,7 +112,7 @@ def learned_live(patience: int | None = None) -> System:
 
     def run(clip: Clip) -> Result:
         begun = time.perf_counter()
-        whole = OfflineModel("learned")
+        whole = OfflineModel()
         whole.feed(clip.sound[None])
         answers, _ = whole.end()
         decoder, late = NoteDecoder(Live()), latency(RATE)
@@ -148,13 +148,12 @@ def latency(rate: int) -> float:
     return ((spec.NEAR + SETTLING) * hop + intake.lag - 1) / rate
 
 
-class TruePitch:
+class TruePitch(MedianPitch):
     """Replaces the median pitch by the true pitch, `lag` hops late."""
 
-    def __init__(self, hertz: F64, rate: float, lag: int) -> None:
-        self.lag = lag
+    def __init__(self, hertz: F64, rate: float) -> None:
         self._hertz, self._rate = hertz, rate
-        self.reset()
+        super().__init__(PITCH_LAG)
 
     def reset(self) -> None:
         self._hop = 0
@@ -170,7 +169,7 @@ def oracle(clip: Clip) -> Result:
     """The true pitch segmented by yin's note model."""
     begun = time.perf_counter()
     intake = Decimator(RATE)
-    tracker = NoteTracker(intake, truth=lambda rate, lag: TruePitch(clip.hertz, rate, lag))
+    tracker = NoteTracker(intake, TruePitch(clip.hertz, intake.rate))
     x = np.concatenate([clip.sound, np.zeros(RATE // 3, np.float32)])[None]
     notes: Found = []
     at, hops, start, pitch = 0, 0, 0.0, -1.0

@@ -1,4 +1,4 @@
-"""`antiphon evaluate latent`: notes by each generator, beside real ones, copies, a Gaussian and a DCGAN."""
+"""`antiphon evaluate latent`: notes by each generator, beside real ones, copies and a Gaussian."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from antiphon.api import F32, F64, Event, StreamSpec, UsageError
 from antiphon.api.files import make_folder
 from antiphon.api.testing import render
 from antiphon.kernel.runtime import extras
-from antiphon_latent.decoder import AXES, CONDITIONS, MODELS, PartialDecoder, conditions, load
+from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder, conditions, load
 from antiphon_latent.partials import FRAMES, ROW, hz_of
 from antiphon_latent.processor import NAMES, TICK, Latent
 from antiphon_latent.voices import LatentVoices
-from antiphon_models.latent import dcgan, musicnn
+from antiphon_models.latent import musicnn
 from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, by_font, sounds
 from antiphon_models.latent.pca import components
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
@@ -35,7 +35,7 @@ NEIGHBOURS = 3
 STEPS = np.linspace(-2.0, 2.0, 17)
 NEAR = 30.0
 """Cents."""
-_COPY, _GAUSSIAN, _DCGAN, _FONT = "nearest sample", "PCA-Gaussian", "dcgan", "FluidR3"
+_COPY, _GAUSSIAN, _PCA, _FONT = "nearest sample", "PCA-Gaussian", "pca", "FluidR3"
 
 
 class LatentTimbres(Evaluation):
@@ -43,8 +43,7 @@ class LatentTimbres(Evaluation):
 
     trivial = _COPY
     classical = _GAUSSIAN
-    peer = _DCGAN
-    ours = "; ".join(MODELS)
+    ours = _PCA
     oracle = _FONT
     columns = "pitch; Fréchet ↓; recall; jumps ↓; LSD [dB] ↓"
     note = (
@@ -86,19 +85,19 @@ class LatentTimbres(Evaluation):
                 yield MetricValue(name, "Fréchet", "all", frechet((seen - middle) @ turn, own))
                 yield MetricValue(name, "recall", "all", recall((seen - middle) @ turn, own))
         few = rng.choice(len(held.pitch), min(count, len(held.pitch)), replace=False)
-        for name in ask.wanted(dict.fromkeys((*MODELS, _COPY, _GAUSSIAN))):
+        for name in ask.wanted(dict.fromkeys((_PCA, _COPY, _GAUSSIAN))):
             for n in few:
                 yield MetricValue(name, "LSD", f"note {n}", _left(name, held, int(n), learned))
-        for name in ask.wanted(dict.fromkeys(MODELS)):
-            yield from scored(name, "axes", [("jumps", jump) for jump in jumps(load(name, ""), rng)])
+        if ask.wants(_PCA):
+            yield from scored(_PCA, "axes", [("jumps", jump) for jump in jumps(load(""), rng)])
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         rng = np.random.default_rng(ask.seed)
         count = ask.limit or 4
         pitch, velocity = rng.integers(*PLAYED, count), np.full(count, 0.8)
-        for name in ask.wanted(dict.fromkeys(MODELS)):
-            made, rate = draw_notes(name, ask.seed)(pitch, velocity)
-            yield from (Example(f"note {n}", name, row, rate) for n, row in enumerate(made))
+        if ask.wants(_PCA):
+            made, rate = draw_notes(ask.seed)(pitch, velocity)
+            yield from (Example(f"note {n}", _PCA, row, rate) for n, row in enumerate(made))
 
 
 def _ways(
@@ -127,8 +126,7 @@ def _ways(
     return {
         _COPY: copies,
         _GAUSSIAN: gaussian,
-        _DCGAN: lambda pitch, velocity: dcgan.paint(pitch, velocity, ask.seed),
-        **{name: draw_notes(name, ask.seed) for name in MODELS},
+        _PCA: draw_notes(ask.seed),
         _FONT: lambda pitch, velocity: (_real(FLUID, programs, pitch, velocity), RATE),
     }
 
@@ -142,7 +140,7 @@ def _wide(learned: Notes) -> Any:
     return _components[0]
 
 
-def draw_notes(model: str, seed: int) -> Callable[[NDArray[Any], NDArray[Any]], tuple[F32, int]]:
+def draw_notes(seed: int) -> Callable[[NDArray[Any], NDArray[Any]], tuple[F32, int]]:
     """Notes of the node at places drawn from a normal distribution."""
 
     def play(pitch: NDArray[Any], velocity: NDArray[Any]) -> tuple[F32, int]:
@@ -150,7 +148,7 @@ def draw_notes(model: str, seed: int) -> Callable[[NDArray[Any], NDArray[Any]], 
         silence = np.zeros((1, round(SECONDS * SOUND_RATE)), np.float32)
         for p, v in zip(pitch, velocity, strict=True):
             place = np.clip(rng.standard_normal(AXES), -3.0, 3.0)
-            values: dict[str, Any] = {"model": model, **{name: float(z) for name, z in zip(NAMES, place, strict=True)}}
+            values: dict[str, Any] = {name: float(z) for name, z in zip(NAMES, place, strict=True)}
             notes = [Event("on", 0, int(p), float(v))]
             rows.append(render(Latent(), StreamSpec(SOUND_RATE, 256, 1), silence, values, notes=notes).audio[0][0])
         return np.array(rows), SOUND_RATE
@@ -240,7 +238,7 @@ def _left(name: str, held: Notes, n: int, learned: Notes) -> float:
         part = basis[:, seen]
         weights = np.linalg.solve(part @ part.T + np.eye(len(part)), part @ (level.reshape(-1) - mean)[seen])
         return lsd((mean + weights @ basis).reshape(FRAMES, ROW), level, there)
-    decoder = load(name, "")
+    decoder = load("")
     place, _ = decoder.find(level, there, pitch, float(held.velocity[n]))
     made = decoder.notes(place[None], np.array([pitch]), held.velocity[n : n + 1])[0]
     return lsd(made, level, there)

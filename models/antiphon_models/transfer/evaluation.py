@@ -10,21 +10,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F32, Value
-from antiphon.api.models import models_folder
+from antiphon.api import F32
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import run_on_sound, sound_file
 from antiphon_models.transfer.baselines import WAYS
 from antiphon_models.transfer.measures import measure
 from antiphon_models.transfer.renders import RATE, SOUNDFONTS, items, synthetic_items
 
-MODES = ("envelope", "nmf", "wavelet", "learned")
-CAPSULES = "capsules"
-"""Mode learned by the weights that code the reference by capsules."""
+MODES = ("envelope", "wavelet")
 COUNT = 24
 """Items of each soundfont, where no limit is given."""
 GROUPS = {"fluid": "FluidR3", "timgm": "TimGM6mb, never tuned on"}
@@ -36,21 +32,16 @@ _UNCHANGED = "copy A"
 class TransferCommand:
     """`antiphon run transfer` in one mode.
 
-    `mode`: the node's mode; `decoder`: weights in place of the mode's own; `speed`: times real time of the last call,
-    the reference's analysis and the files included.
+    `mode`: the node's mode; `speed`: times real time of the last call, the reference's analysis and the files included.
     """
 
     mode: str
     speed: float = 0.0
-    decoder: str = ""
 
     def __call__(self, source: F32, reference: F32) -> F32:
         with sound_file(reference, RATE) as path:
             began = time.perf_counter()
-            values: dict[str, Value | Path] = {"mode": self.mode, "reference": path}
-            if self.decoder:
-                values["decoder"] = models_folder() / f"{self.decoder}.safetensors"
-            output = run_on_sound("transfer", source, RATE, values)
+            output = run_on_sound("transfer", source, RATE, {"mode": self.mode, "reference": path})
             self.speed = len(source) / RATE / (time.perf_counter() - began)
         return output
 
@@ -60,7 +51,7 @@ class Transferring(Evaluation):
 
     trivial = "copy A; copy B"
     classical = "EQ match; cepstral; quantiles; NMF"
-    ours = f"envelope; nmf; wavelet; learned; {CAPSULES}"
+    ours = "; ".join(MODES)
     oracle = "exact"
     columns = "lsd ↓; timbre ↓; onsets; chroma; pitch; real time [x]"
     note = (
@@ -106,5 +97,4 @@ class Transferring(Evaluation):
 
 def systems() -> dict[str, Callable[[F32, F32], F32]]:
     """Every system but the exact answer: (source, reference) to output, mono at `RATE`."""
-    ours = {mode: TransferCommand(mode) for mode in MODES}
-    return {**WAYS, **ours, CAPSULES: TransferCommand("learned", decoder="transfer-capsules")}
+    return {**WAYS, **{mode: TransferCommand(mode) for mode in MODES}}

@@ -125,7 +125,7 @@ def run(asked: RunOptions) -> None:
             values[info.on_files.causal] = True
         parts = _parts_beside(asked, info.on_files, jobs[0])
         _check_files(asked, info, jobs, values, parts)
-        made_by = info.on_files.job_with(values)
+        made_by = info.on_files.job
         if made_by:
             _check_job(asked, info.on_files, fires)
         _check_there(asked, info.on_files, jobs, parts)
@@ -221,9 +221,6 @@ def _check_job(asked: RunOptions, use: FileUse, fires: Sequence[tuple[str, float
     """Raises UsageError where an option is not for a plugin that makes its files itself."""
     if idle := next((name for name, _ in fires if name not in use.fires), ""):
         raise UsageError(f"{idle} of {asked.plugin} is for playing live, and does nothing in files; leave it out")
-    if not use.job and asked.out_dir is not None:
-        value = "".join(use.special[:1])
-        raise UsageError(f"{asked.plugin} with {value} takes one IN and one OUT; leave --out-dir out")
 
 
 def _check_there(asked: RunOptions, use: FileUse, jobs: Sequence[FileTask], parts: Mapping[str, Path]) -> None:
