@@ -1,10 +1,11 @@
-"""Finds the line of a key in TOML text, for errors, and refuses TOML that would take too long to parse."""
+"""Finds the place of a key in TOML text, for errors, and refuses TOML that would take too long to parse."""
 
 from __future__ import annotations
 
 import re
 
 from antiphon.kernel.errors import PatchError
+from antiphon.kernel.runtime.shortening import short_repr
 
 MAX_PARTS = 8
 MAX_NESTING = 32
@@ -46,6 +47,12 @@ def guard(text: str, source: str) -> None:
                     raise PatchError(f"{source}, line {line}: values nested more than {MAX_NESTING} deep are refused")
             elif token in "]}":
                 depth -= 1
+
+
+def place_of(source: str, text: str, path: tuple[str, ...]) -> str:
+    """The file, the line and the key `path` in a refusal."""
+    key = f", {short_repr('.'.join(path), 60)}" if path else ""
+    return f"{source}, line {line_of(text, path)}{key}"
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int:
