@@ -8,6 +8,7 @@ and the dip in level before it. Both are divided by 1 + the mean rise of recent 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,90 +41,120 @@ _LEVELS = 32
 _TOP, _MEAN, _SIZE = 0, 1, 2
 
 
-@kernel
-def hum_onset_flux(
-    bins: f32p, edges: i64p, bands: i64, bank: f64p, row: i64, rows: i64, back: i64, state: f64p,
-    under: f64, fall: f64, most: f64, scale: f64, power: f64, rises: f64p, levels: f64p, hop: i64, size: i64,
-    delay: i64, dip_weight: f64, calm: f64, clear: f64,
-) -> f64:  # fmt: skip
-    """Onset strength `delay` hops before the newest: rise and weighted dip in dB, over 1 + the recent mean rise.
+class FluxWeights(NamedTuple):
+    """The learned numbers of the detector.
 
-    Args:
-        bins: Complex spectrum as pairs.
-        edges: `[bands + 1]` first bin of each band, and the end.
-        bands: Number of bands.
-        bank: `[rows, bands]` ring of band levels, dB.
-        row: Row of the newest hop.
-        rows: Rows of the ring.
-        back: Hops between the two spectra compared.
-        state: `[2]` level of the loudest recent band, dB; running mean of rises.
+    Attributes:
         under: See `UNDER`.
         fall: dB a hop by which the loudest level decays.
         most: Bound on a band's rise, dB.
         scale: Factor from squared magnitude to power.
-        power: Mean square of the hop.
+        dip_weight: See `DIP`.
+        calm: See `CALM`.
+        clear: See `CLEAR`.
+    """
+
+    under: f64
+    fall: f64
+    most: f64
+    scale: f64
+    dip_weight: f64
+    calm: f64
+    clear: f64
+
+
+class FluxState(NamedTuple):
+    """The bank of filters and the hops so far.
+
+    Attributes:
+        edges: `[bands + 1]` first bin of each band, and the end.
+        bands: Number of bands.
+        bank: `[rows, bands]` ring of band levels, dB.
+        rows: Rows of the ring.
+        back: Hops between the two spectra compared.
+        state: `[2]` level of the loudest recent band, dB; running mean of rises.
         rises: `[2, size]` ring of rises and of the running mean, hop `hop` newest.
         levels: `[size]` ring of levels, dB.
         hop: Number of the hop.
         size: Length of the rings.
         delay: Hops by which the result is late.
-        dip_weight: See `DIP`.
-        calm: See `CALM`.
-        clear: See `CLEAR`.
     """
-    state[_TOP] = state[_TOP] - fall
-    for b in range(bands):
+
+    edges: i64p
+    bands: i64
+    bank: f64p
+    rows: i64
+    back: i64
+    state: f64p
+    rises: f64p
+    levels: f64p
+    hop: i64
+    size: i64
+    delay: i64
+
+
+@kernel
+def hum_onset_flux(bins: f32p, s: FluxState, row: i64, w: FluxWeights, power: f64) -> f64:
+    """Onset strength `delay` hops before the newest: rise and weighted dip in dB, over 1 + the recent mean rise.
+
+    Args:
+        bins: Complex spectrum as pairs.
+        row: Row of the newest hop.
+        power: Mean square of the hop.
+    """
+    s.state[_TOP] = s.state[_TOP] - w.fall
+    for b in range(s.bands):
         total = f64(1e-12)
-        for k in range(edges[b], edges[b + 1]):
+        for k in range(s.edges[b], s.edges[b + 1]):
             re = f64(bins[2 * k])
             im = f64(bins[2 * k + 1])
             total = total + re * re + im * im
-        level = 4.342944819 * math.log(total * scale / f64(edges[b + 1] - edges[b]))
-        bank[row * bands + b] = level
-        state[_TOP] = level if level > state[_TOP] else state[_TOP]
-    floor = state[_TOP] - under
-    before = row - back
-    before = before + rows if before < 0 else before
+        level = 4.342944819 * math.log(total * w.scale / f64(s.edges[b + 1] - s.edges[b]))
+        s.bank[row * s.bands + b] = level
+        s.state[_TOP] = level if level > s.state[_TOP] else s.state[_TOP]
+    floor = s.state[_TOP] - w.under
+    before = row - s.back
+    before = before + s.rows if before < 0 else before
     rise = f64(0.0)
-    for b in range(bands):
-        now = bank[row * bands + b]
-        then = bank[before * bands + b]
+    for b in range(s.bands):
+        now = s.bank[row * s.bands + b]
+        then = s.bank[before * s.bands + b]
         now = floor if now < floor else now
         then = floor if then < floor else then
         step = now - then
-        step = most if step > most else step
+        step = w.most if step > w.most else step
         rise = rise + step if step > 0.0 else rise
-    rise = rise / f64(bands)
-    place = hop % size
-    rises[place] = rise / (1.0 + state[_MEAN])
-    rises[size + place] = state[_MEAN]
+    rise = rise / f64(s.bands)
+    place = s.hop % s.size
+    s.rises[place] = rise / (1.0 + s.state[_MEAN])
+    s.rises[s.size + place] = s.state[_MEAN]
     capped = 6.0 if rise > 6.0 else rise
-    state[_MEAN] = state[_MEAN] + calm * (capped - state[_MEAN])
-    levels[place] = 4.342944819 * math.log(power + 1e-9)
+    s.state[_MEAN] = s.state[_MEAN] + w.calm * (capped - s.state[_MEAN])
+    s.levels[place] = 4.342944819 * math.log(power + 1e-9)
     # the lowest level of late, and the highest before it and after it
     least = f64(99.0)
-    least_at = i64(delay)
-    for n in range(delay, delay + 11):
-        v = levels[(hop + size - n) % size]
+    least_at = i64(s.delay)
+    for n in range(s.delay, s.delay + 11):
+        v = s.levels[(s.hop + s.size - n) % s.size]
         if v < least:
             least = v
             least_at = n
     after = f64(-99.0)
     for n in range(least_at):
-        v = levels[(hop + size - n) % size]
+        v = s.levels[(s.hop + s.size - n) % s.size]
         after = v if v > after else after
     earlier = f64(-99.0)
     for n in range(least_at + 1, least_at + 11):
-        v = levels[(hop + size - n) % size]
+        v = s.levels[(s.hop + s.size - n) % s.size]
         earlier = v if v > earlier else earlier
     edge = after if after < earlier else earlier
     dip = edge - least
     dip = 0.0 if dip < 0.0 else dip
-    place = (hop + size - delay) % size
-    calmness = 1.0 + rises[size + place]
-    most_dip = 3.0 * rises[place] * calmness + clear
+    place = (s.hop + s.size - s.delay) % s.size
+    calmness = 1.0 + s.rises[s.size + place]
+    most_dip = 3.0 * s.rises[place] * calmness + w.clear
     dip = most_dip if dip > most_dip else dip
-    return f64(rises[place] + dip_weight * dip / calmness)
+    return f64(s.rises[place] + w.dip_weight * dip / calmness)
 
 
 class OnsetFlux:
@@ -174,10 +205,24 @@ class OnsetFlux:
         recent = self._recent
         recent.pop(0)
         value: float = hum_onset_flux(
-            self._pairs, self._edges, BANDS, self._bank, self._row, self._rows, BACK, self._state,
-            UNDER, self._fall, MOST_RISE, self._scale, power, self._rises, self._levels, self._hop, _LEVELS,
-            self._delay, DIP, CALM, CLEAR,
-        )  # fmt: skip
+            self._pairs,
+            FluxState(
+                self._edges,
+                BANDS,
+                self._bank,
+                self._rows,
+                BACK,
+                self._state,
+                self._rises,
+                self._levels,
+                self._hop,
+                _LEVELS,
+                self._delay,
+            ),
+            self._row,
+            FluxWeights(UNDER, self._fall, MOST_RISE, self._scale, DIP, CALM, CLEAR),
+            power,
+        )
         recent.append(value)
         peak = float(recent[BEFORE])
         return peak if peak >= max(recent) else 0.0
