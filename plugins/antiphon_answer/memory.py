@@ -7,6 +7,8 @@ it is needed, from the rows that match so far.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,32 +42,31 @@ def answer_match(symbols: i64p, matches: i64p, count: i64, symbol: i64) -> None:
         matches[0] = 1 if symbols[0] == symbol else 0
 
 
+class BlendSource(NamedTuple):
+    """What has been played, and the places where it was like now."""
+
+    symbols: i64p
+    matches: i64p
+    weights: f64p
+    rows: i64
+
+
 @kernel
-def answer_blend(
-    symbols: i64p,
-    matches: i64p,
-    weights: f64p,
-    count: i64,
-    trust: f64p,
-    orders: i64,
-    chances: f64p,
-    size: i64,
-    counts: f64p,
-) -> None:
+def answer_blend(m: BlendSource, trust: f64p, orders: i64, chances: f64p, size: i64, counts: f64p) -> None:
     """chances ← blended with what followed each row that matches, order by order (Witten and Bell's weights)."""
     for order in range(orders + 1):
         for n in range(size):
             counts[n] = 0.0
         total = 0.0
         kinds = 0.0
-        for i in range(count - 1):
-            if matches[i] >= order:
-                symbol = symbols[i + 1]
+        for i in range(m.rows - 1):
+            if m.matches[i] >= order:
+                symbol = m.symbols[i + 1]
                 if symbol >= 0:
                     if counts[symbol] == 0.0:
                         kinds += 1.0
-                    counts[symbol] = counts[symbol] + weights[i + 1]
-                    total += weights[i + 1]
+                    counts[symbol] = counts[symbol] + m.weights[i + 1]
+                    total += m.weights[i + 1]
         if total <= 0.0:
             break
         kinds = kinds * trust[order]
@@ -169,7 +170,9 @@ class Memory:
             self._blend(self.joint, matches.joint, chances)
 
     def _blend(self, symbols: NDArray[np.int64], matches: NDArray[np.int64], chances: NDArray[np.float64]) -> None:
-        answer_blend(symbols, matches, self.weights, self.count, TRUST, ORDERS, chances, len(chances), self._counts)
+        answer_blend(
+            BlendSource(symbols, matches, self.weights, self.count), TRUST, ORDERS, chances, len(chances), self._counts
+        )
 
     def _forget_half(self, matches: Matches) -> None:
         half = ROWS // 2

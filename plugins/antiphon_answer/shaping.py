@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 from antiphon_answer.memory import INTERVALS, SYMBOLS, TIMES, WIDEST
 
@@ -47,18 +49,17 @@ def answer_backward(
             moved[h * PITCHES + pitch] = mean
 
 
+class Shape(NamedTuple):
+    """What the notes before and the bar make of the chances."""
+
+    allowed: f64p
+    by_time: f64p
+    last: f64p
+    ahead: f64p
+
+
 @kernel
-def answer_shape(
-    chances: f64p,
-    pitch: i64,
-    left: i64,
-    low: i64,
-    high: i64,
-    allowed: f64p,
-    by_time: f64p,
-    last: f64p,
-    ahead: f64p,
-) -> f64:
+def answer_shape(chances: f64p, pitch: i64, left: i64, low: i64, high: i64, s: Shape) -> f64:
     """chances ← multiplied by what is wanted; their sum. left: sixteenths to the end.
 
     low, high: of the times that are possible.  allowed, last, ahead: as for `answer_backward`.
@@ -73,17 +74,17 @@ def answer_shape(
             place = interval * TIMES + time
             chance = 0.0
             if inside and time >= low and time <= high and chances[place] > 0.0:
-                chance = chances[place] * by_time[time]
+                chance = chances[place] * s.by_time[time]
                 if time >= left:
-                    chance = chance * last[pitch] * short
+                    chance = chance * s.last[pitch] * short
                 else:
-                    chance = chance * allowed[to]
+                    chance = chance * s.allowed[to]
                     if left - time <= _BEAT:
-                        chance = chance * last[to]
+                        chance = chance * s.last[to]
                     if left - time <= REACH:
-                        chance = chance * ahead[(left - time) * PITCHES + to]
+                        chance = chance * s.ahead[(left - time) * PITCHES + to]
                     else:
-                        chance = chance * ahead[REACH * PITCHES + to]
+                        chance = chance * s.ahead[REACH * PITCHES + to]
             chances[place] = chance
             total += chance
     return total

@@ -7,6 +7,8 @@ release of the gain reduction. So the times do not depend on the level, and a so
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
@@ -28,29 +30,29 @@ _HELD, _CUT, _SIZE = 0, 1, 2
 _FAINT = 1e-6
 
 
+class CompressorCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    detector: f32p
+    threshold: f32p
+    ratio: f32p
+    knee: f32p
+    attack: f32p
+    release: f32p
+    makeup: f32p
+
+
 @kernel
 def effects_compressor(
-    x: Audio,
-    side: Audio,
-    y: Audio,
-    source: f32p,
-    threshold: f32p,
-    ratio: f32p,
-    knee: f32p,
-    attack: f32p,
-    release: f32p,
-    makeup: f32p,
-    state: f64p,
-    gains: f64p,
-    rate: f64,
+    x: Audio, side: Audio, y: Audio, p: CompressorCurves, state: f64p, gains: f64p, rate: f64
 ) -> None:
     """y ← x, reduced where the detector's sound is above the threshold (dB). gains: scratch, a place a frame."""
     # only the middle one of these loops needs the frame before; the others run in vectors
-    effects_detect(x, side, source, gains)
+    effects_detect(x, side, p.detector, gains)
     for n in range(y.frames):
-        over = f64(f32(effects_log(f64(f32(max(gains[n], 1e-6)))))) * (1.0 / NEPER) - f64(threshold[n])
-        slope = 1.0 - 1.0 / f64(ratio[n])
-        width = f64(knee[n])
+        over = f64(f32(effects_log(f64(f32(max(gains[n], 1e-6)))))) * (1.0 / NEPER) - f64(p.threshold[n])
+        slope = 1.0 - 1.0 / f64(p.ratio[n])
+        width = f64(p.knee[n])
         bent = slope * (over + 0.5 * width) * (over + 0.5 * width) / (2.0 * width)
         bent = bent if 2.0 * over > -width and width > 0.0 else 0.0
         gains[n] = slope * over if 2.0 * over > width else bent
@@ -62,18 +64,18 @@ def effects_compressor(
     now = state[_CUT]
     for n in range(y.frames):
         cut = gains[n]
-        if f64(attack[n]) != attack_at:
-            attack_at = f64(attack[n])
+        if f64(p.attack[n]) != attack_at:
+            attack_at = f64(p.attack[n])
             rise = effects_fall(attack_at, rate)
-        if f64(release[n]) != release_at:
-            release_at = f64(release[n])
+        if f64(p.release[n]) != release_at:
+            release_at = f64(p.release[n])
             fall = effects_fall(release_at, rate)
         held = cut + (held - cut) * fall
         held = cut if cut > held else held
         held = 0.0 if held < _FAINT else held
         now = held + (now - held) * rise
         now = 0.0 if now < _FAINT else now
-        gains[n] = f64(makeup[n]) - now
+        gains[n] = f64(p.makeup[n]) - now
     state[_HELD] = held
     state[_CUT] = now
     for n in range(y.frames):
@@ -130,13 +132,7 @@ class Compressor(Processor):
             x,
             side,
             io.audio_out[0],
-            io.curve("detector"),
-            io.curve("threshold"),
-            io.curve("ratio"),
-            io.curve("knee"),
-            io.curve("attack"),
-            io.curve("release"),
-            io.curve("makeup"),
+            CompressorCurves._make(map(io.curve, CompressorCurves._fields)),
             self._state,
             self._gains,
             self._rate,

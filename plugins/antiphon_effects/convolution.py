@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -149,21 +150,20 @@ def effects_partition(x: f32p, y: f32p, place: i64p, head: i64p, rest: i64p, gat
         effects_take(rest, gathered)
 
 
+class ConvolutionState(NamedTuple):
+    """The parts of the impulse response, and the sound on its way to and from them."""
+
+    take: f32p
+    give: f32p
+    place: i64p
+    head: i64p
+    rest: i64p
+    gathered: f32p
+    late: f32p
+
+
 @kernel
-def effects_convolve(
-    x: Audio,
-    y: Audio,
-    frames: i64,
-    level: f32p,
-    size: i64,
-    take: f32p,
-    give: f32p,
-    place: i64p,
-    head: i64p,
-    rest: i64p,
-    gathered: f32p,
-    late: f32p,
-) -> None:
+def effects_convolve(x: Audio, y: Audio, frames: i64, level: f32p, size: i64, s: ConvolutionState) -> None:
     """y ← x filtered by the response, `size` frames later, at that level (dB).
 
     Args:
@@ -186,20 +186,20 @@ def effects_convolve(
         if f64(level[n]) != last:
             last = f64(level[n])
             g = f32(effects_gain(last)) if last != 0.0 else f32(1.0)
-        at = place[_AT]
+        at = s.place[_AT]
         for c in range(y.channels):
-            take[c * size + at] = effects_finite(x[c, n])
-            v = give[c * size + at] * g
+            s.take[c * size + at] = effects_finite(x[c, n])
+            v = s.give[c * size + at] * g
             y[c, n] = f32(0.0) if abs(v) < f32(1e-15) else v
         at = at + 1
         if at == size:
             at = 0
-            if head[PartWord.COUNT] == 0:
+            if s.head[PartWord.COUNT] == 0:
                 for i in range(size * y.channels):
-                    give[i] = take[i]
+                    s.give[i] = s.take[i]
             else:
-                effects_partition(take, give, place, head, rest, gathered, late)
-        place[_AT] = at
+                effects_partition(s.take, s.give, s.place, s.head, s.rest, s.gathered, s.late)
+        s.place[_AT] = at
 
 
 class Partitions:
@@ -285,13 +285,7 @@ class Convolution(Processor):
             io.frames,
             io.curve("level"),
             self._size,
-            take,
-            give,
-            self._place,
-            self._head.words,
-            self._rest.words,
-            gathered,
-            late,
+            ConvolutionState(take, give, self._place, self._head.words, self._rest.words, gathered, late),
         )
 
 

@@ -11,6 +11,7 @@ with a fourth filter: at 36 dB a tone of 5 kHz is folded to over 300 kHz.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,12 +204,35 @@ def effects_halve(
         odd[n] = odd[frames + n]
 
 
+class DriveCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    drive: f32p
+    curve: f32p
+    tone: f32p
+    level: f32p
+
+
+class DriveState(NamedTuple):
+    """The buffers of the halvings and doublings of the rate."""
+
+    half: f32p
+    up: f32p
+    down: f32p
+    wide: f32p
+    even: f32p
+    deep: f32p
+    fold: f32p
+    fine: f32p
+    seconds: f64p
+    block: i64
+    past: i64
+    doublings: i64
+    rate: f64
+
+
 @kernel
-def effects_drive(
-    x: Audio, y: Audio, channel: i64, drive: f32p, curve: f32p, tone: f32p, level: f32p, half: f32p, up: f32p,
-    down: f32p, wide: f32p, even: f32p, deep: f32p, fold: f32p, fine: f32p, seconds: f64p, state: f64p, block: i64,
-    past: i64, doublings: i64, rate: f64,
-) -> None:  # fmt: skip
+def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveState, state: f64p) -> None:
     """One channel of y ← x distorted.
 
     doublings: of the rate, at most 3.  up, down: history and room of three filters.  deep: that of the waveshaper's
@@ -218,73 +242,77 @@ def effects_drive(
     last = f64(-1000.0)
     g = f64(1.0)
     for n in range(frames):
-        if f64(drive[n]) != last:
-            last = f64(drive[n])
+        if f64(p.drive[n]) != last:
+            last = f64(p.drive[n])
             g = effects_gain(last)
-        up[past + n] = effects_finite(x[channel, n]) * g
-    two = offset(up, past + block)
-    four = offset(two, past + 2 * block)
-    h0 = half
-    h1 = offset(half, 2 * HALF_0 + 2)
+        s.up[s.past + n] = effects_finite(x[channel, n]) * g
+    two = offset(s.up, s.past + s.block)
+    four = offset(two, s.past + 2 * s.block)
+    h0 = s.half
+    h1 = offset(s.half, 2 * HALF_0 + 2)
     h2 = offset(h1, 2 * HALF_1 + 2)
     h3 = offset(h2, 2 * HALF_2 + 2)
-    if doublings == 0:
+    if s.doublings == 0:
         for n in range(frames):
-            wide[n] = up[past + n]
-    elif doublings == 1:
-        effects_double(up, past, frames, h0, HALF_0, even, wide)
+            s.wide[n] = s.up[s.past + n]
+    elif s.doublings == 1:
+        effects_double(s.up, s.past, frames, h0, HALF_0, s.even, s.wide)
     else:
-        effects_double(up, past, frames, h0, HALF_0, even, offset(two, past))
-        if doublings == 2:
-            effects_double(two, past, 2 * frames, h1, HALF_1, even, wide)
+        effects_double(s.up, s.past, frames, h0, HALF_0, s.even, offset(two, s.past))
+        if s.doublings == 2:
+            effects_double(two, s.past, 2 * frames, h1, HALF_1, s.even, s.wide)
         else:
-            effects_double(two, past, 2 * frames, h1, HALF_1, even, offset(four, past))
-            effects_double(four, past, 4 * frames, h2, HALF_2, even, wide)
-    times = 1 << doublings
+            effects_double(two, s.past, 2 * frames, h1, HALF_1, s.even, offset(four, s.past))
+            effects_double(four, s.past, 4 * frames, h2, HALF_2, s.even, s.wide)
+    times = 1 << s.doublings
     first = 0
     # the curve may change within the block
     while first < frames:
         end = first + 1
-        while end < frames and curve[end] == curve[first]:
+        while end < frames and p.curve[end] == p.curve[first]:
             end = end + 1
         count = times * (end - first)
-        part = offset(wide, times * first)
-        kind = i64(curve[first])
+        part = offset(s.wide, times * first)
+        kind = i64(p.curve[first])
         for n in range(count):
-            deep[DEEP + n] = part[n]
-        if doublings == 0:
+            s.deep[DEEP + n] = part[n]
+        if s.doublings == 0:
             for n in range(count):
                 part[n] = effects_drive_curve(kind, f64(part[n]))
-        elif doublings < 3:
-            effects_drive_shape(part, part, count, kind, state, seconds)
+        elif s.doublings < 3:
+            effects_drive_shape(part, part, count, kind, state, s.seconds)
         elif kind == FOLD:
-            effects_double(deep, DEEP, count, h3, HALF_3, even, fine)
-            effects_drive_shape(fine, fine, 2 * count, kind, offset(state, _SHAPER), seconds)
-            effects_halve(fine, past, count, h3, HALF_3, fold, offset(fold, past + 8 * block), even, part)
+            effects_double(s.deep, DEEP, count, h3, HALF_3, s.even, s.fine)
+            effects_drive_shape(s.fine, s.fine, 2 * count, kind, offset(state, _SHAPER), s.seconds)
+            effects_halve(s.fine, s.past, count, h3, HALF_3, s.fold, offset(s.fold, s.past + 8 * s.block), s.even, part)
         else:
-            effects_drive_shape(offset(deep, DEEP - LATE), part, count, kind, state, seconds)
+            effects_drive_shape(offset(s.deep, DEEP - LATE), part, count, kind, state, s.seconds)
             for n in range(DEEP):
-                deep[n] = deep[count + n]
+                s.deep[n] = s.deep[count + n]
         first = end
-    size = past + 4 * block
-    if doublings == 3:
-        effects_halve(wide, past, 4 * frames, h2, HALF_2, down, offset(down, size), even, wide)
-    if doublings >= 2:
-        effects_halve(wide, past, 2 * frames, h1, HALF_1, offset(down, 2 * size), offset(down, 3 * size), even, wide)
-    if doublings >= 1:
-        effects_halve(wide, past, frames, h0, HALF_0, offset(down, 4 * size), offset(down, 5 * size), even, wide)
+    size = s.past + 4 * s.block
+    if s.doublings == 3:
+        effects_halve(s.wide, s.past, 4 * frames, h2, HALF_2, s.down, offset(s.down, size), s.even, s.wide)
+    if s.doublings >= 2:
+        effects_halve(
+            s.wide, s.past, 2 * frames, h1, HALF_1, offset(s.down, 2 * size), offset(s.down, 3 * size), s.even, s.wide
+        )
+    if s.doublings >= 1:
+        effects_halve(
+            s.wide, s.past, frames, h0, HALF_0, offset(s.down, 4 * size), offset(s.down, 5 * size), s.even, s.wide
+        )
     tone_at = f64(0.0)
     level_at = f64(-1000.0)
     pole = f64(0.0)
     out = f64(1.0)
     for n in range(frames):
-        if f64(tone[n]) != tone_at:
-            tone_at = f64(tone[n])
-            pole = effects_fall(1.0 / (TAU * tone_at), rate) if tone_at < OPEN else 0.0
-        if f64(level[n]) != level_at:
-            level_at = f64(level[n])
+        if f64(p.tone[n]) != tone_at:
+            tone_at = f64(p.tone[n])
+            pole = effects_fall(1.0 / (TAU * tone_at), s.rate) if tone_at < OPEN else 0.0
+        if f64(p.level[n]) != level_at:
+            level_at = f64(p.level[n])
             out = effects_gain(level_at)
-        v = f64(wide[n])
+        v = f64(s.wide[n])
         v = v + (state[_TONE] - v) * pole
         state[_TONE] = effects_rest(v)
         y[channel, n] = v * out
@@ -339,10 +367,27 @@ class Drive(Processor):
         step = Step(())
         for c in range(x.shape[0]):
             channel = effects_drive.step(
-                x, y, c, drive, curve, tone, level, self._half, self._up[c], self._down[c], self._wide, self._even,
-                self._deep[c], self._fold[c], self._fine, self._seconds, self._state[c], self._block, self._past,
-                self._doublings, self._rate,
-            )  # fmt: skip
+                x,
+                y,
+                c,
+                DriveCurves(drive, curve, tone, level),
+                DriveState(
+                    self._half,
+                    self._up[c],
+                    self._down[c],
+                    self._wide,
+                    self._even,
+                    self._deep[c],
+                    self._fold[c],
+                    self._fine,
+                    self._seconds,
+                    self._block,
+                    self._past,
+                    self._doublings,
+                    self._rate,
+                ),
+                self._state[c],
+            )
             step = step.then(channel)
         return step
 

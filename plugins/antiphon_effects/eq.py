@@ -9,6 +9,7 @@ the next in a line.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -84,9 +85,18 @@ def effects_eq_ends(kind: i64, hertz: f64, gain: f64, q: f64, rate: f64, k: f64p
 
 @kernel
 def effects_eq_band(
-    x: Audio, y: Audio, kind: f32p, hertz: f32p, gain: f32p, q: f32p, state: f64p, k: f64p, age: i64, fade: f64,
+    x: Audio,
+    y: Audio,
+    kind: f32p,
+    hertz: f32p,
+    gain: f32p,
+    q: f32p,
+    state: f64p,
+    k: f64p,
+    age: i64,
+    fade: f64,
     rate: f64,
-) -> None:  # fmt: skip
+) -> None:
     """y ← x through one band; `age` frames have passed since the reset. state: two numbers a channel."""
     for n in range(y.frames):
         asked = i64(kind[n])
@@ -211,12 +221,22 @@ def effects_eq_all(x: Audio, y: Audio, states: f64p, width: i64, ks: f64p, table
             states[b * width + 2 * c + 1] = t[_TWO + b]
 
 
+class EqState(NamedTuple):
+    """The bands and what is kept from block to block."""
+
+    states: f64p
+    width: i64
+    ks: f64p
+    table: f64p
+    ages: i64p
+    fade: f64
+    rate: f64
+
+
 @kernel
-def effects_eq(
-    x: Audio, y: Audio, curves: i64p, states: f64p, width: i64, ks: f64p, table: f64p, ages: i64p, fade: f64, rate: f64
-) -> None:
+def effects_eq(x: Audio, y: Audio, curves: i64p, s: EqState) -> None:
     """y ← x through all bands. curves: addresses of kind, frequency, gain and q of each; states, ks: a row a band."""
-    age = ages[0]
+    age = s.ages[0]
     steady = 1
     for b in range(BANDS_IN_ALL):
         at = 4 * b
@@ -225,13 +245,13 @@ def effects_eq(
             address_f32(curves[at + 1]),
             address_f32(curves[at + 2]),
             address_f32(curves[at + 3]),
-            offset(ks, b * _SIZE),
+            offset(s.ks, b * _SIZE),
             age,
             y.frames,
         )
         steady = steady * rest
     if steady == 1:
-        effects_eq_all(x, y, states, width, ks, table, age)
+        effects_eq_all(x, y, s.states, s.width, s.ks, s.table, age)
     else:
         for c in range(y.channels):
             for n in range(y.frames):
@@ -240,9 +260,10 @@ def effects_eq(
             at = 4 * b
             effects_eq_band(
                 y, y, address_f32(curves[at]), address_f32(curves[at + 1]), address_f32(curves[at + 2]),
-                address_f32(curves[at + 3]), offset(states, b * width), offset(ks, b * _SIZE), age, fade, rate,
+                address_f32(curves[at + 3]), offset(s.states, b * s.width), offset(s.ks, b * _SIZE), age, s.fade,
+                s.rate,
             )  # fmt: skip
-    ages[0] = age + y.frames
+    s.ages[0] = age + y.frames
 
 
 def _params() -> tuple[Param, ...]:
@@ -290,11 +311,5 @@ class Eq(Processor):
             io.audio_in[0],
             io.audio_out[0],
             self._curves,
-            self._states,
-            self._width,
-            self._ks,
-            self._table,
-            self._age,
-            self._fade,
-            self._rate,
+            EqState(self._states, self._width, self._ks, self._table, self._age, self._fade, self._rate),
         )

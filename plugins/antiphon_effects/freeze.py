@@ -9,6 +9,7 @@ The sound itself passes without latency, and what is held is added to it.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -56,81 +57,78 @@ def effects_hold(now: Audio, before: Audio, wave: f64p, turn: f64p) -> None:
             turn[at + 1] = im / size if size > 0.0 else 0.0
 
 
+class FreezeState(NamedTuple):
+    """The spectrum that is held, and the windows on the way in and out."""
+
+    gain: f64p
+    place: i64p
+    past: Audio
+    mask: i64
+    hop: i64
+    window: f32p
+    scaled: f32p
+    frame: Audio
+    now: Audio
+    before: Audio
+    wave: f64p
+    turn: f64p
+    sums: Audio
+    turns: f32p
+    work: f32p
+
+
 @kernel
-def effects_held(
-    wave: f64p, turn: f64p, bins: Audio, scaled: f32p, frame: Audio, sums: Audio, hop: i64, turns: f32p, work: f32p
-) -> None:
+def effects_held(s: FreezeState) -> None:
     """Adds the next window of the held sound to `sums`, whose first hop is then ready; turns it by a hop."""
-    size = frame.frames
-    for c in range(frame.channels):
-        for k in range(bins.frames // 2):
-            at = c * bins.frames + 2 * k
-            re = wave[at]
-            im = wave[at + 1]
-            bins[c, 2 * k] = re
-            bins[c, 2 * k + 1] = im
-            wave[at] = re * turn[at] - im * turn[at + 1]
-            wave[at + 1] = re * turn[at + 1] + im * turn[at]
-        fft_real_inverse(channel(bins, c), size, turns, work, channel(frame, c))
-        for n in range(size - hop):
-            sums[c, n] = sums[c, n + hop] + frame[c, n] * scaled[n]
-        for n in range(size - hop, size):
-            sums[c, n] = frame[c, n] * scaled[n]
+    size = s.frame.frames
+    for c in range(s.frame.channels):
+        for k in range(s.now.frames // 2):
+            at = c * s.now.frames + 2 * k
+            re = s.wave[at]
+            im = s.wave[at + 1]
+            s.now[c, 2 * k] = re
+            s.now[c, 2 * k + 1] = im
+            s.wave[at] = re * s.turn[at] - im * s.turn[at + 1]
+            s.wave[at + 1] = re * s.turn[at + 1] + im * s.turn[at]
+        fft_real_inverse(channel(s.now, c), size, s.turns, s.work, channel(s.frame, c))
+        for n in range(size - s.hop):
+            s.sums[c, n] = s.sums[c, n + s.hop] + s.frame[c, n] * s.scaled[n]
+        for n in range(size - s.hop, size):
+            s.sums[c, n] = s.frame[c, n] * s.scaled[n]
 
 
 @kernel
 def effects_freeze(
-    x: Audio,
-    y: Audio,
-    frames: i64,
-    hold: i64,
-    through: f32p,
-    level: f32p,
-    gain: f64p,
-    step: f64,
-    place: i64p,
-    past: Audio,
-    mask: i64,
-    hop: i64,
-    window: f32p,
-    scaled: f32p,
-    frame: Audio,
-    now: Audio,
-    before: Audio,
-    wave: f64p,
-    turn: f64p,
-    sums: Audio,
-    turns: f32p,
-    work: f32p,
+    x: Audio, y: Audio, frames: i64, hold: i64, through: f32p, level: f32p, s: FreezeState, step: f64
 ) -> None:
     """y ← x plus the held sound, whose gain goes to `hold` by `step` a frame; x is written to `past`."""
-    if hold == 1 and place[_ON] == 0:
-        effects_spectrum(past, mask, place[_AGE] - hop, window, frame, turns, work, before)
-        effects_spectrum(past, mask, place[_AGE], window, frame, turns, work, now)
-        effects_hold(now, before, wave, turn)
-        for c in range(sums.channels):
-            for n in range(sums.frames):
-                sums[c, n] = 0.0
+    if hold == 1 and s.place[_ON] == 0:
+        effects_spectrum(s.past, s.mask, s.place[_AGE] - s.hop, s.window, s.frame, s.turns, s.work, s.before)
+        effects_spectrum(s.past, s.mask, s.place[_AGE], s.window, s.frame, s.turns, s.work, s.now)
+        effects_hold(s.now, s.before, s.wave, s.turn)
+        for c in range(s.sums.channels):
+            for n in range(s.sums.frames):
+                s.sums[c, n] = 0.0
         # the overlapping windows are filled at once
         for _turn in range(OVERLAP):
-            effects_held(wave, turn, now, scaled, frame, sums, hop, turns, work)
-        place[_AT] = 0
-    place[_ON] = hold
+            effects_held(s)
+        s.place[_AT] = 0
+    s.place[_ON] = hold
     to = f64(hold)
-    g = gain[0]
+    g = s.gain[0]
     for n in range(frames):
         g = min(to, g + step) if to > g else max(to, g - step)
         for c in range(y.channels):
             v = effects_finite(x[c, n])
-            past[c, (place[_AGE] + n) & mask] = v
-            y[c, n] = v * f64(through[n]) + f64(sums[c, place[_AT]]) * g * f64(level[n])
+            s.past[c, (s.place[_AGE] + n) & s.mask] = v
+            y[c, n] = v * f64(through[n]) + f64(s.sums[c, s.place[_AT]]) * g * f64(level[n])
         if g > 0.0:
-            place[_AT] = place[_AT] + 1
-            if place[_AT] == hop:
-                place[_AT] = 0
-                effects_held(wave, turn, now, scaled, frame, sums, hop, turns, work)
-    gain[0] = g
-    place[_AGE] = place[_AGE] + frames
+            s.place[_AT] = s.place[_AT] + 1
+            if s.place[_AT] == s.hop:
+                s.place[_AT] = 0
+                effects_held(s)
+    s.gain[0] = g
+    s.place[_AGE] = s.place[_AGE] + frames
 
 
 class Freeze(Processor):
@@ -173,20 +171,22 @@ class Freeze(Processor):
             int(io.at("hold", 0)),
             io.curve("through"),
             io.curve("level"),
-            self._gain,
+            FreezeState(
+                self._gain,
+                self._place,
+                self._past,
+                self._mask,
+                self._hop,
+                self._window,
+                self._scaled,
+                self._frame,
+                self._now,
+                self._before,
+                self._wave,
+                self._turn,
+                self._sums,
+                self._fft.turns,
+                self._fft.work,
+            ),
             self._step,
-            self._place,
-            self._past,
-            self._mask,
-            self._hop,
-            self._window,
-            self._scaled,
-            self._frame,
-            self._now,
-            self._before,
-            self._wave,
-            self._turn,
-            self._sums,
-            self._fft.turns,
-            self._fft.work,
         )

@@ -6,6 +6,8 @@ DAFX: Digital Audio Effects (2nd ed., 2011), section 4.2.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, Step, StreamSpec
@@ -42,28 +44,27 @@ def effects_gate_above(level: f64, decibels: f64, factor: f64) -> i64:
     return 1 if effects_decibels(level) >= decibels else 0
 
 
+class GateCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    detector: f32p
+    threshold: f32p
+    hysteresis: f32p
+    attack: f32p
+    hold: f32p
+    release: f32p
+    range: f32p
+
+
 @kernel
 def effects_gate(
-    x: Audio,
-    side: Audio,
-    y: Audio,
-    source: f32p,
-    threshold: f32p,
-    hysteresis: f32p,
-    attack: f32p,
-    hold: f32p,
-    release: f32p,
-    low: f32p,
-    state: f64p,
-    gains: f64p,
-    detector: f64,
-    rate: f64,
+    x: Audio, side: Audio, y: Audio, p: GateCurves, state: f64p, gains: f64p, detector: f64, rate: f64
 ) -> None:
     """y ← x while the detector's sound is above the threshold (dB), else x lowered by `low` dB.
 
     gains: scratch, a place a frame.
     """
-    effects_detect(x, side, source, gains)
+    effects_detect(x, side, p.detector, gains)
     attack_at = f64(0.0)
     release_at = f64(0.0)
     rise = f64(0.0)
@@ -82,8 +83,8 @@ def effects_gate(
         level = level * detector
         level = gains[n] if gains[n] > level else level
         level = 0.0 if level < 1e-9 else level
-        upper = f64(threshold[n])
-        lower = upper - f64(hysteresis[n])
+        upper = f64(p.threshold[n])
+        lower = upper - f64(p.hysteresis[n])
         if upper != opens_at:
             opens_at = upper
             opens = effects_gain(upper)
@@ -92,22 +93,22 @@ def effects_gate(
             closes = effects_gain(lower)
         if effects_gate_above(level, upper, opens) == 1:
             open = 1.0
-            left = f64(hold[n]) * rate
+            left = f64(p.hold[n]) * rate
         elif effects_gate_above(level, lower, closes) == 0:
             if left > 0.0:
                 left = left - 1.0
             else:
                 open = 0.0
         elif open == 1.0:
-            left = f64(hold[n]) * rate
-        if f64(attack[n]) != attack_at:
-            attack_at = f64(attack[n])
+            left = f64(p.hold[n]) * rate
+        if f64(p.attack[n]) != attack_at:
+            attack_at = f64(p.attack[n])
             rise = effects_fall(attack_at, rate)
-        if f64(release[n]) != release_at:
-            release_at = f64(release[n])
+        if f64(p.release[n]) != release_at:
+            release_at = f64(p.release[n])
             fall = effects_fall(release_at, rate)
-        if f64(low[n]) != low_at:
-            low_at = f64(low[n])
+        if f64(p.range[n]) != low_at:
+            low_at = f64(p.range[n])
             floor = effects_gain(low_at) if low_at > CLOSED else 0.0
         end = 1.0 if open == 1.0 else floor
         gone = rise if open == 1.0 else fall
@@ -159,13 +160,7 @@ class Gate(Processor):
             x,
             side,
             io.audio_out[0],
-            io.curve("detector"),
-            io.curve("threshold"),
-            io.curve("hysteresis"),
-            io.curve("attack"),
-            io.curve("hold"),
-            io.curve("release"),
-            io.curve("range"),
+            GateCurves._make(map(io.curve, GateCurves._fields)),
             self._state,
             self._gains,
             self._detector,

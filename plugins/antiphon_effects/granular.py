@@ -6,6 +6,7 @@ Roads, Microsound (2001), chapter 3. Grains begin at regular distances, with ran
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,28 +32,27 @@ def effects_granular_dice(whole: i64p) -> f64:
     return f64((whole[_DICE] >> 11) & 9007199254740991) / 4503599627370496.0 - 1.0
 
 
+class GranularCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    freeze: f32p
+    position: f32p
+    size: f32p
+    density: f32p
+    pitch: f32p
+    jitter: f32p
+    detune: f32p
+    spread: f32p
+
+
 @kernel
 def effects_granular(
-    x: Audio,
-    y: Audio,
-    freeze: f32p,
-    position: f32p,
-    size: f32p,
-    density: f32p,
-    pitch: f32p,
-    jitter: f32p,
-    detune: f32p,
-    spread: f32p,
-    ring: Audio,
-    grains: f64p,
-    whole: i64p,
-    wait: f64p,
-    rate: f64,
+    x: Audio, y: Audio, p: GranularCurves, ring: Audio, grains: f64p, whole: i64p, wait: f64p, rate: f64
 ) -> None:
     """y ← grains of x. wait: frames to the next grain, and the gain that follows the overlap."""
     length = ring.frames
     for n in range(y.frames):
-        if freeze[n] < 0.5:
+        if p.freeze[n] < 0.5:
             for c in range(x.channels):
                 ring[c, whole[_AT]] = f32(effects_finite(x[c, n]))
             at = whole[_AT] + 1
@@ -60,15 +60,15 @@ def effects_granular(
             whole[_KEPT] = min(whole[_KEPT] + 1, length)
         wait[0] -= 1.0
         if wait[0] <= 0.0:
-            wait[0] += max(rate / f64(density[n]), 1.0)
-            frames = math.floor(max(f64(size[n]) * rate, 16.0))
-            speed = math.exp2((f64(pitch[n]) + f64(detune[n]) * effects_granular_dice(whole)) / 12.0)
-            back = f64(position[n]) + f64(jitter[n]) * 0.5 * (1.0 + effects_granular_dice(whole))
+            wait[0] += max(rate / f64(p.density[n]), 1.0)
+            frames = math.floor(max(f64(p.size[n]) * rate, 16.0))
+            speed = math.exp2((f64(p.pitch[n]) + f64(p.detune[n]) * effects_granular_dice(whole)) / 12.0)
+            back = f64(p.position[n]) + f64(p.jitter[n]) * 0.5 * (1.0 + effects_granular_dice(whole))
             # a grain reads what is kept alone: not before the oldest frame, not beyond the newest
             back = back * rate + max(0.0, speed - 1.0) * frames + 2.0
             most = f64(whole[_KEPT]) - max(0.0, 1.0 - speed) * frames - 2.0
             back = min(back, most)
-            pan = f64(spread[n]) * effects_granular_dice(whole)
+            pan = f64(p.spread[n]) * effects_granular_dice(whole)
             fits = back >= max(0.0, speed - 1.0) * frames + 2.0
             g = 0
             while g < GRAINS:
@@ -82,7 +82,7 @@ def effects_granular(
                     grains[g * _GRAIN + _GAIN_R] = min(1.0, 1.0 + pan)
                     g = GRAINS
                 g += 1
-        overlap = f64(size[n]) * f64(density[n])
+        overlap = f64(p.size[n]) * f64(p.density[n])
         want = 1.0 / math.sqrt(max(1.0, overlap))
         wait[1] = want if wait[1] == 0.0 else wait[1] + (want - wait[1]) * 0.001
         for c in range(y.channels):
@@ -143,14 +143,7 @@ class Granular(Processor):
         return effects_granular.step(
             x,
             y,
-            freeze,
-            position,
-            size,
-            density,
-            pitch,
-            jitter,
-            detune,
-            spread,
+            GranularCurves(freeze, position, size, density, pitch, jitter, detune, spread),
             ring,
             grains,
             whole,

@@ -6,6 +6,7 @@ Smith, "An allpass approach to digital phasing and flanging" (ICMC 1984): first-
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,51 +23,69 @@ MOST = 12
 _COEFFICIENT, _STEP = 1, 3
 
 
+class PhaserCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    rate: f32p
+    beats: f32p
+    centre: f32p
+    depth: f32p
+    feedback: f32p
+    mix: f32p
+    spread: f32p
+    stages: f32p
+
+
+class PhaserState(NamedTuple):
+    """The phase, the sections of all channels, and the age of the coefficients."""
+
+    state: f64p
+    sections: f64p
+    ages: i64p
+
+
 @kernel
-def effects_phaser(
-    x: Audio, y: Audio, hertz: f32p, beats: f32p, centre: f32p, depth: f32p, feedback: f32p, mix: f32p, spread: f32p,
-    stages: f32p, state: f64p, sections: f64p, ages: i64p, beat: f64, step: f64, rate: f64,
-) -> None:  # fmt: skip
+def effects_phaser(x: Audio, y: Audio, p: PhaserCurves, s: PhaserState, beat: f64, step: f64, rate: f64) -> None:
     """y ← x mixed with its allpass chain. sections: for each channel the chain's last output and `MOST` states."""
-    age = ages[0]
+    age = s.ages[0]
     for n in range(y.frames):
-        state[0] = effects_turns(state[0], f64(hertz[n]), f64(beats[n]), beat + step * f64(n), rate)
+        s.state[0] = effects_turns(s.state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), rate)
         if (age + n) % GRID == 0:
-            now = f64(centre[n])
+            now = f64(p.centre[n])
             if age + n > 0:
-                now = max(state[6] / RATIO, min(state[6] * RATIO, now))
-            state[6] = now
+                now = max(s.state[6] / RATIO, min(s.state[6] * RATIO, now))
+            s.state[6] = now
             for side in range(2):
-                turns = state[0] + 0.5 * f64(spread[n]) * f64(side)
-                t = effects_tan(now * math.exp2(f64(depth[n]) * effects_swing(turns)), rate)
+                turns = s.state[0] + 0.5 * f64(p.spread[n]) * f64(side)
+                t = effects_tan(now * math.exp2(f64(p.depth[n]) * effects_swing(turns)), rate)
                 to = (t - 1.0) / (t + 1.0)
-                state[_COEFFICIENT + side] = state[_COEFFICIENT + side] + state[_STEP + side] * f64(GRID)
+                s.state[_COEFFICIENT + side] = s.state[_COEFFICIENT + side] + s.state[_STEP + side] * f64(GRID)
                 if age + n == 0:
-                    state[_COEFFICIENT + side] = to
-                state[_STEP + side] = (to - state[_COEFFICIENT + side]) / f64(GRID)
+                    s.state[_COEFFICIENT + side] = to
+                s.state[_STEP + side] = (to - s.state[_COEFFICIENT + side]) / f64(GRID)
             for i in range(y.channels * (MOST + 1)):
-                sections[i] = effects_rest(sections[i])
+                s.sections[i] = effects_rest(s.sections[i])
         within = f64((age + n) % GRID)
         # a change of the number glides, as a share of the sections above it
-        wanted = f64(stages[n])
+        wanted = f64(p.stages[n])
         if age + n == 0:
-            state[5] = wanted
-        state[5] = state[5] + max(-0.001, min(0.001, wanted - state[5]))
-        count = state[5]
+            s.state[5] = wanted
+        s.state[5] = s.state[5] + max(-0.001, min(0.001, wanted - s.state[5]))
+        count = s.state[5]
         for c in range(y.channels):
             side = c % 2
-            a = state[_COEFFICIENT + side] + state[_STEP + side] * within
+            a = s.state[_COEFFICIENT + side] + s.state[_STEP + side] * within
             at = c * (MOST + 1)
             v = effects_finite(x[c, n])
-            u = v + f64(feedback[n]) * sections[at]
+            u = v + f64(p.feedback[n]) * s.sections[at]
             for i in range(MOST):
-                out = a * u + sections[at + 1 + i]
-                sections[at + 1 + i] = u - a * out
+                out = a * u + s.sections[at + 1 + i]
+                s.sections[at + 1 + i] = u - a * out
                 share = max(0.0, min(1.0, count - f64(i)))
                 u = u + (out - u) * share
-            sections[at] = u
-            y[c, n] = v + (u - v) * f64(mix[n])
-    ages[0] = age + y.frames
+            s.sections[at] = u
+            y[c, n] = v + (u - v) * f64(p.mix[n])
+    s.ages[0] = age + y.frames
 
 
 class Phaser(Processor):
@@ -97,7 +116,11 @@ class Phaser(Processor):
     def step(self, io: IO) -> Step:
         step = io.time.beats_per_frame(self._rate)
         return effects_phaser.step(
-            io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("centre"), io.curve("depth"),
-            io.curve("feedback"), io.curve("mix"), io.curve("spread"), io.curve("stages"), self._state, self._sections,
-            self._age, io.time.beat, step, self._rate,
-        )  # fmt: skip
+            io.audio_in[0],
+            io.audio_out[0],
+            PhaserCurves._make(map(io.curve, PhaserCurves._fields)),
+            PhaserState(self._state, self._sections, self._age),
+            io.time.beat,
+            step,
+            self._rate,
+        )

@@ -8,6 +8,7 @@ Peaks of the spectrum are found, and the bins around a peak keep their phases re
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,75 +46,92 @@ def effects_angle(y: f64, x: f64) -> f64:
     return -v if y < 0.0 else v
 
 
+class Spectra(NamedTuple):
+    """What kernels are given of `PhaseSpectra`, which says what each is."""
+
+    past: Audio
+    mask: i64
+    hop: i64
+    output: Audio
+    window: f32p
+    scaled: f32p
+    frame: Audio
+    sums: Audio
+    now: Audio
+    before: Audio
+    target: Audio
+    power: f32p
+    edges: i64p
+    peaks: i64p
+    turns: f32p
+    work: f32p
+
+
 @kernel
-def effects_window(
-    past: Audio, mask: i64, end: i64, window: f32p, frame: Audio, turns: f32p, work: f32p, bins: Audio
-) -> None:
+def effects_window(s: Spectra, end: i64, bins: Audio) -> None:
     """bins ← the spectrum of the windowed frames of `past` before `end`, their centre at the first place of frame."""
-    size = frame.frames
+    size = s.frame.frames
     half = size // 2
-    for c in range(frame.channels):
+    for c in range(s.frame.channels):
         for n in range(half):
-            frame[c, n] = past[c, (end - half + n) & mask] * window[half + n]
-            frame[c, half + n] = past[c, (end - size + n) & mask] * window[n]
-        fft_real(channel(frame, c), size, turns, work, channel(bins, c))
+            s.frame[c, n] = s.past[c, (end - half + n) & s.mask] * s.window[half + n]
+            s.frame[c, half + n] = s.past[c, (end - size + n) & s.mask] * s.window[n]
+        fft_real(channel(s.frame, c), size, s.turns, s.work, channel(bins, c))
 
 
 @kernel
-def effects_overlap(
-    bins: Audio, turns: f32p, work: f32p, frame: Audio, window: f32p, sums: Audio, hop: i64, out: Audio
-) -> None:
+def effects_overlap(s: Spectra) -> None:
     """out ← the next `hop` frames of the overlapping windows, to which the spectrum's sound, in `frame`, is added."""
-    size = frame.frames
+    size = s.frame.frames
     half = size // 2
-    for c in range(frame.channels):
-        fft_real_inverse(channel(bins, c), size, turns, work, channel(frame, c))
+    for c in range(s.frame.channels):
+        fft_real_inverse(channel(s.target, c), size, s.turns, s.work, channel(s.frame, c))
         for n in range(half):
-            sums[c, n] = sums[c, n] + frame[c, half + n] * window[n]
-            sums[c, half + n] = sums[c, half + n] + frame[c, n] * window[half + n]
-        for n in range(hop):
-            v = sums[c, n]
-            out[c, n] = f32(0.0) if abs(v) < f32(REST) else v
-        for n in range(size - hop):
-            sums[c, n] = sums[c, n + hop]
-        for n in range(size - hop, size):
-            sums[c, n] = 0.0
+            s.sums[c, n] = s.sums[c, n] + s.frame[c, half + n] * s.scaled[n]
+            s.sums[c, half + n] = s.sums[c, half + n] + s.frame[c, n] * s.scaled[half + n]
+        for n in range(s.hop):
+            v = s.sums[c, n]
+            s.output[c, n] = f32(0.0) if abs(v) < f32(REST) else v
+        for n in range(size - s.hop):
+            s.sums[c, n] = s.sums[c, n + s.hop]
+        for n in range(size - s.hop, size):
+            s.sums[c, n] = 0.0
 
 
 @kernel
-def effects_peaks(now: Audio, power: f32p, edges: i64p, peaks: i64p) -> i64:
+def effects_peaks(s: Spectra) -> i64:
     """Finds the spectrum's peaks; returns how many. The bins of each lie from its place in `edges` to the next.
 
     now: `[channels, 2 bins]`, real and imaginary in turn.  power: of each bin, over all channels.
     """
-    bins = now.frames // 2
+    bins = s.now.frames // 2
     for k in range(bins):
-        power[k] = 0.0
-    for c in range(now.channels):
+        s.power[k] = 0.0
+    for c in range(s.now.channels):
         for k in range(bins):
-            power[k] = power[k] + now[c, 2 * k] * now[c, 2 * k] + now[c, 2 * k + 1] * now[c, 2 * k + 1]
+            s.power[k] = s.power[k] + s.now[c, 2 * k] * s.now[c, 2 * k] + s.now[c, 2 * k + 1] * s.now[c, 2 * k + 1]
     count = 0
     strongest = 2
     for k in range(2, bins - 2):
-        p = power[k]
-        around = max(max(power[k - 1], power[k - 2]), max(power[k + 1], power[k + 2]))
-        strongest = k if p > power[strongest] else strongest
+        p = s.power[k]
+        around = max(max(s.power[k - 1], s.power[k - 2]), max(s.power[k + 1], s.power[k + 2]))
+        strongest = k if p > s.power[strongest] else strongest
         if p > f32(QUIET) and p > around * f32(ABOVE):
-            peaks[count] = k
+            s.peaks[count] = k
             # the border lies where the sound between two peaks is weakest
             if count > 0:
-                low = peaks[count - 1]
-                for j in range(peaks[count - 1], k):
-                    if power[j] < power[low]:
+                low = s.peaks[count - 1]
+                for j in range(s.peaks[count - 1], k):
+                    if s.power[j] < s.power[low]:
                         low = j
-                edges[count] = low
+                s.edges[count] = low
             count = count + 1
     # the spectrum of a click is flat: it is one peak, whose phases stay as they are to each other
-    if count == 0 and power[strongest] > f32(QUIET):
-        peaks[0] = strongest
+    if count == 0 and s.power[strongest] > f32(QUIET):
+        s.peaks[0] = strongest
         count = 1
-    edges[0] = 0
-    edges[count] = bins
+    s.edges[0] = 0
+    s.edges[count] = bins
     return count
 
 
@@ -151,7 +169,7 @@ class PhaseSpectra:
         edges: The first bin of each peak's, and after the last peak's the number of bins.
         peaks: The bins of the peaks.
         output: The sound that has become ready, `[channels, hop]`.
-        arguments: What kernels are given of it, in the order of `past` to `work` of `effects_pitch`.
+        record: What kernels are given of it.
     """
 
     def __init__(self, channels: int, size: int, past: int) -> None:
@@ -177,24 +195,10 @@ class PhaseSpectra:
         self.now, self.before, self.target = (np.zeros((channels, 2 * bins), np.float32) for _ in range(3))
         self.power = np.zeros(bins, np.float32)
         self.edges, self.peaks = np.zeros(bins + 1, np.int64), np.zeros(bins, np.int64)
-        self.arguments = (
-            self.past,
-            self.mask,
-            self.hop,
-            self.output,
-            self.window,
-            self.scaled,
-            self.frame,
-            self.sums,
-            self.now,
-            self.before,
-            self.target,
-            self.power,
-            self.edges,
-            self.peaks,
-            self.fft.turns,
-            self.fft.work,
-        )
+        self.record = Spectra(
+            self.past, self.mask, self.hop, self.output, self.window, self.scaled, self.frame, self.sums, self.now,
+            self.before, self.target, self.power, self.edges, self.peaks, self.fft.turns, self.fft.work,
+        )  # fmt: skip
 
     def clear(self) -> None:
         for state in (self.past, self.output, self.sums, self.now, self.before, self.target):

@@ -8,6 +8,7 @@ without end; Zölzer (ed.), DAFX (2nd ed., 2011), sections 2.6 and 4.3.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,59 +32,65 @@ TAU = 2.0 * math.pi
 _LAG, _SLOW, _FAST, _FILTERS = 0, 1, 2, 3
 
 
+class PingpongCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    time: f32p
+    beats: f32p
+    feedback: f32p
+    cross: f32p
+    lowcut: f32p
+    highcut: f32p
+    flutter: f32p
+
+
+class PingpongState(NamedTuple):
+    """The delay line and what is kept from frame to frame."""
+
+    ring: f32p
+    mask: i64
+    state: f64p
+    glide: f64
+    ages: i64p
+    rate: f64
+
+
 @kernel
-def effects_pingpong(
-    x: Audio,
-    y: Audio,
-    time: f32p,
-    beats: f32p,
-    feedback: f32p,
-    cross: f32p,
-    low: f32p,
-    high: f32p,
-    flutter: f32p,
-    ring: f32p,
-    mask: i64,
-    state: f64p,
-    per_beat: f64,
-    glide: f64,
-    ages: i64p,
-    rate: f64,
-) -> None:
+def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, line: PingpongState, per_beat: f64) -> None:
     """y ← the echoes of x. per_beat: frames of a beat. ring: `mask` + 1 frames a channel."""
-    age = ages[0]
-    span = mask + 1
+    age = line.ages[0]
+    span = line.mask + 1
     low_at = f64(0.0)
     high_at = f64(0.0)
     low_pole = f64(0.0)
     high_pole = f64(0.0)
     for n in range(y.frames):
-        wanted = f64(beats[n]) * per_beat if beats[n] > 0.0 else f64(time[n]) * rate
-        wanted = min(max(wanted, 8.0), LONGEST * rate)
-        lag = state[_LAG]
+        wanted = f64(p.beats[n]) * per_beat if p.beats[n] > 0.0 else f64(p.time[n]) * line.rate
+        wanted = min(max(wanted, 8.0), LONGEST * line.rate)
+        lag = line.state[_LAG]
         if lag == 0.0:
             lag = wanted
-        by = (wanted - lag) * glide
+        by = (wanted - lag) * line.glide
         by = max(-FASTEST, min(FASTEST, by))
         lag = wanted if abs(wanted - lag) < 1e-3 else lag + by
-        state[_LAG] = lag
-        slow = state[_SLOW] + RATE_0 / rate
-        fast = state[_FAST] + RATE_1 / rate
-        state[_SLOW] = slow - math.floor(slow)
-        state[_FAST] = fast - math.floor(fast)
-        if flutter[n] > 0.0:
-            swing = effects_swing(state[_SLOW]) + 0.25 * effects_swing(state[_FAST])
-            lag = max(8.0, lag + f64(flutter[n]) * FLUTTER * rate * swing)
-        if f64(low[n]) != low_at:
-            low_at = f64(low[n])
-            low_pole = effects_fall(1.0 / (TAU * low_at), rate)
-        if f64(high[n]) != high_at:
-            high_at = f64(high[n])
-            high_pole = effects_fall(1.0 / (TAU * high_at), rate)
-        s = f64(cross[n])
+        line.state[_LAG] = lag
+        slow = line.state[_SLOW] + RATE_0 / line.rate
+        fast = line.state[_FAST] + RATE_1 / line.rate
+        line.state[_SLOW] = slow - math.floor(slow)
+        line.state[_FAST] = fast - math.floor(fast)
+        if p.flutter[n] > 0.0:
+            swing = effects_swing(line.state[_SLOW]) + 0.25 * effects_swing(line.state[_FAST])
+            lag = max(8.0, lag + f64(p.flutter[n]) * FLUTTER * line.rate * swing)
+        if f64(p.lowcut[n]) != low_at:
+            low_at = f64(p.lowcut[n])
+            low_pole = effects_fall(1.0 / (TAU * low_at), line.rate)
+        if f64(p.highcut[n]) != high_at:
+            high_at = f64(p.highcut[n])
+            high_pole = effects_fall(1.0 / (TAU * high_at), line.rate)
+        s = f64(p.cross[n])
         middle = f64(0.0)
         for c in range(y.channels):
-            out = effects_read(offset(ring, c * span), mask, age + n, lag)
+            out = effects_read(offset(line.ring, c * span), line.mask, age + n, lag)
             y[c, n] = out
             middle = middle + effects_finite(x[c, n])
         middle = middle / f64(y.channels)
@@ -95,15 +102,15 @@ def effects_pingpong(
                 v = v + ((middle if c % 2 == 0 else 0.0) - v) * s
             back = f64(y[c, n]) + (f64(y[other, n]) - f64(y[c, n])) * s
             place = _FILTERS + 2 * c
-            one = back + (state[place] - back) * high_pole
-            two = one + (state[place + 1] - one) * low_pole
-            state[place] = effects_rest(one)
-            state[place + 1] = effects_rest(two)
-            v = v + f64(feedback[n]) * (one - two)
+            one = back + (line.state[place] - back) * high_pole
+            two = one + (line.state[place + 1] - one) * low_pole
+            line.state[place] = effects_rest(one)
+            line.state[place + 1] = effects_rest(two)
+            v = v + f64(p.feedback[n]) * (one - two)
             # the tape: straight when soft, at most 2
             v = v / math.sqrt(1.0 + 0.25 * v * v)
-            ring[c * span + ((age + n) & mask)] = f32(0.0) if abs(v) < FAINT else f32(v)
-    ages[0] = age + y.frames
+            line.ring[c * span + ((age + n) & line.mask)] = f32(0.0) if abs(v) < FAINT else f32(v)
+    line.ages[0] = age + y.frames
 
 
 class Pingpong(Processor):
@@ -137,18 +144,7 @@ class Pingpong(Processor):
         return effects_pingpong.step(
             io.audio_in[0],
             io.audio_out[0],
-            io.curve("time"),
-            io.curve("beats"),
-            io.curve("feedback"),
-            io.curve("cross"),
-            io.curve("lowcut"),
-            io.curve("highcut"),
-            io.curve("flutter"),
-            self._ring,
-            self._mask,
-            self._state,
+            PingpongCurves._make(map(io.curve, PingpongCurves._fields)),
+            PingpongState(self._ring, self._mask, self._state, self._glide, self._age, self._rate),
             io.time.frames_per_beat(self._rate),
-            self._glide,
-            self._age,
-            self._rate,
         )

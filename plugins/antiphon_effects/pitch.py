@@ -10,6 +10,7 @@ cepstrum (Oppenheim, "Speech analysis-synthesis system based on homomorphic filt
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, fft_real, fft_real
 from antiphon_effects.phases import (
     TAU,
     PhaseSpectra,
+    Spectra,
     effects_advance,
     effects_overlap,
     effects_peaks,
@@ -39,38 +41,36 @@ MOST = 8.0
 _AT, _AGE = 0, 1
 
 
+class PitchState(NamedTuple):
+    """Where it is, each bin's turn, and the envelope that `formants` keeps."""
+
+    place: i64p
+    angles: f64p
+    envelope: f32p
+    cepstrum: f32p
+    lifter: f32p
+
+
 @kernel
-def effects_shift(
-    now: Audio,
-    before: Audio,
-    target: Audio,
-    edges: i64p,
-    peaks: i64p,
-    count: i64,
-    angles: f64p,
-    envelope: f32p,
-    formants: i64,
-    ratio: f64,
-    hop: i64,
-) -> None:
+def effects_shift(s: Spectra, count: i64, t: PitchState, formants: i64, ratio: f64) -> None:
     """target ← now with every peak at `ratio` of its frequency. angles: by which each bin's peak is turned."""
-    bins = now.frames // 2
+    bins = s.now.frames // 2
     size = 2 * (bins - 1)
     step = TAU / f64(size)
-    for c in range(target.channels):
-        for k in range(target.frames):
-            target[c, k] = 0.0
+    for c in range(s.target.channels):
+        for k in range(s.target.frames):
+            s.target[c, k] = 0.0
     if count == 0:
         for k in range(bins):
-            angles[k] = 0.0
+            t.angles[k] = 0.0
     for i in range(count):
-        peak = peaks[i]
+        peak = s.peaks[i]
         # radians a frame
         expected = step * f64(peak)
-        ahead = effects_advance(now, before, peak) - expected * f64(hop)
+        ahead = effects_advance(s.now, s.before, peak) - expected * f64(s.hop)
         ahead = ahead - TAU * math.floor(ahead / TAU + 0.5)
-        by = (ratio - 1.0) * (expected + ahead / f64(hop))
-        turn = angles[peak] + by * f64(hop)
+        by = (ratio - 1.0) * (expected + ahead / f64(s.hop))
+        turn = t.angles[peak] + by * f64(s.hop)
         turn = turn - TAU * math.floor(turn / TAU)
         bent = by / step
         move = i64(math.floor(bent + 0.5))
@@ -78,95 +78,73 @@ def effects_shift(
         g = 1.0 + LOSS * off * off
         cos = math.cos(turn) * g
         sin = math.sin(turn) * g
-        first = edges[i]
-        last = edges[i + 1]
+        first = s.edges[i]
+        last = s.edges[i + 1]
         for k in range(first, last):
-            angles[k] = turn
+            t.angles[k] = turn
         first = max(first, -move)
         last = min(last, bins - move)
-        for c in range(now.channels):
+        for c in range(s.now.channels):
             for k in range(first, last):
-                a = f64(now[c, 2 * k])
-                b = f64(now[c, 2 * k + 1])
+                a = f64(s.now[c, 2 * k])
+                b = f64(s.now[c, 2 * k + 1])
                 e = f64(1.0)
                 if formants == 1:
-                    e = min(f64(envelope[k + move]) / f64(envelope[k]), MOST)
+                    e = min(f64(t.envelope[k + move]) / f64(t.envelope[k]), MOST)
                 j = 2 * (k + move)
-                target[c, j] = target[c, j] + f32((a * cos - b * sin) * e)
-                target[c, j + 1] = target[c, j + 1] + f32((a * sin + b * cos) * e)
+                s.target[c, j] = s.target[c, j] + f32((a * cos - b * sin) * e)
+                s.target[c, j + 1] = s.target[c, j + 1] + f32((a * sin + b * cos) * e)
 
 
 @kernel
-def effects_envelope(
-    power: f32p, envelope: f32p, cepstrum: f32p, lifter: f32p, turns: f32p, work: f32p, size: i64
-) -> None:
+def effects_envelope(s: Spectra, t: PitchState, size: i64) -> None:
     """envelope ← the envelope of a spectrum of that power, a magnitude a bin. cepstrum: size + 2 floats, used."""
     bins = size // 2 + 1
     for k in range(bins):
-        cepstrum[2 * k] = math.log(f64(power[k]) + 1e-12)
-        cepstrum[2 * k + 1] = 0.0
-    fft_real_inverse(cepstrum, size, turns, work, cepstrum)
+        t.cepstrum[2 * k] = math.log(f64(s.power[k]) + 1e-12)
+        t.cepstrum[2 * k + 1] = 0.0
+    fft_real_inverse(t.cepstrum, size, s.turns, s.work, t.cepstrum)
     for n in range(size):
-        cepstrum[n] = cepstrum[n] * lifter[n]
-    fft_real(cepstrum, size, turns, work, cepstrum)
+        t.cepstrum[n] = t.cepstrum[n] * t.lifter[n]
+    fft_real(t.cepstrum, size, s.turns, s.work, t.cepstrum)
     for k in range(bins):
-        envelope[k] = math.exp(0.5 * f64(cepstrum[2 * k]))
+        t.envelope[k] = math.exp(0.5 * f64(t.cepstrum[2 * k]))
+
+
+class PitchCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    semitones: f32p
+    cents: f32p
+    mix: f32p
 
 
 @kernel
 def effects_pitch(
-    x: Audio,
-    y: Audio,
-    frames: i64,
-    semitones: f32p,
-    cents: f32p,
-    mix: f32p,
-    formants: i64,
-    latency: i64,
-    place: i64p,
-    angles: f64p,
-    envelope: f32p,
-    cepstrum: f32p,
-    lifter: f32p,
-    past: Audio,
-    mask: i64,
-    hop: i64,
-    output: Audio,
-    window: f32p,
-    scaled: f32p,
-    frame: Audio,
-    sums: Audio,
-    now: Audio,
-    before: Audio,
-    target: Audio,
-    power: f32p,
-    edges: i64p,
-    peaks: i64p,
-    turns: f32p,
-    work: f32p,
+    x: Audio, y: Audio, frames: i64, p: PitchCurves, formants: i64, latency: i64, t: PitchState, s: Spectra
 ) -> None:
     """y ← x at another pitch, and x `latency` frames before, mixed. place: see `_AT`; the others as `PhaseSpectra`."""
     for n in range(frames):
-        at = place[_AT]
-        age = place[_AGE]
+        at = t.place[_AT]
+        age = t.place[_AGE]
         for c in range(y.channels):
-            past[c, age & mask] = effects_finite(x[c, n])
-            dry = past[c, (age - latency) & mask]
-            y[c, n] = dry + (output[c, at] - dry) * mix[n]
-        place[_AGE] = age + 1
-        place[_AT] = at + 1
-        if at + 1 == hop:
-            place[_AT] = 0
-            ratio = math.exp2((f64(semitones[n]) + 0.01 * f64(cents[n])) / 12.0)
-            for c in range(now.channels):
-                for k in range(now.frames):
-                    before[c, k] = now[c, k]
-            effects_window(past, mask, age + 1, window, frame, turns, work, now)
-            count = effects_peaks(now, power, edges, peaks)
+            s.past[c, age & s.mask] = effects_finite(x[c, n])
+            dry = s.past[c, (age - latency) & s.mask]
+            y[c, n] = dry + (s.output[c, at] - dry) * p.mix[n]
+        t.place[_AGE] = age + 1
+        t.place[_AT] = at + 1
+        if at + 1 == s.hop:
+            t.place[_AT] = 0
+            ratio = math.exp2((f64(p.semitones[n]) + 0.01 * f64(p.cents[n])) / 12.0)
+            for c in range(s.now.channels):
+                for k in range(s.now.frames):
+                    s.before[c, k] = s.now[c, k]
+            effects_window(s, age + 1, s.now)
+            count = effects_peaks(s)
             if formants == 1:
-                effects_envelope(power, envelope, cepstrum, lifter, turns, work, frame.frames)
-            effects_shift(now, before, target, edges, peaks, count, angles, envelope, formants, ratio, hop)
-            effects_overlap(target, turns, work, frame, scaled, sums, hop, output)
+                effects_envelope(s, t, s.frame.frames)
+            effects_shift(s, count, t, formants, ratio)
+            effects_overlap(s)
 
 
 class Pitch(Processor):
@@ -195,33 +173,25 @@ class Pitch(Processor):
         self.latency = size
         self._spectra = PhaseSpectra(spec.channels, size, 2 * size)
         bins = size // 2 + 1
-        self._angles = np.zeros(bins)
-        self._envelope = np.zeros(bins, np.float32)
-        self._cepstrum = np.zeros(2 * bins, np.float32)
-        self._lifter = lifter(size, round(SMOOTHEST * spec.rate))
-        self._place = np.zeros(2, np.int64)
+        place, angles, envelope = np.zeros(2, np.int64), np.zeros(bins), np.zeros(bins, np.float32)
+        smooth = lifter(size, round(SMOOTHEST * spec.rate))
+        self._state = PitchState(place, angles, envelope, np.zeros(2 * bins, np.float32), smooth)
 
     def reset(self) -> None:
         self._spectra.clear()
-        self._angles.fill(0.0)
-        self._place.fill(0)
+        self._state.angles.fill(0.0)
+        self._state.place.fill(0)
 
     def step(self, io: IO) -> Step:
         return effects_pitch.step(
             io.audio_in[0],
             io.audio_out[0],
             io.frames,
-            io.curve("semitones"),
-            io.curve("cents"),
-            io.curve("mix"),
+            PitchCurves._make(map(io.curve, PitchCurves._fields)),
             int(io.at("formants", 0)),
             self.latency,
-            self._place,
-            self._angles,
-            self._envelope,
-            self._cepstrum,
-            self._lifter,
-            *self._spectra.arguments,
+            self._state,
+            self._spectra.record,
         )
 
 

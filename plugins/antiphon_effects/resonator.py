@@ -7,6 +7,7 @@ loop adds to it, so that it stays in tune.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,19 +36,18 @@ def effects_atan(t: f64) -> f64:
     return 4.0 * t * (1.0 - q * (1.0 / 3.0 - q * (0.2 - q * (1.0 / 7.0 - q / 9.0))))
 
 
+class ResonatorCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    frequency: f32p
+    decay: f32p
+    damping: f32p
+    follow: f32p
+
+
 @kernel
 def effects_resonator(
-    x: Audio,
-    y: Audio,
-    frequency: f32p,
-    decay: f32p,
-    damping: f32p,
-    by_note: f32p,
-    ring: Audio,
-    low: f64p,
-    state: f64p,
-    notes: f64p,
-    rate: f64,
+    x: Audio, y: Audio, p: ResonatorCurves, ring: Audio, low: f64p, state: f64p, notes: f64p, rate: f64
 ) -> None:
     """y ← the comb's sound.
 
@@ -62,10 +62,10 @@ def effects_resonator(
             state[_NOTE] = notes[2 + 2 * k]
             state[_GRID] = 0.0
             k += 1
-        a = 0.9 * f64(damping[n])
+        a = 0.9 * f64(p.damping[n])
         if state[_GRID] <= 0.0:
             state[_GRID] = f64(GRID)
-            pitch = state[_NOTE] if by_note[n] >= 0.5 and state[_NOTE] > 0.0 else f64(frequency[n])
+            pitch = state[_NOTE] if p.follow[n] >= 0.5 and state[_NOTE] > 0.0 else f64(p.frequency[n])
             pitch = max(LOWEST, min(pitch, 0.4 * rate))
             w = 2.0 * PI * pitch / rate
             # the phase delay of the filter in the loop: the angle of 1 - a e^-jw, by its tangent
@@ -74,7 +74,7 @@ def effects_resonator(
             state[_TARGET] = rate / pitch - lag
             # what the filter takes away at the fundamental is given back, as far as the loop stays stable
             loss = (1.0 - a) / math.sqrt(1.0 - 2.0 * a * math.cos(w) + a * a)
-            state[_GAIN] = min(0.9995, math.exp(_DROP / (f64(decay[n]) * pitch)) / max(loss, 0.05))
+            state[_GAIN] = min(0.9995, math.exp(_DROP / (f64(p.decay[n]) * pitch)) / max(loss, 0.05))
             if state[_DELAY] == 0.0:
                 state[_DELAY] = state[_TARGET]
                 state[_BACK] = state[_GAIN]
@@ -141,5 +141,5 @@ class Resonator(Processor):
         frequency, decay, damping = io.curve("frequency"), io.curve("decay"), io.curve("damping")
         follow = io.curve("follow")
         return effects_resonator.step(
-            x, y, frequency, decay, damping, follow, self._ring, low, state, self._notes, self._rate
+            x, y, ResonatorCurves(frequency, decay, damping, follow), self._ring, low, state, self._notes, self._rate
         )

@@ -11,6 +11,7 @@ Sound is computed in stretches of at most 16 frames, line by line: the shortest 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,54 +50,76 @@ _STATE, _LENGTH, _GAIN, _POLE, _STEP, _GAIN_STEP, _POLE_STEP, _PARTS = (LINES * 
 _SIZE, _DECAY, _BEFORE, _LEVEL, _BEFORE_STEP, _LEVEL_STEP, _SLOW = 0, 1, 2, 3, 4, 5, 6
 
 
+class ReverbState(NamedTuple):
+    """The lines, their rings and what is kept from block to block."""
+
+    base: f64p
+    rates: f64p
+    before: f32p
+    before_mask: i64
+    allpass: f32p
+    left: i64p
+    right: i64p
+    span: i64
+    into: f32p
+    rings: f32p
+    mask: i64
+    v: f32p
+    k: f64p
+    slow: f64p
+    ages: i64p
+    glide: f64
+    sides: i64
+    rate: f64
+
+
 @kernel
 def effects_reverb_grid(
-    base: f64p, rates: f64p, size: f64, decay: f64, damping: f64, swing: f64, predelay: f64, k: f64p, slow: f64p,
-    age: i64, glide: f64, rate: f64,
-) -> None:  # fmt: skip
+    r: ReverbState, size: f64, decay: f64, damping: f64, swing: f64, predelay: f64, age: i64
+) -> None:
     """Computes what the lines do in the next 16 frames. base: length of each line in frames at size 1."""
     if age == 0:
-        slow[_SIZE] = size
-        slow[_BEFORE] = predelay
-        slow[_DECAY] = decay
+        r.slow[_SIZE] = size
+        r.slow[_BEFORE] = predelay
+        r.slow[_DECAY] = decay
     for j in range(_LENGTH, _STEP):
-        k[j] = k[j] + k[j + 3 * LINES] * f64(GRID)
+        r.k[j] = r.k[j] + r.k[j + 3 * LINES] * f64(GRID)
     for j in range(_BEFORE, _BEFORE_STEP):
-        slow[j] = slow[j] + slow[j + 2] * f64(GRID)
-    slow[_SIZE] = slow[_SIZE] + (size - slow[_SIZE]) * glide
-    slow[_DECAY] = min(max(decay, slow[_DECAY] / RATIO), slow[_DECAY] * RATIO)
-    slow[_BEFORE_STEP] = (predelay - slow[_BEFORE]) * glide / f64(GRID)
+        r.slow[j] = r.slow[j] + r.slow[j + 2] * f64(GRID)
+    r.slow[_SIZE] = r.slow[_SIZE] + (size - r.slow[_SIZE]) * r.glide
+    r.slow[_DECAY] = min(max(decay, r.slow[_DECAY] / RATIO), r.slow[_DECAY] * RATIO)
+    r.slow[_BEFORE_STEP] = (predelay - r.slow[_BEFORE]) * r.glide / f64(GRID)
     bright = 1.0 - DULLEST * damping
     bend = (1.0 - 1.0 / (bright * bright)) * 0.25
-    scale = slow[_SIZE]
-    frames = slow[_DECAY] * rate
-    gain = offset(k, _GAIN_STEP)
+    scale = r.slow[_SIZE]
+    frames = r.slow[_DECAY] * r.rate
+    gain = offset(r.k, _GAIN_STEP)
     for i in range(LINES):
-        length = base[i] * scale
+        length = r.base[i] * scale
         loss = -3.0 * NEPERS * length / frames
         g = effects_exp(loss)
         pole = loss * bend
         pole = 0.97 if pole > 0.97 else pole
-        k[_STEP + i] = length + swing * effects_sine(rates[i] * f64(age) / rate + f64(i) * 0.381966)
-        k[_POLE_STEP + i] = pole
+        r.k[_STEP + i] = length + swing * effects_sine(r.rates[i] * f64(age) / r.rate + f64(i) * 0.381966)
+        r.k[_POLE_STEP + i] = pole
         gain[i] = g
     power = f64(0.0)
     for i in range(LINES):
         power = power + gain[i] * gain[i]
     for i in range(LINES):
-        gain[i] = gain[i] * (1.0 - k[_POLE_STEP + i])
+        gain[i] = gain[i] * (1.0 - r.k[_POLE_STEP + i])
     if age == 0:
         for j in range(_LENGTH, _STEP):
-            k[j] = k[j + 3 * LINES]
+            r.k[j] = r.k[j + 3 * LINES]
     for j in range(_LENGTH, _STEP):
-        k[j + 3 * LINES] = (k[j + 3 * LINES] - k[j]) / f64(GRID)
+        r.k[j + 3 * LINES] = (r.k[j + 3 * LINES] - r.k[j]) / f64(GRID)
     for i in range(LINES):
-        k[_STATE + i] = effects_rest(k[_STATE + i])
+        r.k[_STATE + i] = effects_rest(r.k[_STATE + i])
     # a steady noise comes out as loud as it went in, whatever the decay
     level = math.sqrt(1.0 - power / f64(LINES)) * 0.5
     if age == 0:
-        slow[_LEVEL] = level
-    slow[_LEVEL_STEP] = (level - slow[_LEVEL]) / f64(GRID)
+        r.slow[_LEVEL] = level
+    r.slow[_LEVEL_STEP] = (level - r.slow[_LEVEL]) / f64(GRID)
 
 
 @kernel
@@ -111,25 +134,24 @@ def effects_reverb_allpass(line: f32p, into: f32p, count: i64) -> None:
 
 
 @kernel
-def effects_reverb_in(
-    x: Audio, channel: i64, first: i64, count: i64, before: f32p, mask: i64, allpass: f32p, lengths: i64p, span: i64,
-    slow: f64p, age: i64, into: f32p,
-) -> None:  # fmt: skip
-    """into `[count]` ← one channel of x, delayed and diffused."""
+def effects_reverb_in(x: Audio, channel: i64, first: i64, count: i64, r: ReverbState, lengths: i64p, age: i64) -> None:
+    """The channel's frames of `into` ← that channel of x, delayed and diffused."""
+    before = offset(r.before, channel * (r.before_mask + 1))
+    into = offset(r.into, channel * GRID)
     for n in range(count):
-        before[(age + n) & mask] = effects_finite(x[channel, first + n])
-    begin = slow[_BEFORE]
-    step = slow[_BEFORE_STEP]
+        before[(age + n) & r.before_mask] = effects_finite(x[channel, first + n])
+    begin = r.slow[_BEFORE]
+    step = r.slow[_BEFORE_STEP]
     gone = age % GRID
     for n in range(count):
         lag = begin + step * f64(gone + n)
         whole = i64(lag)
         part = f32(lag - f64(whole))
-        near = before[(age + n - whole) & mask]
-        far = before[(age + n - whole - 1) & mask]
+        near = before[(age + n - whole) & r.before_mask]
+        far = before[(age + n - whole - 1) & r.before_mask]
         into[n] = near + (far - near) * part
     for j in range(4):
-        line = offset(allpass, j * (span + 1))
+        line = offset(r.allpass, (4 * channel + j) * (r.span + 1))
         place = age % lengths[j]
         # up to the line's end, then from its begin: a line is longer than a stretch
         done = 0
@@ -172,19 +194,16 @@ def effects_reverb_read(ring: f32p, mask: i64, age: i64, gone: i64, count: i64, 
 
 
 @kernel
-def effects_reverb(
-    y: Audio, first: i64, count: i64, into: f32p, rings: f32p, mask: i64, v: f32p, k: f64p, slow: f64p, age: i64,
-    sides: i64,
-) -> None:  # fmt: skip
+def effects_reverb(y: Audio, first: i64, count: i64, r: ReverbState, age: i64) -> None:
     """Frames `first` to `first` + `count` of y ← the network's sound.
 
     into: `GRID` frames of each side.  rings: `mask` + 1 frames a line.  v: scratch, `SCRATCH` frames.
     """
-    gains = offset(v, LINES * GRID)
-    poles = offset(v, 2 * LINES * GRID)
-    levels = offset(v, 3 * LINES * GRID)
-    last = offset(v, 3 * LINES * GRID + GRID)
-    span = mask + 1 + GRID
+    gains = offset(r.v, LINES * GRID)
+    poles = offset(r.v, 2 * LINES * GRID)
+    levels = offset(r.v, 3 * LINES * GRID)
+    last = offset(r.v, 3 * LINES * GRID + GRID)
+    span = r.mask + 1 + GRID
     gone = age % GRID
     for c in range(y.channels):
         for n in range(count):
@@ -192,31 +211,31 @@ def effects_reverb(
     for i in range(LINES):
         row = i * GRID
         effects_reverb_read(
-            offset(rings, i * span), mask, age, gone, count, k[_LENGTH + i], k[_STEP + i], offset(v, row)
+            offset(r.rings, i * span), r.mask, age, gone, count, r.k[_LENGTH + i], r.k[_STEP + i], offset(r.v, row)
         )
         for n in range(count):
-            gains[row + n] = f32(k[_GAIN + i] + k[_GAIN_STEP + i] * f64(gone + n))
-            poles[row + n] = f32(k[_POLE + i] + k[_POLE_STEP + i] * f64(gone + n))
+            gains[row + n] = f32(r.k[_GAIN + i] + r.k[_GAIN_STEP + i] * f64(gone + n))
+            poles[row + n] = f32(r.k[_POLE + i] + r.k[_POLE_STEP + i] * f64(gone + n))
     # frame by frame over all lines: their filters do not depend on each other, so that the processor overlaps them
     for i in range(LINES):
-        last[i] = f32(k[_STATE + i])
+        last[i] = f32(r.k[_STATE + i])
     for n in range(count):
         for i in range(LINES):
             place = i * GRID + n
-            last[i] = v[place] * gains[place] + last[i] * poles[place]
-            v[place] = last[i]
+            last[i] = r.v[place] * gains[place] + last[i] * poles[place]
+            r.v[place] = last[i]
     for n in range(count):
-        levels[n] = f32(slow[_LEVEL] + slow[_LEVEL_STEP] * f64(gone + n))
+        levels[n] = f32(r.slow[_LEVEL] + r.slow[_LEVEL_STEP] * f64(gone + n))
     for i in range(LINES):
         row = i * GRID
-        k[_STATE + i] = f64(last[i])
+        r.k[_STATE + i] = f64(last[i])
         # even lines sound left and odd ones right, half of them with the other sign
         side = i & 1
         sign = f32(1.0) if i & 2 == 0 else f32(-1.0)
         for c in range(y.channels):
             if c & 1 == side or y.channels == 1:
                 for n in range(count):
-                    y[c, first + n] = y[c, first + n] + v[row + n] * (levels[n] * sign)
+                    y[c, first + n] = y[c, first + n] + r.v[row + n] * (levels[n] * sign)
     width = 1
     while width < LINES:
         for i in range(LINES):
@@ -224,64 +243,72 @@ def effects_reverb(
                 row = i * GRID
                 other = (i + width) * GRID
                 for n in range(count):
-                    a = v[row + n]
-                    b = v[other + n]
-                    v[row + n] = a + b
-                    v[other + n] = a - b
+                    a = r.v[row + n]
+                    b = r.v[other + n]
+                    r.v[row + n] = a + b
+                    r.v[other + n] = a - b
         width = width * 2
     for i in range(LINES):
         ring = i * span
         row = i * GRID
-        side = (i & 1) * GRID if sides == 2 else 0
-        other = GRID - side if sides == 2 else 0
+        side = (i & 1) * GRID if r.sides == 2 else 0
+        other = GRID - side if r.sides == 2 else 0
         sign = f32(1.0) if i & 4 == 0 else f32(-1.0)
-        near = sign * f32(NEAR) if sides == 2 else sign
-        far = sign * f32(FAR) if sides == 2 else f32(0.0)
+        near = sign * f32(NEAR) if r.sides == 2 else sign
+        far = sign * f32(FAR) if r.sides == 2 else f32(0.0)
         far = far if i & 8 == 0 else -far
         for n in range(count):
-            s = v[row + n] * f32(0.25) + into[side + n] * near + into[other + n] * far
-            v[row + n] = f32(0.0) if abs(s) < f32(FAINT) else s
-        begin = age & mask
-        if begin + count <= mask + 1:
+            s = r.v[row + n] * f32(0.25) + r.into[side + n] * near + r.into[other + n] * far
+            r.v[row + n] = f32(0.0) if abs(s) < f32(FAINT) else s
+        begin = age & r.mask
+        if begin + count <= r.mask + 1:
             for n in range(count):
-                rings[ring + begin + n] = v[row + n]
+                r.rings[ring + begin + n] = r.v[row + n]
         else:
             for n in range(count):
-                rings[ring + ((begin + n) & mask)] = v[row + n]
+                r.rings[ring + ((begin + n) & r.mask)] = r.v[row + n]
+
+
+class ReverbCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    size: f32p
+    decay: f32p
+    damping: f32p
+    modulation: f32p
+    predelay: f32p
 
 
 @kernel
-def effects_reverb_block(
-    x: Audio, y: Audio, size: f32p, decay: f32p, damping: f32p, modulation: f32p, predelay: f32p, base: f64p,
-    rates: f64p, before: f32p, before_mask: i64, allpass: f32p, left: i64p, right: i64p, span: i64, into: f32p,
-    rings: f32p, mask: i64, v: f32p, k: f64p, slow: f64p, ages: i64p, glide: f64, sides: i64, rate: f64,
-) -> None:  # fmt: skip
+def effects_reverb_block(x: Audio, y: Audio, p: ReverbCurves, r: ReverbState) -> None:
     """y ← the reverberation of x; `age` frames have passed since the reset."""
-    age = ages[0]
+    age = r.ages[0]
     # what the lines will read and write lies far apart: fetched one by one, it would take longer than all else
     for i in range(LINES):
-        ring = offset(rings, i * (mask + 1 + GRID))
+        ring = offset(r.rings, i * (r.mask + 1 + GRID))
         for m in range(0, y.frames + GRID, GRID):
-            prefetch(ring, (age - i64(k[_LENGTH + i]) + m) & mask)
-            prefetch(ring, (age + m) & mask)
+            prefetch(ring, (age - i64(r.k[_LENGTH + i]) + m) & r.mask)
+            prefetch(ring, (age + m) & r.mask)
     n = 0
     while n < y.frames:
         now = age + n
         if now % GRID == 0:
             effects_reverb_grid(
-                base, rates, f64(size[n]), f64(decay[n]), f64(damping[n]), f64(modulation[n]) * SWING * rate,
-                f64(predelay[n]) * rate, k, slow, now, glide, rate,
-            )  # fmt: skip
+                r,
+                f64(p.size[n]),
+                f64(p.decay[n]),
+                f64(p.damping[n]),
+                f64(p.modulation[n]) * SWING * r.rate,
+                f64(p.predelay[n]) * r.rate,
+                now,
+            )
         count = min(GRID - now % GRID, y.frames - n)
-        effects_reverb_in(x, 0, n, count, before, before_mask, allpass, left, span, slow, now, into)
-        if sides == 2:
-            effects_reverb_in(
-                x, 1, n, count, offset(before, before_mask + 1), before_mask, offset(allpass, 4 * (span + 1)), right,
-                span, slow, now, offset(into, GRID),
-            )  # fmt: skip
-        effects_reverb(y, n, count, into, rings, mask, v, k, slow, now, sides)
+        effects_reverb_in(x, 0, n, count, r, r.left, now)
+        if r.sides == 2:
+            effects_reverb_in(x, 1, n, count, r, r.right, now)
+        effects_reverb(y, n, count, r, now)
         n = n + count
-    ages[0] = age + y.frames
+    r.ages[0] = age + y.frames
 
 
 class Reverb(Processor):
@@ -339,11 +366,30 @@ class Reverb(Processor):
 
     def step(self, io: IO) -> Step:
         return effects_reverb_block.step(
-            io.audio_in[0], io.audio_out[0], io.curve("size"), io.curve("decay"), io.curve("damping"),
-            io.curve("modulation"), io.curve("predelay"), self._base, self._rates, self._before, self._before_mask,
-            self._allpass, self._diffusers[0], self._diffusers[-1], self._span, self._into, self._rings, self._mask,
-            self._v, self._k, self._slow, self._age, self._glide, self._sides, self._rate,
-        )  # fmt: skip
+            io.audio_in[0],
+            io.audio_out[0],
+            ReverbCurves._make(map(io.curve, ReverbCurves._fields)),
+            ReverbState(
+                self._base,
+                self._rates,
+                self._before,
+                self._before_mask,
+                self._allpass,
+                self._diffusers[0],
+                self._diffusers[-1],
+                self._span,
+                self._into,
+                self._rings,
+                self._mask,
+                self._v,
+                self._k,
+                self._slow,
+                self._age,
+                self._glide,
+                self._sides,
+                self._rate,
+            ),
+        )
 
 
 def lengths(rate: int) -> np.ndarray:

@@ -11,6 +11,7 @@ neither smeared nor repeated.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.phases import (
     TAU,
     PhaseSpectra,
+    Spectra,
     effects_angle,
     effects_overlap,
     effects_peaks,
@@ -48,184 +50,146 @@ _AT, _AGE, _RETURN, _BEFORE, _WITHIN, _PEAKS = 0, 1, 2, 3, 4, 5
 _DEBT, _PACE, _BACK, _BEHIND = 0, 1, 2, 3
 
 
+class StretchState(NamedTuple):
+    """The attack that was found; see `_AT` for place and `_DEBT` for state."""
+
+    rises: f32p
+    loudest: f32p
+    place: i64p
+    state: f64p
+
+
 @kernel
-def effects_attack(
-    now: Audio, before: Audio, power: f32p, edges: i64p, peaks: i64p, count: i64, rises: f32p, loudest: f32p, hop: i64
-) -> f64:
+def effects_attack(s: Spectra, count: i64, t: StretchState) -> f64:
     """How many frames after the window's centre a sound begins; 0 where none does.
 
     rises: 1 for each peak of it.  loudest: the power of the last second's loudest window.
     """
-    bins = now.frames // 2
+    bins = s.now.frames // 2
     whole = f64(0.0)
     for k in range(bins):
-        whole = whole + f64(power[k])
-    loudest[0] = max(f64(loudest[0]) * FADING, whole)
+        whole = whole + f64(s.power[k])
+    t.loudest[0] = max(f64(t.loudest[0]) * FADING, whole)
     risen = 0
     lags = f64(0.0)
     for i in range(count):
-        first = edges[i]
-        last = edges[i + 1]
+        first = s.edges[i]
+        last = s.edges[i + 1]
         here = f64(0.0)
         old = f64(0.0)
         for k in range(first, last):
-            here = here + f64(power[k])
-        for c in range(now.channels):
+            here = here + f64(s.power[k])
+        for c in range(s.now.channels):
             for k in range(first, last):
-                old = old + f64(before[c, 2 * k] * before[c, 2 * k] + before[c, 2 * k + 1] * before[c, 2 * k + 1])
-        rises[i] = 0.0
+                old = old + f64(
+                    s.before[c, 2 * k] * s.before[c, 2 * k] + s.before[c, 2 * k + 1] * s.before[c, 2 * k + 1]
+                )
+        t.rises[i] = 0.0
         if here > RISE * old:
             re = f64(0.0)
             im = f64(0.0)
-            for c in range(now.channels):
+            for c in range(s.now.channels):
                 for k in range(first, last - 1):
-                    a = f64(now[c, 2 * k])
-                    b = f64(now[c, 2 * k + 1])
-                    x = f64(now[c, 2 * k + 2])
-                    y = f64(now[c, 2 * k + 3])
+                    a = f64(s.now[c, 2 * k])
+                    b = f64(s.now[c, 2 * k + 1])
+                    x = f64(s.now[c, 2 * k + 2])
+                    y = f64(s.now[c, 2 * k + 3])
                     re = re + a * x + b * y
                     im = im + a * y - b * x
             # where the energy lies: the slope of the phase over the bins
             lag = -effects_angle(im, re) * f64(2 * (bins - 1)) / TAU
-            if lag > 0.5 * f64(hop):
-                rises[i] = 1.0
+            if lag > 0.5 * f64(s.hop):
+                t.rises[i] = 1.0
                 risen = risen + last - first
                 lags = lags + lag * f64(last - first)
-    if f64(risen) < SHARE * f64(bins) or whole < FAINT * f64(loudest[0]):
+    if f64(risen) < SHARE * f64(bins) or whole < FAINT * f64(t.loudest[0]):
         return 0.0
     return lags / f64(risen)
 
 
 @kernel
-def effects_turn(
-    now: Audio, before: Audio, target: Audio, edges: i64p, peaks: i64p, count: i64, rises: f32p, attack: i64
-) -> None:
+def effects_turn(s: Spectra, count: i64, t: StretchState, attack: i64) -> None:
     """target ← now, with phases that continue those of `target` so far; the input's where a sound begins."""
-    bins = now.frames // 2
+    bins = s.now.frames // 2
     for i in range(count):
-        peak = peaks[i]
+        peak = s.peaks[i]
         re = f64(0.0)
         im = f64(0.0)
-        for c in range(now.channels):
-            a = f64(before[c, 2 * peak])
-            b = f64(before[c, 2 * peak + 1])
-            x = f64(target[c, 2 * peak])
-            y = f64(target[c, 2 * peak + 1])
+        for c in range(s.now.channels):
+            a = f64(s.before[c, 2 * peak])
+            b = f64(s.before[c, 2 * peak + 1])
+            x = f64(s.target[c, 2 * peak])
+            y = f64(s.target[c, 2 * peak + 1])
             re = re + a * x + b * y
             im = im + a * y - b * x
         size = math.sqrt(re * re + im * im)
-        if size < 1e-30 or (attack == 1 and rises[i] > 0.0):
+        if size < 1e-30 or (attack == 1 and t.rises[i] > 0.0):
             re = 1.0
             im = 0.0
             size = 1.0
         cos = re / size
         sin = im / size
-        for c in range(now.channels):
-            for k in range(edges[i], edges[i + 1]):
-                a = f64(now[c, 2 * k])
-                b = f64(now[c, 2 * k + 1])
-                target[c, 2 * k] = f32(a * cos - b * sin)
-                target[c, 2 * k + 1] = f32(a * sin + b * cos)
+        for c in range(s.now.channels):
+            for k in range(s.edges[i], s.edges[i + 1]):
+                a = f64(s.now[c, 2 * k])
+                b = f64(s.now[c, 2 * k + 1])
+                s.target[c, 2 * k] = f32(a * cos - b * sin)
+                s.target[c, 2 * k + 1] = f32(a * sin + b * cos)
     if count == 0:
-        for c in range(target.channels):
+        for c in range(s.target.channels):
             for k in range(2 * bins):
-                target[c, k] = 0.0
+                s.target[c, k] = 0.0
 
 
 @kernel
-def effects_look(
-    end: i64,
-    past: Audio,
-    mask: i64,
-    hop: i64,
-    window: f32p,
-    frame: Audio,
-    now: Audio,
-    before: Audio,
-    power: f32p,
-    edges: i64p,
-    peaks: i64p,
-    turns: f32p,
-    work: f32p,
-    rises: f32p,
-    loudest: f32p,
-    place: i64p,
-) -> f64:
+def effects_look(end: i64, s: Spectra, t: StretchState) -> f64:
     """Takes the spectra of the input before `end`; returns where in the window a sound begins, or 0."""
-    effects_window(past, mask, end - hop, window, frame, turns, work, before)
-    effects_window(past, mask, end, window, frame, turns, work, now)
-    place[_PEAKS] = effects_peaks(now, power, edges, peaks)
-    return effects_attack(now, before, power, edges, peaks, place[_PEAKS], rises, loudest, hop)
+    effects_window(s, end - s.hop, s.before)
+    effects_window(s, end, s.now)
+    t.place[_PEAKS] = effects_peaks(s)
+    return effects_attack(s, t.place[_PEAKS], t)
 
 
 @kernel
-def effects_stretch_hop(
-    end: i64,
-    factor: f64,
-    past: Audio,
-    mask: i64,
-    hop: i64,
-    output: Audio,
-    window: f32p,
-    scaled: f32p,
-    frame: Audio,
-    sums: Audio,
-    now: Audio,
-    before: Audio,
-    target: Audio,
-    power: f32p,
-    edges: i64p,
-    peaks: i64p,
-    turns: f32p,
-    work: f32p,
-    rises: f32p,
-    loudest: f32p,
-    place: i64p,
-    state: f64p,
-) -> f64:
+def effects_stretch_hop(end: i64, factor: f64, s: Spectra, t: StretchState) -> f64:
     """output ← the next hop, from the input before `end`; returns by how much further on the next one's `end` lies.
 
     place, state: see `_AT` and `_DEBT`; the others as `PhaseSpectra` and `effects_attack` have them.
     """
-    size = frame.frames
-    pace = f64(hop) / factor
-    debt = state[_DEBT]
-    lag = effects_look(
-        end, past, mask, hop, window, frame, now, before, power, edges, peaks, turns, work, rises, loudest, place
-    )
+    size = s.frame.frames
+    pace = f64(s.hop) / factor
+    debt = t.state[_DEBT]
+    lag = effects_look(end, s, t)
     begins = 0
     moved = 0.0
-    if place[_BEFORE] > 0:
-        place[_BEFORE] = place[_BEFORE] - 1
-        moved = 0.0 if place[_BEFORE] > 0 else state[_BACK]
-    elif place[_WITHIN] > 0:
-        place[_WITHIN] = place[_WITHIN] - 1
+    if t.place[_BEFORE] > 0:
+        t.place[_BEFORE] = t.place[_BEFORE] - 1
+        moved = 0.0 if t.place[_BEFORE] > 0 else t.state[_BACK]
+    elif t.place[_WITHIN] > 0:
+        t.place[_WITHIN] = t.place[_WITHIN] - 1
         begins = 1 if lag > 0.0 else 0
-        moved = f64(hop)
+        moved = f64(s.hop)
     elif lag == 0.0 or abs(debt) > MOST_DEBT * f64(size):
         # at most half the pace is taken off or added
         moved = pace - max(-0.5 * pace, min(0.5 * pace, debt))
     else:
-        place[_WITHIN] = size // hop
+        t.place[_WITHIN] = size // s.hop
         # so that the sound begins in its time, the debt must be 0 when its first frame is given
-        early = debt + lag * (1.0 - pace / f64(hop))
+        early = debt + lag * (1.0 - pace / f64(s.hop))
         hops = i64(math.floor(early / pace))
-        if hops > 0 and state[_PACE] > 0.0:
-            place[_BEFORE] = hops
-            state[_BACK] = state[_PACE]
-            back = i64(math.floor(-state[_PACE]))
-            effects_look(
-                end + back, past, mask, hop, window, frame, now, before, power, edges, peaks, turns, work, rises,
-                loudest, place,
-            )  # fmt: skip
-            moved = -state[_PACE]
+        if hops > 0 and t.state[_PACE] > 0.0:
+            t.place[_BEFORE] = hops
+            t.state[_BACK] = t.state[_PACE]
+            back = i64(math.floor(-t.state[_PACE]))
+            effects_look(end + back, s, t)  # fmt: skip
+            moved = -t.state[_PACE]
         else:
             begins = 1
-            moved = f64(hop) + max(0.0, -early)
-    effects_turn(now, before, target, edges, peaks, place[_PEAKS], rises, begins)
-    effects_overlap(target, turns, work, frame, scaled, sums, hop, output)
-    state[_DEBT] = debt + moved - pace
-    state[_PACE] = moved
+            moved = f64(s.hop) + max(0.0, -early)
+    effects_turn(s, t.place[_PEAKS], t, begins)
+    effects_overlap(s)
+    t.state[_DEBT] = debt + moved - pace
+    t.state[_PACE] = moved
     return moved
 
 
@@ -236,74 +200,44 @@ def effects_seconds(state: f64p, rate: f64, behind: f64p) -> None:
 
 
 @kernel
-def effects_jump(place: i64p, state: f64p) -> None:
+def effects_jump(t: StretchState) -> None:
     """Forgets the phases: the next hop's place does not follow the last one's."""
-    state[_DEBT] = 0.0
-    state[_PACE] = 0.0
-    state[_BACK] = 0.0
-    place[_BEFORE] = 0
-    place[_WITHIN] = 0
+    t.state[_DEBT] = 0.0
+    t.state[_PACE] = 0.0
+    t.state[_BACK] = 0.0
+    t.place[_BEFORE] = 0
+    t.place[_WITHIN] = 0
 
 
 @kernel
 def effects_stretch(
-    x: Audio,
-    y: Audio,
-    frames: i64,
-    factor: f32p,
-    limit: f64,
-    return_at: i64,
-    past: Audio,
-    mask: i64,
-    hop: i64,
-    output: Audio,
-    window: f32p,
-    scaled: f32p,
-    frame: Audio,
-    sums: Audio,
-    now: Audio,
-    before: Audio,
-    target: Audio,
-    power: f32p,
-    edges: i64p,
-    peaks: i64p,
-    turns: f32p,
-    work: f32p,
-    rises: f32p,
-    loudest: f32p,
-    place: i64p,
-    state: f64p,
+    x: Audio, y: Audio, frames: i64, factor: f32p, limit: f64, return_at: i64, s: Spectra, t: StretchState
 ) -> None:
     """y ← the stretched sound of x, at most `limit` frames behind it; at frame `return_at` it returns to now."""
     for n in range(frames):
-        at = place[_AT]
-        age = place[_AGE]
+        at = t.place[_AT]
+        age = t.place[_AGE]
         for c in range(y.channels):
-            past[c, age & mask] = effects_finite(x[c, n])
-            y[c, n] = output[c, at]
+            s.past[c, age & s.mask] = effects_finite(x[c, n])
+            y[c, n] = s.output[c, at]
         if n == return_at:
-            place[_RETURN] = 1
-        place[_AGE] = age + 1
-        place[_AT] = at + 1
-        if at + 1 == hop:
-            place[_AT] = 0
-            if place[_RETURN] == 1:
-                place[_RETURN] = 0
-                state[_BEHIND] = 0.0
-                effects_jump(place, state)
-            moved = effects_stretch_hop(
-                age + 1 - i64(math.floor(state[_BEHIND])), f64(factor[n]),
-                past, mask, hop, output, window, scaled, frame, sums, now, before, target,
-                power, edges, peaks, turns, work,
-                rises, loudest, place, state,
-            )  # fmt: skip
-            state[_BEHIND] = state[_BEHIND] + f64(hop) - moved
-            if state[_BEHIND] < 0.0:
+            t.place[_RETURN] = 1
+        t.place[_AGE] = age + 1
+        t.place[_AT] = at + 1
+        if at + 1 == s.hop:
+            t.place[_AT] = 0
+            if t.place[_RETURN] == 1:
+                t.place[_RETURN] = 0
+                t.state[_BEHIND] = 0.0
+                effects_jump(t)
+            moved = effects_stretch_hop(age + 1 - i64(math.floor(t.state[_BEHIND])), f64(factor[n]), s, t)  # fmt: skip
+            t.state[_BEHIND] = t.state[_BEHIND] + f64(s.hop) - moved
+            if t.state[_BEHIND] < 0.0:
                 # it has caught up
-                state[_BEHIND] = 0.0
-                effects_jump(place, state)
-            elif state[_BEHIND] > limit:
-                place[_RETURN] = 1
+                t.state[_BEHIND] = 0.0
+                effects_jump(t)
+            elif t.state[_BEHIND] > limit:
+                t.place[_RETURN] = 1
 
 
 class Stretcher:
@@ -313,7 +247,7 @@ class Stretcher:
         spectra: The windows, with the input in `spectra.past`.
         place: Whole numbers: see `_AT`.
         state: Numbers: see `_DEBT`.
-        arguments: What `effects_stretch_hop` and `effects_stretch` are given after their own.
+        record: What kernels are given of it.
     """
 
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
@@ -323,13 +257,7 @@ class Stretcher:
         self._loudest = np.zeros(1, np.float32)
         self.place = np.zeros(6, np.int64)
         self.state = np.zeros(4, np.float64)
-        self.arguments = (
-            *self.spectra.arguments,
-            np.zeros(size // 2 + 1, np.float32),
-            self._loudest,
-            self.place,
-            self.state,
-        )
+        self.record = StretchState(np.zeros(size // 2 + 1, np.float32), self._loudest, self.place, self.state)
 
     def clear(self) -> None:
         self.spectra.clear()
@@ -346,7 +274,7 @@ class Stretcher:
         Returns:
             Frames by which the next hop's `end` lies further on; below 0 where a sound begins.
         """
-        return effects_stretch_hop(end, factor, *self.arguments)
+        return effects_stretch_hop(end, factor, self.spectra.record, self.record)
 
 
 class Stretch(Processor):
@@ -394,7 +322,8 @@ class Stretch(Processor):
                 io.curve("factor"),
                 self._rate * float(io.at("buffer", 0)),
                 fired[0] if len(fired) else -1,
-                *self._stretcher.arguments,
+                self._stretcher.spectra.record,
+                self._stretcher.record,
             )
             .then(effects_seconds.step(self._stretcher.state, self._rate, self._behind))
             .reporting(behind=(self._behind, 0))

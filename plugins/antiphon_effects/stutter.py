@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,71 +38,77 @@ def effects_stutter_read(ring: Audio, c: i64, place: f64) -> f64:
     return f64(ring[c, p])
 
 
+class StutterCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    on: f32p
+    beats: f32p
+    decay: f32p
+    mix: f32p
+
+
+class StutterState(NamedTuple):
+    """The sound that is repeated, and where it is."""
+
+    ring: Audio
+    state: f64p
+    fade: f64
+
+
 @kernel
 def effects_stutter(
-    x: Audio,
-    y: Audio,
-    on: f32p,
-    beats: f32p,
-    decay: f32p,
-    mix: f32p,
-    ring: Audio,
-    state: f64p,
-    beat: f64,
-    step: f64,
-    frames_per_beat: f64,
-    fade: f64,
+    x: Audio, y: Audio, p: StutterCurves, s: StutterState, beat: f64, step: f64, frames_per_beat: f64
 ) -> None:
     """y ← x, or the slice. beat: of the first frame; step: beats a frame, 0 while the clock stands."""
-    size = f64(ring.frames)
+    size = f64(s.ring.frames)
     for n in range(y.frames):
-        part = f64(beats[n])
-        most = min(0.5 * size, state[_KEPT] - fade)
+        part = f64(p.beats[n])
+        most = min(0.5 * size, s.state[_KEPT] - s.fade)
         place = (beat + step * f64(n)) / part + _NEAR
         before = (beat + step * (f64(n) - 1.0)) / part + _NEAR
         edge = step == 0.0 or math.floor(place) != math.floor(before)
-        if on[n] >= 0.5 and state[_ON] == 0.0 and edge and most >= min(part * frames_per_beat, 0.5 * size):
-            state[_ON] = 1.0
-            state[_OVER] = 0.0
-            state[_LENGTH] = effects_stutter_length(part, frames_per_beat, most, fade, state)
-            state[_NEXT] = state[_LENGTH]
-            state[_POS] = 0.0
-            state[_GAIN] = 1.0
-        repeats = on[n] >= 0.5 and state[_ON] == 1.0
-        share = state[_SHARE] + (1.0 if repeats else -1.0) / fade
+        if p.on[n] >= 0.5 and s.state[_ON] == 0.0 and edge and most >= min(part * frames_per_beat, 0.5 * size):
+            s.state[_ON] = 1.0
+            s.state[_OVER] = 0.0
+            s.state[_LENGTH] = effects_stutter_length(part, frames_per_beat, most, s.fade, s.state)
+            s.state[_NEXT] = s.state[_LENGTH]
+            s.state[_POS] = 0.0
+            s.state[_GAIN] = 1.0
+        repeats = p.on[n] >= 0.5 and s.state[_ON] == 1.0
+        share = s.state[_SHARE] + (1.0 if repeats else -1.0) / s.fade
         share = max(0.0, min(1.0, share))
-        state[_SHARE] = share
+        s.state[_SHARE] = share
         if share == 0.0:
-            state[_ON] = 0.0
-        if state[_ON] == 1.0:
-            pos = state[_POS]
-            seam = pos - (state[_LENGTH] - fade)
+            s.state[_ON] = 0.0
+        if s.state[_ON] == 1.0:
+            pos = s.state[_POS]
+            seam = pos - (s.state[_LENGTH] - s.fade)
             if seam == 0.0:
-                state[_NEXT] = effects_stutter_length(part, frames_per_beat, most, fade, state)
+                s.state[_NEXT] = effects_stutter_length(part, frames_per_beat, most, s.fade, s.state)
             # what was heard before the slice leads into its next begin
-            lead = max(0.0, seam) / fade
-            begin = state[_AT] - state[_LENGTH]
-            after = state[_AT] - state[_NEXT] - state[_LENGTH]
-            softer = state[_GAIN] * (1.0 - f64(decay[n]))
+            lead = max(0.0, seam) / s.fade
+            begin = s.state[_AT] - s.state[_LENGTH]
+            after = s.state[_AT] - s.state[_NEXT] - s.state[_LENGTH]
+            softer = s.state[_GAIN] * (1.0 - f64(p.decay[n]))
             for c in range(y.channels):
                 dry = effects_finite(x[c, n])
-                v = effects_stutter_read(ring, c, begin + pos) * state[_GAIN] * (1.0 - lead)
+                v = effects_stutter_read(s.ring, c, begin + pos) * s.state[_GAIN] * (1.0 - lead)
                 if lead > 0.0:
-                    v = v + effects_stutter_read(ring, c, after + pos) * softer * lead
-                y[c, n] = f32(dry + (v - dry) * share * f64(mix[n]))
-            state[_POS] = pos + 1.0
-            if state[_POS] >= state[_LENGTH]:
-                state[_POS] = 0.0
-                state[_LENGTH] = state[_NEXT]
-                state[_GAIN] = softer
+                    v = v + effects_stutter_read(s.ring, c, after + pos) * softer * lead
+                y[c, n] = f32(dry + (v - dry) * share * f64(p.mix[n]))
+            s.state[_POS] = pos + 1.0
+            if s.state[_POS] >= s.state[_LENGTH]:
+                s.state[_POS] = 0.0
+                s.state[_LENGTH] = s.state[_NEXT]
+                s.state[_GAIN] = softer
         else:
-            at = i64(state[_AT])
+            at = i64(s.state[_AT])
             for c in range(y.channels):
                 v = effects_finite(x[c, n])
-                ring[c, at] = f32(v)
+                s.ring[c, at] = f32(v)
                 y[c, n] = f32(v)
-            state[_AT] = 0.0 if at + 1 >= ring.frames else f64(at + 1)
-            state[_KEPT] = min(state[_KEPT] + 1.0, size)
+            s.state[_AT] = 0.0 if at + 1 >= s.ring.frames else f64(at + 1)
+            s.state[_KEPT] = min(s.state[_KEPT] + 1.0, size)
 
 
 class Stutter(Processor):
@@ -129,5 +136,11 @@ class Stutter(Processor):
         on, beats, decay, mix = io.curve("on"), io.curve("beats"), io.curve("decay"), io.curve("mix")
         step, length = time.beats_per_frame(rate), time.frames_per_beat(rate)
         return effects_stutter.step(
-            x, y, on, beats, decay, mix, self._ring, self._state, time.beat, step, length, self._fade
+            x,
+            y,
+            StutterCurves(on, beats, decay, mix),
+            StutterState(self._ring, self._state, self._fade),
+            time.beat,
+            step,
+            length,
         )

@@ -8,6 +8,7 @@ place would disturb.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,50 +67,55 @@ def effects_swing(turns: f64) -> f64:
     return 4.0 * u * (abs(u) - 1.0)
 
 
+class SweptCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    rate: f32p
+    beats: f32p
+    delay: f32p
+    depth: f32p
+    feedback: f32p
+    mix: f32p
+    spread: f32p
+
+
+class SweptState(NamedTuple):
+    """The delay line and what is kept from frame to frame."""
+
+    voices: i64
+    ring: f32p
+    mask: i64
+    state: f64p
+    scratch: f64p
+    ages: i64p
+    rate: f64
+
+
 @kernel
-def effects_swept(
-    x: Audio,
-    y: Audio,
-    hertz: f32p,
-    beats: f32p,
-    delay: f32p,
-    depth: f32p,
-    feedback: f32p,
-    mix: f32p,
-    spread: f32p,
-    voices: i64,
-    ring: f32p,
-    mask: i64,
-    state: f64p,
-    scratch: f64p,
-    ages: i64p,
-    beat: f64,
-    step: f64,
-    rate: f64,
-) -> None:
+def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, step: f64) -> None:
     """Chorus and flanger: writes `x` mixed with `voices` modulated delays of it into `y`.
 
     `state` holds the LFO phases, then the delay of each voice and channel; `scratch` those of a block, and its sums.
     """
     frames = y.frames
-    age = ages[0]
-    span = mask + 1
-    share_of = 1.0 / math.sqrt(f64(voices))
-    apart = 1.0 / f64(voices)
+    age = s.ages[0]
+    span = s.mask + 1
+    share_of = 1.0 / math.sqrt(f64(s.voices))
+    apart = 1.0 / f64(s.voices)
     for n in range(frames):
-        state[0] = effects_turns(state[0], f64(hertz[n]), f64(beats[n]), beat + step * f64(n), rate)
-        scratch[n] = state[0]
-    sums = offset(scratch, frames)
+        s.state[0] = effects_turns(s.state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), s.rate)
+        s.scratch[n] = s.state[0]
+    sums = offset(s.scratch, frames)
     shortest = span
-    for row in range(y.channels * voices):
-        lags = offset(scratch, (2 + row) * frames)
-        side = f64(row // voices % 2)
-        shift = f64(row % voices) * apart
-        old = state[1 + row]
+    for row in range(y.channels * s.voices):
+        lags = offset(s.scratch, (2 + row) * frames)
+        side = f64(row // s.voices % 2)
+        shift = f64(row % s.voices) * apart
+        old = s.state[1 + row]
         for n in range(frames):
-            turns = scratch[n] + 0.5 * f64(spread[n]) * side
-            half = 0.5 * f64(depth[n]) * rate
-            lags[n] = max(f64(delay[n]) * rate + half * (1.0 + effects_swing(turns + shift)), LEAST)
+            turns = s.scratch[n] + 0.5 * f64(p.spread[n]) * side
+            half = 0.5 * f64(p.depth[n]) * s.rate
+            lags[n] = max(f64(p.delay[n]) * s.rate + half * (1.0 + effects_swing(turns + shift)), LEAST)
         slow = 1 if old <= 0.0 or abs(lags[0] - old) <= FASTEST else 0
         for n in range(1, frames):
             slow = slow + (1 if abs(lags[n] - lags[n - 1]) <= FASTEST else 0)
@@ -118,36 +124,36 @@ def effects_swept(
             for n in range(frames):
                 old = max(old - FASTEST, min(old + FASTEST, lags[n]))
                 lags[n] = old
-        state[1 + row] = lags[frames - 1]
+        s.state[1 + row] = lags[frames - 1]
         for n in range(frames):
             shortest = min(shortest, i64(lags[n]))
     # as many frames at once as none reads what another of them writes; one frame never does
     most = max(1, min(MOST, shortest - 1))
     for c in range(y.channels):
-        line = offset(ring, c * span)
+        line = offset(s.ring, c * span)
         first = 0
         while first < frames:
             count = min(most, frames - first)
             for n in range(first, first + count):
                 sums[n] = 0.0
-            for i in range(voices):
-                lags = offset(scratch, (2 + c * voices + i) * frames + first)
-                effects_add_read(line, mask, age + first, lags, count, offset(sums, first))
+            for i in range(s.voices):
+                lags = offset(s.scratch, (2 + c * s.voices + i) * frames + first)
+                effects_add_read(line, s.mask, age + first, lags, count, offset(sums, first))
             for n in range(first, first + count):
                 v = effects_finite(x[c, n])
                 w = sums[n] * share_of
-                into = v + f64(feedback[n]) * w
-                y[c, n] = v + (w - v) * f64(mix[n])
+                into = v + f64(p.feedback[n]) * w
+                y[c, n] = v + (w - v) * f64(p.mix[n])
                 sums[n] = 0.0 if abs(into) < FAINT else into
-            place = (age + first) & mask
+            place = (age + first) & s.mask
             if place + count <= span:
                 for n in range(count):
                     line[place + n] = f32(sums[first + n])
             else:
                 for n in range(count):
-                    line[(place + n) & mask] = f32(sums[first + n])
+                    line[(place + n) & s.mask] = f32(sums[first + n])
             first = first + count
-    ages[0] = age + frames
+    s.ages[0] = age + frames
 
 
 class Swept(Processor):
@@ -177,22 +183,18 @@ class Swept(Processor):
         return effects_swept.step(
             io.audio_in[0],
             io.audio_out[0],
-            io.curve("rate"),
-            io.curve("beats"),
-            io.curve("delay"),
-            io.curve("depth"),
-            feedback,
-            io.curve("mix"),
-            io.curve("spread"),
-            self.voices,
-            self._ring,
-            self._mask,
-            self._state,
-            self._scratch,
-            self._age,
+            SweptCurves(
+                io.curve("rate"),
+                io.curve("beats"),
+                io.curve("delay"),
+                io.curve("depth"),
+                feedback,
+                io.curve("mix"),
+                io.curve("spread"),
+            ),
+            SweptState(self.voices, self._ring, self._mask, self._state, self._scratch, self._age, self._rate),
             io.time.beat,
             step,
-            self._rate,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,23 +28,32 @@ def effects_tremolo_wave(shape: f64, turns: f64) -> f64:
     return 0.5 + 0.5 * math.cos(TAU * t)
 
 
+class TremoloCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    shape: f32p
+    rate: f32p
+    beats: f32p
+    depth: f32p
+    spread: f32p
+
+
 @kernel
 def effects_tremolo(
-    x: Audio, y: Audio, shape: f32p, hertz: f32p, beats: f32p, depth: f32p, spread: f32p, state: f64p, beat: f64,
-    step: f64, most: f64, rate: f64,
-) -> None:  # fmt: skip
+    x: Audio, y: Audio, p: TremoloCurves, state: f64p, beat: f64, step: f64, most: f64, rate: f64
+) -> None:
     """y ← x times the wave. state: the turns, 1 once it has begun, the wave of each side."""
     for n in range(y.frames):
-        state[0] = effects_turns(state[0], f64(hertz[n]), f64(beats[n]), beat + step * f64(n), rate)
+        state[0] = effects_turns(state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), rate)
         for side in range(2):
-            w = effects_tremolo_wave(f64(shape[n]), state[0] + 0.5 * f64(spread[n]) * f64(side))
+            w = effects_tremolo_wave(f64(p.shape[n]), state[0] + 0.5 * f64(p.spread[n]) * f64(side))
             if state[1] == 1.0:
                 old = state[2 + side]
                 w = max(old - most, min(old + most, w))
             state[2 + side] = w
         state[1] = 1.0
         for c in range(y.channels):
-            g = 1.0 - f64(depth[n]) * (1.0 - state[2 + c % 2])
+            g = 1.0 - f64(p.depth[n]) * (1.0 - state[2 + c % 2])
             y[c, n] = effects_finite(x[c, n]) * g
 
 
@@ -69,6 +79,12 @@ class Tremolo(Processor):
     def step(self, io: IO) -> Step:
         step = io.time.beats_per_frame(self._rate)
         return effects_tremolo.step(
-            io.audio_in[0], io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
-            io.curve("spread"), self._state, io.time.beat, step, 1.0 / (EDGE * self._rate), self._rate,
-        )  # fmt: skip
+            io.audio_in[0],
+            io.audio_out[0],
+            TremoloCurves._make(map(io.curve, TremoloCurves._fields)),
+            self._state,
+            io.time.beat,
+            step,
+            1.0 / (EDGE * self._rate),
+            self._rate,
+        )

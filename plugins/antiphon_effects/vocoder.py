@@ -9,6 +9,7 @@ Huovilainen, "Antialiasing oscillators in subtractive synthesis", IEEE Signal Pr
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,18 +51,24 @@ def effects_bandpass(v: f64, a1: f64, a2: f64, a3: f64, damp: f64, state: f64p, 
     return f64(damp * v1)
 
 
+class CarrierCurves(NamedTuple):
+    """The parameters of the carrier, a place a frame."""
+
+    source: f32p
+    frequency: f32p
+    breath: f32p
+
+
 @kernel
-def effects_carrier(
-    carrier: Audio, y: Audio, source: f32p, hertz: f32p, breath: f32p, own: f64p, dice: i64p, slide: f64, rate: f64
-) -> None:
+def effects_carrier(carrier: Audio, y: Audio, p: CarrierCurves, own: f64p, dice: i64p, slide: f64, rate: f64) -> None:
     """y ← the carrier. own: the saw's turns, the share of the saw, 1 once it has begun. dice: of the noise."""
     for n in range(y.frames):
-        share = f64(source[n])
+        share = f64(p.source[n])
         if own[2] == 1.0:
             share = own[1] + (share - own[1]) * slide
         own[1] = share
         own[2] = 1.0
-        step = f64(hertz[n]) / rate
+        step = f64(p.frequency[n]) / rate
         t = own[0] + step
         t = t - math.floor(t)
         own[0] = t
@@ -77,12 +84,19 @@ def effects_carrier(
             noise = f64(dice[c] >> 11) / 4503599627370496.0
             v = effects_finite(carrier[c, n])
             v = v + (saw - v) * share
-            y[c, n] = v + (noise - v) * f64(breath[n])
+            y[c, n] = v + (noise - v) * f64(p.breath[n])
+
+
+class VocoderCurves(NamedTuple):
+    """The time constants, a place a frame."""
+
+    attack: f32p
+    release: f32p
 
 
 @kernel
 def effects_vocoder(
-    x: Audio, carrier: Audio, y: Audio, attack: f32p, release: f32p, state: f64p, tables: f64p, width: i64, rate: f64
+    x: Audio, carrier: Audio, y: Audio, p: VocoderCurves, state: f64p, tables: f64p, width: i64, rate: f64
 ) -> None:
     """y ← the carrier with the bands of x. tables: a1, a2, a3 and damping of each band. width: places of a band."""
     for c in range(y.channels):
@@ -105,11 +119,11 @@ def effects_vocoder(
             v = v / f64(x.channels)
             v = effects_bandpass(v, a1, a2, a3, damp, state, at)
             v = abs(effects_bandpass(v, a1, a2, a3, damp, state, at + 2))
-            if f64(attack[n]) != attack_at:
-                attack_at = f64(attack[n])
+            if f64(p.attack[n]) != attack_at:
+                attack_at = f64(p.attack[n])
                 rise = effects_fall(attack_at, rate)
-            if f64(release[n]) != release_at:
-                release_at = f64(release[n])
+            if f64(p.release[n]) != release_at:
+                release_at = f64(p.release[n])
                 fall = effects_fall(release_at, rate)
             old = state[at + _ENVELOPE]
             g = v + (old - v) * (rise if v > old else fall)
@@ -171,9 +185,7 @@ class Vocoder(Processor):
         carry = effects_carrier.step(
             carrier,
             made,
-            io.curve("source"),
-            io.curve("frequency"),
-            io.curve("breath"),
+            CarrierCurves._make(map(io.curve, CarrierCurves._fields)),
             self._own,
             self._dice,
             self._slide,
@@ -184,8 +196,7 @@ class Vocoder(Processor):
                 x,
                 made,
                 io.audio_out[0],
-                io.curve("attack"),
-                io.curve("release"),
+                VocoderCurves._make(map(io.curve, VocoderCurves._fields)),
                 self._state,
                 self._tables,
                 self._width,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from antiphon.api.intrinsics import store_release
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.coloring import Color, sampler_colored
@@ -14,11 +16,19 @@ GLIDE = 1.0 / 480.0
 """Change of the factor by pressure in a frame: 10 ms at 48 kHz from none to full."""
 
 
+class SamplerState(NamedTuple):
+    """The voices that sound: whole and real numbers of each, the filters, and where sounds lie."""
+
+    whole: i64p
+    real: f64p
+    color: f64p
+    table: f32p
+    words: i64p
+    buffer: i64
+
+
 @kernel
-def sampler_voice(
-    y: Audio, whole: i64p, w: i64, real: f64p, r: i64, color: f64p, c: i64, table: f32p, words: i64p, buffer: i64,
-    begin: i64, end: i64, plain: i64,
-) -> i64:  # fmt: skip
+def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64, end: i64, plain: i64) -> i64:
     """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
 
     Args:
@@ -36,37 +46,37 @@ def sampler_voice(
         end: Frame after the last.
         plain: 1 where it has no color, no repeats and no acceleration, so that nothing is looked up for them.
     """
-    left = address_f32(whole[w + Whole.ADDRESS])
+    left = address_f32(s.whole[w + Whole.ADDRESS])
     right = left
-    if whole[w + Whole.CHANNELS] > 1:
-        right = address_f32(whole[w + Whole.ADDRESS] + 4 * whole[w + Whole.STRIDE])
-    two = whole[w + Whole.CHANNELS] > 1
-    position = real[r + Real.POSITION]
-    step = real[r + Real.STEP]
-    first = f64(whole[w + Whole.FIRST])
-    last = f64(whole[w + Whole.LAST])
-    age = whole[w + Whole.AGE]
-    attack = f64(whole[w + Whole.ATTACK] + 1)
-    fall = whole[w + Whole.FALL]
-    falling = f64(whole[w + Whole.FALLING])
+    if s.whole[w + Whole.CHANNELS] > 1:
+        right = address_f32(s.whole[w + Whole.ADDRESS] + 4 * s.whole[w + Whole.STRIDE])
+    two = s.whole[w + Whole.CHANNELS] > 1
+    position = s.real[r + Real.POSITION]
+    step = s.real[r + Real.STEP]
+    first = f64(s.whole[w + Whole.FIRST])
+    last = f64(s.whole[w + Whole.LAST])
+    age = s.whole[w + Whole.AGE]
+    attack = f64(s.whole[w + Whole.ATTACK] + 1)
+    fall = s.whole[w + Whole.FALL]
+    falling = f64(s.whole[w + Whole.FALLING])
     row = i64(0)
     half = i64(NEAR)
-    if whole[w + Whole.TABLE] > 0:
+    if s.whole[w + Whole.TABLE] > 0:
         half = i64(FAR)
-        row = (PHASES + 1) * (2 * NEAR + (whole[w + Whole.TABLE] - 1) * 2 * FAR)
-    stream = whole[w + Whole.STREAM]
+        row = (PHASES + 1) * (2 * NEAR + (s.whole[w + Whole.TABLE] - 1) * 2 * FAR)
+    stream = s.whole[w + Whole.STREAM]
     # the frames that the pointers reach: all of a sample in memory, no page of a stream yet
     low = i64(0)
     high = i64(NO_END) if stream == 0 else i64(0)
     ended = i64(0)
-    pressure = real[r + Real.PRESSURE]
-    target = real[r + Real.TARGET]
-    colors = whole[w + Whole.ON_COLOR] if plain == 0 else 0
-    slope = real[r + Real.SLOPE] if plain == 0 else 0.0
-    glide = whole[w + Whole.GLIDE]
+    pressure = s.real[r + Real.PRESSURE]
+    target = s.real[r + Real.TARGET]
+    colors = s.whole[w + Whole.ON_COLOR] if plain == 0 else 0
+    slope = s.real[r + Real.SLOPE] if plain == 0 else 0.0
+    glide = s.whole[w + Whole.GLIDE]
     pace = step
-    repeats = whole[w + Whole.REPEATS] if plain == 0 else 0
-    release = f64(whole[w + Whole.RELEASE]) if repeats == 0 else 0.0
+    repeats = s.whole[w + Whole.REPEATS] if plain == 0 else 0
+    release = f64(s.whole[w + Whole.RELEASE]) if repeats == 0 else 0.0
     reach = release * abs(pace)
     for n in range(begin, end):
         if position >= last or position < first or fall == 0 or step == 0.0:
@@ -75,7 +85,7 @@ def sampler_voice(
                 break
             position = position - (last - first) if position >= last else position + (last - first)
             repeats = repeats - 1
-            release = f64(whole[w + Whole.RELEASE]) if repeats == 0 else 0.0
+            release = f64(s.whole[w + Whole.RELEASE]) if repeats == 0 else 0.0
             reach = release * abs(pace)
         if slope != 0.0:
             # by the voice's age, so that it is the same whatever the blocks
@@ -98,7 +108,7 @@ def sampler_voice(
         base = i64(position)
         if base < low or base >= high:
             page = base // PAGE
-            address = sampler_page(words, stream - 1, page, buffer)
+            address = sampler_page(s.words, stream - 1, page, s.buffer)
             if address == 0:
                 ended = 2
                 break
@@ -115,87 +125,81 @@ def sampler_voice(
             p = f64(left[base])
             q = f64(right[base])
         else:
-            p = sampler_value(left, position, table, row, half)
+            p = sampler_value(left, position, s.table, row, half)
             q = p
             if two:
-                q = sampler_value(right, position, table, row, half)
+                q = sampler_value(right, position, s.table, row, half)
         if colors > 0:
-            p = sampler_colored(color, c, 0, colors, age, p)
-            q = sampler_colored(color, c, 1, colors, age, q) if two else p
+            p = sampler_colored(s.color, c, 0, colors, age, p)
+            q = sampler_colored(s.color, c, 1, colors, age, q) if two else p
         if y.channels == 1:
-            y[0, n] = f32(f64(y[0, n]) + 0.5 * gain * (p * real[r + Real.LEFT] + q * real[r + Real.RIGHT]))
+            y[0, n] = f32(f64(y[0, n]) + 0.5 * gain * (p * s.real[r + Real.LEFT] + q * s.real[r + Real.RIGHT]))
         else:
-            y[0, n] = f32(f64(y[0, n]) + gain * p * real[r + Real.LEFT])
-            y[1, n] = f32(f64(y[1, n]) + gain * q * real[r + Real.RIGHT])
+            y[0, n] = f32(f64(y[0, n]) + gain * p * s.real[r + Real.LEFT])
+            y[1, n] = f32(f64(y[1, n]) + gain * q * s.real[r + Real.RIGHT])
         position = position + pace
         age = age + 1
-    real[r + Real.POSITION] = position
-    real[r + Real.PRESSURE] = pressure
-    whole[w + Whole.AGE] = age
-    whole[w + Whole.FALL] = fall
+    s.real[r + Real.POSITION] = position
+    s.real[r + Real.PRESSURE] = pressure
+    s.whole[w + Whole.AGE] = age
+    s.whole[w + Whole.FALL] = fall
     if plain == 0:
-        whole[w + Whole.REPEATS] = repeats
+        s.whole[w + Whole.REPEATS] = repeats
     return ended
 
 
 @kernel
-def sampler_segment(
-    y: Audio, whole: i64p, v: i64, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, begin: i64, end: i64
-) -> i64:
+def sampler_segment(y: Audio, s: SamplerState, v: i64, begin: i64, end: i64) -> i64:
     """Adds one voice, by a kernel without the branches of what it lacks; see `sampler_voice`."""
     w = v * Whole.SIZE
     r = v * Real.SIZE
     c = v * Color.SIZE
-    if whole[w + Whole.ON_COLOR] == 0 and whole[w + Whole.REPEATS] == 0 and real[r + Real.SLOPE] == 0.0:
-        return sampler_voice(y, whole, w, real, r, color, c, table, words, buffer, begin, end, 1)
-    return sampler_voice(y, whole, w, real, r, color, c, table, words, buffer, begin, end, 0)
+    if s.whole[w + Whole.ON_COLOR] == 0 and s.whole[w + Whole.REPEATS] == 0 and s.real[r + Real.SLOPE] == 0.0:
+        return sampler_voice(y, s, w, r, c, begin, end, 1)
+    return sampler_voice(y, s, w, r, c, begin, end, 0)
 
 
 @kernel
-def sampler_mix(
-    y: Audio, whole: i64p, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, begin: i64, end: i64
-) -> i64:
+def sampler_mix(y: Audio, s: SamplerState, begin: i64, end: i64) -> i64:
     """Adds all voices to y[:, begin:end]; returns how many still sound without falling."""
     count = i64(0)
     for v in range(ROWS):
         w = v * Whole.SIZE
-        if whole[w + Whole.ON] > 0:
+        if s.whole[w + Whole.ON] > 0:
             # a note's own end begins its fade within the block
-            until = begin + max(0, whole[w + Whole.UNTIL] - whole[w + Whole.AGE])
+            until = begin + max(0, s.whole[w + Whole.UNTIL] - s.whole[w + Whole.AGE])
             ended = i64(0)
             at = begin
             if until < end:
                 if until > begin:
-                    ended = sampler_segment(y, whole, v, real, color, table, words, buffer, begin, until)
-                sampler_fall(whole, v, whole[w + Whole.OFF])
-                whole[w + Whole.UNTIL] = NO_END
+                    ended = sampler_segment(y, s, v, begin, until)
+                sampler_fall(s.whole, v, s.whole[w + Whole.OFF])
+                s.whole[w + Whole.UNTIL] = NO_END
                 at = until
             if ended == 0:
-                ended = sampler_segment(y, whole, v, real, color, table, words, buffer, at, end)
-            stream = (whole[w + Whole.STREAM] - 1) * StreamWord.SIZE
+                ended = sampler_segment(y, s, v, at, end)
+            stream = (s.whole[w + Whole.STREAM] - 1) * StreamWord.SIZE
             if ended > 0:
-                whole[w + Whole.ON] = 0
+                s.whole[w + Whole.ON] = 0
                 if stream >= 0:
-                    words[stream + StreamWord.ON] = 0
+                    s.words[stream + StreamWord.ON] = 0
                 if ended == 2:
-                    words[STARVED] = words[STARVED] + 1
+                    s.words[STARVED] = s.words[STARVED] + 1
             else:
                 if stream >= 0:
-                    store_release(words, stream + StreamWord.AT, i64(real[v * Real.SIZE + Real.POSITION]) // PAGE)
-                if whole[w + Whole.FALL] < 0:
+                    store_release(s.words, stream + StreamWord.AT, i64(s.real[v * Real.SIZE + Real.POSITION]) // PAGE)
+                if s.whole[w + Whole.FALL] < 0:
                     count = count + 1
     return count
 
 
 @kernel
-def sampler_block(
-    y: Audio, gain: f32p, whole: i64p, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, sounding: f64p
-) -> None:
+def sampler_block(y: Audio, gain: f32p, s: SamplerState, sounding: f64p) -> None:
     """y ← all voices, at a gain a frame; sounding[0] ← how many still sound without falling."""
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = 0.0
-    sounding[0] = f64(sampler_mix(y, whole, real, color, table, words, buffer, 0, y.frames))
+    sounding[0] = f64(sampler_mix(y, s, 0, y.frames))
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = y[c, n] * gain[n]

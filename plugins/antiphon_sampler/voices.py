@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import Samples, Step
 from antiphon_sampler.coloring import Color, NoteColor
-from antiphon_sampler.mixing import sampler_block, sampler_mix
+from antiphon_sampler.mixing import SamplerState, sampler_block, sampler_mix
 from antiphon_sampler.rows import (
     NO_END,
     ROWS,
@@ -96,17 +96,7 @@ class SampleVoices:
     def mix(self, y: Samples, begin: int, end: int) -> None:
         """Adds all voices to frames `begin` to `end` of y, `[channels, frames]`."""
         if end > begin:
-            self.sounding = sampler_mix(
-                y,
-                self._whole,
-                self._real,
-                self._color,
-                self._table,
-                self.streams.words,
-                self.streams.buffer,
-                begin,
-                end,
-            )
+            self.sounding = sampler_mix(y, self._state(), begin, end)
 
     def step(self, y: Samples, gain: Samples, sounding: NDArray[np.float64]) -> Step | None:
         """A block in which no voice begins and nothing is changed of one, as a call of a kernel.
@@ -121,17 +111,11 @@ class SampleVoices:
         """
         if self.streams.in_use:
             return None
-        return sampler_block.step(
-            y,
-            gain,
-            self._whole,
-            self._real,
-            self._color,
-            self._table,
-            self.streams.words,
-            self.streams.buffer,
-            sounding,
-        )
+        return sampler_block.step(y, gain, self._state(), sounding)
+
+    def _state(self) -> SamplerState:
+        streams = self.streams
+        return SamplerState(self._whole, self._real, self._color, self._table, streams.words, streams.buffer)
 
     def start(
         self, sample: Sample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
+from typing import NamedTuple
 
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 
@@ -73,19 +74,35 @@ class Shape(IntEnum):
 SHAPES = 7
 
 
+class SingerState(NamedTuple):
+    """The sound so far, and what the voices sing from.
+
+    Attributes:
+        ring: The sum, a ring of `length` samples: more than are added at once and a response.
+        real: See `VoiceRow`.
+        shape: See `Shape`.
+        song: Responses, row by row, of `taps` samples.
+        noise: The noise beside them, of `hop` samples in a frame.
+        rate: Samples a second.
+    """
+
+    ring: f32p
+    length: i64
+    real: f64p
+    shape: f64p
+    song: f32p
+    taps: i64
+    noise: f32p
+    hop: f64
+    rate: f64
+
+
 @kernel
-def sing_add(
-    ring: f32p, length: i64, place: i64, song: f32p, taps: i64, first: f64, second: f64, offset: f64, size: f64,
-    gain: f64,
-) -> None:  # fmt: skip
+def sing_add(s: SingerState, place: i64, first: f64, second: f64, offset: f64, size: f64, gain: f64) -> None:
     """Adds the response at a frame to a ring.
 
     Args:
-        ring: The sum, a ring of `length` samples.
-        length: See ring.
         place: Index of the first sample.
-        song: Responses, row by row.
-        taps: Of a row.
         first: Frame, a fraction.
         second: Not used below 0; else frames are rounded down to whole multiples of it.
         offset: Samples from the pulse to the first sample, 0 to 1.
@@ -97,106 +114,94 @@ def sing_add(
         frame = math.floor(frame / second) * second
     row = i64(frame)
     part = frame - f64(row)
-    base = row * taps
+    base = row * s.taps
     left = gain * (1.0 - part)
     right = gain * part
     x = offset * size
     at = place
-    while x < f64(taps - 1):
+    while x < f64(s.taps - 1):
         n = i64(x)
         f = x - f64(n)
-        a = f64(song[base + n]) * (1.0 - f) + f64(song[base + n + 1]) * f
-        b = f64(song[base + taps + n]) * (1.0 - f) + f64(song[base + taps + n + 1]) * f
-        ring[at] = ring[at] + left * a + right * b
+        a = f64(s.song[base + n]) * (1.0 - f) + f64(s.song[base + n + 1]) * f
+        b = f64(s.song[base + s.taps + n]) * (1.0 - f) + f64(s.song[base + s.taps + n + 1]) * f
+        s.ring[at] = s.ring[at] + left * a + right * b
         at = at + 1
-        if at >= length:
-            at = at - length
+        if at >= s.length:
+            at = at - s.length
         x = x + size
 
 
 @kernel
-def sing_voice(
-    ring: f32p, length: i64, place: i64, real: f64p, r: i64, shape: f64p, song: f32p, taps: i64, noise: f32p,
-    hop: f64, rate: f64, count: i64,
-) -> None:  # fmt: skip
+def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
     """Adds `count` samples of a voice to a ring.
 
     Args:
-        ring: The sum, a ring of `length` samples.
-        length: See ring; more than `count` and a response.
         place: Index of the first sample.
-        real: See `VoiceRow`.
         r: Index of the voice's first number.
-        shape: See `Shape`.
-        song: Responses, row by row.
-        taps: Of a row.
-        noise: The noise beside them.
-        hop: Its samples in a frame.
-        rate: Samples a second.
         count: Samples.
     """
-    mode = i64(real[r + VoiceRow.MODE])
-    at = real[r + VoiceRow.AT]
-    step = real[r + VoiceRow.STEP]
-    fade = real[r + VoiceRow.FADE]
-    sound = real[r + VoiceRow.NOISE]
-    turn = real[r + VoiceRow.TURN]
-    level = real[r + VoiceRow.LEVEL]
-    wait = real[r + VoiceRow.WAIT]
-    seed = i64(real[r + VoiceRow.SEED])
-    age = i64(real[r + VoiceRow.AGE])
-    held = real[r + VoiceRow.STEADY]
-    robot = 4.0 if shape[Shape.ROBOT] > 0.5 else 0.0
+    mode = i64(s.real[r + VoiceRow.MODE])
+    at = s.real[r + VoiceRow.AT]
+    step = s.real[r + VoiceRow.STEP]
+    fade = s.real[r + VoiceRow.FADE]
+    sound = s.real[r + VoiceRow.NOISE]
+    turn = s.real[r + VoiceRow.TURN]
+    level = s.real[r + VoiceRow.LEVEL]
+    wait = s.real[r + VoiceRow.WAIT]
+    seed = i64(s.real[r + VoiceRow.SEED])
+    age = i64(s.real[r + VoiceRow.AGE])
+    held = s.real[r + VoiceRow.STEADY]
+    robot = 4.0 if s.shape[Shape.ROBOT] > 0.5 else 0.0
     pace = 0.0
     hz = 440.0
     target = place
     for n in range(count):
         if age % TICK == 0 or n == 0:
             if age % TICK == 0:
-                glide = real[r + VoiceRow.GLIDE] if robot == 0.0 else 1.0
-                real[r + VoiceRow.PITCH] = (
-                    real[r + VoiceRow.PITCH] + (real[r + VoiceRow.TARGET] - real[r + VoiceRow.PITCH]) * glide
+                glide = s.real[r + VoiceRow.GLIDE] if robot == 0.0 else 1.0
+                s.real[r + VoiceRow.PITCH] = (
+                    s.real[r + VoiceRow.PITCH] + (s.real[r + VoiceRow.TARGET] - s.real[r + VoiceRow.PITCH]) * glide
                 )
-                rise = 1.0 if held > shape[Shape.DELAY] else 0.0
-                real[r + VoiceRow.SWELL] = real[r + VoiceRow.SWELL] + (rise - real[r + VoiceRow.SWELL]) * 0.003
-                real[r + VoiceRow.SWAY] = real[r + VoiceRow.SWAY] + shape[Shape.RATE]
-            pitch = real[r + VoiceRow.PITCH] + real[r + VoiceRow.BEND]
+                rise = 1.0 if held > s.shape[Shape.DELAY] else 0.0
+                s.real[r + VoiceRow.SWELL] = s.real[r + VoiceRow.SWELL] + (rise - s.real[r + VoiceRow.SWELL]) * 0.003
+                s.real[r + VoiceRow.SWAY] = s.real[r + VoiceRow.SWAY] + s.shape[Shape.RATE]
+            pitch = s.real[r + VoiceRow.PITCH] + s.real[r + VoiceRow.BEND]
             if robot == 0.0:
-                swing = math.sin(6.283185307179586 * real[r + VoiceRow.SWAY])
-                pitch = pitch + shape[Shape.DEPTH] * real[r + VoiceRow.SWELL] * swing
-            hz = min(440.0 * math.exp2((pitch - 69.0) / 12.0), 0.2 * rate)
-            pace = hz / rate
+                swing = math.sin(6.283185307179586 * s.real[r + VoiceRow.SWAY])
+                pitch = pitch + s.shape[Shape.DEPTH] * s.real[r + VoiceRow.SWELL] * swing
+            hz = min(440.0 * math.exp2((pitch - 69.0) / 12.0), 0.2 * s.rate)
+            pace = hz / s.rate
         age = age + 1
-        wanted = real[r + VoiceRow.WANTED] * real[r + VoiceRow.PRESSURE]
+        wanted = s.real[r + VoiceRow.WANTED] * s.real[r + VoiceRow.PRESSURE]
         if level < wanted:
-            level = min(wanted, level + real[r + VoiceRow.STEP_UP])
+            level = min(wanted, level + s.real[r + VoiceRow.STEP_UP])
         else:
-            level = max(wanted, level - real[r + VoiceRow.STEP_UP])
+            level = max(wanted, level - s.real[r + VoiceRow.STEP_UP])
         # where it is in the text
         if mode == Mode.HOLD:
             held = held + 1.0
-            at = at + HELD * step * real[r + VoiceRow.WAY]
-            sound = sound + real[r + VoiceRow.WAY]
-            if at >= real[r + VoiceRow.HIGH]:
-                real[r + VoiceRow.WAY] = -1.0
-            if at <= real[r + VoiceRow.LOW]:
-                real[r + VoiceRow.WAY] = 1.0
-            if sound >= real[r + VoiceRow.HIGH] * hop or sound <= real[r + VoiceRow.LOW] * hop:
-                sound = at * hop
+            at = at + HELD * step * s.real[r + VoiceRow.WAY]
+            sound = sound + s.real[r + VoiceRow.WAY]
+            if at >= s.real[r + VoiceRow.HIGH]:
+                s.real[r + VoiceRow.WAY] = -1.0
+            if at <= s.real[r + VoiceRow.LOW]:
+                s.real[r + VoiceRow.WAY] = 1.0
+            if sound >= s.real[r + VoiceRow.HIGH] * s.hop or sound <= s.real[r + VoiceRow.LOW] * s.hop:
+                sound = at * s.hop
         else:
             at = at + step
-            sound = at * hop
-            if mode == Mode.ONSET and at >= real[r + VoiceRow.HIGH]:
+            sound = at * s.hop
+            if mode == Mode.ONSET and at >= s.real[r + VoiceRow.HIGH]:
                 mode = Mode.HOLD
-                real[r + VoiceRow.WAY] = -1.0
-            if mode == Mode.CODA and at >= real[r + VoiceRow.END]:
-                real[r + VoiceRow.WANTED] = 0.0
-                at = real[r + VoiceRow.END]
+                s.real[r + VoiceRow.WAY] = -1.0
+            if mode == Mode.CODA and at >= s.real[r + VoiceRow.END]:
+                s.real[r + VoiceRow.WANTED] = 0.0
+                at = s.real[r + VoiceRow.END]
                 step = 0.0
                 if level <= 0.0:
                     mode = Mode.OFF
                     break
-        if real[r + VoiceRow.WANTED] <= 0.0 and level <= 0.0:
+        if s.real[r + VoiceRow.WANTED] <= 0.0 and level <= 0.0:
             mode = Mode.OFF
             break
         # a pulse
@@ -205,49 +210,38 @@ def sing_voice(
             turn = turn - math.floor(turn)
             gain = level * math.sqrt(220.0 / hz)
             late = turn / pace
-            sing_add(ring, length, target, song, taps, at, robot, late, shape[Shape.SIZE], gain * (1.0 - fade))
+            sing_add(s, target, at, robot, late, s.shape[Shape.SIZE], gain * (1.0 - fade))
             if fade > 0.0:
-                sing_add(
-                    ring,
-                    length,
-                    target,
-                    song,
-                    taps,
-                    real[r + VoiceRow.FROM],
-                    robot,
-                    late,
-                    shape[Shape.SIZE],
-                    gain * fade,
-                )
-        fade = max(0.0, fade - real[r + VoiceRow.FADING])
+                sing_add(s, target, s.real[r + VoiceRow.FROM], robot, late, s.shape[Shape.SIZE], gain * fade)
+        fade = max(0.0, fade - s.real[r + VoiceRow.FADING])
         # noise
         m = i64(sound)
         f = sound - f64(m)
-        ring[target] = ring[target] + level * shape[Shape.CONSONANTS] * (
-            f64(noise[m]) * (1.0 - f) + f64(noise[m + 1]) * f
+        s.ring[target] = s.ring[target] + level * s.shape[Shape.CONSONANTS] * (
+            f64(s.noise[m]) * (1.0 - f) + f64(s.noise[m + 1]) * f
         )
-        if shape[Shape.BREATH] > 0.0:
+        if s.shape[Shape.BREATH] > 0.0:
             wait = wait - 1.0
             if wait <= 0.0:
                 seed = (seed * 1103515245 + 12345) % 2147483648
                 wait = wait + 1.0 + f64(seed // 65536 % 1024) / 1024.0 * 2.0 * (VELVET - 1.0)
                 side = 1.0 if seed // 1048576 % 2 == 0 else -1.0
-                loud = side * level * shape[Shape.BREATH] * math.sqrt(220.0 * VELVET / rate)
-                sing_add(ring, length, target, song, taps, at, robot, 0.0, shape[Shape.SIZE], loud)
+                loud = side * level * s.shape[Shape.BREATH] * math.sqrt(220.0 * VELVET / s.rate)
+                sing_add(s, target, at, robot, 0.0, s.shape[Shape.SIZE], loud)
         target = target + 1
-        if target >= length:
-            target = target - length
-    real[r + VoiceRow.MODE] = f64(mode)
-    real[r + VoiceRow.AT] = at
-    real[r + VoiceRow.STEP] = step
-    real[r + VoiceRow.FADE] = fade
-    real[r + VoiceRow.NOISE] = sound
-    real[r + VoiceRow.TURN] = turn
-    real[r + VoiceRow.LEVEL] = level
-    real[r + VoiceRow.WAIT] = wait
-    real[r + VoiceRow.SEED] = f64(seed)
-    real[r + VoiceRow.AGE] = f64(age)
-    real[r + VoiceRow.STEADY] = held
+        if target >= s.length:
+            target = target - s.length
+    s.real[r + VoiceRow.MODE] = f64(mode)
+    s.real[r + VoiceRow.AT] = at
+    s.real[r + VoiceRow.STEP] = step
+    s.real[r + VoiceRow.FADE] = fade
+    s.real[r + VoiceRow.NOISE] = sound
+    s.real[r + VoiceRow.TURN] = turn
+    s.real[r + VoiceRow.LEVEL] = level
+    s.real[r + VoiceRow.WAIT] = wait
+    s.real[r + VoiceRow.SEED] = f64(seed)
+    s.real[r + VoiceRow.AGE] = f64(age)
+    s.real[r + VoiceRow.STEADY] = held
 
 
 @kernel

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, VoiceRow, sing_take, sing_voice
+from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, SingerState, VoiceRow, sing_take, sing_voice
 from antiphon_sing.song import TAPS, Place, Song
 
 VOICES = 16
@@ -160,9 +160,10 @@ class SingingVoices:
         for n in range(VOICES):
             song = self.songs[n]
             if song is not None and self.sounding(n):
-                sing_voice(
-                    ring, ring.shape[0], self._at, self._flat, n * ROWS, shape, song.responses,
-                    song.responses.shape[1], song.noise, song.hop, float(self.rate), count,
-                )  # fmt: skip
+                taps = song.responses.shape[1]
+                state = SingerState(
+                    ring, ring.shape[0], self._flat, shape, song.responses, taps, song.noise, song.hop, float(self.rate)
+                )
+                sing_voice(state, self._at, n * ROWS, count)
         sing_take(ring, ring.shape[0], self._at, into, count, self._keep, self._high_pass)
         self._at = (self._at + count) % ring.shape[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -70,20 +70,17 @@ def stems_spread(shares: f32p, unit: i64p, bins: i64, gain: f32p) -> None:
         gain[k] = shares[unit[k]]
 
 
+class StemsReady(NamedTuple):
+    """The separated sound that waits, and the gains so far."""
+
+    ready: f32p
+    rows: i64
+    hop: i64
+    state: f32p
+
+
 @kernel
-def stems_play(
-    ready: f32p,
-    rows: i64,
-    hop: i64,
-    place: i64,
-    at: i64,
-    frames: i64,
-    gain: f32p,
-    to: f32,
-    step: f32,
-    state: f32p,
-    y: Audio,
-) -> None:
+def stems_play(s: StemsReady, place: i64, at: i64, frames: i64, gain: f32p, to: f32, step: f32, y: Audio) -> None:
     """y[at : at + frames] ← one stem from place on, times its gain and what `solo` leaves of it.
 
     Args:
@@ -99,12 +96,12 @@ def stems_play(
         state: `[1]` what it leaves now.
         y: The output.
     """
-    now = state[0]
+    now = s.state[0]
     for n in range(frames):
         now = min(max(to, now - step), now + step)
         for c in range(y.channels):
-            y[c, at + n] = ready[c * rows + place + n] * gain[at + n] * now
-    state[0] = now
+            y[c, at + n] = s.ready[c * s.rows + place + n] * gain[at + n] * now
+    s.state[0] = now
 
 
 class Stems(Processor):
@@ -224,16 +221,13 @@ class Stems(Processor):
         for n, name in enumerate(STEMS):
             to = 1.0 if solo in ("none", name) else 0.0
             stems_play(
-                self._ready[n],
-                hop,
-                hop,
+                StemsReady(self._ready[n], hop, hop, self._open[n]),
                 place,
                 at,
                 count,
                 io.curve(name),
                 to,
                 self._step,
-                self._open[n],
                 io.audio_out[n],
             )
             level = io.audio_out[len(STEMS) + n][0, at : at + count]

@@ -7,6 +7,8 @@ loop has the set time.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
@@ -20,58 +22,66 @@ ENTRY = 0.005
 _AT, _LAG, _NEXT, _GONE, _ENTRY, _SIZE = 0, 1, 2, 3, 4, 5
 
 
+class DelayState(NamedTuple):
+    """The delay line and where it is."""
+
+    ring: f32p
+    size: i64
+    state: i64p
+    fade: i64
+    entry: i64
+    rate: f64
+
+
 @kernel
-def utilities_delay(
-    x: Audio, y: Audio, seconds: f32p, feedback: f32p, ring: f32p, size: i64,
-    state: i64p, fade: i64, entry: i64, rate: f64, early: i64, sample: i64,
-) -> None:  # fmt: skip
+def utilities_delay(x: Audio, y: Audio, seconds: f32p, feedback: f32p, s: DelayState, early: i64, sample: i64) -> None:
     """y ← the echo of x. ring: `size` frames a channel. early: frames the output comes before its time."""
-    if state[_ENTRY] < 0:
+    if s.state[_ENTRY] < 0:
         # put in while something sounds, it must not begin its first echo with a click; a file begins as it is
-        state[_ENTRY] = entry if sample > 0 else 0
+        s.state[_ENTRY] = s.entry if sample > 0 else 0
     for n in range(y.frames):
-        asked = i64(f64(seconds[n]) * rate + 0.5)
+        asked = i64(f64(seconds[n]) * s.rate + 0.5)
         asked = early if asked < early else asked
         asked = 1 if asked < 1 else asked
-        asked = size - 1 if asked > size - 1 else asked
-        if state[_LAG] == 0:
-            state[_LAG] = asked
-        if state[_GONE] < 0 and asked != state[_LAG]:
-            state[_NEXT] = asked
-            state[_GONE] = 0
-        lag = state[_LAG]
+        asked = s.size - 1 if asked > s.size - 1 else asked
+        if s.state[_LAG] == 0:
+            s.state[_LAG] = asked
+        if s.state[_GONE] < 0 and asked != s.state[_LAG]:
+            s.state[_NEXT] = asked
+            s.state[_GONE] = 0
+        lag = s.state[_LAG]
         other = lag
         g = f32(0.0)
-        if state[_GONE] >= 0:
-            other = state[_NEXT]
-            state[_GONE] = state[_GONE] + 1
-            g = f32(f64(state[_GONE]) / f64(fade))
-        w = state[_AT]
+        if s.state[_GONE] >= 0:
+            other = s.state[_NEXT]
+            s.state[_GONE] = s.state[_GONE] + 1
+            g = f32(f64(s.state[_GONE]) / f64(s.fade))
+        w = s.state[_AT]
         a = w - lag
-        a = a + size if a < 0 else a
+        a = a + s.size if a < 0 else a
         b = w - other
-        b = b + size if b < 0 else b
+        b = b + s.size if b < 0 else b
         a_early = a + early
-        a_early = a_early - size if a_early >= size else a_early
+        a_early = a_early - s.size if a_early >= s.size else a_early
         b_early = b + early
-        b_early = b_early - size if b_early >= size else b_early
+        b_early = b_early - s.size if b_early >= s.size else b_early
         comes = f32(1.0)
-        if state[_ENTRY] > 0:
-            comes = f32(1.0) - f32(f64(state[_ENTRY]) / f64(entry))
-            state[_ENTRY] = state[_ENTRY] - 1
+        if s.state[_ENTRY] > 0:
+            comes = f32(1.0) - f32(f64(s.state[_ENTRY]) / f64(s.entry))
+            s.state[_ENTRY] = s.state[_ENTRY] - 1
         for c in range(y.channels):
-            old = ring[c * size + a]
-            new = ring[c * size + b]
+            old = s.ring[c * s.size + a]
+            new = s.ring[c * s.size + b]
             back = (old + (new - old) * g) * feedback[n]
             back = f32(0.0) if abs(back) < f32(1e-20) else back
-            ring[c * size + w] = x[c, n] * comes + back
-            old = ring[c * size + a_early]
-            new = ring[c * size + b_early]
+            s.ring[c * s.size + w] = x[c, n] * comes + back
+            old = s.ring[c * s.size + a_early]
+            new = s.ring[c * s.size + b_early]
             y[c, n] = old + (new - old) * g
-        if state[_GONE] >= fade:
-            state[_LAG] = state[_NEXT]
-            state[_GONE] = -1
-        state[_AT] = 0 if w + 1 >= size else w + 1
+        if s.state[_GONE] >= s.fade:
+            s.state[_LAG] = s.state[_NEXT]
+            s.state[_GONE] = -1
+        s.state[_AT] = 0 if w + 1 >= s.size else w + 1
 
 
 class Delay(Processor):
@@ -103,6 +113,11 @@ class Delay(Processor):
 
     def step(self, io: IO) -> Step:
         return utilities_delay.step(
-            io.audio_in[0], io.audio_out[0], io.curve("time"), io.curve("feedback"), self._ring, self._size,
-            self._state, self._fade, self._entry, self._rate, self._feedback, io.time.sample,
-        )  # fmt: skip
+            io.audio_in[0],
+            io.audio_out[0],
+            io.curve("time"),
+            io.curve("feedback"),
+            DelayState(self._ring, self._size, self._state, self._fade, self._entry, self._rate),
+            self._feedback,
+            io.time.sample,
+        )

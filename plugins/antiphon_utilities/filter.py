@@ -7,6 +7,7 @@ coefficients follow the parameters on every 16th frame since it was reset, where
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -87,10 +88,16 @@ def utilities_filter_pair(x: Audio, y: Audio, first: i64, last: i64, state: f64p
     state[3] = two1
 
 
+class FilterCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    cutoff: f32p
+    q: f32p
+    mode: f32p
+
+
 @kernel
-def utilities_filter(
-    x: Audio, y: Audio, cutoff: f32p, q: f32p, mode: f32p, state: f64p, k: f64p, ages: i64p, rate: f64
-) -> None:
+def utilities_filter(x: Audio, y: Audio, p: FilterCurves, state: f64p, k: f64p, ages: i64p, rate: f64) -> None:
     """y ← x filtered; `ages[0]` frames have gone since the reset. state: two numbers a channel."""
     age = ages[0]
     lead = age % GRID
@@ -98,22 +105,22 @@ def utilities_filter(
         first = max(0, piece * GRID - lead)
         last = min(y.frames, (piece + 1) * GRID - lead)
         if (age + first) % GRID == 0:
-            utilities_coefficients(f64(cutoff[first]), f64(q[first]), k, rate)
+            utilities_coefficients(f64(p.cutoff[first]), f64(p.q[first]), k, rate)
             for c in range(2 * y.channels):
                 v = state[c]
                 state[c] = 0.0 if abs(v) < FAINT else v
-        kind = mode[first]
+        kind = p.mode[first]
         still = y.channels == 2 and age > 0
         for n in range(first, last):
-            still = still and mode[n] == kind and q[n] == q[first]
+            still = still and p.mode[n] == kind and p.q[n] == p.q[first]
         if still:
-            utilities_mix(kind, f64(q[first]), k, 0)
+            utilities_mix(kind, f64(p.q[first]), k, 0)
             still = k[_M0] == k[_T0] and k[_M1] == k[_T1] and k[_M2] == k[_T2]
         if still:
             utilities_filter_pair(x, y, first, last, state, k)
         else:
             for n in range(first, last):
-                utilities_mix(mode[n], f64(q[n]), k, 1 if age + n == 0 else 0)
+                utilities_mix(p.mode[n], f64(p.q[n]), k, 1 if age + n == 0 else 0)
                 # a change of mode slides over, as a step would click
                 k[_M0] = k[_M0] + (k[_T0] - k[_M0]) * k[_SLIDE]
                 k[_M1] = k[_M1] + (k[_T1] - k[_M1]) * k[_SLIDE]
@@ -163,5 +170,5 @@ class Filter(Processor):
     def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
         return utilities_filter.step(
-            x, y, io.curve("cutoff"), io.curve("q"), io.curve("mode"), self._state, self._k, self._age, self._rate
+            x, y, FilterCurves._make(map(io.curve, FilterCurves._fields)), self._state, self._k, self._age, self._rate
         )

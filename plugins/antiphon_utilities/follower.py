@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,33 +13,41 @@ from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 _FAINT = 1e-10
 
 
+class FollowerCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    attack: f32p
+    release: f32p
+    floor: f32p
+    ceiling: f32p
+    depth: f32p
+
+
 @kernel
-def utilities_follower(
-    x: Audio, y: f32p, attack: f32p, release: f32p, floor: f32p, ceiling: f32p, depth: f32p, state: f64p, rate: f64
-) -> None:
+def utilities_follower(x: Audio, y: f32p, p: FollowerCurves, state: f64p, rate: f64) -> None:
     """y ← depth times the place of x's level between floor and ceiling. state: the falling peak, the place."""
     for n in range(x.frames):
         top = f64(0.0)
         for c in range(x.channels):
             a = abs(f64(x[c, n]))
             top = a if a > top else top
-        fall = math.exp(-1.0 / (f64(release[n]) * rate))
+        fall = math.exp(-1.0 / (f64(p.release[n]) * rate))
         held = top + (state[0] - top) * fall
         held = top if top > held else held
         held = 0.0 if held < _FAINT else held
         state[0] = held
         decibels = 20.0 * math.log(max(held, _FAINT)) / math.log(10.0)
-        low = f64(floor[n])
-        span = f64(ceiling[n]) - low
+        low = f64(p.floor[n])
+        span = f64(p.ceiling[n]) - low
         span = 1.0 if span < 1.0 else span
         place = (decibels - low) / span
         place = 0.0 if place < 0.0 else place
         place = 1.0 if place > 1.0 else place
-        rise = math.exp(-1.0 / (f64(attack[n]) * rate))
+        rise = math.exp(-1.0 / (f64(p.attack[n]) * rate))
         place = place + (state[1] - place) * rise
         place = 0.0 if place < _FAINT else place
         state[1] = place
-        y[n] = f64(depth[n]) * place
+        y[n] = f64(p.depth[n]) * place
 
 
 class EnvelopeFollower(Processor):
@@ -80,13 +89,5 @@ class EnvelopeFollower(Processor):
     def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
         return utilities_follower.step(
-            x,
-            y,
-            io.curve("attack"),
-            io.curve("release"),
-            io.curve("floor"),
-            io.curve("ceiling"),
-            io.curve("depth"),
-            self._state,
-            self._rate,
+            x, y, FollowerCurves._make(map(io.curve, FollowerCurves._fields)), self._state, self._rate
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,31 +58,30 @@ def utilities_wave(shape: i64, seed: i64, turns: f64) -> f64:
     return here + (utilities_dice(seed, k + 1) - here) * t * t * (3.0 - 2.0 * t)
 
 
+class LfoCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    shape: f32p
+    rate: f32p
+    beats: f32p
+    depth: f32p
+    offset: f32p
+    phase: f32p
+    seed: f32p
+
+
 @kernel
 def utilities_lfo(
-    y: f32p,
-    shape: f32p,
-    hertz: f32p,
-    beats: f32p,
-    depth: f32p,
-    offset: f32p,
-    phase: f32p,
-    seed: f32p,
-    turns: f64p,
-    whole: i64p,
-    beat: f64,
-    step: f64,
-    rate: f64,
-    frames: i64,
+    y: f32p, p: LfoCurves, turns: f64p, whole: i64p, beat: f64, step: f64, rate: f64, frames: i64
 ) -> None:
     """y ← offset and depth times the wave. beat: of the first frame; step: beats a frame, 0 while stopped."""
     most = 2.0 / (EDGE * rate)
     for n in range(frames):
-        length = f64(beats[n])
+        length = f64(p.beats[n])
         if length > 0.0:
             length = max(length, SHORTEST)
             turns[_GONE] = (beat + step * f64(n)) / length + _NEAR
-        w = utilities_wave(i64(shape[n]), i64(seed[n]), turns[_GONE] + f64(phase[n]))
+        w = utilities_wave(i64(p.shape[n]), i64(p.seed[n]), turns[_GONE] + f64(p.phase[n]))
         if whole[_BEGUN] == 0:
             turns[_LAST] = w
             whole[_BEGUN] = 1
@@ -91,8 +91,8 @@ def utilities_lfo(
         w = turns[_LAST] + by
         turns[_LAST] = w
         if length <= 0.0:
-            turns[_GONE] = turns[_GONE] + f64(hertz[n]) / rate
-        v = f64(depth[n]) * w + f64(offset[n])
+            turns[_GONE] = turns[_GONE] + f64(p.rate[n]) / rate
+        v = f64(p.depth[n]) * w + f64(p.offset[n])
         v = 1.0 if v > 1.0 else v
         y[n] = -1.0 if v < -1.0 else v
 
@@ -133,13 +133,7 @@ class Lfo(Processor):
         step = io.time.beats_per_frame(self._rate)
         return utilities_lfo.step(
             io.audio_out[0],
-            io.curve("shape"),
-            io.curve("rate"),
-            io.curve("beats"),
-            io.curve("depth"),
-            io.curve("offset"),
-            io.curve("phase"),
-            io.curve("seed"),
+            LfoCurves._make(map(io.curve, LfoCurves._fields)),
             self._turns,
             self._whole,
             io.time.beat,

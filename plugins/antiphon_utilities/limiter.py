@@ -8,6 +8,7 @@ ceiling passes bit for bit.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,60 +21,70 @@ _ONE = 1 << 40
 _AGE, _HEAD, _TAIL, _TOTAL, _SIZE = 0, 1, 2, 3, 4
 
 
+class LimiterState(NamedTuple):
+    """The sound that waits, and the reductions to come."""
+
+    ring: f32p
+    look: i64
+    whole: i64p
+    need: f64p
+    when: i64p
+    cut: i64p
+    held: f64p
+    rate: f64
+
+
 @kernel
-def utilities_limiter(
-    x: Audio, y: Audio, ceiling: f32p, release: f32p, ring: f32p, look: i64,
-    whole: i64p, need: f64p, when: i64p, cut: i64p, held: f64p, rate: f64,
-) -> None:  # fmt: skip
+def utilities_limiter(x: Audio, y: Audio, ceiling: f32p, release: f32p, s: LimiterState) -> None:
     """y ← x, `look` - 1 frames late, nowhere above the ceiling (dB).
 
     ring: `look` frames a channel.  need, when: `look` + 1 places, a queue of reductions that shrink.
     cut: the last `look` reductions, whole numbers of which 1 << 40 is all.  held: the reduction now.
     """
     for n in range(y.frames):
-        age = whole[_AGE]
-        place = age % look
+        age = s.whole[_AGE]
+        place = age % s.look
         top = f64(0.0)
         for c in range(y.channels):
             a = abs(f64(x[c, n]))
             top = a if a > top else top
-            ring[c * look + place] = x[c, n]
+            s.ring[c * s.look + place] = x[c, n]
         limit = math.pow(10.0, f64(ceiling[n]) / 20.0)
         wanted = 0.0
         if top > limit:
             wanted = 1.0 - limit / top
         # the queue's first is the largest reduction of the last `look` frames
-        head = whole[_HEAD]
-        tail = whole[_TAIL]
-        span = look + 1
-        while tail > head and need[(tail - 1) % span] <= wanted:
+        head = s.whole[_HEAD]
+        tail = s.whole[_TAIL]
+        span = s.look + 1
+        while tail > head and s.need[(tail - 1) % span] <= wanted:
             tail = tail - 1
-        need[tail % span] = wanted
-        when[tail % span] = age
+        s.need[tail % span] = wanted
+        s.when[tail % span] = age
         tail = tail + 1
-        while when[head % span] <= age - look:
+        while s.when[head % span] <= age - s.look:
             head = head + 1
-        whole[_HEAD] = head
-        whole[_TAIL] = tail
-        most = need[head % span]
-        fall = math.exp(-1.0 / (f64(release[n]) * rate))
-        now = held[0] * fall
+        s.whole[_HEAD] = head
+        s.whole[_TAIL] = tail
+        most = s.need[head % span]
+        fall = math.exp(-1.0 / (f64(release[n]) * s.rate))
+        now = s.held[0] * fall
         now = 0.0 if now < 1e-5 else now
         now = most if most > now else now
-        held[0] = now
+        s.held[0] = now
         step = i64(now * f64(_ONE))
-        whole[_TOTAL] = whole[_TOTAL] + step - cut[place]
-        cut[place] = step
-        gain = 1.0 - f64(whole[_TOTAL]) / (f64(look) * f64(_ONE))
-        gain = 1.0 if whole[_TOTAL] == 0 else gain
+        s.whole[_TOTAL] = s.whole[_TOTAL] + step - s.cut[place]
+        s.cut[place] = step
+        gain = 1.0 - f64(s.whole[_TOTAL]) / (f64(s.look) * f64(_ONE))
+        gain = 1.0 if s.whole[_TOTAL] == 0 else gain
         gain = 0.0 if gain < 0.0 else gain
-        late = (age + 1) % look
+        late = (age + 1) % s.look
         for c in range(y.channels):
             v = f32(0.0)
-            if age >= look - 1:
-                v = f32(f64(ring[c * look + late]) * gain)
+            if age >= s.look - 1:
+                v = f32(f64(s.ring[c * s.look + late]) * gain)
             y[c, n] = v
-        whole[_AGE] = age + 1
+        s.whole[_AGE] = age + 1
 
 
 class Limiter(Processor):
@@ -105,6 +116,11 @@ class Limiter(Processor):
     def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
         return utilities_limiter.step(
-            x, y, io.curve("ceiling"), io.curve("release"), self._ring,
-            self._look, self._whole, self._need, self._when, self._cut, self._held, self._rate,
-        )  # fmt: skip
+            x,
+            y,
+            io.curve("ceiling"),
+            io.curve("release"),
+            LimiterState(
+                self._ring, self._look, self._whole, self._need, self._when, self._cut, self._held, self._rate
+            ),
+        )

@@ -9,6 +9,7 @@ or putting it on again, moves no sound.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, u8p
 from antiphon_utilities.beats import EARLY
@@ -22,25 +23,30 @@ POS, LENGTH, PASS, LAYER, PLAY, PUNCH, TAIL, BEFORE, WHOLE = 0, 1, 2, 3, 4, 5, 6
 EXACT, LATE, REAL = 0, 1, 2
 
 
+class LooperCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    level: f32p
+    through: f32p
+    feedback: f32p
+
+
+class Tape(NamedTuple):
+    """The tape and what is kept from block to block."""
+
+    tape: f32p
+    size: i64
+    mark: f32p
+    removed: u8p
+    tail: f32p
+    before: f32p
+    whole: i64p
+    real: f64p
+
+
 @kernel
 def utilities_looper(
-    x: Audio,
-    y: Audio,
-    level: f32p,
-    through: f32p,
-    feedback: f32p,
-    tape: f32p,
-    size: i64,
-    mark: f32p,
-    removed: u8p,
-    tail: f32p,
-    before: f32p,
-    whole: i64p,
-    real: f64p,
-    state: i64,
-    fade: i64,
-    first: i64,
-    last: i64,
+    x: Audio, y: Audio, curves: LooperCurves, s: Tape, state: i64, fade: i64, first: i64, last: i64
 ) -> None:
     """Computes frames `first` to `last` of `y`, the input and the loop, and records into the tape.
 
@@ -48,63 +54,63 @@ def utilities_looper(
     `before` as many of the input before the recording.
     """
     for n in range(first, last):
-        p = whole[POS]
+        p = s.whole[POS]
         recording = state == RECORDING
         sounds = state >= PLAYING and state <= OVERDUBBING
-        if sounds and whole[PLAY] < fade:
-            whole[PLAY] = whole[PLAY] + 1
+        if sounds and s.whole[PLAY] < fade:
+            s.whole[PLAY] = s.whole[PLAY] + 1
         if state == OVERDUBBING:
-            if whole[PUNCH] < fade:
-                whole[PUNCH] = whole[PUNCH] + 1
-        elif whole[PUNCH] > 0:
-            whole[PUNCH] = whole[PUNCH] - 1
-        runs = sounds or whole[PUNCH] > 0
+            if s.whole[PUNCH] < fade:
+                s.whole[PUNCH] = s.whole[PUNCH] + 1
+        elif s.whole[PUNCH] > 0:
+            s.whole[PUNCH] = s.whole[PUNCH] - 1
+        runs = sounds or s.whole[PUNCH] > 0
         gain = f32(0.0)
         if sounds:
-            gain = f32(f64(whole[PLAY]) / f64(fade))
-        punch = f32(f64(whole[PUNCH]) / f64(fade))
-        keep = f32(1.0) + (feedback[n] - f32(1.0)) * punch
+            gain = f32(f64(s.whole[PLAY]) / f64(fade))
+        punch = f32(f64(s.whole[PUNCH]) / f64(fade))
+        keep = f32(1.0) + (curves.feedback[n] - f32(1.0)) * punch
         # a pass one frame longer than the tape holds its last frame
-        q = p if p < whole[LENGTH] else whole[LENGTH] - 1
+        q = p if p < s.whole[LENGTH] else s.whole[LENGTH] - 1
         side = 0
         into = 0
-        writes = whole[PUNCH] > 0 and p < whole[LENGTH]
+        writes = s.whole[PUNCH] > 0 and p < s.whole[LENGTH]
         if runs:
-            m = i64(mark[q])
-            side = 1 - (m & 1) if removed[m >> 1] != 0 else m & 1
-            into = side if m >> 1 == whole[LAYER] else 1 - side
+            m = i64(s.mark[q])
+            side = 1 - (m & 1) if s.removed[m >> 1] != 0 else m & 1
+            into = side if m >> 1 == s.whole[LAYER] else 1 - side
             if writes:
-                mark[q] = 2 * whole[LAYER] + into
-        dying = whole[TAIL] < fade
+                s.mark[q] = 2 * s.whole[LAYER] + into
+        dying = s.whole[TAIL] < fade
         for c in range(y.channels):
             dry = x[c, n]
             loop = f32(0.0)
             if runs:
-                old = tape[(side * y.channels + c) * size + q]
+                old = s.tape[(side * y.channels + c) * s.size + q]
                 loop = old * gain
                 if writes:
                     mixed = old * keep + dry * punch
-                    tape[(into * y.channels + c) * size + q] = f32(0.0) if abs(mixed) < f32(1e-20) else mixed
+                    s.tape[(into * y.channels + c) * s.size + q] = f32(0.0) if abs(mixed) < f32(1e-20) else mixed
             if recording:
-                tape[c * size + p] = dry
+                s.tape[c * s.size + p] = dry
             else:
-                before[c * fade + whole[BEFORE]] = dry
+                s.before[c * fade + s.whole[BEFORE]] = dry
             if dying:
-                loop = loop + tail[c * fade + whole[TAIL]]
-            y[c, n] = dry * through[n] + loop * level[n]
+                loop = loop + s.tail[c * fade + s.whole[TAIL]]
+            y[c, n] = dry * curves.through[n] + loop * curves.level[n]
         if dying:
-            whole[TAIL] = whole[TAIL] + 1
+            s.whole[TAIL] = s.whole[TAIL] + 1
         if recording:
-            mark[p] = f32(0.0)
-        elif whole[BEFORE] + 1 >= fade:
-            whole[BEFORE] = 0
+            s.mark[p] = f32(0.0)
+        elif s.whole[BEFORE] + 1 >= fade:
+            s.whole[BEFORE] = 0
         else:
-            whole[BEFORE] = whole[BEFORE] + 1
+            s.whole[BEFORE] = s.whole[BEFORE] + 1
         if recording or runs:
-            whole[POS] = p + 1
-        if runs and p + 1 >= whole[PASS]:
-            whole[POS] = 0
-            utilities_looper_pass(whole, real)
+            s.whole[POS] = p + 1
+        if runs and p + 1 >= s.whole[PASS]:
+            s.whole[POS] = 0
+            utilities_looper_pass(s.whole, s.real)
 
 
 @kernel

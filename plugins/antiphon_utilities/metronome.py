@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,51 +38,55 @@ def utilities_strike(
     state[_REPORT] = f64(of_bar + 1)
 
 
+class Clicks(NamedTuple):
+    """The parameters."""
+
+    clicks: i64
+    bar: i64
+    division: i64
+    level: f64
+    pitch: f64
+    accent: f64
+
+
+class MetronomeState(NamedTuple):
+    """The click that sounds, and its limits in frames."""
+
+    rate: f64
+    block: i64
+    length: i64
+    place: i64p
+    state: f64p
+
+
 @kernel
-def utilities_metronome(
-    x: Audio,
-    y: Audio,
-    frames: i64,
-    beat: f64,
-    tempo: f64,
-    clicks: i64,
-    bar: i64,
-    division: i64,
-    level: f64,
-    pitch: f64,
-    accent: f64,
-    rate: f64,
-    block: i64,
-    length: i64,
-    place: i64p,
-    state: f64p,
-) -> None:
+def utilities_metronome(x: Audio, y: Audio, frames: i64, beat: f64, tempo: f64, p: Clicks, s: MetronomeState) -> None:
     """y ← x and a click on each division of a beat: a decaying cosine of `length` frames. clicks: 1, or 0 for none."""
     strike = frames
-    per = tempo / (60.0 * rate)
-    if clicks == 0:
-        state[_EXPECTED] = _NEVER
-        state[_REPORT] = 0.0
+    per = tempo / (60.0 * s.rate)
+    if p.clicks == 0:
+        s.state[_EXPECTED] = _NEVER
+        s.state[_REPORT] = 0.0
     else:
-        jumped = abs(beat - state[_EXPECTED]) > JUMP
-        if jumped or division != place[_DIVISION]:
+        jumped = abs(beat - s.state[_EXPECTED]) > JUMP
+        if jumped or p.division != s.place[_DIVISION]:
             # a jump within a block is reported with the next block, after the beat it led to
-            since = -block if jumped and state[_EXPECTED] < _NEVER else 0
+            since = -s.block if jumped and s.state[_EXPECTED] < _NEVER else 0
             here = beat + (f64(since) - EARLY) * per
-            place[_NEXT] = i64(-math.floor(-here / (1.0 / f64(division))))
-            place[_DIVISION] = division
-        state[_EXPECTED] = beat + f64(frames) * per
-        strike = utilities_frame_of(f64(place[_NEXT]) / f64(division), beat, per)
+            s.place[_NEXT] = i64(-math.floor(-here / (1.0 / f64(p.division))))
+            s.place[_DIVISION] = p.division
+        s.state[_EXPECTED] = beat + f64(frames) * per
+        strike = utilities_frame_of(f64(s.place[_NEXT]) / f64(p.division), beat, per)
     for n in range(frames):
-        while clicks == 1 and strike <= n:
-            utilities_strike(place, state, division, bar, level, pitch, accent, rate)
-            strike = utilities_frame_of(f64(place[_NEXT]) / f64(division), beat, per)
+        while p.clicks == 1 and strike <= n:
+            utilities_strike(s.place, s.state, p.division, p.bar, p.level, p.pitch, p.accent, s.rate)
+            strike = utilities_frame_of(f64(s.place[_NEXT]) / f64(p.division), beat, per)
         v = f64(0.0)
-        t = place[_AGE]
-        if t < length:
-            left = 1.0 - f64(t) / f64(length)
-            v = state[_LEVEL] * math.cos(state[_STEP] * f64(t)) * math.exp(6.0 * left - 6.0) * left
-            place[_AGE] = t + 1
+        t = s.place[_AGE]
+        if t < s.length:
+            left = 1.0 - f64(t) / f64(s.length)
+            v = s.state[_LEVEL] * math.cos(s.state[_STEP] * f64(t)) * math.exp(6.0 * left - 6.0) * left
+            s.place[_AGE] = t + 1
         for c in range(y.channels):
             y[c, n] = f64(x[c, n]) + v
 
@@ -131,15 +136,13 @@ class Metronome(Processor):
             io.frames,
             io.time.beat,
             io.time.tempo,
-            playing,
-            int(io.at("bar", 0)),
-            int(io.at("division", 0)),
-            float(io.at("level", 0)),
-            float(io.at("pitch", 0)),
-            float(io.at("accent", 0)),
-            float(self._rate),
-            self._block,
-            self._length,
-            self._place,
-            self._state,
+            Clicks(
+                playing,
+                int(io.at("bar", 0)),
+                int(io.at("division", 0)),
+                float(io.at("level", 0)),
+                float(io.at("pitch", 0)),
+                float(io.at("accent", 0)),
+            ),
+            MetronomeState(float(self._rate), self._block, self._length, self._place, self._state),
         ).reporting(beat=(self._state, _REPORT))

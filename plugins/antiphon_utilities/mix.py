@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from antiphon.api import IO, Param, Port, Processor, Step
 from antiphon.api.kernels import Audio, f32p, kernel
 
 NAMES = ("a", "b", "c", "d")
 
 
+class MixGains(NamedTuple):
+    """The gains of the inputs, a place a frame."""
+
+    a: f32p
+    b: f32p
+    c: f32p
+    d: f32p
+
+
 @kernel
-def utilities_mix(
-    a: Audio, b: Audio, c: Audio, d: Audio, y: Audio, gain_a: f32p, gain_b: f32p, gain_c: f32p, gain_d: f32p
-) -> None:
+def utilities_mix(a: Audio, b: Audio, c: Audio, d: Audio, y: Audio, p: MixGains) -> None:
     """y ← the sum of the inputs, each times its gain."""
     for channel in range(y.channels):
         for n in range(y.frames):
-            v = a[channel, n] * gain_a[n]
-            v = v + b[channel, n] * gain_b[n]
-            v = v + c[channel, n] * gain_c[n]
-            y[channel, n] = v + d[channel, n] * gain_d[n]
+            v = a[channel, n] * p.a[n]
+            v = v + b[channel, n] * p.b[n]
+            v = v + c[channel, n] * p.c[n]
+            y[channel, n] = v + d[channel, n] * p.d[n]
 
 
 class Mix(Processor):
@@ -31,5 +40,4 @@ class Mix(Processor):
 
     def step(self, io: IO) -> Step:
         a, b, c, d = io.audio_in
-        curves = [io.curve(name) for name in NAMES]
-        return utilities_mix.step(a, b, c, d, io.audio_out[0], *curves)
+        return utilities_mix.step(a, b, c, d, io.audio_out[0], MixGains._make(map(io.curve, NAMES)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -122,97 +123,82 @@ def utilities_tuner_low(power: f32p, bins: i64, step: f64) -> f64:
     return low / max(total, 1e-30)
 
 
+class TunerState(NamedTuple):
+    """The sound that is heard, and the buffers of its analysis."""
+
+    ring: f32p
+    size: i64
+    hop: i64
+    place: i64p
+    state: f64p
+    rate: f64
+    most: i64
+    frame: f32p
+    spectrum: f32p
+    like: f32p
+    period: f64p
+    turns: f32p
+    work: f32p
+
+
 @kernel
-def utilities_tuner_pitch(
-    ring: f32p,
-    at: i64,
-    size: i64,
-    state: f64p,
-    rate: f64,
-    most: i64,
-    frame: f32p,
-    spectrum: f32p,
-    like: f32p,
-    period: f64p,
-    turns: f32p,
-    work: f32p,
-) -> f64:
+def utilities_tuner_pitch(s: TunerState, at: i64) -> f64:
     """The pitch of the window that ends at place `at` of the ring, 0 for none; in `state`, how sure it is."""
-    for n in range(size):
-        frame[n] = ring[(at + n) % size]
-        frame[size + n] = 0.0
-    fft_real(frame, 2 * size, turns, work, spectrum)
-    utilities_tuner_power(spectrum, size + 1)
-    fft_real_inverse(spectrum, 2 * size, turns, work, like)
-    utilities_tuner_period(frame, size, like, most, period)
-    state[_SURE] = max(0.0, period[1])
-    if period[0] * HIGHEST < rate or period[1] < SURE:
+    for n in range(s.size):
+        s.frame[n] = s.ring[(at + n) % s.size]
+        s.frame[s.size + n] = 0.0
+    fft_real(s.frame, 2 * s.size, s.turns, s.work, s.spectrum)
+    utilities_tuner_power(s.spectrum, s.size + 1)
+    fft_real_inverse(s.spectrum, 2 * s.size, s.turns, s.work, s.like)
+    utilities_tuner_period(s.frame, s.size, s.like, s.most, s.period)
+    s.state[_SURE] = max(0.0, s.period[1])
+    if s.period[0] * HIGHEST < s.rate or s.period[1] < SURE:
         return 0.0
     # many chords repeat as well, at a pitch far below all their notes
-    if utilities_tuner_low(spectrum, size + 1, 2.0 * f64(size) / period[0]) < GROUNDED:
+    if utilities_tuner_low(s.spectrum, s.size + 1, 2.0 * f64(s.size) / s.period[0]) < GROUNDED:
         return 0.0
-    return f64(rate / period[0])
+    return f64(s.rate / s.period[0])
 
 
 @kernel
-def utilities_tuner(
-    x: Audio,
-    y: Audio,
-    frames: i64,
-    reference: f64,
-    ring: f32p,
-    size: i64,
-    hop: i64,
-    place: i64p,
-    state: f64p,
-    rate: f64,
-    most: i64,
-    frame: f32p,
-    spectrum: f32p,
-    like: f32p,
-    period: f64p,
-    turns: f32p,
-    work: f32p,
-) -> None:
+def utilities_tuner(x: Audio, y: Audio, frames: i64, reference: f64, s: TunerState) -> None:
     """y ← x; each hop, the pitch of the last `size` frames, the mean of the channels without offset and treble."""
-    soften = 1.0 - math.exp(-TAU * _SOFTEN / rate)
-    block = 1.0 - math.exp(-TAU * _BLOCK / rate)
+    soften = 1.0 - math.exp(-TAU * _SOFTEN / s.rate)
+    block = 1.0 - math.exp(-TAU * _BLOCK / s.rate)
     for n in range(frames):
         v = f64(0.0)
         for c in range(x.channels):
             y[c, n] = x[c, n]
             v = v + f64(x[c, n])
         v = v / f64(x.channels)
-        state[_ENERGY] = state[_ENERGY] + v * v
-        state[_LOW] = state[_LOW] + (v - state[_LOW]) * soften + 1e-18
-        state[_HIGH] = state[_HIGH] + (state[_LOW] - state[_HIGH]) * block
-        at = place[_AT]
-        ring[at] = state[_LOW] - state[_HIGH]
-        place[_AT] = 0 if at + 1 == size else at + 1
-        place[_GONE] = place[_GONE] + 1
-        if place[_GONE] == hop:
-            place[_GONE] = 0
-            loud = state[_ENERGY] >= QUIET * f64(hop)
-            state[_ENERGY] = 0.0
-            state[_SURE] = 0.0
+        s.state[_ENERGY] = s.state[_ENERGY] + v * v
+        s.state[_LOW] = s.state[_LOW] + (v - s.state[_LOW]) * soften + 1e-18
+        s.state[_HIGH] = s.state[_HIGH] + (s.state[_LOW] - s.state[_HIGH]) * block
+        at = s.place[_AT]
+        s.ring[at] = s.state[_LOW] - s.state[_HIGH]
+        s.place[_AT] = 0 if at + 1 == s.size else at + 1
+        s.place[_GONE] = s.place[_GONE] + 1
+        if s.place[_GONE] == s.hop:
+            s.place[_GONE] = 0
+            loud = s.state[_ENERGY] >= QUIET * f64(s.hop)
+            s.state[_ENERGY] = 0.0
+            s.state[_SURE] = 0.0
             hertz = 0.0
             if loud:
-                hertz = utilities_tuner_pitch(
-                    ring, place[_AT], size, state, rate, most, frame, spectrum, like, period, turns, work
-                )
+                hertz = utilities_tuner_pitch(s, s.place[_AT])
             # a leap counts once the next hop says it too
-            before = state[_BEFORE] if state[_BEFORE] > 0.0 else 1.0
-            state[_BEFORE] = hertz
+            before = s.state[_BEFORE] if s.state[_BEFORE] > 0.0 else 1.0
+            s.state[_BEFORE] = hertz
             if hertz > 0.0 and abs(math.log2(hertz / before)) > 1.0 / 12.0:
-                hertz = state[_HERTZ]
-            state[_HERTZ] = hertz
-            state[_NOTE] = 0.0
-            state[_CENTS] = 0.0
+                hertz = s.state[_HERTZ]
+            s.state[_HERTZ] = hertz
+            s.state[_NOTE] = 0.0
+            s.state[_CENTS] = 0.0
             if hertz > 0.0:
                 midi = 69.0 + 12.0 * math.log2(hertz / reference)
                 note = min(127.0, max(0.0, math.floor(midi + 0.5)))
-                state[_NOTE] = note
-                state[_CENTS] = min(50.0, max(-50.0, 100.0 * (midi - note)))
+                s.state[_NOTE] = note
+                s.state[_CENTS] = min(50.0, max(-50.0, 100.0 * (midi - note)))
 
 
 class Tuner(Processor):
@@ -258,17 +244,19 @@ class Tuner(Processor):
             io.audio_out[0],
             io.frames,
             float(io.at("reference", 0)),
-            self._ring,
-            self._size,
-            self._hop,
-            self._place,
-            state,
-            float(self._rate),
-            self._most,
-            self._frame,
-            self._spectrum,
-            self._like,
-            self._period,
-            self._fft.turns,
-            self._fft.work,
+            TunerState(
+                self._ring,
+                self._size,
+                self._hop,
+                self._place,
+                state,
+                float(self._rate),
+                self._most,
+                self._frame,
+                self._spectrum,
+                self._like,
+                self._period,
+                self._fft.turns,
+                self._fft.work,
+            ),
         ).reporting(note=(state, _NOTE), cents=(state, _CENTS), hertz=(state, _HERTZ), sure=(state, _SURE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -579,3 +580,53 @@ def test_the_cache_has_a_module_whatever_else_is_imported(monkeypatch: pytest.Mo
     assert other.address == 0, "a call compiles no other module"
     compiling.compile_all()
     assert other.address
+
+
+class Ring(NamedTuple):
+    """Sound and where it is."""
+
+    sound: Audio
+    at: i64p
+
+
+class Voice(NamedTuple):
+    """A record with a record in it."""
+
+    ring: Ring
+    gain: f64
+
+
+@kernel
+def advance(ring: Ring, gain: f64) -> f64:
+    """Reads a frame of every channel, scales it where it is, and goes on."""
+    total = f64(0.0)
+    for c in range(ring.sound.channels):
+        ring.sound[c, ring.at[0]] = ring.sound[c, ring.at[0]] * gain
+        total = total + f64(ring.sound[c, ring.at[0]])
+    ring.at[0] = (ring.at[0] + 1) % ring.sound.frames
+    return total
+
+
+@kernel
+def of_records(x: f32p, voice: Voice) -> f64:
+    return f64(x[0]) + advance(voice.ring, voice.gain)
+
+
+def test_a_record_is_one_argument_and_its_fields_are_the_machine_codes():
+    assert list(of_records.types) == ["x", "voice.ring.sound", "voice.ring.at", "voice.gain"]
+    x = np.ones(1, np.float32)
+    one, other = (Voice(Ring(np.ones((2, 8), np.float32), np.zeros(1, np.int64)), 3.0) for _ in range(2))
+    calls = of_records, of_records.bind(x, one), of_records.caller(), of_records.step(x, one).run
+    assert [calls[0](x, one), calls[1](), calls[2](x, one), calls[3]()] == [7.0, 7.0, 7.0, None]
+    assert [of_records.python(x, other) for _ in range(4)] == [7.0] * 4
+    np.testing.assert_array_equal(one.ring.sound, other.ring.sound)
+    assert one.ring.at[0] == other.ring.at[0] == 4
+
+
+def test_a_field_of_a_record_is_not_assigned():
+    @kernel
+    def assigns(voice: Voice) -> None:
+        voice.gain = 1.0
+
+    with pytest.raises(TypeError, match="only names and pointer elements can be assigned"):
+        assigns(Voice(Ring(np.ones((1, 1), np.float32), np.zeros(1, np.int64)), 1.0))

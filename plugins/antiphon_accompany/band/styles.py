@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from antiphon.api import PluginError
-from antiphon.api.files import reason_of_os_error
+from msgspec import Meta, Struct, field
+
+from antiphon.api import FileError, PluginError
+from antiphon.api.files import read_toml
 
 PARTS = ("piano", "guitar", "bass", "drums", "pad")
 SECTIONS = ("intro", "A", "B", "fill", "break", "ending")
@@ -59,7 +61,7 @@ DRUMS = {
 LEFT = ("root", "third", "fifth", "octave", "tenth", "walk")
 """Lanes of the left hand and the bass."""
 LANES = (*LEFT, "chord", "upper", "voice1", "voice2", "voice3", "voice4")
-VOICINGS = ("close", "open", "triad", "shell", "power", "choir")
+Voicing: TypeAlias = Literal["close", "open", "triad", "shell", "power", "choir"]
 MOST_BYTES, MOST_STEPS = 1 << 16, 1024
 _NEEDS = {letter: (1 + n % 3, (1.0, 1.18, 0.62)[n // 3]) for n, letter in enumerate("123ABCabc")}
 
@@ -92,14 +94,13 @@ class PartStyle:
     Attributes:
         program: General MIDI's, from 0.
         centre: The MIDI number that its middle voice is drawn to.
-        voicing: One of `VOICINGS`.
         level: Factor of its velocities.
         sections: The bars of each section.
     """
 
     program: int
     centre: int
-    voicing: str
+    voicing: Voicing
     level: float
     sections: Mapping[str, Bars]
 
@@ -136,6 +137,34 @@ def shipped_style(name: str) -> Style:
     return load(_FOLDER / f"{name}.toml")
 
 
+Lanes: TypeAlias = dict[str, str]
+
+
+class _Part(Struct, forbid_unknown_fields=True, kw_only=True):
+    program: Annotated[float, Meta(ge=0, le=127)] | None = None
+    centre: Annotated[float, Meta(ge=24, le=96)] | None = None
+    voicing: Voicing | None = None
+    level: Annotated[float, Meta(ge=0, le=2)] = 1.0
+    intro: Lanes | None = None
+    A: Annotated[Lanes, Meta(description="a table of lanes and patterns; the other sections follow from it")]
+    B: Lanes | None = None
+    fill: Lanes | None = None
+    break_: Lanes | None = field(name="break", default=None)
+    ending: Lanes | None = None
+
+
+class _StyleFile(Struct, forbid_unknown_fields=True):
+    format: Any = 1
+    name: str = ""
+    meter: Annotated[float, Meta(ge=2, le=7)] = 4
+    colour: Annotated[float, Meta(ge=0, le=2)] = 0.9
+    piano: _Part | None = None
+    guitar: _Part | None = None
+    bass: _Part | None = None
+    drums: _Part | None = None
+    pad: _Part | None = None
+
+
 def load(path: Path) -> Style:
     """Reads a style file.
 
@@ -143,14 +172,11 @@ def load(path: Path) -> Style:
         PluginError: It is none; the sentence says what is wrong.
     """
     try:
-        content = path.read_bytes()[: MOST_BYTES + 1]
-        if len(content) > MOST_BYTES:
-            raise _Wrong(f"is larger than {MOST_BYTES >> 10} KiB")
-        return _style(path.stem, tomllib.loads(content.decode("utf-8")))
-    except OSError as error:
-        raise PluginError(f"the style {path.name} cannot be read: {reason_of_os_error(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PluginError(f"the style {path.name} is no TOML: {error}") from None
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
+            raise FileError(f"{path.name} is larger than {MOST_BYTES >> 10} KiB")
+        return _style(path.stem, read_toml(path, _StyleFile, "a style"))
+    except FileError as error:
+        raise PluginError(f"the style {error}") from None
     except _Wrong as wrong:
         raise PluginError(f"the style {path.name} {wrong}") from None
 
@@ -159,19 +185,14 @@ class _Wrong(ValueError):
     """What is wrong with a style file."""
 
 
-def _style(name: str, given: dict[str, Any]) -> Style:
-    meter = _number(given, "meter", 4, 2, 7)
+def _style(name: str, file: _StyleFile) -> Style:
     common = {} if name == "common" else _common()
-    known = {"format", "name", "meter", "colour", *PARTS}
-    if odd := sorted(set(given) - known):
-        raise _Wrong(f"has {odd[0]!r}, which is none of {', '.join(sorted(known))}")
-    parts = {}
-    for part in PARTS:
-        if part in given:
-            parts[part] = _part(part, given[part], int(meter), common.get(part, {}))
-    if not parts:
+    given: dict[str, _Part] = {part: made for part in PARTS if (made := getattr(file, part)) is not None}
+    if not given:
         raise _Wrong(f"has no part; name one of {', '.join(PARTS)}")
-    return Style(str(given.get("name", name)), int(meter), _number(given, "colour", 0.9, 0.0, 2.0), parts)
+    meter = int(file.meter)
+    parts = {part: _part(part, made, meter, common.get(part, {})) for part, made in given.items()}
+    return Style(file.name or name, meter, file.colour, parts)
 
 
 @cache
@@ -180,48 +201,35 @@ def _common() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _number(given: Mapping[str, Any], name: str, default: float, low: float, high: float) -> float:
-    value = given.get(name, default)
-    if not isinstance(value, int | float) or not low <= value <= high:
-        raise _Wrong(f"says {name} = {value!r}; it takes {low:g} to {high:g}")
-    return float(value)
-
-
-def _part(part: str, given: object, meter: int, common: Mapping[str, Any]) -> PartStyle:
-    if not isinstance(given, dict):
-        raise _Wrong(f"says {part} = {given!r}; a part is a table")
+def _part(part: str, given: _Part, meter: int, common: Mapping[str, Lanes]) -> PartStyle:
     program, centre = _DEFAULTS[part]
-    known = {"program", "centre", "voicing", "level", *SECTIONS}
-    if odd := sorted(set(given) - known):
-        raise _Wrong(f"has {part}.{odd[0]}, which is none of {', '.join(sorted(known))}")
-    voicing = given.get("voicing", "triad" if part == "pad" else "close")
-    if voicing not in VOICINGS:
-        raise _Wrong(f"says {part}.voicing = {voicing!r}; it takes {' or '.join(VOICINGS)}")
-    if "A" not in given:
-        raise _Wrong(f"has no [{part}.A], from which its other sections follow")
-    sections = {}
+    own = {
+        "intro": given.intro,
+        "A": given.A,
+        "B": given.B,
+        "fill": given.fill,
+        "break": given.break_,
+        "ending": given.ending,
+    }
+    lanes = {name: common.get(name, given.A) if own.get(name) is None else own[name] for name in SECTIONS}
     # A first: it is what a mistake in it is named after
-    for name in ("A", *SECTIONS):
-        lanes = given.get(name, common.get(name, given["A"]))
-        sections[name] = _bars(part, name, lanes, meter)
+    sections = {name: _bars(part, name, lanes[name] or {}, meter) for name in ("A", *SECTIONS)}
     return PartStyle(
-        int(_number(given, "program", program, 0, 127)),
-        int(_number(given, "centre", centre, 24, 96)),
-        voicing,
-        _number(given, "level", 1.0, 0.0, 2.0),
+        program if given.program is None else int(given.program),
+        centre if given.centre is None else int(given.centre),
+        given.voicing or ("triad" if part == "pad" else "close"),
+        given.level,
         sections,
     )
 
 
-def _bars(part: str, section: str, lanes: object, meter: int) -> Bars:
+def _bars(part: str, section: str, lanes: Lanes, meter: int) -> Bars:
     allowed = DRUMS if part == "drums" else LANES
-    if not isinstance(lanes, dict):
-        raise _Wrong(f"says {part}.{section} = {lanes!r}; a section is a table of lanes and patterns")
     split: dict[str, list[str]] = {}
     for lane, text in lanes.items():
         if lane not in allowed:
             raise _Wrong(f"has the lane {part}.{section}.{lane}, which is none of {', '.join(allowed)}")
-        if not isinstance(text, str) or len(text) > MOST_STEPS or set(text) - set(".-|123ABCabc "):
+        if len(text) > MOST_STEPS or set(text) - set(".-|123ABCabc "):
             raise _Wrong(f"has in {part}.{section}.{lane} other than . - | 1 2 3 A B C a b c")
         split[lane] = text.replace(" ", "").split("|")
     count = max((len(bars) for bars in split.values()), default=1)

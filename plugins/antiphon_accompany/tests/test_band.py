@@ -220,11 +220,11 @@ def test_a_style_of_ones_own(tmp_path: Path) -> None:
     assert {n.part for n in made} == {"bass"}
     assert {n.start % 2 for n in made if n.start < 24} <= {0.0}
     for text, complaint in {
-        "piano = 3": "a part is a table",
+        "piano = 3": "line 1, 'piano': takes a table, not 3",
         "[oboe.A]": "'oboe'",
         '[bass.A]\nroot = "x"': "bass.A.root",
-        "[bass.B]": r"no \[bass.A\]",
-        "x =": "no TOML",
+        "[bass.B]": "bass lacks A, which takes a table of lanes",
+        "x =": "not TOML",
         '[bass.A]\nkick = "1"': "bass.A.kick",
     }.items():
         path.write_text(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -173,18 +174,17 @@ def denoise_hop(w: i64p, amount: f64, threshold: f64, full: i64, unit: f32) -> N
             denoise_overlap(w, c, row, window, level)
 
 
+class DenoiseCurves(NamedTuple):
+    """The parameters, a place a frame."""
+
+    amount: f32p
+    threshold: f32p
+    full: f32p
+
+
 @kernel
 def denoise_play(
-    x: Audio,
-    y: Audio,
-    frames: i64,
-    amount: f32p,
-    threshold: f32p,
-    full: f32p,
-    fired: i64p,
-    fires: i64,
-    unit: f32,
-    w: i64p,
+    x: Audio, y: Audio, frames: i64, p: DenoiseCurves, fired: i64p, fires: i64, unit: f32, w: i64p
 ) -> None:
     """y ← x without its noise, a hop and a fade later.
 
@@ -214,8 +214,8 @@ def denoise_play(
         at = at + count
         if at == hop:
             at = 0
-            on = 1 if full[done - 1] != f32(0.0) else 0
-            denoise_hop(w, f64(amount[done - 1]), f64(threshold[done - 1]), on, unit)
+            on = 1 if p.full[done - 1] != f32(0.0) else 0
+            denoise_hop(w, f64(p.amount[done - 1]), f64(p.threshold[done - 1]), on, unit)
         w[PlayerWord.FILLED] = at
 
 
@@ -267,9 +267,7 @@ class GatePlayer:
             io.audio_in[0],
             io.audio_out[0],
             io.frames,
-            io.curve("amount"),
-            io.curve("threshold"),
-            io.curve("full"),
+            DenoiseCurves._make(map(io.curve, DenoiseCurves._fields)),
             np.array(fired, np.int64) if fired else self._never,
             len(fired),
             self._unit,

@@ -8,6 +8,7 @@ and the dip in level before it. Both are divided by 1 + the mean rise of recent 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,41 +44,56 @@ _LEVELS = 32
 _TOP, _MEAN, _SIZE = 0, 1, 2
 
 
+class FluxState(NamedTuple):
+    """The bank of filters and the hops so far.
+
+    Attributes:
+        edges: `[BANDS + 1]` first bin of each band, and the end.
+        bank: `[rows, BANDS]` ring of band levels, dB.
+        rows: Rows of the ring.
+        state: `[2]` level of the loudest recent band, dB, which decays by `fall` a hop; running mean of rises.
+        rises: `[2, _LEVELS]` ring of rises and of the running mean, hop `hop` newest.
+        levels: `[_LEVELS]` ring of levels, dB.
+        fall: See `state`.
+        scale: Factor from squared magnitude to power.
+    """
+
+    edges: i64p
+    bank: f64p
+    rows: i64
+    state: f64p
+    rises: f64p
+    levels: f64p
+    fall: f64
+    scale: f64
+
+
 @kernel
-def hum_onset_flux(
-    bins: f32p, edges: i64p, bank: f64p, row: i64, rows: i64, state: f64p,
-    fall: f64, scale: f64, power: f64, rises: f64p, levels: f64p, hop: i64,
-) -> f64:  # fmt: skip
+def hum_onset_flux(bins: f32p, s: FluxState, row: i64, hop: i64, power: f64) -> f64:
     """Onset strength `DELAY` hops before the newest: rise and weighted dip in dB, over 1 + the recent mean rise.
 
     Args:
-        bins: Complex spectrum as pairs; times `scale` its squared magnitude is power.
-        edges: `[BANDS + 1]` first bin of each band, and the end.
-        bank: `[rows, BANDS]` ring of band levels, dB, `row` the newest.
-        rows: Rows of the ring.
-        state: `[2]` level of the loudest recent band, dB, which decays by `fall` a hop; running mean of rises.
-        fall: See `state`.
+        bins: Complex spectrum as pairs.
+        row: Row of the newest hop.
         power: Mean square of hop number `hop`.
-        rises: `[2, _LEVELS]` ring of rises and of the running mean, hop `hop` newest.
-        levels: `[_LEVELS]` ring of levels, dB.
     """
-    state[_TOP] = state[_TOP] - fall
+    s.state[_TOP] = s.state[_TOP] - s.fall
     for b in range(BANDS):
         total = f64(1e-12)
-        for k in range(edges[b], edges[b + 1]):
+        for k in range(s.edges[b], s.edges[b + 1]):
             re = f64(bins[2 * k])
             im = f64(bins[2 * k + 1])
             total = total + re * re + im * im
-        level = 4.342944819 * math.log(total * scale / f64(edges[b + 1] - edges[b]))
-        bank[row * BANDS + b] = level
-        state[_TOP] = level if level > state[_TOP] else state[_TOP]
-    floor = state[_TOP] - UNDER
+        level = 4.342944819 * math.log(total * s.scale / f64(s.edges[b + 1] - s.edges[b]))
+        s.bank[row * BANDS + b] = level
+        s.state[_TOP] = level if level > s.state[_TOP] else s.state[_TOP]
+    floor = s.state[_TOP] - UNDER
     before = row - BACK
-    before = before + rows if before < 0 else before
+    before = before + s.rows if before < 0 else before
     rise = f64(0.0)
     for b in range(BANDS):
-        now = bank[row * BANDS + b]
-        then = bank[before * BANDS + b]
+        now = s.bank[row * BANDS + b]
+        then = s.bank[before * BANDS + b]
         now = floor if now < floor else now
         then = floor if then < floor else then
         step = now - then
@@ -85,35 +101,35 @@ def hum_onset_flux(
         rise = rise + step if step > 0.0 else rise
     rise = rise / f64(BANDS)
     place = hop % _LEVELS
-    rises[place] = rise / (1.0 + state[_MEAN])
-    rises[_LEVELS + place] = state[_MEAN]
+    s.rises[place] = rise / (1.0 + s.state[_MEAN])
+    s.rises[_LEVELS + place] = s.state[_MEAN]
     capped = 6.0 if rise > 6.0 else rise
-    state[_MEAN] = state[_MEAN] + CALM * (capped - state[_MEAN])
-    levels[place] = 4.342944819 * math.log(power + 1e-9)
+    s.state[_MEAN] = s.state[_MEAN] + CALM * (capped - s.state[_MEAN])
+    s.levels[place] = 4.342944819 * math.log(power + 1e-9)
     # the lowest level of late, and the highest before it and after it
     least = f64(99.0)
     least_at = i64(DELAY)
     for n in range(DELAY, DELAY + 11):
-        v = levels[(hop + _LEVELS - n) % _LEVELS]
+        v = s.levels[(hop + _LEVELS - n) % _LEVELS]
         if v < least:
             least = v
             least_at = n
     after = f64(-99.0)
     for n in range(least_at):
-        v = levels[(hop + _LEVELS - n) % _LEVELS]
+        v = s.levels[(hop + _LEVELS - n) % _LEVELS]
         after = v if v > after else after
     earlier = f64(-99.0)
     for n in range(least_at + 1, least_at + 11):
-        v = levels[(hop + _LEVELS - n) % _LEVELS]
+        v = s.levels[(hop + _LEVELS - n) % _LEVELS]
         earlier = v if v > earlier else earlier
     edge = after if after < earlier else earlier
     dip = edge - least
     dip = 0.0 if dip < 0.0 else dip
     place = (hop + _LEVELS - DELAY) % _LEVELS
-    calmness = 1.0 + rises[_LEVELS + place]
-    most_dip = 3.0 * rises[place] * calmness + CLEAR
+    calmness = 1.0 + s.rises[_LEVELS + place]
+    most_dip = 3.0 * s.rises[place] * calmness + CLEAR
     dip = most_dip if dip > most_dip else dip
-    return f64(rises[place] + DIP * dip / calmness)
+    return f64(s.rises[place] + DIP * dip / calmness)
 
 
 class OnsetFlux:
@@ -157,10 +173,10 @@ class OnsetFlux:
         self._hop += 1
         recent = self._recent
         recent.pop(0)
-        value: float = hum_onset_flux(
-            self._pairs, self._edges, self._bank, self._row, self._rows, self._state,
-            self._fall, self._scale, power, self._rises, self._levels, self._hop,
-        )  # fmt: skip
+        flux = FluxState(
+            self._edges, self._bank, self._rows, self._state, self._rises, self._levels, self._fall, self._scale
+        )
+        value: float = hum_onset_flux(self._pairs, flux, self._row, self._hop, power)
         recent.append(value)
         peak = float(recent[BEFORE])
         return peak if peak >= max(recent) else 0.0

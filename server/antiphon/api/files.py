@@ -36,3 +36,4 @@ from antiphon.kernel.runtime.paths import (
 )
 from antiphon.kernel.runtime.resources import folder as built_in_folder
 from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, Format
+from antiphon.kernel.runtime.typed import read_toml

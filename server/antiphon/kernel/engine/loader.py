@@ -20,6 +20,7 @@ from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import PatchError, sentence
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime.console import say
@@ -119,62 +120,71 @@ class Loader:
             time.sleep(0.005)
 
     def _load(self, message: dict[str, Any]) -> None:
-        since = self._pool.serial if self._pool is not None else 0
-        again = bool(message.get("again"))
+        """From a graph to the loop: made, its workers ready, admitted, told to control, and handed over."""
+        again, since = bool(message.get("again")), self._pool.serial if self._pool is not None else 0
+        candidate: PlanCandidate | None = None
         try:
-            candidate = self._maker.make_plan(
-                Graph.from_json(message["graph"]), message["ids"], again=again, versions=message.get("versions", {})
-            )
-        except (Exception, SystemExit) as error:
-            self._refuse(message["serial"], error)
-            return
-        try:
+            graph, versions = Graph.from_json(message["graph"]), message.get("versions", {})
+            candidate = self._maker.make_plan(graph, message["ids"], again=again, versions=versions)
             self._settle(since)
             verdict = self._maker.admit(candidate, self._pool)
             if verdict.refused and not again:
                 raise PatchError(verdict.refused)
         except (Exception, SystemExit) as error:
-            self._maker.close(candidate.plan.hosts)
-            self._refuse(message["serial"], error)
+            if candidate is not None:
+                self._maker.close(candidate.plan.hosts)
+            self._garbage = True
+            self._say({"said": "refused", "serial": message["serial"], "reason": sentence(error)})
             return
         self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning or verdict.refused})
         for report in vocabularies(candidate.plan.hosts):
             self._say(report)
-        self._hand_over(candidate, message)
+        aside = self._set_aside(candidate.plan)
+        for report in self._states(candidate, aside[0]):
+            self._say(report)
+        self._maker.take(candidate)
+        self._await_turn()
+        self._loop.next_plan = self._next_plan(candidate, aside, message)
 
-    def _hand_over(self, candidate: PlanCandidate, message: dict[str, Any]) -> None:
-        plan, words = candidate.plan, self._loop.shared.words
+    def _set_aside(self, plan: Plan) -> tuple[int, str]:
+        """Fails the node that hung or crashed the engine; (its number, the reason), or (0, "")."""
+        words = self._loop.shared.words
 
         def at_work(number: int) -> None:
             words[HeaderWord.AT_WORK] = number
 
         plan.watched, plan.at_work, plan.work_at = True, at_work, self._loop.shared.address(HeaderWord.AT_WORK)
         blamed, words[HeaderWord.BLAMED] = words[HeaderWord.BLAMED], 0
-        aside = (0, "")
-        if blamed in plan.hosts and not plan.hosts[blamed].unprepared:
-            aside = (blamed, "hung or crashed the engine")
-            plan.hosts[blamed].mark_failed(aside[1])
-            self._say({"said": "failed", "node": blamed, "reason": aside[1]})
+        if blamed not in plan.hosts or plan.hosts[blamed].unprepared:
+            return 0, ""
+        reason = "hung or crashed the engine"
+        plan.hosts[blamed].mark_failed(reason)
+        self._say({"said": "failed", "node": blamed, "reason": reason})
+        return blamed, reason
+
+    def _states(self, candidate: PlanCandidate, aside: int) -> Iterator[dict[str, object]]:
+        """A message for each new node that could not be prepared, and for each that runs again."""
         unprepared, before = candidate.unprepared, {} if self._maker.last is None else self._maker.last.plan.hosts
         for number in candidate.fresh:
             if number in unprepared:
-                self._say({"said": "failed", "node": number, "reason": unprepared[number]})
-            elif number != aside[0] and number in before and before[number].failed:
-                self._say({"said": "state", "node": number, "state": "running", "reason": ""})
-        self._maker.take(candidate)
+                yield {"said": "failed", "node": number, "reason": unprepared[number]}
+            elif number != aside and number in before and before[number].failed:
+                yield {"said": "state", "node": number, "state": "running", "reason": ""}
+
+    def _await_turn(self) -> None:
+        """Waits until the loop has taken the plan before this one."""
         deadline = time.monotonic() + TURN_PATIENCE
         while self._loop.next_plan is not None and time.monotonic() < deadline:
-            time.sleep(0.001)  # the plan before this one has not been taken yet
+            time.sleep(0.001)
+
+    def _next_plan(self, candidate: PlanCandidate, aside: tuple[int, str], message: dict[str, Any]) -> NextPlan:
         # for the session log: a replay must prepare the same nodes
         logged = {key: value for key, value in message.items() if key not in ("versions", "quantum")}
-        text = json.dumps({**logged, "unprepared": unprepared} if unprepared else logged).encode()
-        fade, tempo = float(message.get("fade", 0.0)), float(message.get("tempo", 0.0))
-        quantum = float(message.get("quantum", 0.0))
-        self._loop.next_plan = NextPlan(plan, int(message["serial"]), fade, tempo, text, aside, quantum)
-
-    def _refuse(self, serial: int, error: BaseException) -> None:
-        self._garbage = True
-        self._say({"said": "refused", "serial": serial, "reason": sentence(error)})
+        if unprepared := candidate.unprepared:
+            logged["unprepared"] = unprepared
+        fade, tempo, quantum = (float(message.get(key, 0.0)) for key in ("fade", "tempo", "quantum"))
+        text = json.dumps(logged).encode()
+        return NextPlan(candidate.plan, int(message["serial"]), fade, tempo, text, aside, quantum)
 
     def _say(self, message: dict[str, object]) -> None:
         try:

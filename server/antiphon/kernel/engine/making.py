@@ -9,7 +9,7 @@ from types import MappingProxyType
 from antiphon.kernel.engine.admission import PATIENCE, Admission, LoadEstimator
 from antiphon.kernel.engine.loading import LoadingNote, Prepared
 from antiphon.kernel.errors import NodeError, PluginError
-from antiphon.kernel.graph.compiler import close_hosts, compile_plan, reusable_hosts
+from antiphon.kernel.graph.compiler import PlanOutline, build_plan, close_hosts, outline_plan
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
@@ -69,51 +69,44 @@ class PlanMaker:
             PluginError: The trial could not be made, or a version cannot be imported.
         """
         self.plugins.use(versions)
-        unprepared: dict[int, str] = {}
+        catalog = self.plugins.catalog
+        outline = outline_plan(graph, catalog, ids, None if self.last is None else self.last.plan)
+        prepared = {ids[n.name]: Prepared.of(ids[n.name], catalog[n.type], n.values) for n in graph.nodes}
+        fresh = prepared.keys() - outline.reused.keys()
+        unprepared = {number: CRASHED for number in fresh if prepared[number] in self.loading.blamed}
+
+        def begin(number: int, node: NodeSpec) -> None:
+            self.loading.begin_prepare(prepared[number], node.name)
+
         while True:
             try:
-                return self._compile(graph, ids, unprepared, versions, again=again)
+                new = [n for n in graph.nodes if ids[n.name] in fresh and ids[n.name] not in unprepared]
+                costs = self._costs(outline, new, versions, again=again)
+                plan = build_plan(outline, self.plugins.make, self.estimator.spec, unprepared, begin)
+                break
             except NodeError as error:
                 if not again:
                     raise
                 unprepared[ids[error.node]] = str(error)
             finally:
                 self.loading.beat()
-
-    def _compile(
-        self,
-        graph: Graph,
-        ids: Mapping[str, int],
-        unprepared: dict[int, str],
-        versions: Mapping[str, str],
-        *,
-        again: bool,
-    ) -> PlanCandidate:
-        catalog, last = self.plugins.catalog, self.last
-        old = None if last is None else last.plan
-        reused = reusable_hosts(graph, catalog, ids, old)
-        prepared = {ids[n.name]: Prepared.of(ids[n.name], catalog[n.type], n.values) for n in graph.nodes}
-        for number in prepared.keys() - reused.keys():
-            if prepared[number] in self.loading.blamed:
-                unprepared.setdefault(number, CRASHED)
-        new = [n for n in graph.nodes if ids[n.name] not in reused and ids[n.name] not in unprepared]
-        before = {} if last is None else last.costs
-        costs = {n.name: before.get(n.name, 0.0) if ids[n.name] in reused else 0.0 for n in graph.nodes}
-        try:
-            patience = AGAIN_PATIENCE if again else PATIENCE
-            costs |= zip((n.name for n in new), self.estimator.measure(new, patience, versions), strict=True)
-        except NodeError:
-            raise
-        except PluginError:
-            if not again:
-                raise
-
-        def begin(number: int, node: NodeSpec) -> None:
-            self.loading.begin_prepare(prepared[number], node.name)
-
-        plan = compile_plan(graph, catalog, self.plugins.make, self.estimator.spec, ids, old, unprepared, begin)
         self._prepared = prepared
-        return PlanCandidate(plan, costs, frozenset(plan.hosts.keys() - reused.keys()))
+        return PlanCandidate(plan, costs, frozenset(fresh))
+
+    def _costs(
+        self, outline: PlanOutline, new: list[NodeSpec], versions: Mapping[str, str], *, again: bool
+    ) -> dict[str, float]:
+        """The CPU time of each node: as the last plan has it, of the new ones as the weigher measures it."""
+        before = {} if self.last is None else self.last.costs
+        kept = {host.name for host in outline.reused.values()}
+        costs = {name: before.get(name, 0.0) if name in kept else 0.0 for name in outline.names}
+        try:
+            measured = self.estimator.measure(new, AGAIN_PATIENCE if again else PATIENCE, versions)
+        except PluginError as error:
+            if not again or isinstance(error, NodeError):
+                raise
+            return costs
+        return costs | dict(zip((n.name for n in new), measured, strict=True))
 
     def admit(self, candidate: PlanCandidate, pool: Pool | None) -> Admission:
         """Decides whether a plan's load fits this machine."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from antiphon.kernel.contract.block import StreamSpec
@@ -14,7 +14,7 @@ from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import NodeError, sentence
 from antiphon.kernel.graph.asset_names import locate_asset
-from antiphon.kernel.graph.graph import Graph, NodeSpec, check, order
+from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire, check, order
 from antiphon.kernel.graph.node_host import NodeHost, Unprepared
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
@@ -25,45 +25,72 @@ from antiphon.kernel.graph.wiring import Wiring
 _NONE: Mapping[int, str] = MappingProxyType({})
 
 
-def compile_plan(
-    graph: Graph,
-    catalog: Catalog,
+@dataclass(frozen=True, slots=True)
+class PlanOutline:
+    """A checked graph in the order in which its nodes run.
+
+    Attributes:
+        old: The plan that this one follows, or None.
+        back: The wires that close a loop, whose sound comes a block later.
+        cyclic: The nodes that such a wire leads to.
+        reused: The hosts of `old`, by number, that the plan uses again.
+    """
+
+    graph: Graph
+    catalog: Catalog
+    ids: Mapping[str, int]
+    old: Plan | None
+    names: Sequence[str]
+    back: Collection[Wire]
+    cyclic: frozenset[str]
+    reused: Mapping[int, NodeHost]
+
+
+def outline_plan(graph: Graph, catalog: Catalog, ids: Mapping[str, int], old: Plan | None) -> PlanOutline:
+    """The outline of a plan for `graph` to follow `old`. Raises PatchError for an invalid graph."""
+    check(graph, catalog)
+    names, back = order(graph, catalog)
+    cyclic = frozenset(wire.dest.node for wire in back)
+    reused = {}
+    for node in graph.nodes:
+        host = old.hosts.get(ids[node.name]) if old is not None else None
+        info = catalog[node.type]
+        same = host is not None and (host.info.type, host.info.version) == (info.type, info.version)
+        if same and host is not None and host.reusable(node.values, cyclic=node.name in cyclic):
+            reused[host.number] = host
+    return PlanOutline(graph, catalog, ids, old, names, back, cyclic, reused)
+
+
+def build_plan(
+    outline: PlanOutline,
     make: Callable[[str], Processor],
     spec: StreamSpec,
-    ids: Mapping[str, int],
-    old: Plan | None = None,
     unprepared: Mapping[int, str] = _NONE,
-    begin: Callable[[int, NodeSpec], None] | None = None,
+    begin: Callable[[int, NodeSpec], None] = lambda _number, _node: None,
 ) -> Plan:
-    """Compiles a plan. Nodes that `old` has with the same number, type and prepared values keep processor and state.
+    """Prepares the nodes of an outline that are new, and connects all.
 
     Args:
-        old: The plan that this one follows, or None.
         unprepared: Nodes that must not be prepared: the reason by number. They have failed from the start, unless
-            they are taken from `old`.
+            they are taken from the plan before.
         begin: Called with number and node before each node is made and prepared.
 
     Raises:
-        PatchError: The graph is not valid.
         NodeError: A processor's `prepare` raised an error.
     """
-    reused = reusable_hosts(graph, catalog, ids, old)
-    names, back = order(graph, catalog)
-    cyclic = {wire.dest.node for wire in back}
-    hosts: dict[int, NodeHost] = {}
+    old, hosts = outline.old, dict[int, NodeHost]()
     try:
-        for name in names:
-            node, number = graph.node(name), ids[name]
-            info = catalog[node.type]
-            if number in reused:
-                hosts[number] = reused[number]
+        for name in outline.names:
+            node, number = outline.graph.node(name), outline.ids[name]
+            info = outline.catalog[node.type]
+            if number in outline.reused:
+                hosts[number] = outline.reused[number]
             elif number in unprepared:
                 hosts[number] = _failed(number, name, info, spec, node.values, unprepared[number])
             else:
-                if begin is not None:
-                    begin(number, node)
-                hosts[number] = _host(number, name, info, make, spec, node.values, cyclic=name in cyclic)
-        plan = Wiring(graph, hosts, spec, ids, back).plan(names)
+                begin(number, node)
+                hosts[number] = _host(number, name, info, make, spec, node.values, cyclic=name in outline.cyclic)
+        plan = Wiring(outline.graph, hosts, spec, outline.ids, outline.back).plan(outline.names)
         if old is not None:
             plan.successions = _successions(hosts, old)
             plan.crossing = PlanCrossfade(old, plan)
@@ -73,19 +100,20 @@ def compile_plan(
     return plan
 
 
-def reusable_hosts(graph: Graph, catalog: Catalog, ids: Mapping[str, int], old: Plan | None) -> dict[int, NodeHost]:
-    """The hosts of `old`, by number, that a plan for `graph` uses again. Raises PatchError for an invalid graph."""
-    check(graph, catalog)
-    _, back = order(graph, catalog)
-    cyclic = {wire.dest.node for wire in back}
-    reused = {}
-    for node in graph.nodes:
-        host = old.hosts.get(ids[node.name]) if old is not None else None
-        info = catalog[node.type]
-        same = host is not None and (host.info.type, host.info.version) == (info.type, info.version)
-        if same and host is not None and host.reusable(node.values, cyclic=node.name in cyclic):
-            reused[host.number] = host
-    return reused
+def compile_plan(
+    graph: Graph,
+    catalog: Catalog,
+    make: Callable[[str], Processor],
+    spec: StreamSpec,
+    ids: Mapping[str, int],
+    old: Plan | None = None,
+    unprepared: Mapping[int, str] = _NONE,
+) -> Plan:
+    """A plan for `graph`. Nodes that `old` has with the same number, type and prepared values keep processor and state.
+
+    Raises PatchError for an invalid graph; otherwise as `build_plan`.
+    """
+    return build_plan(outline_plan(graph, catalog, ids, old), make, spec, unprepared)
 
 
 def _successions(hosts: Mapping[int, NodeHost], old: Plan) -> tuple[tuple[NodeHost, NodeHost], ...]:

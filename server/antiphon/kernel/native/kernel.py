@@ -3,7 +3,8 @@
 A kernel's function stays callable as plain Python through `.python` (slow; tests compare the two). Calling
 the kernel itself runs machine code without holding an array object: arguments are numbers, or numpy
 arrays where a pointer is declared. Signature types: `i64 f32 f64`, the pointers `i64p f32p f64p u8p`, and `Audio`:
-float32 `[channels, frames]`, in the kernel `x[channel, frame]`, `x.channels`, `x.frames`.
+float32 `[channels, frames]`, in the kernel `x[channel, frame]`, `x.channels`, `x.frames`. A NamedTuple of these is one
+argument, in the kernel `s.field`; the machine code takes its fields one by one.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import ctypes
 import inspect
 import struct
+import sys
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
@@ -86,6 +88,28 @@ def address(array: Any) -> int:
 def words_of(kind: str) -> int:
     """How many 64-bit words an argument of that type takes."""
     return len(AUDIO) if kind == "Audio" else 1
+
+
+def _leaves(args: Iterable[Any]) -> list[Any]:
+    """The arguments with the fields of records in place of the records."""
+    flat: list[Any] = []
+    for value in args:
+        if isinstance(value, tuple):
+            flat += _leaves(value)
+        else:
+            flat.append(value)
+    return flat
+
+
+def _declared_types(name: str, hint: object, outside: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(name, type) of an argument, or of each field of one that is a record, by its dotted name."""
+    record = outside.get(str(hint), hint)
+    if isinstance(record, type) and issubclass(record, tuple):
+        within = vars(sys.modules[record.__module__])
+        for field, kind in inspect.get_annotations(record).items():
+            yield from _declared_types(f"{name}.{field}", getattr(kind, "__forward_arg__", kind), within)
+    else:
+        yield name, str(hint)
 
 
 def sound(array: Any) -> tuple[int, int, int, int]:
@@ -186,7 +210,7 @@ class Kernel(Generic[P, R]):
             with arrays.
         address: The address of the machine code, for a C library; 0 before it is compiled.
         name: The function's name.
-        types: The type of each argument by name.
+        types: The type of each argument by name, and of a record's fields by `argument.field`.
         returns: The type of the result.
         error: Why it cannot be compiled, or None. It is raised at the first call.
     """
@@ -196,7 +220,9 @@ class Kernel(Generic[P, R]):
         self._compile_declared = compile_declared
         self.name = python.__name__
         hints = inspect.get_annotations(python)
-        self.types = {name: str(hint) for name, hint in hints.items()}
+        outside = python.__globals__
+        self.types = dict(flat for name, hint in hints.items() for flat in _declared_types(name, hint, outside))
+        self._records = len(self.types) > len(hints)
         wrong = next((name for name, kind in self.types.items() if kind != "Audio" and kind not in _CTYPES), None)
         if wrong is not None or "return" not in self.types:
             raise TypeError(
@@ -219,10 +245,15 @@ class Kernel(Generic[P, R]):
         Returns:
             What the function gives.
         """
+        kinds = iter(self.types.values())
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return type(value)(*map(plain, value))
+            return _PlainSound(value) if next(kinds) == "Audio" else value
+
         function: Callable[..., R] = self.function
-        return function(
-            *(_PlainSound(arg) if kind == "Audio" else arg for kind, arg in zip(self.types.values(), args, strict=True))
-        )
+        return function(*map(plain, args))
 
     @property
     def flat(self) -> list[tuple[str, str]]:
@@ -254,7 +285,7 @@ class Kernel(Generic[P, R]):
         """Runs the machine code, by position."""
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
-        return self._by_arrays(*args)
+        return self._by_arrays(*args) if len(args) == len(self.types) else self._by_arrays(*_leaves(args))
 
     def bind(self, *args: object) -> Callable[[], R]:
         """Prepares a call whose arguments stay the same, so that they are converted once.
@@ -269,7 +300,7 @@ class Kernel(Generic[P, R]):
             self._compile()
         kinds = self.types.values()
         pack = _remembering(lambda where: where, kinds)
-        where, call = pack(*args), self._from_words()
+        where, call = pack(*_leaves(args)), self._from_words()
 
         def bound(_words: object = pack) -> R:
             return call(where)
@@ -288,7 +319,7 @@ class Kernel(Generic[P, R]):
         """
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
-        return Step(((self, args),))
+        return Step(((self, tuple(_leaves(args)) if self._records else args),))
 
     @property
     def packed(self) -> int:
@@ -338,7 +369,12 @@ class Kernel(Generic[P, R]):
         """
         if self.address == 0:
             self._compile()
-        return _remembering(self._from_words(), self.types.values())
+        call: Callable[P, R] = _remembering(self._from_words(), self.types.values())
+
+        def of_records(*args: P.args, **_none: P.kwargs) -> R:
+            return call(*_leaves(args))  # type: ignore[call-arg]
+
+        return of_records if self._records else call
 
     def _from_words(self) -> Callable[[int], R]:
         return ctypes.CFUNCTYPE(_CTYPES[self.returns], ctypes.c_void_p)(self._packed)

@@ -3,7 +3,8 @@
 What a kernel may say: assignment to locals (their type is that of their first value), arithmetic (`//` and `%`
 of whole numbers only, rounded down as in Python; by zero the result is undefined), comparison, `and or not`,
 `x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`, `return`, indexing of pointers, of sound
-by channel and frame (`x[c, n]`, `x.channels`, `x.frames`), numbers of the module and members of its IntEnums
+by channel and frame (`x[c, n]`, `x.channels`, `x.frames`), fields of records (`s.field`), numbers of the
+module and members of its IntEnums
 (`Slot.CALLS`), `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`, other kernels, and what `intrinsics` holds.
 """
 
@@ -20,7 +21,7 @@ from llvmlite import ir
 
 from antiphon.kernel.native.arithmetic import BOOL, F64, I64, TYPES, Arithmetic
 from antiphon.kernel.native.identity import members, packed_symbol, symbol
-from antiphon.kernel.native.kernel import AUDIO, Kernel
+from antiphon.kernel.native.kernel import Kernel
 
 _MATH = {"sqrt", "exp", "sin", "cos", "log", "floor", "pow", "log2", "exp2"}
 _CHEAP = {"sqrt", "floor", "min", "max", "abs", "f32", "f64", "i64", "offset", "channel"}
@@ -188,7 +189,8 @@ class _Lowering:
 
     def sound(self, node: ast.expr) -> str:
         """The name of a sound argument, "" of anything else."""
-        return node.id if isinstance(node, ast.Name) and self.item.types.get(node.id) == "Audio" else ""
+        name = _dotted(node)
+        return name if self.item.types.get(name) == "Audio" else ""
 
     def place(self, base: ast.expr, index: ast.expr) -> ir.Value:
         if name := self.sound(base):
@@ -243,8 +245,10 @@ class _Lowering:
                 return ir.Constant(I64, v)
             case ast.Constant(value=float(v)):
                 return ir.Constant(F64, v)
-            case ast.Name(id=name) if self.sound(node):
+            case ast.Name() | ast.Attribute() if name := self.sound(node):
                 raise self.fail(node, f"{name} is sound: {name}[channel, frame], {name}.channels, {name}.frames")
+            case ast.Attribute() if _dotted(node) in self.item.types:
+                return self.b.load(self.slots[_dotted(node)])
             case ast.Attribute(value=base, attr=part) if self.sound(base) and part in ("channels", "frames"):
                 return self.b.load(self.slots[f"{self.sound(base)}.{part}"])
             case ast.Name(id=name) if name in self.slots:
@@ -312,11 +316,12 @@ class _Lowering:
         return phi
 
     def given(self, node: ast.expr) -> list[ir.Value]:
-        """The machine code's types of an argument."""
-        name = self.sound(node)
-        if not name:
+        """The machine code's values of an argument: of sound and of a record several."""
+        name = _dotted(node)
+        parts = [flat for flat, _ in self.item.flat if name and flat.startswith(f"{name}.")]
+        if not parts:
             return [self.value(node)]
-        return [self.b.load(self.slots[f"{name}.{part}" if part else name]) for part in AUDIO]
+        return [self.b.load(self.slots[part]) for part in ([name, *parts] if self.sound(node) else parts)]
 
     def call(self, name: str, args: list[ast.expr], node: ast.AST) -> ir.Value:
         if name in ("f32", "f64", "i64"):
@@ -367,6 +372,16 @@ class _Lowering:
                 target, [self.numbers.convert(m, t) for m, t in zip(made, target.function_type.args, strict=True)]
             )
         raise self.fail(node, f"{name}() is outside the subset")
+
+
+def _dotted(node: ast.expr) -> str:
+    """The name of an argument or of a record's field, as `s.field`; "" of anything else."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=base, attr=field) if inside := _dotted(base):
+            return f"{inside}.{field}"
+    return ""
 
 
 def _is_dear(node: ast.expr) -> bool:

@@ -22,7 +22,7 @@ from antiphon.kernel.runtime.toml_location import place_of
 
 T = TypeVar("T")
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `|$)", re.DOTALL)
-_PLACE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
+_PLACE = re.compile(r" - at (?:`key` in )?`\$(.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _WORDS = {"str": "text", "bool": "true or false", "int": "a whole number", "float": "a number", "object": "a table",
           "array": "a list"}  # fmt: skip

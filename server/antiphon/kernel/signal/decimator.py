@@ -7,6 +7,7 @@ start at the last `reset`, so any split into blocks gives the same hops.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,17 +34,10 @@ sampling.
 _AT, _DUE, _FILLED, _SIZE = 0, 1, 2, 3
 
 
-@kernel
-def hum_decimate(
-    x: Audio, first: i64, last: i64,
-    ring: f32p, taps: f32p, length: i64, factor: i64, state: i64p, hop: f32p, body: f32p, size: i64, k: f64p,
-) -> i64:  # fmt: skip
-    """Takes frames `first` to `last` of x until `hop` is full.
+class DecimatorState(NamedTuple):
+    """The filter, and the sound on its way through it.
 
-    Args:
-        x: Input.
-        first: First frame to take.
-        last: Frame after the last.
+    Attributes:
         ring: `[2 * length]` the newest `length` mono samples, twice, so that they are contiguous.
         taps: `[length]` filter.
         length: Taps of the filter.
@@ -54,33 +48,54 @@ def hum_decimate(
         size: Samples of a hop.
         k: Coefficients of the low-pass and the high-pass; their states.
     """
+
+    ring: f32p
+    taps: f32p
+    length: i64
+    factor: i64
+    state: i64p
+    hop: f32p
+    body: f32p
+    size: i64
+    k: f64p
+
+
+@kernel
+def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
+    """Takes frames `first` to `last` of x until `hop` is full.
+
+    Args:
+        x: Input.
+        first: First frame to take.
+        last: Frame after the last.
+    """
     taken = i64(0)
     n = first
-    while n < last and state[_FILLED] < size:
+    while n < last and s.state[_FILLED] < s.size:
         total = f32(0.0)
         for c in range(x.channels):
             total = total + x[c, n]
-        w = state[_AT]
+        w = s.state[_AT]
         v = total / f32(x.channels)
         # what is not a number would stay in the filters for ever
         v = v if abs(v) < f32(1e4) else f32(0.0)
-        ring[w] = v
-        ring[w + length] = v
-        w = 0 if w + 1 == length else w + 1
-        state[_AT] = w
-        state[_DUE] = state[_DUE] - 1
-        if state[_DUE] == 0:
-            state[_DUE] = factor
+        s.ring[w] = v
+        s.ring[w + s.length] = v
+        w = 0 if w + 1 == s.length else w + 1
+        s.state[_AT] = w
+        s.state[_DUE] = s.state[_DUE] - 1
+        if s.state[_DUE] == 0:
+            s.state[_DUE] = s.factor
             y = f64(0.0)
-            for j in range(length):
-                y = y + f64(ring[w + j] * taps[j])
-            hop[state[_FILLED]] = f32(y)
-            k[2] = k[2] + k[0] * (y - k[2])
-            k[3] = k[3] + k[1] * (k[2] - k[3])
-            k[2] = 0.0 if abs(k[2]) < 1e-20 else k[2]
-            k[3] = 0.0 if abs(k[3]) < 1e-20 else k[3]
-            body[state[_FILLED]] = f32(k[2] - k[3])
-            state[_FILLED] = state[_FILLED] + 1
+            for j in range(s.length):
+                y = y + f64(s.ring[w + j] * s.taps[j])
+            s.hop[s.state[_FILLED]] = f32(y)
+            s.k[2] = s.k[2] + s.k[0] * (y - s.k[2])
+            s.k[3] = s.k[3] + s.k[1] * (s.k[2] - s.k[3])
+            s.k[2] = 0.0 if abs(s.k[2]) < 1e-20 else s.k[2]
+            s.k[3] = 0.0 if abs(s.k[3]) < 1e-20 else s.k[3]
+            s.body[s.state[_FILLED]] = f32(s.k[2] - s.k[3])
+            s.state[_FILLED] = s.state[_FILLED] + 1
         n = n + 1
         taken = taken + 1
     return taken
@@ -140,9 +155,13 @@ class Decimator:
         """
         hop, body = self.newest(self.hop), self.body(self.hop)
         return hum_decimate(
-            x, first, last, self._ring, self._taps, self._length, self.factor,
-            self._state, hop, body, self.hop, self._k,
-        )  # fmt: skip
+            x,
+            first,
+            last,
+            DecimatorState(
+                self._ring, self._taps, self._length, self.factor, self._state, hop, body, self.hop, self._k
+            ),
+        )
 
     @property
     def full(self) -> bool:
