@@ -35,7 +35,6 @@ SETS = {
 }
 RESULTS = {
     "mosaic": ("voice", "bells", ["run", "mosaic", "-p", "reference=bells.wav"]),
-    "learned": ("trio", "bells", ["run", "transfer", "-p", "mode=learned", "-p", "reference=bells.wav"]),
     "cello": ("voice", "", ["run", "transfer", "-p", "mode=instrument", "-p", "instrument=cello"]),
     "third": ("trio", "dub", ["run", "third", "-p", "reference=dub.wav"]),
 }

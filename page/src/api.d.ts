@@ -306,17 +306,17 @@ export interface Quantity {
 }
 
 export interface Render {
-  file?: string;
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
   seconds?: number;
+  file?: string;
   rate?: number;
 }
 
 export interface RenderLive {
-  file?: string;
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
   bars?: number;
   midi?: boolean;
+  file?: string;
   rate?: number;
 }
 
@@ -326,7 +326,6 @@ export interface Result {
 }
 
 export interface Run {
-  file: string;
   params?: Record<string, unknown>;
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "mid";
   midi?: boolean;
@@ -334,7 +333,9 @@ export interface Run {
   report?: boolean;
   stems?: boolean;
   picture?: boolean;
+  roll?: boolean;
   tail?: number;
+  file?: string;
   rate?: number;
 }
 

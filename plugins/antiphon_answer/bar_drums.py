@@ -23,12 +23,8 @@ _FILLS: tuple[dict[int, int], ...] = (
 def drum_bar(bar: int, first: int, seed: int) -> list[BarEvent]:
     """A bar of drums with which a part begins: hi-hat in eighths, snare off the first beat, a bass drum by the seed.
 
-    With less to begin on the network, which has heard drums of many kinds, often leaves out the snare.
-
-    Args:
-        bar: Its sixteenths.
-        first: Its first slot, of a bar line.
-        seed: Which of `_KICKS`.
+    With less to begin on the network, which has heard drums of many kinds, often leaves out the snare. bar: its
+    sixteenths; first: its first slot.
     """
     events = [BarEvent(DRUMS, first + at, HAT) for at in range(0, bar, 2)]
     if bar // 4 % 2:
@@ -46,12 +42,7 @@ def drum_bar(bar: int, first: int, seed: int) -> list[BarEvent]:
 def with_fills(events: Iterable[BarEvent], bar: int, first: int, end: int, seed: int) -> list[BarEvent]:
     """Drums with a fill at the end of every eighth bar that another follows, and a crash on the next bar line.
 
-    Args:
-        events: Of the drums.
-        bar: Sixteenths of a bar.
-        first: Slot of the bar line from which bars are counted.
-        end: The slot after the last.
-        seed: Which fills.
+    bar: sixteenths of one; first: slot of the bar line from which bars are counted; end: the slot after the last.
     """
     kept = list(events)
     for number, line in enumerate(range(first + PHRASE * bar, end, PHRASE * bar)):

@@ -63,9 +63,7 @@ TIME_ROWS, VALUE_ROWS = _TIMES_PLAIN + 2112 + _FOLDED_TIMES, _VALUES_PLAIN + 307
 def paired_times(rows: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rows `[…, k]` of the table `TIME` with those of pairs: the time before with the place, and with four bars ago.
 
-    Args:
-        rows: Single rows.
-        time: `[…]`, part * TIMES + the time before.
+    time: `[…]`, part * TIMES + the time before.
     """
     place, ago = (rows[..., 1] - TIME[1]) % 16, (rows[..., 4] - TIME[4]) % (TIMES + 1)
     pairs = (time * 16 + place, 2112 + (time * (TIMES + 1) + ago) % _FOLDED_TIMES)
@@ -86,14 +84,9 @@ def paired_values(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class BarEvent(NamedTuple):
-    """An event of a part.
+    """An event of a part, a number in `PARTS`; slot and length in sixteenths, velocity above 0 to 1.
 
-    Attributes:
-        part: Number in `PARTS`.
-        slot: Onset in sixteenths.
-        code: MIDI number; of chords root + 12 * kind; of drums the instrument's class.
-        length: In sixteenths.
-        velocity: Above 0 to 1.
+    code: MIDI number; of chords root + 12 * kind; of drums the instrument's class.
     """
 
     part: int
@@ -116,10 +109,8 @@ def in_order(events: list[BarEvent], bar: int = 16) -> list[BarEvent]:
 class BarHistory:
     """What each part did, and its features as rows of the tables. Events come as `in_order` has them.
 
-    Attributes:
-        improviser: Knows the key and the length of a bar.
-        alone: Whether there is a melody and nothing else.
-        last: The newest event of each part; None before the first.
+    `improviser` knows the key and the length of a bar; `alone`: there is a melody and nothing else; `last`: the newest
+    event of each part, None before the first.
     """
 
     def __init__(self, improviser: Improviser, *, alone: bool) -> None:

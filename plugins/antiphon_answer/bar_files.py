@@ -38,13 +38,8 @@ def continuation_by_bars(
 ) -> tuple[list[Planned], dict[int, list[Planned]]]:
     """The notes of `bars` bars from the next bar line on: the melody's, and those of other tracks by their number.
 
-    Args:
-        improviser: Its wishes and its corpus; what it learnt of the file's melody is learnt anew.
-        given: The file.
-        settings: Parameters of `Answer`.
-
-    Raises:
-        ModelError: The network is not installed.
+    Of the improviser count wishes and corpus; the file's melody is learnt anew. Raises `ModelError` without the
+    network.
     """
     model, key = installed_bars(), improviser.key
     improviser.clear()

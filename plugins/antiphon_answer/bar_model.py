@@ -63,12 +63,9 @@ class BarModel:
         return np.asarray((1.0 - keep) * fresh + keep * state, np.float32)
 
     def values(self, state: F32, rows: NDArray[np.int64], memory: F64 | None) -> F64:
-        """Chances `[INTERVALS]` of an event's value.
+        """Chances `[INTERVALS]` of an event's value, by the state before it and rows of the table of values.
 
-        Args:
-            state: Before the event.
-            rows: Of the table of values.
-            memory: The chances by the memory; None to do without.
+        memory: the chances by the memory; None to do without.
         """
         return self._chances("value", state, rows, memory)
 

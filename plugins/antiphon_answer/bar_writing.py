@@ -44,10 +44,7 @@ _LONGEST = {CHORDS: 32.0, MELODY: 8.0, BASS: 8.0, DRUMS: 1.0}
 class BarPlayer:
     """What was played, as the network has it, and what follows. Nothing of it is fit for the block path.
 
-    Attributes:
-        reader: What was played.
-        memory: Whether the memories count; else the network alone.
-        enough: Events of a part from which on its memory counts.
+    `memory`: whether the memories count, from `enough` events of a part on; else the network alone.
     """
 
     def __init__(
@@ -86,15 +83,9 @@ class BarPlayer:
         return -math.log2(chance) - math.log2(self._times[event.part][time])
 
     def write(self, start: int, bars: int, seed: int) -> list[BarEvent]:
-        """Writes bars of all parts that have begun.
+        """Writes bars of all parts that have begun, in order, from the bar line `start` on.
 
-        Args:
-            start: The slot of the first bar line.
-            bars: How many.
-            seed: Of all that is drawn.
-
-        Returns:
-            In order; the last note of the melody is of the tonic's triad and lasts to the bar line.
+        The last note of the melody is of the tonic's triad and lasts to the bar line.
         """
         chosen = np.random.default_rng(seed)
         bar = self.reader.improviser.wishes.bar
@@ -117,13 +108,9 @@ class BarPlayer:
         return self._ended(made, start + bars * bar)
 
     def fill(self, begun: Sequence[BarEvent], events: Iterable[BarEvent], end: int, seed: int) -> list[BarEvent]:
-        """Writes one part beside others. Nothing has been learnt before.
+        """Writes one part beside others, up to slot `end`. Nothing has been learnt before.
 
-        Args:
-            begun: Its first events, within one bar.
-            events: Those of the other parts.
-            end: The slot after the last.
-            seed: Of all that is drawn.
+        begun: its first events, within one bar; events: those of the other parts.
         """
         chosen = np.random.default_rng(seed)
         part, bar = begun[0].part, self.reader.improviser.wishes.bar

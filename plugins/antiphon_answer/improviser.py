@@ -31,14 +31,7 @@ _RECENT = 64
 
 
 class Planned(NamedTuple):
-    """A note of an answer.
-
-    Attributes:
-        slot: Its onset in sixteenths.
-        length: In sixteenths.
-        pitch: MIDI number.
-        velocity: Above 0 to 1.
-    """
+    """A note of an answer: onset and length in sixteenths, MIDI number, velocity above 0 to 1."""
 
     slot: int
     length: float
@@ -61,13 +54,8 @@ class Wishes:
 class Improviser:
     """What was played, and the answer that is being drawn. Nothing grows after it was made.
 
-    Attributes:
-        memory: All notes, those of a corpus first.
-        wishes: What is wanted, read with each note.
-        key: The estimated key, 0 to 23, or the one that was set.
-        fixed: A key that was set; -1 for none.
-        slot: Onset of the last learnt note; -1 for none.
-        planning: Whether an answer is being drawn.
+    `memory`: all notes, those of a corpus first; `wishes`: read with each note; `key`: 0 to 23, estimated or `fixed`
+    (-1: not); `slot`: onset of the last learnt note, -1 for none; `planning`: whether an answer is being drawn.
     """
 
     def __init__(self, prior: Prior) -> None:
@@ -113,14 +101,9 @@ class Improviser:
 
     # ---- what is played
     def learn(self, slot: int, pitch: int, velocity: float, first: bool = False, answered: int = 0) -> None:
-        """Takes a note; slots do not fall.
+        """Takes a note; slots, in sixteenths, do not fall. first: a piece begins with it.
 
-        Args:
-            slot: Its onset, in sixteenths.
-            pitch: MIDI number.
-            velocity: Above 0 to 1.
-            first: A piece begins with it.
-            answered: Sixteenths since the note before in which the player listened: no rest of the music's.
+        answered: sixteenths since the note before in which the player listened: no rest of the music's.
         """
         first = first or self.slot < 0
         time = max(1, slot - self.slot - answered) if answered else slot - self.slot
@@ -147,11 +130,7 @@ class Improviser:
     def surprise(self, slot: int, pitch: int, *, prior: bool = True, memory: bool = True) -> float:
         """Bits of a note that could come next: how unexpected it is.
 
-        Args:
-            slot: Its onset, in sixteenths.
-            pitch: MIDI number.
-            prior: Whether melodies in general are known; else all notes are alike.
-            memory: Whether what was played is known.
+        prior: whether melodies in general are known, else all notes are alike; memory: whether what was played is.
         """
         self._predict(self._history, self.slot, self._pitch, self._interval, self._time, prior=prior, memory=memory)
         interval = min(WIDEST, max(-WIDEST, pitch - self._pitch)) + WIDEST
@@ -173,15 +152,9 @@ class Improviser:
 
     # ---- the answer
     def begin(self, start: int, end: int, latest: int) -> bool:
-        """Begins an answer.
+        """Begins an answer, and says whether there is anything to answer.
 
-        Args:
-            start: The first slot.
-            end: The slot after the last, in general a bar line.
-            latest: The last slot on which the first note may begin.
-
-        Returns:
-            Whether there is anything to answer.
+        It is from slot `start` to before `end`, in general a bar line; its first note begins at `latest` or before.
         """
         memory = self.memory
         if memory.count < 2 or self.slot < 0:

@@ -25,18 +25,11 @@ _EARLY = 0.25
 
 @dataclass(frozen=True)
 class MelodyFile:
-    """A MIDI file and its melody. Slots are sixteenths; slot 0 is a bar line.
+    """A MIDI file and its melody: `track` and `channel`, 0 to 15. Slots are sixteenths; slot 0 is a bar line.
 
-    Attributes:
-        midi: The file, all of it.
-        track: Index of the melody's track.
-        channel: The melody's, 0 to 15.
-        notes: In order, the highest of each slot.
-        bar: Slots of a bar where the file ends.
-        origin: Quarter note of slot 0; may be below 0.
-        next_bar: Slot of the bar line from which the file can be continued.
-        tempo: Beats a minute where it ends.
-        sounds: `[12]`, how long each pitch class sounded in its last `_KEY_BEATS` beats, of all tracks but drums.
+    `notes`: in order, the highest of each slot; `bar`: slots of one where the file ends; `origin`: quarter note of slot
+    0, may be below 0; `next_bar`: slot of the bar line from which the file can be continued; `tempo`: where it ends;
+    `sounds`: `[12]`, how long each pitch class sounded in its last `_KEY_BEATS` beats, of all tracks but drums.
     """
 
     midi: mido.MidiFile

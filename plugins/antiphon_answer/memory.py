@@ -102,18 +102,11 @@ class Matches:
 
 
 class Memory:
-    """Rows of notes in the order in which they were played.
+    """Rows of notes in the order in which they were played, `count` in use; arrays `[ROWS]`.
 
-    Attributes:
-        count: Rows in use.
-        intervals: `[ROWS]`, semitones from the note before, from 0 (a fall by `WIDEST`); `NONE` for a first note.
-        times: `[ROWS]`, sixteenths from the onset before; `NONE` for a first note.
-        joint: `[ROWS]`, both as one symbol; `NONE` for a first note.
-        pitches: `[ROWS]`, MIDI numbers.
-        places: `[ROWS]`, sixteenths from the bar line.
-        lengths: `[ROWS]`, sixteenths.
-        velocities: `[ROWS]`, above 0 to 1.
-        weights: `[ROWS]`, how much a row counts.
+    `intervals`: semitones from the note before, from 0 (a fall by `WIDEST`); `times`: sixteenths from the onset before;
+    `joint`: both as one symbol; the three are `NONE` for a first note. `pitches`: MIDI numbers; `places`, `lengths`:
+    sixteenths from the bar line, and of the note; `velocities`: above 0 to 1; `weights`: how much a row counts.
     """
 
     def __init__(self) -> None:
@@ -131,13 +124,7 @@ class Memory:
     def add(self, pitch: int, time: int, place: int, velocity: float, matches: Matches, first: bool = False) -> None:
         """Adds a note, and brings the matches of the history that it ends up to date.
 
-        Args:
-            pitch: MIDI number.
-            time: Sixteenths from the onset before.
-            place: Sixteenths from the bar line.
-            velocity: Above 0 to 1.
-            matches: Of that history.
-            first: Nothing precedes the note.
+        time, place: sixteenths from the onset before, and from the bar line; first: nothing precedes the note.
         """
         if self.count == ROWS:
             self._forget_half(matches)
@@ -168,14 +155,9 @@ class Memory:
         *,
         memory: bool = True,
     ) -> None:
-        """The chances of the next note, after a history.
+        """chances `[SYMBOLS]` ← those of the next note, `interval * TIMES + time`, after a history and its matches.
 
-        Args:
-            matches: Of the history.
-            by_interval: `[INTERVALS]`, chances by the prior.
-            by_time: `[TIMES]`, likewise.
-            chances: `[SYMBOLS]`, filled: by interval and time, `interval * TIMES + time`.
-            memory: Whether the rows count; else the prior alone.
+        by_interval `[INTERVALS]`, by_time `[TIMES]`: chances by the prior, which alone counts without `memory`.
         """
         np.copyto(self._by_interval, by_interval)
         np.copyto(self._by_time, by_time)

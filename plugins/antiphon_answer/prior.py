@@ -42,12 +42,11 @@ def interval_class(semitones: int) -> int:
 
 @dataclass(frozen=True)
 class Prior:
-    """Chances of a melody's next note. Modes: major, minor.
+    """Chances of a melody's next note, in modes major and minor.
 
-    Attributes:
-        times: `[PLACES, TIME_CLASSES, TIMES]`, of the time to the next onset, by place in the bar and the time before.
-        intervals: `[2, 12, INTERVAL_CLASSES, INTERVALS]`, by mode, degree and the interval before.
-        degrees: `[2, 12]`, log share of each degree, by which keys are estimated.
+    `times`: `[PLACES, TIME_CLASSES, TIMES]` to the next onset, by place in the bar and the time before; `intervals`:
+    `[2, 12, INTERVAL_CLASSES, INTERVALS]`, by mode, degree and the interval before; `degrees`: `[2, 12]`, log share of
+    each degree, by which keys are estimated.
     """
 
     times: F64

@@ -59,7 +59,6 @@ class Answer(Processor):
     on_files = FileUse(
         "antiphon_answer.jobs:run",
         beside=("report",),
-        special=("audio=on", "antiphon_answer.jobs:run"),
         changes=("length", "time", "pitch", "level", "channels"),
     )
     params: ClassVar[tuple[Param, ...]] = (

@@ -36,8 +36,7 @@ ELSEWHERE = 2.0
 class SliceMemory:
     """Beats of sound in a ring: their samples, their timbre and their pitch classes. Nothing grows.
 
-    Attributes:
-        count: Beats that are known; the newest is `count - 1`.
+    `count`: beats that are known; the newest is `count - 1`.
     """
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -88,11 +87,7 @@ class SliceMemory:
         return HOP - self._written % HOP
 
     def beat(self, place: int) -> bool:
-        """A beat begins: what came since the one before is a slice. Returns whether it sounds.
-
-        Args:
-            place: Of the beat that ended, in its bar.
-        """
+        """Begins a beat; what came since the one before, at `place` of its bar, is a slice if it sounds."""
         begun, length = self._begun, self._written - self._begun
         self._begun = self._written
         sounds = begun >= 0 and self._energy > SILENT**2 * length and self._frames > 0
@@ -121,14 +116,10 @@ class SliceMemory:
         return self.count - self._first
 
     def follow(self, last: int, place: int, run: int, most: int, state: int) -> tuple[int, int]:
-        """The beat to be played next, or -1; and the state of the random numbers after.
+        """The beat to be played next, or -1, and the state of the random numbers after.
 
-        Args:
-            last: The beat that was played or heard last.
-            place: Of the beat to be chosen, in its bar.
-            run: How many beats were played on as they were recorded.
-            most: The longest such run.
-            state: Of the random numbers.
+        last: the beat that was played or heard last; place: in its bar, of the beat to be chosen; run: how many were
+        played on as they were recorded, at `most` so many.
         """
         first, count = self._first, self.count
         state = mix_bits(state)

@@ -64,11 +64,7 @@ class _Head:
 
 
 class SoundAnswer:
-    """Keeps beats of what comes in, and plays them in other orders.
-
-    Attributes:
-        memory: What was played.
-    """
+    """Keeps beats of what comes in, in `memory`, and plays them in other orders."""
 
     def __init__(self, spec: StreamSpec) -> None:
         self._rate = spec.rate

@@ -18,13 +18,9 @@ _SLOT = RATE * 15.0 / TEMPO
 
 
 def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned]:
-    """The notes of a node that the melody is played to, up to a turn after the file's end.
+    """The notes of a node that the melody is played to, in the file's slots, up to a turn after its end.
 
-    Args:
-        given: The file. settings: Of the node; its bars are the file's where they are whole beats that it takes.
-
-    Returns:
-        Notes in order; slots are those of the file.
+    Bars are the file's where they are whole beats that the node takes, else those of `settings`.
     """
     node = Answer()
     meter = given.bar // 4 if given.bar % 4 == 0 and 2 <= given.bar // 4 <= 7 else settings["meter"]

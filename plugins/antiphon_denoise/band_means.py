@@ -14,19 +14,10 @@ def denoise_band_means(
     first: f32p, first_gain: f32p, second: f32p, second_gain: f32p, bins: i64,
     below: i64p, fraction: f32p, area: f32p, out: f32p, bands: i64,
 ) -> None:  # fmt: skip
-    """out `[2, bands]` ← mean over each band of first * first_gain² and of second * second_gain².
+    """out `[2, bands]` ← mean over each band of first * first_gain² and of second * second_gain², all `[bins]`.
 
-    Args:
-        first: `[bins]`.
-        first_gain: `[bins]`; 1 for the values themselves.
-        second: `[bins]`.
-        second_gain: `[bins]`.
-        bins: Number of bins to read.
-        below: `[bins]` band centre below each bin.
-        fraction: `[bins]` where the bin lies between that centre and the next, 0 to 1.
-        area: `[bands]` sum of the interpolation weights of a band's bins.
-        out: Result.
-        bands: Number of bands.
+    below, fraction: `[bins]`, the band centre below each bin, and how far the bin lies towards the next, 0 to 1; area:
+    `[bands]`, sum of the interpolation weights of a band's bins.
     """
     for b in range(2 * bands):
         out[b] = 0.0
@@ -51,9 +42,7 @@ def denoise_band_means(
 class BandMeans:
     """The means of spectra, two at a time, of which the first `BINS` bins are read.
 
-    Attributes:
-        area: float32 `[COUNT]`, sum of the interpolation weights of a band's bins.
-        ones: float32 `[BINS]`, gains of 1.
+    `area`: `[COUNT]` sum of the interpolation weights of a band's bins; `ones`: `[BINS]` gains of 1.
     """
 
     def __init__(self) -> None:

@@ -35,16 +35,11 @@ _LEAST_POWER = 1e-16
 def denoise_hum_follow(
     parts: f32p, channels: i64, scale: f64, weight: f64, mean: f64p, power: f64p, phasor: f64p
 ) -> None:
-    """Averages the demodulated lines of one hop into mean and power.
+    """Averages the demodulated lines of one hop into mean and power, in place.
 
-    Args:
-        parts: `[channels, mains, lines, 2]` cosine and sine correlation of the hop.
-        channels: Number of channels.
-        scale: Factor from a correlation to an amplitude.
-        weight: Weight of the past in the averages, in hops.
-        mean: `[channels, mains, guesses, lines, 2]` complex averages, updated in place.
-        power: `[channels, mains, lines]` average power, updated in place.
-        phasor: `[mains, guesses, lines, 2]` rotation that undoes the phase advance since the first hop.
+    parts: `[channels, mains, lines, 2]` cosine and sine correlation of the hop, times `scale` its amplitude. weight: of
+    the past, in hops. mean: `[channels, mains, guesses, lines, 2]`, complex. power: `[channels, mains, lines]`. phasor:
+    `[mains, guesses, lines, 2]` rotation that undoes the phase advance since the first hop.
     """
     for c in range(channels):
         for m in range(_TUNED):
@@ -64,15 +59,8 @@ def denoise_hum_follow(
 def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above: f64p) -> i64:
     """above `[mains, guesses, lines]` ← the squared average of each line over what chance gives, its loudest channel.
 
-    Args:
-        mean: `[channels, mains, guesses, lines, 2]` complex averages.
-        power: `[channels, mains, lines]` average power.
-        channels: Number of channels.
-        chance: Squared average that unit power of noise leaves.
-        above: Result.
-
-    Returns:
-        The row `mains * GUESSES + guess` with the largest capped sum.
+    mean, power: as `denoise_hum_follow` has them; chance: squared average that unit power of noise leaves. Returns the
+    row `mains * GUESSES + guess` with the largest capped sum.
     """
     best = 0
     most = -1.0
@@ -109,15 +97,8 @@ def denoise_hum_lines(
 ) -> None:
     """back `[channels, mains, lines, 2]` ← cosine and sine amplitudes of the lines to subtract from this hop.
 
-    Args:
-        mean: `[channels, mains, guesses, lines, 2]` complex averages.
-        phasor: `[mains, guesses, lines, 2]` rotation of this hop.
-        above: As `denoise_hum_best` wrote it.
-        row: The best guess.
-        channels: Number of channels.
-        amount: Share of the hum to remove, 0 to 1.
-        weak_share: Share of the lines that are barely above chance to remove too, 0 to 1.
-        back: Result.
+    mean, phasor, above: as the kernels before have them; row: the best guess. Removed is the share `amount` of the hum,
+    and of lines that are barely above chance `weak_share` of that.
     """
     for n in range(channels * _TUNED * LINES * 2):
         back[n] = 0.0
@@ -145,12 +126,7 @@ def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
 
 
 class MainsHumRemover:
-    """Removes the mains hum of one stream.
-
-    Attributes:
-        presence: How surely there is hum, 0 to 1.
-        subtracts: Whether some was subtracted since `reset`.
-    """
+    """Removes the mains hum of one stream: how sure its `presence` is, 0 to 1; whether it `subtracts` some."""
 
     def __init__(self, grid: SpectrumSizes, rate: int, channels: int) -> None:
         self._hop, self._channels = grid.hop, channels

@@ -15,7 +15,7 @@ from antiphon_denoise.deepfilter import DeepFilter
 from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.gate.gains import denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate
-from antiphon_denoise.gate.player import NEPERS, NO_CEILING, GatePlayer, transforms
+from antiphon_denoise.gate.player import NEPERS, NO_CEILING, GatePlayer
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.gate.threshold_opener import ThresholdOpener
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
@@ -90,7 +90,7 @@ class Denoise(Processor):
             say_instead(log, f"denoise has no mode {mode} here: {reason}. {BY_GATE}")
             mode = "gate"
         overlap = LOW_FADE if self.settings["latency"] == "low" and mode != "wavelet" else 0
-        self._delayed: DelayedSpectra | None = None
+        delay = 0
         if mode in MODELS:
             self._grid = grid(spec.rate, HOP, overlap)
             weights = load_confidence() if mode == "learned" else None
@@ -99,40 +99,42 @@ class Denoise(Processor):
                 self._delayed = DelayedSpectra(
                     MODELS[mode], self._grid, spec.channels, spec.block, self.node, confidence
                 )
-                self.parts = self._delayed.client.parts
+                self.parts, delay = self._delayed.client.parts, self._delayed.delay
             except WorkerError as error:
                 log.warning("denoise has no mode %s here: %s. %s", mode, error, BY_GATE)
                 mode = "gate"
         if mode not in MODELS:
-            self._grid = grid(spec.rate, HOP if overlap else GATE_HOP, overlap)
+            # the player's frames have a power of two samples
+            scale = 1 << max(1, round(spec.rate / 48000)).bit_length() - 1
+            self._grid = grid(48000 * scale, HOP if overlap else GATE_HOP, overlap)
         hop = self._grid.hop
-        self.latency = self._grid.lag + (self._delayed.delay if self._delayed is not None else 0) * hop
+        self.latency = self._grid.lag + delay * hop
         self._estimator = Estimator(self._grid.bins)
-        self._hum = MainsHumRemover(self._grid, spec.rate, spec.channels) if mode in MODELS else None
         self._recent = RecentSpectra(self._grid, spec.rate)
         self._phrase = PhraseGate(GATE_HOP * self._grid.scale / hop)
-        self._shrinker = Shrinker(self._grid) if mode == "wavelet" else None
-        self._number, self._hum_hops = -1, 0
-        self._beginning: list[F32] = []
         self._player: GatePlayer | None = None
-        if mode not in MODELS and transforms(self._grid):
-            parts = self._estimator, self._recent, self._phrase, self._shrinker
-            self._player = GatePlayer(self._grid, spec.channels, *parts)
+        if mode in MODELS:
+            self._prepare_hops(spec)
         else:
-            self._prepare_hops(spec.channels)
+            shrinker = Shrinker(self._grid) if mode == "wavelet" else None
+            self._player = GatePlayer(self._grid, spec.channels, self._estimator, self._recent, self._phrase, shrinker)
         self.reset()
 
-    def _prepare_hops(self, channels: int) -> None:
-        """Allocates what hops need that Python computes."""
-        self._history = SampleHistory(self._grid, channels)
-        self._spectra = Spectra(self._grid, channels)
-        self._opener = ThresholdOpener(self._grid.bins)
-        self._gain: F32 = np.ones(self._grid.bins, np.float32)
-        self._frame: F32 = np.zeros((channels, self._grid.lag), np.float32)
-        self._tail: F32 = np.zeros((channels, self._grid.fade), np.float32)
-        self._ready: F32 = np.zeros((channels, self._grid.hop), np.float32)
+    def _prepare_hops(self, spec: StreamSpec) -> None:
+        """Allocates what the hops of the learned modes need."""
+        sizes, channels = self._grid, spec.channels
+        self._number, self._hum_hops = -1, 0
+        self._beginning: list[F32] = []
+        self._hum = MainsHumRemover(sizes, spec.rate, channels)
+        self._history = SampleHistory(sizes, channels)
+        self._spectra = Spectra(sizes, channels)
+        self._opener = ThresholdOpener(sizes.bins)
+        self._gain: F32 = np.ones(sizes.bins, np.float32)
+        self._frame: F32 = np.zeros((channels, sizes.lag), np.float32)
+        self._tail: F32 = np.zeros((channels, sizes.fade), np.float32)
+        self._ready: F32 = np.zeros((channels, sizes.hop), np.float32)
         self._measure = denoise_power.bind(
-            self._spectra.bins, channels, self._grid.bins, self._spectra.unit, self._estimator.power
+            self._spectra.bins, channels, sizes.bins, self._spectra.unit, self._estimator.power
         )
 
     def _deepfilter(self, spec: StreamSpec) -> DeepFilter:
@@ -148,7 +150,7 @@ class Denoise(Processor):
         if self._whole is not None:
             self._whole.reset()
             return
-        if self._hum is not None:
+        if self._player is None:
             self._hum.reset()
         self._begin()
 
@@ -166,8 +168,7 @@ class Denoise(Processor):
         self._filled = 0
         self._hops = 0
         self._learn_at = -1
-        if self._delayed is not None:
-            self._delayed.begin(max(0, self._number))
+        self._delayed.begin(max(0, self._number))
 
     def look_ahead(self, frames: int | None) -> bool:
         """Notes the features of a file of so many frames, in mode `learned`.
@@ -178,8 +179,8 @@ class Denoise(Processor):
             return not self._file_confidence.heard
         if self._whole is not None or self.settings["mode"] != "learned" or self.settings["causal"]:
             return False
-        if self._delayed is None or frames is None:
-            return self._delayed is not None
+        if self._player is not None or frames is None:
+            return self._player is None
         weights, live = load_file_confidence(), self._delayed.confidence
         if weights is None or not isinstance(live, Confidence):
             return False
@@ -205,18 +206,16 @@ class Denoise(Processor):
             return
         self._filled = 0
         if self._file_confidence is not None and not self._file_confidence.heard:
-            if self._hum is not None and self._hum_hops:
+            if self._hum_hops:
                 self._hum.look_ahead(self._beginning)
             self._hum_hops = 0
             self._hear(self._file_confidence)
-        elif self._delayed is not None and self._file_confidence is not None:
+        elif self._file_confidence is not None:
             self._delayed.restart(max(0, self._number))
-        if self._hum is not None:
-            self._hum.rewind()
+        self._hum.rewind()
 
     def _hear(self, file: FileConfidence) -> None:
         """After a file was heard as a whole: to be heard so again, by what is new of it, or to be played."""
-        assert self._delayed is not None
         mask, learned = self._delayed.file, self._delayed.noise
         # of a file that has a mask of its own, only its levels are known at first
         early = mask is not None and not mask.known
@@ -230,7 +229,7 @@ class Denoise(Processor):
             self._delayed.learn(self._noise)
             learned = self._delayed.noise
         # the levels had mains hum in them until it was found
-        if mask is not None and (early or (self._hum is not None and self._hum.subtracts)):
+        if mask is not None and (early or self._hum.subtracts):
             mask.compute(learned)
         if mask is not None and file.heard:
             mask.forget_levels()
@@ -250,8 +249,7 @@ class Denoise(Processor):
         if self._number < 0:
             # hops are numbered by the clock, so that those of a replayed session have the same numbers
             self._number = io.time.sample // hop
-            if self._delayed is not None:
-                self._delayed.begin(self._number)
+            self._delayed.begin(self._number)
         fired = io.fired("learn")
         done = 0
         while done < io.frames:
@@ -273,10 +271,9 @@ class Denoise(Processor):
         """Computes the output of a full hop; `last` is the frame of its last sample in this block."""
         estimator = self._estimator
         amount = float(io.at("amount", last))
-        if self._hum is not None:
-            if self._hops < self._hum_hops:
-                self._beginning.append(self._history.fresh().copy())
-            self._hum.take(self._history.fresh(), amount)
+        if self._hops < self._hum_hops:
+            self._beginning.append(self._history.fresh().copy())
+        self._hum.take(self._history.fresh(), amount)
         self._spectra.forward(self._history.frame(self._grid.size))
         self._measure()
         self._hops += 1
@@ -284,19 +281,14 @@ class Denoise(Processor):
         if self._learn_at >= 0:
             if self._recent.take(self._learn_at):
                 estimator.learn(self._recent.mean)
-                if self._delayed is not None:
-                    self._delayed.learn(self._recent.mean)
+                self._delayed.learn(self._recent.mean)
             self._learn_at = -1
         threshold = float(io.at("threshold", last))
         ceiling = threshold * NEPERS if threshold < 0.0 else NO_CEILING
         estimator.update(ceiling)
         full = bool(io.at("full", last))
-        if self._delayed is not None:
-            level = self._apply_model(self._delayed, io, amount, ceiling)
-            phrase = self._phrase.update(estimator.power, self._delayed.mask, level)
-        else:
-            self._apply_gate(amount)
-            phrase = self._phrase.update(estimator.power, estimator.gain, estimator.level)
+        level = self._apply_model(self._delayed, io, amount, ceiling)
+        phrase = self._phrase.update(estimator.power, self._delayed.mask, level)
         if phrase < 1.0 and full:
             np.multiply(self._frame, 1.0 - amount * (1.0 - phrase), out=self._frame)
         hop = self._grid.hop
@@ -305,17 +297,6 @@ class Denoise(Processor):
         np.add(self._ready[:, :fade], self._tail, out=self._ready[:, :fade])
         self._tail[:] = self._frame[:, hop:]
         self._number += 1
-
-    def _apply_gate(self, amount: float) -> None:
-        """Writes the output of `gate` or `wavelet` into `_frame`."""
-        estimator = self._estimator
-        limited_amount = amount * estimator.limit
-        if self._shrinker is None:
-            self._scale_gain(estimator.gain, limited_amount)
-            self._spectra.inverse(self._gain, self._frame)
-        else:
-            frame = self._history.frame(self._grid.lag)
-            self._shrinker.run(frame, estimator.power, estimator.gain, limited_amount, self._frame)
 
     def _apply_model(self, delayed: DelayedSpectra, io: IO, amount: float, ceiling: float) -> float:
         """Sends the hop to the model, writes the one whose answer is due into `_frame`, and gives its mean power."""

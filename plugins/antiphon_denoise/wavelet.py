@@ -13,10 +13,19 @@ import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.intrinsics import address_i64
-from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel, wavelet_join, wavelet_split
-from antiphon.api.spectra import SpectrumSizes
+from antiphon.api.kernels import (
+    address,
+    address_f32,
+    f32,
+    f32p,
+    i64,
+    i64p,
+    kernel,
+    wavelet_join,
+    wavelet_split,
+)
+from antiphon.api.spectra import SpectrumSizes, symlet_filters
 
-WAVELET = "sym16"
 DEPTH = 6
 FORCE = 2.0
 
@@ -25,20 +34,10 @@ FORCE = 2.0
 def denoise_shrink(
     x: f32p, bands: i64, each: i64, first: i64p, last: i64p, power: f32p, gain: f32p, unit: f32, amount: f32
 ) -> None:
-    """Scales the coefficients x `[bands, each]` in place.
+    """Scales coefficients x `[bands, each]` in place; of the reduction the share `amount`.
 
-    The noise power of a band is the mean power that the gate would remove from its bins.
-
-    Args:
-        x: Coefficients.
-        bands: Number of bands.
-        each: Coefficients in a band.
-        first: `[bands]` first bin of each band.
-        last: `[bands]` bin after its last.
-        power: `[bins]` power spectrum.
-        gain: `[bins]` the gate's gain, 0 to 1.
-        unit: Variance of a coefficient for power 1.
-        amount: Share of the reduction to apply, 0 to 1.
+    The noise power of a band is the mean power that the gate would remove from its bins, `first` to before `last`, by
+    their power and gain `[bins]`, times `unit`, a coefficient's variance for power 1.
     """
     for p in range(bands):
         removed = f32(0.0)
@@ -104,16 +103,11 @@ def denoise_shrink_row(w: i64p, power: f32p, gain: f32p, amount: f32) -> None:
 class Shrinker:
     """Wavelet packet transform, shrinkage and inverse of one frame of every channel.
 
-    Attributes:
-        words: What `denoise_shrink_row` works on, by `ShrinkerWord`.
+    `words`: what `denoise_shrink_row` works on, by `ShrinkerWord`.
     """
 
     def __init__(self, grid: SpectrumSizes) -> None:
-        # imported here, off the block path: it takes longer to import than the whole plugin
-        import pywt
-
-        bank = pywt.Wavelet(WAVELET)
-        low, high = (np.asarray(taps[::-1], np.float32) for taps in (bank.dec_lo, bank.dec_hi))
+        low, high = symlet_filters()
         length = grid.lag
         depth = DEPTH + (grid.scale - 1).bit_length()
         order = np.arange(1 << depth)
@@ -128,13 +122,3 @@ class Shrinker:
         even, odd = (np.zeros((length + len(low)) // 2 + 1, np.float32) for _ in range(2))
         self._arrays = self._row, other, even, odd, low, high, self._window, first, last
         self.words = np.array([depth, length, len(low), grid.scale, *map(address, self._arrays)], np.int64)
-
-    def run(self, samples: F32, power: F32, gain: F32, amount: float, out: F32) -> None:
-        """out `[channels, lag]` ← the shrunk frame of `[channels, lag]`, under the squared window.
-
-        `amount` is the share of the reduction to apply, 0 to 1.
-        """
-        for sound, shrunk in zip(samples, out, strict=True):
-            np.multiply(sound, self._window, out=self._row)
-            denoise_shrink_row(self.words, power, gain, amount)
-            np.multiply(self._row, self._window, out=shrunk)

@@ -15,8 +15,7 @@ def antiphon_processors(register: Register) -> None:
 
 @hookimpl
 def antiphon_models(register: Register) -> None:
-    """Registers the networks of `mode=learned` and `mode=spectrogram`."""
+    """Registers the network of `mode=learned`."""
     register(
         "hum-learned", "antiphon_hum.learned.spec:learned_model", "Pitch, beginnings and notes of a voice, hop by hop."
     )
-    register("hum-spectrogram", "antiphon_hum.learned.spec:spectrogram", "Paints a piano's spectrogram from a voice's.")

@@ -23,8 +23,8 @@ from antiphon.api import (
 )
 from antiphon.api.models import say_instead, usable
 from antiphon.api.pitch import HIGHEST, LOWEST, Decimator
-from antiphon_hum.learned.model_tracker import MODELS, ModelTracker
-from antiphon_hum.learned.spec import HOP, RATE
+from antiphon_hum.learned.model_tracker import ModelTracker
+from antiphon_hum.learned.spec import HOP, HUM, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
 from antiphon_hum.tracking.tracker import RING, NoteTracker, TrackerSettings
 
@@ -70,7 +70,7 @@ def available_mode(mode: str) -> str:
     if mode == "polyphonic":
         say_instead(log, "hum follows one voice live, by mode=learned: mode=polyphonic is of files, `antiphon run hum`")
         mode = "learned"
-    if mode in MODELS and (reason := usable(MODELS[mode])):
+    if mode == "learned" and (reason := usable(HUM)):
         say_instead(log, f"hum has no mode {mode} here: {reason}. {BY_YIN}")
         return "yin"
     return mode
@@ -91,17 +91,9 @@ class Hum(Processor):
             "mode",
             "choice",
             "learned",
-            choices=("learned", "yin", "spectrogram", "polyphonic"),
+            choices=("learned", "yin", "polyphonic"),
             restart=True,
-            doc="A network, YIN, a network that writes a piano's spectrogram; in files, several notes at once.",
-        ),
-        Param(
-            "painted",
-            "choice",
-            "notes",
-            choices=("notes", "istft", "gan"),
-            restart=True,
-            doc="On files, of mode=spectrogram: the notes by a piano, or the painted spectrogram itself as sound.",
+            doc="A network, or YIN; in files, several notes at once.",
         ),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
         Param(
@@ -178,22 +170,22 @@ class Hum(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and starts the worker.
 
-        The latency is that of the mode, plus half a grid line at 60 bpm where notes are quantised. A mode whose network
+        The latency is that of the mode, plus half a grid line at 60 bpm where notes are quantised. A network that
         is not installed becomes `yin`, with a warning.
         """
         self._rate = spec.rate
         mode = str(self.settings["mode"])
         self.mode = mode = available_mode(mode)
         self._tracker: NoteTracker | ModelTracker
-        if mode in MODELS:
+        if mode == "learned":
             self._decimator = Decimator(spec.rate, RATE, HOP)
             try:
-                self._tracker = ModelTracker(self._decimator, mode, spec.block, self.node)
+                self._tracker = ModelTracker(self._decimator, spec.block, self.node)
                 self.parts = self._tracker.client.parts
             except WorkerError as error:
-                log.warning("hum has no mode %s here: %s. %s", mode, error, BY_YIN)
+                log.warning("hum has no mode learned here: %s. %s", error, BY_YIN)
                 self.mode = mode = "yin"
-        if mode not in MODELS:
+        if mode != "learned":
             self._decimator = Decimator(spec.rate)
             self._tracker = NoteTracker(self._decimator)
         self._quantise = str(self.settings["quantise"])

@@ -20,7 +20,6 @@ SOUNDED = (2, 6, 10, 16, 24, 36)
 """Frames by whose loudest a note is levelled."""
 LOW, HIGH = 33.0, 93.0
 """Note numbers beyond which a timbre no longer changes with pitch."""
-MODELS = ("pca", "vae", "gan")
 FARTHEST = 4.0
 """The range of a place on an axis, in both directions; 1 is a standard deviation of the notes learned from."""
 
@@ -32,12 +31,9 @@ def conditions(pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
 
 
 class PartialDecoder:
-    """A model's decoder: layers of tanh, none for PCA, and a linear one for each frame.
+    """A decoder: layers of tanh, none for PCA, then a linear one for each frame.
 
-    Attributes:
-        rows: `[FRAMES, ROW, width]`, the last layer.
-        base: dB `[FRAMES, ROW]`, what it adds.
-        width: Numbers of the last hidden layer.
+    That is `rows` `[FRAMES, ROW, width]` plus `base`, dB `[FRAMES, ROW]`.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -96,16 +92,9 @@ class PartialDecoder:
         return np.asarray(level - self.loudest(hidden)[:, None, None], np.float32)
 
     def find(self, level: F32, there: NDArray[np.bool_], pitch: float, velocity: float) -> tuple[F32, float]:
-        """Finds the place of a measured note (Gauss and Newton, damped).
+        """The place `[AXES]` of a measured note, and the mean difference left, dB (Gauss and Newton, damped).
 
-        Args:
-            level: dB `[FRAMES, ROW]`.
-            there: What of it was measured.
-            pitch: Note number.
-            velocity: 0 to 1.
-
-        Returns:
-            The place `[AXES]`, and the mean difference that is left, in dB.
+        level: dB `[FRAMES, ROW]`, of which there is what `there` says; velocity: 0 to 1.
         """
 
         def difference(places: F32) -> F32:
@@ -139,8 +128,8 @@ class PartialDecoder:
         return best, float(np.sqrt(np.mean(off**2)))
 
 
-def load(model: str, own: str) -> PartialDecoder:
-    """The decoder of a shipped model, or of a file of one's own, which `antiphon train notes` made.
+def load(own: str) -> PartialDecoder:
+    """The decoder that ships, or that of a file of one's own, which `antiphon train notes` made.
 
     Raises:
         ModelError: It is missing, changed, or no decoder.
@@ -148,4 +137,4 @@ def load(model: str, own: str) -> PartialDecoder:
     if own:
         path = Path(own)
         return PartialDecoder(read_weights(path.stem, path.parent))
-    return PartialDecoder(read_weights(f"latent-{model}"))
+    return PartialDecoder(read_weights("latent-pca"))

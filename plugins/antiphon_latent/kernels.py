@@ -30,17 +30,10 @@ NUMBERS = 6
 def latent_voice(
     out: f32p, count: i64, real: f64p, now: f64p, step: f64p, turned: f64p, noise: f32p, partials: i64
 ) -> None:
-    """Adds `count` samples of a voice.
+    """Adds `count` samples of a voice, mono, with the numbers `real` of `LatentVoice`.
 
-    Args:
-        out: `[count]`, mono.
-        count: Samples.
-        real: See `LatentVoice`.
-        now: Amplitudes `[ROW]`: of partials, then of bands of noise.
-        step: Their change in a sample.
-        turned: Cosines, then sines `[2 * PARTIALS]` of the phases in which partials begin.
-        noise: Loops `[BANDS, LOOP]` of power 1.
-        partials: How many sound, 0 to `PARTIALS`.
+    now, step: amplitudes `[ROW]`, of partials and then of bands of noise, and their change in a sample. turned:
+    cosines, then sines `[2 * PARTIALS]` of the phases in which partials begin. noise: loops `[BANDS, LOOP]` of power 1.
     """
     phase = real[LatentVoice.PHASE]
     pace = real[LatentVoice.PACE]
@@ -87,13 +80,7 @@ def latent_voice(
 
 @kernel
 def latent_out(made: f32p, gain: f32p, out: Audio) -> None:
-    """out ← made times gain, bent from -3 dBFS on so that it never reaches full scale.
-
-    Args:
-        made: `[frames]`.
-        gain: In dB `[frames]`.
-        out: All channels alike.
-    """
+    """out ← made times gain, dB, all channels alike, bent from -3 dBFS on: it never reaches full scale."""
     for n in range(out.frames):
         x = f64(made[n]) * math.exp(0.11512925464970229 * f64(gain[n]))
         size = abs(x)

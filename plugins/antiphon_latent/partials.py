@@ -33,17 +33,10 @@ def hz_of(pitch: float) -> float:
 
 
 def measure(sound: F32, rate: int, hz: float, end: int) -> tuple[F32, NDArray[np.bool_]]:
-    """Measures a note.
+    """Measures a note of the fundamental `hz` whose key is let up at frame `end`.
 
-    Args:
-        sound: float32 `[frames]`, from the note's first frame.
-        rate: Frames a second.
-        hz: Its fundamental.
-        end: Frame at which its key is let up; beyond the end of the sound for none.
-
-    Returns:
-        dB `[FRAMES, ROW]`, 0 dB the power of its loudest frame, and what of them there is: partials that the rate
-        allows, in frames before the sound's end.
+    Returns dB `[FRAMES, ROW]`, 0 dB the power of its loudest frame, and what of them there is: partials that the rate
+    allows, in frames before the sound's end.
     """
     at = np.concatenate([np.minimum(TIMES * rate, end - 1), end + RELEASE_TIMES * rate])
     count = int(min(PARTIALS, 0.48 * rate // hz))

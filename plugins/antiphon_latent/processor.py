@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
 from antiphon.api.synths import NoteShapes, pressure_gain
-from antiphon_latent.decoder import AXES, FARTHEST, MODELS, load
+from antiphon_latent.decoder import AXES, FARTHEST, load
 from antiphon_latent.kernels import latent_out
 from antiphon_latent.likeness import place_of
 from antiphon_latent.voices import ROWS, LatentVoices
@@ -43,7 +43,6 @@ class Latent(Processor):
             for name, doc in zip(NAMES, AXIS_DOC, strict=True)
         ),
         Param("like", "file", "", doc="A note as a sound file: the axes are then counted from the place most like it."),
-        Param("model", "choice", MODELS[0], choices=MODELS, restart=True, doc="What was learned: by which method."),
         Param("notes", "file", "", doc="A model of your own sounds, made by antiphon train notes FOLDER."),
         Param("sensitivity", default=0.6, low=0.0, high=1.0, doc="Velocity sensitivity of the level."),
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
@@ -61,7 +60,7 @@ class Latent(Processor):
             FileError: `like` cannot be read, or is silent.
         """
         self._rate = spec.rate
-        decoder = load(str(self.settings["model"]), str(self.settings["notes"]))
+        decoder = load(str(self.settings["notes"]))
         self._voices = LatentVoices(decoder, spec.rate)
         like = str(self.settings["like"])
         self._from, self._unlike = place_of(like, decoder) if like else (np.zeros(AXES, np.float32), 0.0)

@@ -62,11 +62,8 @@ def noise_loops(rate: int) -> F32:
 class LatentVoices:
     """Rows of notes; one that does not sound is free.
 
-    Attributes:
-        key: (channel, note) of each row whose key is down or held by the pedal; (-1, -1) for others.
-        pitch: Note number with all bends.
-        level: Factor by velocity and pressure.
-        shift: What a row adds to the first axis.
+    Of each: `key`, (channel, note) while it is down or held by the pedal, else (-1, -1); `pitch`, a note number with
+    all bends; `level`, a factor by velocity and pressure; `shift`, added to the first axis.
     """
 
     def __init__(self, decoder: PartialDecoder, rate: int) -> None:

@@ -7,14 +7,9 @@ from antiphon.api import Register, hookimpl
 
 @hookimpl
 def antiphon_processors(register: Register) -> None:
-    """Registers `transfer`, and `extend` for files."""
+    """Registers `transfer`."""
     register(
         "transfer",
         "antiphon_transfer.processor:Transfer",
         "Timbre transfer: the notes of a sound with the timbre of another.",
-    )
-    register(
-        "extend",
-        "antiphon_transfer.extend:Extend",
-        "Continuation of a recording by a model of tokens (files only).",
     )

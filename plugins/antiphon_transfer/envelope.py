@@ -14,7 +14,6 @@ import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon_transfer.features import BANDS, NUMBERS, RANGE, TimbreDescriber
-from antiphon_transfer.method import Spectral
 from antiphon_transfer.reference import spectra
 from antiphon_transfer.stream import C64, Framing
 
@@ -43,12 +42,8 @@ LEAST = -70.0
 class ReferenceEnvelope:
     """Linear prediction of bands `[2 * BANDS]` from features `[NUMBERS]`, fitted to the reference.
 
-    Attributes:
-        weights: `[NUMBERS, 2 * BANDS]`.
-        offset: `[2 * BANDS]`.
-        mean: `[2 * BANDS]` mean of the reference's bands.
-        movement: `[BANDS]` standard deviation of the residual.
-        loudest: Level of the loudest frame, dB.
+    `mean`: of the reference's bands; `movement`: `[BANDS]` standard deviation of the residual; `loudest`: dB of a
+    frame.
     """
 
     def __init__(self, samples: F32, grid: Framing) -> None:
@@ -79,11 +74,7 @@ class ReferenceEnvelope:
 
 
 class InputRegression:
-    """Recursive least squares prediction of the input's bands from its notes and level.
-
-    Attributes:
-        residual: `[BANDS]` what the newest `update` did not predict.
-    """
+    """Recursive least squares prediction of the input's bands; `residual`: `[BANDS]`, what it missed."""
 
     def __init__(self) -> None:
         size = NUMBERS + 1
@@ -119,11 +110,14 @@ class InputRegression:
         np.multiply(residual, 1.0 / variance, out=residual)
 
 
-class EnvelopeMethod(Spectral):
-    """The method of `mode=envelope`; see the module."""
+class EnvelopeMethod:
+    """The method of `mode=envelope`: a gain for each bin, the same in all channels; phases are unchanged."""
 
     def __init__(self, samples: F32, grid: Framing, channels: int) -> None:
-        super().__init__(grid, channels)
+        self._bins: C64 = np.zeros((channels, grid.bins), np.complex64)
+        self._gain: F32 = np.zeros(grid.bins, np.float32)
+        self._result: F32 = np.zeros((channels, grid.size), np.float32)
+        self._describer = TimbreDescriber(grid)
         self._learned = ReferenceEnvelope(samples, grid)
         self._regression = InputRegression()
         self._target = np.zeros(2 * BANDS)
@@ -144,8 +138,22 @@ class EnvelopeMethod(Spectral):
         self._loudest = LEAST
         self._audible_frames = 0
 
-    def _step(self, bins: C64, amount: float, gain: F32) -> None:
-        shape = self._describer.measure(bins)
+    def run(self, frame: F32, amount: float) -> F32:
+        """Processes a windowed frame `[channels, size]`; the result is valid until the next call.
+
+        `amount`: 0 leaves the frame unchanged, 1 applies the whole transfer.
+        """
+        np.fft.rfft(frame, axis=1, out=self._bins)  # type: ignore[arg-type]  # single precision is right at run time
+        self._find_gain(amount)
+        np.exp(self._gain, out=self._gain)
+        np.multiply(self._bins, self._gain, out=self._bins)
+        np.fft.irfft(self._bins, frame.shape[1], axis=1, out=self._result)  # type: ignore[arg-type]
+        return self._result
+
+    def _find_gain(self, amount: float) -> None:
+        """_gain ← natural logs of the gains for `_bins`, scaled by `amount`."""
+        gain = self._gain
+        shape = self._describer.measure(self._bins)
         self._loudest = max(shape.level, self._loudest - DECAY, LEAST)
         self._describer.describe(self._loudest)
         target = self._target_bands(shape.bands[:BANDS], shape.level)

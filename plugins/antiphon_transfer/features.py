@@ -22,10 +22,10 @@ NUMBERS = len(_NOTES) + 3
 """Number of features: whole tones from F#1, each with its neighbours; the level, its square, its rise."""
 
 
-def bank(grid: Framing, bands: int = BANDS) -> tuple[F32, F32]:
-    """Overlapping bands of equal width on the ERB scale: weights `[bands, bins]` of means, and to go back."""
+def bank(grid: Framing) -> tuple[F32, F32]:
+    """Overlapping bands of equal width on the ERB scale: weights `[BANDS, bins]` of means, and to go back."""
     place = 21.4 * np.log10(1.0 + 0.00437 * grid.hertz)
-    edges = np.linspace(0.0, place[-1], bands + 2)
+    edges = np.linspace(0.0, place[-1], BANDS + 2)
     weight = np.maximum(0.0, 1.0 - np.abs(place - edges[1:-1, None]) / (edges[1] - edges[0]))
     weight[0, place < edges[1]] = 1.0
     weight[-1, place > edges[-2]] = 1.0
@@ -36,13 +36,7 @@ def bank(grid: Framing, bands: int = BANDS) -> tuple[F32, F32]:
 
 @dataclass(slots=True)
 class SpectralShape:
-    """The spectrum of one frame.
-
-    Attributes:
-        log: `[bins]` log magnitude.
-        bands: `[2 * BANDS]` its mean and standard deviation in every band.
-        level: dB.
-    """
+    """Log magnitude `[bins]` of one frame, its mean and deviation in bands `[2 * BANDS]`, and its level, dB."""
 
     log: F32
     bands: F32
@@ -100,11 +94,7 @@ class TimbreDescriber:
         return self.shape
 
     def describe(self, loudest: float) -> None:
-        """Writes `numbers` for the frame last measured.
-
-        Args:
-            loudest: Level in dB that the frame's level is relative to.
-        """
+        """Writes `numbers` for the frame last measured, relative to the level `loudest`, dB."""
         log, over, reach = self.shape.log, self._part, self._reach
         # level of a bin over the mean of 300 Hz on either side: the partials of the notes without their timbre
         sums = self._sums

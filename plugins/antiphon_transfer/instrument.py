@@ -35,17 +35,10 @@ TAU = 2.0 * math.pi
 def transfer_harmonics(
     out: f32p, frames: i64, before: f64p, now: f64p, count: i64, first: f64, last: f64, phase: f64p
 ) -> None:
-    """out `[frames]` ← sines at multiples of a frequency; amplitudes and frequency move in a line.
+    """out `[frames]` ← `count` sines at multiples of a frequency; amplitudes and frequency move in a line.
 
-    Args:
-        out: Result.
-        frames: Its length.
-        before: `[count]` amplitudes at the beginning.
-        now: `[count]` amplitudes at the end.
-        count: Harmonics.
-        first: Cycles a sample at the beginning.
-        last: The same at the end.
-        phase: Of the fundamental, cycles; advanced.
+    Amplitudes go from `before` to `now`, cycles a sample from `first` to `last`; the fundamental's phase, cycles, is
+    advanced.
     """
     p = phase[0]
     for n in range(frames):
@@ -101,11 +94,7 @@ def read(instrument: str, file: str) -> dict[str, F32]:
 
 
 class InstrumentPlayer:
-    """Plays one voice by an instrument. Allocates nothing after its construction.
-
-    Attributes:
-        latency: Frames by which the output lags the input.
-    """
+    """Plays one voice by an instrument, `latency` frames late. Allocates nothing after its construction."""
 
     def __init__(self, arrays: dict[str, F32], rate: int, channels: int) -> None:
         self._decimator = Decimator(rate)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec, UsageError
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon_transfer.level import LevelFollower, PeakLimiter
-from antiphon_transfer.method import TransferMethod
 from antiphon_transfer.reference import read
 from antiphon_transfer.stream import Overlap, grid
 
 if TYPE_CHECKING:
+    from antiphon_transfer.envelope import EnvelopeMethod
     from antiphon_transfer.instrument import InstrumentPlayer
-
-MODES = ("envelope", "nmf", "wavelet", "learned")
-"""Those that play live with a reference."""
-INSTRUMENT, TEXTURE = "instrument", "texture"
+    from antiphon_transfer.wavelet import WaveletMethod
 
 
 class Transfer(Processor):
@@ -26,9 +23,8 @@ class Transfer(Processor):
     """
 
     on_files = FileUse(
-        special=(f"mode={TEXTURE}", "antiphon_transfer.texture:run"),
         needs=("reference",),
-        exempt=(f"mode={INSTRUMENT}",),
+        exempt=("mode=instrument",),
         changes=("level",),
         stem="stem",
     )
@@ -37,10 +33,9 @@ class Transfer(Processor):
             "mode",
             "choice",
             "envelope",
-            choices=("envelope", "nmf", "wavelet", "learned", "instrument", "texture"),
+            choices=("envelope", "wavelet", "instrument"),
             restart=True,
-            doc="Envelope by note and level, mixed spectra of the reference, levels of wavelet bands, a network, "
-            "a learned instrument that plays one voice, or, on files, a texture.",
+            doc="Envelope by note and level, levels of wavelet bands, or a learned instrument that plays one voice.",
         ),
         Param("reference", "file", "", doc="Reference sound of the timbre; without one the input passes."),
         Param(
@@ -49,9 +44,7 @@ class Transfer(Processor):
             "cello",
             doc="Of mode=instrument: cello, clarinet, flute, saxophone, trumpet, violin, or one of your own.",
         ),
-        Param(
-            "decoder", "file", "", doc="A file of antiphon train timbre, instead of instrument, or of train transfer."
-        ),
+        Param("decoder", "file", "", doc="A file of antiphon train timbre, instead of instrument."),
         Param("amount", default=1.0, low=0.0, high=1.0, doc="Share of the change to the reference's timbre."),
         Param(
             "stem",
@@ -69,12 +62,9 @@ class Transfer(Processor):
 
         Raises:
             FileError: The reference cannot be read, is silent, or is shorter than that; there is no such instrument.
-            UsageError: Mode texture, which is of files.
         """
-        if self.settings["mode"] == TEXTURE:
-            raise UsageError("mode=texture is of files: antiphon run transfer IN OUT -p mode=texture -p reference=FILE")
         self._player: InstrumentPlayer | None = None
-        if self.settings["mode"] == INSTRUMENT:
+        if self.settings["mode"] == "instrument":
             from antiphon_transfer.instrument import InstrumentPlayer, read as read_instrument
 
             arrays = read_instrument(str(self.settings["instrument"]), str(self.settings["decoder"]))
@@ -85,29 +75,20 @@ class Transfer(Processor):
         self.latency = sizes.size
         self._overlap = Overlap(sizes, spec.channels)
         self._level, self._limiter = LevelFollower(sizes, spec.channels), PeakLimiter(sizes, spec.channels)
-        self._method: TransferMethod | None = None
+        self._method: EnvelopeMethod | WaveletMethod | None = None
         path = str(self.settings["reference"])
         if not path:
             return
         samples = read(path, sizes)
         # imports only the mode in use
-        match self.settings["mode"]:
-            case "envelope":
-                from antiphon_transfer.envelope import EnvelopeMethod
+        if self.settings["mode"] == "envelope":
+            from antiphon_transfer.envelope import EnvelopeMethod
 
-                self._method = EnvelopeMethod(samples, sizes, spec.channels)
-            case "nmf":
-                from antiphon_transfer.nmf import NmfMethod
+            self._method = EnvelopeMethod(samples, sizes, spec.channels)
+        else:
+            from antiphon_transfer.wavelet import WaveletMethod
 
-                self._method = NmfMethod(samples, sizes, spec.channels)
-            case "learned":
-                from antiphon_transfer.learned import LearnedMethod
-
-                self._method = LearnedMethod(samples, sizes, spec.channels, str(self.settings["decoder"]))
-            case _:
-                from antiphon_transfer.wavelet import WaveletMethod
-
-                self._method = WaveletMethod(samples, sizes, spec.channels)
+            self._method = WaveletMethod(samples, sizes, spec.channels)
 
     def reset(self) -> None:
         """Clears the input; the reference stays."""

@@ -53,11 +53,7 @@ def hann(size: int) -> F32:
 
 
 class Overlap:
-    """The newest samples of every channel, and the overlap-add sum of the processed frames.
-
-    Attributes:
-        filled: Samples of the current hop taken so far.
-    """
+    """The newest samples of every channel, `filled` of the hop, and the overlap-add sum of processed frames."""
 
     def __init__(self, grid: Framing, channels: int) -> None:
         self._hop, self._size = grid.hop, grid.size

@@ -24,13 +24,9 @@ STEPS = (4, 16)
 
 
 class VoiceTracker:
-    """Features of the newest hop; the caller fills the decimator.
+    """Features `[FEATURES]` of the newest hop; the caller fills the decimator.
 
-    Attributes:
-        pitch: MIDI number, that of the last voiced hop where there is none now; 0 before the first.
-        voiced: Whether there is a pitch.
-        level: dB of full scale.
-        features: `[FEATURES]`.
+    `pitch`: MIDI number, of the last hop that was `voiced` where there is none now, 0 before the first; `level`: dBFS.
     """
 
     def __init__(self, decimator: Decimator) -> None:

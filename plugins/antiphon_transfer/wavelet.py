@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.kernels import wavelet_join, wavelet_split
+from antiphon.api.spectra import symlet_filters
 from antiphon_transfer.reference import frames
 from antiphon_transfer.stream import Framing
 
-NAME = "sym16"
 DEPTH = 7
 PIECES = 2
 """Pieces of a frame with a level each."""
@@ -35,17 +35,13 @@ class Packets:
     `frame`: `[size]` samples; `packets`: `[size]` coefficients, band by band.
     """
 
-    def __init__(self, size: int, depth: int) -> None:
-        import pywt
-
-        bank = pywt.Wavelet(NAME)
-        low = np.asarray(bank.dec_lo[::-1], np.float32)
-        high = np.asarray(bank.dec_hi[::-1], np.float32)
+    def __init__(self, size: int) -> None:
+        low, high = symlet_filters()
         pair = (np.zeros(size, np.float32), np.zeros(size, np.float32))
         scratch = [np.zeros((size + len(low)) // 2 + 1, np.float32) for _ in range(2)]
         self.frame: F32 = pair[0]
-        self.packets: F32 = pair[depth % 2]
-        steps = [(size >> n, 1 << n, pair[n % 2], pair[(n + 1) % 2]) for n in range(depth)]
+        self.packets: F32 = pair[DEPTH % 2]
+        steps = [(size >> n, 1 << n, pair[n % 2], pair[(n + 1) % 2]) for n in range(DEPTH)]
         pack = (low, high, len(low))
         self._forward: list[Callable[[], None]] = [
             wavelet_split.bind(x, count, each, *pack, y, *scratch) for each, count, x, y in steps
@@ -71,7 +67,7 @@ class WaveletMethod:
     def __init__(self, samples: F32, grid: Framing, channels: int) -> None:
         self._bands = 1 << DEPTH
         self._each = grid.size // self._bands // PIECES
-        self._channels = [Packets(grid.size, DEPTH) for _ in range(channels)]
+        self._channels = [Packets(grid.size) for _ in range(channels)]
         self._result: F32 = np.zeros((channels, grid.size), np.float32)
         shape = (self._bands, PIECES)
         self._power: F32 = np.zeros(shape, np.float32)
@@ -83,7 +79,7 @@ class WaveletMethod:
         steps = HIGHEST - LOWEST
         self._rows = np.arange(self._bands)[:, None]
         counts = np.full((self._bands, steps), 1e-6)
-        listening = [Packets(grid.size, DEPTH) for _ in range(samples.shape[0])]
+        listening = [Packets(grid.size) for _ in range(samples.shape[0])]
         self._weight = 1.0 / max(1, samples.shape[0])
         for frame in frames(samples, grid):
             self._measure(frame, listening)
@@ -105,6 +101,7 @@ class WaveletMethod:
         np.multiply(self._share, EARLY, out=self._counts)
 
     def run(self, frame: F32, amount: float) -> F32:
+        """Processes a windowed frame, as `EnvelopeMethod.run`."""
         self._measure(frame, self._channels)
         place = self._place()
         np.cumsum(self._counts, axis=1, out=self._cumulative)

@@ -99,8 +99,8 @@ def needs(info: ProcessorInfo, folder: Path) -> Iterator[str]:
         else:
             made = audio.write(folder / "click.wav", audio.clicks([0], 4800, height=1.0))
         yield from ("-p", f"{param.name}={made if param.kind == 'file' else param.default}")
-    if info.on_files.job and info.on_files.special:  # with which the job makes sound of sound
-        yield from ("-p", info.on_files.special[0])
+    if info.type in ("answer", "continue"):  # with which the job makes sound of sound
+        yield from ("-p", "audio=on")
 
 
 def same(info: ProcessorInfo, kind: Kind, source: Path, target: Path) -> None:

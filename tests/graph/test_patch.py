@@ -16,8 +16,8 @@ from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.patch import Patch, dump, find, load, parse
 from antiphon.kernel.graph.patch_list import names
-from antiphon.kernel.graph.toml_location import line_of
 from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.toml_location import line_of
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):
@@ -127,7 +127,7 @@ BAD = [
         "midi",
     ),
     (TOP, "name = 3", 2, "name", "one line of text"),
-    (TOP, "hint = 3", 2, "hint", "takes one line of text, at most 400 characters"),
+    (TOP, "hint = 3", 2, "hint", "takes one line of text"),
     (TOP, 'hint = "a\\nb"', 2, "hint", "takes one line of text, at most 400 characters"),
     (TOP, f'hint = "{"x" * 401}"', 2, "hint", "takes one line of text, at most 400 characters"),
     (TOP, f'group = "{"x" * 41}"', 2, "group", "takes one line of text, at most 40 characters"),
@@ -167,7 +167,7 @@ BAD = [
     ),
     (TOP, "[nodes.gain]\n[wires]\n'in' = 'gain.x'", 4, "wires.in", "no input port 'x'; it has: in"),
     (TOP, "[nodes.gain]\n[wires]\n'gain.in' = 'out'", 4, "wires.gain.in", "no output port 'in'"),
-    (TOP, "[nodes.gain]\n[wires]\nin = 4", 4, "wires.in", "goes to a number"),
+    (TOP, "[nodes.gain]\n[wires]\nin = 4", 4, "wires.in", "takes a node, node.port or a list of them, not a number"),
     (TOP, "[nodes.gain]\n[wires]\nin = ['gain', 'gain']", 4, "wires.in", "twice"),
     (TOP, "[nodes.gain]\n[wires]\nout = 'gain'", 4, "wires.out", "cannot be the start"),
     (TOP, "[nodes.gain]\n[nodes.keys]\n[wires]\ngain = 'keys'", 4, "wires", "carries audio"),

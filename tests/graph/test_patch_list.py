@@ -87,7 +87,7 @@ def test_the_key_takes_true_or_false_at_the_top_alone() -> None:
     write("named", 'format = 1\nname = "listed = false"\n')
     assert {"hidden", "node", "named"} & set(patch_list.names()) == {"node", "named"}
     assert patch.parse("format = 1\nlisted = false\n", Catalog()).name == "patch"
-    with pytest.raises(PatchError, match="line 2, 'listed': takes true or false, not a number"):
+    with pytest.raises(PatchError, match="line 2, 'listed': takes true or false, not 0"):
         patch.parse("format = 1\nlisted = 0\n", Catalog())
 
 

@@ -113,12 +113,12 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
         (0, ["block"], None, "line 1: it makes no sense (block takes"),
         (0, ["channels"], 3, "input.wav has 48000 Hz and 2 channels, and line 1 of"),
         (0, ["session"], 1, "its first line must say session 2"),
-        (1, ["tempo", "bpm"], 0.0, "line 2: it makes no sense (bpm takes 10 to 999, not 0.0)"),
+        (1, ["tempo", "bpm"], 0.0, "line 2: it makes no sense (tempo.bpm takes 10 to 999, not 0.0)"),
         (1, ["wait"], None, "line 2: it makes no sense (wait takes whole numbers"),
-        (1, ["load", "graph"], [], "line 2: it makes no sense (load takes an object with"),
+        (1, ["load", "graph"], [], "line 2: it makes no sense (load.graph takes a table, not a list"),
         (1, ["load", "graph", "nodes", 0, "type"], "nosuch", "line 2: there is no processor type 'nosuch'"),
         (1, ["load", "graph", "nodes", 0, "values", "gain"], 1e9, "line 2: level.gain takes 0 to 2, not 1e+09"),
-        (1, ["load", "ids", "level"], "x", "line 2: it makes no sense (level takes whole numbers"),
+        (1, ["load", "ids", "level"], "x", "line 2: it makes no sense (load.ids takes a whole number"),
         (1, ["cells", "3"], [], "line 2: it makes no sense (zip()"),
         (1, ["cells", "3", 3, 1], 1e8, "line 2: it makes no sense (gain takes 0 to 2, not 1e+08)"),
         (1, ["cells", "3", 3, 2], 10**6, "line 2: it makes no sense (start takes whole numbers"),
@@ -126,7 +126,7 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
         (2, ["number"], 50.0, "line 3: it makes no sense (gain takes 0 to 2, not 50)"),
         (2, ["sample"], -1, "line 3: it makes no sense (sample takes whole numbers"),
         (5, ["bpm"], 0.0, "line 6: it makes no sense (bpm takes 10 to 999, not 0.0)"),
-        (10, ["missed"], 7, "line 11: it makes no sense ('int' object is not subscriptable)"),
+        (10, ["missed"], 7, "line 11: it makes no sense (missed takes a list, not 7)"),
         (12, ["failed"], "echo", "line 13: it makes no sense (failed takes whole numbers"),
         (14, ["tempo"], None, "line 15: it makes no sense (tempo takes"),
     ],
@@ -156,7 +156,7 @@ def test_the_levels_of_the_two_ends_are_played_again(tmp_path: Path, lines: list
 def test_a_header_without_a_key_is_refused(tmp_path: Path, lines: list[Any], loaded: Loaded, key: str) -> None:
     bad = copy.deepcopy(lines)
     del bad[0][key]
-    with pytest.raises(FileError, match=f"line 1: it lacks '{key}'"):
+    with pytest.raises(FileError, match=f"line 1: .*lacks {key}"):
         play(tmp_path / "set", bad, loaded)
 
 

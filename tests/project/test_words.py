@@ -82,7 +82,7 @@ TYPES = {
 """What a musician searches for, by processor: each word is in its description or in one of its parameters'."""
 SEARCHED = {
     "docs/pipeline.md": ("epochs", "batch size", "learning rate", "random seed", "cross-validation"),
-    "docs/library.md": ("simulated users", "trustworthiness"),
+    "docs/library.md": ("trustworthiness",),
     "plugins/antiphon_effects/README.md": (
         "convolution reverb",
         "impulse response",

@@ -204,7 +204,7 @@ async def test_what_is_refused_is_refused_in_a_sentence(tmp_path: Path) -> None:
             ("fails", long, "", 503, "a fault of its own"),
             ("height", long, "multipart/form-data; boundary=x", 415, "send the bytes of a sound file as the body"),
             ("height", '{"file": "no"}', "application/json", 404, "there is no file 'no'"),
-            ("height", "[]", "application/json", 400, "a JSON object with file"),
+            ("height", "[]", "application/json", 400, "the body is a table with file, not a list"),
             ("height", "[" * 5000, "application/json", 413, "4096 bytes"),
             ("height?every=0", long, "lines", 400, "every takes seconds of sound for each line, 1 to 60"),
             ("height", b"not a sound", "lines", 415, "cannot read the sound"),

@@ -69,18 +69,11 @@ def events_of(song: PartSong) -> list[BarEvent]:
 
 
 def sequence(events: Sequence[BarEvent], key: int, meter: int, *, alone: bool) -> Sequence_:
-    """Arrays of a piece: rows of tables, the symbols that came, and the memories' log chances of all.
+    """Arrays of a piece of L events in order: rows of tables, the symbols that came, and the memories' log chances.
 
-    Args:
-        events: In order.
-        key: 0 to 23; -1 where it is estimated as `answer` does.
-        meter: Beats of a bar.
-        alone: Whether there is a melody and nothing else.
-
-    Returns:
-        Of L events: `events`, `values`, `times`: rows, int16.  `value`, `time`: symbols, -1 where there is none.
-        `value_memory` `[L, INTERVALS]`, `time_memory` `[L, TIMES]`: log chances; the time of an event is that to its
-        part's next one.
+    key: 0 to 23; -1 where it is estimated as `answer` does. alone: there is a melody and nothing else. `events`,
+    `values`, `times`: rows, int16; `value`, `time`: symbols, -1 where there is none; `value_memory` `[L, INTERVALS]`,
+    `time_memory` `[L, TIMES]`: log chances. The time of an event is that to its part's next one.
     """
     improviser = Improviser(installed_prior())
     improviser.wishes.bar, improviser.fixed = 4 * meter, key
@@ -116,9 +109,9 @@ def sequence(events: Sequence[BarEvent], key: int, meter: int, *, alone: bool) -
     }
 
 
-def sequences(data: Path, split: str, sources: Sequence[str], limit: int = 0) -> Iterator[Sequence_]:
+def sequences(data: Path, split: str, sources: Sequence[str]) -> Iterator[Sequence_]:
     """Each song of a split in 4/4: its melody, all its parts, and to train by its melody from the bars at `LATER`."""
-    for song in songs(data, split, sources, limit):
+    for song in songs(data, split, sources):
         if song.meter != 4:
             continue
         events = events_of(song)

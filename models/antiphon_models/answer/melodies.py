@@ -14,15 +14,7 @@ SOURCES = ("pop909", "jsb")
 
 @dataclass(frozen=True)
 class TuneSong:
-    """A melody. Slots count sixteenths from a bar line.
-
-    Attributes:
-        name: The song's.
-        key: C to B major 0 to 11, minor 12 to 23.
-        meter: Beats of a bar.
-        tempo: Beats a minute.
-        notes: In order, one a slot.
-    """
+    """A melody, its notes in order, one a slot, a sixteenth from a bar line; key: C to B major 0 to 11, then minor."""
 
     name: str
     key: int
@@ -31,9 +23,9 @@ class TuneSong:
     notes: list[Planned]
 
 
-def melodies(data: Path, split: str, sources: tuple[str, ...] = SOURCES, limit: int = 0) -> Iterator[TuneSong]:
+def melodies(data: Path, split: str, sources: tuple[str, ...] = SOURCES) -> Iterator[TuneSong]:
     """The melodies of a split (see `part_songs.songs`), of at least two notes."""
-    for song in songs(data, split, sources, limit):
+    for song in songs(data, split, sources):
         top: dict[int, Planned] = {}
         late = 4 * (-song.first % song.meter)
         for note in song.parts["melody"]:

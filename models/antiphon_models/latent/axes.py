@@ -47,13 +47,8 @@ def _db(power: F64) -> F64:
     return np.asarray(10.0 * np.log10(power))
 
 
-def name_axes(decoder: PartialDecoder) -> tuple[F64, F64]:
-    """How to turn a space, and what then changes along each axis.
-
-    Returns:
-        The rotation `[AXES, AXES]`: axis k leads to more of descriptor k and, of those before it, changes none;
-        and the correlation of each axis with each descriptor `[AXES, 8]`, at equal pitch and velocity.
-    """
+def name_axes(decoder: PartialDecoder) -> F64:
+    """The rotation `[AXES, AXES]` of a space: axis k leads to more of descriptor k, and changes none before it."""
     rng = np.random.default_rng(3)
     places = rng.standard_normal((DRAWN, AXES)).astype(np.float32)
     pitch, velocity = rng.uniform(*KEYS, DRAWN), rng.uniform(0.3, 1.0, DRAWN)
@@ -75,6 +70,4 @@ def name_axes(decoder: PartialDecoder) -> tuple[F64, F64]:
             direction -= other * (other @ direction)
         # what is left may point anywhere, but is at a right angle to the others
         rotation.append(direction / np.linalg.norm(direction))
-    turned = np.array(rotation)
-    along = places @ turned.T
-    return turned, along.T @ found / DRAWN
+    return np.array(rotation)

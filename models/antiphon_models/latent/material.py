@@ -32,14 +32,9 @@ FEWEST, MOST_FILES, LONGEST_FILE = 4, 2000, 30.0
 
 
 class Notes(NamedTuple):
-    """Measured notes.
+    """Measured notes: levels `[n, FRAMES, ROW]`, dB, and what of them there is; pitch, velocity (0 to 1) `[n]`.
 
-    Attributes:
-        level: dB float32 `[n, FRAMES, ROW]`.
-        there: bool `[n, FRAMES, ROW]`, what of them could be measured.
-        pitch: Note numbers `[n]`.
-        velocity: 0 to 1 `[n]`.
-        program: `[n]`, for what a note is of; -1 in a folder.
+    program: `[n]`, for what a note is of; -1 in a folder.
     """
 
     level: F32
@@ -90,8 +85,7 @@ def by_font(
 def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
     """The notes of the sound files of a folder and of those below it, one a file.
 
-    Raises:
-        UsageError: There are fewer than `FEWEST`, or a file is longer than `LONGEST_FILE` seconds.
+    Raises `UsageError`: there are fewer than `FEWEST`, or a file is longer than `LONGEST_FILE` seconds.
     """
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_FORMATS and p.is_file())[:MOST_FILES]
     parts = []

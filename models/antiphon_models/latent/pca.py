@@ -30,10 +30,9 @@ SAID = {
 
 
 def components(notes: Notes, count: int = AXES) -> tuple[F64, F64, F64]:
-    """Lines by conditions `[1 + CONDITIONS, FRAMES * ROW]`, components and the places of the notes, scaled.
+    """Lines by conditions `[1 + CONDITIONS, FRAMES * ROW]`, components, and places `[n, count]` of the notes.
 
-    Returns:
-        lines, components `[count, FRAMES * ROW]` of one deviation each, and places `[n, count]`.
+    Components are `[count, FRAMES * ROW]` of one deviation each.
     """
     level = notes.level.reshape(len(notes.level), -1).astype(np.float64)
     there = notes.there.reshape(level.shape)
@@ -69,7 +68,7 @@ def weights_of(lines: F64, basis: F64) -> dict[str, NDArray[Any]]:
 
 def with_axes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Arrays of a decoder with its space turned to the named axes, in half precision."""
-    rotation, _ = name_axes(PartialDecoder(arrays))
+    rotation = name_axes(PartialDecoder(arrays))
     return {**{k: v.astype(np.float16) for k, v in arrays.items()}, "axes": (rotation @ arrays["axes"]).astype("f4")}
 
 

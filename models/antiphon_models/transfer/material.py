@@ -1,4 +1,4 @@
-"""Exact pairs for `antiphon train transfer`: the same notes by two programs, and other notes by the second."""
+"""Exact pairs for what was tried: the same notes by two programs, and other notes by the second."""
 
 from __future__ import annotations
 

@@ -154,14 +154,10 @@ def denoise_estimate(w: i64p, ceiling: f64) -> None:
 
 
 class Estimator:
-    """The spectral gate of one stream: each `update` turns `power` into `gain`.
+    """The spectral gate of one stream: each `update` turns `power` into `gain`, both `[bins]`.
 
-    Attributes:
-        power: `[bins]` input, `QUIET` or more in each bin; written by `denoise_power`.
-        gain: `[bins]` result, 0 to 1.
-        noise: `[bins]` log power of the learned noise, read where `known`.
-        numbers: `level` and `limit`, for kernels.
-        words: What `denoise_estimate` and `denoise_learn` work on, by `EstimatorWord`.
+    `power` is written by `denoise_power`; `noise` is the log power of the learned noise, read where `known`. `words`
+    and `numbers` are what kernels work on, by `EstimatorWord` and by `LEVEL` to `HEARD`.
     """
 
     def __init__(self, bins: int) -> None:
@@ -211,11 +207,6 @@ class Estimator:
         return bool(self.words[EstimatorWord.KNOWN])
 
     @property
-    def level(self) -> float:
-        """Mean power of the frame."""
-        return float(self.numbers[LEVEL])
-
-    @property
     def limit(self) -> float:
         """How much of the removal `gain` asks for is allowed, 0 to 1: `SuppressionLimit`; always 1 where `known`."""
         return float(self.numbers[LIMIT])
@@ -232,9 +223,5 @@ class Estimator:
         denoise_learn(self.words, power)
 
     def update(self, ceiling: float) -> None:
-        """Computes `gain` and `limit` for the frame in `power`.
-
-        Args:
-            ceiling: Natural log of power above which a band is not attenuated.
-        """
+        """Computes `gain` and `limit`; bands above `ceiling`, natural log of power, are not attenuated."""
         self._update(self.words, ceiling)

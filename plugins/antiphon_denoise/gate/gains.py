@@ -40,21 +40,10 @@ def denoise_gate_logits(
 ) -> None:  # fmt: skip
     """gate_logit, floor_logit `[bins]` ← negated logits of each bin's opening and of its lowest gain, within ±30.
 
-    Args:
-        log_power: `[bins]` log power of the frame.
-        short: `[bins]` log power smoothed over some 30 ms.
-        long: `[bins]` log power smoothed over some 400 ms.
-        noise: `[bins]` log power of the learned noise.
-        level: `[bands]` log power of the frame's bands.
-        coefficients: `[6, bands]` output of the network, interpolated between band centres: constant, weights of
-            `log_power`, `short`, `long` and `noise`, and logit of the lowest gain.
-        edge: `[bands]` first bin above each centre.
-        fraction: `[bins]` where the bin lies between two centres, 0 to 1.
-        bands: Number of bands.
-        known: 1 to use `noise`, else 0.
-        ceiling: Log power above which a band is not attenuated.
-        gate_logit: Result.
-        floor_logit: Result.
+    log_power, short, long, noise: `[bins]` log power of the frame, smoothed over some 30 and 400 ms, and of the learned
+    noise, used where `known` is 1. level: `[bands]` that of the frame's bands. coefficients: `[6, bands]` output of the
+    network, interpolated between band centres: constant, weights of the four, and logit of the lowest gain. edge:
+    `[bands]` first bin above each centre. ceiling: log power above which a band is not attenuated.
     """
     for b in range(bands - 1):
         constant_slope = coefficients[b + 1] - coefficients[b]

@@ -49,12 +49,8 @@ def denoise_affine(x: f32p, rows: i64, columns: i64, w: f32p, bias: f32p, y: f32
 def denoise_gru_step(from_input: f32p, from_state: f32p, new_state_bias: f32p, state: f32p, width: i64) -> None:
     """state `[width]` ← one step of a gated recurrent unit.
 
-    Args:
-        from_input: `[3, width]` the input's part of update gate, reset gate and new state, biases included.
-        from_state: `[3, width]` the state's part of the same.
-        new_state_bias: `[width]` bias of the new state that the reset gate scales.
-        state: `[width]` state, updated in place.
-        width: Number of units.
+    from_input, from_state: `[3, width]` their parts of update gate, reset gate and new state, the input's with biases;
+    new_state_bias: `[width]`, which the reset gate scales.
     """
     for j in range(width):
         update = f32(1.0) / (f32(1.0) + math.exp(-(from_input[j] + from_state[j])))
@@ -126,20 +122,13 @@ def denoise_network(w: i64p) -> None:
 
 
 class Network:
-    """The network of one stream.
+    """The network of one stream; `words` are what `denoise_network` works on, by `NetworkWord`.
 
-    Attributes:
-        inputs: float32 `[INPUTS]`, to be written before `step`.
-        outputs: float32 `[6, COUNT]`, coefficients of `denoise_gate_logits`.
-        words: What `denoise_network` works on, by `NetworkWord`.
+    `inputs`: `[INPUTS]`, to be written before `step`; `outputs`: `[6, COUNT]`, coefficients of `denoise_gate_logits`.
     """
 
     def __init__(self, weights: dict[str, F32] | None) -> None:
-        """Allocates the buffers.
-
-        Args:
-            weights: As `load_weights` returns them; None for `PLAIN_RULE` in every band.
-        """
+        """Allocates the buffers. weights: of `load_weights`; None for `PLAIN_RULE` in every band."""
         self._weights = weights
         self.inputs: F32 = np.zeros(INPUTS, np.float32)
         self.outputs: F32 = np.zeros((6, COUNT), np.float32)

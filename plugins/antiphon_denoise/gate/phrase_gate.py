@@ -102,10 +102,7 @@ class PhraseGate:
     """Closes when the level is back at the noise floor and well below the phrase's peak; opens on the next phrase.
 
     It compares the power that the spectral gate passes with the peak of the phrase, and the total level with its lowest
-    value of the last two to four seconds.
-
-    Attributes:
-        numbers: What `denoise_phrase` works on, by `PhrasePlace`.
+    value of the last two to four seconds. `numbers`: what `denoise_phrase` works on, by `PhrasePlace`.
     """
 
     def __init__(self, pace: float = 1.0) -> None:

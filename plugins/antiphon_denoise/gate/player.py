@@ -188,17 +188,8 @@ def denoise_play(
 ) -> None:
     """y ← x without its noise, a hop and a fade later.
 
-    Args:
-        x: Input.
-        y: Output.
-        frames: Of both.
-        amount: Of each frame; a hop takes it, and the next two, at its last frame.
-        threshold: Of each frame, dB.
-        full: Of each frame, 0 or 1.
-        fired: Frames at which the noise is to be learned, in order.
-        fires: How many.
-        unit: As `power_unit`.
-        w: The words (`PlayerWord`).
+    amount, threshold (dB), full (0 or 1): of each frame; a hop takes them at its last. fired: frames at which the noise
+    is to be learned, in order, so many `fires`. unit: as `power_unit`. w: the words (`PlayerWord`).
     """
     hop = w[PlayerWord.HOP]
     mask = w[PlayerWord.SIZE] - 1
@@ -228,11 +219,6 @@ def denoise_play(
         w[PlayerWord.FILLED] = at
 
 
-def transforms(grid: SpectrumSizes) -> bool:
-    """Whether kernels transform its frames: those of 6,144, at 144 kHz, are for Python."""
-    return grid.size & (grid.size - 1) == 0
-
-
 class GatePlayer:
     """Plays the gate, or wavelets under its estimate, of one stream.
 
@@ -259,6 +245,7 @@ class GatePlayer:
             estimator.words, recent.words, phrase.numbers,
         )  # fmt: skip
         numbers = channels, grid.size, grid.hop, grid.fade, 0, 0, -1
+        self._shrinker = shrinker  # whose words hold addresses of its arrays
         shrinks = address(shrinker.words) if shrinker is not None else 0
         self._words = np.array([*numbers, *map(address, self._arrays), shrinks], np.int64)
         self._never = np.zeros(1, np.int64)

@@ -66,12 +66,7 @@ def denoise_recent_take(recent: i64p, when: i64) -> i64:
 
 
 class RecentSpectra:
-    """A ring of the power spectra of the last `SECONDS`.
-
-    Attributes:
-        mean: `[bins]` result of `take`.
-        words: What the kernels work on, by `RecentWord`.
-    """
+    """A ring of the power spectra of the last `SECONDS`; `mean`: `[bins]`, written by `take`."""
 
     def __init__(self, grid: SpectrumSizes, rate: int) -> None:
         reach = round(SECONDS * rate)

@@ -78,11 +78,7 @@ def denoise_limit(state: f64p, level: f64, removed: f64) -> f64:
 
 
 class SuppressionLimit:
-    """The limit of one stream. Levels are mean powers of a frame.
-
-    Attributes:
-        state: What `denoise_limit` works on.
-    """
+    """The limit of one stream; levels are mean powers of a frame. `state`: what `denoise_limit` works on."""
 
     def __init__(self) -> None:
         self.state = np.zeros(10, np.float64)

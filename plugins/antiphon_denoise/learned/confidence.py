@@ -52,13 +52,7 @@ LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
 def denoise_confidence_shares(logits: f32p, features: f32p, local: f32p, count: i64, choices: i64, bands: i64) -> None:
     """logits `[choices, bands]` ← shares whose sum over the choices is 1, in place.
 
-    Args:
-        logits: `[choices, bands]` output of the recurrent layer.
-        features: `[count, bands]` features of each band.
-        local: `[count, choices]` weights of a band's own features, the same for all bands.
-        count: Number of features of a band.
-        choices: Number of shares of a band.
-        bands: Number of bands.
+    features: `[count, bands]`, of each band; local: `[count, choices]`, their weights, the same for all bands.
     """
     for b in range(bands):
         total = f32(0.0)
@@ -77,13 +71,7 @@ def denoise_confidence_shares(logits: f32p, features: f32p, local: f32p, count: 
 def denoise_confidence_gain(shares: f32p, bands: i64, below: i64p, fraction: f32p, bins: i64, gain: f32p) -> None:
     """gain `[bins]` ← the division of the gains 1, gain, gain³ and 0 by shares `[4, bands]`, in place.
 
-    Args:
-        shares: `[4, bands]`, of the gains 1, gain, gain³ and 0.
-        bands: Number of bands.
-        below: `[bins]` band centre below each bin.
-        fraction: `[bins]` where the bin lies between that centre and the next, 0 to 1.
-        bins: Number of bins.
-        gain: `[bins]`, 0 to 1, changed in place.
+    below, fraction: as for `denoise_band_means`.
     """
     for k in range(bins):
         b = below[k]

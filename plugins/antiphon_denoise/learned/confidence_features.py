@@ -29,9 +29,7 @@ _FLOOR_SMOOTH, _FLOOR_HOPS = 0.6, 90
 class ConfidenceFeatures:
     """The features of one stream, hop by hop.
 
-    Attributes:
-        values: float32 `[INPUTS]`, written by `update`: `FEATURES` rows of bands, then the frame's.
-        log_noise: `[COUNT]` log power of the learned noise; read where `known`.
+    `values`: `[INPUTS]`, written by `update`: `FEATURES` rows of bands, then the frame's.
     """
 
     def __init__(self) -> None:

@@ -44,15 +44,9 @@ def denoise_spread(gains: f32p, unit: i64p, bins: i64, out: f32p) -> None:
 class DelayedSpectra:
     """A ring of spectra with the gate's gains for them, and the client of the model's worker.
 
-    Attributes:
-        client: Client of the worker.
-        lead: Hops between sending a spectrum and its answer.
-        delay: Hops between sending a spectrum and its sound.
-        gain: `[bins]` gain of the hop that `turn` returned, 0 to 1.
-        mask: `[bins]` the same before the confidence network, by which phrases are told from pauses.
-        confidence: What weighs the model's gains; None to apply them as they are.
-        file: The mask of a file that is heard ahead; None where there is none.
-        answered: Whether that gain is the model's; else it is the gate's.
+    `lead`, `delay`: hops from sending a spectrum to its answer, and to its sound. `gain`: `[bins]` of the hop that
+    `turn` returned, the model's where it is `answered`, else the gate's; `mask`: the same before `confidence`, by which
+    phrases are told from pauses. `file`: the mask of a file that is heard ahead; None where there is none.
     """
 
     def __init__(

@@ -25,10 +25,8 @@ _LOWS, _HIGHS, _SCALES, _SHIFTS = (
 class HopFeatures:
     """The features of one stream, hop by hop.
 
-    Attributes:
-        bands: float32 `[FEATURES * COUNT]`, feature by feature; torch's are band by band.
-        details: float32 `[DETAILS, UNITS]`.
-        levels: float32 `[COUNT]`, relative to the long-term mean.
+    `bands`: `[FEATURES * COUNT]`, feature by feature (torch's are band by band); `details`: `[DETAILS, UNITS]`;
+    `levels`: `[COUNT]`, relative to the long-term mean.
     """
 
     def __init__(self, details: Samples | None = None) -> None:
@@ -53,11 +51,7 @@ class HopFeatures:
         self._mean = self._weight = 0.0
 
     def step(self, x: Samples) -> None:
-        """Computes the features of the next hop.
-
-        Args:
-            x: float32 `[2, UNITS]`, log powers of the input and of the learned noise.
-        """
+        """Computes the features of the next hop: log powers `[2, UNITS]` of the input and of the learned noise."""
         known = float(x[1, 0]) > UNKNOWN / 2
         self._follow(x, known)
         self._describe_bands(known)

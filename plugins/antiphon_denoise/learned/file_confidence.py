@@ -27,8 +27,7 @@ HIDDEN = 64
 class FileConfidence:
     """In the place of `Confidence` where a file is heard ahead: notes the features, then plays the shares of them.
 
-    Attributes:
-        noise: What the mask took as noise while the features were noted.
+    `noise`: what the mask took as noise while the features were noted.
     """
 
     def __init__(self, weights: dict[str, F32], live: Confidence, bins: int, hops: int) -> None:

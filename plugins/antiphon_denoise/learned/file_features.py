@@ -24,9 +24,7 @@ _LOWS, _HIGHS, _SCALES, _SHIFTS = (np.array(row, np.float32) for row in tables.R
 def bands_and_details(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice], F32]]:
     """bands `[T, COUNT, FILE_FEATURES]`, and what gives the details `[…, FILE_DETAILS, UNITS]` of some of the hops.
 
-    Args:
-        log: `[T, UNITS]`, log powers.
-        noise: `[UNITS]`, those of the noise, where they are known.
+    log: `[T, UNITS]` log powers; noise: `[UNITS]`, those of the noise, where they are known.
     """
     past, future = _followed(log), [part[::-1] for part in _followed(log[::-1])]
     around = lowest_around(past[0])

@@ -19,67 +19,36 @@ class Live:
 
     Found by coordinate search on half of the songs of SSVD 2.0 (by a hash of the name) and on the validation part of
     the training material.
-
-    Attributes:
-        onset: Probability of an onset from which on a note begins; below half of it the next onset can be detected.
-        note: Probability of a note from which on one can begin, at the highest sensitivity.
-        audible: The same at the middle sensitivity.
-        wait: Hops from the onset to the earliest decision on pitch.
-        early: Confidence of a pitch that is decided on at once, if it moves by less than 2 `settled`.
-        sure: Confidence of a pitch that is followed, or moved to.
-        settled: Semitones a hop.
-        patience: Hops after which pitch is decided on with confidence `guess`.
-        guess: See `patience`.
-        again: Hops to wait where the pitch is still that of the previous note, whose sound overlaps the next one's
-            start.
-        repeat: Probability of an onset from which on a note of the same pitch is repeated.
-        same: Semitones within which two pitches are the same note.
-        recent: Hops for which a note that has ended counts for `again`, and for which a note is young.
-        apart: Least hops between two onsets.
-        quiet: Hops below `off` (`young` at first) after which a note ends.
-        off: Probability of a note below which a note may end.
-        young: The same within `recent` hops of its start.
-        moved: Hops on another pitch, or in a rest with a note as likely as `late`, after which a new note begins.
-        late: See `moved`.
-        alone: The same as `late` where no onset was as likely as `faint`: engines have pitch that begins without one.
-        faint: See `alone`.
-        away: Semitones from the pitch of the sounding note to another pitch.
-        follow: Share of the distance by which the sounding note's pitch follows the singer's in a hop.
-        settling: Hops from its onset within which a note whose pitch moves is the same note, which is corrected.
-        last: Hops from its onset after which a note is not corrected.
-        wrong: Semitones from the number that was sent to the pitch, from which on it is corrected.
-        wrongs: Hops for which it must be, within `settling`.
-        catch: `follow` within `settling`.
     """
 
-    onset: float = 0.3
-    note: float = 0.3
-    audible: float = 0.5
-    wait: int = 1
-    early: float = 0.9
-    sure: float = 0.85
-    settled: float = 0.08
-    patience: int = 10
+    onset: float = 0.3  # of an onset from which on a note begins; below half of it the next onset can be detected
+    note: float = 0.3  # of a note from which on one can begin, at the highest sensitivity
+    audible: float = 0.5  # the same at the middle sensitivity
+    wait: int = 1  # from the onset to the earliest decision on pitch
+    early: float = 0.9  # of a pitch that is decided on at once, if it moves by less than 2 `settled`
+    sure: float = 0.85  # of a pitch that is followed, or moved to
+    settled: float = 0.08  # semitones a hop
+    patience: int = 10  # after which pitch is decided on with confidence `guess`
     guess: float = 0.6
-    again: int = 3
-    repeat: float = 0.4
-    same: float = 0.6
-    recent: int = 15
-    apart: int = 9
-    quiet: int = 4
+    again: int = 3  # to wait where the pitch is still that of the previous note, whose sound overlaps the next start
+    repeat: float = 0.4  # of an onset from which on a note of the same pitch is repeated
+    same: float = 0.6  # semitones within which two pitches are the same note
+    recent: int = 15  # for which a note that has ended counts for `again`, and for which a note is young
+    apart: int = 9  # at least, between two onsets
+    quiet: int = 4  # below `off` (`young` within `recent` hops of the start), after which a note ends
     off: float = 0.3
     young: float = 0.08
-    moved: int = 4
+    moved: int = 4  # on another pitch, or in a rest with a note as likely as `late`, after which a new note begins
     late: float = 0.6
-    alone: float = 0.95
+    alone: float = 0.95  # `late` where no onset was as likely as `faint`: engines have pitch that begins without one
     faint: float = 0.05
-    away: float = 1.0
-    follow: float = 0.1
-    settling: int = 15
-    last: int = 30
-    wrong: float = 0.7
-    wrongs: int = 2
-    catch: float = 0.2
+    away: float = 1.0  # semitones from the pitch of the sounding note to another pitch
+    follow: float = 0.1  # share of the distance by which the note's pitch follows the singer's in a hop
+    settling: int = 15  # from its onset within which a note whose pitch moves is the same note, which is corrected
+    last: int = 30  # from its onset after which a note is not corrected
+    wrong: float = 0.7  # semitones from the number that was sent to the pitch, from which on it is corrected
+    wrongs: int = 2  # for which it must be, within `settling`
+    catch: float = 0.2  # `follow` within `settling`
 
 
 _FADE = 0.8
@@ -93,13 +62,9 @@ class NoteDecoder:
     `sensitivity` (as `odds`) decides which of the detected notes are sent, never how sound is divided into notes: so
     with more of it the same notes and further ones are sent, none fewer.
 
-    Attributes:
-        ended: After `step`: whether the sounding note ends.
-        begun: After `step`: pitch of the note that begins, a MIDI number with its fraction, or None.
-        corrected: After `step`: pitch of the sounding note, where another number was sent for it, else None.
-        began: Hops ago that it began.
-        number: MIDI number of the note that sounds and was sent, corrections included, -1 for none.
-        pitch: Pitch of the sounding note with its fraction, as of `Live.last` hops after its onset.
+    After `step`: whether the sounding note has `ended`; the pitch of the note that has `begun`, `began` hops ago, and
+    of the sounding note where it was `corrected`, MIDI numbers with their fraction, or None. `number`: that of the note
+    that sounds and was sent, corrections included, -1 for none; `pitch`: as of `Live.last` hops after its onset.
     """
 
     def __init__(self, live: Live, up: float = 0.0) -> None:

@@ -41,29 +41,18 @@ JOINED = 5
 
 @dataclass(frozen=True, slots=True)
 class PathCosts:
-    """Weights of the path through a file, found as `decode.Live`.
+    """Weights of the path through a file, found as `decode.Live`."""
 
-    Attributes:
-        onset: Probability of an onset at which beginning a note costs nothing besides `begin`.
-        begin: Fixed cost of beginning a note.
-        onsets: Weight of the log odds of an onset.
-        key: Weight of the log likelihood of the pitch.
-        spread: Semitones at which the likelihood of a pitch is half of its highest.
-        floor: Likelihood of any pitch.
-        note: Weight of the log odds of a note.
-        least: Least hops of a note.
-        sure: Mean log odds of a note in the hops of a note, at least. `sensitivity` lowers and raises it alone: so more
-            sensitivity gives the same notes and further ones, never fewer.
-    """
-
-    onset: float = 0.15
-    begin: float = 0.6
-    onsets: float = 1.25
-    key: float = 0.4
-    spread: float = 1.0
-    floor: float = 0.02
-    note: float = 0.5
-    least: int = 6
+    onset: float = 0.15  # probability of an onset at which beginning a note costs nothing besides `begin`
+    begin: float = 0.6  # fixed cost of beginning a note
+    onsets: float = 1.25  # weight of the log odds of an onset
+    key: float = 0.4  # weight of the log likelihood of the pitch
+    spread: float = 1.0  # semitones at which the likelihood of a pitch is half of its highest
+    floor: float = 0.02  # likelihood of any pitch
+    note: float = 0.5  # weight of the log odds of a note
+    least: int = 6  # hops of a note
+    # mean log odds of a note in the hops of a note, at least. `sensitivity` lowers and raises it alone: so more
+    # sensitivity gives the same notes and further ones, never fewer
     sure: float = 2.0
 
 

@@ -1,4 +1,4 @@
-"""The learned modes: sends hops of sound to a worker and turns its answers into notes. Counterpart of `NoteTracker`."""
+"""Mode `learned`: sends hops of sound to a worker and turns its answers into notes. Counterpart of `NoteTracker`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from antiphon.api.pitch import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.lead_voice import LeadVoice
-from antiphon_hum.learned.template_decoder import TemplateDecoder, TemplateSettings
 from antiphon_hum.tracking.candidate import Candidate
 from antiphon_hum.tracking.tracker import TrackerSettings
 
-MODELS = {"learned": spec.HUM, "spectrogram": spec.PLAIN}
 LEVELS = 8
 """Hops over whose maximum the level of a note is taken."""
 SETTLING = 2
@@ -29,34 +27,27 @@ REACH = 4.0
 
 
 class ModelTracker:
-    """Notes of one stream in the learned modes; `ended`, `begun` and `pitch` as in `NoteTracker`.
+    """Notes of one stream by the network; `ended`, `begun` and `pitch` as in `NoteTracker`.
 
-    Attributes:
-        behind: Input frames from the beginning of a note to the last frame of the hop in which it is decided.
-        corrected: After `step`: the pitch of the sounding note, where it began on another one, else None.
-        on_answer: Called with each answer, None for a missing one, and the level of its hop in dB.
-        many: Probability that several voices sound at once.
+    `behind`: input frames from the beginning of a note to the last frame of the hop in which it is decided;
+    `corrected`: the pitch of the sounding note where it began on another one, else None; `on_answer`: called with each
+    answer, None for a missing one, and the level of its hop in dB; `many`: probability that several voices sound at
+    once.
     """
 
-    def __init__(self, decimator: Decimator, mode: str, block: int, node: int) -> None:
-        """Allocates buffers and connects to the worker of a key of `MODELS`; the caller fills and resets the decimator.
+    def __init__(self, decimator: Decimator, block: int, node: int) -> None:
+        """Allocates buffers and connects to the worker; the caller fills and resets the decimator.
 
         Raises:
             WorkerError: The worker could not be started.
         """
         self._decimator = decimator
-        model = MODELS[mode]
         self.hop = spec.HOP * decimator.factor
-        self.client = ModelClient(model, 1, self.hop, block, node)
+        self.client = ModelClient(spec.HUM, 1, self.hop, block, node)
         self._seconds = spec.HOP / decimator.rate
-        self._learned = mode == "learned"
         self._up = 12.0 * math.log2(decimator.rate / spec.RATE)
-        self._decoder: NoteDecoder | TemplateDecoder
-        if self._learned:
-            self._decoder, own_lag = NoteDecoder(Live(), self._up), spec.NEAR + SETTLING
-        else:
-            self._decoder, own_lag = TemplateDecoder(), spec.PLAIN_LATE + TemplateSettings().held - 1
-        self.lag = own_lag + self.client.lead
+        self._decoder = NoteDecoder(Live(), self._up)
+        self.lag = spec.NEAR + SETTLING + self.client.lead
         self.behind = self.lag * self.hop + decimator.lag - 1
         self._lead = LeadVoice()
         self._sent: F32 = np.zeros((1, 1, spec.HOP), np.float32)
@@ -113,14 +104,11 @@ class ModelTracker:
     def _decide(self, answer: F32, settings: TrackerSettings) -> None:
         decoder = self._decoder
         patience = max(0, round(settings.patience / 1000.0 / self._seconds))
-        followed = self._lead(answer) if self._learned and settings.lead else answer
+        followed = self._lead(answer) if settings.lead else answer
         decoder.step(followed, patience, REACH * (settings.sensitivity - 0.5))
-        if self._learned:
-            voiced = float(answer[spec.VOICED]) >= 0.5
-            self.pitch = spec.pitch(float(answer[spec.PITCH])) + self._up if voiced else 0.0
-            self.many = float(answer[spec.MANY])
-        else:
-            self.pitch = max(0.0, float(decoder.number))
+        voiced = float(answer[spec.VOICED]) >= 0.5
+        self.pitch = spec.pitch(float(answer[spec.PITCH])) + self._up if voiced else 0.0
+        self.many = float(answer[spec.MANY])
         if decoder.ended and self._sounding:
             self.ended, self._sounding = True, False
         if decoder.begun is not None:

@@ -1,4 +1,4 @@
-"""The learned modes on files: the network runs hop by hop in this process, without a worker.
+"""Mode `learned` on files: the network runs hop by hop in this process, without a worker.
 
 Its answers are those of live operation to the bit.
 """
@@ -8,35 +8,24 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import F32, Samples
-from antiphon.api.arrays import ArrayNetwork, load_arrays
+from antiphon.api.arrays import load_arrays
 from antiphon.api.pitch import Decimator
 from antiphon_hum.learned import spec
-from antiphon_hum.learned.model_tracker import MODELS
 
 RATE = 3 * spec.RATE
 """Hz that files are resampled to: a whole multiple of the network's rate."""
 
 
-def network(mode: str) -> ArrayNetwork:
-    """The network of a learned mode, a key of `MODELS`, with its weights.
-
-    Raises:
-        ModelError: Its weights do not fit.
-    """
-    model = MODELS[mode]
-    worker = model.worker("cpu")
-    return load_arrays(model.array_network, model.weights, model.folder, worker.inputs, worker.outputs)
-
-
 class OfflineModel:
     """Computes the answers to a sound at `RATE`, given piece by piece. `frames`: frames taken so far."""
 
-    def __init__(self, mode: str) -> None:
-        self._network = network(mode)
+    def __init__(self) -> None:
+        """Loads the network. Raises `ModelError` where its weights do not fit."""
+        model, worker = spec.HUM, spec.HUM.worker("cpu")
+        self._network = load_arrays(model.array_network, model.weights, model.folder, worker.inputs, worker.outputs)
         self._decimator = Decimator(RATE, spec.RATE, spec.HOP)
         self.hop = spec.HOP * self._decimator.factor
         self.lag = self._decimator.lag
-        self._size = MODELS[mode].answer
         self._answers: list[F32] = []
         self._levels: list[float] = []
         self.frames = 0
@@ -58,7 +47,7 @@ class OfflineModel:
             at += decimator.take(sound, at, sound.shape[1])
             if decimator.full:
                 newest = decimator.newest(spec.HOP)
-                answer: F32 = np.zeros((1, self._size), np.float32)
+                answer: F32 = np.zeros((1, spec.ANSWER), np.float32)
                 self._network.step(np.ascontiguousarray(newest[None]), answer)
                 self._answers.append(answer)
                 self._levels.append(10.0 * float(np.log10(float(np.dot(newest, newest)) / spec.HOP + 1e-9)))

@@ -1,8 +1,6 @@
-"""The networks of `hum` as plain data: what their workers need, and the layout of their answers."""
+"""The network of `hum` as plain data: what its worker needs, and the layout of its answers."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from antiphon.api.models import ModelInfo
 
@@ -40,23 +38,6 @@ HUM = ModelInfo(
     answer=ANSWER,
 )
 
-BINS = 288
-"""Bins of the spectra that the plain network reads and writes, 15.6 Hz apart: up to 4.5 kHz."""
-PLAIN_LATE = 6
-"""Hops by which its output lags its input. An answer is the likeness of that output to each note of a piano."""
-PLAIN = replace(
-    HUM,
-    name="hum-spectrogram",
-    network="antiphon_models.hum.baseline_network:Painter",
-    array_network="antiphon_hum.learned.painter_network:ArrayPainter",
-    weights="hum-spectrogram",
-    answer=SEMITONES,
-)
-
 
 def learned_model() -> ModelInfo:
     return HUM
-
-
-def spectrogram() -> ModelInfo:
-    return PLAIN

@@ -20,7 +20,7 @@ def test_every_parameter_is_in_the_table():
         assert param.allowed in row
 
 
-@pytest.mark.parametrize("mode", ["learned", "spectrogram", "yin"])
+@pytest.mark.parametrize("mode", ["learned", "yin"])
 @pytest.mark.parametrize("rate", [44100, 48000, 96000])
 def test_latency_is_as_stated(mode, rate):
     hum = Hum()

@@ -17,7 +17,6 @@ from antiphon.api.workers import current_pool
 from antiphon_hum.transcription import polyphonic
 from antiphon_hum.transcription.jobs import run
 from antiphon_hum.transcription.notes import notes_of
-from antiphon_models.learning.user_commands import command
 
 TUNE = [60, 64, 67, 64]
 
@@ -191,25 +190,6 @@ def test_with_lead_the_notes_are_those_of_the_voice_that_is_taken_out(tmp_path, 
     _, _, led = done(tmp_path, band, 16000, mode="learned", lead=True)
     assert asked == [("in.wav", "voice")]
     assert [note[0] for note in sung(led)] == [note[0] for note in sung(alone)] == TUNE
-
-
-@pytest.mark.parametrize("painted", ["istft", "gan"])
-def test_the_painted_spectrogram_as_sound_has_the_voices_notes_and_length(tmp_path, painted):
-    rate = 22050
-    t = np.arange(2 * rate) / rate
-    tone = sum(np.sin(2 * np.pi * 330.0 * k * t) / k for k in range(1, 6)) * 0.1
-    soundfile.write(tmp_path / "in.wav", np.stack([tone, tone], 1).astype(np.float32), rate)
-    words = ("-p", "mode=spectrogram", "-p", f"painted={painted}")
-    command("run", "hum", tmp_path / "in.wav", tmp_path / "out.wav", *words)
-    made, found = soundfile.read(tmp_path / "out.wav")
-    assert (made.shape, found) == ((2 * rate, 2), rate)
-    made = made.mean(1)
-    power = np.abs(np.fft.rfft(made)) ** 2
-    hertz = np.fft.rfftfreq(len(made), 1 / rate)
-    harmonics = np.abs(hertz / 330.0 - np.round(hertz / 330.0)) < 0.08
-    assert power[harmonics].sum() > 0.7 * power.sum()
-    with pytest.raises(UsageError, match="is of mode=spectrogram"):
-        command("run", "hum", tmp_path / "in.wav", tmp_path / "no.wav", "-p", f"painted={painted}")
 
 
 class ToneNetwork:

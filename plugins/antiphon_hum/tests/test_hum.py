@@ -82,10 +82,10 @@ def test_events_come_the_declared_latency_after_their_sound(rate):
 
 
 def test_the_mode_pyin_is_refused_in_files_and_patches():
-    with pytest.raises(ParamError, match="mode takes learned or yin or spectrogram or polyphonic, not 'pyin'"):
+    with pytest.raises(ParamError, match="mode takes learned or yin or polyphonic, not 'pyin'"):
         heard(SLURRED, RATE, {"mode": "pyin"})
     catalog = Catalog({"hum": ProcessorInfo("hum", "", "antiphon_hum", Hum.inputs, Hum.outputs, Hum.params, False)})
-    with pytest.raises(PatchError, match="takes learned or yin or spectrogram or polyphonic, not 'pyin'"):
+    with pytest.raises(PatchError, match="takes learned or yin or polyphonic, not 'pyin'"):
         parse('format = 1\n\n[nodes.hum]\nmode = "pyin"\n\n[wires]\n"in" = "hum"\n', catalog)
 
 

@@ -27,8 +27,11 @@ UNDER = 60.0
 """dB below the loudest recent band under which a level is treated as silence."""
 FALL = 20.0
 """dB a second by which the memory of the loudest band decays."""
-BEFORE = 5
-"""Hops before a peak that must be lower."""
+BEFORE, AFTER = 5, 2
+"""Hops before a peak that must be lower, and after it that must not be higher."""
+DELAY = 1
+"""Hops after a dip within which a rise may follow."""
+LAG = DELAY + AFTER
 DIP = 0.4
 """Weight of a dB of dip relative to a dB of rise."""
 CLEAR = 10.0
@@ -42,101 +45,82 @@ _TOP, _MEAN, _SIZE = 0, 1, 2
 
 @kernel
 def hum_onset_flux(
-    bins: f32p, edges: i64p, bands: i64, bank: f64p, row: i64, rows: i64, back: i64, state: f64p,
-    under: f64, fall: f64, most: f64, scale: f64, power: f64, rises: f64p, levels: f64p, hop: i64, size: i64,
-    delay: i64, dip_weight: f64, calm: f64, clear: f64,
+    bins: f32p, edges: i64p, bank: f64p, row: i64, rows: i64, state: f64p,
+    fall: f64, scale: f64, power: f64, rises: f64p, levels: f64p, hop: i64,
 ) -> f64:  # fmt: skip
-    """Onset strength `delay` hops before the newest: rise and weighted dip in dB, over 1 + the recent mean rise.
+    """Onset strength `DELAY` hops before the newest: rise and weighted dip in dB, over 1 + the recent mean rise.
 
     Args:
-        bins: Complex spectrum as pairs.
-        edges: `[bands + 1]` first bin of each band, and the end.
-        bands: Number of bands.
-        bank: `[rows, bands]` ring of band levels, dB.
-        row: Row of the newest hop.
+        bins: Complex spectrum as pairs; times `scale` its squared magnitude is power.
+        edges: `[BANDS + 1]` first bin of each band, and the end.
+        bank: `[rows, BANDS]` ring of band levels, dB, `row` the newest.
         rows: Rows of the ring.
-        back: Hops between the two spectra compared.
-        state: `[2]` level of the loudest recent band, dB; running mean of rises.
-        under: See `UNDER`.
-        fall: dB a hop by which the loudest level decays.
-        most: Bound on a band's rise, dB.
-        scale: Factor from squared magnitude to power.
-        power: Mean square of the hop.
-        rises: `[2, size]` ring of rises and of the running mean, hop `hop` newest.
-        levels: `[size]` ring of levels, dB.
-        hop: Number of the hop.
-        size: Length of the rings.
-        delay: Hops by which the result is late.
-        dip_weight: See `DIP`.
-        calm: See `CALM`.
-        clear: See `CLEAR`.
+        state: `[2]` level of the loudest recent band, dB, which decays by `fall` a hop; running mean of rises.
+        fall: See `state`.
+        power: Mean square of hop number `hop`.
+        rises: `[2, _LEVELS]` ring of rises and of the running mean, hop `hop` newest.
+        levels: `[_LEVELS]` ring of levels, dB.
     """
     state[_TOP] = state[_TOP] - fall
-    for b in range(bands):
+    for b in range(BANDS):
         total = f64(1e-12)
         for k in range(edges[b], edges[b + 1]):
             re = f64(bins[2 * k])
             im = f64(bins[2 * k + 1])
             total = total + re * re + im * im
         level = 4.342944819 * math.log(total * scale / f64(edges[b + 1] - edges[b]))
-        bank[row * bands + b] = level
+        bank[row * BANDS + b] = level
         state[_TOP] = level if level > state[_TOP] else state[_TOP]
-    floor = state[_TOP] - under
-    before = row - back
+    floor = state[_TOP] - UNDER
+    before = row - BACK
     before = before + rows if before < 0 else before
     rise = f64(0.0)
-    for b in range(bands):
-        now = bank[row * bands + b]
-        then = bank[before * bands + b]
+    for b in range(BANDS):
+        now = bank[row * BANDS + b]
+        then = bank[before * BANDS + b]
         now = floor if now < floor else now
         then = floor if then < floor else then
         step = now - then
-        step = most if step > most else step
+        step = MOST_RISE if step > MOST_RISE else step
         rise = rise + step if step > 0.0 else rise
-    rise = rise / f64(bands)
-    place = hop % size
+    rise = rise / f64(BANDS)
+    place = hop % _LEVELS
     rises[place] = rise / (1.0 + state[_MEAN])
-    rises[size + place] = state[_MEAN]
+    rises[_LEVELS + place] = state[_MEAN]
     capped = 6.0 if rise > 6.0 else rise
-    state[_MEAN] = state[_MEAN] + calm * (capped - state[_MEAN])
+    state[_MEAN] = state[_MEAN] + CALM * (capped - state[_MEAN])
     levels[place] = 4.342944819 * math.log(power + 1e-9)
     # the lowest level of late, and the highest before it and after it
     least = f64(99.0)
-    least_at = i64(delay)
-    for n in range(delay, delay + 11):
-        v = levels[(hop + size - n) % size]
+    least_at = i64(DELAY)
+    for n in range(DELAY, DELAY + 11):
+        v = levels[(hop + _LEVELS - n) % _LEVELS]
         if v < least:
             least = v
             least_at = n
     after = f64(-99.0)
     for n in range(least_at):
-        v = levels[(hop + size - n) % size]
+        v = levels[(hop + _LEVELS - n) % _LEVELS]
         after = v if v > after else after
     earlier = f64(-99.0)
     for n in range(least_at + 1, least_at + 11):
-        v = levels[(hop + size - n) % size]
+        v = levels[(hop + _LEVELS - n) % _LEVELS]
         earlier = v if v > earlier else earlier
     edge = after if after < earlier else earlier
     dip = edge - least
     dip = 0.0 if dip < 0.0 else dip
-    place = (hop + size - delay) % size
-    calmness = 1.0 + rises[size + place]
-    most_dip = 3.0 * rises[place] * calmness + clear
+    place = (hop + _LEVELS - DELAY) % _LEVELS
+    calmness = 1.0 + rises[_LEVELS + place]
+    most_dip = 3.0 * rises[place] * calmness + CLEAR
     dip = most_dip if dip > most_dip else dip
-    return f64(rises[place] + dip_weight * dip / calmness)
+    return f64(rises[place] + DIP * dip / calmness)
 
 
 class OnsetFlux:
-    """Onset strength `lag` hops before the newest where it has a peak, 0 elsewhere."""
+    """Onset strength `LAG` hops before the newest where it has a peak, 0 elsewhere."""
 
-    def __init__(self, rate: float, delay: int = 3, after: int = 4) -> None:
-        """Allocates buffers.
-
-        `delay`: hops after a dip within which a rise may follow; `after`: hops after a peak that must not be higher.
-        """
-        self.lag = delay + after
-        self._delay, self._after = delay, after
-        self._recent: list[float] = [0.0] * (BEFORE + after + 1)
+    def __init__(self, rate: float) -> None:
+        self._recent: list[float] = [0.0] * (BEFORE + AFTER + 1)
         self._window: F32 = np.hanning(SIZE + 1)[:-1].astype(np.float32)
         self._scale = 4.0 / float(self._window.sum()) ** 2
         self._framed: F32 = np.zeros(SIZE, np.float32)
@@ -166,7 +150,7 @@ class OnsetFlux:
         self._recent[:] = [0.0] * len(self._recent)
 
     def step(self, frame: F32, power: float) -> float:
-        """Takes a hop of the newest `SIZE` samples: onset strength in dB at a peak `lag` hops before, else 0."""
+        """Takes a hop of the newest `SIZE` samples: onset strength in dB at a peak `LAG` hops before, else 0."""
         np.multiply(frame, self._window, out=self._framed)
         np.fft.rfft(self._framed, out=self._bins)  # type: ignore[arg-type]  # single precision is right at run time
         self._row = (self._row + 1) % self._rows
@@ -174,9 +158,8 @@ class OnsetFlux:
         recent = self._recent
         recent.pop(0)
         value: float = hum_onset_flux(
-            self._pairs, self._edges, BANDS, self._bank, self._row, self._rows, BACK, self._state,
-            UNDER, self._fall, MOST_RISE, self._scale, power, self._rises, self._levels, self._hop, _LEVELS,
-            self._delay, DIP, CALM, CLEAR,
+            self._pairs, self._edges, self._bank, self._row, self._rows, self._state,
+            self._fall, self._scale, power, self._rises, self._levels, self._hop,
         )  # fmt: skip
         recent.append(value)
         peak = float(recent[BEFORE])

@@ -29,39 +29,22 @@ RANGE = float(HIGHEST - LOWEST + 1)
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Parameters of the model: probabilities a hop, and semitones.
+    """Parameters of the model: probabilities a hop, and semitones."""
 
-    Attributes:
-        attack: Standard deviation of pitch in an attack, semitones.
-        sustain: The same in a sustain.
-        astray: Share of an attack's pitches that may be anywhere.
-        stray: Share of a sustain's pitches that may be anywhere.
-        unvoiced_attack: Probability of no pitch in an attack.
-        unvoiced_sustain: The same in a sustain.
-        unvoiced_rest: The same in a rest.
-        begin: Probability that a note begins, times e^(rise_weight * (rise - rise_middle)) for a rise in dB.
-        rise_weight: See `begin`.
-        rise_middle: See `begin`, dB.
-        rise_limit: Upper bound of the exponent.
-        rise_least: Lower bound of the exponent, its sign reversed.
-        end: Probability that a note ends.
-        settle: Probability that an attack becomes a sustain.
-    """
-
-    attack: float = 1.0
-    sustain: float = 0.44
-    astray: float = 0.5
-    stray: float = 0.01
-    unvoiced_attack: float = 0.35
+    attack: float = 1.0  # standard deviation of pitch in an attack, semitones
+    sustain: float = 0.44  # the same in a sustain
+    astray: float = 0.5  # share of an attack's pitches that may be anywhere
+    stray: float = 0.01  # share of a sustain's
+    unvoiced_attack: float = 0.35  # probability of no pitch in an attack
     unvoiced_sustain: float = 0.06
     unvoiced_rest: float = 0.85
-    begin: float = 1e-6
+    begin: float = 1e-6  # that a note begins, times e^(rise_weight * (rise - rise_middle)) for a rise in dB
     rise_weight: float = 4.0
     rise_middle: float = 2.5
-    rise_limit: float = 24.0
-    rise_least: float = 11.0
-    end: float = 0.01
-    settle: float = 0.065
+    rise_limit: float = 24.0  # upper bound of the exponent
+    rise_least: float = 11.0  # lower bound of the exponent, its sign reversed
+    end: float = 0.01  # that a note ends
+    settle: float = 0.065  # that an attack becomes a sustain
 
     def table(self) -> F64:
         """The parameters in the form and order that `hum_notes` takes."""
@@ -82,18 +65,10 @@ class Weights:
 def hum_notes(
     pitch: f64, rise: f64, best: f64p, next_best: f64p, back: i64p, w: f64p, places: i64, per_note: i64, lowest: f64
 ) -> None:
-    """One Viterbi step. States: the attack of each place, the sustain of each place, rest.
+    """One Viterbi step over `[2 * places + 1]` states: the attack of each place, the sustain of each place, rest.
 
-    Args:
-        pitch: MIDI number, 0 for none.
-        rise: Onset flux of the hop, dB.
-        best: `[2 * places + 1]` log probabilities of the previous hop.
-        next_best: `[2 * places + 1]` result.
-        back: `[2 * places + 1]` result, predecessor of each state.
-        w: `Weights.table`.
-        places: Number of places.
-        per_note: Places of a semitone.
-        lowest: MIDI number of the lowest place's semitone.
+    From log probabilities `best` to `next_best`, and the predecessor of each state, `back`; for a `pitch` (MIDI number,
+    0 for none) and the onset flux `rise`, dB. w: `Weights.table`; lowest: MIDI number of the lowest place's semitone.
     """
     rest = 2 * places
     top = best[rest]
@@ -154,17 +129,8 @@ def hum_notes(
 def hum_path(best: f64p, back: i64p, states: i64, row: i64, rows: i64, path: i64p, count: i64, places: i64) -> None:
     """path ← the best path's newest `count` hops, oldest first.
 
-    A value is the place, plus 1000 in the attack, plus 2000 at a note's first hop; -1 in a rest.
-
-    Args:
-        best: `[states]` log probabilities of the newest hop.
-        back: `[rows, states]` ring of predecessors.
-        states: Number of states.
-        row: Row of the newest hop.
-        rows: Rows of the ring.
-        path: `[count]` result.
-        count: Hops to follow back.
-        places: Number of places.
+    A value is the place, plus 1000 in the attack, plus 2000 at a note's first hop; -1 in a rest. best: `[states]` log
+    probabilities of the newest hop; back: `[rows, states]` ring of predecessors, `row` the newest.
     """
     at = i64(0)
     for b in range(states):
@@ -188,10 +154,10 @@ class Segmenter:
     `lag`: hops by which the final value is late; `path`: `[lag + 1]`, oldest first; see `hum_path`.
     """
 
-    def __init__(self, lag: int, weights: Weights) -> None:
+    def __init__(self, lag: int) -> None:
         self.lag = lag
         self._rows = lag + 1
-        self._weights = weights.table()
+        self._weights = Weights().table()
         self._best: list[F64] = [np.zeros(STATES, np.float64), np.zeros(STATES, np.float64)]
         self._back: I64 = np.zeros((self._rows, STATES), np.int64)
         self._backs = [self._back[n] for n in range(self._rows)]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -13,14 +11,12 @@ from antiphon.api import F64, IO
 from antiphon.api.pitch import CENTRE, HISTORY, HOP, Decimator, MedianPitch, Yin
 from antiphon_hum.tracking.candidate import Candidate, candidate
 from antiphon_hum.tracking.onset_flux import SIZE, OnsetFlux
-from antiphon_hum.tracking.segment import Segmenter, Weights
+from antiphon_hum.tracking.segment import Segmenter
 
 AGAIN = 10
 """Hops after a note's start in which the same note cannot begin again."""
 PITCH_LAG, NOTE_LAG = 4, 10
 """Lags of the pitch and of the segmenter, hops."""
-FLUX_DELAY, FLUX_AFTER = 1, 2
-"""See `OnsetFlux`."""
 SLURRED = 3
 """Onset flux below which a note has no attack."""
 MOVED = 2
@@ -28,27 +24,9 @@ MOVED = 2
 RING = 64
 
 
-class PitchSource(Protocol):
-    """The interface of a pitch track. lag: hops by which the result of `step` is late."""
-
-    lag: int
-
-    def reset(self) -> None: ...
-    def step(self, pitch: float) -> float: ...
-
-
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """The parameters of `hum` that a tracker reads.
-
-    Attributes:
-        sensitivity: 0 to 1; higher accepts more notes; learned modes only.
-        threshold: Least level, dB of full scale.
-        lowest: Lowest note, MIDI number.
-        highest: Highest note, MIDI number.
-        patience: Longest delay of a note until its pitch is settled, ms; learned modes only.
-        lead: Whether the strongest of several voices is followed; mode `learned` only.
-    """
+    """The parameters of `hum` that a tracker reads; `sensitivity`, `patience`, `lead`: mode learned alone."""
 
     sensitivity: float = 0.5
     threshold: float = -70.0
@@ -59,39 +37,24 @@ class TrackerSettings:
 
 
 class NoteTracker:
-    """Notes of one stream in mode `yin`.
+    """Notes of one stream in mode `yin`; `corrected` is always None.
 
-    Attributes:
-        ended: After `step`: whether the sounding note ends `lag` hops before the newest.
-        begun: After `step`: the note that begins there, or None.
-        corrected: None: no note is corrected.
-        pitch: Newest decided pitch, a MIDI number, 0 for none.
-        lag: Hops by which notes are late.
-        behind: The same in input frames, decimation included.
+    After `step`: whether the sounding note has `ended` `lag` hops before the newest, the note that has `begun` there or
+    None, and the newest decided `pitch`, a MIDI number, 0 for none. `behind`: `lag` in input frames, decimation
+    included.
     """
 
-    def __init__(
-        self,
-        decimator: Decimator,
-        weights: Weights | None = None,
-        truth: Callable[[float, int], PitchSource] | None = None,
-    ) -> None:
-        """Allocates buffers; the caller fills and resets the decimator.
-
-        `truth`, for tests, replaces the median pitch, from rate and lag.
-        """
+    def __init__(self, decimator: Decimator, track: MedianPitch | None = None) -> None:
+        """Allocates buffers; the caller fills and resets the decimator. `track` is `PITCH_LAG` hops late."""
         self.lag = PITCH_LAG + NOTE_LAG
         self.hop = HOP * decimator.factor
         # a note decided at a hop's last frame began this many frames before
         self.behind = self.lag * self.hop + CENTRE * decimator.factor + decimator.lag - 1
         self._decimator = decimator
         self._yin = Yin(decimator.rate)
-        self._track: PitchSource = truth(decimator.rate, PITCH_LAG) if truth else MedianPitch(PITCH_LAG)
-        self._flux = OnsetFlux(decimator.rate, FLUX_DELAY, FLUX_AFTER)
-        # aligned to the hop after the pitch's: a rise is complete when the window is full of it
-        self._flux_delay = PITCH_LAG - 1 - self._flux.lag
-        self._rises = [0.0] * (self._flux_delay + 1)
-        self._segments = Segmenter(NOTE_LAG, weights or Weights())
+        self._track = track or MedianPitch(PITCH_LAG)
+        self._flux = OnsetFlux(decimator.rate)
+        self._segments = Segmenter(NOTE_LAG)
         self._pitches: F64 = np.zeros(RING, np.float64)
         self._levels: F64 = np.zeros(RING, np.float64)
         self._rise_ring: F64 = np.zeros(RING, np.float64)
@@ -104,7 +67,7 @@ class NoteTracker:
         """Clears the past; the caller resets the decimator."""
         for part in (self._track, self._flux, self._segments):
             part.reset()
-        self._rises[:] = [0.0] * len(self._rises)
+        self._rise = 0.0
         self._pitches.fill(0.0)
         self._levels.fill(-90.0)
         self._rise_ring.fill(0.0)
@@ -127,8 +90,8 @@ class NoteTracker:
         # a margin below the threshold for the parts of a note that are softer than its loudest
         loud = level >= settings.threshold - 12.0
         self.pitch = self._track.step(self._yin.find(self._decimator.body(HISTORY), low, high) if loud else 0.0)
-        self._rises.append(self._flux.step(self._decimator.newest(SIZE), power))
-        rise = self._rises.pop(0)
+        # aligned to the hop after the pitch's: a rise is complete when the window is full of it
+        rise, self._rise = self._rise, self._flux.step(self._decimator.newest(SIZE), power)
         self._hop += 1
         place = self._hop % RING
         self._pitches[place] = self.pitch

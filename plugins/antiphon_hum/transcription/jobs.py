@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import soxr
-
 from antiphon.api import PluginError, Samples, UsageError
 from antiphon.api.analysis import separated_file
 from antiphon.api.files import (
@@ -19,13 +16,11 @@ from antiphon.api.files import (
     MidiTrack,
     format_of,
     printable_path,
-    read_sound,
     stream_sound,
     write_midi,
 )
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon.api.rendering import TimedNote, load_plugins, render_notes
-from antiphon_hum.learned import spec
 from antiphon_hum.scale_snap import KEYS
 from antiphon_hum.transcription.notes import Transcription, transcribe
 
@@ -40,15 +35,9 @@ MANY = 0.3
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Transcribes the source and writes a sound, or a MIDI file.
+    """Transcribes the source to a sound of its rate, channels and length, or to a MIDI file of the notes.
 
-    Args:
-        job: `target` is a sound of the source's rate, channels and length, or a MIDI file of the notes; `midi_out` is a
-            MIDI file of the notes as sung.
-
-    Raises:
-        UsageError: The options do not go together.
-        FileError: A file cannot be read or written.
+    Raises `UsageError` where the options do not go together, `FileError` for files.
     """
     if job.midi_out is not None:
         check_distinct([("IN", job.source), ("OUT", job.target)], [("--midi-out", job.midi_out)])
@@ -57,8 +46,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
             raise UsageError("OUT holds the notes already; leave --midi-out out, or name a sound OUT")
         return _notes(job)
     format_of(job.target)
-    if (painted := str(job.settings.get("painted", "notes"))) != "notes":
-        return _painted(job, painted)
     with stream_sound(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
     with AudioWriter(job.target, rate, channels, subtype, job.rate) as writer:
@@ -76,24 +63,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
             write_notes(job.midi_out, found, rate, _bpm(job))
     written = replace(Written.sound(writer, printable_path(job.source)), notes=len(notes))
     return (written,) if job.midi_out is None else (written, _of_notes(job, job.midi_out, found, rate))
-
-
-def _painted(job: FileJob, painted: str) -> tuple[Written, ...]:
-    """Writes the painted spectrogram as sound, the same in all channels."""
-    from antiphon_hum.learned.painting import WEIGHTS, paint, sound_of
-
-    if job.settings.get("mode") != "spectrogram" or job.midi_out is not None:
-        raise UsageError(f"painted={painted} is of mode=spectrogram, and gives no notes: -p mode=spectrogram")
-    given = read_sound(job.source, rate=spec.RATE)
-    with stream_sound(job.source) as (info, _):
-        rate, channels, frames, subtype = info.rate, info.channels, info.frames, info.subtype
-    mono = given.samples.mean(axis=0)
-    made = sound_of(paint(mono, WEIGHTS[painted]), len(mono))
-    job.progress(0.9)
-    whole = np.asarray(soxr.resample(made, spec.RATE, rate), np.float32)[:frames]
-    with AudioWriter(job.target, rate, channels, subtype, job.rate) as writer:
-        writer.write(np.tile(whole if frames is None else np.pad(whole, (0, frames - len(whole))), (channels, 1)))
-    return (Written.sound(writer, printable_path(job.source)),)
 
 
 def _notes(job: FileJob) -> tuple[Written, ...]:

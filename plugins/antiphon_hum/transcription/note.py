@@ -7,14 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note with its place in the sound.
+    """A note of MIDI number `number` from frame `start` to `end`, after it; velocity above 0 to 1.
 
-    Attributes:
-        start: Frame at which it begins.
-        end: Frame at which it ends, after `start`.
-        number: MIDI note number.
-        velocity: Above 0, up to 1.
-        pitch: MIDI note number with its fraction, as sung; -1 where it is not known.
+    `pitch`: the MIDI number with its fraction, as sung; -1 where it is not known.
     """
 
     start: int

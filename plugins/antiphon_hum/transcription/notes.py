@@ -13,8 +13,7 @@ from antiphon_hum.learned import offline_model, spec
 from antiphon_hum.learned.decode import SECONDS
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
 from antiphon_hum.learned.lead_voice import LeadVoice
-from antiphon_hum.learned.model_tracker import MODELS, REACH
-from antiphon_hum.learned.template_decoder import notes_of_painting
+from antiphon_hum.learned.model_tracker import REACH
 from antiphon_hum.processor import BEND_REACH, MIDDLE_VELOCITY, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
 from antiphon_hum.transcription import polyphonic
@@ -32,17 +31,12 @@ Play = Callable[[int, Callable[[Samples], None]], None]
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """The notes of a sound.
+    """The notes of a sound of so many `frames`, in order of their start.
 
-    Attributes:
-        notes: In order of their start.
-        frames: Length of the sound.
-        key: Tonic 0 to 11 and scale that the notes were moved to.
-        bpm: Tempo of the grid that the notes were moved to.
-        beat: Seconds of the grid's first line.
-        many: Mean probability that several voices sound at once, 0 to 1.
-        left: Notes left out because their line and the next were taken.
-        pure: They are of pure tones, which the network does not hear, and are yin's.
+    `key`: tonic 0 to 11 and scale that they were moved to; `bpm`, `beat`: tempo and seconds of the first line of the
+    grid that they were moved to, `left`: notes left out because their line and the next were taken; `many`: mean
+    probability that several voices sound at once; `pure`: of pure tones, which the network does not hear, so that they
+    are yin's.
     """
 
     notes: tuple[Note, ...]
@@ -90,9 +84,9 @@ def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Valu
     at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else RESAMPLED_RATE)
     if mode == polyphonic.MODE:
         found = _polyphonic(play, settings, hum)
-    elif mode in MODELS:
-        found = _by_network(play, mode, hum)
-        if mode == "learned" and not found.notes:
+    elif mode == "learned":
+        found = _by_network(play, hum)
+        if not found.notes:
             found = _of_pure_tones(play, at, channels, settings, hum) or found
     else:
         found = _by_tracker(play, at, channels, {**settings, "mode": mode}, hum)
@@ -116,7 +110,7 @@ def whole_rate(mode: str) -> int:
     """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
     if mode == polyphonic.MODE:
         return polyphonic.RATE
-    return 3 * spec.RATE if mode in MODELS else 0
+    return offline_model.RATE if mode == "learned" else 0
 
 
 def _at(found: Transcription, by: float, frames: int) -> Transcription:
@@ -168,21 +162,16 @@ def _by_tracker(
     return Transcription(tuple(second.notes()), second.frames, key)
 
 
-def _by_network(play: Play, mode: str, hum: Hum) -> Transcription:
+def _by_network(play: Play, hum: Hum) -> Transcription:
     """One pass of the network over the whole sound."""
     settings = hum.settings
     odds = REACH * (float(settings["sensitivity"]) - 0.5)
-    transcriber = offline_model.OfflineModel(mode)
+    transcriber = offline_model.OfflineModel()
     play(offline_model.RATE, transcriber.feed)
     frames = transcriber.frames
     answers, levels = transcriber.end()
-    learned = mode == "learned"
-    found: Sequence[tuple[float, float, float]]
-    if learned:
-        followed = LeadVoice().all(answers) if settings["lead"] else answers
-        found = decode_file(followed, PathCosts(sure=PathCosts().sure - 2.0 * odds))
-    else:
-        found = notes_of_painting(answers, odds)
+    followed = LeadVoice().all(answers) if settings["lead"] else answers
+    found = decode_file(followed, PathCosts(sure=PathCosts().sure - 2.0 * odds))
     low, high = sorted((float(settings["lowest"]), float(settings["highest"])))
     notes = []
     for start, end, pitch in found:
@@ -197,7 +186,7 @@ def _by_network(play: Play, mode: str, hum: Hum) -> Transcription:
     if key is not None:
         notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
     loud = levels > float(settings["threshold"])
-    many = float(answers[loud, spec.MANY].mean()) if learned and loud.any() else 0.0
+    many = float(answers[loud, spec.MANY].mean()) if loud.any() else 0.0
     return Transcription(tuple(notes), frames, key, many=many)
 
 
@@ -227,11 +216,7 @@ def _resampled(sound: Samples, rate: int, to: int) -> Samples:
 
 
 class StreamTranscriber:
-    """Runs the processor over a sound given piece by piece and returns its notes with the latency removed.
-
-    Attributes:
-        frames: Frames taken so far.
-    """
+    """Runs the processor over a sound given piece by piece, `frames` so far; its latency is taken out."""
 
     def __init__(self, rate: int, channels: int, settings: Mapping[str, Value] | None = None) -> None:
         """Prepares the processor by parameters of `hum`; `bpm` is the clock of `quantise`, with a beat at frame 0.

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from antiphon.api import Event, FileError, PluginError, StreamSpec, frequency
 from antiphon.api.testing import render
-from antiphon_latent.decoder import MODELS, load
+from antiphon_latent.decoder import load
 from antiphon_latent.likeness import pitch_of, place_of
 from antiphon_latent.partials import hz_of
 from antiphon_latent.processor import AXIS_DOC, NAMES, TICK, Latent
@@ -23,9 +23,8 @@ SPEC = StreamSpec(RATE, 256, 1)
 
 def play(events, seconds, blocks=None, changes=(), **settings):
     """Notes to mono sound."""
-    given = {"model": "pca", **settings}
     silence = np.zeros((1, round(seconds * RATE)), np.float32)
-    return render(Latent(), SPEC, silence, given, changes, blocks, events).audio[0][0]
+    return render(Latent(), SPEC, silence, settings, changes, blocks, events).audio[0][0]
 
 
 def held(*numbers, seconds=0.5, velocity=0.8, channel=1):
@@ -47,14 +46,13 @@ def rms(sound, first, last):
     return 20.0 * np.log10(np.sqrt(np.mean(part.astype(np.float64) ** 2)) + 1e-9)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_that_ships_plays_in_tune_and_at_the_level_of_the_other_synths(model):
+def test_it_plays_in_tune_and_at_the_level_of_the_other_synths():
     for number in (40, 60, 80):
-        sound = play(held(number, seconds=0.6, velocity=80 / 127), 0.6, model=model)
+        sound = play(held(number, seconds=0.6, velocity=80 / 127), 0.6)
         assert abs(1200 * np.log2(pitch_of(sound, RATE) / frequency(number))) < 10
         loudest = max(rms(sound, at, at + 0.05) for at in np.arange(0, 0.5, 0.05))
         assert -23.0 < loudest < -17.0
-    assert not play([], 0.1, model=model).any()
+    assert not play([], 0.1).any()
 
 
 def test_any_blocks_give_the_same_samples():
@@ -103,14 +101,14 @@ def test_more_notes_than_voices_take_the_oldest_and_never_reach_full_scale():
     sound = play(events, 0.5, level=12.0)
     assert np.abs(sound).max() <= 1.0
     silence = np.zeros((1, RATE // 2), np.float32)
-    reports = render(Latent(), SPEC, silence, {"model": "pca"}, notes=events).reports
+    reports = render(Latent(), SPEC, silence, {}, notes=events).reports
     assert (reports["sounding"], reports["dropped"]) == (VOICES, 0)
 
 
 def test_like_finds_the_place_of_a_sound(tmp_path):
     wanted = {"z1": 1.0, "z4": 1.5}
     soundfile.write(tmp_path / "note.wav", play(held(57, seconds=3.0), 3.0, **wanted), RATE, "FLOAT")
-    place, left = place_of(str(tmp_path / "note.wav"), load("pca", ""))
+    place, left = place_of(str(tmp_path / "note.wav"), load(""))
     assert left < 6.0
     assert abs(place[0] - 1.0) < 0.5
     like = play(held(57), 0.5, like=str(tmp_path / "note.wav"))
@@ -145,8 +143,6 @@ def test_the_command_gives_the_samples_of_the_node(tmp_path):
         tmp_path / "out.wav",
         "-p",
         "z1=1",
-        "-p",
-        "model=pca",
         "--tail",
         0,
         "--fade",

@@ -11,9 +11,10 @@ import soundfile
 from antiphon.api import FileError, StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_models.transfer.renders import items
-from antiphon_transfer.processor import MODES, Transfer
+from antiphon_transfer.processor import Transfer
 
 RATE = 44100
+MODES = ("envelope", "wavelet")
 RNG = np.random.default_rng(5)
 SOUND = (0.3 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE) + 0.01 * RNG.standard_normal(RATE)).astype(np.float32)
 

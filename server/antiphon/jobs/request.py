@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Task
@@ -16,10 +18,12 @@ from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import asset_names, patch_list
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.io.decode_child import MAX_RATE, MIN_RATE
-from antiphon.kernel.runtime.finite import is_finite_number
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.typed import Misfit, convert
+
+T = TypeVar("T")
 
 BESIDE = {
     "midi": ("midi-out", "notes.mid"),
@@ -31,9 +35,6 @@ BESIDE = {
 """Fields that ask for a further result: the name of the option of `antiphon run`, and of the result."""
 APART = "--out-dir"
 """The option, of `Task.beside`, of what writes its results itself, instead of one."""
-RUN_KEYS = ("file", "params", "format", *BESIDE, "stems", "tail", "rate")
-RENDER_KEYS = ("file", "format", "seconds", "rate")
-LIVE_KEYS = ("file", "format", "bars", "midi", "rate")
 MOST_SECONDS = 3600.0
 """Of a rendered patch."""
 MOST_BARS = 2048.0
@@ -44,11 +45,56 @@ SHOWN_FORMATS = f"{', '.join(FORMAT_NAMES[:-1])} or {FORMAT_NAMES[-1]}"
 NOTES, MIDI = ".mid", (".mid", ".midi")
 
 
+Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MOST_SECONDS, description=f"0 to {MOST_SECONDS:g} seconds")]
+Tail: TypeAlias = Annotated[float, Meta(ge=0.0, le=60.0, description="0 to 60 seconds")]
+Bars: TypeAlias = Annotated[float, Meta(gt=0.0, le=MOST_BARS, description=f"above 0, at most {MOST_BARS:g} bars")]
+Rate: TypeAlias = Annotated[
+    int, Meta(ge=MIN_RATE, le=MAX_RATE, description=f"a whole number of Hz, {MIN_RATE} to {MAX_RATE}")
+]
+FileId: TypeAlias = Annotated[str, Meta(description="the identifier that POST /api/files has answered")]
+Format: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
+RunFormat: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*FORMAT_NAMES, "mid"]})]
+
+
+class Asked(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a client asks for. All fields may be missing."""
+
+    file: FileId | UnsetType = UNSET
+    rate: Rate | UnsetType = UNSET
+
+
+class Run(Asked):
+    """Body of `POST /api/run/PLUGIN`. `file` is missing for a plugin that needs none, as `generate`."""
+
+    params: dict[str, Any] = {}
+    format: RunFormat | UnsetType = UNSET
+    midi: bool = False
+    analysis: bool = False
+    report: bool = False
+    stems: bool = False
+    picture: bool = False
+    roll: bool = False
+    tail: Tail | UnsetType = UNSET
+
+
+class Render(Asked):
+    """Body of `POST /api/render/PATCH`. `seconds` may be missing where there is a file."""
+
+    format: Format | UnsetType = UNSET
+    seconds: Seconds | UnsetType = UNSET
+
+
+class RenderLive(Asked):
+    """Body of `POST /api/live/sets/SET/render`. The file is what the patch hears as its input."""
+
+    format: Format | UnsetType = UNSET
+    bars: Bars | UnsetType = UNSET
+    midi: bool = False
+
+
 def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """The task of `POST /api/run/PLUGIN`.
 
-    Body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "stems": true, "tail": 2.0,
-    "rate": 44100}; all but `file` may be missing, and `file` of a plugin that needs none, as `generate`.
     `path_of` gives the path of a file by its identifier; it raises where there is none.
 
     Raises:
@@ -56,17 +102,15 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     """
     info = known_type(plugin, catalog)
     info.check_writes()
-    fields = _fields(body, RUN_KEYS)
+    asked = _checked(body, Run)
     if info.on_files.default_source not in ("", NOTHING):
         raise WireError(f"{plugin} works on a folder, which HTTP does not take; render a patch that plays it instead")
     key, source = "", Path(NOTHING)
-    if "file" in fields or info.on_files.default_source != NOTHING:
-        key, source = _file(fields, path_of)
+    if asked.file is not UNSET or info.on_files.default_source != NOTHING:
+        key, source = _file(asked, path_of)
         _check_source(info, source)
     arguments: list[str] = []
-    params = fields.get("params", {})
-    if not isinstance(params, dict):
-        raise WireError('"params" is an object of names and values')
+    params = asked.params
     cells = {cell.name: cell for cell in info.cells if not cell.readonly}
     for name, value in params.items():
         if name not in cells:
@@ -78,67 +122,60 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     if lacking := info.lacking({**params, **choices}):
         how = '{"file": ID}' if lacking.kind == "file" else f'"{info.needed_value(lacking)}"'
         raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}')
-    if "tail" in fields:
+    if asked.tail is not UNSET:
         if info.on_files.job:
             raise WireError(f'{plugin} sets the length of its result itself; leave "tail" out')
-        arguments += ["--tail", f"{_number(fields, 'tail', 60.0):g}"]
+        arguments += ["--tail", f"{asked.tail:g}"]
     beside = {}
     for name, (option, result) in BESIDE.items():
-        if _switch(fields, name):
+        if getattr(asked, name):
             if option not in info.on_files.beside:
                 raise WireError(f'{plugin} writes no {"MIDI" if name == "midi" else name}; leave "{name}" out')
             beside[f"--{option}"] = result
-    if _switch(fields, "stems"):
+    if asked.stems:
         if not info.on_files.splits:
             raise WireError(f'{plugin} takes no sound apart; leave "stems" out')
-        if fields.get("format", "wav") not in ("wav", ".wav"):
+        if asked.format not in (UNSET, "wav", ".wav"):
             raise WireError('the stems are WAV files; leave "format" out')
-        return Task("run", plugin, key, ".wav", params, (*arguments, *_rate(fields, ".wav")), {APART: ""})
-    suffix = _run_suffix(fields, info, source, asked=bool(beside))
-    return Task("run", plugin, key, suffix, params, (*arguments, *_rate(fields, suffix)), beside)
+        return Task("run", plugin, key, ".wav", params, (*arguments, *_rate(asked, ".wav")), {APART: ""})
+    suffix = _run_suffix(asked, info, source, beside=bool(beside))
+    return Task("run", plugin, key, suffix, params, (*arguments, *_rate(asked, suffix)), beside)
 
 
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """The task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
-
-    Body: {"file": ID, "format": ".wav", "seconds": 10, "rate": 44100}; `seconds` may be missing where there is a file.
 
     Raises:
         AntiphonError: As `run_task`.
     """
     if all(entry.name != patch for entry in patch_list.entries()):
         raise Missing(f"there is no patch {shorten(patch)!r}{instead(patch, patch_list.names())}")
-    fields = _fields(body, RENDER_KEYS)
+    asked = _checked(body, Render)
     key = ""
     arguments: list[str] = []
-    if "file" in fields:
-        key, _ = _file(fields, path_of)
-    elif "seconds" not in fields:
+    if asked.file is not UNSET:
+        key, _ = _file(asked, path_of)
+    elif asked.seconds is UNSET:
         raise WireError('a patch is rendered over a file ("file": ID) or for a time ("seconds": 10)')
-    if "seconds" in fields:
-        arguments += ["--seconds", f"{_number(fields, 'seconds', MOST_SECONDS):g}"]
-    suffix = _suffix(fields, ".wav")
-    return Task("render", patch, key, suffix, {}, (*arguments, *_rate(fields, suffix)))
+    if asked.seconds is not UNSET:
+        arguments += ["--seconds", f"{asked.seconds:g}"]
+    suffix = _suffix(asked, ".wav")
+    return Task("render", patch, key, suffix, {}, (*arguments, *_rate(asked, suffix)))
 
 
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """The task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
 
-    Body: {"bars": 16, "file": ID, "format": ".wav", "midi": true}; all may be missing. The file is what the patch hears
-    as its input.
-
     Raises:
         AntiphonError: As `run_task`.
     """
     script = live_set(name)
-    fields = _fields(body, LIVE_KEYS)
-    key = _file(fields, path_of)[0] if "file" in fields else ""
-    bars = _number(fields, "bars", MOST_BARS, "bars") if "bars" in fields else float(script.bars)
-    if bars <= 0.0:
-        raise WireError(f'"bars" is above 0, at most {MOST_BARS:g}')
-    suffix = _suffix(fields, ".wav")
-    beside = {"--midi": "notes.mid"} if _switch(fields, "midi") else {}
-    return Task("live", name, key, suffix, {}, ("--bars", f"{bars:g}", *_rate(fields, suffix)), beside)
+    asked = _checked(body, RenderLive)
+    key = "" if asked.file is UNSET else _file(asked, path_of)[0]
+    bars = float(script.bars) if asked.bars is UNSET else asked.bars
+    suffix = _suffix(asked, ".wav")
+    beside = {"--midi": "notes.mid"} if asked.midi else {}
+    return Task("live", name, key, suffix, {}, ("--bars", f"{bars:g}", *_rate(asked, suffix)), beside)
 
 
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
@@ -167,20 +204,17 @@ def _script(name: str, own_scripts: bool) -> Path:
     return script.path
 
 
-def _fields(body: object, known: tuple[str, ...]) -> Mapping[str, Any]:
-    if not isinstance(body, dict):
-        raise WireError(f"the body is a JSON object with {', '.join(known)}")
-    for name in body:
-        if name not in known:
-            raise WireError(f"the body has no field {shorten(str(name))!r}{instead(str(name), known, 'it has')}")
-    return body
+def _checked(body: object, kind: type[T]) -> T:
+    try:
+        return convert(body, kind, "the body")
+    except Misfit as misfit:
+        raise WireError(str(misfit)) from None
 
 
-def _file(fields: Mapping[str, Any], path_of: Callable[[str], Path]) -> tuple[str, Path]:
-    key = fields.get("file")
-    if not isinstance(key, str):
-        raise WireError('"file" is the identifier that POST /api/files has answered')
-    return key, path_of(key)
+def _file(asked: Asked, path_of: Callable[[str], Path]) -> tuple[str, Path]:
+    if asked.file is UNSET:
+        raise WireError("file takes the identifier that POST /api/files has answered")
+    return asked.file, path_of(asked.file)
 
 
 def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
@@ -209,10 +243,9 @@ def _check_source(info: ProcessorInfo, source: Path) -> None:
         raise WireError(f"{info.type} takes notes: send a MIDI file")
 
 
-def _suffix(fields: Mapping[str, Any], natural: str, allowed: tuple[str, ...] = tuple(FORMATS)) -> str:
+def _suffix(asked: Run | Render | RenderLive, natural: str, allowed: tuple[str, ...] = tuple(FORMATS)) -> str:
     """The result's ending: the one that is asked for, which is one of `allowed`, or `natural`."""
-    given = fields.get("format", natural)
-    suffix = given.lower() if isinstance(given, str) else ""
+    suffix = natural if asked.format is UNSET else asked.format.lower()
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     if suffix not in allowed:
         if allowed == (NOTES,):
@@ -223,7 +256,7 @@ def _suffix(fields: Mapping[str, Any], natural: str, allowed: tuple[str, ...] = 
     return suffix
 
 
-def _run_suffix(fields: Mapping[str, Any], info: ProcessorInfo, source: Path, *, asked: bool) -> str:
+def _run_suffix(asked: Run, info: ProcessorInfo, source: Path, *, beside: bool) -> str:
     """The result's ending: the format of the source, or MIDI of what gives notes.
 
     What writes a MIDI file beside its sound writes one alone as well: the sound is what is asked for with `midi`, or
@@ -231,33 +264,14 @@ def _run_suffix(fields: Mapping[str, Any], info: ProcessorInfo, source: Path, *,
     """
     sound = source.suffix if source.suffix in FORMATS else ".wav"
     if "midi-out" in info.on_files.beside:
-        return _suffix(fields, sound if asked else NOTES, tuple(FORMATS) if asked else (*FORMATS, NOTES))
-    return _suffix(fields, NOTES, (NOTES,)) if info.first("audio", "out") is None else _suffix(fields, sound)
+        return _suffix(asked, sound if beside else NOTES, tuple(FORMATS) if beside else (*FORMATS, NOTES))
+    return _suffix(asked, NOTES, (NOTES,)) if info.first("audio", "out") is None else _suffix(asked, sound)
 
 
-def _number(fields: Mapping[str, Any], name: str, most: float, unit: str = "seconds") -> float:
-    value = fields[name]
-    if not is_finite_number(value):
-        raise WireError(f'"{name}" is a number of {unit}')
-    if not 0.0 <= value <= most:
-        raise WireError(f'"{name}" is 0 to {most:g} {unit}')
-    return float(value)
-
-
-def _rate(fields: Mapping[str, Any], suffix: str) -> tuple[str, ...]:
+def _rate(asked: Asked, suffix: str) -> tuple[str, ...]:
     """The option for the rate of the result, where one is asked for."""
-    if "rate" not in fields:
+    if asked.rate is UNSET:
         return ()
     if suffix in MIDI:
         raise WireError('this gives notes; leave "rate" out')
-    rate = fields["rate"]
-    if isinstance(rate, bool) or not isinstance(rate, int) or not MIN_RATE <= rate <= MAX_RATE:
-        raise WireError(f'"rate" is a whole number of Hz, {MIN_RATE} to {MAX_RATE}')
-    return "--rate", str(rate)
-
-
-def _switch(fields: Mapping[str, Any], name: str) -> bool:
-    value = fields.get(name, False)
-    if not isinstance(value, bool):
-        raise WireError(f'"{name}" is true or false')
-    return value
+    return "--rate", str(asked.rate)

@@ -14,13 +14,15 @@ in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, NoReturn, TypeAlias
+
+from msgspec import Meta, Struct
 
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.runtime.finite import is_finite_number
-from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.kernel.session import notes, play
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.commands import (
@@ -39,11 +41,21 @@ MAX_EVENTS = 500_000
 MAX_LINE = 65536
 MAX_SECONDS = 7 * 24 * 3600.0
 MAX_RAMP = 3600.0
-_KEYS = {"time", "sample", "beat", "address", "args"}
 _ADDRESSES = ", ".join((
     "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", "/node/NAME/play", *notes.ADDRESSES,
     "/transport/play", "/transport/stop", "/beat", *ACTIONS.messages, "/panic or /clearSched",
 ))  # fmt: skip
+
+
+class Event(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A line of the file."""
+
+    time: Annotated[float, Meta(ge=0.0, le=MAX_SECONDS)] | None = None
+    sample: Annotated[float, Meta(ge=0.0)] | None = None
+    beat: Annotated[float, Meta(ge=0.0, le=1e9)] | None = None
+    address: Annotated[str, Meta(description=f"one of {_ADDRESSES}")]
+    args: Annotated[list[Any], Meta(description="a list, as in [0.5] or [0.5, 2.0]")] = []
+
 
 FindParam: TypeAlias = Callable[[str, str], Param]
 """(node, parameter) → its declaration, or an `AntiphonError` that says what there is."""
@@ -66,33 +78,29 @@ def parse_events(
         try:
             if len(line) > MAX_LINE:
                 raise UsageError(f"the line is longer than {MAX_LINE} characters")
-            commands += commands_of(_object(line), rate, find, players)
+            commands += commands_of(_event(line), rate, find, players)
         except AntiphonError as error:
             raise UsageError(f"{source} line {number}: {error}") from None
     return commands
 
 
-def _object(line: str) -> Mapping[str, Any]:
+def _event(line: str) -> Event:
     try:
         event = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"it is not JSON ({str(error)[:80]})") from None
-    if not isinstance(event, dict):
-        raise UsageError('it is not an object; write {"time": …, "address": …, "args": […]}')
-    unknown = sorted(set(event) - _KEYS)
-    if unknown:
-        raise UsageError(f"{unknown[0][:40]!r} is not a key here{instead(unknown[0], sorted(_KEYS))}")
-    return event
+    try:
+        return convert(event, Event, "an event")
+    except Misfit as misfit:
+        raise UsageError(str(misfit)) from None
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
-def commands_of(
-    event: Mapping[str, Any], rate: int, find: FindParam, players: notes.Players | None
-) -> Sequence[Command]:
-    """The commands of an event, with `address`, `args` and one of `time`, `sample` and `beat`.
+def commands_of(event: Event, rate: int, find: FindParam, players: notes.Players | None) -> Sequence[Command]:
+    """The commands of an event.
 
     One, or for a note with values of its own several. `players` take notes; None leaves them to be found out when they
     are played.
@@ -100,21 +108,16 @@ def commands_of(
     Raises:
         AntiphonError: It makes no sense; the message says what is allowed.
     """
-    address, arguments = event.get("address"), event.get("args", [])
-    match address.split("/")[1:] if isinstance(address, str) else ():
-        case ["node", node, name] if players is not None and node in players.all and isinstance(arguments, list):
+    match event.address.split("/")[1:]:
+        case ["node", node, name] if players is not None and node in players.all:
             info = players.catalog[players.graph.node(node).type]
-            if play.takes(info, name, arguments):
-                return play.read(node, info.params, arguments, _when(event, rate))
+            if play.takes(info, name, event.args):
+                return play.read(node, info.params, event.args, _when(event, rate))
     return (_command(event, rate, find, players),)
 
 
-def _command(event: Mapping[str, Any], rate: int, find: FindParam, players: notes.Players | None) -> Command:
-    address, arguments = event.get("address"), event.get("args", [])
-    if not isinstance(address, str):
-        raise UsageError(f'"address" is missing or no text; it takes {_ADDRESSES}')
-    if not isinstance(arguments, list):
-        raise UsageError('"args" is a list, as in [0.5] or [0.5, 2.0]')
+def _command(event: Event, rate: int, find: FindParam, players: notes.Players | None) -> Command:
+    address, arguments = event.address, event.args
     when = _when(event, rate)
     if address in notes.ADDRESSES:
         note = notes.read(address, arguments, when)
@@ -170,20 +173,18 @@ def _set(param: Param, node: str, arguments: list[Any], norm: bool, address: str
     return SetParam(node, param.name, value, _ramp(arguments, MAX_RAMP), when)
 
 
-def _when(event: Mapping[str, Any], rate: int) -> When:
-    given = [key for key in ("time", "sample", "beat") if key in event]
-    if len(given) != 1:
-        raise UsageError('exactly one of "time", "sample" and "beat" says when')
-    key, value = given[0], event[given[0]]
-    match key:
-        case "time":
-            return Sample(round(_number(value, '"time"', 0.0, MAX_SECONDS) * rate))
-        case "sample":
-            number = _number(value, '"sample"', 0.0, MAX_SECONDS * rate)
-            if number != int(number):
-                raise UsageError(f'"sample" takes whole numbers, not {number:g}')
-            return Sample(int(number))
-    return Beat(_number(value, '"beat"', 0.0, 1e9))
+def _when(event: Event, rate: int) -> When:
+    match event.time, event.sample, event.beat:
+        case (float(seconds), None, None):
+            return Sample(round(seconds * rate))
+        case (None, float(frames), None):
+            _number(frames, "sample", 0.0, MAX_SECONDS * rate)
+            if frames != int(frames):
+                raise UsageError(f"sample takes whole numbers, not {frames:g}")
+            return Sample(int(frames))
+        case (None, None, float(beat)):
+            return Beat(beat)
+    raise UsageError('exactly one of "time", "sample" and "beat" says when')
 
 
 def _number(value: Any, what: str, low: float, high: float) -> float:

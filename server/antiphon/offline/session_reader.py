@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct, defstruct
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.parameter_cell import ParamCell
@@ -17,7 +19,7 @@ from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.io.decode_child import MAX_CHANNELS
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
-from antiphon.kernel.runtime.finite import is_finite_number
+from antiphon.kernel.runtime.typed import convert
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.graph_state import MAX_FADE
 
@@ -42,6 +44,70 @@ def session_folder(name: str) -> Path:
     except (OSError, FileError):
         return folder
     return folder
+
+
+_Sample: TypeAlias = Annotated[int, Meta(ge=0, le=_LAST)]
+_Signed: TypeAlias = Annotated[int, Meta(ge=-_LAST, le=_LAST)]
+_Real: TypeAlias = Annotated[float, Meta(ge=-_MOST, le=_MOST)]
+_Bpm: TypeAlias = Annotated[float, Meta(ge=MIN_TEMPO, le=MAX_TEMPO)]
+
+
+class _Header(Struct):
+    rate: int
+    block: Annotated[int, Meta(ge=MIN_BLOCK, le=MAX_BLOCK)]
+    channels: Annotated[int, Meta(ge=1, le=MAX_CHANNELS)]
+    device: str = "cpu"
+    synth: str = "auto"
+
+
+class _Tempo(Struct, forbid_unknown_fields=True, kw_only=True):
+    rate: Any
+    bpm: _Bpm
+    sample: _Sample
+    beat: _Real
+    end_bpm: _Bpm
+    ramp_beats: Annotated[float, Meta(ge=0.0, le=_MOST)]
+    playing: bool
+    swing: Annotated[float, Meta(ge=0.0, le=MAX_SWING)] = 0.0
+    step: Annotated[float, Meta(ge=MIN_STEP, le=MAX_STEP)] = EIGHTH
+
+
+class _Load(Struct):
+    graph: dict[str, Any]
+    ids: dict[str, _Sample]
+    serial: _Signed
+    fade: Annotated[float, Meta(ge=0.0, le=MAX_FADE)]
+    tempo: Annotated[float, Meta(ge=0.0, le=MAX_TEMPO)]
+
+    def __post_init__(self) -> None:
+        if 0.0 < self.tempo < MIN_TEMPO:
+            raise ValueError(f"tempo takes 0, or {MIN_TEMPO:g} to {MAX_TEMPO:g}")
+
+
+class _Engine(Struct):
+    sample: _Sample
+    engine: Literal["started", "joined"]
+    tempo: _Tempo
+    died: _Sample = 0
+    limited: _Real = 0.0
+    rising: _Sample = 0
+    wait: _Sample = 0
+    cells: dict[str, list[tuple[_Real, _Real, _Signed, _Sample]]] | None = None
+    marks: list[tuple[_Sample, str, _Signed]] = []
+    failed: dict[str, str] | None = None
+    load: _Load | None = None
+
+
+_LINES: Mapping[str, type[Struct]] = {
+    "unheard": defstruct("Unheard", [("unheard", _Sample)]),
+    "missed": defstruct("Missed", [("missed", tuple[_Sample, _Sample])]),
+    "engine": _Engine,
+    "load": defstruct("Loaded", [("sample", _Sample), ("load", _Load)]),
+    "mark": defstruct("Mark", [("sample", _Sample), ("node", _Sample), ("mark", str), ("number", _Signed)]),
+    "op": defstruct("Action", [("sample", _Sample)]),
+    "failed": defstruct("Failed", [("sample", _Sample), ("failed", _Sample), ("reason", str)]),
+}
+"""The lines, by the key that each has."""
 
 
 class SessionLog:
@@ -71,13 +137,10 @@ class SessionLog:
             raise FileError(f"{self.name} is no session log of this version; its first line must say session {VERSION}")
         (number, self.header), *lines = numbered
         with self.line(number):
-            rate, block = _whole(self.header, "rate", 1, max(RATES)), _whole(self.header, "block", MIN_BLOCK, MAX_BLOCK)
-            if rate not in RATES:
-                raise ValueError(f"rate takes {', '.join(map(str, RATES))}, not {rate}")
-            self.spec = StreamSpec(rate, block, _whole(self.header, "channels", 1, MAX_CHANNELS))
-            for key, usual in (("device", "cpu"), ("synth", "auto")):
-                if not isinstance(self.header.get(key, usual), str):
-                    raise ValueError(f"{key} takes text")
+            head = convert(self.header, _Header, "the line")
+            if head.rate not in RATES:
+                raise ValueError(f"rate takes {', '.join(map(str, RATES))}, not {head.rate}")
+            self.spec = StreamSpec(head.rate, head.block, head.channels)
         start = next((at for at, (_, line) in enumerate(lines) if "engine" in line), len(lines))
         self.lines = lines[start:]  # lines before it belong to the previous session
         self.silent: set[int] = set()
@@ -125,32 +188,31 @@ class SessionLog:
                 yield number, line
 
     def _check(self, line: Line) -> None:
-        """Raises KeyError or ValueError for a line that the engine does not write."""
-        if "unheard" in line:
-            self.silent.add(_whole(line, "unheard"))
-            return
-        if "missed" in line:
-            span = {"first": line["missed"][0], "last": line["missed"][1]}
-            self.dead.append((_whole(span, "first"), _whole(span, "last")))
-            return
-        _whole(line, "sample")
-        if "engine" in line:
-            _check_engine(line, self.spec)
-            if line["engine"] == "started":
-                self.dead.append((_whole(line, "died"), line["sample"]))
-        elif "load" in line:
-            _check_load(line["load"])
-        elif "mark" in line:
-            _whole(line, "node")
-            _text(line, "mark")
-            _whole(line, "number", -_LAST)
-        elif "op" in line:
-            ACTIONS.from_line(line)
-        elif "failed" in line:
-            _whole(line, "failed")
-            _text(line, "reason")
-        else:
+        """Raises ValueError or AntiphonError for a line that the engine does not write."""
+        key = next((key for key in _LINES if key in line), None)
+        if key is None:
             raise ValueError("it says nothing that happens in a set")
+        checked = convert(line, _LINES[key], "the line")
+        match key:
+            case "unheard":
+                self.silent.add(line["unheard"])
+            case "missed":
+                self.dead.append((line["missed"][0], line["missed"][1]))
+            case "op":
+                ACTIONS.from_line(line)
+        if isinstance(checked, _Engine):
+            _check_engine(checked, self.spec.rate)
+            if checked.engine == "started":
+                self.dead.append((line["died"], checked.sample))
+
+
+def _check_engine(engine: _Engine, rate: int) -> None:
+    if engine.rising > rate:
+        raise ValueError(f"rising takes whole numbers 0 to {rate}, not {engine.rising}")
+    if engine.load is not None and (engine.cells is None or engine.failed is None):
+        raise ValueError("an engine with a plan has cells and failed")
+    if any(start > engine.sample for held in (engine.cells or {}).values() for _, _, start, _ in held):
+        raise ValueError(f"start takes whole numbers up to its sample, {engine.sample}")
 
 
 def time_of(line: Line) -> int:
@@ -175,75 +237,3 @@ def check_number(cell: ParamCell, number: float) -> None:
     spare = _ROUNDING * max(abs(low), abs(high))
     if not low - spare <= number <= high + spare:
         raise ValueError(f"{param.name} takes {low:g} to {high:g}, not {number:g}")
-
-
-def _check_engine(line: Line, spec: StreamSpec) -> None:
-    if line["engine"] not in ("started", "joined"):
-        raise ValueError(f"engine takes started or joined, not {str(line['engine'])[:40]!r}")
-    tempo = line["tempo"]
-    known = {"rate", "bpm", "sample", "beat", "end_bpm", "ramp_beats", "playing"}
-    if not isinstance(tempo, dict) or set(tempo) - {"swing", "step"} != known:
-        raise ValueError(f"tempo takes {', '.join(sorted(known))}, and may have swing and step")
-    for key in ("bpm", "end_bpm"):
-        _real(tempo, key, MIN_TEMPO, MAX_TEMPO)
-    _real(tempo, "beat", -_MOST, _MOST)
-    _real(tempo, "ramp_beats", 0.0, _MOST)
-    _whole(tempo, "sample")
-    _real(tempo, "swing", 0.0, MAX_SWING, 0.0)
-    _real(tempo, "step", MIN_STEP, MAX_STEP, EIGHTH)
-    if not isinstance(tempo["playing"], bool):
-        raise ValueError("playing takes true or false")
-    _real(line, "limited", -_MOST, _MOST, 0.0)
-    _whole(line, "rising", 0, spec.rate, 0)
-    _whole(line, "wait", 0, default=0)
-    for held in line.get("cells", {}).values():
-        for start, goal, since, length in held:
-            state = {"from": start, "to": goal, "start": since, "length": length}
-            _real(state, "from", -_MOST, _MOST)
-            _real(state, "to", -_MOST, _MOST)
-            _whole(state, "start", -_LAST, line["sample"])
-            _whole(state, "length")
-    for node, kind, at in line.get("marks", ()):
-        mark = {"node": node, "mark": kind, "number": at}
-        _whole(mark, "node")
-        _text(mark, "mark")
-        _whole(mark, "number", -_LAST)
-    for reason in line.get("failed", {}).values():
-        _text({"failed": reason}, "failed")
-    if line.get("load") is not None:
-        _check_load(line["load"])
-        for key in ("cells", "failed"):
-            if not isinstance(line[key], dict):
-                raise ValueError(f"{key} takes an object")
-
-
-def _check_load(load: Any) -> None:
-    if not isinstance(load, dict) or not isinstance(load["graph"], dict) or not isinstance(load["ids"], dict):
-        raise ValueError("load takes an object with graph, ids, serial, fade and tempo")
-    for name in load["ids"]:
-        _whole(load["ids"], name)
-    _whole(load, "serial", -_LAST)
-    _real(load, "fade", 0.0, MAX_FADE)
-    if _real(load, "tempo", 0.0, MAX_TEMPO) and load["tempo"] < MIN_TEMPO:
-        raise ValueError(f"tempo takes 0, or {MIN_TEMPO:g} to {MAX_TEMPO:g}")
-
-
-def _whole(line: Line, key: str, low: int = 0, high: int = _LAST, default: int | None = None) -> int:
-    value = line[key] if default is None else line.get(key, default)
-    if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"{key} takes whole numbers {low} to {high}, not {str(value)[:40]}")
-    return value
-
-
-def _real(line: Line, key: str, low: float, high: float, default: float | None = None) -> float:
-    value = line[key] if default is None else line.get(key, default)
-    if not is_finite_number(value) or not low <= value <= high:
-        raise ValueError(f"{key} takes {low:g} to {high:g}, not {str(value)[:40]}")
-    return float(value)
-
-
-def _text(line: Line, key: str) -> str:
-    value = line[key]
-    if not isinstance(value, str):
-        raise ValueError(f"{key} takes text, not {str(value)[:40]}")
-    return value

@@ -21,13 +21,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from antiphon.kernel.io.http_message import HttpRequest, Refusal
-from antiphon.kernel.runtime.shortening import shorten
-from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime import typed
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
-_LACKING = re.compile(r"Object missing required field `(.*)`")
-_EXPECTED = re.compile(r"Expected `(.*?)`, got `(.*?)`")
 
 
 class TokenLevel(enum.Enum):
@@ -135,19 +131,9 @@ def convert(data: Any, kind: Any, name: str = "the body") -> Any:
         Refusal: 400, it does not fit; the message says where.
     """
     try:
-        return msgspec.convert(data, kind, strict=name == "the body")
-    except msgspec.ValidationError as error:
-        fields = fields_of(kind)
-        reason, _, place = str(error).partition(" - at `$.")
-        if unknown := _UNKNOWN.match(reason):
-            others = instead(unknown[1], fields, "it has")
-            raise Refusal(400, f"{name} has no field {shorten(unknown[1])!r}{others}") from None
-        lacking = _LACKING.match(reason)
-        field = lacking[1] if lacking else re.split(r"[.\[`]", place)[0]
-        if field not in fields:
-            raise Refusal(400, f"{name} is a JSON object with {', '.join(fields)}") from None
-        wanted = fields[field].get("description") or _EXPECTED.sub(r"\1, not \2", reason)
-        raise Refusal(400, f"{field} takes {wanted[0].lower()}{wanted[1:]}") from None
+        return typed.convert(data, kind, name, strict=name == "the body")
+    except typed.Misfit as misfit:
+        raise Refusal(400, str(misfit)) from None
 
 
 def fields_of(kind: type[msgspec.Struct]) -> dict[str, Any]:

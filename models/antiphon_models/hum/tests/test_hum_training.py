@@ -48,10 +48,10 @@ def job(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["learned", "spectrogram"])
 def recipe(request, job):
-    from antiphon_models.hum.training.plain import PlainRecipe
     from antiphon_models.hum.training.recipe import HumRecipe
+    from antiphon_models.tried.spectrogram import SpectrogramRecipe
 
-    made = {"learned": HumRecipe, "spectrogram": PlainRecipe}[request.param]()
+    made = {"learned": HumRecipe, "spectrogram": SpectrogramRecipe}[request.param]()
     made.prepare(job)
     made._batcher._rows = 2
     return made

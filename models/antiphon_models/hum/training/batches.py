@@ -28,14 +28,7 @@ RELEASE = 0.2
 class FrameTruth:
     """The truth about frames 10 ms apart; NaN where unknown.
 
-    Attributes:
-        pitch: MIDI number of the sound.
-        key: MIDI number of the note.
-        voiced: 0 to 1.
-        note: 0 to 1.
-        onset: 0 to 1.
-        many: 0 to 1.
-        age: Seconds since the note began.
+    MIDI numbers of the sound (`pitch`) and of the note (`key`), seconds since it began (`age`), and 0 to 1.
     """
 
     pitch: F64

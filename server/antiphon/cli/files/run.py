@@ -142,11 +142,8 @@ def run(
         )
         if lacking := info.lacking(values):
             raise UsageError(f"{plugin} does nothing without -p {lacking.name}={info.needed_value(lacking)}")
-        made_by = use.job_with(values)
-        if made_by and (idle := next((name for name, _ in fires if name not in use.fires), "")):
+        if use.job and (idle := next((name for name, _ in fires if name not in use.fires), "")):
             raise UsageError(f"{idle} of {plugin} is for playing live, and does nothing in files; leave it out")
-        if made_by and not use.job and out_dir is not None:
-            raise UsageError(f"{plugin} with {''.join(use.special[:1])} takes one IN and one OUT; leave --out-dir out")
         if out_dir is None or use.job:
             # of a name that no file can have this is false as well
             if not os.path.exists(jobs[0].source):
@@ -158,7 +155,7 @@ def run(
             free([*outs, *beside], force=force)
         # after all that costs nothing: a check starts a process, and the first one compiles kernels
         loaded.check(plugin)
-        if made_by:
+        if use.job:
             if tail is not None:
                 raise UsageError(f"{plugin} sets the length of OUT itself; leave --tail out")
             job = FileJob(
@@ -180,7 +177,7 @@ def run(
             )
             if out_dir is not None:
                 make_folder(Path(out_dir))
-            _by_itself(made_by, job)
+            _by_itself(use.job, job)
             return
         from antiphon.cli.files.run_file import one
 

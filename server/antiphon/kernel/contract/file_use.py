@@ -33,7 +33,6 @@ class FileUse:
         fires: Names of triggers that the job fires at their seconds; others are refused with it.
         needs: Names of parameters that have to be given: of kind file, or a choice, of which files take the default
             alone.
-        special: A value of a parameter, as "mode=texture", and what is called with a `FileJob` where it is given.
         exempt: Values of parameters, as "mode=instrument", with which none of `needs` has to be given.
         tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.
         preroll: The name of a parameter in seconds: so much of the beginning of a file is played to it first, without
@@ -53,7 +52,6 @@ class FileUse:
     splits: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    special: tuple[str, str] | tuple[()] = ()
     exempt: tuple[str, ...] = ()
     tail: bool = False
     preroll: str = ""
@@ -61,19 +59,6 @@ class FileUse:
     stem: str = ""
     changes: tuple[Change, ...] = ()
     fires: tuple[str, ...] = ()
-
-    def job_with(self, values: Mapping[str, Any]) -> str:
-        """Names the function that makes the file with these values of parameters.
-
-        Args:
-            values: Those that are given, by name.
-
-        Returns:
-            "module:function", or "" for sound in, sound out.
-        """
-        if self.special and any(f"{name}={value}" == self.special[0] for name, value in values.items()):
-            return self.special[1]
-        return self.job
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> FileUse:

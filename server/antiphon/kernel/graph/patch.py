@@ -12,7 +12,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import tomli_w
@@ -23,10 +23,11 @@ from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph
 from antiphon.kernel.graph.macros import macros_to_json
-from antiphon.kernel.graph.patch_reader import PatchReader
-from antiphon.kernel.graph.toml_location import guard
+from antiphon.kernel.graph.patch_reader import PatchReader, one_line
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.toml_location import guard, place_of
+from antiphon.kernel.runtime.typed import Misfit
 
 FORMAT = 1
 MAX_SIZE = 1 << 18
@@ -76,20 +77,15 @@ def parse(
         PatchError: The patch is not valid.
     """
     data = parse_toml(text, source)
-    reader = PatchReader(text, source, catalog, trusted, folder)
-    reader.head(data, FORMAT)
-    reader.listed(data)
-    graph = reader.graph(data)
-    return Patch(
-        reader.name(data),
-        reader.tempo(data),
-        graph,
-        reader.scenes(data, graph),
-        reader.midi(data, graph),
-        text,
-        hint=reader.hint(data),
-        group=reader.group(data),
-    )
+    reader = PatchReader(catalog, trusted, folder)
+    try:
+        file = reader.file(data, FORMAT)
+        graph = reader.graph(file)
+        name = one_line("name", PurePath(source).stem if file.name is None else file.name, 1, 200)
+        scenes, midi = reader.scenes(file.scenes, graph), reader.midi(file.midi, graph)
+        return Patch(name, file.tempo, graph, scenes, midi, text, hint=file.hint, group=file.group)
+    except Misfit as misfit:
+        raise PatchError(f"{place_of(source, text, misfit.path)}: {misfit.what}") from None
 
 
 def parse_toml(text: str, source: str) -> dict[str, Any]:

@@ -1,9 +1,35 @@
-"""One level of a circular (periodised) wavelet packet transform, and its inverse."""
+"""One level of a circular (periodised) wavelet packet transform, its inverse, and a pair of filters for both."""
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.kernel import f32p, i64
+
+_SYMLET = (
+    -1.0797982104319795e-05, -5.396483179315242e-06, 0.00016545679579108483, 3.656592483348223e-05,
+    -0.0013387206066921965, -0.00022211647621176323, 0.0069377611308027096, 0.001359844742484172,
+    -0.024952758046290123, -0.003510275068374009, 0.07803785290341991, 0.03072113906330156,
+    -0.15959219218520598, -0.054040601387606135, 0.47534280601152273, 0.7565249878756971,
+    0.39712293362064416, -0.034574228416972504, -0.06698304907021778, 0.032333091610663785,
+    0.004869274404904607, -0.031051202843553064, -0.0031265171722710075, 0.012666731659857348,
+    0.0007182119788317892, -0.0038809122526038786, -0.0001084456223089688, 0.0008523547108047095,
+    2.8078582128442894e-05, -0.00010943147929529757, -3.113556407621969e-06, 6.230006701220761e-06,
+)  # fmt: skip
+"""The low-pass filter of Daubechies' least asymmetric wavelet with 16 vanishing moments, 32 taps of unit energy."""
+
+
+def symlet_filters() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The filters of a wavelet, for `wavelet_split` and `wavelet_join`.
+
+    Returns:
+        Low-pass and high-pass filter of the symlet of 32 taps.
+    """
+    low = np.array(_SYMLET, np.float32)
+    signs = np.where(np.arange(len(low)) % 2, -1.0, 1.0).astype(np.float32)
+    return low, low[::-1] * signs
 
 
 @kernel

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, Literal
 
+import msgspec
 import tomli_w
+from msgspec import Meta
 
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches, patch_list
-from antiphon.kernel.graph.patch_reader import is_control
-from antiphon.kernel.graph.toml_location import line_of
+from antiphon.kernel.graph.patch_reader import Line, is_control, one_line
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.toml_location import place_of
+from antiphon.kernel.runtime.typed import Misfit, convert
 
 FOLDER = patch_list.SETS
 """Name of the subfolder of set lists in a folder of patches."""
 FORMAT = 1
-KEYS = ("format", "name", "patches", "fade", "midi")
 STEPS = {"next": 1, "previous": -1}
 MAX_PATCHES = 256
 MAX_FADE = 60.0
+
+
+class SetFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The TOML of a set list."""
+
+    format: Annotated[Literal[1], Meta(description=f"{FORMAT}, at the top of the file")]
+    name: Line | None = None
+    patches: Annotated[
+        list[str],
+        Meta(min_length=1, max_length=MAX_PATCHES, description=f'1 to {MAX_PATCHES} names, as in ["voice", "keys"]'),
+    ]
+    fade: Annotated[float, Meta(ge=0.0, le=MAX_FADE, description=f"0 to {MAX_FADE:g} s")] = 0.05
+    midi: Annotated[dict[str, Any], Meta(description="a table, [midi]")] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +66,13 @@ def parse(text: str, source: str) -> SetList:
         PatchError: It is not valid; the message has the file, the line, the key and what is allowed.
     """
     data = patches.parse_toml(text, source)
-    reader = _Reader(text, source)
-    reader.keys(data)
     stem = Path(source).stem
-    return SetList(stem, reader.name(data, stem), reader.patches(data), reader.fade(data), reader.midi(data))
+    try:
+        file = convert(data, SetFile, "a set")
+        name = one_line("name", stem if file.name is None else file.name, 1, 200)
+        return SetList(stem, name, _patch_names(file.patches), file.fade, _pedals(file.midi))
+    except Misfit as misfit:
+        raise PatchError(f"{place_of(source, text, misfit.path)}: {misfit.what}") from None
 
 
 def dump(sets: SetList) -> str:
@@ -99,57 +117,19 @@ def _folders() -> tuple[Path, Path]:
     return paths.patches() / FOLDER, resources.patches() / FOLDER
 
 
-class _Reader:
-    def __init__(self, text: str, source: str) -> None:
-        self._text, self._source = text, source
+def _patch_names(asked: Sequence[str]) -> tuple[str, ...]:
+    for name in asked:
+        try:
+            patches.find(name)
+        except PatchError as error:
+            raise Misfit(("patches",), str(error)[:400]) from None
+    return tuple(asked)
 
-    def fail(self, path: tuple[str, ...], what: str) -> NoReturn:
-        key = f", {'.'.join(path)[:60]!r}" if path else ""
-        raise PatchError(f"{self._source}, line {line_of(self._text, path)}{key}: {what}")
 
-    def keys(self, data: Mapping[str, Any]) -> None:
-        if data.get("format") != FORMAT or isinstance(data.get("format"), bool):
-            where = ("format",) if "format" in data else ()
-            self.fail(where, f"the format is missing or unknown; write format = {FORMAT} at the top of the file")
-        for key in data:
-            if key not in KEYS:
-                self.fail((key,), f"is not a key of a set{instead(key, KEYS, 'the keys are')}")
-
-    def name(self, data: Mapping[str, Any], stem: str) -> str:
-        name = data.get("name", stem)
-        if not isinstance(name, str) or not 1 <= len(name) <= 200 or not name.isprintable():
-            self.fail(("name",), "takes one line of text, 1 to 200 characters")
-        return name
-
-    def patches(self, data: Mapping[str, Any]) -> tuple[str, ...]:
-        asked = data.get("patches")
-        if not isinstance(asked, list) or not 1 <= len(asked) <= MAX_PATCHES:
-            where = ("patches",) if "patches" in data else ()
-            self.fail(where, f'patches takes a list of 1 to {MAX_PATCHES} names, for example ["voice", "keys"]')
-        for name in asked:
-            if not isinstance(name, str):
-                self.fail(("patches",), f"takes names of patches, not {name!r:.40}")
-            try:
-                patches.find(name)
-            except PatchError as error:
-                self.fail(("patches",), str(error)[:400])
-        return tuple(asked)
-
-    def fade(self, data: Mapping[str, Any]) -> float:
-        fade = data.get("fade", 0.05)
-        number = not isinstance(fade, bool) and isinstance(fade, int | float)
-        if not number or not 0.0 <= fade <= MAX_FADE:
-            shown = f", not {fade:g}" if number and abs(fade) < 1e9 else ""
-            self.fail(("fade",), f"takes 0 to {MAX_FADE:g} s{shown}")
-        return float(fade)
-
-    def midi(self, data: Mapping[str, Any]) -> dict[str, str]:
-        table = data.get("midi", {})
-        if not isinstance(table, dict):
-            self.fail(("midi",), "takes a table, [midi]")
-        for control, step in table.items():
-            if not is_control(control):
-                self.fail(("midi", control), 'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind')
-            if not isinstance(step, str) or step not in STEPS:
-                self.fail(("midi", control), f"takes {' or '.join(STEPS)}")
-        return dict(table)
+def _pedals(table: Mapping[str, Any]) -> dict[str, str]:
+    for control, step in table.items():
+        if not is_control(control):
+            raise Misfit(("midi", control), 'is not a control; "cc 0" to "cc 127" are, with a channel 1 to 16 behind')
+        if not isinstance(step, str) or step not in STEPS:
+            raise Misfit(("midi", control), f"takes {' or '.join(STEPS)}")
+    return dict(table)

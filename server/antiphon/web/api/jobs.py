@@ -13,7 +13,7 @@ from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.jobs.multipart import FormFile
-from antiphon.jobs.request import live_task, render_task, run_task
+from antiphon.jobs.request import Render, RenderLive, Run, live_task, render_task, run_task
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.http_message import HttpRequest, Response, answer
@@ -134,7 +134,7 @@ class JobRoutes:
         "/api/run/{plugin}",
         types.Job,
         202,
-        body=types.Run,
+        body=Run,
         plain=True,
         example={"plugin": "denoise", "body": {"file": FILE, "params": {"threshold": -40}, "format": "flac"}},
     )
@@ -148,7 +148,7 @@ class JobRoutes:
         "/api/render/{patch}",
         types.Job,
         202,
-        body=types.Render,
+        body=Render,
         plain=True,
         example={"patch": "bed", "body": {"seconds": 4}},
     )
@@ -161,7 +161,7 @@ class JobRoutes:
         "/api/live/sets/{name}/render",
         types.Job,
         202,
-        body=types.RenderLive,
+        body=RenderLive,
         plain=True,
         example={"name": "bells", "body": {"bars": 2, "midi": True}},
     )

@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from antiphon.jobs.request import FORMAT_NAMES, MOST_BARS, MOST_SECONDS
 from antiphon.kernel.contract.params import MAX_TEXT
-from antiphon.kernel.io.decode_child import MAX_RATE, MIN_RATE
 from antiphon.kernel.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_QUANTUM
 
 LONGEST_NAME = 80
@@ -129,9 +127,6 @@ def maybe(kind: Any) -> Any:
 
 
 VALUE: Any = float | str | bool | None
-FORMAT: Any = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
-RATE: Any = Annotated[int, Meta(ge=MIN_RATE, le=MAX_RATE, description="Hz of the sound that is written.")]
-RUN_FORMAT: Any = Annotated[str, Meta(extra_json_schema={"enum": [*FORMAT_NAMES, "mid"]})]
 TRACK: Any = str | int
 TRACKS: Any = str | int | list[str | int]
 
@@ -186,27 +181,6 @@ Job = record(
     results=list_of(Result),
 )
 Overview = record("Overview", seconds=float, rate=int, channels=int, peaks=list[float], notes=int)
-Run = record(
-    "Run",
-    Asked,
-    file=str,
-    params=maybe(dict[str, Any]),
-    format=maybe(RUN_FORMAT),
-    midi=maybe(bool),
-    analysis=maybe(bool),
-    report=maybe(bool),
-    stems=maybe(bool),
-    picture=maybe(bool),
-    tail=maybe(Annotated[float, Meta(ge=0, le=60)]),
-    rate=maybe(RATE),
-)
-SECONDS: Any = Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
-BARS: Any = Annotated[float, Meta(ge=0, le=MOST_BARS)]
-Render = record("Render", Asked, file=maybe(str), format=maybe(FORMAT), seconds=maybe(SECONDS), rate=maybe(RATE))
-RenderLive = record(
-    "RenderLive", Asked, file=maybe(str), format=maybe(FORMAT), bars=maybe(BARS), midi=maybe(bool), rate=maybe(RATE)
-)
-
 Quantity = record("Quantity", name=str, kind=str, unit=str, doc=str)
 Classifier = record("Classifier", name=str, labels=list[str], shortest=float, quantities=list_of(Quantity), problem=str)
 Classified = record("Classified", duration=float, labels=list[tuple[str, float]] | None)

@@ -1,0 +1,105 @@
+"""Finds the place of a key in TOML text, for errors, and refuses TOML that would take too long to parse."""
+
+from __future__ import annotations
+
+import re
+
+from antiphon.kernel.errors import PatchError
+from antiphon.kernel.runtime.shortening import short_repr
+
+MAX_PARTS = 8
+MAX_NESTING = 32
+
+_TOKEN = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*"""'
+    r"|'''(?:[^']|'(?!''))*'''"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|\#[^\n]*"
+    r"|[^\"'#.\n=,\[\]{}]+"
+    r"|[.\n=,\[\]{}]",
+    re.DOTALL,
+)
+_PART = re.compile(r"""\s*(?:"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'|([A-Za-z0-9_-]+))\s*""")
+
+
+def guard(text: str, source: str) -> None:
+    """Raises PatchError for long dotted keys and deep nesting: the parser's time grows with the square of both."""
+    at = parts = depth = 0
+    line = 1
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            return  # an open quote, which the parser reports
+        token = match[0]
+        at = match.end()
+        if token == ".":
+            parts += 1
+            if parts >= MAX_PARTS:
+                raise PatchError(f"{source}, line {line}: a key of more than {MAX_PARTS} parts is not a patch's")
+            continue
+        line += token.count("\n")
+        if token in "\n=,[]{}":
+            parts = 0
+            if token in "[{":
+                depth += 1
+                if depth > MAX_NESTING:
+                    raise PatchError(f"{source}, line {line}: values nested more than {MAX_NESTING} deep are refused")
+            elif token in "]}":
+                depth -= 1
+
+
+def place_of(source: str, text: str, path: tuple[str, ...]) -> str:
+    """The file, the line and the key `path` in a refusal."""
+    key = f", {short_repr('.'.join(path), 60)}" if path else ""
+    return f"{source}, line {line_of(text, path)}{key}"
+
+
+def line_of(text: str, path: tuple[str, ...]) -> int:
+    """The line, from 1, of the key `path`, or of the nearest table that would contain it; 1 if there is none."""
+    best, depth = 1, 0
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.strip()
+        if bare.startswith("["):
+            table = _parts(bare.lstrip("["))
+            here = table
+        else:
+            key = _parts(bare)
+            if not key:
+                continue
+            here = table + key
+        same = _common(here, path)
+        if here[: len(path)] == path:
+            return number
+        if same == len(here) and same > depth:
+            best, depth = number, same
+    return best
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """The parts of the key at the beginning of `text`; () when there is none."""
+    parts: list[str] = []
+    at = 0
+    while len(parts) < MAX_PARTS:
+        match = _PART.match(text, at)
+        if match is None:
+            return ()
+        parts.append(next(group for group in match.groups() if group is not None))
+        at = match.end()
+        if text[at : at + 1] == ".":
+            at += 1
+        elif text[at : at + 1] in ("=", "]"):
+            return tuple(parts)
+        else:
+            return ()
+    return ()
+
+
+def _common(a: tuple[str, ...], b: tuple[str, ...]) -> int:
+    count = 0
+    for one, other in zip(a, b, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count

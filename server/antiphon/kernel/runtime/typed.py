@@ -1,0 +1,147 @@
+"""Data of a file or a request as a typed struct; what does not fit is refused in one sentence.
+
+What a field takes is the description of its `Meta`, which follows the word "takes".
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.paths import why
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.toml_location import place_of
+
+T = TypeVar("T")
+_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `|$)", re.DOTALL)
+_PLACE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_WORDS = {"str": "text", "bool": "true or false", "int": "a whole number", "float": "a number", "object": "a table",
+          "array": "a list"}  # fmt: skip
+_KINDS = {bool: "true or false", str: "text", list: "a list", dict: "a table", type(None): "null"}
+
+
+class Misfit(ValueError):
+    """Data that does not fit a type.
+
+    Attributes:
+        path: The keys that lead to the value, from the top.
+        what: What follows the key in a sentence, such as "takes 0 to 60 s, not 70".
+    """
+
+    def __init__(self, path: tuple[str, ...], what: str) -> None:
+        super().__init__(f"{'.'.join(path)} {what}" if path else what)
+        self.path, self.what = path, what
+
+
+def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
+    """Data of TOML or JSON as a type.
+
+    whole: what the data is, as "a patch".  strict: no text is read as a number.
+    Raises `Misfit` for what does not fit.
+    """
+    try:
+        return msgspec.convert(data, kind, strict=strict)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _misfit(data, kind, whole, str(error)) from None
+
+
+def read_toml(path: Path, kind: type[T], whole: str) -> T:
+    """A TOML file as a type. Raises `FileError`, which names the file and, in it, the line and the key."""
+    text = ""
+    try:
+        text = path.read_text("utf-8")
+        return convert(tomllib.loads(text), kind, whole)
+    except Misfit as misfit:
+        raise FileError(f"{place_of(path.name, text, misfit.path)}: {misfit.what}") from None
+    except OSError as error:
+        raise FileError(f"cannot read {path.name}: {why(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path.name} is not TOML: {error}") from None
+
+
+def shown(value: object) -> str:
+    """A value in a refusal: a number or the beginning of a text itself, of others the kind."""
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        return "a number of more than 64 bits"
+    scalar = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return short_repr(value, 60) if scalar else kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """The kind of a value of TOML or JSON."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "a number" if number else _KINDS.get(type(value), "a date or time")
+
+
+def _misfit(data: Any, kind: Any, whole: str, message: str) -> Misfit:
+    place = _PLACE.search(message)
+    path: list[str] = []
+    info, takes = _bare(inspect.type_info(kind))
+    # msgspec names no key of a dictionary, and no place of a number that no float holds
+    steps = _STEP.findall(place[1].partition("[...]")[0]) if place else next(_out_of_range(data), ())
+    for name, index in steps:
+        if name:
+            path.append(name)
+            inner = next((each.type for each in getattr(info, "fields", ()) if each.encode_name == name), None)
+        else:
+            inner = info.item_types[int(index)] if isinstance(info, inspect.TupleType) else info.item_type
+        if inner is None:
+            break
+        data = data[name or int(index)]
+        info, own = _bare(inner)
+        takes = own or ("" if name else takes)
+    fields = {each.encode_name: each.type for each in getattr(info, "fields", ())}
+    field = _FIELD.match(message)
+    if field is None:
+        apart = "[...]" in message or (isinstance(data, list) and "of length" in message)
+        wrong = "" if apart else f", not {shown(data)}"
+        if not path:
+            return Misfit((), f"{whole} is {takes or _plain(message)} with {', '.join(fields)}{wrong}")
+        return Misfit(tuple(path), f"takes {takes or _plain(message)}{wrong}")
+    of = path[-1] if path else whole
+    if field[1] == "contains unknown":
+        return Misfit((*path, field[2]), f"is not a key of {of}{instead(field[2], fields, 'the keys are')}")
+    own = _bare(fields[field[2]])[1] if field[2] in fields else ""
+    return Misfit(tuple(path), f"{of} lacks {field[2]}{', which takes ' if own else ''}{own}")
+
+
+def _out_of_range(data: Any) -> Iterator[tuple[tuple[str, str], ...]]:
+    """The steps to each whole number beyond 64 bits."""
+    if isinstance(data, int) and abs(data) >= 1 << 63:
+        yield ()
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, inner in items:
+        for rest in _out_of_range(inner):
+            yield ((str(key), "") if isinstance(data, dict) else ("", str(key)), *rest)
+
+
+def _bare(info: Any) -> tuple[Any, str]:
+    """A type without its limits, of an optional one the type itself; and what it takes, "" where that is any."""
+    said = ""
+    while isinstance(info, inspect.Metadata):
+        said, info = said or (info.extra_json_schema or {}).get("description", ""), info.type
+    if isinstance(info, inspect.UnionType):
+        info, inner = _bare(next(each for each in info.types if not isinstance(each, inspect.NoneType)))
+        return info, said or inner
+    if isinstance(info, inspect.IntType | inspect.FloatType) and info.ge is not None and info.le is not None:
+        whole = isinstance(info, inspect.IntType)
+        said = said or (f"whole numbers {info.ge} to {info.le}" if whole else f"{info.ge:g} to {info.le:g}")
+    if isinstance(info, inspect.LiteralType):
+        said = said or " or ".join(map(str, info.values))
+    return info, said[:1].lower() + said[1:].removesuffix(".")
+
+
+def _plain(message: str) -> str:
+    """What msgspec expected, for a field without a description."""
+    expected = re.match(r"Expected (.*?)(?:, got.*| - at.*|$)", message, re.DOTALL)
+    words = expected[1].replace("`", "").removesuffix(" | null") if expected else message.partition(" - at")[0]
+    return _WORDS.get(words, words)
