@@ -27,16 +27,12 @@ _TRAININGS = (
     "harmony accompany.networks:HarmonyRecipe The chords of a whole melody, for `accompany` on files.",
     "harmony-live accompany.networks:LiveHarmonyRecipe The same of what is past, for `accompany` live.",
     "hum hum.training.recipe:HumRecipe The network that hears pitch, beginnings and notes.",
-    "popularity classify.popularity.recipe:PopularityRecipe What a computed audience would give a sound.",
     "tags classify.tags.recipe:TagsRecipe The tags of a sound.",
     "instruments classify.instruments.recipe:InstrumentsRecipe Which of sixteen families of instruments sound.",
-    "instruments-head classify.instruments.head:InstrumentsHeadRecipe "
-    "Of the weights of instruments, the last two layers anew.",
     "fit loops.fit_training:FitRecipe The towers by which loops go together.",
     "genre classify.genre.recipe:GenreRecipe The classifier of genres.",
     "notes latent.training:OwnNotesRecipe A decoder of `latent` of your own notes: antiphon train notes FOLDER.",
     "stems stems.recipe:StemsRecipe The masks of stems in files.",
-    "stems-autoencoder stems.recipe:StemsAutoencoderRecipe An autoencoder of mixes, for `evaluate stems`.",
     "stems-live stems.recipe:LiveStemsRecipe The masks of stems while they play.",
     "timbre transfer.timbre:TimbreRecipe An instrument that a voice plays, from recordings of it.",
     "tried-autoencoder tried.autoencoder:NoteAutoencoderRecipe Tried for `latent`: a variational autoencoder of notes.",
@@ -48,37 +44,19 @@ _TRAININGS = (
 )
 _EVALUATIONS = (
     "accompany accompany.evaluation:Accompanying Chords and notes beside a harmoniser and the songs' pianists.",
-    "answer answer.evaluation:Answering Bits a note, ranks, and continuations beside the humans' own.",
-    "character classify.tags.character_evaluation:CharacterEvaluation "
-    "Energy, danceability and mood on pairs of pieces that differ in one thing.",
-    "denoise denoise.evaluation:Denoising Beside gates, a Wiener filter, noisereduce, an oracle.",
+    "answer answer.evaluation:Answering Bits a note, and continuations beside the humans' own.",
+    "denoise denoise.evaluation:Denoising Beside a Wiener filter, DeepFilterNet 3 and the ideal mask.",
     "fits loops.fit_evaluation:Fitting Which loops go together: parts of unseen songs and copies with one thing wrong.",
     "genre classify.genre.evaluation:GenreEvaluation "
     "Genres of composed songs beside MFCC, what is unknown, calibration; or GTZAN and FMA.",
     "hum hum.evaluation:Hearing Notes heard in singing, winds and hums; false notes; lateness.",
-    "identify identify.evaluation:Identifying "
-    "Excerpts of 1,000 tracks in noise, rooms and by phone, beside Chromaprint.",
     "instruments classify.instruments.evaluation:FindingInstruments "
     "Families of instruments alone, in duos and mixes, beside MFCC.",
     "latent latent.evaluation:LatentTimbres Notes of a learned space of timbre beside real ones and copies.",
     "listen listen.evaluation:Listening Beats, downbeats, tempo, chords and key of rendered songs.",
-    "loops loops.evaluation:Looping Tempo, bars and key of loops of known truth, and pieces made of loops.",
-    "mosaic mosaic.evaluation:Mosaicing Units of one sound in the place of another, beside the plain nearest unit.",
-    "next recommend.evaluation:Recommending "
-    "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
-    "popularity classify.popularity.evaluation:PopularityEvaluation "
-    "What can be foreseen of a computed audience's votes, and how wide honest intervals are.",
-    "sing sing.evaluation:Singing Pitch, time and words of 12 sung lines, beside espeak-ng with WORLD.",
-    "stems stems.evaluation:Separating Drums, bass, voice and the rest of mixes with real singers, beside medians.",
-    "stems-uses stems.uses_evaluation:UsingStems Notes of a voice over a band, and music with drums, with stems.",
-    "summary listen.summary_evaluation:Summarising Phrases and summaries of rendered songs, against two listeners.",
-    "tags classify.tags.evaluation:TagsEvaluation "
-    "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
-    "third mosaic.third_evaluation:Thirds The notes of one song by the timbre and drums of another, beside transfer.",
+    "stems stems.evaluation:Separating Drums, bass, voice and the rest of mixes with real singers, beside HPSS.",
+    "tags classify.tags.evaluation:TagsEvaluation Tags beside MFCC, on scenes made by rules.",
     "timbre transfer.timbre_evaluation:Timbres Sung melodies by learned instruments, beside a soundfont.",
-    "transfer transfer.evaluation:Transferring Timbre beside copying, equalisers and the exact answer.",
-    "styles accompany.listener:StyleNaming Styles of accompany, named by a forest that was taught by MMA's grooves.",
-    "vocals sing.vocals:Vocals Recordings of singing, sung again in another voice: pitch and loudness that are kept.",
 )
 """Name, place in this package, and a sentence."""
 
@@ -91,7 +69,7 @@ def antiphon_trainings(register: Register) -> None:
 
 @hookimpl
 def antiphon_evaluations(register: Register) -> None:
-    """Registers an evaluation for each model that has one, and for `identify`, `listen` and `next`."""
+    """Registers an evaluation for each model that ships."""
     _register(register, _EVALUATIONS)
 
 

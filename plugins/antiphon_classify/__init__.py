@@ -25,11 +25,6 @@ def antiphon_analyses(register: Register) -> None:
         "antiphon_classify.character.analysis:Character",
         "Energy, danceability, arousal, valence, computed.",
     )
-    register(
-        "popularity",
-        "antiphon_classify.popularity:PopularityAnalysis",
-        "What a computed audience would give a sound, with an interval.",
-    )
     register("genre", "antiphon_classify.genre:Genre", "The three most likely of twelve genres, or unknown.")
     register("tags", "antiphon_classify.tags:Tags", "Words that hold of a sound, of 25, and a vector of it.")
     register(

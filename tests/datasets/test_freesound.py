@@ -21,7 +21,7 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon_models.datasets import freesound
 from antiphon_models.datasets.checking import check
 from antiphon_models.datasets.freesound import KEY, Freesound, FreesoundSearch, key_from
-from antiphon_models.datasets.layouts.searched import listing
+from antiphon_models.datasets.layouts.sounds import freesound as listing
 
 SECRET = "k3yOfATest"
 

@@ -226,12 +226,6 @@ def test_results_are_checked_by_their_kind(kind, good, plain, bad) -> None:
             plain_result("x", analysis, values)
 
 
-def test_popularity_is_computed_only_where_it_is_named() -> None:
-    assert "genre" in named_analyses([])
-    assert "popularity" not in named_analyses([])
-    assert named_analyses(["popularity"]) == ("popularity",)
-
-
 def test_one_by_name_is_computed_only_where_it_is_named(present) -> None:
     present["slow"] = type("Slow", (Counting,), {"by_name": True})()
     assert named_analyses([]) == ("counting",)

@@ -13,7 +13,7 @@ from antiphon.api.rendering import load_plugins
 from antiphon.kernel.errors import UsageError
 from antiphon_models.classify.genre import field
 from antiphon_models.commands.train import DATA
-from antiphon_models.learning import card, evaluation as tables
+from antiphon_models.learning import evaluation as tables, results
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
 
@@ -203,31 +203,29 @@ def test_each_group_has_a_table(tmp_path) -> None:
     assert counts == ["4", "2"]
 
 
-# ---- the card
+# ---- the page of results
 
 
 @pytest.fixture
-def readme(tmp_path, monkeypatch) -> Path:
-    """The README of a plugin, with markers, that the evaluation "sums" has as its card."""
-    package = tmp_path / "antiphon_adding"
-    package.mkdir()
-    (package / "__init__.py").write_text("raise ImportError('a card needs no import of its plugin')\n")
-    (package / "README.md").write_text("# adding\n\n{}\n{}\n\n## Licence\n".format(*card.markers("sums")))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(Sums, "card", "antiphon_adding", raising=False)
-    return package / "README.md"
+def page(tmp_path, monkeypatch) -> Path:
+    """A page of results that holds those of another evaluation."""
+    path = tmp_path / "RESULTS.md"
+    path.write_text(f"{results.HEAD}\n## tuned\n\nfigures\n")
+    for function in (results.check, results.write):
+        monkeypatch.setattr(function, "__defaults__", (path,))
+    return path
 
 
-def test_the_card_is_replaced_between_its_markers(tmp_path, command, readme) -> None:
+def test_a_section_of_the_page_is_replaced_and_the_others_stay(tmp_path, command, page) -> None:
     for limit in ("3", "2"):
         done = command("evaluate", "sums", "--card", "--limit", limit, "--work", str(tmp_path))
         assert done.exit_code == 0, done.output
-    text = readme.read_text()
-    begin, end = card.markers("sums")
-    assert text.startswith(f"# adding\n\n{begin}\n`antiphon evaluate sums --limit 2`, seed 1, Antiphon ")
-    assert text.endswith(f"```\n{end}\n\n## Licence\n")
-    assert text.count("1.50 ± 0.500") == 1
-    assert "2.00 ± " not in text
+    found = results.sections(page)
+    assert list(found) == ["sums", "tuned"]
+    assert found["tuned"] == "figures"
+    assert found["sums"].startswith("`antiphon evaluate sums --limit 2`, seed 1, Antiphon ")
+    assert found["sums"].count("1.50 ± 0.500") == 1
+    assert "2.00 ± " not in page.read_text()
 
 
 @pytest.mark.parametrize(
@@ -237,29 +235,20 @@ def test_the_card_is_replaced_between_its_markers(tmp_path, command, readme) -> 
         (["--examples", "x"], "leave out --examples or --card"),
     ],
 )
-def test_a_card_is_of_all_systems_and_all_items(tmp_path, command, readme, words, reason) -> None:
-    before = readme.read_text()
+def test_the_page_is_of_all_systems_and_all_items(tmp_path, command, page, words, reason) -> None:
+    before = page.read_text()
     done = command("evaluate", "sums", "--card", "--work", str(tmp_path), *words)
     assert isinstance(done.exception, UsageError)
     assert reason in str(done.exception)
-    assert readme.read_text() == before
+    assert page.read_text() == before
 
 
-def test_a_card_is_not_of_synthetic_items(readme) -> None:
+def test_the_page_is_not_of_synthetic_items_and_is_there_before(page) -> None:
     with pytest.raises(UsageError, match="items without data"):
-        card.check("sums", Sums(), ask(synthetic=True))
-
-
-def test_a_readme_without_its_markers_is_left_alone(tmp_path, command, readme) -> None:
-    begin, end = card.markers("sums")
-    for text in ("# adding\n", f"{begin}\n", f"{end}\n{begin}\n", f"{begin}\n{begin}\n{end}\n"):
-        readme.write_text(text)
-        done = command("evaluate", "sums", "--card", "--work", str(tmp_path))
-        assert "must hold these two lines once" in str(done.exception)
-        assert readme.read_text() == text
-    readme.unlink()
-    with pytest.raises(UsageError, match="sums has no card"):
-        card.readme("sums", Sums())
+        results.check(ask(synthetic=True))
+    page.unlink()
+    with pytest.raises(UsageError, match="--card is for a checkout"):
+        results.check(ask())
 
 
 def test_the_table_says_by_which_command_ours_is_measured() -> None:
@@ -268,14 +257,9 @@ def test_the_table_says_by_which_command_ours_is_measured() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(load_plugins(None, check=False).factories["evaluations"]))
-def test_every_evaluation_and_its_card_say_how_ours_is_measured(name: str) -> None:
+def test_every_evaluation_says_how_ours_is_measured(name: str) -> None:
     factory = load_plugins(None, check=False).factories["evaluations"][name]
     try:
-        evaluation = factory()
+        assert factory().road
     except ModuleNotFoundError as error:
         pytest.skip(f"{name} needs {error.name}")
-    if evaluation.card:
-        _, figures, _ = card.split(card.readme(name, evaluation), name)
-        assert " ".join(card.road_line(evaluation).split()) in " ".join(figures.split())
-    else:
-        assert evaluation.road

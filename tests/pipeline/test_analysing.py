@@ -150,10 +150,13 @@ def test_predict_needs_its_table_and_a_folder_with_sounds(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[analyse]\nanalyses = 3\n", "analyse.analyses is 3; it is a list of names"),
-        ("[analyse]\nshards = 0\n", "analyse.shards is 0; it is a whole number from 1"),
-        ("[predict]\nshards = 3\n", "predict.path is missing"),
-        ('[predict]\npath = "new"\nanalysis = "genre"\n', "there is no predict.analysis; it may hold analyses"),
+        ("[analyse]\nanalyses = 3\n", "analyse.analyses': takes a list of names, not 3"),
+        ("[analyse]\nshards = 0\n", "analyse.shards': takes whole numbers 1 to 10000, not 0"),
+        ("[predict]\nshards = 3\n", "predict lacks path, which takes the name of a folder"),
+        (
+            '[predict]\npath = "new"\nanalysis = "genre"\n',
+            "predict.analysis': is not a key of predict",
+        ),
     ],
 )
 def test_a_table_that_says_what_cannot_be_is_refused(tmp_path: Path, text: str, sentence: str) -> None:

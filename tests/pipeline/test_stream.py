@@ -18,7 +18,7 @@ from antiphon_models.pipeline import stream as stream_module, watching
 from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, is_written, within
 from antiphon_models.pipeline.journal import ResultJournal
 from antiphon_models.pipeline.settings import WatchSettings, load
-from antiphon_models.pipeline.stream import SoundStream, StreamCounts, WaitingSound
+from antiphon_models.pipeline.stream import SoundStream, StreamCounts
 from antiphon_models.pipeline.stream_mqtt import URL_VARIABLE, broker_of
 
 
@@ -200,7 +200,7 @@ def test_a_fault_at_one_sound_is_its_reason(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(stream_module, "file_digest", fails)
     with ResultJournal(tmp_path / "watch.jsonl") as journal:
-        row = streamed(tmp_path, journal).result(WaitingSound("a.wav", tmp_path / "a.wav", 1, 2, 0.0))
+        row = streamed(tmp_path, journal).result(Arrival("a.wav", tmp_path / "a.wav", 1, 2, 0.0))
     assert row["reason"] == "Antiphon failed at this: RuntimeError: so it is"
 
 
@@ -251,6 +251,6 @@ def test_a_table_watch_alone_is_a_pipeline(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="there is no folder"):
         watching.watch(settings.watch, tmp_path / "watch.jsonl", lambda _: None)
     path.write_text('name = "one"\n[watch]\npath = "in"\ntopic = "a/#"\n')
-    with pytest.raises(FileError, match=r"watch\.topic is 'a/#'"):
+    with pytest.raises(FileError, match=r"watch\.topic': takes a topic .*, not 'a/#'"):
         load(path)
     assert not os.path.exists(tmp_path / "watch.jsonl")

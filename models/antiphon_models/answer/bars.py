@@ -51,10 +51,8 @@ class BarNetwork(torch.nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Log chances of values `[N, L, INTERVALS]` and of times to the next `[N, L, TIMES]`.
 
-        Args:
-            rows: Of events, values and times, `[N, L, k]`.
-            memory: Log chances of values and times by the memory.
-            known: `[N]`, 1 where there is a memory, else 0.
+        `rows`: of events, values and times, `[N, L, k]`. `memory`: log chances of values and times by the memory.
+        `known`: `[N]`, 1 where there is a memory, else 0.
         """
         told = self.event_table(rows[0])
         if self.training:

@@ -17,7 +17,7 @@ from antiphon_answer.bar_model import installed_bars
 from antiphon_answer.improviser import Planned
 from antiphon_answer.memory import symbols_of
 from antiphon_models.answer import synthetic
-from antiphon_models.answer.foreseeing import AFTER, CANDIDATES, FORESEERS, bits_of, rank, spans
+from antiphon_models.answer.foreseeing import FORESEERS, bits_of, spans
 from antiphon_models.answer.melodies import TuneSong, melodies
 from antiphon_models.answer.telling import ALONE, features_of, in_key, longest_copy, separation, shared_part
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
@@ -36,30 +36,28 @@ class Answering(Evaluation):
     trivial = "last two bars repeated"
     classical = "order-1 Markov"
     peer = "factor oracle"
-    ours = "answer; bar model; prior alone; memory alone; bar model alone"
+    ours = "answer; bar model"
     oracle = "human, next bars; human, other bars"
     columns = (
-        "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; first of 8, other songs; "
-        "first of 8, same song; AUC ↓; AUC with the song ↓; of the song; in key; copied run [notes] ↓"
+        "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; AUC ↓; AUC with the song ↓; "
+        "of the song; in key; copied run [notes] ↓"
     )
     note = (
-        "bits of a note's interval (±24 semitones) and time (to 32 sixteenths), 10.7 where all are alike; first of 8 "
-        "by chance .125. AUC: a forest that is shown eight bars tells them from the human's own next ones; with "
-        "the song: it is shown how they follow from it, too. of the song: groups of 4 notes that are the song's."
+        "bits of a note's interval (±24 semitones) and time (to 32 sixteenths), 10.7 where all are alike. AUC: "
+        "a forest that is shown eight bars tells them from the human's own next ones; with the song: it is shown how "
+        "they follow from it, too. of the song: groups of 4 notes that are the song's."
     )
     folders = ("pop909",)
     synthetic_doc = "melodies that repeat and vary phrases drawn by seed"
-    card = "antiphon_answer"
     road = (
-        "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody (by=bars: `bar model`); ranks, "
-        "`memory alone` and the bits of `bar model` by the same code called directly"
+        "`antiphon run continue IN.mid OUT.mid --report FILE`, IN the melody (by=bars: `bar model`); the bits "
+        "of `bar model` by the same code called directly"
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Bits and ranks, then what continuations are like, each after three parts of a song."""
+        """Bits, then what continuations are like, each after three parts of a song."""
         found = _songs(ask)
         yield from _bits(found, ask)
-        yield from _ranks(found, ask)
         yield from _continuations(found, ask)
 
 
@@ -74,40 +72,13 @@ def _songs(ask: EvaluationRequest) -> list[TuneSong]:
 def _bits(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
     for song in found:
         _, report = continuation_of(song, song.notes, ask.seed)
-        for name, column in (("answer", 1), ("prior alone", 2)):
-            if ask.wants(name):
-                yield from scored(name, song.name, spans([row[column] for row in report["bits"]]))
-    for name in ("order-1 Markov", "factor oracle", "memory alone", "bar model", "bar model alone"):
+        if ask.wants("answer"):
+            yield from scored("answer", song.name, spans([row[1] for row in report["bits"]]))
+    for name, make in FORESEERS.items():
         if ask.wants(name) and _is_there(name, ask):
-            foreseer = FORESEERS[name]()
+            foreseer = make()
             for song in found:
                 yield from scored(name, song.name, spans(bits_of(foreseer, song.notes)))
-
-
-def _ranks(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
-    chosen = random.Random(ask.seed)
-    for song in found:
-        for part in CUTS:
-            cut = int(len(song.notes) * part)
-            if cut + AFTER > len(song.notes):
-                continue
-            others = [other for other in found if other is not song] or [song]
-            foils = {
-                "first of 8, other songs": [_excerpt(chosen.choice(others), chosen) for _ in range(CANDIDATES - 1)],
-                "first of 8, same song": [_excerpt(song, chosen, cut) for _ in range(CANDIDATES - 1)],
-            }
-            for name, make in FORESEERS.items():
-                if ask.wants(name) and _is_there(name, ask):
-                    foreseer = make()
-                    bits_of(foreseer, song.notes[:cut])
-                    row = {measure: rank(foreseer, song, cut, excerpts) for measure, excerpts in foils.items()}
-                    yield from scored(name, f"{song.name} {part:g}", row)
-
-
-def _excerpt(song: TuneSong, chosen: random.Random, away: int = -100) -> list[Planned]:
-    places = [n for n in range(4, len(song.notes) - AFTER) if abs(n - away) >= AFTER] or [4]
-    at = chosen.choice(places)
-    return song.notes[at - 1 : at + AFTER]
 
 
 def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
@@ -211,7 +182,7 @@ def _is_there(name: str, ask: EvaluationRequest) -> bool:
     """Whether what a system needs is installed; says so where it is not."""
     from importlib.util import find_spec
 
-    if name.startswith("bar model"):
+    if name == "bar model":
         try:
             installed_bars()
         except ModelError as error:

@@ -1,11 +1,10 @@
-"""Bits a note and ranks of the true continuation: the prior, the memory, both, and two plain learners."""
+"""Bits a note: `answer`, its bar model, and two plain learners."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
 
@@ -17,11 +16,8 @@ from antiphon_answer.bar_writing import BarPlayer
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.memory import INTERVALS, TIMES, symbols_of
 from antiphon_answer.prior import installed_prior
-from antiphon_models.answer.melodies import TuneSong
 
 SPANS = {"notes 8-32": (8, 32), "notes 32-96": (32, 96), "notes 96-": (96, 1 << 30)}
-AFTER, CANDIDATES = 8, 8
-"""Notes of a continuation that is ranked, and how many are compared."""
 _UNIFORM = 1.0 / (INTERVALS * TIMES)
 
 
@@ -39,17 +35,17 @@ class Foreseer(Protocol):
 
 
 class OwnForeseer:
-    """`answer`'s prior, its memory, or both."""
+    """`answer`'s prior, with its memory or without."""
 
-    def __init__(self, *, prior: bool = True, memory: bool = True) -> None:
+    def __init__(self, *, memory: bool = True) -> None:
         self.improviser = Improviser(installed_prior())
-        self._prior, self._memory = prior, memory
+        self._memory = memory
 
     def start(self) -> None:
         self.improviser.clear()
 
     def surprise(self, before: Planned, note: Planned) -> float:
-        return self.improviser.surprise(note.slot, note.pitch, prior=self._prior, memory=self._memory)
+        return self.improviser.surprise(note.slot, note.pitch, prior=True, memory=self._memory)
 
     def learn(self, before: Planned | None, note: Planned) -> None:
         self.improviser.learn(note.slot, note.pitch, note.velocity)
@@ -57,15 +53,14 @@ class OwnForeseer:
 
 
 class BarForeseer:
-    """The bar model, over the memory or alone."""
+    """The bar model over the memory."""
 
-    def __init__(self, *, memory: bool = True) -> None:
-        self._memory = memory
+    def __init__(self) -> None:
         self.start()
 
     def start(self) -> None:
         improviser = Improviser(installed_prior())
-        self._player = BarPlayer(installed_bars(), improviser, alone=True, memory=self._memory)
+        self._player = BarPlayer(installed_bars(), improviser, alone=True)
 
     def surprise(self, before: Planned, note: Planned) -> float:
         return self._player.surprise(_melody(note))
@@ -125,11 +120,7 @@ class OracleForeseer:
 FORESEERS: dict[str, Callable[[], Foreseer]] = {
     "order-1 Markov": MarkovForeseer,
     "factor oracle": OracleForeseer,
-    "prior alone": lambda: OwnForeseer(memory=False),
-    "memory alone": lambda: OwnForeseer(prior=False),
-    "answer": OwnForeseer,
     "bar model": BarForeseer,
-    "bar model alone": lambda: BarForeseer(memory=False),
 }
 
 
@@ -158,26 +149,3 @@ def bits_of(make: Foreseer, notes: Sequence[Planned]) -> list[float]:
         bits.append(make.surprise(before, note))
         make.learn(before, note)
     return bits
-
-
-def rank(make: Foreseer, song: TuneSong, cut: int, foils: Iterable[Sequence[Planned]]) -> float:
-    """1 where the song's own next notes take the fewest bits, else 0.
-
-    Args:
-        make: What foresees; it has learnt the song's first `cut` notes, and stays as it is.
-        song: The song.
-        cut: Notes that are known.
-        foils: Excerpts of one note more than a continuation; each is moved so that its first is the last known one.
-    """
-    last = song.notes[cut - 1]
-    totals = []
-    for excerpt in (song.notes[cut - 1 : cut + AFTER], *foils):
-        own = deepcopy(make)
-        late, up = last.slot - excerpt[0].slot, last.pitch - excerpt[0].pitch
-        moved = [note._replace(slot=note.slot + late, pitch=note.pitch + up) for note in excerpt]
-        total = 0.0
-        for before, note in pairwise(moved):
-            total += own.surprise(before, note)
-            own.learn(before, note)
-        totals.append(total)
-    return float(totals[0] <= min(totals[1:]))

@@ -19,11 +19,9 @@ from antiphon_models.material.sounds import save_arrays
 class LabeledClips:
     """Clips of one length, and what they are.
 
-    Attributes:
-        mel: float16 `[clips, frames, bands]` in dB, `frames` at least `EXCERPT`.
-        targets: int64 `[clips]`, a label each; or float32 `[clips, labels]`, how far each label holds; or float32
-            `[clips]`, a number each.
-        groups: int64 `[clips]`: what shares a song, a soundfont or an artist has one number.
+    `mel`: float16 `[clips, frames, bands]` in dB, `frames` at least `EXCERPT`. `targets`: int64 `[clips]`, a label
+    each; or float32 `[clips, labels]`, how far each label holds; or float32 `[clips]`, a number each. `groups`: int64
+    `[clips]`: what shares a song, a soundfont or an artist has one number.
     """
 
     mel: NDArray[np.float16]

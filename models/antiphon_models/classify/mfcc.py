@@ -37,10 +37,7 @@ def mfcc(mel: NDArray[Any]) -> F32:
 class LogisticLabels:
     """A regression of each label on standardised features.
 
-    Attributes:
-        mean: `[features]`.
-        deviation: `[features]`.
-        weights: `[features + 1, labels]`, the constants last.
+    `mean`: `[features]`. `deviation`: `[features]`. `weights`: `[features + 1, labels]`, the constants last.
     """
 
     mean: F64

@@ -20,10 +20,7 @@ BANDS = 64
 class TrainedClassifier(nn.Module):
     """Convolutions with batch normalisation, their mean and maximum over time, a hidden layer, labels.
 
-    Args:
-        labels: How many.
-        channels: Channels of the convolutions, each followed by a maximum of 2 by 2.
-        units: Units of the hidden layer.
+    `channels`: channels of the convolutions, each followed by a maximum of 2 by 2.
     """
 
     mean: Tensor
@@ -54,9 +51,7 @@ class TrainedClassifier(nn.Module):
 
         It gives then what the other one gives: what it has besides stays as it is, and leads only to more of that kind.
 
-        Args:
-            arrays: As `arrays` returns them.
-            excerpts: `[n, frames, bands]` without their level, by which the normalisations are set.
+        `excerpts`: `[n, frames, bands]` without their level, by which the normalisations are set.
         """
         given = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
         self.mean.copy_(given["mean"])

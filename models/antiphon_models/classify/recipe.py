@@ -25,11 +25,7 @@ COVERED = (24, 12)
 class ClassifierRecipe(Recipe):
     """What a classifier's recipe adds is its material and what is said of it.
 
-    Attributes:
-        labels: Their names, in the network's order.
-        size: Excerpts of a batch.
-        channels: Channels of the convolutions.
-        units: Units of the hidden layer.
+    `labels`: their names, in the network's order. `size`: excerpts of a batch.
     """
 
     plugin = "classify"

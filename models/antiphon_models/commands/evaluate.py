@@ -35,9 +35,7 @@ def evaluate(
             "--examples", help="Write sounds into this folder: a few items, and what each system makes of them."
         ),
     ] = None,
-    card: Annotated[
-        bool, typer.Option("--card", help="Also put the figures into the README of the plugin, between its markers.")
-    ] = False,
+    card: Annotated[bool, typer.Option("--card", help="Also put the figures into models/RESULTS.md.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Show what can be evaluated.")] = False,
 ) -> None:
     """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
@@ -45,7 +43,7 @@ def evaluate(
 
     from antiphon.api.files import cache_folder, make_folder, write_atomic
     from antiphon.api.rendering import load_plugins
-    from antiphon_models.learning import card as cards, evaluation as tables, needs
+    from antiphon_models.learning import evaluation as tables, needs, results
 
     if examples is not None and (json_file is not None or card):
         other = "--card" if card else "--json"
@@ -75,7 +73,7 @@ def evaluate(
     tables.check(evaluation, ask)
     ask = tables.choose_material(evaluation, ask)
     if card:
-        cards.check(name, evaluation, ask)
+        results.check(ask)
     if not limit:
         what = "your files" if files else "all its items"
         ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])
@@ -97,7 +95,7 @@ def evaluate(
         figures = tables.as_json(name, evaluation, ask, cells)
         write_atomic(json_file, (json.dumps(figures, indent=1) + "\n").encode())
     if card:
-        typer.echo(f"written into {cards.write(name, evaluation, ask, cells)}")
+        typer.echo(f"written into {results.write(name, evaluation, ask, cells)}")
 
 
 def _write(examples: Iterator[Example], folder: Path) -> None:

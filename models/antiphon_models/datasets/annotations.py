@@ -30,10 +30,7 @@ class AnnotatedBeat:
 class AnnotatedSpan:
     """A part of the recording.
 
-    Attributes:
-        start: Seconds.
-        end: Seconds.
-        label: A chord in Harte's syntax, a key as "A minor", or a section's name.
+    `start`: seconds. `end`: seconds. `label`: a chord in Harte's syntax, a key as "A minor", or a section's name.
     """
 
     start: float
@@ -65,8 +62,7 @@ class MusicAnnotations:
 def annotations_of(root: Path, item: Item) -> MusicAnnotations:
     """Reads the annotations of an item, as far as their files are there.
 
-    Raises:
-        FileError: A file cannot be read, or holds something else; the message names it.
+    Raises `FileError`: a file cannot be read, or holds something else; the message names it.
     """
     found: dict[str, tuple[Any, ...]] = {}
     parsed: dict[str, dict[str, Any]] = {}  # a file of JAMS has several kinds, and megabytes
@@ -92,8 +88,7 @@ def key_of(text: str) -> str:
 def tempo_in(path: Path) -> float:
     """The tempo in a file that holds it as a number, or in JAMS; 0 where it is not known.
 
-    Raises:
-        FileError: It is no such file.
+    Raises `FileError`: it is no such file.
     """
     if path.suffix == JAMS:
         rows = jams_rows(tables.json_object(path), "tempo")

@@ -22,9 +22,7 @@ def check(name: str, path: Path, progress: Progress | None = None, *, thorough: 
 
     `thorough` decodes every sound, and compares digests where the data set has them.
 
-    Raises:
-        FileError: There is no such folder, or it is laid out otherwise.
-        UsageError: There is no such data set.
+    Raises `FileError`: there is no such folder, or it is laid out otherwise. `UsageError`: there is no such data set.
     """
     layout = layout_of(name)
     listing = listing_of(name, path)

@@ -22,7 +22,7 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.paths import why, write_atomic
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon_models.datasets import tables
-from antiphon_models.datasets.layouts.searched import SOUNDS
+from antiphon_models.datasets.layouts.sounds import SOUNDS
 
 SERVER = "https://freesound.org"
 KEY = "ANTIPHON_FREESOUND_KEY"
@@ -48,11 +48,8 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 class FreesoundSearch:
     """A search on Freesound.
 
-    Attributes:
-        query: Words, as in the site's own search.
-        most: Sounds, at most.
-        longest: Seconds of a sound; 0 for any.
-        licences: Some of `LICENCES`; none for any.
+    `query`: words, as in the site's own search. `most`: sounds, at most. `longest`: seconds of a sound; 0 for any.
+    `licences`: some of `LICENCES`; none for any.
     """
 
     query: str
@@ -73,8 +70,7 @@ class FetchCounts:
 def key_from(path: Path | None) -> str:
     """The key, from a file or from the environment.
 
-    Raises:
-        UsageError: There is none, or it cannot be one. The message does not hold it.
+    Raises `UsageError`: there is none, or it cannot be one. The message does not hold it.
     """
     where = f"the environment's {KEY}" if path is None else str(path)
     try:
@@ -92,13 +88,8 @@ def key_from(path: Path | None) -> str:
 class Freesound:
     """Fetches a search into a folder. Killed at any time, the next call goes on.
 
-    Args:
-        key: The user's.
-        server: Where the API is; other than on this machine by https alone.
-        pause: Called with seconds to pass.
-
-    Raises:
-        UsageError: The key would be sent in clear.
+    `server`: where the API is; other than on this machine by https alone. `pause`: called with seconds to pass. Raises
+    `UsageError`: the key would be sent in clear.
     """
 
     def __init__(self, key: str, server: str = SERVER, pause: Callable[[float], None] = time.sleep) -> None:
@@ -115,9 +106,8 @@ class Freesound:
 
         `progress` is called before each sound with how many are done, how many there are, and its name.
 
-        Raises:
-            FileError: The server does not answer as documented, refuses, or the folder cannot be written.
-            UsageError: The search cannot be.
+        Raises `FileError`: the server does not answer as documented, refuses, or the folder cannot be written.
+        `UsageError`: the search cannot be.
         """
         check(search)
         known = tables.json_object(folder / SOUNDS) if (folder / SOUNDS).is_file() else {}
@@ -231,11 +221,7 @@ def _number(row: Any) -> int:
 
 
 def check(search: FreesoundSearch) -> None:
-    """Refuses a search that cannot be.
-
-    Raises:
-        UsageError: So it is.
-    """
+    """Refuses a search that cannot be. Raises `UsageError`: so it is."""
     if not search.query.strip() or len(search.query) > 500:
         raise UsageError("the search has no words, or more than 500 characters")
     if not 1 <= search.most <= MOST:

@@ -69,11 +69,8 @@ class DatasetListing:
 class DatasetLayout:
     """A data set that can be read.
 
-    Attributes:
-        name: As `antiphon dataset check` takes it.
-        title: Its name, and what it holds.
-        tree: What its folder looks like, in a line.
-        listing: Lists the items of a folder. Raises FileError where it is laid out otherwise.
+    `tree`: what its folder looks like, in a line. `listing`: lists the items of a folder. Raises FileError where it is
+    laid out otherwise.
     """
 
     name: str
@@ -87,20 +84,14 @@ class Report:
     """The result of a check.
 
     Attributes:
-        name: Name of the data set.
-        path: Path of its folder.
         part: Part of the data set, as `DatasetListing.part`.
-        items: Number of items.
         published: Items that its authors published, as `DatasetListing.published`.
-        shared_by: As `DatasetListing.shared_by`.
-        split_by: As `DatasetListing.split_by`.
         notes: Notes and absent lists of the `DatasetListing`.
         files: Files that were looked at.
         missing: Files that are not there.
         damaged: By file, what is wrong with it.
         faulty: By item, what is known to be wrong with it.
         splits: Items of each split that are whole and not known to be faulty; "" for those in none.
-        labels: The same of each label.
         shared: Groups that are in more than one split.
         annotated: Annotated of those items, how many have a tempo, a key, beats, chords, …, stems.
     """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from antiphon_models.datasets.records import TEST, TRAIN, VALID
+from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
 
 TENTHS = 10
 _VALID, _TEST = 8, 9  # of ten parts; those before are for training
@@ -19,3 +21,15 @@ def split_of(group: str) -> str:
 def made_by(shared_by: str) -> str:
     """The sentence that says so."""
     return f"made here: eight, one and one of ten by a digest of the {shared_by}"
+
+
+def grouped(name: str, files: tuple[str, ...], group: str, labels: tuple[str, ...] = (), **known: Any) -> Item:
+    """An item whose split follows from its group."""
+    return Item(name, files, group, split_of(group), labels, **known)
+
+
+def split_here(
+    items: Iterable[Item], shared_by: str, published: int = 0, part: str = "", absent: Sequence[str] = (), by: str = ""
+) -> DatasetListing:
+    """A listing of such items; `by`: of what the digest is, where that is not `shared_by` in one word."""
+    return DatasetListing(tuple(items), part, published, shared_by, made_by(by or shared_by), tuple(absent))

@@ -20,19 +20,14 @@ FIELD = 1 << 20
 def lines(path: Path, *, stripped: bool = True) -> list[str]:
     """The lines of a list, without those that are empty; `stripped` of blanks at both ends, or with them.
 
-    Raises:
-        FileError: It cannot be read.
+    Raises `FileError`: it cannot be read.
     """
     every = _text(path).splitlines()
     return [line for line in ((raw.strip() for raw in every) if stripped else every) if line]
 
 
 def rows(path: Path, separator: str = ",") -> list[dict[str, str]]:
-    """The rows of a table, by the names in its first line.
-
-    Raises:
-        FileError: It cannot be read, or is no table.
-    """
+    """The rows of a table, by the names in its first line. Raises `FileError`: it cannot be read, or is no table."""
     reader = _reader(path, separator)
     try:
         head = next(reader, None)
@@ -44,11 +39,7 @@ def rows(path: Path, separator: str = ",") -> list[dict[str, str]]:
 
 
 def plain_rows(path: Path, separator: str = ",") -> list[list[str]]:
-    """The rows of a table as they are.
-
-    Raises:
-        FileError: It cannot be read, or is no table.
-    """
+    """The rows of a table as they are. Raises `FileError`: it cannot be read, or is no table."""
     try:
         return [row for row in _reader(path, separator) if row]
     except csv.Error as error:
@@ -56,11 +47,7 @@ def plain_rows(path: Path, separator: str = ",") -> list[list[str]]:
 
 
 def json_object(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        FileError: It cannot be read, or is none.
-    """
+    """A JSON object. Raises `FileError`: it cannot be read, or is none."""
     value = _json(path)
     if not isinstance(value, dict):
         raise FileError(f"{path} holds no JSON object")
@@ -70,8 +57,7 @@ def json_object(path: Path) -> dict[str, Any]:
 def json_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a table in JSON: a list of objects, or an object of columns, which are objects by a row's number.
 
-    Raises:
-        FileError: It cannot be read, or is neither.
+    Raises `FileError`: it cannot be read, or is neither.
     """
     value = _json(path)
     if isinstance(value, dict) and all(isinstance(column, dict) for column in value.values()):

@@ -21,9 +21,7 @@ from antiphon_models.material.sounds import kept, mono
 
 RATE = sounds.RATE
 SECONDS = 5
-LEAD = RATE // 2
 SNRS = (0, 10, 20)
-HISS_SNRS = (10, 20, 30)
 FRAMES = SECONDS * RATE
 LOWEST = 20.0
 """Hz below which coloured noise rises no more."""
@@ -34,14 +32,13 @@ PROGRAMS = {"trumpet": 56, "distorted": 30, "strings": 48, "piano": 0, "flute": 
 
 @dataclass(frozen=True, slots=True)
 class TestMixture:
-    """clean, noise `[frames]`, to be added; lead: half a second of the same noise, to be learned from."""
+    """A clean sound and a noise `[frames]`, to be added, `snr` dB apart."""
 
     name: str
     kind: str
     snr: int
     clean: F32
     noise: F32
-    lead: F32
 
     @property
     def mixed(self) -> F32:
@@ -157,13 +154,12 @@ def synthetic_noises(seed: int) -> list[tuple[str, F32]]:
     return made
 
 
-def at_snr(clean: F32, noise: F32, snr: float) -> tuple[F32, F32]:
-    """Noise after half a second of it, and that half second, `snr` dB below the clean sound over its length."""
-    whole = np.tile(noise, -(-(len(clean) + LEAD) // len(noise)))[: len(clean) + LEAD]
-    own = whole[LEAD:]
+def at_snr(clean: F32, noise: F32, snr: float) -> F32:
+    """Noise from its first half second on, repeated, `snr` dB below the clean sound over its length."""
+    skip = RATE // 2
+    own = np.tile(noise, -(-(len(clean) + skip) // len(noise)))[skip : len(clean) + skip]
     scale = np.sqrt(np.mean(clean**2) / (np.mean(own**2) + 1e-20) / 10 ** (snr / 10))
-    scaled = (whole * scale).astype(np.float32)
-    return scaled[LEAD:], scaled[:LEAD]
+    return np.asarray(own * scale, np.float32)
 
 
 def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], seed: int) -> Iterator[TestMixture]:
@@ -176,8 +172,8 @@ def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], see
         name = names[int(rng.integers(len(names)))]
         clean = kinds[kind][name]
         for snr in SNRS:
-            own, lead = at_snr(clean, noise, snr)
-            yield TestMixture(f"{noise_name} {n} on {name} {snr} dB", kind, snr, clean, own, lead)
+            own = at_snr(clean, noise, snr)
+            yield TestMixture(f"{noise_name} {n} on {name} {snr} dB", kind, snr, clean, own)
 
 
 def unmixed(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[TestMixture]:
@@ -186,24 +182,7 @@ def unmixed(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[Tes
     for kind, sounds_of in kinds.items():
         own.update({name: (kind, sound) for name, sound in sounds_of.items()})
     for name, (kind, sound) in list(own.items())[:limit]:
-        yield TestMixture(f"{name} clean", kind, 99, sound, nothing, nothing[:LEAD])
-
-
-def hums(kinds: dict[str, dict[str, F32]], seed: int, limit: int | None) -> Iterator[TestMixture]:
-    """Mains hum, 50 and 60 Hz with harmonics and a little hiss, at 10 dB."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(FRAMES + LEAD) / RATE
-    for n, kind in enumerate((("speech", "music", "song", "solo") * 3)[:limit]):
-        names = sorted(kinds[kind])
-        name = names[int(rng.integers(len(names)))]
-        mains = (50.0, 60.0)[n % 2] * rng.uniform(0.998, 1.002)
-        hum = sum(
-            rng.uniform(0.2, 1.0) / h ** rng.uniform(0.4, 1.2) * np.sin(2 * np.pi * h * mains * t + rng.uniform(0, 6))
-            for h in range(1, 13)
-        )
-        noise = (hum / hum.std() + 0.03 * rng.standard_normal(len(t))).astype(np.float32)
-        own, lead = at_snr(kinds[kind][name], noise, 10)
-        yield TestMixture(f"hum {mains:.0f} Hz on {name}", kind, 10, kinds[kind][name], own, lead)
+        yield TestMixture(f"{name} clean", kind, 99, sound, nothing)
 
 
 def pauses(
@@ -222,30 +201,5 @@ def pauses(
         for gap in gaps:
             clean[gap] = 0.0
             clean[gap.start - len(edge) : gap.start] *= edge
-        own, lead = at_snr(clean, noise, 20)
-        yield TestMixture(f"pauses {n} {noise_name} on {name}", "speech", 20, clean, own, lead), gaps
-
-
-def hisses(kinds: dict[str, dict[str, F32]], seed: int, limit: int | None) -> Iterator[tuple[TestMixture, list[slice]]]:
-    """Words from 1.2 s on, in hiss that is there from the start, white and pink, 10 to 30 dB below; and the pauses.
-
-    The first pause is measured from the first second on.
-    """
-    rng = np.random.default_rng((seed, 2))
-    voices = sorted(name for name in kinds["speech"] if name.startswith("voice"))
-    edge = np.linspace(1, 0, RATE // 100, dtype=np.float32)
-    hertz = np.fft.rfftfreq(FRAMES + LEAD, 1.0 / RATE)
-    every = [(colour, slope, snr) for snr in HISS_SNRS for colour, slope in (("white", 0.0), ("pink", 0.5))]
-    for colour, slope, snr in (every * 2)[:limit]:
-        name = voices[int(rng.integers(len(voices)))]
-        clean = kinds["speech"][name].copy()
-        silent = [slice(0, int(1.2 * RATE)), slice(int(2.4 * RATE), int(3.2 * RATE)), slice(int(4.2 * RATE), FRAMES)]
-        for gap in silent:
-            clean[gap] = 0.0
-            before = clean[max(0, gap.start - len(edge)) : gap.start]
-            before *= edge[len(edge) - len(before) :]
-        spectrum = np.fft.rfft(rng.standard_normal(FRAMES + LEAD)) * np.maximum(hertz, LOWEST) ** -slope
-        noise = np.fft.irfft(spectrum, FRAMES + LEAD).astype(np.float32)
-        own, lead = at_snr(clean, noise, snr)
-        measured = [slice(RATE - RATE // 4, silent[0].stop), *silent[1:]]
-        yield TestMixture(f"{colour} hiss {snr} dB on {name}", "speech", snr, clean, own, lead), measured
+        own = at_snr(clean, noise, 20)
+        yield TestMixture(f"pauses {n} {noise_name} on {name}", "speech", 20, clean, own), gaps

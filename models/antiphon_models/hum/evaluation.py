@@ -7,7 +7,7 @@ note as well. On singing made here, the pitch is the nearest whole MIDI number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -37,16 +37,15 @@ LATEST = 0.25
 class Hearing(Evaluation):
     """Notes of songs, voices, sentences, noises and a soundfont that are not in any training set."""
 
-    trivial = "nothing; one note"
-    classical = "librosa yin; librosa pyin"
-    peer = "SwiftF0; Basic Pitch"
-    ours = "yin, live; yin; learned, live; learned, at once; learned"
+    trivial = "one note"
+    classical = "librosa pyin"
+    peer = "SwiftF0"
+    ours = "yin, live; yin; learned, live; learned"
     oracle = "true pitch"
     columns = "; ".join(
         (
             "F1; F1 with offsets; F1 of MIDI numbers; F1, tuning out; notes found [%]; sung; sung, noise 10 dB; wind",
             "hum 20 dB; hum 10 dB; hum 0 dB",
-            *(f"sung, band {ratio} dB" for ratio in testset.BAND_RATIOS),
             "sung with ends; octave errors [%] ↓",
             *(f"false, {kind} [in 10 s] ↓" for kind in testset.EMPTY),
             "real time [x]; late, p50 [ms] ↓; late, p95 [ms] ↓",
@@ -64,7 +63,6 @@ class Hearing(Evaluation):
     files_doc = testset.FILES
     folders = testset.DATA
     synthetic_doc = "8 melodies hummed by sines, and noise, made by seed"
-    card = "antiphon_hum"
     road = '`antiphon run hum IN OUT.mid -p mode=MODE`; rows with "live" are the node\'s tracker, hop by hop'
 
     def files_in(self, data: Path) -> tuple[Path, ...]:
@@ -84,11 +82,7 @@ class Hearing(Evaluation):
         noises = testset.noises(ask.data)
         ask.say("making what is measured, where it is not there yet")
         for n, (kind, clip) in enumerate(testset.annotated_clips(ask.data, ask.work, ask.seed, ask.limit)):
-            heard = _heard(kind, clip, noises, n)
-            if kind == "sung" and n // 3 < testset.BANDS:
-                over = testset.with_bands(ask.work, clip, n // 3)
-                heard = chain(heard, ((f"sung, band {ratio} dB", sound) for ratio, sound in over))
-            for measure, sound in heard:
+            for measure, sound in _heard(kind, clip, noises, n):
                 for name, system in made.items():
                     result = system(sound)
                     yield MetricValue(name, measure, clip.name, f1(clip, result.notes))
@@ -160,10 +154,7 @@ def _heard(kind: str, clip: Clip, noises: list[tuple[str, F32]], n: int) -> Iter
 
 def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     """What is asked for and can be had, by name."""
-    table: dict[str, systems.System] = {name: systems.peer(name, ask.work / "peers") for name in peers.PEERS}
-    if not peers.has_basic_pitch():
-        ask.say("Basic Pitch is left out: it is not installed (pip install --no-deps basic-pitch, and onnxruntime)")
-        del table["Basic Pitch"]
+    table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS}
     if not peers.has_swift_f0():
         ask.say(f"SwiftF0 is left out: it is not installed; {extras.how('swift_f0')}")
         del table["SwiftF0"]
@@ -172,7 +163,6 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
         ask.say(f"learned is left out: {why}")
     else:
         table |= {"learned, live": systems.learned_live(), "learned": systems.on_file("learned")}
-        table["learned, at once"] = systems.learned_live(1)
     table["true pitch"] = systems.oracle
     return ask.wanted(table)
 

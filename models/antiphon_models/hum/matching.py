@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from antiphon.api import F64
 
@@ -19,7 +21,7 @@ DECIMALS = 4
 """Decimals of seconds to which distances are rounded before they are compared, as in mir_eval."""
 
 
-def note_f1(reference: F64, found: Notes, ends: float | None = None) -> float:
+def note_f1(reference: NDArray[np.floating], found: Notes, ends: float | None = None) -> float:
     """F1 of notes `[n, 3]`, 0 to 1: onset within `ONSET`, pitch within `CENTS`.
 
     Found ones of no length, and those that begin before 0, are left out. `ends`: share of a note's length its end may
@@ -38,20 +40,8 @@ def note_f1(reference: F64, found: Notes, ends: float | None = None) -> float:
 
 
 def largest_matching(fits: NDArray[np.bool_]) -> int:
-    """The most pairs of rows and columns that fit, each row and column in one pair at most (Kuhn's algorithm)."""
-    owner = [-1] * fits.shape[1]
-    choices = [np.flatnonzero(row).tolist() for row in fits]
-
-    def place(row: int, seen: set[int]) -> bool:
-        for column in choices[row]:
-            if column not in seen:
-                seen.add(column)
-                if owner[column] < 0 or place(owner[column], seen):
-                    owner[column] = row
-                    return True
-        return False
-
-    return sum(place(row, set()) for row in range(len(choices)))
+    """The most pairs of rows and columns that fit, each row and column in one pair at most."""
+    return int((maximum_bipartite_matching(csr_array(fits)) >= 0).sum())
 
 
 def offset_of(reference: F64, found: Notes, most: float = 0.25) -> list[float]:

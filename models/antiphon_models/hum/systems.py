@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 from antiphon.api import F64, note_number
-from antiphon.api.files import write_atomic
 from antiphon.api.pitch import CENTRE, HOP, Decimator, MedianPitch
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
@@ -31,11 +25,9 @@ from antiphon_models.material.singing import PERIOD
 class Result:
     """A transcription.
 
-    Attributes:
-        notes: By seconds of the sound. The pitch of a live note is the one it was corrected to.
-        late: Latency of each note in seconds, live; None otherwise.
-        seconds: Computing time.
-        numbers: Seconds and MIDI number of each beginning and correction of a note, live, if known.
+    `notes`: by seconds of the sound. The pitch of a live note is the one it was corrected to. `late`: latency of each
+    note in seconds, live; None otherwise. `numbers`: seconds and MIDI number of each beginning and correction of a
+    note, live, if known.
     """
 
     notes: Found
@@ -45,36 +37,16 @@ class Result:
 
 
 System = Callable[[Clip], Result]
-PACKAGES = {
-    "librosa yin": partial(version, "librosa"),
-    "librosa pyin": partial(version, "librosa"),
-    "SwiftF0": partial(version, "swift-f0"),
-    "Basic Pitch": partial(version, "basic-pitch"),
-}
-"""Versions of the packages of peers."""
 
 
-def peer(name: str, folder: Path | None = None) -> System:
-    """A system that is not ours, a key of `PEERS`; `folder`, if not None, stores its notes by sound and version."""
+def peer(name: str) -> System:
+    """A system that is not ours, a key of `PEERS`."""
 
     def run(clip: Clip) -> Result:
-        path = _stored(name, clip, folder) if folder is not None else None
-        if path is not None and path.is_file():
-            known = json.loads(path.read_text())
-            return Result([(a, b, p) for a, b, p in known["notes"]], None, float(known["seconds"]))
         begun = time.perf_counter()
-        result = Result(PEERS[name](clip.sound, RATE), None, time.perf_counter() - begun)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, json.dumps({"notes": result.notes, "seconds": result.seconds}).encode())
-        return result
+        return Result(PEERS[name](clip.sound, RATE), None, time.perf_counter() - begun)
 
     return run
-
-
-def _stored(name: str, clip: Clip, folder: Path) -> Path:
-    digest = hashlib.sha256(np.ascontiguousarray(clip.sound).tobytes()).hexdigest()[:24]
-    return folder / f"{name.replace(' ', '-')}-{PACKAGES.get(name, lambda: '0')()}-{digest}.json"
 
 
 def on_file(mode: str) -> System:
@@ -103,7 +75,7 @@ def live(mode: str) -> System:
     return run
 
 
-def learned_live(patience: int | None = None) -> System:
+def learned_live() -> System:
     """The same from the answers to the whole sound, which are those hop by hop (a test compares), in less time.
 
     A correction by more than a bend's reach is another note, as the processor has it.
@@ -120,7 +92,7 @@ def learned_live(patience: int | None = None) -> System:
         numbers: list[tuple[float, int]] = []
         start, pitch, first = -1.0, -1.0, -1
         for hop, answer in enumerate(answers):
-            decoder.step(answer, patience)
+            decoder.step(answer)
             now = ((hop + 1) * whole.hop - 1) / RATE - late
             far = decoder.corrected is not None and abs(decoder.number - first) > BEND_REACH
             if (decoder.ended or far) and pitch >= 0.0:

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64, UsageError, frequency
-from antiphon_models.hum.band import band
 from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, real, speech, transpose, wind
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hum_notes
@@ -37,10 +36,6 @@ OWN = (
 )
 EMPTY = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
 """Kinds of clips without a note to find."""
-BANDS = 8
-"""Songs that are also sung with a band."""
-BAND_RATIOS = (12, 6, 0)
-"""dB of the voice above its band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +78,6 @@ def annotated_clips(data: Path, work: Path, seed: int, limit: int | None) -> Ite
         ):
             yield kind, _cached(work, f"{seed}-{kind}-{folder.name}-{who}", made)
         done += 1
-
-
-def with_bands(work: Path, clip: Clip, place: int) -> Iterator[tuple[int, Clip]]:
-    """(dB, clip) of a sung clip over its own band, rendered at each of `BAND_RATIOS`."""
-
-    def make() -> tuple[F32, F64, F64]:
-        notes = [ScoreNote(float(a), float(b), int(c), 0.7) for a, b, c in clip.notes]
-        made = band(notes, len(clip.sound), RATE, HELD_FONT, place)
-        return 0.5 * made / max(float(np.abs(made).max()), 1e-9), *_NOTHING
-
-    sound = _cached(work, f"{clip.name}-band", make).sound
-    for ratio in BAND_RATIOS:
-        yield ratio, clip.with_noise(sound, float(ratio))
 
 
 def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import F32, F64, Event, StreamSpec, UsageError
+from antiphon.api import F32, Event, StreamSpec, UsageError
 from antiphon.api.files import make_folder
 from antiphon.api.testing import render
 from antiphon.kernel.runtime import extras
@@ -17,22 +17,19 @@ from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder, conditions
 from antiphon_latent.partials import FRAMES, ROW, hz_of
 from antiphon_latent.processor import NAMES, TICK, Latent
 from antiphon_latent.voices import LatentVoices
-from antiphon_models.latent import musicnn
 from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, by_font, sounds
 from antiphon_models.latent.pca import components
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.material.fluidsynth import FLUID, TIM, missing
 
-RATE, SECONDS = musicnn.RATE, 1.2
+RATE, SECONDS = 16000, 1.2
 COUNT = 32
 """Notes, where no limit is given."""
 KEYS, VELOCITIES = (36, 48, 60, 72, 84), (70, 110)
 PLAYED = (36, 79)
 """The pitches of the notes that are judged by their sound."""
 COMPONENTS = 32
-"""Of the embedding, for the Fréchet distance, and of the Gaussian."""
-NEIGHBOURS = 3
-STEPS = np.linspace(-2.0, 2.0, 17)
+"""Of the Gaussian."""
 NEAR = 30.0
 """Cents."""
 _COPY, _GAUSSIAN, _PCA, _FONT = "nearest sample", "PCA-Gaussian", "pca", "FluidR3"
@@ -45,13 +42,11 @@ class LatentTimbres(Evaluation):
     classical = _GAUSSIAN
     ours = _PCA
     oracle = _FONT
-    columns = "pitch; Fréchet ↓; recall; jumps ↓; LSD [dB] ↓"
+    columns = "pitch; LSD [dB] ↓"
     note = (
-        "pitch: notes within 30 cents by swift-f0; Fréchet distance and recall to notes of TimGM6mb in musicnn's "
-        "embedding, 32 components; jumps: the greatest of 16 steps along an axis beside their mean; LSD: what is left "
-        "between a note of TimGM6mb and the nearest that a system can play."
+        "pitch: notes within 30 cents by swift-f0; LSD: what is left between a note of TimGM6mb and the nearest that a "
+        "system can play."
     )
-    card = "antiphon_latent"
     road = "the node `latent`, at places drawn at random; LSD by the search of `like`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
@@ -64,15 +59,6 @@ class LatentTimbres(Evaluation):
         rng = np.random.default_rng(ask.seed)
         programs, pitch = rng.choice(list(PROGRAMS), count), rng.integers(*PLAYED, count)
         velocity = rng.choice([70, 100, 120], count) / 127.0
-        real = _real(TIM, programs, pitch, velocity)
-        embedding = None
-        if absent_module := musicnn.missing():
-            ask.say(f"{absent_module} is not installed, so that there is neither Fréchet distance nor recall")
-        else:
-            embedding = musicnn.Embedding()
-            seen = embedding.of(real)
-            middle, turn = seen.mean(axis=0), np.linalg.svd(seen - seen.mean(axis=0), full_matrices=False)[2]
-            turn = turn[: min(COMPONENTS, count - 1)].T
         ways = _ways(ask, learned, programs)
         for name, way in ask.wanted(ways).items():
             ask.say(name)
@@ -80,16 +66,10 @@ class LatentTimbres(Evaluation):
             made = _at(made, rate)
             for n, hit in enumerate(_in_tune(made, pitch)):
                 yield MetricValue(name, "pitch", f"{n}", hit)
-            if embedding is not None:
-                own = (embedding.of(made) - middle) @ turn
-                yield MetricValue(name, "Fréchet", "all", frechet((seen - middle) @ turn, own))
-                yield MetricValue(name, "recall", "all", recall((seen - middle) @ turn, own))
         few = rng.choice(len(held.pitch), min(count, len(held.pitch)), replace=False)
         for name in ask.wanted(dict.fromkeys((_PCA, _COPY, _GAUSSIAN))):
             for n in few:
                 yield MetricValue(name, "LSD", f"note {n}", _left(name, held, int(n), learned))
-        if ask.wants(_PCA):
-            yield from scored(_PCA, "axes", [("jumps", jump) for jump in jumps(load(""), rng)])
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         rng = np.random.default_rng(ask.seed)
@@ -194,34 +174,6 @@ def _in_tune(made: F32, pitch: NDArray[Any]) -> Iterator[float]:
         hz = np.asarray(found.pitch_hz)[np.asarray(found.confidence) > 0.5]
         hit = len(hz) > 0 and abs(1200.0 * np.log2(float(np.median(hz)) / hz_of(float(number)))) < NEAR
         yield float(hit)
-
-
-def frechet(one: F64, other: F64) -> float:
-    """The Fréchet distance of two clouds `[n, d]` as normal distributions (Heusel 2017)."""
-    from scipy.linalg import sqrtm
-
-    a, b = np.cov(one.T), np.cov(other.T)
-    root = np.real(sqrtm(a @ b))
-    return float(np.sum((one.mean(axis=0) - other.mean(axis=0)) ** 2) + np.trace(a + b - 2.0 * root))
-
-
-def recall(real: F64, made: F64) -> float:
-    """The share of real notes that lie among those made (Kynkäänniemi 2019): within reach of their neighbours."""
-    within = np.sort(np.linalg.norm(made[:, None] - made[None], axis=2), axis=1)[:, min(NEIGHBOURS, len(made) - 1)]
-    return float((np.linalg.norm(real[:, None] - made[None], axis=2) <= within).any(axis=1).mean())
-
-
-def jumps(decoder: PartialDecoder, rng: np.random.Generator) -> Iterator[float]:
-    """Of each axis the greatest step in dB beside the mean one, from -2 to 2 through eight places."""
-    for axis in range(AXES):
-        found = []
-        for place in rng.standard_normal((8, AXES)):
-            along = np.repeat(place[None], len(STEPS), axis=0)
-            along[:, axis] = STEPS
-            level = np.maximum(decoder.notes(along, np.full(len(along), 60.0), np.full(len(along), 0.7)), -80.0)
-            steps = np.sqrt(np.mean(np.diff(level, axis=0) ** 2, axis=(1, 2)))
-            found.append(float(steps.max() / steps.mean()))
-        yield float(np.mean(found))
 
 
 def _left(name: str, held: Notes, n: int, learned: Notes) -> float:

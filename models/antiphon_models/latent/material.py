@@ -85,8 +85,7 @@ def by_font(
 def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
     """The notes of the sound files of a folder and of those below it, one a file.
 
-    Raises:
-        UsageError: There are fewer than `FEWEST`, or a file is longer than `LONGEST_FILE` seconds.
+    Raises `UsageError`: there are fewer than `FEWEST`, or a file is longer than `LONGEST_FILE` seconds.
     """
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_FORMATS and p.is_file())[:MOST_FILES]
     parts = []

@@ -29,8 +29,7 @@ def keep(folder: Path, progress: Mapping[str, Any], groups: Mapping[str, Mapping
 
     `progress` is JSON data; `groups` ("weights", "average", "moments") have arrays by name.
 
-    Raises:
-        FileError: It cannot be written.
+    Raises `FileError`: it cannot be written.
     """
     named = {
         f"{group}/{name}": np.array(value, order="C")
@@ -43,8 +42,7 @@ def keep(folder: Path, progress: Mapping[str, Any], groups: Mapping[str, Mapping
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Arrays]] | None:
     """Reads the checkpoint in a folder: progress, and arrays by group and name; None without one.
 
-    Raises:
-        CheckpointError: The file is damaged.
+    Raises `CheckpointError`: the file is damaged.
     """
     path = folder / FILE
     groups: dict[str, Arrays] = {}

@@ -34,13 +34,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A quantity measured of each system.
-
-    Attributes:
-        name: Its column in the table.
-        unit: Its unit; empty for ratios and counts.
-        better: The direction of improvement.
-    """
+    """A quantity measured of each system. `unit`: its unit; empty for ratios and counts."""
 
     name: str
     unit: str = ""
@@ -51,12 +45,8 @@ class Measure:
 class MetricValue:
     """One figure of one system on one item.
 
-    Attributes:
-        system: The system's name.
-        measure: The measure's name.
-        item: The item's name.
-        value: The figure; NaN and infinity are left out of the table.
-        group: Items of different groups have tables of their own ("" for all in one).
+    `value`: the figure; NaN and infinity are left out of the table. `group`: items of different groups have tables of
+    their own ("" for all in one).
     """
 
     system: str
@@ -70,11 +60,8 @@ class MetricValue:
 class Example:
     """An item as sound, before or after a system.
 
-    Attributes:
-        item: The item's name.
-        label: The system whose output it is, or what the item itself is ("clean", "noisy").
-        sound: float32 `[frames]`.
-        rate: Frames a second.
+    `label`: the system whose output it is, or what the item itself is ("clean", "noisy"). `sound`: float32 `[frames]`.
+    `rate`: frames a second.
     """
 
     item: str
@@ -90,7 +77,6 @@ class EvaluationRequest:
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
         work: A folder for material that the evaluation makes.
-        seed: Random seed.
         limit: Most items; None for all.
         systems: Names of the requested systems; none for all.
         files: The user's own files; none for the evaluation's items.
@@ -143,17 +129,14 @@ class Evaluation(ABC):
     Attributes:
         trivial, classical, peer, ours, oracle: The table's rows by role, as "first; middle".
         columns: Its measures, as `measures_of` reads them.
-        systems: The rows.
-        measures: The columns.
         note: What the figures may not be compared with, one sentence.
         items_note: What the evaluation's own items are; not said of files of the user.
         files_doc: What files the user may give; empty where none can be given.
         folders: Folders of `EvaluationRequest.data` that the evaluation's own items need.
         synthetic_doc: What is measured where one of `folders` is missing, as "24 melodies made by seed"; empty where
             the evaluation cannot run without them.
-        card: The package whose README.md holds the figures (see `card.py`); empty where none does.
         road: How the systems of role "ours" are measured: the command that is called, as users type it, or why another
-            way is taken. A card says it in the same words.
+            way is taken. `models/RESULTS.md` says it in the same words.
     """
 
     trivial: ClassVar[str] = ""
@@ -169,7 +152,6 @@ class Evaluation(ABC):
     files_doc: ClassVar[str] = ""
     folders: ClassVar[tuple[str, ...]] = ()
     synthetic_doc: ClassVar[str] = ""
-    card: ClassVar[str] = ""
     road: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
@@ -194,18 +176,7 @@ class Evaluation(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A figure of the table.
-
-    Attributes:
-        system: The system's name.
-        measure: The measure's name.
-        n: Number of items.
-        mean: Over the items.
-        error: Standard error of the mean; 0 for one item.
-        worst: The least good value.
-        worst_item: The item that has it.
-        group: The items' group.
-    """
+    """A figure of the table. `error`: standard error of the mean; 0 for one item. `worst`: the least good value."""
 
     system: str
     measure: str
@@ -232,8 +203,7 @@ def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> Evaluatio
 
     They are, after one line to `ask.say`, where a folder is missing and no files are given.
 
-    Raises:
-        UsageError: A folder is missing, and the evaluation makes no items itself.
+    Raises `UsageError`: a folder is missing, and the evaluation makes no items itself.
     """
     if not ask.files and (own := evaluation.files_in(ask.data)):
         count = len(own) if ask.limit is None else min(ask.limit, len(own))

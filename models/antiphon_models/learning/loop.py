@@ -47,14 +47,9 @@ class TrainingError(AntiphonError):
 class TrainingProgress:
     """Progress of a training.
 
-    Attributes:
-        recipe: The recipe's name.
-        seed: Of the training.
-        step: Number of the next batch.
-        seconds: Time trained so far.
-        lost: Batches left out because their loss was not finite.
-        began_with: Checksum of the weights that the training began with; "" for weights drawn at random.
-        best: Figures of the best validation, of a recipe that keeps the best weights.
+    `seconds`: time trained so far. `lost`: batches left out because their loss was not finite. `began_with`: checksum
+    of the weights that the training began with; "" for weights drawn at random. `best`: figures of the best validation,
+    of a recipe that keeps the best weights.
     """
 
     recipe: str
@@ -69,8 +64,7 @@ class TrainingProgress:
 def progress_in(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[str, checkpoint.Arrays]] | None:
     """The checkpoint of a training; None without one.
 
-    Raises:
-        UsageError: The file is damaged, or of another recipe or seed.
+    Raises `UsageError`: the file is damaged, or of another recipe or seed.
     """
     found = checkpoint.read(folder)
     if found is None:
@@ -104,13 +98,9 @@ class Length:
 class Trained:
     """The result of a training.
 
-    Attributes:
-        network: With the averaged weights: the last ones, or those of the best validation.
-        steps: Steps trained.
-        seconds: Time trained.
-        lost: Batches left out because their loss was not finite.
-        figures: Figures of the validation of these weights.
-        complete: Whether it reached its end.
+    `network`: with the averaged weights: the last ones, or those of the best validation. `lost`: batches left out
+    because their loss was not finite. `figures`: figures of the validation of these weights. `complete`: whether it
+    reached its end.
     """
 
     network: torch.nn.Module
@@ -154,8 +144,7 @@ class Trainer:
 
         `watch` is called every step with the share done, 0 to 1, and a few words.
 
-        Raises:
-            TrainingError: More than `MOST_LOST` batches had a loss that is not finite.
+        Raises `TrainingError`: more than `MOST_LOST` batches had a loss that is not finite.
         """
         log = curve.Log(self._folder / "log.csv", self._step)
         began, last_saved, every = time.monotonic(), time.monotonic(), max(LEAST_APART, length.steps // VALIDATIONS)

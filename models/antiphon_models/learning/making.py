@@ -24,11 +24,8 @@ class TrainOptions:
     """The options of `antiphon train`.
 
     Attributes:
-        name: The registered training.
         data: The folder of recorded and written material.
         work: The folder for material, checkpoint and log.
-        target: The folder for the weights.
-        seed: Random seed.
         steps: Number of steps; 0 for the recipe's.
         minutes: Longest time; 0 for no limit.
         device: "cpu" or "cuda".
@@ -67,8 +64,7 @@ def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Cal
 
     `watch` is called every step with the share done, 0 to 1, and a few words.
 
-    Raises:
-        UsageError: The device is not available, the factory gives no recipe, or a checkpoint is of other weights.
+    Raises `UsageError`: the device is not available, the factory gives no recipe, or a checkpoint is of other weights.
     """
     if wish.device not in ("cpu", "cuda") or (wish.device == "cuda" and not torch.cuda.is_available()):
         raise UsageError(f"training on {wish.device!r} is not available here; use cpu")

@@ -20,10 +20,8 @@ MOST_POINTS = 800
 class Panel:
     """Lines in one frame.
 
-    Attributes:
-        title: Above it.
-        lines: By name their points, x and y, by rising x; NaN leaves a gap.
-        limits: Of y, which points beyond are drawn at; None for 0 and all that there is.
+    `lines`: by name their points, x and y, by rising x; NaN leaves a gap. `limits`: of y, which points beyond are drawn
+    at; None for 0 and all that there is.
     """
 
     title: str

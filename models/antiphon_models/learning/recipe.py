@@ -39,8 +39,6 @@ class TrainingJob:
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
         material: The recipe's own folder for the material that it makes; only it writes there.
-        seed: Random seed.
-        device: The device of the batches and the network.
         say: Takes one line for the terminal.
         further: The training begins with weights that are already trained.
         folder: The user's own sounds, of a recipe that takes them; None where none were given.
@@ -63,11 +61,8 @@ class Recipe(ABC):
 
     Attributes:
         name: Of `antiphon train NAME`.
-        weights: The name of the weights in the manifest.
-        plugin: The plugin that plays them.
         module: The class of the network, of a recipe that has `network` from here.
         steps: Of a whole training: at most two hours on two cores.
-        rate: The highest learning rate.
         shares: The name of the recipe whose material this one uses; "" for material of its own.
         takes: What the folder named on the command line holds; "" where none can be named.
         trained_on: What it is trained on, of a recipe that has `said` from here.
@@ -100,8 +95,7 @@ class Recipe(ABC):
 
         Called before `prepare` as well, so that weights that do not fit are refused before material is made.
 
-        Raises:
-            ModelError: They are missing, or do not fit.
+        Raises `ModelError`: they are missing, or do not fit.
         """
         network = self.network()
         fill_network(network, type(network).__name__, self.weights, folder)

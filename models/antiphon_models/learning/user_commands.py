@@ -9,7 +9,7 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,7 @@ def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) 
     `answer` gives a line of standard input, from what has been written to standard error so far; without it, standard
     input is at its end.
 
-    Raises:
-        UsageError: The command ended with another code than 0; the text is what it wrote to standard error.
+    Raises `UsageError`: the command ended with another code than 0; the text is what it wrote to standard error.
     """
     from antiphon.cli.commands import application
     from antiphon.cli.terminal.errors import run
@@ -61,8 +60,7 @@ def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
 
     It is written as 32-bit float, and the result has as many frames as the command wrote.
 
-    Raises:
-        UsageError: The command refused, or OUT has another rate or more channels than IN.
+    Raises `UsageError`: the command refused, or OUT has another rate or more channels than IN.
     """
     import soundfile
 
@@ -73,16 +71,6 @@ def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
     if found != rate or out.shape[1] != 1:
         raise UsageError(f"run {plugin} wrote {out.shape[1]} channels at {found} Hz of a mono sound at {rate} Hz")
     return np.asarray(out[:, 0], np.float32)
-
-
-def run_as_it_comes(words: Sequence[str], sound: F32, rate: int) -> F32:
-    """Samples that `antiphon run PLUGIN in.wav out.wav …` writes of a sound, with its tail; `words`: PLUGIN and on."""
-    import soundfile
-
-    with sound_file(sound, rate) as source:
-        target = source.with_name("out.wav")
-        command("run", words[0], source, target, *words[1:])
-        return np.asarray(soundfile.read(target, dtype="float32")[0], np.float32)
 
 
 def run_to_notes(plugin: str, sound: F32, rate: int, params: Mapping[str, Value | Path] | None = None) -> MidiSong:

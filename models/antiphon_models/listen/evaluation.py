@@ -38,8 +38,7 @@ Sound = NDArray[np.float32]
 class MusicFound:
     """What a system found; None of what it does not look for. The fields are those of `music`, and one more.
 
-    Attributes:
-        early: The tempo that is known `EARLY` seconds after the first sound.
+    `early`: the tempo that is known `EARLY` seconds after the first sound.
     """
 
     tempo: float | None = None
@@ -67,7 +66,6 @@ class Listening(Evaluation):
         "weighted as MIREX. Renders of one piano are not records."
     )
     folders = ("pop909",)
-    card = "antiphon_listen"
     road = '`antiphon library analyse FILE --only music --json`; the row with "live" is the node\'s worker, hop by hop'
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:

@@ -25,7 +25,6 @@ class ListenedSong:
     """A song and its truth.
 
     Attributes:
-        name: Its number and soundfont.
         sound: float32 `[frames]`, at `RATE`.
         beats: Seconds.
         downbeats: Seconds.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,11 +97,3 @@ def together(
         if piece.shape[1] < frames:
             piece = np.pad(piece, ((0, 0), (0, frames - piece.shape[1])))
         yield Known(np.ascontiguousarray(piece), score.bpm, score.bars, score.key, score.kind)
-
-
-def behind_silence(loops: Iterable[Known], seed: int) -> Iterator[Known]:
-    """Every second of the loops with 0.1 to 1.5 s of silence before it, as in an excerpt that begins too early."""
-    rng = np.random.default_rng(seed)
-    for known in islice(loops, 0, None, 2):
-        before = round(float(rng.uniform(0.1, 1.5)) * RATE)
-        yield replace(known, samples=np.pad(known.samples, ((0, 0), (before, 0))))

@@ -31,12 +31,8 @@ _CHUNK = 32
 class FitLoop:
     """A part of four bars.
 
-    Attributes:
-        song: The name of its song.
-        place: Its window: parts of one window go together.
-        part: One of `part_songs.PARTS`.
-        score: Its notes.
-        foil: One of `FOILS`; "" for the part itself.
+    `place`: its window: parts of one window go together. `part`: one of `part_songs.PARTS`. `foil`: one of `FOILS`; ""
+    for the part itself.
     """
 
     song: str
@@ -56,12 +52,7 @@ def windows(
 ) -> Iterator[list[FitLoop]]:
     """The parts of up to `count` windows of each song that has two parts there at least.
 
-    Args:
-        data: Folder of the sources' folders.
-        split: Of the songs.
-        limits: Songs by source.
-        count: Windows of a song.
-        rng: Draws windows, tempos of what has none, and instruments.
+    `limits`: songs by source. `rng`: draws windows, tempos of what has none, and instruments.
     """
     place = 0
     for source, limit in limits.items():

@@ -62,11 +62,7 @@ def why_not() -> str:
 
 
 def check_fonts() -> None:
-    """Checks that loops can be rendered here.
-
-    Raises:
-        UsageError: FluidSynth or a soundfont is missing.
-    """
+    """Checks that loops can be rendered here. Raises `UsageError`: FluidSynth or a soundfont is missing."""
     if missing := why_not():
         packages = f"{needs.PACKAGES['fluidsynth']} opl3-soundfont csound-soundfont"
         raise UsageError(f"loops are rendered by FluidSynth: {missing}; sudo apt-get install {packages}")

@@ -16,9 +16,8 @@ def speech(text: str, voice: str, speed: int, pitch: int) -> tuple[NDArray[np.fl
 
     `voice`: a language and a variant, as "en-us+f3"; `speed`: words a minute, 80 to 450; `pitch`: 0 to 99.
 
-    Raises:
-        FileNotFoundError: There is no espeak-ng program.
-        subprocess.CalledProcessError: It knows no such voice, or fails otherwise.
+    Raises `FileNotFoundError`: there is no espeak-ng program. `subprocess.CalledProcessError`: it knows no such voice,
+    or fails otherwise.
     """
     import soundfile
 

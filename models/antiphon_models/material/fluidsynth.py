@@ -46,10 +46,8 @@ def missing(fonts: Iterable[Path] = (FLUID, TIM)) -> list[str]:
 def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:
     """Renders a MIDI file's bytes by FluidSynth: float32 `[frames, 2]`, with what rings on after the last event.
 
-    Raises:
-        FileNotFoundError: There is no fluidsynth program, or no such soundfont.
-        subprocess.CalledProcessError: It fails.
-        subprocess.TimeoutExpired: It takes over `LONGEST` seconds.
+    Raises `FileNotFoundError`: there is no fluidsynth program, or no such soundfont. `subprocess.CalledProcessError`:
+    it fails. `subprocess.TimeoutExpired`: it takes over `LONGEST` seconds.
     """
     if not font.is_file():
         # FluidSynth would play its default soundfont, with a warning alone

@@ -44,11 +44,8 @@ _TRIADS = np.array(
 class PartNote(NamedTuple):
     """A note of a part.
 
-    Attributes:
-        start: Beats from the song's first annotated beat, or from its beginning.
-        end: Likewise.
-        pitch: MIDI number; of drums the instrument.
-        velocity: Above 0 to 1.
+    `start`: beats from the song's first annotated beat, or from its beginning. `pitch`: MIDI number; of drums the
+    instrument. `velocity`: above 0 to 1.
     """
 
     start: float
@@ -97,11 +94,8 @@ class PartSong:
 def songs(data: Path, split: str, sources: Sequence[str] = SOURCES, limit: int = 0) -> Iterator[PartSong]:
     """The songs of a split, of those sources whose folder `data` holds.
 
-    Args:
-        data: Folder of the sources' folders.
-        split: "train", "valid" or "test".
-        sources: Of `SOURCES`.
-        limit: Most songs of each source, evenly chosen; 0 for all.
+    `split`: "train", "valid" or "test". `sources`: of `SOURCES`. `limit`: most songs of each source, evenly chosen; 0
+    for all.
     """
     reading = {"pop909": _pop909, "jsb": _jsb, "freedoom": _freedoom, "openttd-openmsx": _openmsx}
     for source in sources:

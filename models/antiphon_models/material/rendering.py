@@ -26,10 +26,8 @@ def render(score: bytes, words: Callable[[Path, Path], Sequence[str]]) -> NDArra
 
     `words` of its command line come from the paths of the MIDI file and of the sound file that it writes.
 
-    Raises:
-        FileNotFoundError: There is no such program.
-        subprocess.CalledProcessError: It fails.
-        subprocess.TimeoutExpired: It takes over `LONGEST` seconds.
+    Raises `FileNotFoundError`: there is no such program. `subprocess.CalledProcessError`: it fails.
+    `subprocess.TimeoutExpired`: it takes over `LONGEST` seconds.
     """
     import soundfile
 

@@ -28,10 +28,8 @@ def programs() -> frozenset[int]:
 def play(score: bytes, rate: int, *options: str) -> NDArray[np.float32]:
     """What TiMidity++ makes of a MIDI file's bytes, float32 `[frames, 2]`, without its reverberation and chorus.
 
-    Raises:
-        FileNotFoundError: There is no timidity program.
-        subprocess.CalledProcessError: It fails.
-        subprocess.TimeoutExpired: It takes over `LONGEST` seconds.
+    Raises `FileNotFoundError`: there is no timidity program. `subprocess.CalledProcessError`: it fails.
+    `subprocess.TimeoutExpired`: it takes over `LONGEST` seconds.
     """
     return render(score, lambda notes, sound: [
         PROGRAM, "-c", str(FREEPATS), "-Ow", "-s", str(rate), "-EFreverb=d", "-EFchorus=d", "-A", "60",

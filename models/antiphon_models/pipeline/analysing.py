@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from antiphon.library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative
 from antiphon_models.pipeline.gathering import SourceItem
-from antiphon_models.pipeline.shards import ShardWork, dead_row, file_digest, read_again, shared_out, write_shard
+from antiphon_models.pipeline.shards import ShardWork, first_fields, shared_out, sounds_of, write_shard
 
 PREDICTIONS = "predictions"
 """The folder of what is said of new sounds."""
@@ -45,11 +44,7 @@ class AnalysisTask(ShardWork):
 def analysis_tasks(
     out: Path, folder: str, source: Path, items: Sequence[SourceItem], names: Sequence[str], shards: int
 ) -> list[AnalysisTask]:
-    """The shards, without those that no item falls into.
-
-    Raises:
-        PluginError: There is no analysis of a name.
-    """
+    """The shards, without those that no item falls into. Raises `PluginError`: there is no analysis of a name."""
     from antiphon.library.analyses import named_analyses
 
     present = analyses()
@@ -61,11 +56,7 @@ def analysis_tasks(
 
 
 def new_sounds(folder: Path) -> list[SourceItem]:
-    """The sounds below a folder, each named by its path.
-
-    Raises:
-        FileError: There is none.
-    """
+    """The sounds below a folder, each named by its path. Raises `FileError`: there is none."""
     if not folder.is_dir():
         raise FileError(f"there is no folder {folder}: predict.path names the one with the new sounds")
     names = [relative(path, folder) for path in files_below(folder, *sorted(SOUND))]
@@ -74,11 +65,10 @@ def new_sounds(folder: Path) -> list[SourceItem]:
     return [SourceItem(name, name, "", "", ()) for name in names]
 
 
-def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
-    """Computes a shard and writes it: "shard", "items" and "dead", how many, and "seconds" of sound.
+def compute_analyses(task: AnalysisTask) -> None:
+    """Computes a shard and writes it.
 
-    Raises:
-        FileError: It cannot be written, or an analysis is there in another version.
+    Raises `FileError`: it cannot be written, or an analysis is there in another version.
     """
     import pyarrow
 
@@ -92,25 +82,18 @@ def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
     said: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
     names = [name for name, _ in task.versions]
-    for item in task.items:
-        path = Path(task.source) / item.path
-        try:
-            digest = file_digest(path)
-            sound, tags, results = read_again(partial(identify_and_analyse, os.fsencode(path), names))
-        except FileError as error:
-            dead.append(dead_row(item, path, str(error)))
-            continue
-        said.append(prediction(item.name, digest, sound.duration, results))
+    for row, (sound, tags, results) in sounds_of(
+        task, lambda path: identify_and_analyse(os.fsencode(path), names), dead
+    ):
+        said.append(prediction(row["name"], row["digest"], sound.duration, results))
         rows.append({
-            "name": item.name, "path": item.path, "digest": digest, "group": item.group, "split": item.split,
-            "labels": list(item.labels), "sound": sound.digest, "seconds": sound.duration, "rate": sound.rate,
-            "channels": sound.channels, "tags": sorted(tags.items()), **_cells(results),
+            **row, "sound": sound.digest, "seconds": sound.duration, "rate": sound.rate, "channels": sound.channels,
+            "tags": sorted(tags.items()), **_cells(results),
         })  # fmt: skip
-    text = pyarrow.string()
+    text, whole = pyarrow.string(), pyarrow.int32()
     fields = [
-        ("name", text), ("path", text), ("digest", text), ("group", text), ("split", text),
-        ("labels", pyarrow.list_(text)), ("sound", text), ("seconds", pyarrow.float64()), ("rate", pyarrow.int32()),
-        ("channels", pyarrow.int32()), ("tags", pyarrow.map_(text, text)),
+        *first_fields(), ("sound", text), ("seconds", pyarrow.float64()), ("rate", whole), ("channels", whole),
+        ("tags", pyarrow.map_(text, text)),
         *((f"{name}.{quantity.name}", _type(quantity)) for name in names for quantity in present[name].quantities),
         *((f"{name}.problem", text) for name in names),
     ]  # fmt: skip
@@ -118,7 +101,6 @@ def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
     if task.folder == PREDICTIONS:
         beside[task.lines] = said
     write_shard(task, fields, rows, {"version": VERSION, "analyses": dict(task.versions)}, beside)
-    return {"shard": task.number, "items": len(rows), "dead": len(dead), "seconds": sum(row["seconds"] for row in rows)}
 
 
 def _cells(results: Mapping[str, AnalysisResult]) -> dict[str, Any]:

@@ -45,8 +45,7 @@ def run_apart(
 
     `log` is for what it prints, `what` it does, for messages: "computes shards"; `watch` is called with what it sends.
 
-    Raises:
-        FileError: It has failed, or the process has ended.
+    Raises `FileError`: it has failed, or the process has ended.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.io.decode import path_text
@@ -22,19 +23,19 @@ MOST_NAMES = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A file that is complete.
+    """A sound that waits.
 
-    Attributes:
-        name: Its path in the folder, with "/".
-        path: The file.
-        size: Bytes.
-        mtime: Mtime of its last change, in nanoseconds since 1970.
+    `name`: the path of its file in the folder, with "/". `mtime`: of the file's last change, ns since 1970; None for
+    what came over MQTT and is not kept. `begun`: seconds of the clock when it had arrived. `answer`: called with the
+    result, in the stream's thread.
     """
 
     name: str
     path: Path
     size: int
-    mtime: int
+    mtime: int | None
+    begun: float = 0.0
+    answer: Callable[[dict[str, Any]], None] = lambda _: None
 
 
 class FolderWatch:
@@ -68,7 +69,7 @@ class FolderWatch:
             seen[name] = (state, since)
             if now - since < SETTLE or is_written(path):
                 continue
-            if take(Arrival(name, path, *state)):
+            if take(Arrival(name, path, *state, now)):
                 self._done[name] = state
                 del seen[name]
             else:
@@ -80,8 +81,7 @@ class FolderWatch:
 def within(folder: Path, name: str, largest: int) -> Arrival:
     """A file, maybe incomplete, that a client has named by its path below the folder, of at most `largest` bytes.
 
-    Raises:
-        WireError: It is not there, not below the folder, a link, not a sound, or too large.
+    Raises `WireError`: it is not there, not below the folder, a link, not a sound, or too large.
     """
     said = path_text(name[:120])
     try:
@@ -107,11 +107,7 @@ def within(folder: Path, name: str, largest: int) -> Arrival:
 
 
 def check_size(size: int, largest: int) -> None:
-    """Refuses what is too large.
-
-    Raises:
-        WireError: It is.
-    """
+    """Refuses what is too large. Raises `WireError`: it is."""
     if size > largest:
         raise WireError(f"it has {size:,} bytes; watch.largest allows {largest:,}")
 

@@ -13,11 +13,7 @@ from antiphon.kernel.runtime import extras
 class Framework:
     """A framework.
 
-    Attributes:
-        name: As `train.frameworks` has it; also the extra that installs it.
-        trainer: Where its trainer is: MODULE:CLASS.
-        title: For people.
-        several: Whether it trains sounds with several labels.
+    `trainer`: where its trainer is: MODULE:CLASS. `several`: whether it trains sounds with several labels.
     """
 
     name: str
@@ -49,8 +45,7 @@ def missing(framework: Framework) -> str:
 def chosen(names: Sequence[str]) -> list[Framework]:
     """Names of these frameworks, or of all that are installed.
 
-    Raises:
-        UsageError: One of them is not installed, or none is.
+    Raises `UsageError`: one of them is not installed, or none is.
     """
     if not names:
         present = [framework for framework in FRAMEWORKS.values() if not missing(framework)]
@@ -64,9 +59,5 @@ def chosen(names: Sequence[str]) -> list[Framework]:
 
 
 def check_runtime() -> None:
-    """Refuses to go on without what plays classifiers.
-
-    Raises:
-        UsageError: It is not installed.
-    """
+    """Refuses to go on without what plays classifiers. Raises `UsageError`: it is not installed."""
     extras.require("playing classifiers", [RUNTIME])

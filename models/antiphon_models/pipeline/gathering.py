@@ -39,8 +39,7 @@ class SourceItem:
 def gather(settings: PipelineSettings) -> list[SourceItem]:
     """Lists the sounds, and writes the list. Those that are known to be faulty are left out.
 
-    Raises:
-        FileError: The folder is laid out otherwise, holds no sound, or the list cannot be written.
+    Raises `FileError`: the folder is laid out otherwise, holds no sound, or the list cannot be written.
     """
     listing = listing_of(settings.gather.dataset, settings.gather.path)
     items = sorted(
@@ -63,11 +62,7 @@ def gather(settings: PipelineSettings) -> list[SourceItem]:
 
 
 def read_items(settings: PipelineSettings) -> list[SourceItem]:
-    """The list that `gather` has written.
-
-    Raises:
-        FileError: There is none, or it is damaged.
-    """
+    """The list that `gather` has written. Raises `FileError`: there is none, or it is damaged."""
     path = settings.out / ITEMS
     try:
         found = [json.loads(line) for line in path.read_text("utf-8").splitlines()]

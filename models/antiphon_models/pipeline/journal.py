@@ -21,15 +21,9 @@ class ResultJournal:
     A line that a killed run left incomplete is removed. Each line is with the system before `put` returns, whole or not
     at all. One process at a time has the file.
 
-    Args:
-        path: The file; made where there is none.
-        echo: Called with each line as well.
-
-    Attributes:
-        done: By name (size, time) of the files that are in it.
-
-    Raises:
-        FileError: It cannot be written, another process has it, or it holds something else.
+    `path`: the file; made where there is none. `echo`: called with each line as well. `done`: by name (size, time) of
+    the files that are in it. Raises `FileError`: it cannot be written, another process has it, or it holds something
+    else.
     """
 
     def __init__(self, path: Path, echo: Callable[[str], None] = lambda _: None) -> None:
@@ -52,11 +46,7 @@ class ResultJournal:
         self._file.close()
 
     def put(self, row: Mapping[str, Any]) -> None:
-        """Adds a line.
-
-        Raises:
-            FileError: The disk is full, or gone.
-        """
+        """Adds a line. Raises `FileError`: the disk is full, or gone."""
         line = json.dumps(row, allow_nan=False)
         left, whole = memoryview(line.encode() + b"\n"), os.fstat(self._file.fileno()).st_size
         try:

@@ -20,8 +20,7 @@ _SHARD = re.compile(r"\d{5}\.(parquet|jsonl)")
 def claim_folder(out: Path) -> Iterator[None]:
     """Has the folder for this run alone, within a context; it is made where there is none.
 
-    Raises:
-        FileError: Another run has it, or it cannot be written.
+    Raises `FileError`: another run has it, or it cannot be written.
     """
     with hold_lock(out / LOCK, f"another run writes to {out}: let it end, or give this one an `out` of its own"):
         _remove(path for path in _below(out) if TEMPORARY.fullmatch(path.name))
@@ -31,8 +30,7 @@ def claim_folder(out: Path) -> Iterator[None]:
 def remove_others(tasks: Sequence[ShardWork]) -> None:
     """Removes shards of another number of shards, which would hold items twice, and their lists of bad sounds.
 
-    Raises:
-        FileError: One cannot be removed.
+    Raises `FileError`: one cannot be removed.
     """
     wanted = {task.path.stem for task in tasks}
     folders = {path.parent for task in tasks for path in (task.path, task.dead) if path.parent.is_dir()}

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.helper_process import ONE_THREAD
-from antiphon_models.pipeline.beam_running import compute_by, failure_of
-from antiphon_models.pipeline.direct import run_direct
+from antiphon.kernel.runtime.shortening import shorten
+from antiphon_models.pipeline import beam_worker
+from antiphon_models.pipeline.apart import ParentLink, run_apart
 from antiphon_models.pipeline.shards import compute
 
 RUNNERS = ("direct", "dask", "flink", "spark", "dataflow")
 """As `--runner` takes them; the last three have not been tried."""
 _CLASSES = {"flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
-_MODULES = {"dask": "distributed"}
+_THREAD = "run_worker"
+"""Beam's name of the thread that looks after a worker, in which the worker's end is an exception."""
+Work = Callable[[Any], Any]
 
 
 def check_runner(runner: str) -> None:
-    """Refuses a runner that is not known, or not installed.
-
-    Raises:
-        UsageError: So it is.
-    """
+    """Raises `UsageError` for a runner that is not known, or not installed."""
     if runner not in RUNNERS:
         raise UsageError(f"there is no runner {runner!r}; the runners are {', '.join(RUNNERS)}")
     extras.require("the pipeline", _modules(runner))
@@ -39,14 +40,14 @@ def is_installed(runner: str) -> bool:
 
 
 def _modules(runner: str) -> tuple[str, ...]:
-    return ("apache_beam", "pyarrow", *([_MODULES[runner]] if runner in _MODULES else []))
+    return ("apache_beam", "pyarrow", *(["distributed"] if runner == "dask" else []))
 
 
 def run(
     tasks: Sequence[Any],
     log: Path,
     *,
-    work: Callable[[Any], Any] = compute,
+    work: Work = compute,
     runner: str = "direct",
     workers: int = 2,
     options: Sequence[str] = (),
@@ -54,16 +55,60 @@ def run(
     """Computes shards by `work`, a function of a module, with one of `RUNNERS`; `workers` are processes.
 
     `log` is for what Beam and its workers print; `options` are Beam's, as "--dask_client_address=tcp://127.0.0.1:8786".
-
-    Raises:
-        FileError: The runner has failed.
+    Raises `FileError` where the runner has failed.
     """
     with _printed(log), single_threads():
         if runner == "direct" and workers > 1:
-            run_direct(tasks, log, work, workers, options)
+            run_apart(_direct, (list(tasks), log, work, workers, list(options)), log, "runs Beam's workers")
         else:
-            with failure_of(runner, log), _place(runner, workers, options) as (kind, chosen):
-                compute_by(kind, chosen, tasks, work)
+            with _failures(runner, log), _place(runner, workers, options) as (kind, chosen):
+                _compute(kind, chosen, tasks, work)
+
+
+def _direct(link: ParentLink, tasks: list[Any], log: Path, work: Work, workers: int, options: list[str]) -> None:
+    """Beam's direct runner with several processes, in a process of its own, which ends where a worker does.
+
+    Beam itself waits for ever for the answer of a worker that was killed, for want of memory or because the disk of
+    its log is full.
+    """
+    from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+    def ended(raised: threading.ExceptHookArgs) -> None:
+        threading.__excepthook__(raised)
+        if raised.thread is not None and raised.thread.name == _THREAD:
+            link.end(
+                f"one of Beam's workers has ended ({raised.exc_value}), perhaps for want of memory or of room on the "
+                f"disk; {log} has the rest. Run it again: what is done is not done again"
+            )
+            os._exit(1)
+
+    threading.excepthook = ended
+    os.environ[beam_worker.PARENT] = str(os.getpid())
+    # `exec` leaves no shell between the two
+    command = f"exec {shlex.quote(sys.executable)} -m {beam_worker.__name__}"
+    kind = FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
+    with _failures("direct", log):
+        _compute(kind, [f"--direct_num_workers={workers}", *options], tasks, work)
+
+
+def _compute(kind: Any, options: Sequence[str], tasks: Sequence[Any], work: Work) -> None:
+    """Runs a pipeline of Beam by a runner, or the runner's name."""
+    import apache_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    with apache_beam.Pipeline(kind, PipelineOptions(list(options))) as begin:
+        _ = begin | apache_beam.Create(list(tasks)) | apache_beam.Reshuffle() | apache_beam.Map(work)
+
+
+@contextmanager
+def _failures(runner: str, log: Path) -> Iterator[None]:
+    """Turns what Beam raises into a sentence: it wraps its workers' exceptions, of whatever kind, in its own."""
+    try:
+        yield
+    except Exception as error:
+        reason = shorten(str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__, 200)
+        raise FileError(f"Beam's runner {runner} has failed: {reason}; {log} has the rest") from error
 
 
 @contextmanager
@@ -91,9 +136,8 @@ def single_threads() -> Iterator[None]:
         yield
     finally:
         for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
+            os.environ.pop(name, None)
+            if value is not None:
                 os.environ[name] = value
 
 
@@ -102,24 +146,25 @@ def _place(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[
     """The runner and its options; a cluster of this machine's own is stopped afterwards."""
     if runner == "direct":
         yield "DirectRunner", list(options)
-    elif runner == "dask":
-        from apache_beam.runners.dask.dask_runner import DaskRunner
-        from distributed import LocalCluster, default_client
-
-        if any(option.startswith(("--dask_client_address", "--dask_scheduler_file")) for option in options):
-            try:
-                yield DaskRunner(), list(options)
-            finally:
-                with suppress(ValueError):  # there is none where the cluster was not there
-                    default_client().close()
-            return
-        with LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-        ) as cluster:
-            try:
-                yield DaskRunner(), [*options, f"--dask_client_address={cluster.scheduler_address}"]
-            finally:
-                # Beam leaves its client open, which would look for its cluster for half a minute
-                default_client().close()
-    else:
+        return
+    if runner != "dask":
         yield _CLASSES[runner], list(options)
+        return
+    from apache_beam.runners.dask.dask_runner import DaskRunner
+    from distributed import LocalCluster, default_client
+
+    if any(option.startswith(("--dask_client_address", "--dask_scheduler_file")) for option in options):
+        try:
+            yield DaskRunner(), list(options)
+        finally:
+            with suppress(ValueError):  # there is none where the cluster was not there
+                default_client().close()
+        return
+    with LocalCluster(
+        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        try:
+            yield DaskRunner(), [*options, f"--dask_client_address={cluster.scheduler_address}"]
+        finally:
+            # Beam leaves its client open, which would look for its cluster for half a minute
+            default_client().close()

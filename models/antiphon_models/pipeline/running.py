@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from antiphon import __version__
 from antiphon.kernel.errors import FileError, UsageError
@@ -31,15 +33,9 @@ LOG = "beam.log"
 class PipelineReport:
     """Report of a run.
 
-    Attributes:
-        out: The folder that it wrote to.
-        items: Sounds listed.
-        shards: Shards that there are.
-        computed: Those of them that this run has computed.
-        dead: Sounds that could not be used, by name, and why.
-        splits: Sounds of each split.
-        analysed: Of the steps stems, analyse and predict: "sounds", "dead", "shards" and "computed", how many of each.
-        training: What the steps train, evaluate and deploy have done.
+    `computed`: those of them that this run has computed. `dead`: sounds that could not be used, by name, and why.
+    `analysed`: of the steps stems, analyse and predict: "sounds", "dead", "shards" and "computed", how many of each.
+    `training`: what the steps train, evaluate and deploy have done.
     """
 
     out: str
@@ -66,27 +62,16 @@ def run(
     `progress` is called after each epoch of a training, `begins` before shards are computed, with how many and their
     folder. `options` are Beam's own.
 
-    Raises:
-        FileError: Files cannot be read or written.
-        UsageError: A step or runner is not to be had.
+    Raises `FileError`: files cannot be read or written. `UsageError`: a step or runner is not to be had.
     """
     if {"preprocess", "stems", "analyse", "predict"} & set(steps):
         runners.check_runner(runner)
     check_steps(settings, steps)
     with claim_folder(settings.out):
-        return _run(settings, steps, runner, workers, options, progress, begins)
+        return _run(settings, steps, _Beam(settings.out / LOG, runner, workers, options, begins), progress)
 
 
-def _run(
-    settings: PipelineSettings,
-    steps: Sequence[str],
-    runner: str,
-    workers: int,
-    options: Sequence[str],
-    progress: Progress,
-    begins: Callable[[int, Path], None],
-) -> PipelineReport:
-    beam = _Beam(settings.out / LOG, runner, workers, options, begins)
+def _run(settings: PipelineSettings, steps: Sequence[str], beam: _Beam, progress: Progress) -> PipelineReport:
     if tuple(steps) == ("predict",):  # of other sounds, which need no data set
         return _predicted(settings, beam, PipelineReport(str(settings.out), 0, 0, 0, {}, {}))
     items = gather(settings) if "gather" in steps else read_items(settings)
@@ -103,7 +88,7 @@ def _run(
         about = {
             "name": settings.name,
             "dataset": settings.gather.dataset,
-            "settings": asdict(settings.preprocess),
+            "settings": structs.asdict(settings.preprocess),
             "items": len(items),
             "shards": [f"{FOLDER}/{task.path.name}" for task in there],
             "splits": splits,
@@ -134,11 +119,7 @@ class _Beam:
     begins: Callable[[int, Path], None]
 
     def compute(self, tasks: Sequence[ShardWork], work: Callable[[Any], Any]) -> int:
-        """Computes what is not done; how many there were.
-
-        Raises:
-            FileError: It failed.
-        """
+        """Computes what is not done; how many there were. Raises `FileError`: it failed."""
         undone = [task for task in tasks if not is_done(task)]
         if undone:
             self.begins(len(undone), undone[0].path.parent)

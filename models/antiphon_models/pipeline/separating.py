@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from antiphon.library.analyses import separator
 from antiphon.library.separation import separate_blocks
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PipelineSettings
-from antiphon_models.pipeline.shards import ShardTask, mel_cells, row_fields, shared_out, sounds_of, write_shard
+from antiphon_models.pipeline.shards import (
+    ShardTask,
+    excerpt,
+    mel_cells,
+    row_fields,
+    shared_out,
+    sounds_of,
+    write_shard,
+)
 
 FOLDER = "stems"
 SOUNDS = "stem-sounds"
@@ -25,27 +34,19 @@ QUIETEST = -120.0
 
 
 def stems_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list[ShardTask]:
-    """The shards, without those that no item falls into.
-
-    Raises:
-        PluginError: No plugin takes sounds apart.
-    """
+    """The shards, without those that no item falls into. Raises `PluginError`: no plugin takes sounds apart."""
     chosen, version = settings.preprocess, separator().version
     places = str(settings.out), FOLDER, str(settings.gather.path)
     return [ShardTask(n, *places, part, chosen, version) for n, part in shared_out(items, chosen.shards)]
 
 
-def compute_stems(task: ShardTask) -> dict[str, Any]:
-    """Computes a shard and writes it: "shard", "items" and "dead", how many, and "seconds" of sound.
-
-    Raises:
-        FileError: It cannot be written.
-    """
+def compute_stems(task: ShardTask) -> None:
+    """Computes a shard and writes it. Raises `FileError`: it cannot be written."""
     import pyarrow
 
     mel, rows = LogMel(task.settings.mel), list[dict[str, Any]]()
     dead: list[dict[str, str]] = []
-    for row, sound in sounds_of(task, dead):
+    for row, (sound, seconds) in sounds_of(task, partial(excerpt, seconds=task.settings.seconds), dead):
         channels = len(sound.samples)
         parts, blocks = separate_blocks([sound.samples], sound.rate, channels)
         stems = np.concatenate(list(blocks), axis=2)
@@ -57,8 +58,8 @@ def compute_stems(task: ShardTask) -> dict[str, Any]:
                 writer.write(stem)
             spectrogram = mel.compute(soxr.resample(stem.mean(0), sound.rate, task.settings.rate).astype(np.float32))
             level = max(QUIETEST, 10.0 * np.log10(float(np.mean(stem**2)) / power + 1e-12))
-            rows.append({**row, "stem": part, "sound": str(place), "level": level, **mel_cells(spectrogram)})
+            rows.append(
+                {**row, "seconds": seconds, "stem": part, "sound": str(place), "level": level, **mel_cells(spectrogram)}
+            )
     own = ("stem", pyarrow.string()), ("sound", pyarrow.string()), ("level", pyarrow.float64())
     write_shard(task, row_fields(*own), rows, task.settled(), {task.dead: dead})
-    seconds = sum({row["name"]: row["seconds"] for row in rows}.values())
-    return {"shard": task.number, "items": len(task.items) - len(dead), "dead": len(dead), "seconds": seconds}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from msgspec import structs
 
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io import audiofile
@@ -46,12 +47,7 @@ Result = TypeVar("Result")
 class ShardWork(ABC):
     """One shard to compute; plain data, which a runner sends to another process or machine.
 
-    Attributes:
-        number: From 0.
-        out: The pipeline's folder.
-        folder: The folder in it that the shard goes into.
-        source: The folder of the sounds.
-        items: The sounds, by name.
+    `number`: from 0. `items`: the sounds, by name.
     """
 
     number: int
@@ -85,9 +81,7 @@ class ShardWork(ABC):
 class ShardTask(ShardWork):
     """A shard of spectrograms, of whole sounds or of their stems.
 
-    Attributes:
-        settings: Settings of the spectrograms.
-        version: Of what is computed: another one computes all shards anew.
+    `version`: of what is computed: another one computes all shards anew.
     """
 
     settings: PreprocessSettings
@@ -95,7 +89,7 @@ class ShardTask(ShardWork):
 
     def settled(self) -> dict[str, Any]:
         """As `ShardWork.settled`."""
-        return {"version": self.version, "settings": asdict(self.settings)}
+        return {"version": self.version, "settings": structs.asdict(self.settings)}
 
 
 def shared_out(items: Iterable[SourceItem], shards: int) -> Iterator[tuple[int, tuple[SourceItem, ...]]]:
@@ -126,8 +120,7 @@ def write_shard(
     `about`: what its metadata says, beside the task's digest; `beside`: files of JSON lines that are written before it,
     so that a shard that is there has them.
 
-    Raises:
-        FileError: It cannot be written.
+    Raises `FileError`: it cannot be written.
     """
     import pyarrow
     from pyarrow import parquet
@@ -146,26 +139,21 @@ def write_shard(
 
 
 def sounds_of(
-    task: ShardTask, dead: list[dict[str, str]], rate: int | None = None
-) -> Iterator[tuple[dict[str, Any], Sound]]:
-    """The first columns of each sound's row, and its excerpt at a rate; those that cannot be read go into `dead`."""
+    task: ShardWork, read: Callable[[Path], Result], dead: list[dict[str, str]]
+) -> Iterator[tuple[dict[str, Any], Result]]:
+    """The first columns of each sound's row, and what is read of its file; those that cannot be read go into `dead`."""
     for item in task.items:
         path = Path(task.source) / item.path
         try:
             digest = file_digest(path)
-            sound, length = read_again(partial(excerpt, path, task.settings.seconds, rate))
+            found = read_again(partial(read, path))
         except FileError as error:
-            dead.append(dead_row(item, path, fault_of(path) or str(error)))
+            # the row names the file
+            reason = fault_of(path) or str(error).removeprefix(f"cannot read {path_text(path)}: ")
+            dead.append({"name": item.name, "path": item.path, "reason": reason})
             continue
-        yield {
-            "name": item.name, "path": item.path, "digest": digest, "group": item.group, "split": item.split,
-            "labels": list(item.labels), "seconds": length,
-        }, sound  # fmt: skip
-
-
-def dead_row(item: SourceItem, path: Path, reason: str) -> dict[str, str]:
-    """The row of a sound that cannot be read; the reason names no file, since the row does."""
-    return {"name": item.name, "path": item.path, "reason": reason.removeprefix(f"cannot read {path_text(path)}: ")}
+        own = asdict(item)
+        yield {**own, "digest": digest, "labels": list(item.labels)}, found
 
 
 def mel_cells(spectrogram: F32) -> dict[str, Any]:
@@ -174,39 +162,38 @@ def mel_cells(spectrogram: F32) -> dict[str, Any]:
     return {"frames": frames, "bands": bands, "mel": spectrogram.astype("<f2").tobytes()}
 
 
+def first_fields() -> list[tuple[str, Any]]:
+    """Columns of `sounds_of` and their types."""
+    import pyarrow
+
+    text = pyarrow.string()
+    return [*((name, text) for name in ("name", "path", "digest", "group", "split")), ("labels", pyarrow.list_(text))]
+
+
 def row_fields(*own: tuple[str, Any]) -> list[tuple[str, Any]]:
     """Columns and their types: those of `sounds_of`, a step's own, those of `mel_cells`."""
     import pyarrow
 
-    text, whole = pyarrow.string(), pyarrow.int32()
-    first = [(name, text) for name in ("name", "path", "digest", "group", "split")]
-    first += [("labels", pyarrow.list_(text)), ("seconds", pyarrow.float64())]
-    return [*first, *own, ("frames", whole), ("bands", whole), ("mel", pyarrow.binary())]
+    whole = pyarrow.int32()
+    last = [("frames", whole), ("bands", whole), ("mel", pyarrow.binary())]
+    return [*first_fields(), ("seconds", pyarrow.float64()), *own, *last]
 
 
-def compute(task: ShardTask) -> dict[str, Any]:
-    """Computes a shard and writes it: "shard", "items" and "dead", how many, and "seconds" of sound.
-
-    Raises:
-        FileError: It cannot be written.
-    """
-    mel, rate = feature_extractor(task.settings.mel), task.settings.rate
+def compute(task: ShardTask) -> None:
+    """Computes a shard and writes it. Raises `FileError`: it cannot be written."""
+    mel, chosen = feature_extractor(task.settings.mel), task.settings
     rows: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
-    seconds = 0.0
-    for row, sound in sounds_of(task, dead, rate):
+    for row, (sound, seconds) in sounds_of(task, partial(excerpt, seconds=chosen.seconds, rate=chosen.rate), dead):
         mono = sound.samples.mean(0, dtype=np.float32)
-        seconds += len(mono) / rate
-        rows.append({**row, **mel_cells(mel.compute(mono))})
+        rows.append({**row, "seconds": seconds, **mel_cells(mel.compute(mono))})
     write_shard(task, row_fields(), rows, task.settled(), {task.dead: dead})
-    return {"shard": task.number, "items": len(rows), "dead": len(dead), "seconds": seconds}
 
 
 def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
     """What a shard holds: name, split, labels, and the spectrogram as float32 `[frames, bands]` in dB.
 
-    Raises:
-        FileError: It is no shard.
+    Raises `FileError`: it is no shard.
     """
     import pyarrow
     from pyarrow import parquet
@@ -229,8 +216,7 @@ def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
 def read_again(read: Callable[[], Result]) -> Result:
     """Reads a file, up to `TRIES` times where nothing came from it: a busy machine makes no sound a bad one.
 
-    Raises:
-        FileError: It cannot be read.
+    Raises `FileError`: it cannot be read.
     """
     for _ in range(TRIES - 1):
         with contextlib.suppress(FileStalled):
@@ -239,11 +225,7 @@ def read_again(read: Callable[[], Result]) -> Result:
 
 
 def file_digest(path: Path) -> str:
-    """Digest of a file's bytes, as in the catalogue.
-
-    Raises:
-        FileError: It cannot be read.
-    """
+    """Digest of a file's bytes, as in the catalogue. Raises `FileError`: it cannot be read."""
     try:
         str(path).encode()
         return digest_of(os.fsencode(path))

@@ -13,7 +13,6 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from antiphon.kernel.errors import FileError, WireError
@@ -50,27 +49,6 @@ class StreamCounts:
     lost: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingSound:
-    """A sound that waits.
-
-    Attributes:
-        name: As results have it.
-        path: Its file.
-        size: Bytes.
-        mtime: Of the file's last change, ns since 1970; None for what came over MQTT and is not kept.
-        begun: Seconds of the clock when it had arrived.
-        answer: Called with the result, in the stream's thread.
-    """
-
-    name: str
-    path: Path
-    size: int
-    mtime: int | None
-    begun: float
-    answer: Callable[[dict[str, Any]], None] = lambda _: None
-
-
 class SoundSource(Protocol):
     """Where sounds come from beside the folder."""
 
@@ -84,12 +62,7 @@ class SoundSource(Protocol):
 class SoundStream:
     """The queue, what fills it from the folder, and what empties it.
 
-    Args:
-        settings: Settings of the table [watch].
-        names: The analyses.
-        journal: Where results go.
-        counts: What is counted.
-        clock: Seconds.
+    `settings`: settings of the table [watch]. `journal`: where results go. `clock`: seconds.
     """
 
     def __init__(
@@ -102,14 +75,14 @@ class SoundStream:
     ) -> None:
         self.settings, self.counts, self.clock = settings, counts, clock
         self._names, self._journal = tuple(names), journal
-        self._queue: asyncio.Queue[WaitingSound] = asyncio.Queue(settings.queue)
+        self._queue: asyncio.Queue[Arrival] = asyncio.Queue(settings.queue)
         self._folder = FolderWatch(settings.path, journal.done)
 
     @property
     def waiting(self) -> int:
         return self._queue.qsize()
 
-    def offer(self, sound: WaitingSound) -> bool:
+    def offer(self, sound: Arrival) -> bool:
         """Puts a sound into the queue; False where it is full."""
         with contextlib.suppress(asyncio.QueueFull):
             self._queue.put_nowait(sound)
@@ -118,10 +91,7 @@ class SoundStream:
 
     def look(self) -> None:
         """Looks into the folder once."""
-        now = self.clock()
-        self.counts.left = self._folder.look(
-            now, lambda found: self.offer(WaitingSound(found.name, found.path, found.size, found.mtime, now))
-        )
+        self.counts.left = self._folder.look(self.clock(), self.offer)
 
     async def watch(self) -> None:
         """Looks into the folder until it is cancelled."""
@@ -142,7 +112,7 @@ class SoundStream:
                 raise
             self._keep(sound, row)
 
-    def _keep(self, sound: WaitingSound, row: dict[str, Any]) -> None:
+    def _keep(self, sound: Arrival, row: dict[str, Any]) -> None:
         self._journal.put(row)
         if "reason" in row:
             self.counts.bad += 1
@@ -150,12 +120,10 @@ class SoundStream:
             self.counts.analysed += 1
         sound.answer(row)
 
-    def result(self, sound: WaitingSound) -> dict[str, Any]:
-        """Analyses a sound.
+    def result(self, sound: Arrival) -> dict[str, Any]:
+        """The line of the journal of a sound: what is said of it, or "reason" where it cannot be read.
 
-        Returns:
-            A line of the journal: "name", "digest", "seconds", the analyses, "after" (seconds since it had arrived),
-            and "size" and "mtime" of a file in the folder; in place of the analyses "reason", where it cannot be read.
+        And "after", seconds since it had arrived, and "size" and "mtime" of a file in the folder.
         """
         where = {} if sound.mtime is None else {"size": sound.size, "mtime": sound.mtime}
         try:
@@ -163,23 +131,19 @@ class SoundStream:
             digest = file_digest(sound.path)
             identity, _, results = identify_and_analyse(os.fsencode(sound.path), self._names)
         except (FileError, WireError) as error:  # a client knows no path of this machine
-            reason = str(error).replace(path_text(sound.path), path_text(sound.name))
-            return {"name": sound.name, "reason": reason, "after": self._after(sound), **where}
+            said = {"name": sound.name, "reason": str(error).replace(path_text(sound.path), path_text(sound.name))}
         except Exception as error:  # a fault of ours costs one sound, and not those that follow
             reason = shorten(" ".join(f"Antiphon failed at this: {type(error).__name__}: {error}".split()), 300)
-            return {"name": sound.name, "reason": reason, "after": self._after(sound), **where}
-        said = prediction(sound.name, digest, identity.duration, results)
-        return {**said, "after": self._after(sound), **where}
-
-    def _after(self, sound: WaitingSound) -> float:
-        return round(self.clock() - sound.begun, 3)
+            said = {"name": sound.name, "reason": reason}
+        else:
+            said = prediction(sound.name, digest, identity.duration, results)
+        return {**said, "after": round(self.clock() - sound.begun, 3), **where}
 
 
 async def run(stream: SoundStream, sources: Sequence[SoundSource]) -> None:
     """Runs until SIGINT or SIGTERM. What is being analysed then is finished, what waits is left to the next run.
 
-    Raises:
-        FileError: The journal cannot be written.
+    Raises `FileError`: the journal cannot be written.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -204,8 +168,3 @@ async def _cancel(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def arrival_of(found: Arrival, begun: float, answer: Callable[[dict[str, Any]], None]) -> WaitingSound:
-    """The waiting sound of a file that was found in the folder; `answer` gets its result."""
-    return WaitingSound(found.name, found.path, found.size, found.mtime, begun, answer)

@@ -15,14 +15,15 @@ import json
 import os
 import tempfile
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.errors import UsageError, WireError
 from antiphon.kernel.io.decode import path_text
-from antiphon_models.pipeline.arrivals import check_size, is_written, within
+from antiphon_models.pipeline.arrivals import Arrival, check_size, is_written, within
 from antiphon_models.pipeline.settings import WatchSettings
-from antiphon_models.pipeline.stream import SoundStream, WaitingSound, arrival_of
+from antiphon_models.pipeline.stream import SoundStream
 from antiphon_mqtt.broker import Broker, mqtt_broker
 
 URL_VARIABLE = "ANTIPHON_MQTT_URL"
@@ -43,8 +44,7 @@ _FULL = "as many sounds as are allowed wait already; send it again when there ar
 def broker_of(url: str) -> Broker:
     """The broker of watch.mqtt; `URL_VARIABLE` of the environment, where the password may be, takes its place.
 
-    Raises:
-        UsageError: It is no address, or the file with the settings has a password in it.
+    Raises `UsageError`: it is no address, or the file with the settings has a password in it.
     """
     if mqtt_broker(url, "watch.mqtt").password:
         raise UsageError(f"watch.mqtt has a password in it: put the address into the environment, as {URL_VARIABLE}")
@@ -54,10 +54,8 @@ def broker_of(url: str) -> Broker:
 class MqttSource:
     """Takes requests from a broker and publishes answers; the broker may come and go.
 
-    Args:
-        broker: It.
-        settings: Settings of the table [watch].
-        place: A folder for the sounds of messages, which are removed when they are analysed.
+    `settings`: settings of the table [watch]. `place`: a folder for the sounds of messages, which are removed when they
+    are analysed.
     """
 
     def __init__(self, broker: Broker, settings: WatchSettings, place: Path) -> None:
@@ -156,14 +154,14 @@ class MqttSource:
         stream.counts.refused += 1
         self._answer(stream, f"{self._settings.topic}/refused{rest}", {"reason": reason})
 
-    async def _sound(self, stream: SoundStream, rest: str, payload: bytes, answer: Any) -> WaitingSound:
+    async def _sound(self, stream: SoundStream, rest: str, payload: bytes, answer: Any) -> Arrival:
         """The sound of a request; `WireError` says why there is none."""
         if payload[:1] == b"{":
             name = _named(payload)
             found = await asyncio.to_thread(within, self._settings.path, name, self._settings.largest)
             if await asyncio.to_thread(is_written, found.path):
                 raise WireError(f"{path_text(name)} is being written; name it when it is complete")
-            return arrival_of(found, stream.clock(), answer)
+            return replace(found, begun=stream.clock(), answer=answer)
         check_size(len(payload), min(LARGEST, self._settings.largest))
         if not payload:
             raise WireError('the message is empty; it is {"file": "NAME"} or the bytes of a sound file')
@@ -173,7 +171,7 @@ class MqttSource:
             path.unlink(missing_ok=True)
             answer(row)
 
-        return WaitingSound(f"mqtt{rest}", path, len(payload), None, stream.clock(), answered)
+        return Arrival(f"mqtt{rest}", path, len(payload), None, stream.clock(), answered)
 
     def _written(self, payload: bytes) -> Path:
         try:

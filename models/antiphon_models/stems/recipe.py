@@ -17,7 +17,7 @@ from scipy.signal import lfilter, resample
 from antiphon.api import F32
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.stems import material
-from antiphon_models.stems.network import NarrowAutoencoder, file_network, live_network
+from antiphon_models.stems.network import file_network, live_network
 from antiphon_stems.features import KEEPS, LEVEL_KEEP, QUIET, describe, describe_file
 from antiphon_stems.grids import FILE, LIVE, STEMS, UnitGrid
 from antiphon_stems.spectra import analysis_frames
@@ -141,8 +141,6 @@ class StemsRecipe(Recipe):
     grid: ClassVar[UnitGrid] = FILE
     mixes: ClassVar[tuple[int, int]] = (2000, 52)
     """Of the training and of the validation."""
-    mixed: ClassVar[str] = ""
-    """The recipe whose mixes it takes; "" for its own."""
     describe = staticmethod(partial(describe_file, FILE))
 
     def prepare(self, job: TrainingJob) -> None:
@@ -153,7 +151,7 @@ class StemsRecipe(Recipe):
 
     def _frames(self, part: str, count: int, kept: int) -> list[NDArray[Any]]:
         """Features and truth of some frames of many mixes: arrays `[mixes, frames, ...]`, kept in the folder."""
-        folder = self._job.material / f"{self.mixed or self.name}-{part}-{count}"
+        folder = self._job.material / f"{self.name}-{part}-{count}"
         if not (folder / "done").is_file():
             self._job.say(f"mixing {count} times for {self.name}")
             folder.mkdir(exist_ok=True)
@@ -218,16 +216,6 @@ class LiveStemsRecipe(StemsRecipe):
 
     def network(self) -> torch.nn.Module:
         return live_network()
-
-
-class StemsAutoencoderRecipe(StemsRecipe):
-    """The autoencoder that the evaluation compares with; nothing plays it."""
-
-    name = "stems-autoencoder"
-    weights = "stems-autoencoder"
-    module = NarrowAutoencoder
-    shares = "stems"
-    mixed: ClassVar[str] = "stems"
 
 
 def errors(network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -18,12 +18,7 @@ WIDTHS = (0.3, 0.15, 0.3, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class StemMix:
-    """A mix at `material.RATE`.
-
-    Attributes:
-        name: Its number.
-        stems: `[4, channels, frames]`; absent ones are 0.
-    """
+    """A mix at `material.RATE`. `stems`: `[4, channels, frames]`; absent ones are 0."""
 
     name: str
     stems: F32

@@ -1,6 +1,6 @@
 """Test material with an exact answer: the same notes by two instruments, and other notes by the second.
 
-Songs of POP909 and Bach chorales, or notes drawn at random, played by FluidSynth from a General MIDI soundfont.
+Songs of POP909 and Bach chorales, played by FluidSynth from a General MIDI soundfont.
 """
 
 from __future__ import annotations
@@ -92,19 +92,20 @@ def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> I
 
     The parts "tune" and "report" share neither songs nor pairs of instruments; `soundfont` is a key of `SOUNDFONTS`.
 
-    Raises:
-        FileError: Songs, chorales, the soundfont or FluidSynth are missing.
+    Raises `FileError`: songs, chorales, the soundfont or FluidSynth are missing.
     """
-    _check([path for path in (data / "pop909", data / "jsb") if not path.exists()], soundfont)
+    absent = [str(path) for path in (data / "pop909", data / "jsb") if not path.exists()]
+    if missing := absent + fluidsynth.missing([SOUNDFONTS[soundfont]]):
+        raise FileError(f"transfer is measured on songs played by FluidSynth; missing: {', '.join(missing)}")
     odd = part == "report"
     rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), odd])
-    yield from _tasks(_written(data, odd=odd), ("jsb", "pop"), SOUNDFONTS[soundfont], count, rng, odd=odd)
+    yield from _tasks(_written(data, odd=odd), SOUNDFONTS[soundfont], count, rng, odd=odd)
 
 
 def training_items(data: Path, font: Path, count: int, seed: int) -> Iterator[TransferTask]:
     """Tasks for training: songs, chorales and pairs of instruments as those of part "tune", by any soundfont."""
     rng = np.random.default_rng([seed, *font.stem.encode()])
-    yield from _tasks(_written(data, odd=False), ("jsb", "pop"), font, count, rng, odd=False)
+    yield from _tasks(_written(data, odd=False), font, count, rng, odd=False)
 
 
 def _written(data: Path, *, odd: bool) -> Callable[[str, np.random.Generator], list[Note]]:
@@ -120,36 +121,21 @@ def _written(data: Path, *, odd: bool) -> Callable[[str, np.random.Generator], l
     return notes
 
 
-def synthetic_items(soundfont: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
-    """Tasks as those of part "report", whose notes are drawn at random. Raises `FileError` as `items` does."""
-    _check([], soundfont)
-    rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), 2])
-    font = SOUNDFONTS[soundfont]
-    yield from _tasks(lambda _, drawn: synthetic_song(drawn), ("synthetic",), font, count, rng, odd=True)
-
-
-def _check(missing_paths: list[Path], soundfont: str) -> None:
-    missing = [str(path) for path in missing_paths] + fluidsynth.missing([SOUNDFONTS[soundfont]])
-    if missing:
-        raise FileError(f"transfer is measured on songs played by FluidSynth; missing: {', '.join(missing)}")
-
-
 def _tasks(
     notes: Callable[[str, np.random.Generator], list[Note]],
-    kinds: tuple[str, ...],
     font: Path,
     count: int,
     rng: np.random.Generator,
     *,
     odd: bool,
 ) -> Iterator[TransferTask]:
-    """`count` tasks, kinds in turn. odd: which half of the pairs of instruments."""
+    """`count` tasks, of chorales and songs in turn. odd: which half of the pairs of instruments."""
     pairs = [(p, q) for p in PROGRAMS for q in PROGRAMS if p != q and (p + q) % 2 == odd]
     order = rng.permutation(len(pairs))
     name = next((key for key, path in SOUNDFONTS.items() if path == font), font.stem)
     for turn in range(count):
         first, second = pairs[order[turn % len(order)]]
-        kind = kinds[turn % len(kinds)]
+        kind = ("jsb", "pop")[turn % 2]
         scores: list[list[Note]] = []
         while len(scores) < 2:
             score = notes(kind, rng)
@@ -161,25 +147,3 @@ def _tasks(
             play(scores[0], second, font),
             play(scores[1], second, font),
         )
-
-
-def synthetic_song(rng: np.random.Generator) -> list[Note]:
-    """`SECONDS` of a melody of scale steps over a triad a bar, in a key and at a tempo drawn at random."""
-    beat = 60.0 / float(rng.uniform(70.0, 130.0))
-    tonic, third = int(rng.integers(12)), int(rng.integers(3, 5))
-    scale = [0, 2, third, 5, 7, 5 + third, 7 + third]
-    notes: list[Note] = []
-    step = int(rng.integers(7, 14))
-    for bar in range(int(SECONDS / (4.0 * beat)) + 1):
-        start = 4.0 * beat * bar
-        root = int(rng.integers(6))
-        for degree in (root, root + 2, root + 4):
-            pitch = 48 + tonic + 12 * (degree // 7) + scale[degree % 7]
-            notes.append((start, start + 4.0 * beat, pitch, int(rng.integers(60, 90))))
-        for n in range(8):
-            if n % 2 == 0 or rng.random() < 0.5:
-                step = min(17, max(4, step + int(rng.integers(-2, 3))))
-                at = start + n * beat / 2.0
-                pitch = 60 + tonic + 12 * (step // 7 - 1) + scale[step % 7]
-                notes.append((at, at + beat * 0.48, pitch, int(rng.integers(70, 110))))
-    return cut(notes, 0.0)

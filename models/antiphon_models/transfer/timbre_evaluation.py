@@ -67,7 +67,6 @@ class Timbres(Evaluation):
         "frames sung with a pitch, those that have one. lsd, timbre: distances to the same notes by the instrument of "
         "a soundfont, as a part of the voice's. The measures are our own."
     )
-    card = "antiphon_transfer"
     road = "`antiphon run transfer IN OUT -p mode=instrument -p instrument=NAME`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:

@@ -25,9 +25,9 @@ from torch.nn import functional
 
 from antiphon.api import F32
 from antiphon_hum.learned import spec
+from antiphon_models.hum.matching import note_f1
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.batches import HOPS, Batcher, FrameTruth
-from antiphon_models.hum.training.scoring import f1
 from antiphon_models.learning.recipe import Figures, Loss, Recipe, TrainingJob
 
 BINS, FRAME = 288, 1024
@@ -181,7 +181,7 @@ class SpectrogramRecipe(Recipe):
             clip = whole.first(8.0)
             x = torch.from_numpy(clip.sound[: len(clip.sound) // spec.HOP * spec.HOP]).to(self.job.device)[None]
             painted = network(network.seen(x))[0].cpu().numpy()
-            score = f1(clip.notes, notes_of_painting(painted @ self._templates.T))
+            score = note_f1(clip.notes, notes_of_painting(painted @ self._templates.T))
             found["f1"].append(score)
             found.setdefault(clip.kind, []).append(score)
         return {name: float(np.mean(values)) for name, values in found.items()}

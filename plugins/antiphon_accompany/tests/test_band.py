@@ -13,7 +13,7 @@ from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import Chord, read_chord, recognise
 from antiphon_accompany.processor import CHANNELS
-from antiphon_models.accompany.band import fitting, off_grid, shared_notes, velocity_deviation
+from antiphon_accompany.tests.band_measures import fitting, off_grid, shared_notes, velocity_deviation
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
 assert _spec is not None

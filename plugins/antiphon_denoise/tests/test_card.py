@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,10 +12,8 @@ from antiphon.api.models import manifest_entry
 from antiphon.api.spectra import grid
 from antiphon.api.testing import without_workers
 from antiphon_denoise.processor import MODELS, Denoise
-from antiphon_models.denoise.evaluation import Denoising
 
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-RESULTS = (Path(__file__).parents[3] / "models" / "RESULTS.md").read_text(encoding="utf-8")
 
 
 RATES = (44100, 48000, 96000)
@@ -64,8 +61,3 @@ def test_low_latency_is_as_stated(mode: str) -> None:
 def test_parameters_are_counted() -> None:
     for name in ("denoise-confidence", "denoise-mask", "denoise-autoencoder", "denoise-gate"):
         assert f"{manifest_entry(name)['parameters']:,}" in CARD
-
-
-def test_every_system_has_its_row() -> None:
-    for system in Denoising.systems:
-        assert re.search(rf"^{system.role} +{re.escape(system.name)}  ", RESULTS, re.MULTILINE), system.name

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 from tests.pipeline.training.conftest import BANDS, LABELS, SETTINGS, rows, several
 
 from antiphon.kernel.errors import FileError
@@ -126,5 +126,5 @@ def test_sounds_with_several_labels_are_marks(set_of) -> None:
     training = set_of(items, made)
     assert (training.several, training.omitted, len(training.sounds)) == (True, 0, 60)
     assert training.targets(training.sounds[:3]).tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 1]]
-    one = set_of(items, made, settings=replace(SETTINGS, labels="one"))
+    one = set_of(items, made, settings=structs.replace(SETTINGS, labels="one"))
     assert (one.several, one.omitted) == (False, sum(len(item.labels) != 1 for item in items))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from tests.pipeline.training.conftest import MEL, SETTINGS, several
 
 from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
@@ -44,7 +45,7 @@ def accuracy(job, training, name: str) -> float:
 def test_sounds_with_several_labels_are_learnt_label_by_label(set_of, tmp_path: Path, name: str) -> None:
     need(name)
     training = set_of(*several())
-    job = LearningJob("several", tmp_path / "out", replace(SETTINGS, epochs=20), MEL, training.shards)
+    job = LearningJob("several", tmp_path / "out", structs.replace(SETTINGS, epochs=20), MEL, training.shards)
     learn(job, FRAMEWORKS[name], training, silent)
     majority, row = evaluate(job, [FRAMEWORKS[name]], training)
     assert row.accuracy > 0.9 > majority.accuracy
@@ -123,8 +124,8 @@ def test_a_damaged_checkpoint_and_one_of_other_settings_begin_anew(job, training
     learn(job, sklearn, training, silent)
     folder, digest = job.out / "training/sklearn", job.digest(sklearn)
     assert read_state(folder, digest) is not None
-    assert read_state(folder, replace(job, settings=replace(job.settings, seed=2)).digest(sklearn)) is None
-    assert not is_trained(replace(job, settings=replace(job.settings, seed=2)), sklearn)
+    assert read_state(folder, replace(job, settings=structs.replace(job.settings, seed=2)).digest(sklearn)) is None
+    assert not is_trained(replace(job, settings=structs.replace(job.settings, seed=2)), sklearn)
     (folder / FILE).write_bytes((folder / FILE).read_bytes()[:50])
     assert read_state(folder, digest) is None
     learn(job, sklearn, training, silent)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from antiphon.api import F32, F64
 
@@ -25,11 +26,9 @@ independent."""
 class Calibration:
     """Temperatures and thresholds by the number of excerpts that are joined.
 
-    Attributes:
-        temperature: That logits are divided by.
-        threshold: Probability of the first label below which a sound is unknown.
-        error: The expected calibration error on the clips that chose.
-        refused: Share of strangers' clips below the threshold.
+    `temperature`: that logits are divided by. `threshold`: probability of the first label below which a sound is
+    unknown. `error`: the expected calibration error on the clips that chose. `refused`: share of strangers' clips below
+    the threshold.
     """
 
     temperature: float
@@ -42,9 +41,8 @@ class Calibration:
 class JoinedCalibration:
     """What was chosen for each count of excerpts that are joined, from 1; the last one holds for more.
 
-    Attributes:
-        temperatures: That the mean of their logits is divided by.
-        thresholds: Probability of the first label below which a sound is unknown.
+    `temperatures`: that the mean of their logits is divided by. `thresholds`: probability of the first label below
+    which a sound is unknown.
     """
 
     temperatures: tuple[float, ...]
@@ -53,9 +51,7 @@ class JoinedCalibration:
 
 def softmax(logits: F32 | F64, temperature: float = 1.0) -> F64:
     """Probabilities: float64 of the same shape, over the last axis."""
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+    return np.asarray(special.softmax(logits.astype(np.float64) / temperature, axis=-1))
 
 
 def calibration_error(confidence: F64, right: NDArray[np.bool_], bins: int = BINS) -> float:

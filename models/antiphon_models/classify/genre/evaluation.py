@@ -76,7 +76,6 @@ class GenreEvaluation(Evaluation):
         "be compared with figures on recorded music. What the three printed genres leave of 1 counts as no song. "
         "MFCC is fitted to eight played songs of each genre and source, with --limit to four"
     )
-    card = "antiphon_classify"
     road = "`antiphon library analyse FILE --only genre --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
@@ -101,8 +100,6 @@ class GenreEvaluation(Evaluation):
                     yield from tally.values(plan, song, answer)
         for _, tally in tallies.values():
             yield from tally.errors()
-        for line in tallies[OURS][1].confusion() if OURS in tallies else ():
-            ask.say(line)
 
 
 def _systems(ask: EvaluationRequest) -> Mapping[str, Answer]:
@@ -171,7 +168,6 @@ class Tally:
     def __init__(self, name: str) -> None:
         self._name = name
         self._sure: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-        self._table = np.zeros((len(LABELS), len(LABELS) + 1))
 
     def values(self, plan: ClipPlan, song: PlayedSong, answer: Answer) -> Iterator[MetricValue]:
         """A value for each clip, and for the song."""
@@ -182,8 +178,6 @@ class Tally:
                 right = bool(one.probabilities.argmax() == target)
                 self._sure[measure].append((float(one.probabilities.max()), right))
         for one in short:
-            if target >= 0:
-                self._table[target, len(LABELS) if one.unknown else one.probabilities.argmax()] += 1
             if target in (-1, OTHER):
                 measure = "strangers unknown" if target < 0 else "no songs unknown"
                 yield MetricValue(self._name, measure, item, float(one.unknown))
@@ -204,12 +198,3 @@ class Tally:
         for measure, rows in self._sure.items():
             confidence, right = (np.array(column) for column in zip(*rows, strict=True))
             yield MetricValue(self._name, measure, f"all in {BINS} bins", calibration_error(confidence, right))
-
-    def confusion(self) -> list[str]:
-        """What each label was answered with, as lines of text: percent of its clips, "unknown" last."""
-        short = [label[:6] for label in LABELS[:-1]] + ["", "unkn."]
-        lines = [" " * 15 + "".join(f"{name:>7}" for n, name in enumerate(short) if n != OTHER)]
-        for label, row in zip(LABELS, self._table, strict=True):
-            shares = 100.0 * row / max(1.0, row.sum())
-            lines.append(f"{label:15}" + "".join(f"{share:7.0f}" for n, share in enumerate(shares) if n != OTHER))
-        return lines

@@ -29,10 +29,7 @@ FOLDER = "folder"
 class FieldSet:
     """A data set on this machine.
 
-    Attributes:
-        layout: "gtzan", "fma", or FOLDER.
-        root: Its folder.
-        items: Items of its test, without known faults.
+    `layout`: "gtzan", "fma", or FOLDER. `items`: items of its test, without known faults.
     """
 
     layout: str

@@ -60,11 +60,7 @@ _SOURCES = 2
 class ClipPlan:
     """The clips of the songs of one label by one source.
 
-    Attributes:
-        split: Of `SPLITS`.
-        source: Of the split.
-        label: Of `LABELS`, or a stranger's.
-        rules: Of the genre; None for other sounds.
+    `split`: of `SPLITS`. `label`: of `LABELS`, or a stranger's. `rules`: of the genre; None for other sounds.
     """
 
     split: str
@@ -121,11 +117,7 @@ def _scaled(sound: F32) -> F32:
 class GenreClips:
     """The clips of a split, each degraded.
 
-    Attributes:
-        known: Of `LABELS`, of 6 s.
-        strange: Of genres that are none of them, whose targets are -1.
-        known_whole: The same songs as `known`, of 30 s.
-        strange_whole: The same songs as `strange`, of 30 s.
+    `known`: of `LABELS`, of 6 s. `strange`: of genres that are none of them, whose targets are -1.
     """
 
     known: LabeledClips
@@ -159,13 +151,7 @@ def played_clips(
 
 @dataclass(frozen=True, slots=True)
 class PlayedSong:
-    """A song as sound at `MEL.rate`, degraded.
-
-    Attributes:
-        number: Its seed.
-        whole: Of `LASTS`.
-        cuts: Clips of it, each degraded by itself.
-    """
+    """A song as sound at `MEL.rate`, degraded. `whole`: of `LASTS`. `cuts`: clips of it, each degraded by itself."""
 
     number: int
     whole: F32
@@ -195,10 +181,8 @@ def _play(plan: ClipPlan, path: Path, *, seed: int, most: int | None) -> None:
 class FitFeatures:
     """Features and labels that the network is fitted to.
 
-    Attributes:
-        rhythm: float16 `[excerpts, features]`, of `antiphon_classify.rhythm`.
-        targets: int64 `[excerpts]`.
-        played: How many excerpts, the first ones, were played; the others are sketched.
+    `rhythm`: float16 `[excerpts, features]`, of `antiphon_classify.rhythm`. `targets`: int64 `[excerpts]`. `played`:
+    how many excerpts, the first ones, were played; the others are sketched.
     """
 
     rhythm: NDArray[np.float16]

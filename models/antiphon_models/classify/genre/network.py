@@ -18,13 +18,7 @@ DROPOUTS = (0.3, 0.5, 0.3)
 
 
 class TrainedRhythmNetwork(nn.Module):
-    """Two hidden layers over standardised features.
-
-    Args:
-        mean: `[features]`.
-        deviation: `[features]`, above 0.
-        labels: How many.
-    """
+    """Two hidden layers over standardised features. `mean`: `[features]`. `deviation`: `[features]`, above 0."""
 
     mean: Tensor
     deviation: Tensor

@@ -38,9 +38,8 @@ _AT_ONCE = 8
 class NoteBank:
     """The notes of one soundfont.
 
-    Attributes:
-        notes: float16 `[PROGRAMS, pitches, SLOT, bands]` in dB, each from `BEFORE` frames before its onset.
-        drums: float16 `[kits, drums, DRUM_SLOT, bands]`, alike.
+    `notes`: float16 `[PROGRAMS, pitches, SLOT, bands]` in dB, each from `BEFORE` frames before its onset. `drums`:
+    float16 `[kits, drums, DRUM_SLOT, bands]`, alike.
     """
 
     notes: NDArray[np.float16]

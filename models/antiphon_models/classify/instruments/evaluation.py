@@ -36,26 +36,19 @@ class FindingInstruments(Evaluation):
     trivial = "always the same"
     classical = "MFCC, logistic regression"
     ours = "instruments"
-    columns = "accuracy; macro-F1; voice; found"
+    columns = "accuracy; macro-F1; voice"
     note = (
         "accuracy: the most likely family is the one. macro-F1: over the families, its n is theirs. voice: whether "
-        "there is a voice, the mean of those with one and those without, its n is theirs. found: the share of the "
-        "marked families that are given."
+        "there is a voice, the mean of those with one and those without, its n is theirs."
     )
-    card = "antiphon_classify"
     road = "`antiphon library analyse FILE --only instruments --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, group by group."""
-        sounds = testset.datasets(ask.data, ask.limit)
-        first = next(sounds, None)
-        if first is not None:
-            sounds = itertools.chain([first], sounds)
-        else:
-            material.require([name for player in testset.players() for name in player.missing()])
-            world()  # voices are sung late: where it is missing that is said before minutes of rendering
-            alone, mixes = (ask.limit or ALONE, ask.limit or MIXES)
-            sounds = itertools.chain(testset.make_items(alone, mixes, ask.seed), testset.recordings(ask.data))
+        material.require([name for player in testset.players() for name in player.missing()])
+        world()  # voices are sung late: where it is missing that is said before minutes of rendering
+        alone, mixes = (ask.limit or ALONE, ask.limit or MIXES)
+        sounds = itertools.chain(testset.make_items(alone, mixes, ask.seed), testset.recordings(ask.data))
         systems = self._systems(ask)
         for group, members in itertools.groupby(sounds, key=lambda sound: sound.group):
             yield from of_group(group, list(members), systems)
@@ -135,13 +128,9 @@ def of_group(group: str, sounds: list[TestSound], systems: Mapping[str, SoundCla
             if sound.asked == "one" and sound.present:
                 right = LABELS[int(odds[number].argmax())] == sound.present[0]
                 yield MetricValue(name, "accuracy", sound.name, float(right), group)
-            if sound.asked == "known":
-                known = [LABELS.index(label) for label in sound.present]
-                yield MetricValue(name, "found", sound.name, float(present[number, known].mean()), group)
-            else:
-                own = bool(truth[number, VOICE])
-                right = bool(present[number, VOICE]) == own
-                voices[own].append(MetricValue(name, "voice", sound.name, float(right), group))
+            own = bool(truth[number, VOICE])
+            right = bool(present[number, VOICE]) == own
+            voices[own].append(MetricValue(name, "voice", sound.name, float(right), group))
         yield from balance(voices)
         if all(sound.asked == "all" for sound in sounds):
             for label, f1 in zip(LABELS, thresholds.f1_of(present, truth), strict=True):

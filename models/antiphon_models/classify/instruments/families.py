@@ -16,7 +16,6 @@ class InstrumentFamily:
         programs: Of General MIDI, 0 to 127.
         held: Of these, the programs that no network is trained on: thresholds are chosen with them.
         low: MIDI number of the lowest note.
-        high: High of the highest.
         ranges: Ranges of programs whose range is another.
         chords: The share of takes in chords.
         plucked: Chords are strummed, notes ring on.

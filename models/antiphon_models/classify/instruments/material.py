@@ -53,10 +53,8 @@ PACKAGES = (
 class FamilySound:
     """Five seconds of one family.
 
-    Attributes:
-        family: Its label, or `NONE`.
-        sound: float32 `[frames]` at `RATE`.
-        group: What shares a player and program has one number.
+    `family`: its label, or `NONE`. `sound`: float32 `[frames]` at `RATE`. `group`: what shares a player and program has
+    one number.
     """
 
     family: str

@@ -27,11 +27,8 @@ Notes = list[tuple[float, float, int, int]]
 class Take:
     """Five seconds of one program.
 
-    Attributes:
-        family: Its label.
-        program: Of General MIDI; on the drums' channel a kit.
-        notes: Within `SECONDS`.
-        drums: It is played on the channel of drums.
+    `program`: of General MIDI; on the drums' channel a kit. `notes`: within `SECONDS`. `drums`: it is played on the
+    channel of drums.
     """
 
     family: str

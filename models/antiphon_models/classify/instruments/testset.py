@@ -23,7 +23,6 @@ from antiphon_models.classify.instruments.sounds import (
     voice,
 )
 from antiphon_models.classify.instruments.takes import SECONDS
-from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.material.sounds import mono
 
 EXCERPTS = 8
@@ -38,31 +37,14 @@ TRACKS = {
 }
 """Families in the recordings of the folder `tracks`; of two only some are known, so only a voice is asked of them."""
 PLAIN = ("hungarian_dance_strings", "trumpet_solo_90bpm", "speech_librispeech")
-IRMAS = {
-    "cel": "strings", "cla": "reed", "flu": "flute", "gac": "guitar", "gel": "distorted guitar", "org": "organ",
-    "pia": "piano", "sax": "reed", "tru": "brass", "vio": "strings", "voi": "voice",
-}  # fmt: skip
-"""By a class's folder of IRMAS's training part (Bosch et al. 2012); its electric guitars are of both families."""
-OPENMIC = {
-    "accordion": "accordion", "banjo": "plucked", "bass": "bass", "cello": "strings", "clarinet": "reed",
-    "cymbals": "drums", "drums": "drums", "flute": "flute", "guitar": "guitar", "mallet_percussion": "mallets",
-    "mandolin": "plucked", "organ": "organ", "piano": "piano", "saxophone": "reed", "trombone": "brass",
-    "trumpet": "brass", "ukulele": "plucked", "violin": "strings", "voice": "voice",
-}  # fmt: skip
-"""By an instrument of OpenMIC; "synthesizer" is two families here, and left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class TestSound:
     """A sound and what is known of it.
 
-    Attributes:
-        name: In tables.
-        sound: float32 `[frames]` at `RATE`.
-        present: The families in it.
-        asked: "one": which family it is. "all": which families are present. "voice": only whether there is a voice.
-            "known": whether those of `present` are given; others may be there as well.
-        group: The table that it is in.
+    `sound`: float32 `[frames]` at `RATE`. `asked`: "one": which family it is. "all": which families are present.
+    "voice": only whether there is a voice.
     """
 
     __test__ = False  # pytest would take it for a test
@@ -126,23 +108,7 @@ def recordings(data: Path) -> Iterator[TestSound]:
             yield TestSound(f"drums {n}", groove(rng), ("drums",), "one", "recordings")
 
 
-def datasets(folder: Path, limit: int | None) -> Iterator[TestSound]:
-    """Clips of OpenMIC's test split, or of IRMAS's training part, where `folder` holds one of them."""
-    if (folder / "openmic-2018-aggregated-labels.csv").is_file() or (folder / "openmic-2018").is_dir():
-        items = [item for item in layout_of("openmic").listing(folder).items if item.split == "test"]
-        for item in items[:limit]:
-            known = tuple(dict.fromkeys(OPENMIC[label] for label in item.labels if label in OPENMIC))
-            for part in _parts(folder / item.files[0], 1, 10.0) if known else ():
-                yield TestSound(item.name, part, known, "known", "OpenMIC, test split")
-    elif all((folder / name).is_dir() for name in IRMAS):
-        items = [item for item in layout_of("folder").listing(folder).items if item.labels[0] in IRMAS]
-        for item in items[:: max(1, len(items) // limit) if limit else 1]:
-            for part in _parts(folder / item.files[0], 1, 3.0):
-                family = IRMAS[item.labels[0]]
-                yield TestSound(item.name, part, (family,), "one", "IRMAS, training part")
-
-
-def _parts(path: Path, count: int, seconds: float = SECONDS) -> Iterator[F32]:
+def _parts(path: Path, count: int) -> Iterator[F32]:
     """Excerpts of a recording, evenly spread, without its first ones where it is long enough."""
     import soundfile
 
@@ -150,7 +116,7 @@ def _parts(path: Path, count: int, seconds: float = SECONDS) -> Iterator[F32]:
         sound = mono(path, RATE)
     except (OSError, soundfile.LibsndfileError, AntiphonError):
         return
-    length = round(seconds * RATE)
+    length = round(SECONDS * RATE)
     places = min(count, len(sound) // length)
     for start in np.linspace(0, len(sound) - length, places + 2)[1:-1] if places else ():
         yield sound[int(start) : int(start) + length]

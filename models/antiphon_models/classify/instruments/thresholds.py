@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from antiphon.api import F32, F64
 
@@ -19,7 +20,7 @@ PRIOR = 3.0
 def choose(logits: F32, truth: NDArray[np.bool_]) -> dict[str, Any]:
     """The manifest's `temperature`, of least cross-entropy, and `thresholds`, a probability for each label."""
     temperature = float(min(TEMPERATURES, key=lambda one: _cross_entropy(logits / one, truth)))
-    odds = _sigmoid(logits / temperature)
+    odds = expit(logits.astype(np.float64) / temperature)
     found = []
     for values, own in zip(odds.T, truth.T, strict=True):
         scores = [2 * (own & (values >= at)).sum() / ((values >= at).sum() + own.sum() + PRIOR) for at in CANDIDATES]
@@ -29,7 +30,7 @@ def choose(logits: F32, truth: NDArray[np.bool_]) -> dict[str, Any]:
 
 def probabilities(logits: F32, details: Mapping[str, Any]) -> F32:
     """Calibrated probabilities, float32 `[sounds, labels]`."""
-    return np.asarray(_sigmoid(logits / float(details["temperature"])), np.float32)
+    return np.asarray(expit(logits.astype(np.float64) / float(details["temperature"])), np.float32)
 
 
 def f1_of(present: NDArray[np.bool_], truth: NDArray[np.bool_]) -> F64:
@@ -41,10 +42,6 @@ def f1_of(present: NDArray[np.bool_], truth: NDArray[np.bool_]) -> F64:
 def macro_f1(present: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     """The mean of the labels' F1."""
     return float(np.nanmean(f1_of(present, truth)))
-
-
-def _sigmoid(x: NDArray[np.floating]) -> F64:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(x, np.float64))))
 
 
 def _cross_entropy(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:

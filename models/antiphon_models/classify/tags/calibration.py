@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from antiphon.api import F32, F64
 
@@ -20,10 +21,8 @@ _LEAST = 0.2
 class TagCalibration:
     """Calibration of the answers: slope, offsets, thresholds.
 
-    Attributes:
-        slope: Slope of all logits.
-        offsets: `[labels]`, of the logits times `slope`.
-        thresholds: `[labels]`, probabilities from which a tag is stated: those of the best F1.
+    `offsets`: `[labels]`, of the logits times `slope`. `thresholds`: `[labels]`, probabilities from which a tag is
+    stated: those of the best F1.
     """
 
     slope: float
@@ -32,7 +31,7 @@ class TagCalibration:
 
     def probabilities(self, logits: F32) -> F64:
         """Calibrated probabilities of logits `[clips, labels]`."""
-        return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * logits.astype(np.float64) + self.offsets))))
+        return np.asarray(expit(self.slope * logits.astype(np.float64) + self.offsets))
 
 
 def calibrate(logits: F32, targets: F32) -> TagCalibration:
@@ -45,14 +44,14 @@ def calibrate(logits: F32, targets: F32) -> TagCalibration:
     slope, offsets = 1.0, np.zeros(x.shape[1])
     for _ in range(_ROUNDS):  # Newton's method, in turns
         for both in (False, True):
-            share = 1.0 / (1.0 + np.exp(-(slope * x + offsets)))
+            share = expit(slope * x + offsets)
             away, bend = (share - truth) * known, share * (1.0 - share) * known
             if both:
                 slope -= float((away * x).sum() / ((bend * x * x).sum() + 1e-9))
                 slope = float(np.clip(slope, 0.1, 3.0))
             else:
                 offsets = offsets - (away.sum(axis=0) + offsets / _HELD**2) / (bend.sum(axis=0) + 1.0 / _HELD**2)
-    share = 1.0 / (1.0 + np.exp(-(slope * x + offsets)))
+    share = expit(slope * x + offsets)
     thresholds = [_best(share[known[:, n], n], truth[known[:, n], n] > 0.5) for n in range(x.shape[1])]
     return TagCalibration(slope, offsets, np.maximum(np.array(thresholds), _LEAST))
 

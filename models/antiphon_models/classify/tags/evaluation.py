@@ -1,4 +1,4 @@
-"""`antiphon evaluate tags`: the tags beside their shares and MFCC, the vector beside `timbre`, and MagnaTagATune."""
+"""`antiphon evaluate tags`: the tags beside their shares and MFCC."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from antiphon.api.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.mfcc import fit_logistic, mfcc
-from antiphon_models.classify.tags import magnatagatune, neighbours
 from antiphon_models.classify.tags.calibration import calibrate
 from antiphon_models.classify.tags.labels import LABELS
-from antiphon_models.classify.tags.magnatagatune import QUANTITIES
 from antiphon_models.classify.tags.material import SceneFolders, make_clips, measure_scenes
-from antiphon_models.classify.tags.measures import f1, neighbour_recall, roc_auc
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
-from antiphon_models.learning.measures import average_precision
+from antiphon_models.learning.measures import average_precision, f1, roc_auc
 from antiphon_models.learning.user_commands import analysis_of
 
 TagSystem: TypeAlias = Callable[[F32], F64]
@@ -33,29 +30,19 @@ _LEAST = 5
 class TagsEvaluation(Evaluation):
     """Scenes of songs, a soundfont, voices and recordings that nothing was fitted on; an item is a label."""
 
-    trivial = "shares; any order"
-    classical = "MFCC, logistic; timbre"
+    trivial = "shares"
+    classical = "MFCC, logistic"
     ours = "tags"
-    columns = "ROC-AUC; PR-AUC; F1; recall@10"
+    columns = "ROC-AUC; PR-AUC; F1"
     note = (
         "ROC-AUC, PR-AUC (mean average precision), F1 at each label's threshold: mean over labels, n labels. shares: "
-        "how frequent each label is. What is not stated has probability 0. recall@10: of the sounds of one kind, how "
-        "many are among the ten nearest. Scenes "
-        "are made by rules from renders, synthetic voices and ESC-10: they say little of records."
+        "how frequent each label is. What is not stated has probability 0. Scenes are made by rules from renders, "
+        "synthetic voices and ESC-10: they say little of records."
     )
-    card = "antiphon_classify"
     road = "`antiphon library analyse FILE --only tags --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """The labels, then the neighbours; MagnaTagATune instead where the folder holds it."""
-        if magnatagatune.is_there(ask.data):
-            yield from magnatagatune.scores(ask)
-            return
-        yield from self._labels(ask)
-        for group in neighbours.KINDS:
-            yield from self._neighbours(ask, group)
-
-    def _labels(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        """The figures of each label that enough scenes have."""
         where = SceneFolders(ask.data, make_folder(ask.work / f"material-{ask.seed}"), ask.seed, ask.say)
         sounds = measure_scenes(where, ask.limit)
         stating = {name: make(where, ask) for name, make in ask.wanted(_SYSTEMS).items()}
@@ -77,26 +64,6 @@ class TagsEvaluation(Evaluation):
                 yield MetricValue(system, "ROC-AUC", label, roc_auc(scores, truth))
                 yield MetricValue(system, "PR-AUC", label, average_precision(scores, truth))
                 yield MetricValue(system, "F1", label, f1(scores > 0.0, truth))
-
-    def _neighbours(self, ask: EvaluationRequest, group: str) -> Iterator[MetricValue]:
-        of_each = neighbours.OF_EACH if ask.limit is None else max(3, ask.limit // 50)
-        sounds = list(neighbours.KINDS[group](ask.data, ask.seed, of_each))
-        shown = (analysis_of(sound, MEL.rate, *QUANTITIES) for sound, _ in sounds)
-        pairs = [[values[key] for key in QUANTITIES.values()] for values in shown]
-        # what is silent for an analysis has no vector: all systems are without it
-        kept = [n for n, pair in enumerate(pairs) if all(vector is not None for vector in pair)]
-        labels = np.array([sounds[n][1] for n in kept])
-        vectors = {
-            "any order": np.random.default_rng(ask.seed).normal(size=(len(kept), 20)),
-            "timbre": np.array([pairs[n][0] for n in kept]),
-            "tags": np.array([pairs[n][1] for n in kept]),
-        }
-        for system, table in vectors.items():
-            if ask.wants(system):
-                for n, value in enumerate(neighbour_recall(table, labels)):
-                    yield MetricValue(
-                        system, "recall@10", f"sound {n + 1} of kind {labels[n] + 1}", float(value), group
-                    )
 
 
 def _shares(where: SceneFolders, ask: EvaluationRequest) -> TagSystem:

@@ -54,11 +54,7 @@ _SHARD = 40
 class SceneFolders:
     """Where material comes from and goes.
 
-    Attributes:
-        data: Holds pop909/ and esc10/.
-        work: Takes the clips.
-        seed: Random seed.
-        say: Takes one line for people.
+    `data`: holds pop909/ and esc10/. `work`: takes the clips. `say`: takes one line for people.
     """
 
     data: Path
@@ -72,8 +68,7 @@ def make_clips(where: SceneFolders, split: Split, count: int | None = None) -> L
 
     Their groups are 0 for FluidSynth's first soundfont of the split, 1 for its second.
 
-    Raises:
-        UsageError: A folder or a soundfont is missing.
+    Raises `UsageError`: a folder or a soundfont is missing.
     """
     count = count or COUNT[split]
     require(where, split)

@@ -39,10 +39,8 @@ GROOVES: tuple[tuple[tuple[float, int], ...], ...] = (
 class WrittenSong:
     """A song of POP909.
 
-    Attributes:
-        parts: Of MELODY, BRIDGE and PIANO `[notes, 4]`: start s, end s, MIDI number, velocity 0 to 127.
-        beats: Seconds.
-        bars: Bars of each beat, its place in a bar of four, 0 to 3.
+    `parts`: of MELODY, BRIDGE and PIANO `[notes, 4]`: start s, end s, MIDI number, velocity 0 to 127. `beats`: seconds.
+    `bars`: bars of each beat, its place in a bar of four, 0 to 3.
     """
 
     parts: Mapping[str, F64]
@@ -54,10 +52,8 @@ class WrittenSong:
 class ArrangedClip:
     """An arrangement of a clip's length.
 
-    Attributes:
-        notes: `[notes, 5]`: start s, end s, MIDI number, velocity, channel from 0.
-        programs: By channel.
-        tags: By musical tag how far it holds, 0 or 1, NaN where nothing states it.
+    `notes`: `[notes, 5]`: start s, end s, MIDI number, velocity, channel from 0. `programs`: by channel. `tags`: by
+    musical tag how far it holds, 0 or 1, NaN where nothing states it.
     """
 
     notes: F64

@@ -19,7 +19,6 @@ from antiphon_models.classify.recipe import ClassifierRecipe
 from antiphon_models.classify.tags import material, tempo
 from antiphon_models.classify.tags.calibration import TagCalibration, calibrate
 from antiphon_models.classify.tags.labels import LABELS
-from antiphon_models.classify.tags.playing import tempo_logits
 from antiphon_models.learning.measures import average_precision
 from antiphon_models.learning.recipe import Batch, Figures, Loss, TrainingJob
 
@@ -49,7 +48,7 @@ class TagsRecipe(ClassifierRecipe):
         return (each * known).sum() / known.sum().clamp_min(1), {}
 
     def validate(self, network: torch.nn.Module) -> Figures:
-        words = tempo_logits(TempoWords(self._tempo, self.weights), self.valid)
+        words = tempo.logits(TempoWords(self._tempo, self.weights), self.valid)
         logits, targets = replace(self.answers(network, self.valid), words, LABELS), np.asarray(self.valid.targets)
         self._calibration: TagCalibration = calibrate(logits, targets.astype(np.float32))
         found = []

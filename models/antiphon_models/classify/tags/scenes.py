@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,8 +131,3 @@ def _recording(path: Path, rng: np.random.Generator) -> F32:
         sound = sound[: audible[-1] + 1]
     turned = np.roll(sound, int(rng.integers(len(sound))))
     return np.resize(turned, FRAMES)
-
-
-def tags_of(row: NDArray[np.float32]) -> Mapping[str, float]:
-    """A row of tags by their names."""
-    return dict(zip(LABELS, row.tolist(), strict=True))

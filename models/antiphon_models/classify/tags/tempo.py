@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_classify.rhythm import FRAMES
-from antiphon_classify.tempo import BIAS, WEIGHT, WORDS, repeats
+from antiphon_classify.tempo import BIAS, WEIGHT, WORDS, TempoWords, repeats
 from antiphon_models.classify import mfcc
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.tags.calibration import calibrate
@@ -29,6 +29,11 @@ def fit_arrays(train: LabeledClips, choose: LabeledClips) -> dict[str, NDArray[A
     weight = slope * line.weights[:-1] / line.deviation[:, None]
     bias = slope * line.weights[-1] - line.mean @ weight
     return {WEIGHT: weight.T.astype(np.float32), BIAS: bias.astype(np.float32)}
+
+
+def logits(words: TempoWords, clips: LabeledClips) -> NDArray[np.float32]:
+    """Logits of the words of tempo, `[clips, words]`, by the window that each clip begins with."""
+    return words.logits(clips.mel[:, :FRAMES])
 
 
 def _known(clips: LabeledClips) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

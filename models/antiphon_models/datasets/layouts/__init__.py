@@ -15,11 +15,9 @@ from antiphon_models.datasets.layouts import (
     folders,
     gtzan,
     instruments,
-    loops,
     million,
-    notes,
     scores,
-    searched,
+    sounds,
     tagged,
 )
 from antiphon_models.datasets.records import DatasetLayout, DatasetListing
@@ -34,10 +32,10 @@ _ROWS: tuple[tuple[str, str, str, Callable[[Path], DatasetListing]], ...] = (
     ("msd", "Million Song Dataset: features", "data/A/B/C/TRABC….h5, AdditionalFiles/", million.listing),
     ("cal500", "CAL500: songs with 174 tags", "songNames.txt, vocab.txt, CAL500_32kps/*.mp3", tagged.cal500),
     ("cal10k", "CAL10k: songs of Pandora's tags", "mp3/ARTIST/TITLE.mp3", tagged.cal10k),
-    ("fsld", "Freesound Loop Dataset", "FSL10K/metadata.json, FSL10K/audio/wav/*.wav", loops.listing),
+    ("fsld", "Freesound Loop Dataset", "FSL10K/metadata.json, FSL10K/audio/wav/*.wav", sounds.loops),
     ("lakh", "Lakh MIDI dataset", "lmd_full/0/….mid, lmd_matched/ or clean_midi/", scores.lakh),
     ("lpd", "Lakh Pianoroll dataset", "lpd_5/lpd_5_cleansed/A/B/C/TRABC…/….npz", scores.rolls),
-    ("nsynth", "NSynth: notes of instruments", "nsynth-train/examples.json, nsynth-train/audio/", notes.listing),
+    ("nsynth", "NSynth: notes of instruments", "nsynth-train/examples.json, nsynth-train/audio/", sounds.notes),
     ("maestro", "MAESTRO: piano performances", "maestro-v3.0.0.csv or .json, 2004/….midi", scores.maestro),
     ("groove", "Groove: drummers in MIDI", "groove/info.csv, groove/drummer1/…", scores.groove),
     ("musedata", "MuseData: classical scores", "MuseData/train, valid and test with .mid files", scores.musedata),
@@ -72,7 +70,7 @@ _ROWS: tuple[tuple[str, str, str, Callable[[Path], DatasetListing]], ...] = (
         instruments.medley_solos,
     ),
     ("guitarset", "GuitarSet: chords and solos", "annotation/*.jams, audio_mono-mic/*_mic.wav", instruments.guitarset),
-    ("freesound", "sounds of a search, by `antiphon dataset fetch`", "sounds.json, audio/1234.mp3", searched.listing),
+    ("freesound", "sounds of a search, by `antiphon dataset fetch`", "sounds.json, audio/1234.mp3", sounds.freesound),
     ("folder", "any folder of folders: a class each", "CLASS/NAME.wav", folders.listing),
 )
 LAYOUTS = tuple(DatasetLayout(*row) for row in _ROWS)
@@ -103,11 +101,7 @@ NAMES = tuple(layout.name for layout in LAYOUTS)
 
 
 def layout_of(name: str) -> DatasetLayout:
-    """The loader of a data set.
-
-    Raises:
-        UsageError: There is none of this name.
-    """
+    """The loader of a data set. Raises `UsageError`: there is none of this name."""
     for layout in LAYOUTS:
         if layout.name == name:
             return layout
@@ -117,10 +111,8 @@ def layout_of(name: str) -> DatasetLayout:
 def listing_of(name: str, root: Path) -> DatasetListing:
     """Lists what a folder holds of a data set.
 
-    Raises:
-        FileError: It is no folder, or is laid out otherwise; where it is laid out as another data set, the message
-            names that.
-        UsageError: There is no such data set.
+    Raises `FileError`: it is no folder, or is laid out otherwise; where it is laid out as another data set, the message
+    names that. `UsageError`: there is no such data set.
     """
     layout = layout_of(name)
     if not root.is_dir():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.annotations import JAMS, jams_rows, key_of, tempo_in
 from antiphon_models.datasets.layouts.rules import ItemRules, matches
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
-from antiphon_models.datasets.records import DatasetListing, Item
-from antiphon_models.datasets.splitting import made_by, split_of
+from antiphon_models.datasets.records import DatasetListing
+from antiphon_models.datasets.splitting import grouped, split_here
 
 KEY_TRACKS, TEMPO_TRACKS, BALLROOM_TRACKS = 604, 664, 698
 """As published."""
@@ -32,10 +33,8 @@ def giantsteps_key(root: Path) -> DatasetListing:
         key = key_of(line)
         files = (f"audio/{path.stem}.mp3", relative(path, root))
         fault = "" if key else f"its key is not one: {line[:40] or 'an empty file'}"
-        items.append(
-            Item(path.stem, files, path.stem, split_of(path.stem), (key,) if key else (), key=key, fault=fault)
-        )
-    return DatasetListing(tuple(items), "", KEY_TRACKS if "annotations" in top else 600, "track", made_by("track"))
+        items.append(grouped(path.stem, files, path.stem, (key,) if key else (), key=key, fault=fault))
+    return split_here(items, "track", KEY_TRACKS if "annotations" in top else 600)
 
 
 def giantsteps_tempo(root: Path) -> DatasetListing:
@@ -56,19 +55,10 @@ def giantsteps_tempo(root: Path) -> DatasetListing:
         if (genre := path.parents[1] / "genre" / f"{path.stem}.genre").is_file():
             genres = tables.lines(genre)
         tempo = tempo_in(path)
-        items.append(
-            Item(
-                path.stem,
-                (f"audio/{path.stem}.mp3", relative(path, root)),
-                path.stem,
-                split_of(path.stem),
-                tuple(genres[:1]),
-                tempo=tempo,
-                fault="" if tempo else "it has no tempo: its annotators did not agree on one",
-            )
-        )
-    items.sort(key=lambda item: item.name)
-    return DatasetListing(tuple(items), version.name, TEMPO_TRACKS, "track", made_by("track"))
+        files_of = (f"audio/{path.stem}.mp3", relative(path, root))
+        fault = "" if tempo else "it has no tempo: its annotators did not agree on one"
+        items.append(grouped(path.stem, files_of, path.stem, tuple(genres[:1]), tempo=tempo, fault=fault))
+    return split_here(sorted(items, key=lambda item: item.name), "track", TEMPO_TRACKS, version.name)
 
 
 def ballroom(root: Path) -> DatasetListing:
@@ -84,17 +74,7 @@ def ballroom(root: Path) -> DatasetListing:
         beats, tempo = (lists.get(f"{track['name']}{suffix}") for suffix in (".beats", ".bpm"))
         annotations = {"beats": relative(beats, root)} if beats else {}
         one = rules.item({**track, "tempo": f"{tempo_in(tempo):g}" if tempo else ""})
-        items.append(
-            Item(
-                one.name,
-                (*one.files, *annotations.values()),
-                one.group,
-                one.split,
-                one.labels,
-                tempo=one.tempo,
-                annotations=annotations,
-            )
-        )
+        items.append(replace(one, files=(*one.files, *annotations.values()), annotations=annotations))
     absent = [
         f"there is no {what}: {word} are not known"
         for suffix, what, word in (
@@ -103,7 +83,7 @@ def ballroom(root: Path) -> DatasetListing:
         )
         if not any(name.endswith(suffix) for name in lists)
     ]
-    return DatasetListing(tuple(items), "", BALLROOM_TRACKS, "album", made_by("album"), tuple(absent))
+    return split_here(items, "album", BALLROOM_TRACKS, absent=absent)
 
 
 def isophonics(root: Path) -> DatasetListing:
@@ -128,6 +108,5 @@ def isophonics(root: Path) -> DatasetListing:
         own = sounds.get(name, sounds.get(name.partition("/")[2], Path(f"{name}.wav")))
         files = ((Path("audio") / own).as_posix(),) if sounds else ()
         album = name.rpartition("/")[0]
-        items.append(Item(name, (*files, *lists.values()), album, split_of(album), annotations=lists))
-    absent = () if sounds else ("there is no sound in audio/: annotations alone",)
-    return DatasetListing(tuple(items), "", 0, "album", made_by("album"), absent)
+        items.append(grouped(name, (*files, *lists.values()), album, annotations=lists))
+    return split_here(items, "album", absent=() if sounds else ("there is no sound in audio/: annotations alone",))

@@ -19,18 +19,15 @@ def listing(root: Path) -> DatasetListing:
     """The tracks that are there; with AdditionalFiles those that should be, artists, and wrong matches of songs."""
     data = first_folder(root, ["MillionSongSubset/data", "MillionSongSubset", "data", "."]) or root
     subset = "subset" in data.as_posix().lower() or (root / "AdditionalFiles/subset_unique_tracks.txt").is_file()
-    names = _table(root, "subset_unique_tracks.txt" if subset else "unique_tracks.txt")
-    artists = {row[0]: row[2] for row in names if len(row) >= 4}
+    names = _lines(root, "subset_unique_tracks.txt" if subset else "unique_tracks.txt")
+    artists = {row[0]: row[2] for line in names if len(row := line.split(SEPARATOR)) >= 4}
     there = {path.stem: path for path in files_below(data, ".h5")}
     if not there:
         raise unlike(root, "msd", "there is no A/B/C/TRABC….h5, in data/ or MillionSongSubset/")
-    wrong = {line.split("<", 1)[1].split(" ")[1].split(">")[0] for line in _mismatches(root)}
+    errors = [line for line in _lines(root, "sid_mismatches.txt") if line.startswith("ERROR: <SO")]
+    wrong = {line.split("<", 1)[1].split(" ")[1].split(">")[0] for line in errors}
     splits = _splits(root)
-    absent = (
-        []
-        if artists
-        else ["there is no AdditionalFiles/unique_tracks.txt: artists, and what is missing, are not known"]
-    )
+    lacking = "there is no AdditionalFiles/unique_tracks.txt: artists, and what is missing, are not known"
     items = []
     for track in sorted(artists or there):
         place = there.get(track, data / track[2] / track[3] / track[4] / f"{track}.h5")
@@ -43,27 +40,14 @@ def listing(root: Path) -> DatasetListing:
         (f"{', '.join(pickles)}: not opened, since a pickle can run code; save the lists as text",) if pickles else ()
     )
     by = "text lists of a benchmark" if splits else made_by("artist")
-    return DatasetListing(
-        tuple(items),
-        "subset" if subset else "",
-        SUBSET_TRACKS if subset else TRACKS,
-        "artist",
-        by,
-        tuple(absent),
-        notes,
-    )
+    part, published = ("subset", SUBSET_TRACKS) if subset else ("", TRACKS)
+    return DatasetListing(tuple(items), part, published, "artist", by, () if artists else (lacking,), notes)
 
 
-def _table(root: Path, name: str) -> list[list[str]]:
+def _lines(root: Path, name: str) -> list[str]:
+    """The lines of a list, in AdditionalFiles or beside it; none where it is not there."""
     path = next((place for place in (root / "AdditionalFiles" / name, root / name) if place.is_file()), None)
-    return [line.split(SEPARATOR) for line in tables.lines(path)] if path else []
-
-
-def _mismatches(root: Path) -> list[str]:
-    path = next(
-        (p for p in (root / "AdditionalFiles/sid_mismatches.txt", root / "sid_mismatches.txt") if p.is_file()), None
-    )
-    return [line for line in tables.lines(path) if line.startswith("ERROR: <SO")] if path else []
+    return tables.lines(path) if path else []
 
 
 def _splits(root: Path) -> dict[str, str]:

@@ -29,13 +29,11 @@ class ItemRules:
     """In each pattern "{column}" stands for a value of the row, or of a named group of the file's name.
 
     Attributes:
-        name: Name of the item.
         files: Its files, below the data set's folder; the first is the sound or score.
         group: What items of two splits must not share.
         split: One of `SPLIT_NAMES`, else it is in none; "" where splits are made here, by the group.
         labels: Of the item; those that are empty are left out.
         tempo: In beats a minute.
-        key: As `annotations.key_of` reads it.
         annotations: Files by what is in them; see `Item`.
     """
 
@@ -49,11 +47,7 @@ class ItemRules:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     def item(self, values: Mapping[str, str]) -> Item:
-        """The item of a row.
-
-        Raises:
-            KeyError: The row lacks a column.
-        """
+        """The item of a row. Raises `KeyError`: the row lacks a column."""
         group = self.group.format_map(values)
         split = SPLIT_NAMES.get(self.split.format_map(values).lower(), "") if self.split else split_of(group)
         annotations = {kind: pattern.format_map(values) for kind, pattern in self.annotations.items()}

@@ -11,7 +11,7 @@ from antiphon_models.datasets.annotations import key_of, tempo_in
 from antiphon_models.datasets.layouts.rules import ItemRules
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, DatasetListing, Item
-from antiphon_models.datasets.splitting import made_by, split_of
+from antiphon_models.datasets.splitting import grouped, made_by, split_here, split_of
 
 LAKH = {"lmd_full": 176_581, "lmd_matched": 115_190, "clean_midi": 17_257}
 """Files of each part, the richest last in doubt and first here."""
@@ -32,9 +32,9 @@ def lakh(root: Path) -> DatasetListing:
         named = place.name != "clean_midi"
         group = path.parent.name if place.name != "lmd_full" else path.stem
         digest = f"md5:{path.stem}" if named else ""
-        items.append(Item(relative(path, place), (relative(path, root),), group, split_of(group), digest=digest))
+        items.append(grouped(relative(path, place), (relative(path, root),), group, digest=digest))
     shared = {"lmd_full": "file", "lmd_matched": "track", "clean_midi": "artist"}[place.name]
-    return DatasetListing(tuple(items), place.name, LAKH[place.name], shared, made_by(shared))
+    return split_here(items, shared, LAKH[place.name], place.name)
 
 
 def rolls(root: Path) -> DatasetListing:
@@ -43,11 +43,9 @@ def rolls(root: Path) -> DatasetListing:
     if not found:
         raise unlike(root, "lpd", "there is none of lpd_5/lpd_5_cleansed, lpd_5_matched and lpd_5_full")
     name, place = found[0]
-    items = tuple(
-        Item(path.stem, (relative(path, root),), path.parent.name, split_of(path.parent.name))
-        for path in files_below(place, ".npz")
-    )
-    return DatasetListing(items, name, ROLLS[name], "track", made_by("track"))
+    paths = files_below(place, ".npz")
+    items = (grouped(path.stem, (relative(path, root),), path.parent.name) for path in paths)
+    return split_here(items, "track", ROLLS[name], name)
 
 
 def maestro(root: Path) -> DatasetListing:
@@ -133,8 +131,7 @@ def openmsx(root: Path) -> DatasetListing:
     found = sorted(root.rglob("openmsx/*.mid"))
     if not found:
         raise unlike(root, "openttd-openmsx", "there is no openmsx/*.mid")
-    items = tuple(Item(path.stem, (relative(path, root),), path.stem, split_of(path.stem)) for path in found)
-    return DatasetListing(items, "", OPENMSX_SONGS, "song", made_by("song"))
+    return split_here((grouped(path.stem, (relative(path, root),), path.stem) for path in found), "song", OPENMSX_SONGS)
 
 
 def pop909(root: Path) -> DatasetListing:
@@ -143,8 +140,7 @@ def pop909(root: Path) -> DatasetListing:
     numbers = [f"{number:03}" for number in range(1, POP_SONGS + 1)]
     if not any((top / number).is_dir() for number in numbers):
         raise unlike(root, "pop909", "there is no POP909/001/001.mid")
-    items = tuple(_pop_song(root, top / number) for number in numbers)
-    return DatasetListing(items, "", POP_SONGS, "song", made_by("song"))
+    return split_here((_pop_song(root, top / number) for number in numbers), "song", POP_SONGS)
 
 
 def _pop_song(root: Path, folder: Path) -> Item:
@@ -152,11 +148,10 @@ def _pop_song(root: Path, folder: Path) -> Item:
     lists = {kind: relative(folder / name, root) for kind, name in _POP_LISTS.items()}
     path = root / lists["keys"]
     keys = {key_of(line.split()[-1]) for line in tables.lines(path)} if path.is_file() else set()
-    return Item(
+    return grouped(
         number,
         (relative(folder / f"{number}.mid", root), *lists.values()),
         number,
-        split_of(number),
         tempo=tempo_in(tempo) if tempo.is_file() else 0.0,
         key=keys.pop() if len(keys) == 1 else "",
         annotations=lists,

@@ -8,7 +8,7 @@ from antiphon.kernel.errors import FileError
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
-from antiphon_models.datasets.splitting import made_by, split_of
+from antiphon_models.datasets.splitting import grouped, split_here
 
 MTAT_CLIPS, CAL500_SONGS, CAL10K_SONGS, OPENMIC_CLIPS = 25_863, 502, 10_870, 20_000
 """As published."""
@@ -104,31 +104,25 @@ def cal500(root: Path) -> DatasetListing:
         tags = [tuple(w for w, mark in zip(words, row, strict=False) if mark.strip() == "1") for row in marks]
     else:
         absent.append("there are no vocab.txt and hardAnnotations.txt: tags are not known")
-    items = tuple(
-        Item(song, (relative(sounds / f"{song}.mp3", root),), (artist := song.split("-")[0]), split_of(artist), labels)
+    items = (
+        grouped(song, (relative(sounds / f"{song}.mp3", root),), song.split("-")[0], labels)
         for song, labels in zip(songs, tags, strict=True)
     )
-    return DatasetListing(items, "", CAL500_SONGS, "artist", made_by("artist"), tuple(absent))
+    return split_here(items, "artist", CAL500_SONGS, absent=absent)
 
 
 def cal10k(root: Path) -> DatasetListing:
     """CAL10k (Tingle, Kim and Turnbull, 2010), published without sound: owners keep it by artist and title."""
     sounds = first_folder(root, ["mp3", "audio", "."]) or root
-    items = tuple(
-        Item(relative(path, sounds), (relative(path, root),), path.parent.name, split_of(path.parent.name))
+    items = [
+        grouped(relative(path, sounds), (relative(path, root),), path.parent.name)
         for path in files_below(sounds, ".mp3", ".flac", ".ogg", ".wav")
         if path.parent != sounds
-    )
+    ]
     if not items:
         raise unlike(root, "cal10k", "there is no mp3/ARTIST/TITLE.mp3")
-    return DatasetListing(
-        items,
-        "",
-        CAL10K_SONGS,
-        "artist",
-        made_by("artist"),
-        notes=("tags are not read: the data set's own lists were not at hand when this was written",),
-    )
+    absent = ("tags are not read: the data set's own lists were not at hand when this was written",)
+    return split_here(items, "artist", CAL10K_SONGS, absent=absent)
 
 
 def openmic(root: Path) -> DatasetListing:

@@ -15,8 +15,7 @@ MOST = 2_000_000
 def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
     """Files of these suffixes below a folder, sorted; hidden ones and links to folders are left out.
 
-    Raises:
-        FileError: There are more than `MOST`.
+    Raises `FileError`: there are more than `MOST`.
     """
     count = 0
     for place, folders, names in os.walk(folder):

@@ -38,7 +38,7 @@ class Autoencoder(GainNetwork):
     def start(self, slots: int) -> State:
         return (*self.follow.start(slots), torch.zeros(slots, HIDDEN), torch.zeros(slots, HIDDEN))
 
-    def _hop(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         now, past = self.follow.step(x, Past(*state[:3]))
         one = turned(self.encode, functional.silu(self.enter(now.bands)), state[3])
         two = turned(self.decode, functional.silu(self.open(self.mean(one))), state[4])

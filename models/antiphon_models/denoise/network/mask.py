@@ -47,7 +47,7 @@ class MaskNetwork(GainNetwork):
     def start(self, slots: int) -> State:
         return *self.follow.start(slots), torch.zeros(slots, WIDTH), torch.zeros(slots, WIDTH)
 
-    def _hop(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         now, past = self.follow.step(x, Past(*state[:3]))
         low = turned(self.first, functional.silu(self.enter(now.bands)), state[3])
         high = turned(self.second, low, state[4])

@@ -12,7 +12,7 @@ from antiphon.api import UsageError
 from antiphon_hum.transcription.notes import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
 from antiphon_models.hum.evaluation import f1, lateness, octaves
-from antiphon_models.hum.peers import cut, nothing, single_note
+from antiphon_models.hum.peers import cut, single_note
 from antiphon_models.hum.systems import Result
 from antiphon_models.hum.testset import RATE, Clip, own
 
@@ -27,7 +27,6 @@ def test_notes_count_where_beginning_and_pitch_are_right_and_ends_only_when_aske
     assert f1(CLIP, [(a + 0.04, b + 0.3, p) for a, b, p in RIGHT], 0.2) == 0.0
     assert f1(CLIP, [(a + 0.06, b, p) for a, b, p in RIGHT]) == 0.0
     assert f1(CLIP, [*RIGHT[:2], *[(a, b, p + 1) for a, b, p in RIGHT[2:]]]) == 0.5
-    assert f1(CLIP, nothing(CLIP.sound, RATE)) == 0.0
     assert f1(CLIP, single_note(CLIP.sound, RATE)) == 0.0
 
 

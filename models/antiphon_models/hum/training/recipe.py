@@ -11,10 +11,10 @@ from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.file_decoder import decode_file
 from antiphon_hum.learned.tables import BINS, PER_SEMITONE
+from antiphon_models.hum.matching import note_f1
 from antiphon_models.hum.network import PitchNetwork
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.batches import Batcher, frame_targets
-from antiphon_models.hum.training.scoring import f1
 from antiphon_models.learning.recipe import Figures, Loss, Recipe, TrainingJob
 
 SPREAD = 0.8
@@ -102,10 +102,10 @@ class HumRecipe(Recipe):
                     seconds, false = seconds + len(clip.sound) / corpus.RATE, false + len(live)
                     found.setdefault("false, file", []).append(float(len(files)))
                     continue
-                found.setdefault("f1", []).append(0.5 * (f1(clip.notes, live) + f1(clip.notes, files)))
+                found.setdefault("f1", []).append(0.5 * (note_f1(clip.notes, live) + note_f1(clip.notes, files)))
                 kind = clip.kind if not noise else f"{clip.kind}, noise"
-                found.setdefault(f"{kind}, live", []).append(f1(clip.notes, live))
-                found.setdefault(f"{kind}, file", []).append(f1(clip.notes, files))
+                found.setdefault(f"{kind}, live", []).append(note_f1(clip.notes, live))
+                found.setdefault(f"{kind}, file", []).append(note_f1(clip.notes, files))
         result = {name: float(np.mean(values)) for name, values in found.items()}
         if seconds:
             result["false, live"] = 10.0 * false / seconds

@@ -1,4 +1,4 @@
-"""Labels of phrases as seconds, and the figures of `antiphon evaluate summary` on found and missed ones."""
+"""Labels of phrases as seconds, and the tables that are fitted to them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,8 @@ import pytest
 
 from antiphon.api.files import MidiNote, MidiTrack, write_midi
 from antiphon_listen import phrases, tables
-from antiphon_listen.music import SongAnalysis
 from antiphon_models.listen.phrase_fitting import PhraseMaterial, fit, fit_odds
-from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
-from antiphon_models.listen.summary_evaluation import (
-    Summarising,
-    SummaryFound,
-    agreement_of_samples,
-    chorus_of,
-    figures,
-)
-
-pytest.importorskip("mir_eval")
-
-LETTERS = "iABABbBo"
-PHRASES = tuple(LabelledPhrase(10.0 * n, 10.0 * n + 10.0, letter) for n, letter in enumerate(LETTERS))
-SONG = LabelledSong("x", (PHRASES, PHRASES), np.arange(0.0, 80.0, 0.5), np.arange(0.0, 80.0, 2.0))
-STARTS = np.array([*(phrase.start for phrase in PHRASES), 80.0])
+from antiphon_models.listen.structure import read_labels
 
 
 def write_song(folder: Path, labels: str, beats: int = 70, sung: tuple[int, ...] = ()) -> Path:
@@ -71,38 +56,6 @@ def test_labels_of_other_bars_are_left_out(tmp_path: Path, labels: str) -> None:
     assert read_labels(write_song(tmp_path, labels)) is None
 
 
-def test_a_summary_of_the_chorus_scores_1_and_of_another_part_0() -> None:
-    assert chorus_of(PHRASES) == "B"
-    right = dict(figures(SONG, SummaryFound(STARTS, ((20.0, 30.0), (50.0, 55.0)))))
-    assert right == pytest.approx(
-        {
-            "F .5 s": 1.0,
-            "F 3 s": 1.0,
-            "chorus": 1.0,
-            "in chorus": 2 / 3,
-            "letters": 2 / 3,
-            "starts": 1.0,
-            "starts .5 s": 1.0,
-        }
-    )
-    other = dict(figures(SONG, SummaryFound(parts=((14.0, 19.0),))))
-    assert other == pytest.approx(
-        {"chorus": 0.0, "in chorus": 0.0, "letters": 1 / 3, "starts": 0.0, "starts .5 s": 0.0}
-    )
-
-
-def test_late_boundaries_are_right_within_3_s_and_not_within_half_of_one() -> None:
-    late = dict(figures(SONG, SummaryFound(STARTS + 1.0)))
-    assert (late["F .5 s"], late["F 3 s"]) == (0.0, 1.0)
-    assert 0.4 < dict(figures(SONG, SummaryFound(STARTS[::2])))["F 3 s"] < 0.8
-
-
-def test_every_measure_is_declared_and_a_song_without_parts_has_its_beginning() -> None:
-    names = {measure.name for measure in Summarising.measures}
-    assert {name for name, _ in figures(SONG, SummaryFound(STARTS, ((0.0, 30.0),)))} <= names
-    assert SongAnalysis().structure is None
-
-
 def test_the_odds_are_fitted_and_found_again_from_the_file(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     draw = np.random.default_rng(1)
@@ -137,13 +90,3 @@ def test_a_path_over_odds_prefers_lengths_that_are_frequent() -> None:
     odds[[31, 70]] = 1.0
     assert {0, 32, 64, 96} <= set(phrases.boundaries(odds, tables.load_phrases()))
     assert not {31, 70} & set(phrases.boundaries(odds, tables.load_phrases()))
-
-
-def test_out_is_in_at_the_reported_places_and_a_wrong_rate_is_seen() -> None:
-    sound = np.random.default_rng(1).standard_normal(80_000).astype(np.float32)
-    parts = ((1.0, 3.0), (5.0, 7.0))
-    played = np.concatenate([sound[8_000:24_000], sound[40_000:56_000]])
-    assert agreement_of_samples(sound, played, parts, 8_000) == 1.0
-    assert agreement_of_samples(sound, np.roll(played, 3), parts, 8_000) > 0.9, "its places are rounded"
-    assert agreement_of_samples(sound, np.repeat(played, 2), parts, 8_000) < 0.1, "at half the speed"
-    assert agreement_of_samples(sound, played[:16_000], parts, 8_000) == pytest.approx(0.5, abs=0.05)

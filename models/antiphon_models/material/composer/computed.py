@@ -22,13 +22,11 @@ class PartTimbre:
     """Timbre of a part's tones.
 
     Attributes:
-        weights: Weights of the harmonics.
         decay: Seconds to 1/e of the first harmonic; 0 for tones that are held.
         damping: How much faster higher harmonics decay, per harmonic.
         attack: Seconds.
         vibrato: Semitones.
         drive: Into a soft limit; 0 for none.
-        level: Level of the part.
     """
 
     weights: NDArray[np.float64]

@@ -39,8 +39,7 @@ class ScaleChord:
 def parse(text: str) -> ScaleChord:
     """A chord as the records write it: "I", "vi", "bVII", "V7", "iim7b5"; small letters are minor.
 
-    Raises:
-        ValueError: It is no such chord.
+    Raises `ValueError`: it is no such chord.
     """
     match = _CHORD.fullmatch(text)
     if match is None:

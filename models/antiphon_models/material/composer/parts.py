@@ -39,7 +39,6 @@ class SongBar:
 
     Attributes:
         number: From 0.
-        beats: Its length.
         chords: One chord, or one for each half.
         following: The chord of the bar that comes next.
         tonic: Pitch class of the key.
@@ -154,11 +153,7 @@ def chord_bar(
 class ComposedMelody:
     """A melody: a motif's contour is repeated and varied, chord tones fall on beats.
 
-    Args:
-        rows: Its rhythms, one of which a phrase of two bars has.
-        scale: Pitch classes.
-        register: The lowest and the highest note.
-        rng: Draws it.
+    `rows`: its rhythms, one of which a phrase of two bars has. `register`: the lowest and the highest note.
     """
 
     def __init__(self, rows: Sequence[Row], scale: Sequence[int], register: tuple[int, int], rng: Rng) -> None:

@@ -20,12 +20,9 @@ Groove: TypeAlias = Mapping[int, Row]
 class PartRules:
     """Rules by which one part may play.
 
-    Attributes:
-        programs: General MIDI programs, 0 to 127, of which a song has one.
-        rows: Rhythms, of which a song has one or two.
-        articulation: Lengths of notes as a share of the time to the next onset.
-        chance: That a song has this part.
-        register: The lowest and the highest MIDI note.
+    `programs`: General MIDI programs, 0 to 127, of which a song has one. `rows`: rhythms, of which a song has one or
+    two. `articulation`: lengths of notes as a share of the time to the next onset. `register`: the lowest and the
+    highest MIDI note.
     """
 
     programs: tuple[int, ...]
@@ -40,22 +37,15 @@ class GenreRules:
     """One genre.
 
     Attributes:
-        name: As shown.
         tempo: Beats a minute.
         beats: Beats of a bar.
         swing: Where the offbeat lies between two beats: 0.5 is straight, 0.667 a triplet's last third.
         swung: The unit that swing divides, in beats: 1 for swung eighths, 0.5 for swung sixteenths.
-        minor: The chance of a minor key.
         progressions: By mode the chords of successive bars, as "I vi IV V7" (see `harmony`).
         colours: By quality of a plain chord, "" or "m", kinds that take its place.
         chord_bars: Bars of a chord, of which a song has one.
         grooves: Drum patterns, of which a song has one.
         kits: General MIDI drum kits.
-        drums: The chance of drums.
-        bass: Its rules.
-        chords: Its rules.
-        lead: Its rules.
-        pad: Its rules: chords that are held.
         scale: Of the lead: "mode", "pentatonic" or "blues".
         energy: 0 to 1, of which loudness and the chance of optional onsets follow.
         timing: Standard deviations of onsets in seconds, of which a song has one.

@@ -50,11 +50,9 @@ class SongAttributes:
     """What a song is, as it was drawn or counted.
 
     Attributes:
-        genre: The name of its rules.
         tempo: Beats a minute.
         beats: Beats of a bar.
         swing: Where offbeats lie between beats: 0.5 straight, 0.667 triplets.
-        mode: Mode of its key.
         tonic: Pitch class of its key, 0 for C.
         density: Onsets a second, of all parts.
         drums: Whether any sound.

@@ -10,6 +10,7 @@ import onnx
 import sklearn
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
@@ -83,20 +84,8 @@ class SklearnTrainer(ClassifierTrainer):
         return self._answers((self._features(excerpts) - self._weights["mean"]) / self._weights["deviation"])
 
     def _answers(self, standard: F32) -> F32:
-        # scikit-learn's own, of the weights that are there now, which may be those of a checkpoint
-        model = LogisticRegression()
-        if self._task.several:
-            model.classes_ = np.arange(2)
-            answers = []
-            for weight, bias in zip(self._weights["weight"].T, self._weights["bias"], strict=True):
-                model.coef_, model.intercept_ = weight[None], bias[None]
-                answers.append(model.predict_proba(standard)[:, 1])
-            return np.stack(answers, axis=1).astype(np.float32)
-        model.classes_ = np.arange(self._task.shape.labels)
-        model.coef_, model.intercept_ = self._weights["weight"].T, self._weights["bias"]
-        if len(model.classes_) == 2:
-            model.coef_, model.intercept_ = np.diff(model.coef_, axis=0), np.diff(model.intercept_)
-        return np.asarray(model.predict_proba(standard), np.float32)
+        logits = standard @ self._weights["weight"] + self._weights["bias"]
+        return np.asarray(expit(logits) if self._task.several else softmax(logits, axis=1), np.float32)
 
     def _features(self, excerpts: F32) -> F32:
         cepstrum = ((excerpts - self._task.mean) / self._task.deviation) @ self._cosines

@@ -28,10 +28,7 @@ from antiphon_models.pipeline.training.trainer import (
 class ConvolutionsOverTime(nn.Module):
     """The layers of `network.NetworkShape`: excerpts in dB to logits.
 
-    Args:
-        shape: Shape of the layers.
-        mean: float32 `[bands]`.
-        deviation: float32 `[bands]`.
+    `mean`: float32 `[bands]`. `deviation`: float32 `[bands]`.
     """
 
     mean: torch.Tensor

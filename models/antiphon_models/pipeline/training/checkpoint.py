@@ -33,15 +33,7 @@ class EpochFigures:
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
-    """Where a training is.
-
-    Attributes:
-        digest: Digest of all that it depends on.
-        history: History of the epochs that are done.
-        weights: As they are now.
-        best: Those of the best epoch.
-        moments: Moments of the optimizer.
-    """
+    """Where a training is."""
 
     digest: str
     history: tuple[EpochFigures, ...]
@@ -51,11 +43,7 @@ class TrainingState:
 
 
 def write_state(folder: Path, state: TrainingState) -> None:
-    """Writes the state, in place of the one before.
-
-    Raises:
-        FileError: It cannot be written.
-    """
+    """Writes the state, in place of the one before. Raises `FileError`: it cannot be written."""
     progress = {"digest": state.digest, "history": [asdict(figures) for figures in state.history]}
     groups = {"weights": state.weights, "best": state.best, "moments": state.moments}
     checkpoint.keep(folder, progress, groups)

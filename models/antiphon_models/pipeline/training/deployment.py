@@ -21,13 +21,7 @@ HOOK = "analyses"
 
 @dataclass(frozen=True, slots=True)
 class InstalledClassifier:
-    """The classifier that was installed.
-
-    Attributes:
-        name: Name of the analysis.
-        framework: That it was trained with.
-        path: Its folder.
-    """
+    """The classifier that was installed. `framework`: that it was trained with."""
 
     name: str
     framework: str
@@ -37,8 +31,7 @@ class InstalledClassifier:
 def check_name(name: str) -> None:
     """Refuses what cannot be the name of an analysis, or is that of one which is not the performer's own.
 
-    Raises:
-        FileError: It is such a name.
+    Raises `FileError`: it is such a name.
     """
     try:
         check_type_name(name)
@@ -77,8 +70,7 @@ def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Fra
 def install(source: Path, folder: Path, name: str) -> None:
     """Copies a classifier into `folder/name`, in place of the one before: the whole of it or nothing.
 
-    Raises:
-        FileError: It cannot be written.
+    Raises `FileError`: it cannot be written.
     """
     paths.make_folder(folder.parent)
     fresh, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("new", "old"))

@@ -17,7 +17,6 @@ from antiphon.api import F64
 from antiphon.classifiers.classifier_file import MODEL
 from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.io.png import png_bytes
 from antiphon.kernel.runtime.paths import write_atomic
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
 from antiphon_models.learning.measures import average_precision
@@ -47,13 +46,11 @@ class EvaluationRow:
         framework: Its name, or `MAJORITY`.
         accuracy: Of sounds, whose excerpts are averaged; with several labels the mean average precision of the labels.
         standard_error: Of the accuracy, binomial; with several labels of draws with replacement.
-        macro_f1: Mean over the labels; 0 for one that is never given and never true. With several labels, answers
-            above one half are given.
-        n: Sounds.
+        macro_f1: Mean over the labels; 0 for one that is never given and never true. With several labels, answers above
+            one half are given.
         training_seconds: Training seconds of its training.
         kilobytes: Kilobytes of its graph.
         milliseconds: For one excerpt, by onnxruntime on one thread, the median.
-        digest: Digest of its graph.
         folds: How many classifiers are tested, each on sounds of its own; 0 for the one that is installed.
         confusion: Counts, `confusion.Counts`; none with several labels.
         precisions: With several labels the average precision of each that the test has.
@@ -76,8 +73,7 @@ class EvaluationRow:
 def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: TrainingSet) -> list[EvaluationRow]:
     """Measures those classifiers of this training that are there, and writes the table: the majority first.
 
-    Raises:
-        FileError: There is no classifier or no sound to test with, or a classifier does not play.
+    Raises `FileError`: there is no classifier or no sound to test with, or a classifier does not play.
     """
     training.check_test(job.out, job.settings.test)
     sounds = training.split(TEST)
@@ -113,7 +109,7 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
     write_atomic(job.out / FILE, (json.dumps(whole, indent=1) + "\n").encode())
     for row in _drawn(rows):
         counts = np.array(row.confusion, np.int64)
-        write_atomic(job.out / picture_name(row), png_bytes(confusion.picture(counts, training.labels)))
+        write_atomic(job.out / picture_name(row), confusion.picture(counts, training.labels).encode())
     return rows
 
 
@@ -210,7 +206,7 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
 
 def picture_name(row: EvaluationRow) -> str:
     """File name of the picture of a confusion matrix."""
-    return f"confusion-{row.framework}{'-folds' if row.folds else ''}.png"
+    return f"confusion-{row.framework}{'-folds' if row.folds else ''}.svg"
 
 
 def _drawn(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +39,8 @@ TOGETHER = 256
 class SoundFrames:
     """A sound's place in the file.
 
-    Attributes:
-        name: Name of the sound.
-        split: "train", "valid" or "test".
-        group: What it shares with others.
-        labels: The numbers of its labels; one, where sounds have one each.
-        start: Its first frame in the file.
-        frames: How many.
+    `split`: "train", "valid" or "test". `group`: what it shares with others. `labels`: the numbers of its labels; one,
+    where sounds have one each. `start`: its first frame in the file.
     """
 
     name: str
@@ -62,10 +57,8 @@ class TrainingSet:
 
     Attributes:
         labels: Names, in the order of their numbers: those that the training split has.
-        sounds: All of them.
         mel: float16 `[frames of all, bands]` in dB, mapped.
         mean: float32 `[bands]`, of the training split's frames.
-        deviation: The same.
         shards: Digest of the shards that they are from.
         omitted: Sounds that are not among them: with several labels or none, or one that the training split lacks.
         several: Whether a sound has any number of labels; else it has one.
@@ -150,12 +143,7 @@ class TrainingSet:
 class EpochBatches(Sequence[tuple[F32, NDArray[Any]]]):
     """The batches of an epoch: as many excerpts of each training sound as it has room for, from anywhere in it.
 
-    Args:
-        training: The sounds.
-        frames: Frames of an excerpt.
-        size: Excerpts of a batch; the last one may have fewer.
-        seed: Random seed of the training.
-        epoch: From 0.
+    `frames`: frames of an excerpt. `size`: excerpts of a batch; the last one may have fewer. `epoch`: from 0.
     """
 
     def __init__(self, training: TrainingSet, frames: int, size: int, seed: int, epoch: int) -> None:
@@ -186,8 +174,7 @@ def make_set(
 ) -> TrainingSet:
     """The training set of these shards, which is written if it is not there.
 
-    Raises:
-        FileError: There are fewer than two labels to learn, a shard is damaged, or the files cannot be written.
+    Raises `FileError`: there are fewer than two labels to learn, a shard is damaged, or the files cannot be written.
     """
     digest = _digest(items, shards, [settings.labels, settings.test, settings.valid])
     with_files = read_set(out)
@@ -195,7 +182,8 @@ def make_set(
         return with_files
     folder = make_folder(out / FOLDER)
     by_name = {item.name: item for item in items}
-    counted = _Frames(folder / FRAMES, bands)
+    sums, count = _Sums(bands), 0
+    frames, part = folder / FRAMES, temporary_beside(folder / FRAMES)
     several = settings.labels == SEVERAL or (
         not settings.labels and sum(len(item.labels) != 1 for item in items) * 2 > len(items)
     )
@@ -203,16 +191,24 @@ def make_set(
     rows: list[tuple[str, str, str, tuple[str, ...], int, int]] = []
     omitted = 0
     try:
-        for shard in shards:
-            for name, _, labels, mel in spectrograms(shard):
-                item = by_name.get(name)
-                if item is None or not (several or len(labels) == 1):
-                    omitted += 1
-                    continue
-                split = splits[name]
-                rows.append(
-                    (name, split, item.group or name, labels, counted.add(mel, measured=split == TRAIN), len(mel))
-                )
+        with open(part, "wb") as file:
+            _head(file, 0, bands)
+            for shard in shards:
+                for name, _, labels, mel in spectrograms(shard):
+                    item = by_name.get(name)
+                    if item is None or not (several or len(labels) == 1):
+                        omitted += 1
+                        continue
+                    split = splits[name]
+                    rows.append((name, split, item.group or name, labels, count, len(mel)))
+                    file.write(mel.astype("<f2").tobytes())
+                    count += len(mel)
+                    if split == TRAIN:
+                        sums.add(mel)
+            file.seek(0)
+            _head(file, count, bands)
+            file.flush()
+            os.fsync(file.fileno())
         known = sorted({label for _, split, _, labels, _, _ in rows if split == TRAIN for label in labels})
         if len(known) < 2:
             each = "" if several else " with one label each"
@@ -223,24 +219,25 @@ def make_set(
             )
         # sounds of before are not those of the new frames
         (folder / SOUNDS).unlink(missing_ok=True)
-        counted.close()
+        part.replace(frames)
+    except OSError as error:
+        raise FileError(f"cannot write {frames}: {why(error)}") from None
     finally:
-        counted.discard()
+        part.unlink(missing_ok=True)
     number = {label: n for n, label in enumerate(known)}
     sounds = [
         SoundFrames(name, split, group, tuple(number[label] for label in labels if label in number), at, size)
         for name, split, group, labels, at, size in rows
         if several or labels[0] in number
     ]
-    mean, deviation = counted.sums.mean, counted.sums.deviation
     about = {
         "several": several,
         "version": VERSION,
         "shards": digest,
         "labels": known,
         "omitted": omitted + len(rows) - len(sounds),
-        "mean": mean.tolist(),
-        "deviation": deviation.tolist(),
+        "mean": sums.mean.tolist(),
+        "deviation": sums.deviation.tolist(),
         "sounds": [list(asdict(s).values()) for s in sounds],
     }
     write_atomic(folder / SOUNDS, json.dumps(about).encode())
@@ -307,47 +304,10 @@ class _Sums:
         return np.maximum(np.sqrt(variance), LEAST_DEVIATION).astype(np.float32)
 
 
-class _Frames:
-    """Writes spectrograms one after another to a .npy file, which is there when it is complete; measures them."""
-
-    def __init__(self, path: Path, bands: int) -> None:
-        self._path, self._part = path, temporary_beside(path)
-        self._bands, self._count = bands, 0
-        self.sums = _Sums(bands)
-        self._file = open(self._part, "wb")  # noqa: SIM115 - closed by close or discard
-        self._head()
-
-    def add(self, mel: F32, *, measured: bool) -> int:
-        """Adds a spectrogram. Returns its first frame's number."""
-        start = self._count
-        try:
-            self._file.write(mel.astype("<f2").tobytes())
-        except OSError as error:
-            raise FileError(f"cannot write {self._path}: {why(error)}") from None
-        self._count += len(mel)
-        if measured:
-            self.sums.add(mel)
-        return start
-
-    def close(self) -> None:
-        try:
-            self._file.seek(0)
-            self._head()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._part.replace(self._path)
-        except OSError as error:
-            raise FileError(f"cannot write {self._path}: {why(error)}") from None
-
-    def discard(self) -> None:
-        self._file.close()
-        self._part.unlink(missing_ok=True)
-
-    def _head(self) -> None:
-        # numpy leaves room for a longer first number, so the head is as long at the end as at the beginning
-        about = {"descr": "<f2", "fortran_order": False, "shape": (self._count, self._bands)}
-        np.lib.format.write_array_header_1_0(self._file, about)
+def _head(file: BinaryIO, count: int, bands: int) -> None:
+    """The head of a .npy file, as long with as without frames: numpy leaves room for a longer first number."""
+    about = {"descr": "<f2", "fortran_order": False, "shape": (count, bands)}
+    np.lib.format.write_array_header_1_0(file, about)
 
 
 def _digest(items: Sequence[SourceItem], shards: Sequence[Path], settings: Sequence[Any]) -> str:

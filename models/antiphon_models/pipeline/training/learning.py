@@ -8,10 +8,11 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from antiphon.api import F32, F64
 from antiphon.classifiers.classifier_file import DETAILS, MODEL, ClassifierDetails, digest_of, read_details
@@ -44,13 +45,7 @@ Watch = Callable[[int, EpochFigures], None]
 class LearningJob:
     """One framework's training; plain data, for a process of its own.
 
-    Attributes:
-        name: Name of the pipeline.
-        out: Its folder.
-        settings: Settings of the training.
-        mel: Mel of the spectrograms.
-        shards: Digest of the shards.
-        fold: The fold that it is tested on; -1 for the splits of the set.
+    `fold`: the fold that it is tested on; -1 for the splits of the set.
     """
 
     name: str
@@ -67,7 +62,7 @@ class LearningJob:
     def digest(self, framework: Framework) -> str:
         """Digest of all that the training depends on, except versions of packages."""
         folds = self.settings.folds if self.fold >= 0 else 0
-        own = asdict(replace(self.settings, frameworks=(), folds=folds))
+        own = structs.asdict(structs.replace(self.settings, frameworks=(), folds=folds))
         whole = [VERSION, self.name, framework.name, own, asdict(self.mel), self.shards, self.fold]
         return digest_of(json.dumps(whole, sort_keys=True).encode())
 
@@ -94,8 +89,7 @@ def is_trained(job: LearningJob, framework: Framework) -> bool:
 def learn(job: LearningJob, framework: Framework, training: TrainingSet, watch: Watch) -> None:
     """Trains, or goes on, and writes the classifier.
 
-    Raises:
-        FileError: The graph gives other answers than the framework, or files cannot be written.
+    Raises `FileError`: the graph gives other answers than the framework, or files cannot be written.
     """
     shape = NetworkShape(job.frames, training.mel.shape[1], len(training.labels), job.settings.width)
     seed, threads = job.settings.seed, job.settings.threads
@@ -199,8 +193,7 @@ def _export(job: LearningJob, framework: Framework, trainer: ClassifierTrainer, 
 def check_answers(name: str, own: F32, exported: F32) -> None:
     """Compares a framework's answers with those of its graph.
 
-    Raises:
-        FileError: They differ by more than `TOLERANCE`.
+    Raises `FileError`: they differ by more than `TOLERANCE`.
     """
     worst = float(np.abs(own - exported).max())
     if not worst <= TOLERANCE:

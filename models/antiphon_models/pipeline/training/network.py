@@ -23,11 +23,8 @@ POOLED = 2
 class NetworkShape:
     """Sizes from which those of the layers follow.
 
-    Attributes:
-        frames: Frames of an excerpt.
-        bands: Bands of the spectrogram.
-        labels: Labels of the answer.
-        width: Channels of the first convolution; the others have twice and four times as many.
+    `frames`: frames of an excerpt. `width`: channels of the first convolution; the others have twice and four times as
+    many.
     """
 
     frames: int

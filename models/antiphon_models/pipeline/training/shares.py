@@ -42,8 +42,7 @@ def shares_of(sounds: GroupedLabels, test: float, valid: float) -> dict[str, str
 def folds_of(sounds: GroupedLabels, folds: int) -> dict[str, int]:
     """The fold of each group, from 0: the sounds of each label are dealt evenly.
 
-    Raises:
-        FileError: There are fewer groups than folds.
+    Raises `FileError`: there are fewer groups than folds.
     """
     fold: dict[str, int] = {}
     total: Counter[int] = Counter()

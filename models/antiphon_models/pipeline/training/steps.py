@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
+from antiphon_models.pipeline.apart import ParentLink, run_apart
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PipelineSettings
@@ -14,11 +15,12 @@ from antiphon_models.pipeline.shards import ShardTask, is_done
 from antiphon_models.pipeline.training.checkpoint import EpochFigures
 from antiphon_models.pipeline.training.deployment import InstalledClassifier, check_name, deploy
 from antiphon_models.pipeline.training.evaluation import EvaluationRow, evaluate, notes_of
-from antiphon_models.pipeline.training.excerpts import TrainingSet, make_set
-from antiphon_models.pipeline.training.learning import LearningJob, is_trained
-from antiphon_models.pipeline.training.processes import learn_apart
+from antiphon_models.pipeline.training.excerpts import TrainingSet, make_set, read_set
+from antiphon_models.pipeline.training.learning import LearningJob, is_trained, learn
 
 TRAINING_STEPS = ("train", "evaluate", "deploy")
+LOG = "train.log"
+"""What frameworks print."""
 Progress = Callable[[Framework, int, EpochFigures], None]
 """Called after each epoch with how many are done, and its figures."""
 
@@ -45,9 +47,8 @@ class TrainingReport:
 def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
     """Refuses steps before anything is done for them.
 
-    Raises:
-        FileError: The name that a classifier would be installed by is none.
-        UsageError: A framework, or what plays classifiers, is not installed.
+    Raises `FileError`: the name that a classifier would be installed by is none. `UsageError`: a framework, or what
+    plays classifiers, is not installed.
     """
     if not set(steps) & set(TRAINING_STEPS):
         return
@@ -87,11 +88,7 @@ def run_steps(
 
 
 def able(frameworks: Sequence[Framework], settings: PipelineSettings, training: TrainingSet) -> list[Framework]:
-    """Frameworks that can train this set.
-
-    Raises:
-        UsageError: One that is named cannot, or none can.
-    """
+    """Frameworks that can train this set. Raises `UsageError`: one that is named cannot, or none can."""
     able = [framework for framework in frameworks if framework.several or not training.several]
     unable = [framework.name for framework in frameworks if framework not in able]
     if unable and (settings.train.frameworks or not able):
@@ -111,8 +108,18 @@ def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress
         def watch(epoch: int, figures: EpochFigures, shown: Framework = named) -> None:
             progress(shown, epoch, figures)
 
-        learn_apart(one, framework, watch)
+        run_apart(_learn, (one, framework.name), one.out / LOG, f"trains {framework.name}", watch)
     return list(dict.fromkeys(framework.name for _, framework in undone))
+
+
+def _learn(link: ParentLink, job: LearningJob, name: str) -> None:
+    """Trains a framework, in a process of its own."""
+    training = read_set(job.out)
+    if training is None:
+        raise FileError(f"{job.out} has no training set; run the step train again")
+    if job.fold >= 0:
+        training = training.fold(job.fold, job.settings.folds)
+    learn(job, FRAMEWORKS[name], training, link.send)
 
 
 def installed_name(settings: PipelineSettings) -> str:

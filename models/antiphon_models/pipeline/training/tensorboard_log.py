@@ -19,8 +19,7 @@ _POLYNOMIAL, _MASK = 0x82F63B78, 0xA282EAD8  # of CRC-32C (Castagnoli), reflecte
 def write_log(folder: Path, history: Sequence[EpochFigures], *, validated: bool) -> None:
     """Writes the log of a training's epochs, those for training and, if there are, validation as runs of their own.
 
-    Raises:
-        FileError: It cannot be written.
+    Raises `FileError`: it cannot be written.
     """
     for run in ("train", "valid") if validated else ("train",):
         parts = [_event(_begin(history), version="brain.Event:2")]

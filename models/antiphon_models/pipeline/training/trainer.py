@@ -28,13 +28,8 @@ OPSET = 17
 class TrainerTask:
     """Task of a trainer.
 
-    Attributes:
-        shape: Shape of the network.
-        mean: float32 `[bands]` in dB, which is subtracted.
-        deviation: float32 `[bands]`, by which it is divided.
-        seed: Random seed.
-        threads: Threads of the processor.
-        several: Whether an excerpt has any number of labels: each is answered for itself, by a sigmoid; else softmax.
+    `mean`: float32 `[bands]` in dB, which is subtracted. `deviation`: float32 `[bands]`, by which it is divided.
+    `several`: whether an excerpt has any number of labels: each is answered for itself, by a sigmoid; else softmax.
     """
 
     shape: NetworkShape
@@ -48,8 +43,7 @@ class TrainerTask:
 class ClassifierTrainer(ABC):
     """Trains the classifier with one framework. It is made in a process of its own, and imports the framework there.
 
-    Attributes:
-        iterative: Whether there are epochs; else one call of `epoch` is all of the training.
+    `iterative`: whether there are epochs; else one call of `epoch` is all of the training.
     """
 
     iterative: ClassVar[bool] = True

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon_models.synth.sampling import play
+from antiphon_models.material import fluidsynth
+from antiphon_models.material.fluidsynth import FluidSettings
+from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_supercollider.tests.synthdefs.score import RATE, Samples, centroid, needs_scsynth, notes
 
 FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
@@ -29,11 +31,24 @@ def t60(x: Samples) -> float:
     return float((np.argmax(fall < -25) - np.argmax(fall < -5)) * 2400 / RATE * 3)
 
 
+def played(keys: tuple[int, ...], program: int, hold: float) -> list[Samples]:
+    """FluidR3's notes at velocity 80, each alone for `hold` seconds and its release for one."""
+    period = int((hold + 1.0) * TICKS)
+    events = [(0, program_change(0, program))]
+    for n, key in enumerate(keys):
+        at = TICKS + n * period
+        events += [(at, note_on(0, key, 80)), (at + int(hold * TICKS), note_off(0, key))]
+    events.append((TICKS + len(keys) * period, bytes((0xB0, 123, 0))))
+    x = fluidsynth.play(midi_bytes(events), FONT, RATE, FluidSettings(gain=1.0))
+    starts = [RATE + n * period * RATE // TICKS for n in range(len(keys))]
+    return [x[start : start + period * RATE // TICKS] for start in starts]
+
+
 def beside(name: str, program: int, keys: tuple[int, ...], hold: float) -> tuple[list[Samples], list[Samples]]:
     """Ours and FluidR3's notes, from their onset."""
     ours = [x[:, 480:] for x in notes(name, [{"note": key} for key in keys], hold=hold, gap=1.0)]
     theirs = []
-    for x in play(FONT, [(key, 80) for key in keys], program=program, rate=RATE, hold=hold, gap=1.0):
+    for x in played(keys, program, hold):
         theirs.append(x[int(np.argmax(np.abs(x).max(axis=1) > 0.003)) :].T)
     return ours, theirs
 

@@ -9,8 +9,7 @@ pytest.importorskip("scipy")
 
 from antiphon_models.classify.mfcc import fit_logistic, mfcc
 from antiphon_models.classify.tags.calibration import calibrate
-from antiphon_models.classify.tags.measures import f1, neighbour_recall, roc_auc
-from antiphon_models.learning.measures import average_precision
+from antiphon_models.learning.measures import average_precision, f1, roc_auc
 
 
 def test_measures_of_small_tables() -> None:
@@ -30,14 +29,6 @@ def test_measures_are_those_of_scikit_learn() -> None:
     scores = np.round(rng.normal(size=300) + truth, 1)  # with ties
     assert roc_auc(scores, truth) == pytest.approx(metrics.roc_auc_score(truth, scores))
     assert average_precision(scores, truth) == pytest.approx(metrics.average_precision_score(truth, scores))
-
-
-def test_neighbours_of_two_clusters() -> None:
-    rng = np.random.default_rng(2)
-    labels = np.repeat([0, 1], 8)
-    apart = rng.normal(size=(16, 3)) + 10.0 * labels[:, None]
-    assert neighbour_recall(apart, labels).tolist() == [1.0] * 16
-    assert 0.2 < neighbour_recall(rng.normal(size=(16, 3)), labels, 5).mean() < 0.7
 
 
 def test_calibration_undoes_a_slope_and_a_shift() -> None:

@@ -18,6 +18,10 @@ from antiphon_models.classify.tags.pieces import DRUMS, SECONDS, WrittenSong, ar
 NONE = scenes.SceneSources([], [])
 
 
+def tags_of(row: np.ndarray) -> dict[str, float]:
+    return dict(zip(LABELS, row.tolist(), strict=True))
+
+
 def song(beat: float = 0.5) -> WrittenSong:
     """Two notes a beat in each part, for 80 beats."""
     beats = beat * np.arange(80)
@@ -97,13 +101,13 @@ def test_effects_do_what_their_tag_says() -> None:
 def test_a_scene_of_noise_and_one_of_music() -> None:
     rng = np.random.default_rng(2)
     sound, row = scenes.scene("noise", None, None, NONE, rng)
-    tags = scenes.tags_of(row)
+    tags = tags_of(row)
     assert tags["noise"] == 1.0
     assert {name for name, value in tags.items() if value == 1.0} == {"noise"}
     assert np.isnan(tags["fast"])
     assert len(sound) == scenes.FRAMES
     piece = arrange(song(), np.random.default_rng(3))
-    tags = scenes.tags_of(scenes.scene("music", tone(), piece, NONE, rng)[1])
+    tags = tags_of(scenes.scene("music", tone(), piece, NONE, rng)[1])
     same = [tags[name] == piece.tags[name] or np.isnan(piece.tags[name]) for name in MUSICAL]
     assert all(same)
     assert tags["speech"] == 0.0
@@ -116,7 +120,7 @@ def test_a_recording_loud_over_music_leaves_the_musics_tags_open(tmp_path: Path)
     sources = scenes.SceneSources([], [(tmp_path / "1-1-A.wav", "rain")])
     piece = arrange(song(), np.random.default_rng(3))
     rows = [
-        scenes.tags_of(scenes.scene("sound over music", tone(), piece, sources, np.random.default_rng(n))[1])
+        tags_of(scenes.scene("sound over music", tone(), piece, sources, np.random.default_rng(n))[1])
         for n in range(12)
     ]
     assert all(row["rain"] == 1.0 and row["sea"] == 0.0 for row in rows)

@@ -12,8 +12,7 @@ from antiphon_classify.tempo import TempoWords
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.tags import tempo
 from antiphon_models.classify.tags.labels import LABELS
-from antiphon_models.classify.tags.measures import roc_auc
-from antiphon_models.classify.tags.playing import tempo_logits
+from antiphon_models.learning.measures import roc_auc
 
 FRAMES_A_MINUTE = 60.0 * 22050 / 512
 
@@ -36,7 +35,7 @@ def test_words_of_tempo_are_learned_from_beats() -> None:
     words = TempoWords(tempo.fit_arrays(made(1, 240), made(2, 60)), "a test's")
     clips = made(3, 90)
     known = np.isfinite(np.asarray(clips.targets)[:, tempo.COLUMNS[0]])
-    logits = tempo_logits(words, clips)[known]
+    logits = tempo.logits(words, clips)[known]
     for n, column in enumerate(tempo.COLUMNS):
         truth = np.asarray(clips.targets)[known, column] > 0.5
         assert roc_auc(logits[:, n], truth) > 0.95

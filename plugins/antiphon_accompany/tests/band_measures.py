@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from antiphon_accompany.band.notes import BeatNote
-from antiphon_accompany.band.voicing import parallels
 from antiphon_accompany.harmony.chords import tones
 
 OFF_GRID = (0.003, 0.040)
@@ -39,22 +38,6 @@ def shared_notes(ours: Sequence[BeatNote], theirs: Sequence[BeatNote]) -> float:
     """Share of the notes of two bands that both have: part, place and key."""
     one, two = (Counter((n.part, round(n.start * GRID), n.pitch) for n in notes) for notes in (ours, theirs))
     return 2.0 * sum((one & two).values()) / max(1, sum(one.values()) + sum(two.values()))
-
-
-def parallel_share(notes: Sequence[BeatNote], chords: Sequence[int]) -> float:
-    """Chord changes in a hundred at which two voices that sound go on in parallel fifths or octaves."""
-    bad = changes = 0
-    for beat in range(1, len(chords)):
-        if chords[beat] == chords[beat - 1] or min(chords[beat - 1 : beat + 1]) < 0:
-            continue
-        changes += 1
-        before, after = (_sounding(notes, at) for at in (beat - 0.1, beat + 0.15))
-        bad += bool(len(before) == len(after) and parallels(before, after))
-    return 100.0 * bad / changes if changes else math.nan
-
-
-def _sounding(notes: Sequence[BeatNote], beat: float) -> tuple[int, ...]:
-    return tuple(sorted(n.pitch for n in notes if n.start <= beat < n.end))
 
 
 def off_grid(notes: Sequence[BeatNote], tempo: float) -> float:
