@@ -84,13 +84,13 @@ def test_the_commands_of_a_group_stand_in_its_help_with_whole_sentences(
     assert all(sentence.rstrip().endswith(".") for sentence in sentences), sentences
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_a_page_and_every_option_a_sentence(antiphon: Run, command: str) -> None:
-    done = antiphon(command, "--help")
-    assert done.code == 0
-    assert done.out.startswith(f"Usage: antiphon {command}")
-    for line in done.out.partition("Options:\n")[2].splitlines():
-        assert not re.fullmatch(r"  -\S+.*[^.\])]", line) or re.search(r"\S  +\S", line.strip()), line
+def test_every_command_has_a_page_and_every_option_a_sentence(antiphon: Run) -> None:
+    for name in COMMANDS:
+        done = antiphon(name, "--help")
+        assert done.code == 0
+        assert done.out.startswith(f"Usage: antiphon {name}")
+        for line in done.out.partition("Options:\n")[2].splitlines():
+            assert not re.fullmatch(r"  -\S+.*[^.\])]", line) or re.search(r"\S  +\S", line.strip()), line
 
 
 def test_the_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -336,36 +336,6 @@ def test_status_without_a_server_is_a_sentence_and_exit_1(antiphon: Run, monkeyp
 
 
 # ---- names and numbers that are wrong
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("serve", "--http-port", "x"), "--http-port takes a whole number from 0 to 65535, not 'x'"),
-        (("play", "--osc-port=70000"), "--osc-port takes a whole number from 0 to 65535, not '70000'"),
-        (("serve", "--rate", "fast"), "--rate takes a whole number (Sample rate: 44100, 48000 or 96000), not 'fast'"),
-        (("serve", "--block", "x"), "--block takes a whole number (Frames in a block, 32 to 2048), not 'x'"),
-        (("osc", "/x", "--timeout", "long"), "--timeout takes a number from 0.01 to 600, not 'long'"),
-        (("train", "--seed", "-1"), "--seed takes a whole number from 0 on, not '-1'"),
-        (("bench", "engin"), "there is no bench 'engin'; did you mean engine? there are: engine, events"),
-        (("train", "denoise-gat"), "nothing named 'denoise-gat' can be trained; did you mean denoise-gate"),
-        (("evaluate", "denose"), "nothing named 'denose' can be evaluated; did you mean denoise?"),
-        (("devices", "nosuch"), "devices takes only options, not nosuch"),
-        (("replay", "a", "b", "c"), "replay takes only session and out, and options, not c"),
-        (("serve", "--proxy", "--osc-port", "4504"), "--proxy takes a value, and --osc-port follows it"),
-        (("library", "scan", "x"), "there is no command 'scan'; did you mean add?"),
-        (("patches", "wha"), "there is no patch 'wha'; did you mean wah?"),
-        (("play", "--patch", "kyes"), "there is no patch 'kyes'; did you mean keys?"),
-        (("evaluate", "denoise", "nosuch.wav"), "there is no file nosuch.wav; denoise is evaluated on clean sound"),
-        (("osc", "/x", "--http-port", "4999"), "no server of yours with --http-port 4999 runs on this machine"),
-        (("rendr",), "there is no command 'rendr'; did you mean render?"),
-        (("run", "gain", "a.wav", "b.wav", "-p", "gian=1"), "gain has no parameter 'gian'; did you mean gain? it has:"),
-        (("run", "filter", "a.wav", "b.wav", "-p", "mode=lowpas"), "not 'lowpas'; did you mean lowpass"),
-    ],
-)
-def test_a_mistake_is_one_sentence_with_what_is_allowed(antiphon: Run, arguments: tuple[str, ...], said: str) -> None:
-    done = antiphon(*arguments)
-    assert (done.code, said in done.complaint) == (2, True), done.complaint
 
 
 # ---- completion
