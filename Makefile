@@ -18,11 +18,15 @@ DEV := $(VENV)/.ready-dev
 EXTRAS := $(VENV)/.ready-extras
 ARGS ?=
 # one for tests of live servers, which take little of a core, and one for each core
-PROCESSES ?= 3
+PROCESSES ?= $(shell expr $$(nproc) + 1)
+# the rooms of the kernel, and what of their tests goes beyond it: whole servers and the command line, librosa, which is
+# compiled for ten seconds, every plugin that ships, a bench
+KERNEL := contract graph engine workers native session control io wire runtime supervisor plugins synth signal
+BEYOND := plugins/test_hooks.py signal/test_features.py engine/test_block_path.py workers/test_bench_hops.py
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test test-real lint types format bench docs page third-party wheel containers models clean help
+.PHONY: play test test-kernel test-real lint types format bench docs page third-party wheel containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop it made itself
 	@sh tools/system_packages.sh play
@@ -31,6 +35,9 @@ play: $(READY)  ## set everything up and play the demo: on the sound card, or on
 test: $(DEV)  ## set everything up and run the fast tests
 	@sh tools/system_packages.sh play
 	@$(PY) -m pytest -q -n $(PROCESSES) --dist loadfile $(ARGS)
+
+test-kernel: $(DEV)  ## run the tests of the kernel alone, in a minute and a half on two cores
+	@$(PY) -m pytest -q -n $(PROCESSES) --dist loadfile $(KERNEL:%=tests/%) $(BEYOND:%=--ignore=tests/%) $(ARGS)
 
 test-real: $(DEV) $(EXTRAS)  ## run the tests on real parts (jackd, PortAudio over it); a skipped one fails
 	@sh tools/system_packages.sh real

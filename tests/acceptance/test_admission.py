@@ -48,7 +48,7 @@ def nodes(server: ServerProcess) -> list[str]:
     return [node["name"] for node in server.status()["nodes"]]
 
 
-def test_what_does_not_fit_is_refused_with_its_numbers_and_changes_nothing(home: Path) -> None:
+def test_what_does_not_fit_or_would_crash_is_refused_and_changes_nothing(home: Path) -> None:
     with ServerProcess("--audio", "headless", "--patch", "through", home=home) as server:
         server.send("/node/add", "busy", "burn", "in")
         server.sync()
@@ -64,12 +64,7 @@ def test_what_does_not_fit_is_refused_with_its_numbers_and_changes_nothing(home:
         # nearly a whole block is let in, and said
         server.send("/node/burn/ms", 4.3)
         until(lambda: "of a block" in server.status()["warning"], 15.0, "the warning stands in the status")
-
-
-def test_a_node_that_would_crash_does_it_in_its_trial(home: Path) -> None:
-    with ServerProcess("--audio", "headless", "--patch", "through", home=home) as server:
-        server.send("/node/add", "busy", "burn", "in")
-        server.sync()
+        # one that would crash does it in its trial
         before = server.status()
         answer, (_, said) = server.ask("/node/burn/die", 1, timeout=15.0)
         assert answer == "/fail"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests import noteclick
 
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
+from antiphon.kernel.plugins import loader
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -85,6 +87,17 @@ def spawn(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+_loaded = cache(loader.load)
+
+
+@pytest.fixture
+def plugins_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins are read once for all commands; their check has tests of its own."""
+    import antiphon.api.rendering  # noqa: F401 - it takes `load` when it is first imported, which would be this one
+
+    monkeypatch.setattr(loader, "load", lambda *_, **__: _loaded(check=False))
 
 
 _plugins = count()

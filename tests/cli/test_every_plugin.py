@@ -23,6 +23,7 @@ from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
 from antiphon.kernel.plugins import loader
 from antiphon_model.tests.exports import onnx_gain
 
+pytestmark = pytest.mark.usefixtures("plugins_read_once")
 SECONDS, CLICKS, TONE = 1.2, (0.103, 0.217, 0.351), (0.45, 1.15)
 HERTZ, NOTE = 440.0, 69
 WIDE = 5
@@ -57,7 +58,7 @@ KINDS = (
     Kind(48000, 1, "ogg"),
     Kind(96000, 2, "flac"),
 )
-"""Every rate, number of channels and format. Each plugin gets the next, and one with a job of its own all of them."""
+"""Every rate, number of channels and format. Each plugin gets the next, and one with a job of its own three of them."""
 
 
 @cache
@@ -71,14 +72,6 @@ FROM_NOTES = [i for i in INFOS if not i.first("audio", "in") and i.first("events
 TO_NOTES = [i for i in INFOS if i.first("audio", "in") and not i.first("audio", "out") and i.first("events", "out")]
 SPLITTING = [i for i in INFOS if i.on_files.splits]
 SILENT = [i for i in INFOS if not i.first("audio", "out") and not i.first("events", "out")]
-
-
-@pytest.fixture(autouse=True)
-def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plugins are read once for all of these tests; their check has tests of its own."""
-    import antiphon.api.rendering  # noqa: F401 - it takes `load` when it is first imported, which would be this one
-
-    monkeypatch.setattr(loader, "load", lambda **_: loaded())
 
 
 def probe(rate: int, channels: int) -> NDArray[np.float32]:
@@ -146,7 +139,8 @@ def in_tune(x: NDArray[np.float32], rate: int) -> bool:
 
 
 def by_place(infos: list[ProcessorInfo]) -> list[tuple[ProcessorInfo, Kind]]:
-    kinds = (KINDS if info.on_files.job else KINDS[n % len(KINDS) :][:1] for n, info in enumerate(infos))
+    wanted = ([n, n + 3, n + 6] if info.on_files.job else [n] for n, info in enumerate(infos))
+    kinds = ([KINDS[n % len(KINDS)] for n in several] for several in wanted)
     return [(info, kind) for info, given in zip(infos, kinds, strict=True) for kind in given]
 
 

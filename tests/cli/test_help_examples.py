@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,25 +68,32 @@ def commands() -> Iterator[tuple[str, str]]:
     return below(group, ["antiphon"], None)
 
 
-EXAMPLES = {
-    name: re.findall(r"^ +(antiphon .*)$", page.partition("Examples:")[2], re.MULTILINE) for name, page in commands()
-}
-GROUPS = sorted({name.split()[0] for name in EXAMPLES})
+@cache
+def examples() -> dict[str, list[str]]:
+    """The examples of each command; a process that only collects tests does not build all help pages."""
+    return {
+        name: re.findall(r"^ +(antiphon .*)$", page.partition("Examples:")[2], re.MULTILINE)
+        for name, page in commands()
+    }
+
+
+APPLICATION: Any = typer.main.get_command(application())
+GROUPS = sorted(APPLICATION.list_commands(APPLICATION.make_context("antiphon", [], resilient_parsing=True)))
 TALK = ("osc", "status", "surfaces")
 """Groups whose examples talk to a server."""
 
 
 def test_each_command_has_an_example_of_its_own() -> None:
-    assert [name for name, lines in EXAMPLES.items() if not lines] == []
-    wrong = [line for name, lines in EXAMPLES.items() for line in lines if not line.startswith(f"antiphon {name}")]
+    assert [name for name, lines in examples().items() if not lines] == []
+    wrong = [line for name, lines in examples().items() for line in lines if not line.startswith(f"antiphon {name}")]
     assert wrong == []
-    assert set(ELSEWHERE) | set(BEFORE) <= {line for lines in EXAMPLES.values() for line in lines}
+    assert set(ELSEWHERE) | set(BEFORE) <= {line for lines in examples().values() for line in lines}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Started by the example that needs no sound card."""
-    (line,) = [line for line in EXAMPLES["serve"] if line not in ELSEWHERE]
+    (line,) = [line for line in examples()["serve"] if line not in ELSEWHERE]
     with ServerProcess(*shlex.split(line)[2:], home=tmp_path_factory.mktemp("served")) as started:
         yield started
 
@@ -99,7 +107,7 @@ def test_examples_do_what_they_say(
     capsys: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
 ) -> None:
-    lines = [line for name, lines in EXAMPLES.items() if name.split()[0] == group for line in lines]
+    lines = [line for name, lines in examples().items() if name.split()[0] == group for line in lines]
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)

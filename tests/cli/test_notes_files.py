@@ -259,26 +259,6 @@ def test_folders_and_several_midi_files_are_rendered(antiphon: Command, clicks: 
     assert "out/a.wav is there already" in antiphon(*line).err
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("--in song.mid", "name the file to write, --out OUT.wav"),
-        ("--in song.mid --in song.mid --out o.wav", "one --in FILE goes with --out; write --out-dir"),
-        ("--in . --out o.wav", "one --in FILE goes with --out; write --out-dir"),
-        ("--in song.mid --out o.wav --out-dir out", "--out and --out-dir exclude each other"),
-        ("--seconds 1 --out-dir out", "--out-dir takes the files or folders of --in"),
-        ("--in song.mid --out song.mid", "its name must end in"),
-    ],
-)
-def test_files_that_do_not_go_together_are_refused(
-    antiphon: Command, clicks: str, tmp_path: Path, line: str, said: str
-) -> None:
-    song_file(tmp_path / "song.mid", 1)
-    done = antiphon("render", clicks, *line.split())
-    assert done.code == 2
-    assert said in done.complaint
-
-
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_midi_file_is_notes_or_one_sentence(tmp_path: Path, data: st.DataObject) -> None:

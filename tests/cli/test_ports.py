@@ -18,16 +18,18 @@ OSC = ("serve", "play", "live", "osc", "monitor", "repl", "library identify")
 HTTP = ("status", "surfaces", "approve", "forget", "qr")
 
 
-@pytest.mark.parametrize("name", [*OSC, *HTTP])
-def test_every_command_takes_both_and_the_old_name(name: str) -> None:
-    command = typer.main.get_command(application())
-    for word in name.split():
-        command = command.commands[word]  # type: ignore[attr-defined]
-    options = {frozenset(param.opts) for param in command.params}
-    names = (
-        (("--osc-port", "--port"), ("--http-port",)) if name in OSC else (("--osc-port",), ("--http-port", "--port"))
-    )
-    assert set(map(frozenset, names)) <= options
+def test_every_command_takes_both_and_the_old_name() -> None:
+    for name in [*OSC, *HTTP]:
+        command = typer.main.get_command(application())
+        for word in name.split():
+            command = command.commands[word]  # type: ignore[attr-defined]
+        options = {frozenset(param.opts) for param in command.params}
+        names = (
+            (("--osc-port", "--port"), ("--http-port",))
+            if name in OSC
+            else (("--osc-port",), ("--http-port", "--port"))
+        )
+        assert set(map(frozenset, names)) <= options
 
 
 def test_one_port_is_found_by_the_other_of_a_server_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

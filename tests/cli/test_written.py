@@ -33,29 +33,6 @@ def sources(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("line", "clash"),
-    [
-        ("run gain in.wav old.wav", "old.wav is there already; give OUT another name"),
-        ("run hum in.wav old.wav", "old.wav is there already; give OUT another name"),
-        ("run hum in.wav new.wav --midi-out old.mid", "old.mid is there already; give --midi-out another name"),
-        ("run loops loops new.wav --analysis old.json", "old.json is there already; give --analysis another name"),
-        ("run loops loops new.wav --stems", "new-drums.wav is there already; give --stems another name"),
-        ("run accompany in.mid old.mid", "old.mid is there already; give OUT another name"),
-        ("run synth in.mid old.wav", "old.wav is there already; give OUT another name"),
-        ("render through --in in.wav --out old.wav", "old.wav is there already; give --out another name"),
-    ],
-)
-def test_what_is_there_stays_unless_it_may_go(antiphon: Command, sources: Path, line: str, clash: str) -> None:
-    before = sorted(os.listdir(sources))
-    done = antiphon(*line.split())
-    assert (done.code, done.out) == (2, "")
-    assert done.complaint.startswith(clash)
-    assert done.complaint.endswith("or --force to write over it")
-    assert sorted(os.listdir(sources)) == before
-    assert (sources / "old.wav").read_text() == "the old one"
-
-
 def test_force_writes_over_it(antiphon: Command, sources: Path) -> None:
     assert antiphon("run", "gain", "in.wav", "old.wav", "--force").code == 0
     assert audio.read(sources / "old.wav")[0].shape == (1, 12_000)
@@ -89,13 +66,6 @@ def test_in_is_never_out(antiphon: Command, sources: Path, link: str, force: tup
     said = antiphon("render", "through", "--in", "in.wav", "--out", out, *force).complaint
     assert said == f"--in and --out are the same file, {out}; give --out a name of its own"
     assert (sources / "in.wav").read_bytes() == before
-
-
-@pytest.mark.parametrize("line", ["run accompany in.mid in.mid", "run gain loops --out-dir loops"])
-def test_no_source_is_written_over(antiphon: Command, sources: Path, line: str) -> None:
-    done = antiphon(*line.split(), "--force")
-    assert done.code == 2
-    assert "IN and OUT are the same file" in done.complaint
 
 
 def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiphon: Command, sources: Path) -> None:

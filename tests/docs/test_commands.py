@@ -165,30 +165,32 @@ def known_commands() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_and_options_in_sentences_are_there(page: str) -> None:
-    for line in inline(page):
-        words = line.split()[1:]
-        if not words or words[0].startswith("--"):
-            continue
-        found = known_commands().get(words[0])
-        assert found is not None, line
-        known = {opt for param in found.params for opt in param.opts} | {"--help"}
-        # what stands in capitals is for the reader to replace
-        if hasattr(found, "list_commands") and (below := [w for w in words[1:] if re.fullmatch("[a-z][a-z-]*", w)]):
-            with found.make_context(words[0], [], resilient_parsing=True) as context:
-                found = found.get_command(context, below[0])
+def test_commands_and_options_in_sentences_are_there() -> None:
+    for page in PAGES:
+        for line in inline(page):
+            words = line.split()[1:]
+            if not words or words[0].startswith("--"):
+                continue
+            found = known_commands().get(words[0])
             assert found is not None, line
-            known |= {opt for param in found.params for opt in param.opts}
-        assert {w.partition("=")[0] for w in words if w.startswith("-") and not w[1:2].isdigit()} <= known, line
+            known = {opt for param in found.params for opt in param.opts} | {"--help"}
+            # what stands in capitals is for the reader to replace
+            if hasattr(found, "list_commands") and (below := [w for w in words[1:] if re.fullmatch("[a-z][a-z-]*", w)]):
+                with found.make_context(words[0], [], resilient_parsing=True) as context:
+                    found = found.get_command(context, below[0])
+                assert found is not None, line
+                known |= {opt for param in found.params for opt in param.opts}
+            assert {w.partition("=")[0] for w in words if w.startswith("-") and not w[1:2].isdigit()} <= known, line
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_what_make_is_asked_for_is_in_the_makefile(page: str) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {word for line in typed(page) if line.startswith("make ") for word in line.split()[1:] if "=" not in word}
-    named |= set(re.findall(r"`make ([a-z-]+)[^`]*`", text(page)))
-    assert named <= targets
+def test_what_make_is_asked_for_is_in_the_makefile() -> None:
+    for page in PAGES:
+        targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        named = {
+            word for line in typed(page) if line.startswith("make ") for word in line.split()[1:] if "=" not in word
+        }
+        named |= set(re.findall(r"`make ([a-z-]+)[^`]*`", text(page)))
+        assert named <= targets
 
 
 # ---- what is there beforehand
@@ -525,16 +527,16 @@ def test_the_quarks_methods_and_the_parameters_they_set_are_there(known: catalog
 # ---- names of tests
 
 
-@pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md"])
-def test_tests_that_are_named_are_there(page: str) -> None:
-    written = text(page)
-    own = set(re.findall(r"def (test_\w+)", written)) | set(re.findall(r"# \w+/(?:tests/)?(test_\w+)\.py", written))
-    every = _tests() | own
-    for path, name in re.findall(r"(?<![\w/])((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", written):
-        assert (ROOT / path).is_file() or (ROOT / "server" / "antiphon" / path).is_file(), path
-        assert not name or name in (ROOT / path).read_text(), f"{path}::{name}"
-    for name in re.findall(r"(?<![\w/])test_\w+(?!\.py)\b", written):
-        assert name in every or list(ROOT.glob(f"**/tests/**/{name}.py")), name
+def test_tests_that_are_named_are_there() -> None:
+    for page in [*PAGES, "CHANGELOG.md"]:
+        written = text(page)
+        own = set(re.findall(r"def (test_\w+)", written)) | set(re.findall(r"# \w+/(?:tests/)?(test_\w+)\.py", written))
+        every = _tests() | own
+        for path, name in re.findall(r"(?<![\w/])((?:tests|plugins|models)/[\w/]+\.py)(?:::(\w+))?", written):
+            assert (ROOT / path).is_file() or (ROOT / "server" / "antiphon" / path).is_file(), path
+            assert not name or name in (ROOT / path).read_text(), f"{path}::{name}"
+        for name in re.findall(r"(?<![\w/])test_\w+(?!\.py)\b", written):
+            assert name in every or list(ROOT.glob(f"**/tests/**/{name}.py")), name
 
 
 def test_what_the_tables_name_is_there() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 from tools.osc_reference import built_in, markdown
 
 from antiphon.kernel.control.osc.addresses import ADDRESSES
@@ -31,13 +30,13 @@ def test_every_address_and_every_processor_is_in_it() -> None:
         assert f"`{name}`" in row
 
 
-@pytest.mark.parametrize("name", TYPES)
-def test_a_card_has_every_parameter_of_its_processors(name: str) -> None:
-    info = TYPES[name]
-    card = (ROOT / "plugins" / info.plugin / "README.md").read_text()
-    named = {word for words in re.findall(r"`([a-z0-9_, ]+)`", card) for word in re.split("[, ]+", words)}
-    # of numbered ones, kind1 to kind8, the first is enough
-    assert {param.name for param in info.params if not re.search(r"([2-9]|1\d)$", param.name)} - named == set()
+def test_a_card_has_every_parameter_of_its_processors() -> None:
+    for name in TYPES:
+        info = TYPES[name]
+        card = (ROOT / "plugins" / info.plugin / "README.md").read_text()
+        named = {word for words in re.findall(r"`([a-z0-9_, ]+)`", card) for word in re.split("[, ]+", words)}
+        # of numbered ones, kind1 to kind8, the first is enough
+        assert {param.name for param in info.params if not re.search(r"([2-9]|1\d)$", param.name)} - named == set()
 
 
 def test_the_synth_names_every_instrument_and_what_plays_it() -> None:

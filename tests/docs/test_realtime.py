@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from antiphon.kernel.engine import admission, loader
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.workers import arena, dropout_fader, low_latency_events, pool, worker, zygote
@@ -41,9 +39,8 @@ MODEL = ModelInfo("m", "m:M", "m", "m").worker("cpu")
 SYNTH = PYO.worker(48000, 256)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_each_number_is_the_codes() -> None:
+    for words in [
         f"a table of {arena.MAX_WORKERS} workers, each with up to {MAX_SLOTS} slots",
         f"({arena.DATA_BYTES >> 20} MB for all of a worker's rings)",
         f"measures {worker.MEASURED} hops with every slot at work",
@@ -65,10 +62,8 @@ SYNTH = PYO.worker(48000, 256)
         f"in `prepare` or `close`, for {watchdog.LOAD_SECONDS:g} s, or does not turn for {watchdog.LOAD_SECONDS:g} s",
         f"| above {admission.FULL:.0%}".replace("%", " %"),
         f"| above {admission.CLOSE:.0%}".replace("%", " %"),
-    ],
-)
-def test_each_number_is_the_codes(words: str) -> None:
-    assert words in SAID
+    ]:
+        assert words in SAID
 
 
 def test_the_third_is_the_one_that_quarantines() -> None:

@@ -23,7 +23,7 @@ for info in infos:
     wires = tuple(Wire(End(IN, IN), End("n", port.name)) for port in info.inputs if port.kind == "audio")
     plans[info] = compile_plan(Graph((NodeSpec("n", info.type),), wires), loaded.catalog, loaded.make, spec, {"n": 1})
 compile_all()
-sound = np.concatenate([hum_loop.hum()[:, :100000], melody_loop.loop()[:, :50000]], axis=1)
+sound = np.concatenate([hum_loop.hum()[:, :48000], melody_loop.loop()[:, :24000]], axis=1)
 for plan in plans.values():
     plan.run(256, BlockTime())
 

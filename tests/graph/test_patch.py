@@ -1,10 +1,13 @@
 """Patches: what is read, what is written, and what is refused with its line."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+from antiphon.kernel.graph.toml_location import line_of
 from hypothesis import given, settings, strategies as st
+from tests import accepted
 from tests.waiting import costs_at_most
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -17,7 +20,6 @@ from antiphon.kernel.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec,
 from antiphon.kernel.graph.patch import Patch, dump, find, load, parse
 from antiphon.kernel.graph.patch_list import names
 from antiphon.kernel.runtime import paths, resources
-from antiphon.kernel.runtime.toml_location import line_of
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):
@@ -114,85 +116,10 @@ def test_plain_names_take_the_first_port_of_a_kind_both_have():
     assert [str(w.source) for w in made.graph.wires] == ["both.notes", "both.out"]
 
 
-BAD = [
-    ("", 'format = 2\nnew = "x"', 1, "format", "is later than this Antiphon reads, which is 1; update Antiphon"),
-    ("", "format = true", 1, "format", "whole number"),
-    ("", "name = 'x'", 1, "", "write format = 1"),
-    (
-        TOP,
-        "nodse = 1",
-        2,
-        "nodse",
-        "did you mean nodes? the keys are: format, name, hint, group, listed, tempo, nodes, wires, macros, scenes, "
-        "midi",
-    ),
-    (TOP, "name = 3", 2, "name", "one line of text"),
-    (TOP, "hint = 3", 2, "hint", "takes one line of text"),
-    (TOP, 'hint = "a\\nb"', 2, "hint", "takes one line of text, at most 400 characters"),
-    (TOP, f'hint = "{"x" * 401}"', 2, "hint", "takes one line of text, at most 400 characters"),
-    (TOP, f'group = "{"x" * 41}"', 2, "group", "takes one line of text, at most 40 characters"),
-    (TOP, 'name = "a\\nb"', 2, "name", "one line of text"),
-    (TOP, "\ntempo = 1e9", 3, "tempo", "10 to 999 bpm"),
-    (TOP, "tempo = 1000", 2, "tempo", "10 to 999 bpm, not 1000"),
-    (TOP, "tempo = nan", 2, "tempo", "10 to 999 bpm"),
-    (TOP, "nodes = 1", 2, "nodes", "takes a table"),
-    (TOP, "[nodes]\ngain = 1", 3, "nodes.gain", "takes a table"),
-    (TOP, "[nodes.gian]", 2, "nodes.gian", "there are: both, delay, gain"),
-    (TOP, '[nodes.x]\n\ntype = "gian"', 4, "nodes.x.type", "there is no processor type 'gian'"),
-    (TOP, "[nodes.x]\ntype = 7", 3, "nodes.x.type", "takes text"),
-    (TOP, "[nodes.list]\ntype = 'gain'", 2, "nodes.list", "reserved"),
-    (TOP, "[nodes.'a b']\ntype = 'gain'", 2, "nodes.a b", "letters, digits"),
-    (TOP, "[nodes.gain]\n# gian = 0\ngian = 1", 4, "nodes.gain.gian", "it takes: type, bypass, mute, wet, gain"),
-    (TOP, "[nodes.gain]\ngain = 2.1", 3, "nodes.gain.gain", "0 to 2, not 2.1"),
-    (TOP, "[nodes.gain]\ngain = inf", 3, "nodes.gain.gain", "0 to 2, not inf"),
-    (TOP, "[nodes.gain]\ngain = '1'", 3, "nodes.gain.gain", "0 to 2, not text"),
-    (TOP, "[nodes.gain]\ngain = true", 3, "nodes.gain.gain", "not true or false"),
-    (TOP, "[nodes.gain]\ngain = 1979-05-27", 3, "nodes.gain.gain", "not a date"),
-    (TOP, "[nodes.gain]\ngain = [1]", 3, "nodes.gain.gain", "not a list"),
-    (TOP, "[nodes.gain]\nmode = 0x" + "f" * 400, 3, "nodes.gain.mode", "64 bits"),
-    (TOP, "[nodes.gain]\ncount = 4.5", 3, "nodes.gain.count", "count takes whole numbers 0 to 9, not 4.5"),
-    (TOP, "[nodes.gain]\n[scenes.1]\n'gain.count' = 0.1", 4, "scenes.1.gain.count", "whole numbers 0 to 9, not 0.1"),
-    (TOP, "[nodes.gain]\nmode = 'c'", 3, "nodes.gain.mode", "a or b, not 'c'"),
-    (TOP, "[nodes.gain]\nword = 3", 3, "nodes.gain.word", "text"),
-    (TOP, "[nodes.gain]\nfile = '../x'", 3, "nodes.gain.file", "is not a name"),
-    (TOP, "[nodes.gain]\nfire = true", 3, "nodes.gain.fire", "trigger"),
-    (TOP, "[nodes.gain]\nlevel = 1", 3, "nodes.gain.level", "read-only"),
-    (TOP, "nodes = {gain = {gain = 3}}", 2, "nodes.gain.gain", "0 to 2"),
-    (
-        TOP,
-        "[nodes.gain]\n[wires]\nin = 'gian'",
-        4,
-        "wires.in",
-        "no node 'gian'; did you mean gain? the nodes are: gain",
-    ),
-    (TOP, "[nodes.gain]\n[wires]\n'in' = 'gain.x'", 4, "wires.in", "no input port 'x'; it has: in"),
-    (TOP, "[nodes.gain]\n[wires]\n'gain.in' = 'out'", 4, "wires.gain.in", "no output port 'in'"),
-    (TOP, "[nodes.gain]\n[wires]\nin = 4", 4, "wires.in", "takes a node, node.port or a list of them, not a number"),
-    (TOP, "[nodes.gain]\n[wires]\nin = ['gain', 'gain']", 4, "wires.in", "twice"),
-    (TOP, "[nodes.gain]\n[wires]\nout = 'gain'", 4, "wires.out", "cannot be the start"),
-    (TOP, "[nodes.gain]\n[nodes.keys]\n[wires]\ngain = 'keys'", 4, "wires", "carries audio"),
-    (TOP, "[nodes.gain]\n[wires]\ngain = 'gain'", 3, "wires", "cycle; put a delay"),
-    (TOP, "[scenes.one]", 2, "scenes.one", "numbered 0 to 127"),
-    (TOP, "[scenes.128]", 2, "scenes.128", "numbered"),
-    (TOP, "[scenes]\n1 = 2", 3, "scenes.1", "table"),
-    (TOP, "[nodes.gain]\n[scenes.1]\n'gain.gain' = 9", 4, "scenes.1.gain.gain", "0 to 2"),
-    (TOP, "[nodes.gain]\n[scenes.1]\n'gain.x' = 9", 4, "scenes.1.gain.x", "has no parameter 'x'"),
-    (TOP, "[scenes.1]\n'gain.x' = 9", 3, "scenes.1.gain.x", "no node 'gain'"),
-    (TOP, "[midi]\n'cc 128' = 'gain.gain'", 3, "midi.cc 128", '"cc 0" to "cc 127"'),
-    (TOP, "[nodes.gain]\n[midi]\n'cc 1' = 'gain.level'", 4, "midi.cc 1", "readonly"),
-    (TOP, "[nodes.gain]\n[midi]\n'cc 1' = 'gain'", 4, "midi.cc 1", "node.param"),
-]
-
-
-@pytest.mark.parametrize(("top", "text", "line", "key", "said"), BAD, ids=[b[1][:40] for b in BAD])
-def test_what_is_wrong_is_named_with_its_line_and_key(top, text, line, key, said):
-    with pytest.raises(PatchError) as caught:
-        parse(top + text, CATALOG, "x.toml")
-    message = str(caught.value)
-    assert message.startswith(f"x.toml, line {line}{f', {key!r}' if key else ''}: "), message
-    assert said in message
-    assert "\n" not in message
-    assert len(message) < 700
+def test_what_is_wrong_is_named_with_its_line_and_key():
+    accepted.compare(__file__, lambda text: accepted.refusal(lambda: parse(text, CATALOG, "x.toml")))
+    for text in (f'hint = "{"x" * 401}"', f'group = "{"x" * 41}"', "[nodes.gain]\nmode = 0x" + "f" * 400):
+        assert re.search("line [23], '(hint|group|nodes.gain.mode)': .*(characters|64 bits)", refusal(text)), text
 
 
 def test_a_whole_number_may_be_written_with_a_point():
@@ -253,7 +180,7 @@ def refusal(text):
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_any_text_is_a_patch_or_one_sentence(text):
     assert "\n" not in refusal(text)
 
@@ -264,7 +191,7 @@ WORTH = ["1", "true", "1e400", "-0.0", "'out'", "1979-05-27", "''", '"', "0x10",
 
 
 @given(st.lists(st.sampled_from(TABLES + KEYS + WORTH), max_size=30))
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_any_pieces_are_a_patch_or_one_sentence(pieces):
     assert "\n" not in refusal(" ".join(pieces))
 

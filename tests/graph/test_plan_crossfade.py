@@ -200,7 +200,6 @@ def test_what_ends_comes_before_what_begins_with_the_block():
 
 
 QUIET = np.full((2, 12000), 0.2, np.float32)
-MOVED = {"a": ("saw", {"slope": 0.0}), "g": "gain"}
 
 
 def test_one_control_in_the_place_of_another_does_not_jump():

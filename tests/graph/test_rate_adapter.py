@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from tests import audio
+from tests.pairs import pairwise
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.harness import render, run_processor
@@ -63,10 +64,6 @@ def kind(rate=None, block=None, channels=None, lag=0, **more):
     return type("Kind", (Through,), {"rate": rate, "block": block, "channels": channels, "lag": lag, **more})()
 
 
-def impulse(frames, at, channels=1):
-    return audio.clicks([at], frames, channels, 1.0)
-
-
 def delayed(x, latency):
     return np.pad(x, ((0, 0), (latency, 0)))[:, : x.shape[1]]
 
@@ -101,9 +98,9 @@ def test_a_latency_that_is_none_is_refused(bad):
         made.prepare(StreamSpec())
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-@pytest.mark.parametrize("inner", [1, 64, 65, 256, 2048])
-@pytest.mark.parametrize("channels", [(1, None), (1, 2), (2, 1)])
+@pytest.mark.parametrize(
+    ("block", "inner", "channels"), pairwise(BLOCKS, (1, 64, 65, 256, 2048), ((1, None), (1, 2), (2, 1)))
+)
 def test_input_comes_out_after_exactly_the_declared_latency(block, inner, channels):
     have, want = channels
     spec = StreamSpec(48000, block, have)
@@ -116,9 +113,7 @@ def test_input_comes_out_after_exactly_the_declared_latency(block, inner, channe
     np.testing.assert_array_equal(y, delayed(x, made.latency))
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("inner_rate", INNER_RATES)
+@pytest.mark.parametrize(("block", "rate", "inner_rate"), pairwise(BLOCKS, RATES, INNER_RATES))
 def test_another_rate_gives_the_band_back_in_time(block, rate, inner_rate):
     spec = StreamSpec(rate, block, 2)
     frames = 900 if block == 1 else 6000
@@ -139,12 +134,15 @@ def test_another_rate_gives_the_band_back_in_time(block, rate, inner_rate):
 
 
 @pytest.mark.parametrize(
-    ("inner_block", "lag", "channels"),
-    [(None, 0, (2, None)), (None, 1, (2, 1)), (160, 0, (1, 2)), (160, 33, (2, None)), (512, 7, (2, 1))],
+    ("inside", "rate", "inner_rate"),
+    pairwise(
+        ((None, 0, (2, None)), (None, 1, (2, 1)), (160, 0, (1, 2)), (160, 33, (2, None)), (512, 7, (2, 1))),
+        RATES,
+        (16000, 22050, 48000, 96000),
+    ),
 )
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("inner_rate", [16000, 22050, 48000, 96000])
-def test_the_latency_of_rate_block_and_channels_together_is_measured(inner_block, lag, rate, inner_rate, channels):
+def test_the_latency_of_rate_block_and_channels_together_is_measured(inside, rate, inner_rate):
+    inner_block, lag, channels = inside
     spec = StreamSpec(rate, 256, channels[0])
     made = adapt(kind(inner_rate, inner_block, channels[1], lag), spec)
     at = 700

@@ -13,8 +13,6 @@ from tests.hostile.conftest import LIMIT, Antiphon
 from tests.waiting import until
 
 NONSENSE = """
-nosuch
---nosuch
 serve extra
 serve --nosuch
 serve --audio tape
@@ -32,31 +30,7 @@ serve --input nosuch.wav --audio headless
 serve --input . --audio headless
 serve --input - --audio headless
 serve --record nosuch/x.wav --audio headless
-run
-run gain
-run gain ok.wav
-run nosuch ok.wav out.wav
-run gain ok.wav out.wav extra
-run gain ok.wav out.wav -p
-run gain ok.wav out.wav -p gain
-run gain ok.wav out.wav -p gain=nan
-run gain ok.wav out.wav -p nosuch=1
-run gain ok.wav out.wav --block 1
-run gain ok.wav out.xyz
-run gain ok.wav --out-dir ok.wav
-render
-render through
-render nosuch --in ok.wav --out out.wav
-render through --in ok.wav --out out.wav --events ok.wav
-render through --seconds nan --out out.wav
-replay
-replay .
-replay . out.wav
-replay ok.wav out.wav
-osc
-osc noslash
 monitor extra
-plugins extra
 devices extra
 doctor extra
 bench

@@ -8,12 +8,14 @@ import stat
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests import audio
+from tests import accepted, audio
+from tests.pairs import pairwise
 from tests.waiting import until
 
 from antiphon.kernel.errors import FileError
@@ -31,9 +33,10 @@ def put(path: Path, x: np.ndarray, rate: int = 48000, like: str = "", block: int
     return writer
 
 
-@pytest.mark.parametrize("frames", [1, 255, 257, 16384, 16385, 40001])
-@pytest.mark.parametrize("channels", [1, 2, 6])
-@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3", "aiff", "au"])
+@pytest.mark.parametrize(
+    ("kind", "frames", "channels"),
+    pairwise(("wav", "flac", "ogg", "mp3", "aiff", "au"), (1, 255, 257, 16384, 16385, 40001), (1, 2, 6)),
+)
 def test_as_many_frames_come_back_as_went_in(tmp_path: Path, kind: str, channels: int, frames: int) -> None:
     path, x = tmp_path / f"out.{kind}", audio.noise(frames, channels)
     if kind == "mp3" and channels > 2:
@@ -47,8 +50,9 @@ def test_as_many_frames_come_back_as_went_in(tmp_path: Path, kind: str, channels
         assert np.max(np.abs(x - y)) <= 1.01 * 2.0**-24
 
 
-@pytest.mark.parametrize("channels", [3, 5, 6, 7, 8])
-@pytest.mark.parametrize("kind", ["flac", "ogg", "opus"])
+@pytest.mark.parametrize(
+    ("kind", "channels"), [("flac", 3), ("flac", 6), ("flac", 8), *product(("ogg", "opus"), (3, 5, 6, 7, 8))]
+)
 def test_each_channel_is_where_it_was_and_in_an_ogg_where_others_look_for_it(
     tmp_path: Path, kind: str, channels: int
 ) -> None:
@@ -74,12 +78,6 @@ def test_no_frames_make_an_empty_file_that_others_can_open(tmp_path: Path, kind:
     put(path, np.zeros((2, 0), np.float32), 44100)
     sound = read(path)
     assert (sound.samples.shape, sound.rate) == ((2, 0), 44100)
-
-
-def test_an_empty_mp3_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="no sound to write"):
-        put(tmp_path / "out.mp3", np.zeros((1, 0), np.float32))
-    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("kind", ["mp3", "ogg"])
@@ -155,15 +153,25 @@ def test_floats_over_full_scale_are_kept(tmp_path: Path) -> None:
     assert np.array_equal(audio.read(tmp_path / "out.wav")[0], x)
 
 
-@pytest.mark.parametrize("name", ["out.xyz", "out", ".wav", "out.wav.gz"])
-def test_an_unknown_suffix_is_refused_and_those_allowed_are_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FileError, match=r"must end in \.wav, \.flac, \.ogg, \.mp3"):
-        AudioWriter(tmp_path / name, 48000, 1)
+def test_what_cannot_be_written_is_refused_in_a_sentence_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full.wav").symlink_to("/dev/full")
+    (tmp_path / "folder.wav").mkdir()
 
+    def answer(given: str) -> str:
+        name, frames, channels, to = given.split()
+        sound = np.zeros((int(channels), int(frames)), np.float32)
 
-def test_a_rate_that_is_asked_for_and_that_mp3_lacks_is_refused_and_those_it_has_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"mp3 does not hold 96000 Hz, only 8000, .* 48000; name a .wav or .flac"):
-        AudioWriter(tmp_path / "out.mp3", 44100, 1, to=96000)
+        def refused() -> None:
+            with AudioWriter(Path(name), 44100, int(channels), to=int(to)) as writer:
+                writer.write(sound)
+
+        return accepted.refusal(refused)
+
+    accepted.compare(__file__, answer)
+    assert sorted(os.listdir(tmp_path)) == ["folder.wav", "full.wav"]
 
 
 @pytest.mark.parametrize(
@@ -232,23 +240,16 @@ def test_the_mode_is_the_old_files_or_as_the_umask_says(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "new.wav").stat().st_mode) == 0o604
 
 
-def test_a_link_is_written_through_and_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_a_link_is_written_through(tmp_path: Path) -> None:
     (tmp_path / "link.wav").symlink_to(tmp_path / "real.wav")
     put(tmp_path / "link.wav", audio.noise(10))
     assert (tmp_path / "link.wav").is_symlink()
     assert audio.read(tmp_path / "real.wav")[0].shape == (1, 10)
-    (tmp_path / "full.wav").symlink_to("/dev/full")
-    with pytest.raises(FileError, match="not an ordinary file"):
-        AudioWriter(tmp_path / "full.wav", 48000, 1)
-    (tmp_path / "folder.wav").mkdir()
-    with pytest.raises(FileError, match="a folder"):
-        AudioWriter(tmp_path / "folder.wav", 48000, 1)
-    with pytest.raises(FileError, match="its folder does not exist"):
-        AudioWriter(tmp_path / "none" / "out.wav", 48000, 1)
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
-@pytest.mark.parametrize("room", [0, 30, 20_000])
+@pytest.mark.parametrize(
+    ("kind", "room"), [("wav", 0), ("wav", 30), ("wav", 20_000), ("flac", 0), ("ogg", 30), ("mp3", 20_000)]
+)
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, kind: str, room: int) -> None:
     # a limit on file size stands for the full disk: write fails in the same places
     script = (

@@ -118,3 +118,15 @@ def test_a_block_that_is_overwritten_while_the_reader_comes_to_it_is_missed() ->
     assert reader.read(64)[:2] == (1, 3)
     assert reader.read(64)[:2] == (5, 3)
     assert reader.missed == 1
+
+
+def test_a_block_that_is_overwritten_while_it_is_copied_is_missed() -> None:
+    made = memory(slots=16)
+    taps, reader, x = NodeTaps(made), TapReader(made, 0), noise(1)
+    made.words[0] = OUT_NUMBER
+    for n in range(4):
+        taps.put(n, x, x, None)
+    before = iter([2, 0, 3, 3, 4, 4])  # tags at both ends of each copy: the engine has begun with the first slot
+    made.tags = type("Tags", (), {"__getitem__": lambda _self, _slot: next(before)})()
+    first, count, _ = reader.read(64)
+    assert (first, count, reader.missed) == (2, 2, 1)

@@ -57,32 +57,32 @@ def address(message: py2tosc.OscMessage) -> str:
     return "".join(str(partial.value) for partial in message.path)
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_patch_has_a_layout_without_faults_and_a_place_for_each_parameter(name: str, catalog: Catalog) -> None:
-    patch = load_patch(name, catalog)
-    divided = pages(patch, catalog)
-    assert all(len(page.controls) <= MAX_CONTROLS for page in divided)
-    document = layout(patch.name, divided)
-    assert document.validate() == []
-    wanted = {
-        f"/node/{node.name}/{param.name}"
-        for node in patch.graph.nodes
-        for param in catalog[node.type].cells
-        if not param.readonly and param.kind not in ("text", "file")
-    }
-    addresses = {address(message).removesuffix("/norm") for _, message in senders(document)}
-    assert wanted <= addresses
-    assert {"/node/in/gain", "/node/out/gain", "/tempo", "/panic"} <= addresses
-    content = to_tosc(patch.name, divided)
-    assert len(content) < MOST_BYTES
-    for widget, _ in senders(document):
-        on_phone = [side * PHONE for side in (widget.frame.w, widget.frame.h)]
-        assert min(on_phone) >= THUMB, (widget.get("name"), on_phone)
-    for pager in (w for w in document.walk() if w.control_type == "PAGER"):
-        assert len(pager.children) <= MOST_TABS
-        assert pager.get("tabbarSize") * PHONE >= THUMB
-    assert feedback_is_understood(to_session(patch.name, divided), patch, catalog) >= wanted
-    assert [c.id for c in py2tosc.loads(content).walk()] == [c.id for c in document.walk()]
+def test_every_patch_has_a_layout_without_faults_and_a_place_for_each_parameter(catalog: Catalog) -> None:
+    for name in names():
+        patch = load_patch(name, catalog)
+        divided = pages(patch, catalog)
+        assert all(len(page.controls) <= MAX_CONTROLS for page in divided)
+        document = layout(patch.name, divided)
+        assert document.validate() == []
+        wanted = {
+            f"/node/{node.name}/{param.name}"
+            for node in patch.graph.nodes
+            for param in catalog[node.type].cells
+            if not param.readonly and param.kind not in ("text", "file")
+        }
+        addresses = {address(message).removesuffix("/norm") for _, message in senders(document)}
+        assert wanted <= addresses
+        assert {"/node/in/gain", "/node/out/gain", "/tempo", "/panic"} <= addresses
+        content = to_tosc(patch.name, divided)
+        assert len(content) < MOST_BYTES
+        for widget, _ in senders(document):
+            on_phone = [side * PHONE for side in (widget.frame.w, widget.frame.h)]
+            assert min(on_phone) >= THUMB, (widget.get("name"), on_phone)
+        for pager in (w for w in document.walk() if w.control_type == "PAGER"):
+            assert len(pager.children) <= MOST_TABS
+            assert pager.get("tabbarSize") * PHONE >= THUMB
+        assert feedback_is_understood(to_session(patch.name, divided), patch, catalog) >= wanted
+        assert [c.id for c in py2tosc.loads(content).walk()] == [c.id for c in document.walk()]
 
 
 def feedback_is_understood(session: str, patch: Patch, catalog: Catalog) -> set[str]:

@@ -6,6 +6,7 @@ from fractions import Fraction as F
 from typing import Any
 
 import pytest
+from tests import accepted
 
 from antiphon.live import performance as performance_module, records
 from antiphon.live.listening import NodeNote
@@ -398,71 +399,9 @@ def test_a_pattern_goes_to_a_midi_port_with_its_channel_and_controllers() -> Non
 
 # ---- refusals
 
-BEAT = 'track("t", "bd")\n'
 
-
-@pytest.mark.parametrize(
-    ("text", "line", "reason"),
-    [
-        ("x = (", 2, "'(' was never closed"),
-        ("1/0", 2, "ZeroDivisionError: division by zero"),
-        ("", 0, "the script plays nothing; write track("),
-        ('node("a").b = 3', 0, "the script plays nothing, it only sets /node/a/b; write track("),
-        ('track("t", "bd [sn")', 2, 'the [ is not closed; write ] where it ends (column 4 of "bd [sn")'),
-        ('\n\nplay("c4")', 4, "notes are played in a loop or by a track"),
-        ('track("t", "bd", on="a/b")', 2, "a node's name is a word"),
-        ('track("t", 3)', 2, "track takes a pattern of sounds or notes"),
-        ('track("a/b", "bd")', 2, "no slash"),
-        ("tempo(5)", 2, "tempo takes 10 to 999"),
-        ("meter(0)", 2, "above 0"),
-        ("swing(1)", 2, "swing takes 0 to 0.75, not 1"),
-        ("swing(0.5, step=8)", 2, "a step of swing takes 0.0625 to 4 beats, not 8"),
-        ("seed(-1)", 2, "seed takes a whole number"),
-        ("patch(3)", 2, "patch takes a name"),
-        ("exit()", 2, "take exit() out"),
-        ("def f(): f()\nf()", 2, "too deeply"),
-        ('track("t", note("c4 h4"))', 2, "there is no note 'h4'"),
-        (BEAT + "@loop\ndef l():\n    play('c4')", 3, "the loop l takes no time"),
-        (BEAT + "@loop\ndef l():\n    yield 0", 3, "yield takes"),
-        (BEAT + "@loop\ndef l():\n    yield 1e-9", 3, "yield takes"),
-        (BEAT + "@loop\ndef l():\n    yield 'x'", 3, "yield takes a number"),
-        (BEAT + "@loop\ndef l():\n    yield", 3, "yield takes beats"),
-        (BEAT + "@loop\ndef l():\n    yield 1\n    oops()", 6, "there is no oops here"),
-        (BEAT + "@loop\ndef l():\n    play(300)\n    yield 1", 5, "note takes 0 to 127, not '300'"),
-        (BEAT + "@loop\ndef l():\n    play(float('nan'))\n    yield 1", 5, "note takes 0 to 127, not 'nan'"),
-        (BEAT + "@loop\ndef l():\n    play('c4', velocity=0)\n    yield 1", 5, "velocity takes 1 to 127"),
-        (BEAT + "@loop\ndef l():\n    play('c4', length=0)\n    yield 1", 5, "length is above 0"),
-        (BEAT + "@loop\ndef l():\n    play('c4', at=-1)\n    yield 1", 5, "at takes beats from now"),
-        (BEAT + "@loop\ndef l():\n    track('x', 'bd')\n    yield 1", 5, "track stands in the script itself"),
-        (BEAT + "@loop\ndef l():\n    node('x').y = object()\n    yield 1", 5, "x.y takes a number"),
-        (BEAT + "@loop\ndef l():\n    while True: sample('bd')\n    yield", 5, "played ahead"),
-        (
-            BEAT + "@loop\ndef a():\n    cue('b'); yield sync('c')\n@loop\ndef b():\n    cue('c'); yield sync('b')",
-            6,
-            "without end on one beat",
-        ),
-        ('track("t", s("bd").set(pan=rand.map(lambda v: [v])))', 2, "pan takes numbers and words"),
-        ('track("t", note("c4").add("<0 500>"), beats=1)', 2, "note takes 0 to 127"),
-        ('track("t", s("bd").evry(4, rev))', 2, "did you mean every?"),
-        ('track("t", s("bd").every(4, "rev"))', 2, "as in every(4, rev), not 'rev'"),
-        ('track("t", s("bd").every(rev, 4))', 2, "as in every(4, rev), not 4"),
-        ('track("t", s("bd").rev(3))', 2, "rev takes nothing: write rev()"),
-        ('track("t", s("bd").fast())', 2, "fast is written .fast(factor)"),
-        ('track(s("bd*4"))', 2, "a track has a name first, then a pattern, as in track("),
-        ('node("tone").cutoff(400)', 2, 'as in node("tone").cutoff = 0.5'),
-        ('d1(s("bd"))', 2, 'there is no d1 here; write track("d1", '),
-        ("trck('a', 'bd')", 2, "did you mean track"),
-        ("def mine(a): pass\nmine()", 3, "TypeError"),
-    ],
-)
-def test_a_fault_is_a_sentence_with_its_line(text: str, line: int, reason: str) -> None:
-    with pytest.raises(ScriptError) as caught:
-        performed(text, 8)
-    said = str(caught.value)
-    assert reason in said
-    assert "\n" not in said
-    # a loop that yields nonsense is named by where it begins
-    assert line == 0 or said.startswith((f"set.py line {line}: ", f"set.py line {line + 1}: ")), said
+def test_each_mistake_gets_its_sentence_with_its_line() -> None:
+    accepted.compare(__file__, lambda text: accepted.refusal(lambda: performed(text, 8)))
 
 
 def test_a_fault_shows_the_text_and_a_caret() -> None:

@@ -95,38 +95,3 @@ def test_steps_and_clips_begin_on_the_bar_and_end_there(server: ServerProcess, c
     server.send("/panic")  # of a pedal, a surface or another browser
     tab.until(f"!document.querySelector('.clip.on') && {SILENT}")
     chromium.close_tabs()
-
-
-def test_a_finger_on_the_xy_pad_moves_two_parameters_in_all_browsers(server: ServerProcess, chromium: Chromium) -> None:
-    tab, other = opened(chromium, server), opened(chromium, server)
-    tab.until("!!document.querySelector('.xy-pad')")
-    box = tab.run(
-        "(r => [r.left, r.top, r.width, r.height])(document.querySelector('.xy-pad').getBoundingClientRect())"
-    )
-    for kind, x, y in (("mousePressed", 0.2, 0.5), ("mouseMoved", 0.8, 0.25), ("mouseReleased", 0.8, 0.25)):
-        tab.mouse(kind, box[0] + x * box[2], box[1] + y * box[3])
-    names = tab.run("[...document.querySelectorAll('.xy select')].map(s => s.value)")
-    assert names == ["macro.bright", "filter.cutoff"]
-    shown = "document.querySelector('.xy-pad')?.getAttribute('aria-valuenow')"
-    assert 78 <= int(tab.run(shown)) <= 82
-    other.until(f"Math.abs({shown} - 80) <= 2")
-    chromium.close_tabs()
-
-
-def test_a_phone_has_pads_for_a_patch_of_pads(server: ServerProcess, chromium: Chromium) -> None:
-    tab = opened(chromium, server, phone=True)
-    tab.run("[...document.querySelectorAll('.tabs button')].find(b => b.innerText === 'Play').click()")
-    tab.until("document.querySelectorAll('.piano .drum-pads button').length > 8")
-    sizes = tab.run(
-        "[...document.querySelectorAll('.drum-pads button')].map(b => b.getBoundingClientRect())"
-        ".map(r => Math.min(r.width, r.height))"
-    )
-    assert min(sizes) >= 48
-    assert tab.run("document.querySelector('.side .macros .label').innerText") == "bright", "first of all"
-    tab.run(
-        "document.querySelector('.drum-pads button').dispatchEvent(new PointerEvent('pointerdown', {bubbles: true}))"
-    )
-    tab.until(HEARD)
-    tab.run("document.querySelector('.which').click()")
-    tab.until("!document.querySelector('.drum-pads') && document.querySelector('.keys').offsetHeight > 50")
-    chromium.close_tabs()

@@ -126,14 +126,6 @@ def playing(server: ServerProcess) -> bool:
         return bool(json.load(answer)["playing"])
 
 
-def asked(server: ServerProcess, path: str, token: str) -> bytes:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{server.http}{path}", headers={"Authorization": f"Bearer {token}"}
-    )
-    with urllib.request.urlopen(request) as answer:
-        return bytes(answer.read())
-
-
 def stop(server: ServerProcess, token: str) -> None:
     """Ends what a test before this one has left."""
     url = f"http://127.0.0.1:{server.http}/api/live/stop"
@@ -185,121 +177,6 @@ def test_a_script_is_run_heard_lit_and_plays_on_behind_an_error(
     assert tab.run("refused") == [], "the policy refuses nothing of the editor"
     # the token is nowhere that another page, or the address, could read it
     assert tab.run("localStorage.length && !JSON.stringify(localStorage).includes(sessionStorage.token)")
-
-
-def test_names_are_completed_and_escape_leaves(server: ServerProcess, browser: Chromium) -> None:
-    tab = opened(browser, server)
-    for typed, wanted in (
-        ('node("send").ga', "gain"),
-        ('s("', "bd"),
-        ('note("1", on="', "drums"),
-        ('scale("a3 min', "minPent"),
-        ('chord("c4 min', "minor7"),
-        ("deg", None),
-        ('s("bd").deg', "degrade_by"),
-        ("trac", "track"),
-    ):
-        write(tab, "")
-        for character in typed:
-            tab.call("Input.insertText", text=character)
-        offered = "[...document.querySelectorAll('.cm-completionLabel')].map(e => e.textContent)"
-        if wanted is not None:
-            tab.until(f"{offered}.includes({json.dumps(wanted)})")
-    assert tab.run("document.querySelector('.cm-completionInfo, .cm-tooltip-autocomplete').innerText.length > 0")
-    focused = "document.activeElement.className"
-    press(tab, "Escape", "Escape")
-    tab.until("!document.querySelector('.cm-tooltip-autocomplete')")
-    assert "cm-content" in tab.run(focused), "the first closes the completion"
-    press(tab, "Escape", "Escape")
-    tab.until(f"{focused} === 'code'")
-    assert not tab.run("sent.some(text => text.includes('/panic'))")
-    press(tab, "Escape", "Escape")
-    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => 0)")
-    assert not tab.run("sent.some(text => text.includes('/panic'))")
-
-
-def test_a_block_runs_alone_and_an_error_is_gone_with_the_next_character(
-    server: ServerProcess, browser: Chromium, token: str
-) -> None:
-    stop(server, token)
-    tab, other = opened(browser, server), opened(browser, server)
-    write(tab, SCRIPT)
-    press(tab, "Enter", "Enter", ctrl=True)
-    give(tab, token)
-    lit = "[...document.querySelectorAll('.cm-lit')].some(e => e.textContent === {})"
-    tab.until(lit.format("'bd'"))
-    # the first line is broken, and not run: the statement at the cursor is, at the end
-    press(tab, "Home", "Home", ctrl=True)
-    tab.call("Input.insertText", text="broken [\n")
-    press(tab, "End", "End", ctrl=True)
-    tab.call("Input.insertText", text='track("claps", s("cp*2"))')
-    press(tab, "Enter", "Enter", shift=True)
-    tab.until(lit.format("'cp'"))
-    tab.until(lit.format("'bd'"))
-    performed = json.loads(asked(server, "/api/live/script", token))["text"]
-    assert performed == SCRIPT + 'track("claps", s("cp*2"))'
-    press(tab, "Enter", "Enter", ctrl=True)
-    tab.until(f"{STATUS}.includes('Line 1')")
-    assert "Line 1" not in other.run(STATUS), "another browser has another text"
-    tab.call("Input.insertText", text=" ")
-    tab.until(f"!{STATUS}.includes('Line 1')")
-    tab.until("!document.querySelector('.cm-lintRange-error')")  # the editor follows the status a frame later
-    stop(server, token)
-
-
-BESIDE = """from antiphon.live import *
-
-tempo(240)
-track("kick", s("bd*4", gain=slider(.8, 0, 1)))
-"""
-VERSION = "fetch('/api/live').then(a => a.json()).then(now => now.version)"
-
-
-def test_beside_the_editor_tracks_are_silenced_sliders_moved_words_tried(
-    server: ServerProcess, browser: Chromium, token: str
-) -> None:
-    stop(server, token)
-    tab = opened(browser, server)
-    write(tab, BESIDE)
-    press(tab, "Enter", "Enter", ctrl=True)
-    give(tab, token)
-    tab.until("antiphon.level('drums') > 0.01")
-    tab.until("document.querySelector('.tracks .name')?.innerText.trim() === 'kick'")
-    version = tab.run(VERSION)
-    # a slider moves what plays, and its number in the text
-    slide = (
-        "(() => {{ const s = document.querySelector('.cm-slider'); s.value = {};"
-        " s.dispatchEvent(new Event('input')) }})()"
-    )
-    tab.run(slide.format(0))
-    tab.until("document.querySelector('.cm-content').innerText.includes('slider(0, 0, 1)')")
-    tab.until("antiphon.level('drums') < 0.001")
-    tab.run(slide.format(0.6))
-    tab.until("antiphon.level('drums') > 0.01")
-    # a track is silenced for all versions
-    mute = "document.querySelector('[aria-label=\"Mute kick\"]')"
-    tab.run(f"{mute}.click()")
-    tab.until("antiphon.level('drums') < 0.001")
-    assert tab.run(VERSION) == version, "nothing was run again"
-    tab.run(f"{mute}.click()")
-    tab.until(f"antiphon.level('drums') > 0.01 && {mute}.getAttribute('aria-pressed') === 'false'")
-    # an example is tried as a line of the text, and the slider stays where it is
-    beside = "[...document.querySelectorAll('.beside-tabs button')].find(b => b.innerText === '{}').click()"
-    tab.run(beside.format("Words"))
-    tab.until("document.querySelectorAll('.words li').length > 20")
-    tab.run(
-        "(() => { const f = document.querySelector('.beside-body input'); f.value = 'degrade'; "
-        "f.dispatchEvent(new Event('input', {bubbles: true})) })()"
-    )
-    tab.until("document.querySelector('.words code').innerText.startsWith('degrade')")
-    tab.run("document.querySelector('.words .example button').click()")
-    tab.until("[...document.querySelectorAll('.cm-lit')].some(e => e.textContent === 'hh')")
-    text = json.loads(asked(server, "/api/live/script", token))["text"]
-    assert text.endswith('track("try", s("hh*8").degrade())\n')
-    tab.run(beside.format("Sounds"))
-    tab.run("[...document.querySelectorAll('.kit button')].find(b => b.innerText === 'cp').click()")
-    tab.until("document.querySelector('.cm-content').innerText.includes('s(\"cp\")')")
-    stop(server, token)
 
 
 def test_the_owners_browser_needs_no_token(browser: Chromium, tmp_path: Path) -> None:
@@ -371,21 +248,6 @@ def test_a_script_that_is_refused_asks_for_no_token(browser: Chromium, tmp_path:
         assert tab.run("document.querySelector('.code-tools .call').disabled")
 
 
-def test_who_runs_last_wins_and_the_others_see_it(server: ServerProcess, browser: Chromium, token: str) -> None:
-    one, two = opened(browser, server), opened(browser, server)
-    for tab, sound in ((one, "bd"), (two, "cp")):
-        write(tab, f'from antiphon.live import *\ntempo(240)\ntrack("{sound}", "{sound}*4")\n')
-        press(tab, "Enter", "Enter", ctrl=True)
-        give(tab, token)
-        tab.until("document.querySelector('.cm-lit')?.textContent === " + json.dumps(sound))
-    one.until(f"{STATUS}.includes('Another browser runs untitled; it ')")
-    one.until("!document.querySelector('.cm-lit')")
-    one.run("[...document.querySelectorAll('.code-status button')].find(b => b.innerText === 'Show it').click()")
-    one.until("document.querySelector('.cm-lit')?.textContent === 'cp'")
-    one.run("[...document.querySelectorAll('.code-tools button')].find(b => b.innerText === 'Stop').click()")
-    two.until(f"{STATUS}.includes('Nothing plays')")
-
-
 def test_two_pages_edit_one_script_and_what_ran_well_plays_on(
     server: ServerProcess, browser: Chromium, token: str
 ) -> None:
@@ -445,27 +307,6 @@ def test_the_shared_script_is_the_owners(server: ServerProcess, browser: Chromiu
             f"new Promise(end => {{ const s = new WebSocket('ws://' + location.host + '/api/live/shared', {offered}); "
         )
         assert tab.run(script + "s.onopen = () => end('open'); s.onerror = () => end('refused') })") == "refused"
-
-
-def test_scripts_are_opened_kept_and_saved(server: ServerProcess, browser: Chromium, token: str, home: Path) -> None:
-    tab = opened(browser, server)
-    tab.until("document.querySelectorAll('.code-tools option').length > 5")
-    tab.run(
-        "(() => { const s = document.querySelector('.code-tools select'); s.value = 'euclid'; "
-        "s.dispatchEvent(new Event('change', {bubbles: true})) })()"
-    )
-    # the text of before has a patch too
-    tab.until("document.querySelector('.cm-content').innerText.includes('Percussion in several lengths')")
-    write(tab, "# mine\n")
-    tab.until("document.querySelector('.draft')?.innerText.includes('not saved')")
-    tab.reload()
-    tab.until("document.querySelector('.cm-content')?.innerText.includes('# mine')")
-    tab.run("window.prompt = () => 'tune'")
-    tab.run("[...document.querySelectorAll('.code-tools button')].find(b => b.innerText === 'Save as…').click()")
-    give(tab, token)
-    until(lambda: (home / "data/live/tune.py").exists(), 20.0, "it is saved")
-    assert (home / "data/live/tune.py").read_text() == "# mine\n"
-    tab.until("document.querySelector('.code-tools select').value === 'tune' && !document.querySelector('.draft')")
 
 
 def test_without_live_nothing_evaluates(browser: Chromium, tmp_path: Path) -> None:

@@ -15,8 +15,6 @@ import pytest
 
 from antiphon_bench.rig import ServerProcess
 
-RATE = 48000
-
 
 class Client:
     """A client with the token."""

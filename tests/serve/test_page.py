@@ -88,23 +88,6 @@ def test_samples_arrive_in_the_audio_context_of_two_browsers(server: ServerProce
     tabs[1].until("document.querySelector('.listen button').innerText === 'Listen'")
 
 
-def test_a_page_of_another_machine_plays_sixteen_bits(server: ServerProcess, browser: Chromium) -> None:
-    tab = browser.tab()
-    tab.size(1440, 900)
-    # such a page asks for them; this one is made to
-    ask = "const Plain = WebSocket; window.WebSocket = class extends Plain { constructor(url, ...rest) { "
-    ask += "super(url.includes('/api/sound') ? url + '&format=int16' : url, ...rest); "
-    ask += "if (this.url.includes('int16')) this.addEventListener('message', event => { window.last = event.data }) } }"
-    tab.call("Page.enable")
-    tab.call("Page.addScriptToEvaluateOnNewDocument", source=ask)
-    tab.go(f"http://127.0.0.1:{server.http}/")
-    tab.until(READY)
-    tab.run(LISTEN)
-    rms = tab.until("antiphon.report() && antiphon.report().rms > 0.1 && antiphon.report().rms")
-    assert rms < 0.25
-    assert tab.run("(head => last.byteLength === 32 + 2 * head[1] * head[2] * head[3])(new Uint32Array(last, 0, 4))")
-
-
 def test_two_browsers_are_in_step_with_each_other_and_with_osc(server: ServerProcess, browser: Chromium) -> None:
     one, two = opened(browser, server), opened(browser, server)
     for tab in (one, two):
@@ -133,14 +116,6 @@ def test_two_browsers_are_in_step_with_each_other_and_with_osc(server: ServerPro
     one.key("keyDown", "Enter", "Enter")
     until(lambda: value(server, "/node/tone/frequency") == 330.0, 20.0, "what was typed is set")
     two.until(f"{control('frequency')}.ariaValueNow === '330'")
-
-
-def test_a_refused_value_is_explained_in_words(server: ServerProcess, browser: Chromium) -> None:
-    tab = opened(browser, server)
-    tab.run("antiphon.send('/node/tone/nothing', 1)")
-    tab.until("document.querySelector('.log').innerText.includes('nothing')")
-    tab.run("antiphon.send('/notify', 1)")
-    tab.until("document.querySelector('.log').innerText.includes('no address that a page may send to')")
 
 
 def test_panic_is_f12_or_a_held_button_and_space_plays_and_stops(server: ServerProcess, browser: Chromium) -> None:
@@ -210,38 +185,6 @@ def test_strips_mute_and_play_one_alone_and_the_last_bar_is_captured(server: Ser
     tab.until("document.querySelector('.log').innerText.includes('Kept in the library: captures/')")
 
 
-def test_a_tempo_that_is_none_is_answered(server: ServerProcess, browser: Chromium) -> None:
-    tab = opened(browser, server)
-    before = server.status()["tempo"]
-    for typed in ("fast", "9999"):
-        tab.run("document.querySelector('.tempo input').focus()")
-        tab.call("Input.insertText", text=typed)
-        tab.run("document.querySelector('.tempo input').blur()")
-        tab.until(f"document.querySelector('.log').innerText.includes('\"{typed}\" is no tempo: type 10 to 999')")
-    assert server.status()["tempo"] == before
-
-
-def test_transport_tempo_and_scenes(server: ServerProcess, browser: Chromium) -> None:
-    tab = opened(browser, server)
-    tab.run("document.querySelector('.transport button').click()")
-    until(lambda: not server.status()["playing"], 20.0, "the beat is stopped")
-    tab.until("document.querySelector('.transport button').innerText === '▶'")
-    tab.run("document.querySelector('.transport button').click()")
-    until(lambda: server.status()["playing"], 20.0, "the beat runs")
-    server.send("/tempo", 93.0)
-    tab.until("document.querySelector('.tempo input').value === '93.0'")
-    server.send("/node/tone/level", 0.125)
-    server.sync()
-    tab.run("[...document.querySelectorAll('.scenes button')].find(b => b.innerText === 'Store').click()")
-    tab.run("document.querySelector('[aria-label=\"Store scene 3\"]').click()")
-    tab.until("document.querySelector('[aria-label=\"Recall scene 3\"].stored')")
-    server.send("/node/tone/level", 0.25)
-    server.sync()
-    tab.run("document.querySelector('[aria-label=\"Recall scene 3\"]').click()")
-    until(lambda: value(server, "/node/tone/level") == 0.125, 20.0, "the scene is recalled")
-    server.send("/node/tone/level", 0.25)
-
-
 def test_it_is_back_after_the_web_process_and_the_server_s_engine_were_killed(
     server: ServerProcess, browser: Chromium
 ) -> None:
@@ -299,48 +242,6 @@ def test_of_a_thousand_moves_a_second_none_is_lost_and_the_last_counts(
     for name in ("osc_dropped", "osc_failed", "osc_queue_dropped", "commands_dropped", "page_dropped"):
         assert after[name] == before[name], name
     server.send("/node/gain/gain", 1.0)
-
-
-def test_a_muted_node_is_heard_on_the_cue_alone(server: ServerProcess, browser: Chromium) -> None:
-    tab = opened(browser, server)
-    server.send("/node/tone/mute", True)
-    tab.run("document.querySelector('[aria-label=\"Cue tone\"]').click()")
-    tab.until("antiphon.wires().includes('tone.out out.cue')")
-    tab.run(LISTEN)
-    tab.until("!!document.querySelector('.listen select')")
-    choose = "(which => { const one = document.querySelector('.listen select'); one.value = which; "
-    choose += "one.dispatchEvent(new Event('change', {bubbles: true})) })"
-    for which, heard in (("out.cue", True), ("out", False)):
-        tab.run(f"{choose}('{which}')")
-        tab.until(f"antiphon.tap() === '{which}' && antiphon.heard() {'> 0.2' if heard else '=== 0'}")
-    tab.run("document.querySelector('[aria-label=\"Cue tone\"]').click()")
-    tab.until("!antiphon.wires().includes('tone.out out.cue')")
-    server.send("/node/tone/mute", False)
-
-
-def test_words_are_typed_once_for_all_that_sing_them_and_the_next_one_is_lit(
-    server: ServerProcess, browser: Chromium
-) -> None:
-    tab = opened(browser, server)
-    for name in ("high", "low", "solo"):
-        server.send("/node/add", "sing", name)
-    server.send("/node/solo/lyrics", "oh")
-    lit = "document.querySelector('.lyrics .next')?.innerText.trim()"
-    for name, word in (("solo", "oh"), ("high", "la")):
-        chip = f"[...document.querySelectorAll('.chips button')].find(b => b.innerText === '{name}')"
-        tab.until(f"!!{chip}")
-        tab.run(f"{chip}.click()")
-        tab.until(f"{lit} === '{word}'")
-    tab.run("document.querySelector('.lyrics button').click()")
-    tab.until("document.activeElement.matches('textarea.lyrics')")
-    tab.run("document.activeElement.value = 'do-na\\nno-bis'; document.activeElement.blur()")
-    tab.until(f"document.querySelectorAll('.lyrics p').length === 2 && {lit} === 'do-'")
-    tab.run("document.querySelectorAll('.lyrics .syllable')[2].click()")
-    tab.until(f"{lit} === 'no-'")
-    for name, words, place in (("high", "do-na / no-bis", 2), ("low", "do-na / no-bis", 2), ("solo", "oh", 0)):
-        assert server.ask(f"/node/{name}/lyrics")[1] == [words]
-        assert value(server, f"/node/{name}/syllable") == place
-        server.send("/node/remove", name)
 
 
 def test_other_pages_get_nothing(server: ServerProcess, browser: Chromium, tmp_path: Path) -> None:

@@ -206,24 +206,6 @@ def test_a_and_b_sound_in_turn_at_the_same_place(tab: Tab, result: str) -> None:
         assert 0.9 < tab.until("antiphonPlayer().playing && antiphonPlayer().place") < 2.1
 
 
-def test_space_pauses_in_the_player_and_panic_stops_it(tab: Tab, result: str) -> None:
-    click(tab, f'[data-job="{result}"]', "A/B")
-    tab.until("!!document.querySelector('.player .pictures')")
-    tab.run("document.querySelector('.player').focus()")
-    press(tab, " ", "Space")
-    tab.until("antiphonPlayer().playing")
-    panics = "antiphon.panics()"
-    before = tab.run(panics)
-    press(tab, " ", "Space")
-    tab.until("!antiphonPlayer().playing")
-    assert tab.run(panics) == before
-    press(tab, " ", "Space")
-    tab.until("antiphonPlayer().playing")
-    press(tab, "F12", "F12")
-    tab.until("!antiphonPlayer().playing")
-    assert tab.run(panics) == before + 1
-
-
 def test_a_download_has_the_bytes_of_the_result(
     chromium: Chromium, server: ServerProcess, tab: Tab, result: str, tone: bytes, tmp_path: Path
 ) -> None:
@@ -242,24 +224,3 @@ def test_a_download_has_the_bytes_of_the_result(
     samples, _ = soundfile.read(saved)
     source, _ = soundfile.read(io.BytesIO(tone))
     np.testing.assert_allclose(samples[100:-2000], GAIN * source[100:-2000], atol=1e-4)
-
-
-def test_a_job_works_on_a_result_and_one_that_runs_is_cancelled(tab: Tab, result: str) -> None:
-    click(tab, f'[data-job="{result}"]', "Run on it")
-    tab.until("document.querySelector('.work .on').innerText.includes('tone gain.wav')")
-    chained = run(tab, "Plugin", "gain")
-    assert ended(tab, chained) == "done"
-    shown = tab.run(f"document.querySelector('[data-job=\"{chained}\"]').innerText")
-    assert "on tone gain.wav" in shown
-    click(tab, f'[data-job="{result}"]', "Run on it")  # no more
-    click(tab, ".kinds", "Patch")
-    tab.until("document.querySelector('.work .on').innerText.includes('plays by itself')")
-    tab.run(
-        "(() => { const s = document.querySelector('.options input'); s.value = '3600'; "
-        "s.dispatchEvent(new Event('input', {bubbles: true})) })()"
-    )
-    long = run(tab, "Patch", "keys")
-    bar = f"document.querySelector('[data-job=\"{long}\"] progress')"
-    tab.until(f"{bar}?.value > 0.001")
-    click(tab, f'[data-job="{long}"]', "Cancel")
-    assert ended(tab, long) == "cancelled"

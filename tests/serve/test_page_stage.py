@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,6 @@ from tests.waiting import until
 from antiphon.cli import running_server
 from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.runtime.token import load_token
-from antiphon.web.api.server_state import qr_rows
 from antiphon_bench.rig import ServerProcess, message
 
 pytestmark = [pytest.mark.real, needs_chromium]
@@ -109,48 +107,6 @@ def test_a_surface_is_approved_and_revoked_by_a_click_in_all_browsers(stage: Sta
         stage.server.send("/node/keys/wet", 1.0)
 
 
-def test_the_code_for_a_phone_is_shown_when_asked_for_and_is_that_of_the_address(
-    stage: Stage, pages: tuple[Tab, Tab]
-) -> None:
-    tab, _ = pages
-    hosts = [ip for ip in local_addresses() if not ip.startswith("127.")]
-    if not hosts:
-        pytest.skip("this machine has no address but loopback's")
-    tab.until("document.querySelector('.surfaces h2 button') !== null")
-    assert tab.run("document.querySelector('dialog') === null")
-    tab.run("document.querySelector('.surfaces h2 button').click()")
-    tab.until("document.querySelector('dialog[open] svg path') !== null")
-    drawn = tab.run("document.querySelector('dialog svg path').getAttribute('d')")
-    rows = qr_rows(f"https://{hosts[0]}:{stage.server.http}/#token={load_token(stage.folder)}")
-    squares = [f"M{x + 4} {y + 4}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark == "1"]
-    assert drawn == "".join(squares)
-    said = tab.run("document.querySelector('.log').innerText")
-    tab.key("keyDown", "Escape", "Escape")
-    tab.until("!document.querySelector('dialog')")
-    assert tab.run("document.querySelector('.log').innerText").count("Panic") == said.count("Panic")
-
-
-def test_a_mapping_is_shown_and_cleared_in_all_browsers(stage: Stage, pages: tuple[Tab, Tab]) -> None:
-    one, two = pages
-    for tab in pages:
-        tab.run("[...document.querySelectorAll('.chips button')].find(b => b.innerText === 'keys').click()")
-        tab.until("document.querySelector('.controls .mapping')?.innerText.includes('CC 21, channel 1, pads')")
-    click(two, "Clear the MIDI control of wet")
-    for tab in pages:
-        tab.until("!document.querySelector('.controls .mapping')")
-    kept = json.loads((stage.folder / "midi.json").read_text())["controls"]
-    assert [row["target"] for row in kept] == ["/cue drop"]
-    click(one, "Learn a MIDI control for wet")
-    one.until("document.querySelector('.controls .mapping')?.innerText.includes('Move a MIDI control')")
-    until(lambda: stage.status()["midi"]["learning"] == "keys.wet", 20.0, "it is being learned")
-    click(one, "Learn a MIDI control for wet")
-    until(lambda: stage.status()["midi"]["learning"] == "", 20.0, "it is no longer")
-    click(one, "Learn a MIDI control for this capture")
-    until(lambda: stage.status()["midi"]["learning"] == "/capture 4 keys", 20.0, "a pedal is to capture")
-    click(one, "Learn a MIDI control for this capture")
-    until(lambda: stage.status()["midi"]["learning"] == "", 20.0, "no pedal is")
-
-
 def test_a_pad_sends_a_cue_and_lights_up_in_all_browsers(stage: Stage, pages: tuple[Tab, Tab]) -> None:
     one, two = pages
     for tab in pages:
@@ -192,31 +148,3 @@ def test_notes_to_come_are_seen_before_they_sound_and_dropped_by_panic(stage: St
     one.run("document.querySelector('.panic').click()")
     two.until("antiphon.ahead().length === 0")
     two.until("antiphon.notes().every(one => !one.sounds)")
-
-
-def test_a_set_list_is_stepped_through_and_saved_in_another_order(stage: Stage, pages: tuple[Tab, Tab]) -> None:
-    one, two = pages
-    here = "document.querySelector('.setlist [aria-current]')?.innerText.includes('{}')"
-    one.until("[...document.querySelectorAll('.setlist option')].some(o => o.value === 'two')")
-    one.run(
-        "(() => { const s = document.querySelector('[aria-label=\"Load a set list\"]'); s.value = 'two'; "
-        "s.dispatchEvent(new Event('change', {bubbles: true})) })()"
-    )
-    for tab in pages:
-        tab.until(here.format("first"))
-    two.run("[...document.querySelectorAll('.setlist li button')].find(b => b.innerText.includes('second')).click()")
-    for tab in pages:
-        tab.until(here.format("second"))
-    click(one, "Previous of the set")
-    for tab in pages:
-        tab.until(here.format("first"))
-    one.run("[...document.querySelectorAll('.setlist button')].find(b => b.innerText === 'Edit').click()")
-    click(one, "Move second up")
-    one.run("[...document.querySelectorAll('.setlist button')].find(b => b.innerText === 'Save').click()")
-    shown = "document.querySelector('.setlist ol')?.innerText.replace(/\\s+/g, ' ').trim()"
-    for tab in pages:
-        tab.until(f"{shown} === '1 second 2 first'")
-        tab.until(here.format("first"))
-    folder = stage.server.home / "data" / "patches" / "live"
-    assert tomllib.loads((folder / "two.toml").read_text())["patches"] == ["second", "first"]
-    assert (folder / "two~.toml").read_text() == SET

@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import enumerate as threads
 
 import numpy as np
-import pytest
 import soundfile
 from prompt_toolkit import PromptSession
 from prompt_toolkit.input import create_pipe_input
@@ -60,16 +59,24 @@ def test_it_sends_asks_explains_and_follows_the_patch(tmp_path: Path) -> None:
         assert "/node/echo/feedback" not in connected.declared
 
 
-@pytest.mark.parametrize("port", ["osc", "http"])
-def test_one_port_is_enough_to_find_a_server_of_ones_own(tmp_path: Path, port: str) -> None:
-    with ServerProcess("--audio", "headless", home=tmp_path) as server:
-        words = [sys.executable, "-m", "antiphon", "repl", f"--{port}-port", str(getattr(server, port))]
-        home = {"ANTIPHON_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
-        done = subprocess.run(
-            words, env=os.environ | home, input="quit\n", capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert "help says what can be typed" in done.stdout
+def test_one_port_is_enough_to_find_a_server_and_f12_waits_for_no_answer_of_http(tmp_path: Path) -> None:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
+        for port in ("osc", "http"):
+            words = [sys.executable, "-m", "antiphon", "repl", f"--{port}-port", str(getattr(server, port))]
+            home = {"ANTIPHON_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+            done = subprocess.run(
+                words, env=os.environ | home, input="quit\n", capture_output=True, text=True, timeout=120, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert "help says what can be typed" in done.stdout
+        connected = Repl(server.osc, server.http)
+        web = server.status()["web"]["pid"]
+        with connected.follow():
+            os.kill(web, signal.SIGSTOP)
+            try:
+                assert typed(connected, f"{F12}quit\r") == ["panic"]
+            finally:
+                os.kill(web, signal.SIGCONT)
 
 
 def test_f12_is_panic_while_a_line_is_typed(tmp_path: Path) -> None:
@@ -102,15 +109,3 @@ def test_a_server_that_ends_is_a_sentence(tmp_path: Path) -> None:
         assert connected.answer("/node/gain/gain 0.5") == ["/node/gain/gain 0.5"]
         assert (connected.answer("status") or [""])[0].startswith("Through")
         assert any("= 0.5 " in line for line in connected.answer("help /node/gain/gain") or [])
-
-
-def test_f12_waits_for_no_answer_of_http(tmp_path: Path) -> None:
-    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
-        connected = Repl(server.osc, server.http)
-        web = server.status()["web"]["pid"]
-        with connected.follow():
-            os.kill(web, signal.SIGSTOP)
-            try:
-                assert typed(connected, f"{F12}quit\r") == ["panic"]
-            finally:
-                os.kill(web, signal.SIGCONT)

@@ -40,7 +40,7 @@ class Line:
         return y
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.sampled_from([1, 7, 64, 480]),
     st.integers(0, 5),

@@ -20,7 +20,7 @@ def io() -> IO:
     return IO((), (), {}, BlockTime())
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 9), st.integers(0, 10**7))
 def test_what_it_tells_makes_the_same_hops_absent(there: list[bool], a_block: int, first: int) -> None:
     """a_block: hops within one block, whose words all come before it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from antiphon.api.catalogues import Catalogue
 from antiphon.kernel.errors import UsageError
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums
 from antiphon_models.learning.user_commands import command
-
-Fits = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,49 @@
+"""What the command line refuses: one sentence on one line, and nothing is written."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import accepted, audio
+
+from antiphon.kernel.io.midi_song import MidiNote, MidiTrack
+from antiphon.kernel.io.midifile import write
+
+Command = Callable[..., Any]
+SCRIPT = 'from antiphon.live import *\ntrack("t", "bd*4")\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files to read, good and bad, and an earlier file under each name OUT may have."""
+    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25))
+    (tmp_path / "bad.wav").write_bytes((tmp_path / "in.wav").read_bytes()[:40] + b"\xff" * 4)
+    write(tmp_path / "in.mid", [MidiTrack("melody", tuple(MidiNote(n, 1.0, 60 + n % 4) for n in range(16)))], 90.0)
+    for name in ("loops", "folder"):
+        (tmp_path / name).mkdir()
+    audio.write(tmp_path / "loops" / "a.wav", audio.clicks([0, 24_000, 48_000, 72_000], 96_000))
+    (tmp_path / "bad.toml").write_text('format = 1\n[nodes.x]\ntype = "nothing"\n')
+    (tmp_path / "set.py").write_text(SCRIPT.replace("\n", '\npatch("through")\n', 1))
+    (tmp_path / "nameless.py").write_text(SCRIPT)
+    for name in ("old.wav", "old.mid", "old.json", "new-drums.wav"):
+        (tmp_path / name).write_text("the old one")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("plugins_read_once")
+def test_each_refusal_is_one_line_and_leaves_nothing(antiphon: Command, folder: Path) -> None:
+    def contents() -> dict[Path, bytes]:
+        return {path: path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+    def answer(line: str) -> str:
+        before = contents()
+        done = antiphon(*shlex.split(line))
+        assert done.code in (1, 2), line
+        assert contents() == before, line
+        return f"{done.code}: {done.complaint}"
+
+    accepted.compare(__file__, answer)
