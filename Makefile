@@ -95,14 +95,14 @@ clean:  ## take away what was built: .venv, dist, caches (recordings stay)
 help:  ## this list
 	@awk -F ':.*##[ ]*' '/^[a-z-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-$(READY): pyproject.toml tools/setup.sh
+$(READY): pyproject.toml models/pyproject.toml tools/setup.sh
 	@sh tools/setup.sh
 
-$(DEV): pyproject.toml tools/setup.sh tools/install_models.py
+$(DEV): pyproject.toml models/pyproject.toml tools/setup.sh tools/install_models.py
 	@TORCH_INDEX=$(TORCH_INDEX) sh tools/setup.sh dev
 
 # the extras that only real tests use
-$(EXTRAS): pyproject.toml tools/install_fastai.py $(DEV)
-	@$(PY) -m pip install --quiet -e ".[pipeline,sklearn,keras]" tensorboard
+$(EXTRAS): pyproject.toml models/pyproject.toml tools/install_fastai.py $(DEV)
+	@$(PY) -m pip install --quiet -e . -e "models[pipeline,sklearn,keras]" tensorboard
 	@$(PY) tools/install_fastai.py
 	@touch $@

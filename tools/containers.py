@@ -27,8 +27,8 @@ from antiphon_bench.rig import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
-IMAGES = {"api": "", "worker": "[onnx,pipeline]"}
-"""The targets of the Containerfile, and the extras that each has."""
+IMAGES = {"api": {"": ""}, "worker": {"": "[onnx]", "models": "[pipeline]"}}
+"""The targets of the Containerfile: the folders of the distributions that each has, with their extras."""
 LEFT_OUT = {
     "api": frozenset[str](),
     "worker": frozenset({"dnspython", "pillow", "pymongo", "pyo", "python-rtmidi"}),
@@ -70,8 +70,8 @@ def main(task: str) -> None:
 def lock() -> None:
     """Writes the list of each image: every package with its version and the digest of its wheel."""
     with tempfile.TemporaryDirectory() as folder:
-        wheel = own_wheel(Path(folder))
-        for image, extra in IMAGES.items():
+        own = own_wheels(Path(folder))
+        for image, parts in IMAGES.items():
             report = Path(folder) / f"{image}.json"
             run(
                 [
@@ -82,13 +82,13 @@ def lock() -> None:
                     folder,
                     "--report",
                     str(report),
-                    f"{wheel}{extra}",
+                    *(f"{own[part]}{extra}" for part, extra in parts.items()),
                 ]
             )
             lines = []
             for item in json.loads(report.read_text())["install"]:
                 name = item["metadata"]["name"].lower().replace("_", "-").replace(".", "-")
-                if name == "antiphon" or name in LEFT_OUT[image]:
+                if name in ("antiphon", "antiphon-lab") or name in LEFT_OUT[image]:
                     continue
                 digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
                 lines.append(f"{name}=={item['metadata']['version']} --hash=sha256:{digest}\n")
@@ -102,13 +102,14 @@ def wheels() -> None:
     for image in IMAGES:
         folder = OUT / image
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("antiphon-*.whl"):
+        for old in folder.glob("antiphon*.whl"):
             old.unlink()
         run([*pip("download"), "--no-deps", "--require-hashes", "--dest", str(folder), "-r", str(requirements(image))])
-    first, *others = [OUT / image for image in IMAGES]
-    wheel = own_wheel(first)
-    for folder in others:
-        shutil.copy2(wheel, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        own = own_wheels(Path(folder))
+        for image, parts in IMAGES.items():
+            for part in parts:
+                shutil.copy2(own[part], OUT / image)
 
 
 def build() -> None:
@@ -250,10 +251,11 @@ def _weight(path: Path) -> int:
     return sum(f.lstat().st_size for f in path.rglob("*") if f.is_file() and not f.is_symlink())
 
 
-def own_wheel(folder: Path) -> Path:
-    """Builds this project's wheel into a folder; its path."""
-    run([sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)], quiet=True)
-    return next(folder.glob("antiphon-*.whl"))
+def own_wheels(folder: Path) -> dict[str, Path]:
+    """Builds the wheels of this project and of its lab into a folder; their paths by the distribution's folder."""
+    for part in ("", "models"):
+        run([sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT / part)], quiet=True)
+    return {"": next(folder.glob("antiphon-*.whl")), "models": next(folder.glob("antiphon_lab-*.whl"))}
 
 
 def requirements(image: str) -> Path:

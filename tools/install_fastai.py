@@ -1,7 +1,7 @@
 """Installs fastai beside the torch that is there, for tests: without torchvision and spaCy.
 
 Its vision and text need them, its Learner does not; torchvision's usual build works with a torch with CUDA alone, and
-would replace a CPU build. `pip install 'antiphon[fastai]'` brings all of it.
+would replace a CPU build. `pip install 'antiphon-lab[fastai]'` brings all of it.
 
 python tools/install_fastai.py
 """

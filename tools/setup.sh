@@ -42,7 +42,8 @@ if ! fits .venv/bin/python; then
 fi
 
 say "installing into .venv; a minute or two the first time"
-.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --editable ".${extra:+[$extra]}" ||
+.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
+    --editable ".${extra:+[$extra]}" --editable "models${extra:+[bench]}" ||
     fail "pip could not install what pyproject.toml names (see above); is there a network? Then run the same command again"
 if [ "$extra" = dev ]; then
     .venv/bin/python tools/install_models.py ${TORCH_INDEX:-} ||

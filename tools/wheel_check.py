@@ -1,4 +1,4 @@
-"""Builds the wheel, installs it into an empty environment, and plays patches with what was installed.
+"""Builds the wheels of Antiphon and of its lab, and installs, plays and lists what they hold in empty environments.
 
 python tools/wheel_check.py          prints what it did; exits 1 with a sentence when something is amiss
 """
@@ -25,11 +25,8 @@ WANTED = (
     "antiphon_utilities/__init__.py",
     "antiphon_denoise/__init__.py",
     "antiphon_model/__init__.py",
-    "antiphon_models/__init__.py",
     "antiphon_denoise/learned/mask_network.py",
     "antiphon_hum/learned/pitch_network.py",
-    "antiphon_models/denoise/network/mask.py",
-    "antiphon_models/learning/loop.py",
     "antiphon_pyo/__init__.py",
     "antiphon_supercollider/__init__.py",
     "antiphon_synth/__init__.py",
@@ -59,23 +56,25 @@ WANTED = (
     "antiphon/data/models/weights/hum-learned.safetensors",
     "antiphon/data/models/weights/reference.safetensors",
 )
+STRAY = ("server/", "plugins/", "models/", "tests/", "bench/", "antiphon_bench/", "antiphon_models/")
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="antiphon-wheel-") as folder:
         place = Path(folder)
-        wheel = built(place / "dist")
+        wheel, lab = built(ROOT, place / "dist"), built(ROOT / "models", place / "lab")
         holds_what_it_should(wheel)
         installed = Environment(place / "env", wheel)
         plays_through(installed, place)
         plays_bench8(installed, place)
         plays_learned_modes(installed, place)
+        installed.add(lab)
         trains_and_evaluates(installed, place)
     print(f"{wheel.name}: installs into an empty environment and plays")
 
 
-def built(into: Path) -> Path:
-    run([sys.executable, "-m", "build", "--wheel", "--outdir", str(into), str(ROOT)], "the wheel could not be built")
+def built(source: Path, into: Path) -> Path:
+    run([sys.executable, "-m", "build", "--wheel", "--outdir", str(into), str(source)], "the wheel could not be built")
     return next(into.glob("*.whl"))
 
 
@@ -83,11 +82,7 @@ def holds_what_it_should(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in WANTED:
         expect(name in names, f"the wheel lacks {name}")
-    stray = sorted(
-        n
-        for n in names
-        if "/tests/" in n or n.startswith(("server/", "plugins/", "models/", "tests/", "bench/", "antiphon_bench/"))
-    )
+    stray = sorted(n for n in names if "/tests/" in n or n.startswith(STRAY))
     expect(not stray, f"the wheel holds what stays in the checkout: {stray[:3]}")
 
 
@@ -97,8 +92,12 @@ class Environment:
     def __init__(self, folder: Path, wheel: Path) -> None:
         venv.create(folder, with_pip=True)
         self._bin, self._home = folder / "bin", folder / "home"
+        self.add(wheel)
+
+    def add(self, wheel: Path) -> None:
+        """Installs a wheel and what it depends on."""
         pip = [str(self._bin / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)]
-        run(pip, "the wheel could not be installed")
+        run(pip, f"{wheel.name} could not be installed")
 
     def has(self, module: str) -> bool:
         """Whether a module is installed."""

@@ -497,7 +497,7 @@ def test_a_bench_without_its_extras_says_in_a_sentence_what_to_install(
     assert done.code == 2
     assert done.err == (
         "antiphon: bench pipeline needs pyarrow and librosa, which are not installed; "
-        "`pip install 'antiphon[pipeline]'` installs them\n"
+        "`pip install 'antiphon-lab[pipeline]'` installs them\n"
     )
 
 
@@ -509,7 +509,7 @@ def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Run, monkeypa
 
     monkeypatch.setitem(OWN, "engine", Bench(run, lambda _: 10.0))
     done = antiphon("bench", "engine")
-    said = "this command needs scipy, which is not installed; `pip install 'antiphon[training]'` installs it"
+    said = "this command needs scipy, which is not installed; `pip install 'antiphon-lab[training]'` installs it"
     assert (done.code, done.err.splitlines()[1:]) == (2, [f"antiphon: {said}"])
     module = "antiphon.nowhere"
     with pytest.raises(ModuleNotFoundError):  # a fault of ours keeps its traceback

@@ -314,4 +314,4 @@ def test_the_extras_of_the_pipeline_are_one_line(monkeypatch):
     )
     gone |= {"apache_beam", "onnx", "tf2onnx"}
     found = only(software.pipeline)
-    assert (found.state, found.mend) == ("missing", "pip install 'antiphon[pipeline,sklearn]'")
+    assert (found.state, found.mend) == ("missing", "pip install 'antiphon-lab[pipeline,sklearn]'")

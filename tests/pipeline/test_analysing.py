@@ -27,7 +27,7 @@ from antiphon_models.pipeline.settings import PipelineSettings, load
 
 EXTRA = importlib.util.find_spec("apache_beam") and importlib.util.find_spec("pyarrow")
 NAMES = ["fingerprint", "genre", "loudness"]
-needs_beam = pytest.mark.skipif(not EXTRA, reason="needs the extra: pip install 'antiphon[pipeline]'")
+needs_beam = pytest.mark.skipif(not EXTRA, reason="needs the extra: pip install 'antiphon-lab[pipeline]'")
 
 
 def sounds(folder: Path, count: int, seed: int = 1) -> None:

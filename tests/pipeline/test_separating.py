@@ -18,7 +18,7 @@ from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import load
 
 EXTRA = importlib.util.find_spec("apache_beam") and importlib.util.find_spec("pyarrow")
-needs_beam = pytest.mark.skipif(not EXTRA, reason="needs the extra: pip install 'antiphon[pipeline]'")
+needs_beam = pytest.mark.skipif(not EXTRA, reason="needs the extra: pip install 'antiphon-lab[pipeline]'")
 PARTS = ("drums", "bass", "voice", "other")
 
 

@@ -25,7 +25,7 @@ from antiphon_models.pipeline.shards import compute, is_done, spectrograms
 EXTRA = importlib.util.find_spec("apache_beam") and importlib.util.find_spec("pyarrow")
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not EXTRA, reason="needs the extra: pip install 'antiphon[pipeline]'"),
+    pytest.mark.skipif(not EXTRA, reason="needs the extra: pip install 'antiphon-lab[pipeline]'"),
 ]
 
 SHARDS = 6

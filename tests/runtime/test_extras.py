@@ -27,21 +27,29 @@ FOR_ANOTHER = {"fastprogress"}
 """Packages that Antiphon does not import, listed for the version alone."""
 
 
+def declared() -> dict[str, list[str]]:
+    """The extras of both distributions."""
+    read = [tomllib.loads((ROOT / part / "pyproject.toml").read_text()) for part in ("", "models")]
+    ours, lab = (one["project"]["optional-dependencies"] for one in read)
+    assert set(lab) == extras.LAB
+    assert not set(ours) & extras.LAB
+    return {**ours, **lab}
+
+
 def test_every_package_of_an_extra_is_known_by_its_module() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    for extra, packages in project.items():
-        if extra in ("dev", "peers"):  # of the project's own tests, and one bench that says so itself
+    for extra, packages in declared().items():
+        if extra == "dev":  # of the project's own tests
             continue
         assert extra == "torch" or extra in extras.EXTRAS.values(), extra
         for text in packages:
             package = re.split(r"[\[<>=; ]", text, maxsplit=1)[0]
             module = MODULES.get(package, package)
-            if package != "antiphon" and module not in FOR_ANOTHER:
+            if package not in ("antiphon", "antiphon-lab") and module not in FOR_ANOTHER:
                 assert module in extras.EXTRAS, f"{package} of the extra {extra}"
 
 
 def test_the_extra_that_is_named_brings_the_module() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = declared()
     names = {module: package for package, module in MODULES.items()}
     for module, extra in extras.EXTRAS.items():
         if module not in ("pyarrow", "dask", "distributed"):  # Beam's own
@@ -51,17 +59,17 @@ def test_the_extra_that_is_named_brings_the_module() -> None:
 @pytest.mark.parametrize(
     ("modules", "said"),
     [
-        (["pyarrow"], "this needs pyarrow, which is not installed; `pip install 'antiphon[pipeline]'` installs it"),
+        (["pyarrow"], "this needs pyarrow, which is not installed; `pip install 'antiphon-lab[pipeline]'` installs it"),
         (["torch"], "this needs torch, which is not installed; `make models` installs it"),
         (
             ["pyarrow", "apache_beam", "librosa"],
             "this needs pyarrow, apache_beam and librosa, which are not installed; "
-            "`pip install 'antiphon[pipeline]'` installs them",
+            "`pip install 'antiphon[librosa]' 'antiphon-lab[pipeline]'` installs them",
         ),
         (
             ["torch", "scipy", "unheard"],
             "this needs torch, scipy and unheard, which are not installed; `make models` and "
-            "`pip install 'antiphon[training]'` and `pip install unheard` install them",
+            "`pip install 'antiphon-lab[training]'` and `pip install unheard` install them",
         ),
     ],
 )
@@ -72,7 +80,7 @@ def test_the_sentence(modules: list[str], said: str) -> None:
 def test_outside_of_a_working_tree_torch_comes_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "checkout", lambda: None)
     assert extras.how("torch") == "`pip install 'antiphon[models]'` installs it"
-    assert extras.how("torch", extra="fastai") == "`pip install 'antiphon[fastai]'` installs it"
+    assert extras.how("torch", extra="fastai") == "`pip install 'antiphon-lab[fastai]'` installs it"
 
 
 def test_only_what_is_missing_is_refused() -> None:

@@ -120,7 +120,7 @@ def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterato
                 area = separation([row[shown] for row in human], [row[shown] for row in rows], names, ask.seed)
                 yield MetricValue(name, measure, "all songs", area)
     except ImportError:
-        ask.say("scikit-learn is not installed: pip install 'antiphon[sklearn]' for the AUC")
+        ask.say("scikit-learn is not installed: pip install 'antiphon-lab[sklearn]' for the AUC")
 
 
 def _figures(notes: list[Planned], before: list[Planned], key: int) -> dict[str, float]:

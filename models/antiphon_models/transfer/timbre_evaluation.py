@@ -72,7 +72,7 @@ class Timbres(Evaluation):
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of each item by each soundfont; pitch and latency in the first group alone."""
         if find_spec("swift_f0") is None:
-            ask.say("swift-f0 is not installed: pitch is left out (pip install antiphon[bench])")
+            ask.say("swift-f0 is not installed: pitch is left out (pip install antiphon-lab[bench])")
         distances: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
         first = next(iter(FONTS))
         for item, notes, sounds, pitch in _items(ask):

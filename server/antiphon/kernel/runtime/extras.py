@@ -17,7 +17,7 @@ EXTRAS = {
     "fastai": "fastai",
     "hibari": "sing",
     "keras": "keras",
-    "librosa": "pipeline",
+    "librosa": "librosa",
     "link": "link",
     "mir_eval": "bench",
     "onnx": "bench",
@@ -34,7 +34,9 @@ EXTRAS = {
     "tf2onnx": "keras",
     "torch": "models",
 }
-"""By module, the extra of pyproject.toml that brings it; where several do, the smallest."""
+"""By module, the extra that brings it; where several do, the smallest."""
+LAB = frozenset({"bench", "fastai", "keras", "pipeline", "sklearn", "torch", "training"})
+"""The extras of the distribution `antiphon-lab`; the others are those of `antiphon`."""
 FRAMEWORKS = {
     "sklearn": ("sklearn", "onnx", "onnxruntime"),
     "torch": ("torch", "onnx", "onnxruntime"),
@@ -84,8 +86,12 @@ def _commands(modules: tuple[str, ...], extra: str) -> list[str]:
     found = ["make models"] if make else []
     rest = [module for module in modules if not (make and module == "torch")]
     extras = dict.fromkeys([extra] if extra else [EXTRAS[module] for module in rest if module in EXTRAS])
-    if extras:
-        found.append(f"pip install 'antiphon[{','.join(extras)}]'")
+    parts = {
+        "antiphon": [name for name in extras if name not in LAB],
+        "antiphon-lab": [*filter(LAB.__contains__, extras)],
+    }
+    if wanted := " ".join(f"'{part}[{','.join(names)}]'" for part, names in parts.items() if names):
+        found.append(f"pip install {wanted}")
     if others := [module for module in rest if module not in EXTRAS and not extra]:
         found.append(f"pip install {' '.join(others)}")
     return found
