@@ -33,7 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.callback()(lambda: None)
-    command.register(app)
+    app.command()(command.models)
 
     def go(*arguments: object, known: tuple[ModelInfo, ...] = (), failed: tuple[str, ...] = ()) -> tuple:
         with monkeypatch.context() as patch:

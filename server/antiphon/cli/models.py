@@ -18,46 +18,42 @@ FILE_HEAD = ("file", "size", "method", "in", "out", "rate", "hop", "latency", "s
 HEAD = ("model", "plugin", "file", "size", "parameters", "runs on", "state")
 
 
-def register(cli: typer.Typer) -> None:
-    """Adds the command."""
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    models_dir: Annotated[Path | None, typer.Option("--models-dir", help="A folder of weights, to check.")] = None,
+    plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
+) -> None:
+    """List models and verify their weights, and the model files of the library. Exit 1 if any cannot be played."""
+    import json
 
-    @cli.command("models")
-    def models(
-        as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
-        models_dir: Annotated[Path | None, typer.Option("--models-dir", help="A folder of weights, to check.")] = None,
-        plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
-    ) -> None:
-        """List models and verify their weights, and the model files of the library. Exit 1 if any cannot be played."""
-        import json
+    from antiphon.cli.terminal.errors import complain
+    from antiphon.kernel.workers import devices
 
-        from antiphon.cli.terminal.errors import complain
-        from antiphon.kernel.workers import devices
-
-        registered, failed = known_models(plugins_dir)
-        rows = examine_models(registered, models_dir)
-        own = files(plugins_dir)
-        build = devices.installed_torch()
-        if as_json:
-            result = {
-                "models": [asdict(row) for row in rows],
-                "files": [asdict(row) for row in own],
-                "torch": build.version if build else None,
-            }
-            typer.echo(json.dumps({**result, "cuda": bool(build and build.cuda), "device": devices.resolve("auto")}))
-        else:
-            for line in listing(rows, build.version if build else ""):
-                typer.echo(line)
-            for line in file_listing(own):
-                typer.echo(line)
-        problems = [
-            *failed,
-            *(row.problem for row in rows if row.problem),
-            *(row.problem for row in own if row.problem),
-        ]
-        for problem in problems:
-            complain(problem)
-        if problems:
-            raise typer.Exit(1)
+    registered, failed = known_models(plugins_dir)
+    rows = examine_models(registered, models_dir)
+    own = files(plugins_dir)
+    build = devices.installed_torch()
+    if as_json:
+        result = {
+            "models": [asdict(row) for row in rows],
+            "files": [asdict(row) for row in own],
+            "torch": build.version if build else None,
+        }
+        typer.echo(json.dumps({**result, "cuda": bool(build and build.cuda), "device": devices.resolve("auto")}))
+    else:
+        for line in listing(rows, build.version if build else ""):
+            typer.echo(line)
+        for line in file_listing(own):
+            typer.echo(line)
+    problems = [
+        *failed,
+        *(row.problem for row in rows if row.problem),
+        *(row.problem for row in own if row.problem),
+    ]
+    for problem in problems:
+        complain(problem)
+    if problems:
+        raise typer.Exit(1)
 
 
 def listing(rows: Sequence[Row], torch: str) -> Iterator[str]:

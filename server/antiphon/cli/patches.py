@@ -17,37 +17,33 @@ if TYPE_CHECKING:
     from antiphon.kernel.graph.patch_list import PatchEntry
 
 
-def register(cli: typer.Typer) -> None:
-    """Adds the commands `patches` and `sets`."""
+def patches(
+    name: Annotated[str, typer.Argument(help="One patch, shown in full.", autocompletion=completion.patches)] = "",
+    every: Annotated[bool, typer.Option("--all", help="Also unlisted patches, which are for tests.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the patches: what each is for, whether it is shipped or yours, and which hides a shipped one."""
+    from antiphon.kernel.graph.patch_list import entries
+    from antiphon.kernel.runtime import paths
 
-    @cli.command("patches")
-    def patches(
-        name: Annotated[str, typer.Argument(help="One patch, shown in full.", autocompletion=completion.patches)] = "",
-        every: Annotated[bool, typer.Option("--all", help="Also unlisted patches, which are for tests.")] = False,
-        as_json: Json = False,
-    ) -> None:
-        """List the patches: what each is for, whether it is shipped or yours, and which hides a shipped one."""
-        from antiphon.kernel.graph.patch_list import entries
-        from antiphon.kernel.runtime import paths
+    if name:
+        _show_one(name, as_json)
+        return
+    listed = [entry for entry in entries() if entry.listed or every]
+    _show(listed, as_json)
+    if not as_json:
+        typer.echo("antiphon patches NAME says what to do first, and shows its scenes and controllers")
+        typer.echo(f"your own patches are in {paths.patches()}")
 
-        if name:
-            _show_one(name, as_json)
-            return
-        listed = [entry for entry in entries() if entry.listed or every]
-        _show(listed, as_json)
-        if not as_json:
-            typer.echo("antiphon patches NAME says what to do first, and shows its scenes and controllers")
-            typer.echo(f"your own patches are in {paths.patches()}")
 
-    @cli.command("sets")
-    def sets(as_json: Json = False) -> None:
-        """List the set lists: what each is for, and whether it is shipped or yours."""
-        from antiphon.kernel.graph.patch_list import SETS, entries
-        from antiphon.kernel.runtime import paths
+def sets(as_json: Json = False) -> None:
+    """List the set lists: what each is for, and whether it is shipped or yours."""
+    from antiphon.kernel.graph.patch_list import SETS, entries
+    from antiphon.kernel.runtime import paths
 
-        _show(entries(SETS), as_json)
-        if not as_json:
-            typer.echo(f"your own sets are in {paths.patches() / SETS}")
+    _show(entries(SETS), as_json)
+    if not as_json:
+        typer.echo(f"your own sets are in {paths.patches() / SETS}")
 
 
 def _show_one(name: str, as_json: bool) -> None:

@@ -21,36 +21,30 @@ RATE, BLOCK = 48000, 256
 """Rate in Hz and block in frames for which latencies are shown."""
 
 
-def register(cli: typer.Typer) -> None:
-    """Adds the command."""
+def plugins(
+    name: Annotated[str, typer.Argument(help="One processor, shown in full.", autocompletion=completion.plugins)] = "",
+    plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters."""
+    from antiphon.kernel.graph.graph import known_type
+    from antiphon.kernel.plugins.loader import load
+    from antiphon.kernel.runtime.paths import plugins as own_folder
 
-    @cli.command("plugins")
-    def plugins(
-        name: Annotated[
-            str, typer.Argument(help="One processor, shown in full.", autocompletion=completion.plugins)
-        ] = "",
-        plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
-        as_json: Json = False,
-    ) -> None:
-        """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters."""
-        from antiphon.kernel.graph.graph import known_type
-        from antiphon.kernel.plugins.loader import load
-        from antiphon.kernel.runtime.paths import plugins as own_folder
-
-        loaded = load(plugins_dir)
-        if name:
-            info = known_type(name, loaded.catalog)
-            if as_json:
-                typer.echo(json.dumps(plain(info, loaded)))
-            else:
-                _print(card(info, loaded))
-            return
+    loaded = load(plugins_dir)
+    if name:
+        info = known_type(name, loaded.catalog)
         if as_json:
-            typer.echo(json.dumps(loaded.catalog.to_json()))
-            return
-        _print(listing(loaded.catalog))
-        typer.echo("antiphon plugins NAME shows one with its parameters")
-        typer.echo(f"your own plugins go into {plugins_dir or own_folder()}")
+            typer.echo(json.dumps(plain(info, loaded)))
+        else:
+            _print(card(info, loaded))
+        return
+    if as_json:
+        typer.echo(json.dumps(loaded.catalog.to_json()))
+        return
+    _print(listing(loaded.catalog))
+    typer.echo("antiphon plugins NAME shows one with its parameters")
+    typer.echo(f"your own plugins go into {plugins_dir or own_folder()}")
 
 
 def _print(lines: Iterator[str]) -> None:

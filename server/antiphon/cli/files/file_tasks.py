@@ -161,13 +161,24 @@ def failures(jobs: Iterable[J], write: Callable[[J], bool]) -> int:
     return failed
 
 
+def takes_notes_alone(info: ProcessorInfo) -> bool:
+    """Whether a processor takes notes and no sound."""
+    return info.first("audio", "in") is None and info.first("events", "in") is not None
+
+
+def suffix_of(info: ProcessorInfo, source: Path) -> str:
+    """The ending of the output file for `source`: the same ending if it can be written."""
+    if info.first("audio", "out") is None:
+        return source.suffix if source.suffix.lower() in SUFFIXES else SUFFIXES[0]
+    return sound_suffix(source)
+
+
 def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) -> list[FileTask]:
     """The files to process. A folder stands for the files directly inside it that the plugin takes.
 
     Raises:
         UsageError: They are not what the plugin takes.
     """
-    from antiphon.cli.files.run_file import suffix_of, suffixes
     from antiphon.kernel.contract.file_use import NOTHING
     from antiphon.kernel.graph.asset_names import locate_asset
     from antiphon.kernel.io.decode import path_text
@@ -197,5 +208,5 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) ->
                 f"{path_text(paths[0])} is a folder; write --out-dir {path_text(paths[1])} to do all that is in it"
             )
         return [FileTask(Path(paths[0]), Path(paths[1]))]
-    what, endings = suffixes(info)
+    what, endings = ("MIDI", SUFFIXES) if takes_notes_alone(info) else ("sound", READ_SUFFIXES)
     return gather_tasks(paths, out_dir, what, endings, lambda source: suffix_of(info, source))

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from antiphon.cli.files.file_tasks import play_with, report
+from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.files.rendering import BLOCK, PatchRender, RenderedFile
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.kernel.contract.block import StreamSpec
@@ -36,9 +36,6 @@ from antiphon.offline.hearing import MOST_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of
-
-if TYPE_CHECKING:
-    from antiphon.cli.files.render import RenderOptions
 
 RATE, CHANNELS = 48000, 2
 MOST_BARS = 100_000

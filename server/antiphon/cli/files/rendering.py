@@ -7,9 +7,9 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from antiphon.cli.files.file_tasks import report
+from antiphon.cli.files.render_options import RenderOptions
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.contract.block import Samples, StreamSpec
@@ -36,9 +36,6 @@ from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
-
-if TYPE_CHECKING:
-    from antiphon.cli.files.render import RenderOptions
 
 BLOCK = 256
 LONG_BLOCK = 1024

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from antiphon.cli.files.file_tasks import FileTask, RunSettings, sound_suffix
+from antiphon.cli.files.file_tasks import FileTask, RunSettings, takes_notes_alone
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.contract.block import Samples, StreamSpec
@@ -21,7 +21,6 @@ from antiphon.kernel.io.audiowrite import AudioWriter, format_of
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.io.midifile import SUFFIXES
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.library.separation import separated_file
 from antiphon.offline import note_file
 from antiphon.offline.file_ends import fade_end, tail_of
@@ -35,18 +34,6 @@ MOST_PASSES = 4
 RATE, CHANNELS = 48000, 2
 """Sample rate in Hz of sound rendered from a MIDI file."""
 _MIDI = " or ".join(SUFFIXES)
-
-
-def suffixes(info: ProcessorInfo) -> tuple[str, tuple[str, ...]]:
-    """The kind of its input files, as text, and the endings of their names."""
-    return ("MIDI", SUFFIXES) if _takes_notes_alone(info) else ("sound", READ_SUFFIXES)
-
-
-def suffix_of(info: ProcessorInfo, source: Path) -> str:
-    """The ending of the output file for `source`: the same ending if it can be written."""
-    if info.first("audio", "out") is None:
-        return source.suffix if is_midi(source) else SUFFIXES[0]
-    return sound_suffix(source)
 
 
 def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
@@ -151,17 +138,13 @@ def _summed(blocks: Iterable[Samples], sums: dict[str, int], side: str) -> Itera
         yield samples
 
 
-def _takes_notes_alone(info: ProcessorInfo) -> bool:
-    return info.first("audio", "in") is None and info.first("events", "in") is not None
-
-
 def _plays_notes(info: ProcessorInfo, source: Path) -> bool:
     """Whether IN is a MIDI file. Raises UsageError if the plugin takes the other kind."""
     if is_midi(source):
         if info.first("events", "in") is None:
             raise UsageError(f"{info.type} takes sound, and {path_text(source)} is a MIDI file")
         return True
-    if _takes_notes_alone(info):
+    if takes_notes_alone(info):
         raise UsageError(f"{info.type} takes notes: name a MIDI file IN ({_MIDI}), not {path_text(source)}")
     return False
 

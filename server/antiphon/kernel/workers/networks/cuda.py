@@ -58,7 +58,7 @@ class Capture:
 
 
 class Eager(Capture):
-    """A capture on the card that launches each kernel; benchmarks compare it with `Graphs`."""
+    """A capture on the card that launches each kernel: what `Graphs` does without."""
 
     def __init__(self) -> None:
         super().__init__("cuda")
