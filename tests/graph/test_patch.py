@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-from antiphon.kernel.graph.toml_location import line_of
 from hypothesis import given, settings, strategies as st
 from tests import accepted
 from tests.waiting import costs_at_most
@@ -20,6 +19,7 @@ from antiphon.kernel.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec,
 from antiphon.kernel.graph.patch import Patch, dump, find, load, parse
 from antiphon.kernel.graph.patch_list import names
 from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.toml_location import line_of
 
 
 def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):

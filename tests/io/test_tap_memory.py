@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
+from antiphon.kernel.engine.native.keeping import keep_for_listeners
 from antiphon.kernel.engine.node_taps import NodeTaps
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.io.tap_memory import TapMemory, TapReader, TapShape
+from antiphon.kernel.native import compile_all
 
 BLOCK, CHANNELS = 64, 2
 
@@ -25,6 +28,25 @@ class Plan:
         self.hosts = {int(name[1:]): host for name, host in hosts.items()}
 
 
+class Taps:
+    """The engine's end, which keeps a block as the engine's loop does."""
+
+    def __init__(self, made: TapMemory) -> None:
+        compile_all()
+        self.taps, self.words = NodeTaps(made), LoopWords()
+        for word, value in {**self.taps.tables, LoopWord.BLOCK: BLOCK}.items():
+            self.words.whole[word] = value
+
+    def put(self, block: int, x: np.ndarray, out: np.ndarray, plan: Plan | None) -> None:
+        for tap, number in enumerate(self.taps.wanted()):
+            sound = self.taps.sound(number, x, out, plan, None)  # type: ignore[arg-type]
+            layout = (0, 0, 0) if sound is None else (sound.ctypes.data, sound.strides[0] // 4, len(sound))
+            self.words.whole[LoopWord.WANTED + tap] = number
+            for n, value in enumerate(layout):
+                self.words.whole[LoopWord.SOUNDS + 3 * tap + n] = value
+        keep_for_listeners.call(self.words.address, block)
+
+
 def memory(slots: int = 16) -> TapMemory:
     return TapMemory.create(TapShape(48000, BLOCK, CHANNELS, slots))
 
@@ -39,7 +61,7 @@ def samples(data: bytes) -> np.ndarray:
 
 def test_a_reader_gets_the_blocks_of_its_node_in_order() -> None:
     made = memory()
-    taps, x = NodeTaps(made), noise(1)
+    taps, x = Taps(made), noise(1)
     made.words[0], made.words[1], made.words[3] = OUT_NUMBER, 7, IN_NUMBER
     taps.put(100, x, x, None)
     readers = [TapReader(made, tap) for tap in (0, 1, 3)]
@@ -47,7 +69,7 @@ def test_a_reader_gets_the_blocks_of_its_node_in_order() -> None:
     outs, mono = [noise(10 + n) for n in range(5)], [noise(20 + n, 1) for n in range(5)]
     taps.put(101, x, noise(3), None)  # may have been under way when the reader began
     for n in range(5):
-        taps.put(102 + n, x, outs[n], Plan(n7=Host(mono[n])))  # type: ignore[arg-type]
+        taps.put(102 + n, x, outs[n], Plan(n7=Host(mono[n])))
     first, count, data = readers[0].read(64)
     assert (first, count) == (102, 5)
     np.testing.assert_array_equal(samples(data), outs)
@@ -61,7 +83,7 @@ def test_a_reader_gets_the_blocks_of_its_node_in_order() -> None:
 
 def test_a_late_reader_knows_what_it_missed() -> None:
     made = memory(slots=16)
-    taps, reader = NodeTaps(made), TapReader(made, 0)
+    taps, reader = Taps(made), TapReader(made, 0)
     made.words[0] = OUT_NUMBER
     outs = [noise(n) for n in range(41)]
     for n, out in enumerate(outs):
@@ -73,7 +95,7 @@ def test_a_late_reader_knows_what_it_missed() -> None:
 
 def test_a_node_that_is_gone_is_a_gap_and_no_old_sound() -> None:
     made = memory()
-    taps, reader, x = NodeTaps(made), TapReader(made, 0), noise(1)
+    taps, reader, x = Taps(made), TapReader(made, 0), noise(1)
     made.words[0] = 3
     there = Plan(n3=Host(x))
     for block in range(40):
@@ -87,7 +109,7 @@ def test_a_node_that_is_gone_is_a_gap_and_no_old_sound() -> None:
 
 def test_a_tap_that_nobody_wants_is_not_written() -> None:
     made = memory()
-    taps, x = NodeTaps(made), noise(1)
+    taps, x = Taps(made), noise(1)
     taps.put(1, x, x, None)
     assert not any(made.sound[:4096])
     made.words[0] = 9
@@ -97,7 +119,7 @@ def test_a_tap_that_nobody_wants_is_not_written() -> None:
 
 def test_more_channels_than_the_stream_has_are_left_out_and_missing_ones_are_silent() -> None:
     made = TapMemory.create(TapShape(48000, BLOCK, 3, 16))
-    taps, reader = NodeTaps(made), TapReader(made, 0)
+    taps, reader = Taps(made), TapReader(made, 0)
     made.words[0] = 2
     for block, channels in enumerate((3, 4, 2)):
         taps.put(block, noise(1, 3), noise(1, 3), Plan(n2=Host(noise(5, channels))))  # type: ignore[arg-type]
@@ -110,7 +132,7 @@ def test_more_channels_than_the_stream_has_are_left_out_and_missing_ones_are_sil
 
 def test_a_block_that_is_overwritten_while_the_reader_comes_to_it_is_missed() -> None:
     made = memory(slots=16)
-    taps, reader, x = NodeTaps(made), TapReader(made, 0), noise(1)
+    taps, reader, x = Taps(made), TapReader(made, 0), noise(1)
     made.words[0] = OUT_NUMBER
     for n in range(8):
         taps.put(n, x, x, None)
@@ -122,7 +144,7 @@ def test_a_block_that_is_overwritten_while_the_reader_comes_to_it_is_missed() ->
 
 def test_a_block_that_is_overwritten_while_it_is_copied_is_missed() -> None:
     made = memory(slots=16)
-    taps, reader, x = NodeTaps(made), TapReader(made, 0), noise(1)
+    taps, reader, x = Taps(made), TapReader(made, 0), noise(1)
     made.words[0] = OUT_NUMBER
     for n in range(4):
         taps.put(n, x, x, None)
