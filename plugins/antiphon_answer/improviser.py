@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from antiphon_answer.memory import INTERVALS, SYMBOLS, TIMES, WIDEST, Matches, Memory
 from antiphon_answer.prior import INTERVAL_CLASSES, PLACES, SCALES, TIME_CLASSES, Prior, interval_class, time_class
-from antiphon_answer.shaping import PITCHES, REACH, Shape, answer_backward, answer_draw, answer_forbid, answer_shape
+from antiphon_answer.shaping import (
+    PITCHES,
+    REACH,
+    ChanceShape,
+    answer_backward,
+    answer_draw,
+    answer_forbid,
+    answer_shape,
+)
 
 OUT_OF_KEY, BAD_END = 0.003, 1e-9
 """How much less likely notes outside the scale are, and a last note that is none of the chord."""
@@ -277,7 +285,7 @@ class Improviser:
         chances = self._chances
         answer_forbid(self.memory.joint, self._copied.joint, self.memory.count, self._most, chances)
         total = answer_shape(
-            chances, self._now, left, low, high, Shape(self._allowed, self._by_time, self._last, self._ahead)
+            chances, self._now, left, low, high, ChanceShape(self._allowed, self._by_time, self._last, self._ahead)
         )
         return answer_draw(chances, at, FLOOR * float(chances.max())) if total > 0.0 else -1
 

@@ -49,7 +49,7 @@ def answer_backward(
             moved[h * PITCHES + pitch] = mean
 
 
-class Shape(NamedTuple):
+class ChanceShape(NamedTuple):
     """What the notes before and the bar make of the chances."""
 
     allowed: f64p
@@ -59,7 +59,7 @@ class Shape(NamedTuple):
 
 
 @kernel
-def answer_shape(chances: f64p, pitch: i64, left: i64, low: i64, high: i64, s: Shape) -> f64:
+def answer_shape(chances: f64p, pitch: i64, left: i64, low: i64, high: i64, s: ChanceShape) -> f64:
     """chances ← multiplied by what is wanted; their sum. left: sixteenths to the end.
 
     low, high: of the times that are possible.  allowed, last, ahead: as for `answer_backward`.

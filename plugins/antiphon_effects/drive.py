@@ -363,32 +363,14 @@ class Drive(Processor):
 
     def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
-        drive, curve, tone, level = io.curve("drive"), io.curve("curve"), io.curve("tone"), io.curve("level")
+        curves = DriveCurves._make(map(io.curve, DriveCurves._fields))
         step = Step(())
         for c in range(x.shape[0]):
-            channel = effects_drive.step(
-                x,
-                y,
-                c,
-                DriveCurves(drive, curve, tone, level),
-                DriveState(
-                    self._half,
-                    self._up[c],
-                    self._down[c],
-                    self._wide,
-                    self._even,
-                    self._deep[c],
-                    self._fold[c],
-                    self._fine,
-                    self._seconds,
-                    self._block,
-                    self._past,
-                    self._doublings,
-                    self._rate,
-                ),
-                self._state[c],
-            )
-            step = step.then(channel)
+            buffers = DriveState(
+                self._half, self._up[c], self._down[c], self._wide, self._even, self._deep[c], self._fold[c],
+                self._fine, self._seconds, self._block, self._past, self._doublings, self._rate,
+            )  # fmt: skip
+            step = step.then(effects_drive.step(x, y, c, curves, buffers, self._state[c]))
         return step
 
 

@@ -46,7 +46,7 @@ def effects_angle(y: f64, x: f64) -> f64:
     return -v if y < 0.0 else v
 
 
-class Spectra(NamedTuple):
+class SpectraBuffers(NamedTuple):
     """What kernels are given of `PhaseSpectra`, which says what each is."""
 
     past: Audio
@@ -68,7 +68,7 @@ class Spectra(NamedTuple):
 
 
 @kernel
-def effects_window(s: Spectra, end: i64, bins: Audio) -> None:
+def effects_window(s: SpectraBuffers, end: i64, bins: Audio) -> None:
     """bins ← the spectrum of the windowed frames of `past` before `end`, their centre at the first place of frame."""
     size = s.frame.frames
     half = size // 2
@@ -80,7 +80,7 @@ def effects_window(s: Spectra, end: i64, bins: Audio) -> None:
 
 
 @kernel
-def effects_overlap(s: Spectra) -> None:
+def effects_overlap(s: SpectraBuffers) -> None:
     """out ← the next `hop` frames of the overlapping windows, to which the spectrum's sound, in `frame`, is added."""
     size = s.frame.frames
     half = size // 2
@@ -99,7 +99,7 @@ def effects_overlap(s: Spectra) -> None:
 
 
 @kernel
-def effects_peaks(s: Spectra) -> i64:
+def effects_peaks(s: SpectraBuffers) -> i64:
     """Finds the spectrum's peaks; returns how many. The bins of each lie from its place in `edges` to the next.
 
     now: `[channels, 2 bins]`, real and imaginary in turn.  power: of each bin, over all channels.
@@ -195,7 +195,7 @@ class PhaseSpectra:
         self.now, self.before, self.target = (np.zeros((channels, 2 * bins), np.float32) for _ in range(3))
         self.power = np.zeros(bins, np.float32)
         self.edges, self.peaks = np.zeros(bins + 1, np.int64), np.zeros(bins, np.int64)
-        self.record = Spectra(
+        self.record = SpectraBuffers(
             self.past, self.mask, self.hop, self.output, self.window, self.scaled, self.frame, self.sums, self.now,
             self.before, self.target, self.power, self.edges, self.peaks, self.fft.turns, self.fft.work,
         )  # fmt: skip

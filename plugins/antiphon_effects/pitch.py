@@ -19,7 +19,7 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, fft_real, fft_real
 from antiphon_effects.phases import (
     TAU,
     PhaseSpectra,
-    Spectra,
+    SpectraBuffers,
     effects_advance,
     effects_overlap,
     effects_peaks,
@@ -52,7 +52,7 @@ class PitchState(NamedTuple):
 
 
 @kernel
-def effects_shift(s: Spectra, count: i64, t: PitchState, formants: i64, ratio: f64) -> None:
+def effects_shift(s: SpectraBuffers, count: i64, t: PitchState, formants: i64, ratio: f64) -> None:
     """target ← now with every peak at `ratio` of its frequency. angles: by which each bin's peak is turned."""
     bins = s.now.frames // 2
     size = 2 * (bins - 1)
@@ -97,7 +97,7 @@ def effects_shift(s: Spectra, count: i64, t: PitchState, formants: i64, ratio: f
 
 
 @kernel
-def effects_envelope(s: Spectra, t: PitchState, size: i64) -> None:
+def effects_envelope(s: SpectraBuffers, t: PitchState, size: i64) -> None:
     """envelope ← the envelope of a spectrum of that power, a magnitude a bin. cepstrum: size + 2 floats, used."""
     bins = size // 2 + 1
     for k in range(bins):
@@ -121,7 +121,7 @@ class PitchCurves(NamedTuple):
 
 @kernel
 def effects_pitch(
-    x: Audio, y: Audio, frames: i64, p: PitchCurves, formants: i64, latency: i64, t: PitchState, s: Spectra
+    x: Audio, y: Audio, frames: i64, p: PitchCurves, formants: i64, latency: i64, t: PitchState, s: SpectraBuffers
 ) -> None:
     """y ← x at another pitch, and x `latency` frames before, mixed. place: see `_AT`; the others as `PhaseSpectra`."""
     for n in range(frames):

@@ -365,31 +365,13 @@ class Reverb(Processor):
         self._age.fill(0)
 
     def step(self, io: IO) -> Step:
-        return effects_reverb_block.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            ReverbCurves._make(map(io.curve, ReverbCurves._fields)),
-            ReverbState(
-                self._base,
-                self._rates,
-                self._before,
-                self._before_mask,
-                self._allpass,
-                self._diffusers[0],
-                self._diffusers[-1],
-                self._span,
-                self._into,
-                self._rings,
-                self._mask,
-                self._v,
-                self._k,
-                self._slow,
-                self._age,
-                self._glide,
-                self._sides,
-                self._rate,
-            ),
-        )
+        curves = ReverbCurves._make(map(io.curve, ReverbCurves._fields))
+        state = ReverbState(
+            self._base, self._rates, self._before, self._before_mask, self._allpass, self._diffusers[0],
+            self._diffusers[-1], self._span, self._into, self._rings, self._mask, self._v, self._k, self._slow,
+            self._age, self._glide, self._sides, self._rate,
+        )  # fmt: skip
+        return effects_reverb_block.step(io.audio_in[0], io.audio_out[0], curves, state)
 
 
 def lengths(rate: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.phases import (
     TAU,
     PhaseSpectra,
-    Spectra,
+    SpectraBuffers,
     effects_angle,
     effects_overlap,
     effects_peaks,
@@ -60,7 +60,7 @@ class StretchState(NamedTuple):
 
 
 @kernel
-def effects_attack(s: Spectra, count: i64, t: StretchState) -> f64:
+def effects_attack(s: SpectraBuffers, count: i64, t: StretchState) -> f64:
     """How many frames after the window's centre a sound begins; 0 where none does.
 
     rises: 1 for each peak of it.  loudest: the power of the last second's loudest window.
@@ -108,7 +108,7 @@ def effects_attack(s: Spectra, count: i64, t: StretchState) -> f64:
 
 
 @kernel
-def effects_turn(s: Spectra, count: i64, t: StretchState, attack: i64) -> None:
+def effects_turn(s: SpectraBuffers, count: i64, t: StretchState, attack: i64) -> None:
     """target ← now, with phases that continue those of `target` so far; the input's where a sound begins."""
     bins = s.now.frames // 2
     for i in range(count):
@@ -142,7 +142,7 @@ def effects_turn(s: Spectra, count: i64, t: StretchState, attack: i64) -> None:
 
 
 @kernel
-def effects_look(end: i64, s: Spectra, t: StretchState) -> f64:
+def effects_look(end: i64, s: SpectraBuffers, t: StretchState) -> f64:
     """Takes the spectra of the input before `end`; returns where in the window a sound begins, or 0."""
     effects_window(s, end - s.hop, s.before)
     effects_window(s, end, s.now)
@@ -151,7 +151,7 @@ def effects_look(end: i64, s: Spectra, t: StretchState) -> f64:
 
 
 @kernel
-def effects_stretch_hop(end: i64, factor: f64, s: Spectra, t: StretchState) -> f64:
+def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchState) -> f64:
     """output ← the next hop, from the input before `end`; returns by how much further on the next one's `end` lies.
 
     place, state: see `_AT` and `_DEBT`; the others as `PhaseSpectra` and `effects_attack` have them.
@@ -211,7 +211,7 @@ def effects_jump(t: StretchState) -> None:
 
 @kernel
 def effects_stretch(
-    x: Audio, y: Audio, frames: i64, factor: f32p, limit: f64, return_at: i64, s: Spectra, t: StretchState
+    x: Audio, y: Audio, frames: i64, factor: f32p, limit: f64, return_at: i64, s: SpectraBuffers, t: StretchState
 ) -> None:
     """y ← the stretched sound of x, at most `limit` frames behind it; at frame `return_at` it returns to now."""
     for n in range(frames):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct, structs
 
@@ -16,7 +16,7 @@ FILE = "rules.toml"
 ENTERS = {"drums": 0.0, "bass": 0.12, "chords": 0.25, "melody": 0.45}
 LOUDNESS = {"drums": -15.0, "bass": -16.0, "chords": -18.0, "melody": -17.5}
 By: TypeAlias = Annotated[
-    dict[Literal["drums", "bass", "chords", "melody"], float],
+    dict[Annotated[str, Meta(pattern=rf"^({'|'.join(ENTERS)})\Z")], float],
     Meta(description=f"a number for any of {', '.join(ENTERS)}"),
 ]
 Few: TypeAlias = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]

@@ -55,14 +55,14 @@ Format: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_N
 RunFormat: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*FORMAT_NAMES, "mid"]})]
 
 
-class Asked(Struct, forbid_unknown_fields=True, kw_only=True):
+class JobBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """What a client asks for. All fields may be missing."""
 
     file: FileId | UnsetType = UNSET
     rate: Rate | UnsetType = UNSET
 
 
-class Run(Asked):
+class Run(JobBody):
     """Body of `POST /api/run/PLUGIN`. `file` is missing for a plugin that needs none, as `generate`."""
 
     params: dict[str, Any] = {}
@@ -76,14 +76,14 @@ class Run(Asked):
     tail: Tail | UnsetType = UNSET
 
 
-class Render(Asked):
+class Render(JobBody):
     """Body of `POST /api/render/PATCH`. `seconds` may be missing where there is a file."""
 
     format: Format | UnsetType = UNSET
     seconds: Seconds | UnsetType = UNSET
 
 
-class RenderLive(Asked):
+class RenderLive(JobBody):
     """Body of `POST /api/live/sets/SET/render`. The file is what the patch hears as its input."""
 
     format: Format | UnsetType = UNSET
@@ -210,7 +210,7 @@ def _checked(body: object, kind: type[T]) -> T:
         raise WireError(str(misfit)) from None
 
 
-def _file(asked: Asked, path_of: Callable[[str], Path]) -> tuple[str, Path]:
+def _file(asked: JobBody, path_of: Callable[[str], Path]) -> tuple[str, Path]:
     if asked.file is UNSET:
         raise WireError("file takes the identifier that POST /api/files has answered")
     return asked.file, path_of(asked.file)
@@ -267,7 +267,7 @@ def _run_suffix(asked: Run, info: ProcessorInfo, source: Path, *, beside: bool) 
     return _suffix(asked, NOTES, (NOTES,)) if info.first("audio", "out") is None else _suffix(asked, sound)
 
 
-def _rate(asked: Asked, suffix: str) -> tuple[str, ...]:
+def _rate(asked: JobBody, suffix: str) -> tuple[str, ...]:
     """The option for the rate of the result, where one is asked for."""
     if asked.rate is UNSET:
         return ()

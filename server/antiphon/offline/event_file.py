@@ -47,7 +47,7 @@ _ADDRESSES = ", ".join((
 ))  # fmt: skip
 
 
-class Event(Struct, forbid_unknown_fields=True, kw_only=True):
+class FileEvent(Struct, forbid_unknown_fields=True, kw_only=True):
     """A line of the file."""
 
     time: Annotated[float, Meta(ge=0.0, le=MAX_SECONDS)] | None = None
@@ -84,13 +84,13 @@ def parse_events(
     return commands
 
 
-def _event(line: str) -> Event:
+def _event(line: str) -> FileEvent:
     try:
         event = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"it is not JSON ({str(error)[:80]})") from None
     try:
-        return convert(event, Event, "an event")
+        return convert(event, FileEvent, "an event")
     except Misfit as misfit:
         raise UsageError(str(misfit)) from None
 
@@ -99,7 +99,7 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
-def commands_of(event: Event, rate: int, find: FindParam, players: notes.Players | None) -> Sequence[Command]:
+def commands_of(event: FileEvent, rate: int, find: FindParam, players: notes.Players | None) -> Sequence[Command]:
     """The commands of an event.
 
     One, or for a note with values of its own several. `players` take notes; None leaves them to be found out when they
@@ -116,7 +116,7 @@ def commands_of(event: Event, rate: int, find: FindParam, players: notes.Players
     return (_command(event, rate, find, players),)
 
 
-def _command(event: Event, rate: int, find: FindParam, players: notes.Players | None) -> Command:
+def _command(event: FileEvent, rate: int, find: FindParam, players: notes.Players | None) -> Command:
     address, arguments = event.address, event.args
     when = _when(event, rate)
     if address in notes.ADDRESSES:
@@ -173,7 +173,7 @@ def _set(param: Param, node: str, arguments: list[Any], norm: bool, address: str
     return SetParam(node, param.name, value, _ramp(arguments, MAX_RAMP), when)
 
 
-def _when(event: Event, rate: int) -> When:
+def _when(event: FileEvent, rate: int) -> When:
     match event.time, event.sample, event.beat:
         case (float(seconds), None, None):
             return Sample(round(seconds * rate))

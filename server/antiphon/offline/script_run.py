@@ -18,7 +18,7 @@ from antiphon.kernel.runtime.helper_process import HelperProcess
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
-from antiphon.offline.event_file import MAX_EVENTS, Event, FindParam, commands_of
+from antiphon.offline.event_file import MAX_EVENTS, FileEvent, FindParam, commands_of
 from antiphon.offline.hearing import Cue, tempo_map
 
 SUFFIX = ".py"
@@ -152,7 +152,7 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
     for event in events:
         if event.address.startswith(OUTSIDE):  # a file is nothing to other programs
             continue
-        line = Event(beat=float(event.beat), address=event.address, args=list(event.args))
+        line = FileEvent(beat=float(event.beat), address=event.address, args=list(event.args))
         try:
             result += commands_of(line, rate, find, players)
         except AntiphonError as error:

@@ -35,7 +35,7 @@ from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.runtime.typed import Misfit, convert, kind_of, shown
+from antiphon.kernel.runtime.typed import Misfit, convert, kind_of, value_text
 
 DEFAULT_TEMPO = 120.0
 MAX_SCENES = 128
@@ -181,7 +181,7 @@ class PatchReader:
             end = graph.end(target, "out", self.catalog, "events")
             port = None if end.node == IN else known_type(graph.node(end.node).type, self.catalog).port(end.port, "out")
         if port is None or port.kind != "events":
-            raise Misfit(path, f"{shown(target)} gives no notes; takes a node that does")
+            raise Misfit(path, f"{value_text(target)} gives no notes; takes a node that does")
         return str(end)
 
     def _node(self, name: str, body: object) -> NodeSpec:
@@ -209,7 +209,7 @@ class PatchReader:
     def _param(self, graph: Graph, path: tuple[str, ...], target: str) -> Param:
         node, dot, name = target.partition(".")
         if not dot:
-            raise Misfit(path, f"{shown(target)} names no parameter; takes node.param")
+            raise Misfit(path, f"{value_text(target)} names no parameter; takes node.param")
         with _at(*path):
             if node == MACRO and graph.macros:
                 info = macro_info(macro.name for macro in graph.macros)
@@ -217,7 +217,7 @@ class PatchReader:
                 info = ENDS[node][1] if node in ENDS else known_type(graph.node(node).type, self.catalog)
         cells = {p.name: p for p in info.cells}
         if name not in cells:
-            raise Misfit(path, f"{node} has no parameter {shown(name)}{instead_of(name, cells.values())}")
+            raise Misfit(path, f"{node} has no parameter {value_text(name)}{instead_of(name, cells.values())}")
         return cells[name]
 
     def _value(self, path: tuple[str, ...], param: Param, value: object) -> Value:
@@ -227,7 +227,7 @@ class PatchReader:
         if param.kind in ("float", "int") and kind_of(value) != "a number":
             raise Misfit(path, f"takes {param.allowed}, not {kind_of(value)}")
         if not isinstance(value, bool | int | float | str) or (isinstance(value, int) and abs(value) >= 1 << 63):
-            raise Misfit(path, f"takes {param.allowed}, not {shown(value)}")
+            raise Misfit(path, f"takes {param.allowed}, not {value_text(value)}")
         if isinstance(value, float) and not math.isfinite(value):
             raise Misfit(path, f"takes {param.allowed}, not {value}")
         with _at(*path):

@@ -4,8 +4,8 @@ What a kernel may say: assignment to locals (their type is that of their first v
 of whole numbers only, rounded down as in Python; by zero the result is undefined), comparison, `and or not`,
 `x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`, `return`, indexing of pointers, of sound
 by channel and frame (`x[c, n]`, `x.channels`, `x.frames`), fields of records (`s.field`), numbers of the
-module and members of its IntEnums
-(`Slot.CALLS`), `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`, other kernels, and what `intrinsics` holds.
+module and members of its IntEnums (`Slot.CALLS`), `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`, other
+kernels, and what `intrinsics` holds.
 """
 
 from __future__ import annotations
@@ -189,8 +189,7 @@ class _Lowering:
 
     def sound(self, node: ast.expr) -> str:
         """The name of a sound argument, "" of anything else."""
-        name = _dotted(node)
-        return name if self.item.types.get(name) == "Audio" else ""
+        return name if self.item.types.get(name := _dotted(node)) == "Audio" else ""
 
     def place(self, base: ast.expr, index: ast.expr) -> ir.Value:
         if name := self.sound(base):
@@ -376,12 +375,9 @@ class _Lowering:
 
 def _dotted(node: ast.expr) -> str:
     """The name of an argument or of a record's field, as `s.field`; "" of anything else."""
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=base, attr=field) if inside := _dotted(base):
-            return f"{inside}.{field}"
-    return ""
+    if isinstance(node, ast.Attribute) and (inside := _dotted(node.value)):
+        return f"{inside}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_dear(node: ast.expr) -> bool:

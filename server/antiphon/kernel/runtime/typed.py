@@ -55,7 +55,19 @@ def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
 
 
 def read_toml(path: Path, kind: type[T], whole: str) -> T:
-    """A TOML file as a type. Raises `FileError`, which names the file and, in it, the line and the key."""
+    """Reads a TOML file as a type.
+
+    Args:
+        path: The file.
+        kind: A `msgspec.Struct`; what a field takes is the description of its `Meta`.
+        whole: What the file is, as "a style".
+
+    Returns:
+        The struct.
+
+    Raises:
+        FileError: It cannot be read or does not fit; the message names the file, the line and the key.
+    """
     text = ""
     try:
         text = path.read_text("utf-8")
@@ -68,7 +80,7 @@ def read_toml(path: Path, kind: type[T], whole: str) -> T:
         raise FileError(f"{path.name} is not TOML: {error}") from None
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """A value in a refusal: a number or the beginning of a text itself, of others the kind."""
     if isinstance(value, int) and abs(value) >= 1 << 63:
         return "a number of more than 64 bits"
@@ -103,7 +115,7 @@ def _misfit(data: Any, kind: Any, whole: str, message: str) -> Misfit:
     field = _FIELD.match(message)
     if field is None:
         apart = "[...]" in message or (isinstance(data, list) and "of length" in message)
-        wrong = "" if apart else f", not {shown(data)}"
+        wrong = "" if apart else f", not {value_text(data)}"
         if not path:
             return Misfit((), f"{whole} is {takes or _plain(message)} with {', '.join(fields)}{wrong}")
         return Misfit(tuple(path), f"takes {takes or _plain(message)}{wrong}")
