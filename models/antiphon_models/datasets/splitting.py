@@ -23,7 +23,7 @@ def made_by(shared_by: str) -> str:
     return f"made here: eight, one and one of ten by a digest of the {shared_by}"
 
 
-def grouped(name: str, files: tuple[str, ...], group: str, labels: tuple[str, ...] = (), **known: Any) -> Item:
+def item_of_group(name: str, files: tuple[str, ...], group: str, labels: tuple[str, ...] = (), **known: Any) -> Item:
     """An item whose split follows from its group."""
     return Item(name, files, group, split_of(group), labels, **known)
 

@@ -10,7 +10,7 @@ from antiphon_models.datasets.annotations import JAMS, jams_rows, key_of, tempo_
 from antiphon_models.datasets.layouts.rules import ItemRules, matches
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon_models.datasets.records import DatasetListing
-from antiphon_models.datasets.splitting import grouped, split_here
+from antiphon_models.datasets.splitting import item_of_group, split_here
 
 KEY_TRACKS, TEMPO_TRACKS, BALLROOM_TRACKS = 604, 664, 698
 """As published."""
@@ -33,7 +33,7 @@ def giantsteps_key(root: Path) -> DatasetListing:
         key = key_of(line)
         files = (f"audio/{path.stem}.mp3", relative(path, root))
         fault = "" if key else f"its key is not one: {line[:40] or 'an empty file'}"
-        items.append(grouped(path.stem, files, path.stem, (key,) if key else (), key=key, fault=fault))
+        items.append(item_of_group(path.stem, files, path.stem, (key,) if key else (), key=key, fault=fault))
     return split_here(items, "track", KEY_TRACKS if "annotations" in top else 600)
 
 
@@ -57,7 +57,7 @@ def giantsteps_tempo(root: Path) -> DatasetListing:
         tempo = tempo_in(path)
         files_of = (f"audio/{path.stem}.mp3", relative(path, root))
         fault = "" if tempo else "it has no tempo: its annotators did not agree on one"
-        items.append(grouped(path.stem, files_of, path.stem, tuple(genres[:1]), tempo=tempo, fault=fault))
+        items.append(item_of_group(path.stem, files_of, path.stem, tuple(genres[:1]), tempo=tempo, fault=fault))
     return split_here(sorted(items, key=lambda item: item.name), "track", TEMPO_TRACKS, version.name)
 
 
@@ -108,5 +108,5 @@ def isophonics(root: Path) -> DatasetListing:
         own = sounds.get(name, sounds.get(name.partition("/")[2], Path(f"{name}.wav")))
         files = ((Path("audio") / own).as_posix(),) if sounds else ()
         album = name.rpartition("/")[0]
-        items.append(grouped(name, (*files, *lists.values()), album, annotations=lists))
+        items.append(item_of_group(name, (*files, *lists.values()), album, annotations=lists))
     return split_here(items, "album", absent=() if sounds else ("there is no sound in audio/: annotations alone",))

@@ -8,7 +8,7 @@ from pathlib import Path
 from antiphon_models.datasets.examination import SCORES, SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative, unlike
 from antiphon_models.datasets.records import DatasetListing
-from antiphon_models.datasets.splitting import grouped, split_here
+from antiphon_models.datasets.splitting import item_of_group, split_here
 
 _SORTS = re.compile(
     r"(audio|sound|wav|mp3|flac|file|data|dataset|sample|clip|recording|train|training|test|testing|valid|validation|"
@@ -36,7 +36,7 @@ def listing(root: Path) -> DatasetListing:
         if stem.casefold() == place.parts[0].casefold():  # kick/kick1.wav is a kick, not a part of the song "kick"
             stem = path.stem
         group = "/".join(place.parts[:2]) if len(place.parts) > 2 else f"{place.parts[0]}/{stem}"
-        items.append(grouped(place.as_posix(), (relative(path, root),), group, (place.parts[0],)))
+        items.append(item_of_group(place.as_posix(), (relative(path, root),), group, (place.parts[0],)))
     if not items:
         raise unlike(root, "folder", "there are no folders with sounds or MIDI files in it")
     classes = sorted({item.labels[0] for item in items})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
-from antiphon_models.datasets.splitting import grouped, split_here
+from antiphon_models.datasets.splitting import item_of_group, split_here
 
 CLIPS = 100
 """Of each genre."""
@@ -86,7 +86,7 @@ def speech_listing(root: Path) -> DatasetListing:
         if place is None:
             raise unlike(root, "gtzan-speech", f"there is no music_speech/{label}_wav, nor {label} with .au files")
         for path in files_below(place, *_SUFFIXES):
-            items.append(grouped(f"{label}/{path.stem}", (relative(path, root),), path.stem, (label,)))
+            items.append(item_of_group(f"{label}/{path.stem}", (relative(path, root),), path.stem, (label,)))
     return split_here(items, "recording", 2 * SPEECH_CLIPS, by="name")
 
 

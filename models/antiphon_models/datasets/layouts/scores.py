@@ -11,7 +11,7 @@ from antiphon_models.datasets.annotations import key_of, tempo_in
 from antiphon_models.datasets.layouts.rules import ItemRules
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, DatasetListing, Item
-from antiphon_models.datasets.splitting import grouped, made_by, split_here, split_of
+from antiphon_models.datasets.splitting import item_of_group, made_by, split_here, split_of
 
 LAKH = {"lmd_full": 176_581, "lmd_matched": 115_190, "clean_midi": 17_257}
 """Files of each part, the richest last in doubt and first here."""
@@ -32,7 +32,7 @@ def lakh(root: Path) -> DatasetListing:
         named = place.name != "clean_midi"
         group = path.parent.name if place.name != "lmd_full" else path.stem
         digest = f"md5:{path.stem}" if named else ""
-        items.append(grouped(relative(path, place), (relative(path, root),), group, digest=digest))
+        items.append(item_of_group(relative(path, place), (relative(path, root),), group, digest=digest))
     shared = {"lmd_full": "file", "lmd_matched": "track", "clean_midi": "artist"}[place.name]
     return split_here(items, shared, LAKH[place.name], place.name)
 
@@ -44,7 +44,7 @@ def rolls(root: Path) -> DatasetListing:
         raise unlike(root, "lpd", "there is none of lpd_5/lpd_5_cleansed, lpd_5_matched and lpd_5_full")
     name, place = found[0]
     paths = files_below(place, ".npz")
-    items = (grouped(path.stem, (relative(path, root),), path.parent.name) for path in paths)
+    items = (item_of_group(path.stem, (relative(path, root),), path.parent.name) for path in paths)
     return split_here(items, "track", ROLLS[name], name)
 
 
@@ -131,7 +131,9 @@ def openmsx(root: Path) -> DatasetListing:
     found = sorted(root.rglob("openmsx/*.mid"))
     if not found:
         raise unlike(root, "openttd-openmsx", "there is no openmsx/*.mid")
-    return split_here((grouped(path.stem, (relative(path, root),), path.stem) for path in found), "song", OPENMSX_SONGS)
+    return split_here(
+        (item_of_group(path.stem, (relative(path, root),), path.stem) for path in found), "song", OPENMSX_SONGS
+    )
 
 
 def pop909(root: Path) -> DatasetListing:
@@ -148,7 +150,7 @@ def _pop_song(root: Path, folder: Path) -> Item:
     lists = {kind: relative(folder / name, root) for kind, name in _POP_LISTS.items()}
     path = root / lists["keys"]
     keys = {key_of(line.split()[-1]) for line in tables.lines(path)} if path.is_file() else set()
-    return grouped(
+    return item_of_group(
         number,
         (relative(folder / f"{number}.mid", root), *lists.values()),
         number,

@@ -8,7 +8,7 @@ from pathlib import Path
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
-from antiphon_models.datasets.splitting import grouped, split_here
+from antiphon_models.datasets.splitting import item_of_group, split_here
 
 LOOPS = 9_455
 """As published."""
@@ -34,7 +34,7 @@ def loops(root: Path) -> DatasetListing:
         about = known[number] if isinstance(known.get(number), dict) else {}
         tags = tuple(str(tag) for tag in about.get("tags", ()))
         place = there.get(number, sounds / f"{number}.wav")
-        items.append(grouped(number, (relative(place, root),), str(about.get("username", "")) or number, tags))
+        items.append(item_of_group(number, (relative(place, root),), str(about.get("username", "")) or number, tags))
     absent = () if known else ("there is no metadata.json: owners, tags, licences and what is missing are not known",)
     return split_here(items, "owner", LOOPS, absent=absent)
 
@@ -50,7 +50,7 @@ def freesound(root: Path) -> DatasetListing:
         licence = f"licence:{about.get('license') or 'unknown'}"
         tags = [*(about.get("queries") or ()), *(about.get("tags") or ()), licence]
         labels = tuple(dict.fromkeys(str(tag) for tag in tags))
-        items.append(grouped(number, (f"audio/{number}.mp3",), str(about.get("username") or number), labels))
+        items.append(item_of_group(number, (f"audio/{number}.mp3",), str(about.get("username") or number), labels))
     return split_here(items, "owner")
 
 

@@ -8,7 +8,7 @@ from antiphon.kernel.errors import FileError
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
-from antiphon_models.datasets.splitting import grouped, split_here
+from antiphon_models.datasets.splitting import item_of_group, split_here
 
 MTAT_CLIPS, CAL500_SONGS, CAL10K_SONGS, OPENMIC_CLIPS = 25_863, 502, 10_870, 20_000
 """As published."""
@@ -105,7 +105,7 @@ def cal500(root: Path) -> DatasetListing:
     else:
         absent.append("there are no vocab.txt and hardAnnotations.txt: tags are not known")
     items = (
-        grouped(song, (relative(sounds / f"{song}.mp3", root),), song.split("-")[0], labels)
+        item_of_group(song, (relative(sounds / f"{song}.mp3", root),), song.split("-")[0], labels)
         for song, labels in zip(songs, tags, strict=True)
     )
     return split_here(items, "artist", CAL500_SONGS, absent=absent)
@@ -115,7 +115,7 @@ def cal10k(root: Path) -> DatasetListing:
     """CAL10k (Tingle, Kim and Turnbull, 2010), published without sound: owners keep it by artist and title."""
     sounds = first_folder(root, ["mp3", "audio", "."]) or root
     items = [
-        grouped(relative(path, sounds), (relative(path, root),), path.parent.name)
+        item_of_group(relative(path, sounds), (relative(path, root),), path.parent.name)
         for path in files_below(sounds, ".mp3", ".flac", ".ogg", ".wav")
         if path.parent != sounds
     ]
