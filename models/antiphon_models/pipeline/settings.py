@@ -8,7 +8,6 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from antiphon.classifiers.classifier_file import MOST_VALUES
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.finite import is_finite_number
@@ -17,6 +16,7 @@ from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest
 from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_fault
 from antiphon.kernel.signal.mel import MEL, MelSettings
+from antiphon_classify.classifier_file import MOST_VALUES
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.pipeline.frameworks import FRAMEWORKS
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F64
-from antiphon.library.catalogue import Catalogue
-from antiphon.library.records import FileEntry, FileState, SoundIdentity
-from antiphon.library.similarity import QUANTITY
-from antiphon.library.taste.choosing import LONGEST
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.records import FileEntry, FileState, SoundIdentity
+from antiphon_library.similarity import QUANTITY
+from antiphon_library.taste.choosing import LONGEST
 from antiphon_models.learning.user_commands import command
 from antiphon_models.recommend.world import World
 

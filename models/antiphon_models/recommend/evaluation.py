@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F64, UsageError
-from antiphon.library.taste import logs
-from antiphon.library.taste.choosing import VALUES, TrackTable
-from antiphon.library.taste.preference import preference
+from antiphon_library.taste import logs
+from antiphon_library.taste.choosing import VALUES, TrackTable
+from antiphon_library.taste.preference import preference
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.recommend.commands import NextCommand, of_world
 from antiphon_models.recommend.listeners import SimulatedListeners, TasteListeners, WanderingListeners

@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 
 from antiphon.api import F64
-from antiphon.library.taste.choosing import TrackTable
-from antiphon.library.taste.preference import components
-from antiphon.library.taste_tables import TrackRow
+from antiphon_library.taste.choosing import TrackTable
+from antiphon_library.taste.preference import components
+from antiphon_library.taste_tables import TrackRow
 from antiphon_models.recommend.world import World
 
 FACTORS, ROUNDS, CONFIDENCE, DECAY = 32, 10, 20.0, 3.0

@@ -4,5 +4,8 @@ from __future__ import annotations
 
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.extras import require as require_modules, sentence as missing_modules
+from antiphon.kernel.runtime.finite import is_finite_number
 from antiphon.kernel.runtime.serve_option import ServeOption
+from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead

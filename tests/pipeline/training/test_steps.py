@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from tests.pipeline.test_pipeline import TOML, written
 
-from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.png import png_bytes
 from antiphon.kernel.runtime import extras
+from antiphon_classify.classifier_file import DETAILS, MODEL, read_details
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, chosen
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import TrainSettings, load

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.library.map.picture import INK, PAPER, SOFT, lettering, plain
+from antiphon_library.map.picture import INK, PAPER, SOFT, lettering, plain
 
 Counts = NDArray[np.int64]
 """`[labels, labels]`: rows are what is true, columns what was answered."""

@@ -16,7 +16,9 @@ from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
-OSC_PORT, HTTP_PORT = 4400, 4401
+OSC_PORT = 4400
+"""The port of OSC unless another is asked for."""
+HTTP_PORT = 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 MOST_CHANNELS = 16
 """Output channels, at most."""
