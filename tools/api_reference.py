@@ -25,6 +25,7 @@ HEAD = """# antiphon.api for {part}
 Generated from the docstrings of `server/antiphon/api/` by `make docs`. [plugins.md](../docs/plugins.md) is the
 tutorial, [hooks.md](../docs/hooks.md) has the hooks and worked examples.
 """
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 AUTHORS = ("antiphon.api", "antiphon.api.jobs", "antiphon.api.kernels", "antiphon.api.testing")
 """The modules for authors of processors; the others are for those of backends, models, transports and pages."""
 
@@ -35,7 +36,7 @@ class Definition:
 
     name: str
     module: str
-    node: ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
+    node: ast.ClassDef | Function | ast.Assign | ast.AnnAssign
     doc: str
 
 
@@ -69,7 +70,7 @@ def definition(module: str, name: str) -> Definition:
     body = parse_module(module).body
     found: Definition | None = None
     for node, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+        if isinstance(node, ast.ClassDef | Function) and node.name == name:
             found = Definition(name, module, node, docstring_of(node))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -83,10 +84,10 @@ def definition(module: str, name: str) -> Definition:
     raise SystemExit(f"{module}.{name} is defined nowhere below server/")
 
 
-def docstring_of(node: ast.ClassDef | ast.FunctionDef) -> str:
+def docstring_of(node: ast.ClassDef | Function) -> str:
     """The docstring; of a class with the sections of its `__init__` at the end."""
     doc = ast.get_docstring(node) or ""
-    made = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    made = [item for item in node.body if isinstance(item, Function) and item.name == "__init__"]
     if not isinstance(node, ast.ClassDef) or not made:
         return doc
     section = re.search(rf"^(?:{'|'.join(SECTIONS)}):$.*", ast.get_docstring(made[0]) or "", re.MULTILINE | re.DOTALL)
@@ -100,27 +101,27 @@ def _string(node: ast.stmt | None) -> str:
     return ""
 
 
-def methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
+def methods(node: ast.ClassDef) -> list[Function]:
     """The public methods and properties of a class, in the order of its source."""
-    public = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+    public = [item for item in node.body if isinstance(item, Function)]
     return [item for item in public if item.name == "__call__" or not item.name.startswith("_")]
 
 
-def _decorated(node: ast.ClassDef | ast.FunctionDef, name: str) -> bool:
+def _decorated(node: ast.ClassDef | Function, name: str) -> bool:
     return any(ast.unparse(item).partition("(")[0] == name for item in node.decorator_list)
 
 
-def is_property(node: ast.FunctionDef) -> bool:
+def is_property(node: Function) -> bool:
     """Whether a method is read as an attribute."""
     return _decorated(node, "property")
 
 
-def _arguments(node: ast.FunctionDef) -> str:
+def _arguments(node: Function) -> str:
     text = ast.unparse(node.args)
     return re.sub(r"^(self|cls)(, /)?(, )?", "", text)
 
 
-def signature(name: str, node: ast.FunctionDef) -> str:
+def signature(name: str, node: Function) -> str:
     """A function as it is called, with types."""
     gives = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
     return f"{name}({_arguments(node)}){gives}"
@@ -129,7 +130,7 @@ def signature(name: str, node: ast.FunctionDef) -> str:
 def construction(name: str, node: ast.ClassDef) -> str:
     """A class as it is made: by the fields of a dataclass, or by `__init__`; its bases where it is not to be made."""
     for item in node.body:
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+        if isinstance(item, Function) and item.name == "__init__":
             return f"class {name}({_arguments(item)})"
     if _decorated(node, "dataclass"):
         fields = ", ".join(_field(item) for item in node.body if isinstance(item, ast.AnnAssign))
@@ -186,7 +187,7 @@ def _code(text: str) -> str:
 def entry(name: str, found: Definition) -> str:
     """The part of the page for one name."""
     node = found.node
-    if isinstance(node, ast.FunctionDef):
+    if isinstance(node, Function):
         return _entry(f"### {name}", signature(name, node), found.doc)
     if isinstance(node, ast.ClassDef):
         text = [_entry(f"### {name}", construction(name, node), found.doc)]

@@ -6,12 +6,15 @@ import re
 import sys
 from pathlib import Path
 
-from antiphon.web.api.table import OPERATIONS
 from antiphon.web.operations import TokenLevel
+from antiphon.web.plugin_routes import all_operations
 
 PAGE = Path(__file__).parents[1] / "docs/http.md"
 TABLE = re.compile(r"\| address \| token \| what it does \|\n(?:\|.*\n)*")
 TOKEN = {TokenLevel.ANYONE: "never", TokenLevel.READ: "", TokenLevel.OWNER: "always"}
+
+
+OPERATIONS = all_operations()
 
 
 def table() -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.web import openapi
-from antiphon.web.api.table import OPERATIONS
 from antiphon.web.operations import Operation
+from antiphon.web.plugin_routes import all_operations
 
+OPERATIONS = all_operations()
 PAGE = Path(__file__).parents[1] / "page/src/api.d.ts"
 HEAD = "// The types of the HTTP API. tools/page_types.py makes them of its OpenAPI document: make page.\n"
 PLAIN = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"}

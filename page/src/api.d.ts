@@ -428,14 +428,14 @@ export interface Get {
   "/api/jobs": Job[];
   [path: `/api/jobs/${string}`]: Job;
   [path: `/api/jobs/${string}/overview`]: Overview;
-  "/api/classify": Classifier[];
-  "/api/library/map": Map;
   "/api/live": Live;
   "/api/live/script": Script;
   "/api/live/words": Words;
   "/api/live/sounds": Record<string, unknown>;
   "/api/live/sets": LiveSet[];
   [path: `/api/live/sets/${string}`]: LiveSetText;
+  "/api/library/map": Map;
+  "/api/classify": Classifier[];
 }
 
 export interface Post {
@@ -449,15 +449,15 @@ export interface Post {
   [path: `/api/render/${string}`]: { takes: Render; answers: Job };
   [path: `/api/live/sets/${string}/render`]: { takes: RenderLive; answers: Job };
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
-  [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
-  "/api/library/map": { takes: null; answers: Placing };
-  "/api/library/analyse": { takes: null; answers: Placing };
-  "/api/library/next": { takes: Next; answers: Matches };
-  "/api/library/fits": { takes: Fits; answers: FitMatches };
   "/api/live/eval": { takes: EvaluateBody; answers: Version };
   "/api/live/stop": { takes: null; answers: Stopped };
   "/api/live/slider": { takes: SliderBody; answers: Version };
   "/api/live/tracks": { takes: TracksBody; answers: Heard };
+  "/api/library/map": { takes: null; answers: Placing };
+  "/api/library/analyse": { takes: null; answers: Placing };
+  "/api/library/next": { takes: Next; answers: Matches };
+  "/api/library/fits": { takes: Fits; answers: FitMatches };
+  [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
 }
 
 export interface Put {

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from antiphon.api import Register, hookimpl
+
+if TYPE_CHECKING:
+    from antiphon.api.http import HttpServer
 
 
 @hookimpl
@@ -31,3 +36,11 @@ def antiphon_analyses(register: Register) -> None:
         "instruments", "antiphon_classify.instruments:Instruments", "Families of instruments, where, and any voice."
     )
     register_own(register)
+
+
+@hookimpl
+def antiphon_routes(http: HttpServer) -> None:
+    """Adds the operations below `/api/classify`."""
+    from antiphon_classify.http.routes import ClassifyRoutes
+
+    ClassifyRoutes(http)

@@ -16,7 +16,8 @@ import numpy as np
 
 from antiphon.api import AntiphonError, Register, Samples, UsageError
 from antiphon.api.analysis import Analysis, AnalysisRun, Quantity, feature_stream
-from antiphon.api.models import ClassifierFile, classifiers_folder
+from antiphon_classify.classifier_file import classifiers_folder
+from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_classify.labels import LIVE_LABELS, SHIPPED
 
 MOST = 200

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import AntiphonError, Samples
-from antiphon.api.catalogues import Catalogue, IdentifiedFile, ShardSet, identify_files, present_index
 from antiphon.api.files import library_folder
+from antiphon.api.services import CatalogueService, IdentifiedFile, SoundCatalogue, service
 from antiphon.api.workers import RecentSound, ReportingStepper, WorkerSpec
 from antiphon_identify.landmarks import RATE, FingerprintRun
 
@@ -32,20 +32,19 @@ class CatalogueReader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._catalogue: Catalogue | None = None
-        self._index: ShardSet | None = None
+        self._catalogue: SoundCatalogue | None = None
         self._due = 0.0
 
     def ask(self, sound: Samples) -> Sequence[IdentifiedFile]:
         """What catalogued files a sound at `RATE` comes from; none where the catalogue cannot be read."""
         try:
             self._open()
-            if self._catalogue is None or self._index is None:
+            if self._catalogue is None:
                 return ()
             run = FingerprintRun()
             run.feed(sound[None])
             seconds, hertz = run.result()["landmarks"]
-            return identify_files(self._catalogue, self._index, seconds.astype(np.float64), hertz.astype(np.float64))
+            return self._catalogue.identify(seconds.astype(np.float64), hertz.astype(np.float64))
         except AntiphonError:
             self._catalogue = None
             return ()
@@ -54,10 +53,11 @@ class CatalogueReader:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _REOPEN
-        if self._catalogue is None and Catalogue.exists(self._folder):
-            self._catalogue = Catalogue(self._folder)
+        catalogues: CatalogueService = service("catalogue")
         if self._catalogue is not None:
-            self._index = present_index(self._catalogue)
+            self._catalogue.refresh()
+        elif catalogues.exists(self._folder):
+            self._catalogue = catalogues.open(self._folder)
 
 
 class Identifier(ReportingStepper["IdentifiedStream"]):

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any
 
 from antiphon.api.analysis import plain_result
-from antiphon.api.catalogues import Catalogue, add_files
 from antiphon.api.files import library_folder, printable_path
+from antiphon.api.services import CatalogueService, SoundCatalogue, service
 from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, to_stored
 from antiphon_loops.analysis.fit import NAME as FIT, FitAnalysis
 from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in
@@ -57,9 +57,10 @@ class LoopStore:
     """
 
     def __init__(self, folder: Path, root: Path | None = None) -> None:
-        self._catalogue = Catalogue(root or library_folder())
+        catalogues: CatalogueService = service("catalogue")
+        self._catalogue: SoundCatalogue = catalogues.open(root or library_folder())
         try:
-            add_files(self._catalogue, [folder], lambda done, of, name: None)
+            self._catalogue.add([folder])
             place = os.fsencode(folder.absolute())
             self._files = self._catalogue.folder_sounds(place, NAME)
             beside = {name: self._catalogue.folder_sounds(place, name) for name in (FIT, *LABELLED)}
@@ -78,7 +79,7 @@ class LoopStore:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._catalogue.__exit__(kind, error, at)
+        self._catalogue.close()
 
     def problem(self, path: Path, name: str) -> str:
         """Why a file cannot be read, one sentence that names it `name`; "" for a good one."""

@@ -48,19 +48,6 @@ async def test_answers_are_printed_and_silence_ends_at_once(live: Rig, tcp: bool
         await asked(live, "/node/a/gain", "7", tcp=tcp)
 
 
-@pytest.mark.parametrize("tcp", [False, True])
-async def test_the_library_answers_when_it_has_searched(live: Rig, tcp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(WireError, match="the library is empty"):
-        await asked(live, "/library/next", "2", tcp=tcp)
-
-    def searched(_root: Path, count: int, _given: object) -> list[str]:
-        time.sleep(0.3)  # `/synced` is there before
-        return [f"/loops/{n}.wav" for n in range(count)]
-
-    monkeypatch.setattr("antiphon.kernel.control.osc.library_questions.next_paths", searched)
-    assert await asked(live, "/library/next", "2", tcp=tcp) == ["/library/next.reply /loops/0.wav /loops/1.wav"]
-
-
 async def test_a_person_is_shown_the_value_that_was_set(
     live: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from tests import audio
 from tests.commands import PAGES, ROOT, blocks, text
 
 from antiphon.cli.commands import application
-from antiphon.library import analyses as registered
+from antiphon.offline import analyses as registered
 
 RUN_BY = {
     "docs/clients/python.md": "tests/docs/test_commands.py",

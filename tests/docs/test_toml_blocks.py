@@ -55,7 +55,7 @@ OTHER = {
     'instrument = "grains"': "the same",
     "# pipeline.toml": "no patch: test_commands.py writes the file and reads it",
     "# watch.toml": "no patch: tests/pipeline/test_watch_command.py",
-    '"Music/night.flac" = "wah"': "a file of `library identify --patches`: tests/cli/test_library_identify.py",
+    '"Music/night.flac" = "wah"': "`library identify`: plugins/antiphon_library/tests/test_commands_identify.py",
     "# tones/tones.toml": "its model is exported by torch: tests/docs/test_plugins.py",
     "# wobble.toml": "its node is the tutorial's: tests/docs/test_plugins.py",
     "meter = 4": "a style: plugins/antiphon_accompany/tests/test_band.py",

@@ -18,9 +18,9 @@ from tests import audio
 from tests.waiting import until
 
 from antiphon.kernel.errors import FileError
-from antiphon.library import analysing, scanning
-from antiphon.library.catalogue import Catalogue
-from antiphon.library.shard_import import take_in
+from antiphon_library import analysing, scanning
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.shard_import import take_in
 from antiphon_models.pipeline.analysing import new_sounds
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import PipelineSettings, load

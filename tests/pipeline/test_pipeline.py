@@ -15,7 +15,7 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.kernel.signal.features import import_librosa
 from antiphon.kernel.signal.mel import LogMel, LogMelStream, MelSettings
-from antiphon.library.analyses import identify_and_analyse
+from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline import running
 from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon_models.pipeline.running import shard_tasks

@@ -12,7 +12,7 @@ import soundfile
 from tests import audio
 
 from antiphon.kernel.errors import PluginError
-from antiphon.library import analyses as registered
+from antiphon.offline import analyses as registered
 from antiphon_models.learning.user_commands import command
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import load

@@ -82,6 +82,10 @@ def antiphon_analyses(register):
     register("NAME", lambda: "analyses")
 
 @hookimpl
+def antiphon_services(register):
+    register("NAME", lambda: "services")
+
+@hookimpl
 def antiphon_benches(register):
     from antiphon_bench.entry import Bench
     def run(asked):
@@ -289,6 +293,11 @@ def test_hook_antiphon_evaluations(loaded: loader.Loaded, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES.values())
 def test_hook_antiphon_analyses(loaded: loader.Loaded, name: str) -> None:
     assert loaded.factories["analyses"][name]() == "analyses"
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_services(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["services"][name]() == "services"
 
 
 def test_the_catalog_says_which_hooks_each_has(loaded: loader.Loaded) -> None:

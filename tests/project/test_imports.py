@@ -30,7 +30,7 @@ HEAVY = {
     "pyo": ("plugins/antiphon_pyo/",),
     "onnxruntime": (
         "bench/",
-        "server/antiphon/classifiers/classifier_session.py",
+        "plugins/antiphon_classify/classifier_session.py",
         "plugins/antiphon_model/onnx_file.py",
         "plugins/antiphon_sing/neural.py",
         "plugins/antiphon_hum/transcription/polyphonic.py",
@@ -41,7 +41,7 @@ HEAVY = {
 PLAYED = ("__init__.py", "processor.py")
 # a bench or a training loads what a server leaves to its workers; a classifier of the performer's own, its runtime
 MEASURED = (
-    "antiphon/classifiers/classifier_session.py",
+    "antiphon_classify/classifier_session.py",
     "antiphon_bench/",
 )
 STARTS = [
@@ -230,7 +230,7 @@ def test_what_names_no_command_is_answered_by_all_of_them():
     from antiphon.cli.commands import application
 
     every = set(get_command(application()).commands)
-    assert {"run", "serve", "library"} < every
+    assert {"run", "serve", "osc"} < every
     for typed in (["--help"], ["statu"], ["--version", "run"], []):
         assert set(get_command(application(typed)).commands) == every
 

@@ -27,15 +27,15 @@ import typer
 from tests import audio
 from tests.commands import blocks
 from tests.waiting import until
+from tools.http_table import OPERATIONS
 
 from antiphon.cli.commands import application
-from antiphon.library import scanning
-from antiphon.library.catalogue import Catalogue
 from antiphon.web import openapi
 from antiphon.web.api import jobs as examples, types
-from antiphon.web.api.table import OPERATIONS
 from antiphon.web.operations import Operation
 from antiphon_bench.rig import ServerProcess
+from antiphon_library import scanning
+from antiphon_library.catalogue import Catalogue
 
 RATE, SECONDS, HERTZ = 48000, 3.5, 220.0
 ELSEWHERE = {

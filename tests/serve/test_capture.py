@@ -14,9 +14,9 @@ from tests.waiting import until
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.library.catalogue import Catalogue
-from antiphon.library.records import FileEntry, FileState, SoundIdentity
 from antiphon_bench.rig import ServerProcess
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.records import FileEntry, FileState, SoundIdentity
 
 PATCH = """
 format = 1

@@ -10,7 +10,7 @@ import json
 import logging
 import ssl
 import stat
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,6 +38,7 @@ from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows
 from antiphon.web.control_link import ControlLink
+from antiphon.web.plugin_routes import HOOK, add_routes
 from antiphon.web.routes import serve_http, wants_html
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 
@@ -115,9 +116,13 @@ class FakeApp:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, use_lan: bool = False, app: FakeApp | None = None, jobs: Path | None = None
+    folder: Path,
+    use_lan: bool = False,
+    app: FakeApp | None = None,
+    jobs: Path | None = None,
+    plugins: Iterable[str] = (),
 ) -> AsyncIterator[HttpServer]:
-    """HTTP with both ends of its link to control."""
+    """HTTP with both ends of its link to control, and the routes of plugins."""
     ends = pair()
     control, requests = ControlLink(ends[0], ("127.0.0.1", 9)), WebRequests(ends[1], folder)
     app = app or FakeApp()
@@ -127,6 +132,7 @@ async def serving(
     try:
         server = await serve_http(control, CATALOG, folder=folder, jobs=jobs, port=0, lan=use_lan)
         try:
+            await add_routes(server, dict.fromkeys(plugins, (HOOK,)))
             yield server
         finally:
             await server.stop()

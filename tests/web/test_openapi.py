@@ -16,10 +16,11 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.web.test_lan import serving as serving_web
 from tools import http_table
+from tools.http_table import OPERATIONS
 
 from antiphon.web import control_link, openapi, osc_refusals
-from antiphon.web.api.table import OPERATIONS
 
+PLUGINS = ("antiphon_classify", "antiphon_library")
 EXAMPLES = 8
 """Requests of each operation."""
 
@@ -31,7 +32,7 @@ def server_thread(folder: Path) -> Iterator[tuple[str, str]]:
     found: list[Any] = []
 
     async def serve() -> None:
-        async with serving_web(folder, jobs=folder / "jobs") as server:
+        async with serving_web(folder, jobs=folder / "jobs", plugins=PLUGINS) as server:
             found.extend((f"http://127.0.0.1:{server.port}", asyncio.get_running_loop(), server))
             started.set()
             await ended.wait()
@@ -48,7 +49,7 @@ def server_thread(folder: Path) -> Iterator[tuple[str, str]]:
 
 def test_every_route_is_in_the_document_and_no_other(tmp_path: Path) -> None:
     async def routes() -> set[tuple[str, str]]:
-        async with serving_web(tmp_path, jobs=tmp_path / "jobs") as server:
+        async with serving_web(tmp_path, jobs=tmp_path / "jobs", plugins=PLUGINS) as server:
             paths = [(path, method) for path, method in server.routes.paths() if path not in server.routes.websockets]
             return {(method, path) for path, method in paths if path.startswith("/api/")}
 

@@ -11,6 +11,7 @@ import typer
 
 from antiphon.cli.examples import command_group, epilog
 from antiphon.cli.terminal.answers import Json, echo_answer
+from antiphon.cli.terminal.progress import progress_bar
 
 if TYPE_CHECKING:
     from antiphon_models.datasets.records import Report
@@ -41,7 +42,6 @@ def check(
 ) -> None:
     """Count a data set's items, name what is missing, damaged or known to be faulty. Exit 1 if anything is missing or
     damaged."""
-    from antiphon.cli.library.options import progress_bar
     from antiphon_models.datasets.checking import check as checked
 
     with progress_bar("checking") as progress:
@@ -93,7 +93,6 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Fetch the previews of a search, with tags, owner and licence of each. What is there is not fetched again."""
-    from antiphon.cli.library.options import progress_bar
     from antiphon.kernel.errors import UsageError
     from antiphon_models.datasets.freesound import Freesound, FreesoundSearch, key_from
 

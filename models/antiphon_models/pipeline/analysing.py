@@ -14,8 +14,9 @@ from typing import Any
 
 from antiphon.kernel.contract.analysis import Quantity
 from antiphon.kernel.errors import FileError, PluginError
-from antiphon.library.analyses import AnalysisResult, analyses, identify_and_analyse
-from antiphon.library.shard_import import LABEL, SPAN, VERSION
+from antiphon.offline.analyses import AnalysisResult, analyses
+from antiphon_library.identity import identify_and_analyse
+from antiphon_library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative
 from antiphon_models.pipeline.gathering import SourceItem
@@ -45,7 +46,7 @@ def analysis_tasks(
     out: Path, folder: str, source: Path, items: Sequence[SourceItem], names: Sequence[str], shards: int
 ) -> list[AnalysisTask]:
     """The shards, without those that no item falls into. Raises `PluginError`: there is no analysis of a name."""
-    from antiphon.library.analyses import named_analyses
+    from antiphon.offline.analyses import named_analyses
 
     present = analyses()
     versions = tuple((name, present[name].version) for name in sorted(named_analyses(names)))

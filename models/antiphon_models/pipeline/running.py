@@ -14,7 +14,7 @@ from msgspec import structs
 from antiphon import __version__
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.paths import write_atomic
-from antiphon.library.shard_import import ANALYSES
+from antiphon_library.shard_import import ANALYSES
 from antiphon_models.pipeline import runners
 from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds
 from antiphon_models.pipeline.gathering import SourceItem, gather, read_items

@@ -12,8 +12,8 @@ import soxr
 
 from antiphon.kernel.io.audiowrite import AudioWriter
 from antiphon.kernel.signal.mel import LogMel
-from antiphon.library.analyses import separator
-from antiphon.library.separation import separate_blocks
+from antiphon.offline.analyses import separator
+from antiphon.offline.separation import separate_blocks
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PipelineSettings
 from antiphon_models.pipeline.shards import (

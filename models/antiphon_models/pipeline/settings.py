@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, structs
 
-from antiphon.classifiers.classifier_file import MOST_VALUES
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.paths import why
@@ -18,6 +17,7 @@ from antiphon.kernel.runtime.toml_location import place_of
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_fault
 from antiphon.kernel.signal.mel import MEL, MelSettings
+from antiphon_classify.classifier_file import MOST_VALUES
 from antiphon_models.datasets.layouts import layout_of
 
 STEPS = ("gather", "preprocess", "stems", "analyse", "train", "evaluate", "deploy", "predict")

@@ -29,8 +29,8 @@ from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.kernel.runtime.paths import why, write_atomic
 from antiphon.kernel.signal.features import feature_extractor
 from antiphon.kernel.signal.mel import F32
-from antiphon.library.identity import digest_of
-from antiphon.library.shard_import import KEY, about_of
+from antiphon_library.identity import digest_of
+from antiphon_library.shard_import import KEY, about_of
 from antiphon_models.datasets.examination import fault_of
 from antiphon_models.pipeline.gathering import SourceItem, shard_of
 from antiphon_models.pipeline.settings import PreprocessSettings

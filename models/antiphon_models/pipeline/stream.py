@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from antiphon.kernel.errors import FileError, WireError
 from antiphon.kernel.io.decode import path_text
 from antiphon.kernel.runtime.shortening import shorten
-from antiphon.library.analyses import identify_and_analyse
+from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline.analysing import prediction
 from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, check_size
 from antiphon_models.pipeline.journal import ResultJournal

@@ -10,13 +10,14 @@ import pytest
 import soundfile
 import soxr
 
+from antiphon.api.services import IdentifiedFile
 from antiphon.kernel.contract.analysis import plain_result
 from antiphon.kernel.signal.landmarks import pack_landmarks, unpack_landmarks
-from antiphon.library.catalogue import Catalogue
-from antiphon.library.identification.identifying import IdentifiedFile, identify_files
-from antiphon.library.identification.shards import FOLDER, update_shards
-from antiphon.library.records import FileEntry, FileState, SoundIdentity
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.identification.identifying import identify_files
+from antiphon_library.identification.shards import FOLDER, update_shards
+from antiphon_library.records import FileEntry, FileState, SoundIdentity
 
 SONGS = 6
 SECONDS = 20.0

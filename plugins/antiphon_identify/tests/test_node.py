@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from antiphon.api import StreamSpec
-from antiphon.api.catalogues import Catalogue, updated_index
 from antiphon.api.testing import run_processor
 from antiphon.api.workers import WorkerSpec
 from antiphon.kernel.runtime import paths
 from antiphon_identify.processor import HOP, Identify
 from antiphon_identify.worker import HOLD, Identifier
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.identification.shards import update_shards as updated_index
 
 from .test_identify import RATE, melody, put
 

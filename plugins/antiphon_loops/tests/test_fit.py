@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api.catalogues import Catalogue
 from antiphon.kernel.errors import UsageError
+from antiphon_library.catalogue import Catalogue
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums
 from antiphon_models.learning.user_commands import command
 

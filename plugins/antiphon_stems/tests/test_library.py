@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from antiphon.api.analysis import Analysis, AnalysisRun, Quantity
-from antiphon.library import analyses as registered
-from antiphon.library.analyses import analyse_file, analyses
+from antiphon.offline import analyses as registered
+from antiphon.offline.analyses import analyse_file, analyses
 from antiphon_models.learning.user_commands import command
 from antiphon_stems.grids import STEMS
 from antiphon_stems.tests.test_files import read, song

@@ -1,6 +1,6 @@
 """All that a plugin imports of Antiphon: `from antiphon.api import Param, Processor`, and modules for further subjects.
 
-Only plugins import it. It may import every room below `control`; what is defined there is named and documented here.
+Only plugins import it, and it may import every room; what is defined there is named and documented here.
 
 For authors of processors (`make docs` writes these on one page):
 
@@ -17,18 +17,19 @@ For models, synths, transports, analyses and pages:
 |---|---|
 | `antiphon.api.analysis` | analyses of sound for the catalogue; where the level of a sound rises |
 | `antiphon.api.arrays` | layers of networks in numpy, which play without torch |
-| `antiphon.api.catalogues` | the catalogue of sound files, and which of them a sound comes from |
+| `antiphon.api.cli` | commands: groups, answers, progress, OSC to a running server |
 | `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
 | `antiphon.api.console` | lines for the person at the terminal |
 | `antiphon.api.files` | sound files, MIDI files, folders |
 | `antiphon.api.harmony` | scales and chords by name |
-| `antiphon.api.http` | HTTP routes: requests, responses, refusals |
+| `antiphon.api.http` | HTTP operations and routes: requests, responses, refusals |
 | `antiphon.api.intrinsics` | in kernels: the bits of a float, memory fetched ahead or shared, calls from and to C |
 | `antiphon.api.models` | models in workers, and files of weights |
 | `antiphon.api.networks` | the torch side of a model; imports torch |
 | `antiphon.api.osc` | OSC packets as bytes |
 | `antiphon.api.processes` | processes that help a plugin |
 | `antiphon.api.rendering` | notes to sound without a server; loading plugins |
+| `antiphon.api.services` | what one plugin offers to others; the catalogue of sound files |
 | `antiphon.api.spectra` | short-time spectra hop by hop, with little delay |
 | `antiphon.api.synths` | backends that play notes |
 | `antiphon.api.transports` | what carries commands into the server and values out of it |

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from antiphon.kernel.contract.analysis import EACH, Analysis, AnalysisRun, Quantity, SeparatingAnalysis, plain_result
-from antiphon.kernel.signal.features import feature_stream, import_librosa
+from antiphon.kernel.contract.analysis import (
+    EACH,
+    Analysis,
+    AnalysisRun,
+    Quantity,
+    SeparatingAnalysis,
+    is_classifier,
+    plain_result,
+)
+from antiphon.kernel.signal.features import FEATURE_DEFAULTS, feature_fault, feature_stream, import_librosa
+from antiphon.kernel.signal.fit_vector import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, fit_compatibility, transpose_fit
+from antiphon.kernel.signal.landmarks import unpack_landmarks
 from antiphon.kernel.signal.level_rises import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 from antiphon.kernel.signal.loudness import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh, lufs_of
-from antiphon.kernel.signal.mel import LogMel, LogMelStream, MelSettings, mel_bank
-from antiphon.library.analyses import analyse_file
-from antiphon.library.separation import separate_blocks, separated_file
+from antiphon.kernel.signal.mel import MEL, LogMel, LogMelStream, MelSettings, mel_bank
+from antiphon.offline.analyses import (
+    AnalysisFeed,
+    AnalysisResult,
+    analyse_decoded,
+    analyse_file,
+    analyses,
+    named_analyses,
+)
+from antiphon.offline.separation import separate_blocks, separated_file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from antiphon.kernel.io.audiofile import Sound, read as read_sound, stream as stream_sound
 from antiphon.kernel.io.audiowrite import AudioWriter, format_of
+from antiphon.kernel.io.containers import KINDS as SOUND_KINDS
 from antiphon.kernel.io.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
 from antiphon.kernel.io.midi_song import (
     DEFAULT_BPM,
@@ -23,17 +24,21 @@ from antiphon.kernel.io.midifile import (
     write as write_midi,
 )
 from antiphon.kernel.io.png import png_bytes
+from antiphon.kernel.runtime.file_lock import Claims as FileClaims
 from antiphon.kernel.runtime.paths import (
     HOME as HOME_VARIABLE,
+    PRIVATE_FOLDER,
     cache as cache_folder,
     config as config_folder,
+    data as data_folder,
     folder_in_library,
     inside as path_inside,
     library as library_folder,
     make_folder,
+    open_ordinary,
     why as reason_of_os_error,
     write_atomic,
 )
 from antiphon.kernel.runtime.resources import folder as built_in_folder
-from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, Format
+from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES, Format
 from antiphon.kernel.runtime.typed import read_toml

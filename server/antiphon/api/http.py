@@ -1,7 +1,9 @@
-"""HTTP routes of a plugin, for `antiphon_routes`: what a handler is given, and what it returns or raises."""
+"""HTTP routes of a plugin, for `antiphon_routes`: operations, what their handlers are given, and what they return."""
 
 from __future__ import annotations
 
+from antiphon.jobs.files import MAX_FILE
+from antiphon.jobs.spool import write_pieces
 from antiphon.kernel.io.http_message import (
     HttpRequest,
     Refusal,
@@ -9,3 +11,7 @@ from antiphon.kernel.io.http_message import (
     answer as json_response,
     text as text_response,
 )
+from antiphon.web.api.jobs import FILE as EXAMPLE_FILE
+from antiphon.web.api.types import Asked, Name, list_of, maybe, record
+from antiphon.web.operations import convert, operation
+from antiphon.web.server import HttpServer

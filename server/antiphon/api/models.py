@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from antiphon.classifiers.classifier_file import ClassifierDetails, classifiers_folder
-from antiphon.classifiers.classifier_session import ClassifierFile
-from antiphon.classifiers.onnx_wire import check as check_onnx, looks_like as looks_like_onnx
 from antiphon.kernel.runtime.model_files import (
     ModelError,
     entry as manifest_entry,
@@ -12,6 +9,7 @@ from antiphon.kernel.runtime.model_files import (
     weights as read_weights,
     write as write_weights,
 )
+from antiphon.kernel.runtime.onnx_wire import check as check_onnx, looks_like as looks_like_onnx
 from antiphon.kernel.runtime.resources import models as models_folder
 from antiphon.kernel.workers.info import ModelInfo
 from antiphon.kernel.workers.listing import FileListing, ModelFolder

@@ -23,7 +23,6 @@ COMMANDS = {
     "render": "files.render:render",
     "replay": "files.replay:replay",
     "surface": "files.surface:surface",
-    "library": "library.commands:application",
     "osc": "osc:osc",
     "monitor": "monitor:monitor",
     "status": "status:status",

@@ -43,19 +43,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "approve": ("antiphon approve 192.0.2.7",),
     "forget": ("antiphon forget 192.0.2.7",),
     "qr": ("antiphon qr",),
-    "library add": ("antiphon library add Music",),
-    "library list": ("antiphon library list", "antiphon library list --bad"),
-    "library show": ("antiphon library show Music/night.flac",),
-    "library analyse": ("antiphon library analyse Music --only loudness",),
-    "library search": ("antiphon library search night --tempo 118-124",),
-    "library similar": ("antiphon library similar Music/night.flac -n 5",),
-    "library fits": ("antiphon library fits bass.wav -n 5", "antiphon library fits --live"),
-    "library identify": ("antiphon library identify excerpt.wav",),
-    "library forget": ("antiphon library forget --missing",),
-    "library next": ("antiphon library next --count 20 --like Music/night.flac --m3u evening.m3u",),
-    "library map": ("antiphon library map --png map.png",),
-    "library learn": ("antiphon library learn playlists",),
-    "library personality": ("antiphon library personality",),
 }
 """By the words of the command."""
 

@@ -32,11 +32,7 @@ from antiphon.kernel.wire.text import printable
 
 SUBSCRIBED_SECONDS = 0.5
 """Seconds to wait for what subscribers are told."""
-LATE = {"/library/next", "/library/fits"}
-"""What is worked out beside the server, and answered after `/synced`."""
-LATE_SECONDS = 120.0
-"""Seconds to wait for such an answer; the server gives up before."""
-AT_WORK_SECONDS, PING_SECONDS = 60.0, 1.0
+AT_WORK_SECONDS, PING_SECONDS = 120.0, 1.0
 """Seconds to wait for a server that is at work, as on the sounds of a patch that it loads, and for its `/pong`."""
 TYPES = {"i", "f", "d", "h", "s"}
 _BITS = {"i": 32, "h": 64}
@@ -45,6 +41,7 @@ HELD = {"held", "not approved yet"}
 WORDS = {"true": True, "false": False}
 
 Host = Annotated[str, typer.Option(help="The machine the server runs on.")]
+"""The option --host."""
 Timeout = Annotated[float, typer.Option(min=0.01, max=600.0, help="Seconds to wait for an answer.")]
 Tcp = Annotated[bool, typer.Option("--tcp", help="Send over TCP.")]
 
@@ -121,8 +118,7 @@ def value(text: str) -> tuple[str, Arg]:
 
 
 def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bool, timeout: float) -> Iterator[str]:
-    """Sends a message and yields the answers, a line each, until the server has handled it (`/synced`); of `LATE` the
-    one that comes then, too.
+    """Sends a message and yields the answers, a line each, until the server has handled it (`/synced`).
 
     `args` are pairs of type tag and value, as `value` gives them; `timeout` is in seconds.
 
@@ -138,23 +134,12 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
         framer = Framer()
         for data in (packet, encode("/sync", number)):
             send(sock, data, tcp)
-        late, handled = address in LATE, False
         for message in _listen_while_alive(sock, framer if tcp else None, timeout):
             if message == Message(b"/synced", b",i", (number,)):
-                if late:
-                    handled = True
-                    break
                 return
             if message.address == b"/fail":
                 raise refusal(message, sock)
-            late = False
             yield message_text(message)
-        if handled:
-            for message in listen(sock, framer if tcp else None, time.monotonic() + LATE_SECONDS):
-                if message.address == b"/fail":
-                    raise refusal(message)
-                yield message_text(message)
-                return
         raise silent(sock, host, port, f", after {time.monotonic() - began:.1f} s")
 
 

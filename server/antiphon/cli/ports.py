@@ -25,6 +25,7 @@ Osc = Annotated[
     int,
     typer.Option("--osc-port", "--port", metavar="PORT", min=1, max=65535, help="The OSC port of the running server."),
 ]
+"""The option --osc-port of a command that asks a server."""
 _HTTP = "The HTTP port of the running server."
 Http = Annotated[int, typer.Option("--http-port", "--port", metavar="PORT", min=1, max=65535, help=_HTTP)]
 HttpBesideOsc = Annotated[int, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
@@ -37,6 +38,7 @@ InsteadOfOsc = Annotated[
     int | None,
     typer.Option("--http-port", min=1, max=65535, help="Its HTTP port, in place of --osc-port, of a server of yours."),
 ]
+"""The option --http-port of a command that asks by OSC."""
 
 
 def http_port(http: int, osc: int | None) -> int:

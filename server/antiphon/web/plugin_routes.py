@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
+from antiphon.web.api.table import OPERATIONS
+from antiphon.web.operations import Operation
 from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.plugins")
@@ -24,3 +27,12 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
 
     for failure in await import_plugins(wanted, failed).acall(HOOK, http=http):
         log.warning("plugin %s: %s", failure.name, failure.reason)
+
+
+def all_operations() -> tuple[Operation, ...]:
+    """The server's own operations, then those of the plugins that come with it, as of a server with no others."""
+    from antiphon.kernel.plugins.finding import BUILT_IN
+
+    http = HttpServer()
+    asyncio.run(add_routes(http, dict.fromkeys(BUILT_IN, (HOOK,))))
+    return (*OPERATIONS, *http.operations)

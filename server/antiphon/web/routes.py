@@ -23,12 +23,9 @@ from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.runtime.token import OwnerToken, load_token
 from antiphon.web.access import CodeGuard, TokenGuard
-from antiphon.web.api.classify import ClassifyRoutes
 from antiphon.web.api.jobs import JobRoutes
-from antiphon.web.api.library import LibraryRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
-from antiphon.web.api.table import OPERATIONS
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
@@ -37,7 +34,7 @@ from antiphon.web.page.opening import PageOpening
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol.application import Endpoint
 from antiphon.web.protocol.limits import Limits
-from antiphon.web.server import HttpServer
+from antiphon.web.server import HttpServer, Uploads
 
 log = logging.getLogger("antiphon.http")
 
@@ -61,7 +58,7 @@ async def serve_http(
 
     Args:
         folder: The configuration folder, for token and certificate.
-        jobs: The folder for work on files; None for none of it, and for nothing of the library.
+        jobs: The folder for work on files; None for none of it.
         port: 0 takes any.
         listener: A socket that listens already, in place of `port`.
         lan: HTTPS, and every request needs the token.
@@ -100,7 +97,7 @@ async def serve_http(
             opening = PageOpening(Path(page[0]), guard)
             server.routes.add("POST", "/api/page/open", Endpoint(opening.serve, token=False))
     state = ServerRoutes(server, control, catalog)
-    server.serve(DocumentRoute(OPERATIONS))
+    server.serve(DocumentRoute(server.operations))
     feed = routes.install(server, control, state.state, taps)
     code = CodeGuard(scripts is not None, bool(proxy))
     LiveRoutes(server, control, PerformerLink(scripts, feed), code).add()
@@ -109,8 +106,7 @@ async def serve_http(
         job_routes.start()
         server.closing.append(job_routes.close)
         server.draining.append(job_routes.drain)
-        server.closing.append(LibraryRoutes(server, osc=control.osc).close)
-        server.closing.append(ClassifyRoutes(server, job_routes.path, jobs / "classify").close)
+        server.uploads = Uploads(jobs, job_routes.path)
     install(server, control, catalog, await control.about())
     await server.start("0.0.0.0" if lan or proxy else "127.0.0.1", port, listener)
     return server
@@ -152,7 +148,8 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     server.add("GET", "/", front)
     server.routes.fallback = tree
     server.listeners.space = AddressSpace(catalog)
-    server.routes.reserve(query.roots(methods) | {"api", "page"})
+    own = {"/".join(path.split("/")[1:3]) for path, _ in server.routes.paths() if path.startswith("/api/")}
+    server.routes.reserve(query.roots(methods) | {"page"} | own)
 
 
 def wants_html(accept: str) -> bool:

@@ -12,12 +12,16 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
+from antiphon.kernel.wire.osc import Arg
 from antiphon.web.access import with_offered_token
 from antiphon.web.control_link import ControlLink
-from antiphon.web.operations import TokenLevel, operations_of
+from antiphon.web.operations import Operation, TokenLevel, operations_of
+from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners
 from antiphon.web.protocol.application import Endpoint, Guard
 from antiphon.web.protocol.connection import BACKLOG, Connections
@@ -41,6 +45,19 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Files that clients have sent.
+
+    Attributes:
+        folder: Folder in which files of clients wait, for what has a subfolder of its own in it.
+        path: Gives the path of a file by its identifier; `Refusal` without one.
+    """
+
+    folder: Path
+    path: Callable[[str], Path]
+
+
 class HttpServer:
     """Routes, connections and their limits.
 
@@ -48,6 +65,8 @@ class HttpServer:
         hosts: Names that a Host header may have besides those of loopback.
         token: What every request needs with `--lan`, else "".
         routes: Which handler answers a request.
+        operations: Those that `serve` has added, in order.
+        uploads: Files that clients have sent; None where nothing is done with files.
         connections: Those that are open, and the context for TLS.
         port: The port that it listens on, after `start`.
         listeners: The WebSocket clients of OSCQuery.
@@ -70,6 +89,9 @@ class HttpServer:
         self.hosts: frozenset[str] = frozenset()
         self.proxied: frozenset[str] = frozenset()
         self.token, self.port = "", 0
+        self.operations: list[Operation] = []
+        self.uploads: Uploads | None = None
+        self._messages: OscRefusals | None = None
         self.closing: list[Callable[[], Awaitable[None]]] = []
         self.draining: list[Callable[[], int]] = []
         self.counts: dict[str, Callable[[], int]] = {}
@@ -96,10 +118,25 @@ class HttpServer:
         self.routes.add(method.upper(), path, Endpoint(handler, token or method.upper() != "GET"))
 
     def serve(self, owner: object) -> None:
-        """Adds the operations that an object's class declares."""
+        """Adds the operations that an object's class declares, also to the OpenAPI document."""
         for one in operations_of(type(owner)):
             endpoint = Endpoint(one.bound(owner), one.level is TokenLevel.OWNER, one.upload, one.live)
             self.routes.add(one.method, one.path, endpoint)
+            self.operations.append(one)
+
+    async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
+        """Sends an OSC message, and waits for its answer to the address `answer`; the arguments of that.
+
+        Raises:
+            Refusal: The message is refused, or not answered in time.
+            WireError: It cannot be encoded.
+        """
+        if self.control is None:
+            raise Refusal(503, "no server is here to be asked")
+        if self._messages is None:
+            self._messages = OscRefusals(self.control.osc)
+            self.closing.append(self._messages.close)
+        return await self._messages.ask(address, answer, *args)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None) -> int:
         """Listens and serves.

@@ -14,10 +14,10 @@ import pytest
 import soundfile
 from tests.waiting import until
 
-from antiphon.classifiers.classifier_file import MODEL, read_details
-from antiphon.classifiers.classifier_session import ClassifierFile
-from antiphon.library import analyses as registered
-from antiphon.library.analyses import analyse_file
+from antiphon.offline import analyses as registered
+from antiphon.offline.analyses import analyse_file
+from antiphon_classify.classifier_file import MODEL, read_details
+from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, missing
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import load

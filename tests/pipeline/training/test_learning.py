@@ -11,10 +11,10 @@ import pytest
 from msgspec import structs
 from tests.pipeline.training.conftest import MEL, SETTINGS, several
 
-from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
-from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import extras
+from antiphon_classify.classifier_file import DETAILS, MODEL, read_details
+from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.learning.checkpoint import FILE
 from antiphon_models.pipeline.frameworks import FRAMEWORKS
 from antiphon_models.pipeline.training import learning

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
-from antiphon.library import analyses as registered
-from antiphon.library.analyses import analyse_file, analyses, named_analyses
+from antiphon.offline import analyses as registered
+from antiphon.offline.analyses import analyse_file, analyses, named_analyses
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -52,7 +52,7 @@ def graph(outputs: int = 2, halves_in: str = "") -> bytes:
 
 
 def write(folder: Path, model: bytes, **change: object) -> Path:
-    from antiphon.classifiers.classifier_file import digest_of
+    from antiphon_classify.classifier_file import digest_of
 
     about = {
         "version": 1,
@@ -100,11 +100,11 @@ def test_a_folder_is_an_analysis_of_its_name(classifiers: Path, tmp_path: Path) 
 
 
 def test_it_is_served_by_its_name_and_found_by_label(classifiers: Path, tmp_path: Path) -> None:
-    from antiphon.library import classification
-    from antiphon.library.analysing import analyse
-    from antiphon.library.catalogue import Catalogue
-    from antiphon.library.scanning import add
-    from antiphon.library.searching import LabelSearch
+    from antiphon_classify import classification
+    from antiphon_library.analysing import analyse
+    from antiphon_library.catalogue import Catalogue
+    from antiphon_library.scanning import add
+    from antiphon_library.searching import LabelSearch
 
     write(classifiers / "halves", graph())
     (described,) = [each for each in classification.descriptions() if each["name"] == "halves"]

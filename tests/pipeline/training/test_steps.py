@@ -13,9 +13,9 @@ import pytest
 from msgspec import structs
 from tests.pipeline.test_pipeline import TOML, written
 
-from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
+from antiphon_classify.classifier_file import DETAILS, MODEL, read_details
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, chosen
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import TrainSettings, load

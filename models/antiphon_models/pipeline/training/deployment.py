@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from antiphon.classifiers.classifier_file import DETAILS, MODEL, ClassifierDetails, classifiers_folder, read_details
 from antiphon.kernel.errors import FileError, PluginError
 from antiphon.kernel.plugins.checks import check_type_name
 from antiphon.kernel.plugins.registry import registrations
 from antiphon.kernel.runtime import paths
+from antiphon_classify.classifier_file import DETAILS, MODEL, ClassifierDetails, classifiers_folder, read_details
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework
 from antiphon_models.pipeline.training.learning import LearningJob, is_trained
 

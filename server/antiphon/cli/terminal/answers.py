@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
+"""The option --json."""
 
 
 def echo_answer(as_json: bool, data: Any, lines: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from antiphon.kernel.runtime.child_process import PROGRESS_VARIABLE
@@ -66,6 +67,19 @@ class ProgressBar:
             return
         clear()
         _draw(bar(self.label, done, self.total, self.rate, shutil.get_terminal_size().columns, now - self._began))
+
+
+@contextlib.contextmanager
+def progress_bar(verb: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar with the time left, on a terminal; it is called with what is done, all of it, and a name."""
+    bar = ProgressBar(verb, None, 1)
+
+    def update(done: int, total: int, name: str) -> None:
+        bar.total, bar.label = total, f"{verb} {name}"
+        bar.update(done)
+
+    with bar:
+        yield update
 
 
 def _descriptor() -> int:

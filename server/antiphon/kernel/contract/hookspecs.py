@@ -74,6 +74,11 @@ def antiphon_analyses(register: Register) -> None:
 
 
 @hookspec
+def antiphon_services(register: Register) -> None:
+    """Registers services, which other plugins have by `antiphon.api.services.service(name)`."""
+
+
+@hookspec
 def antiphon_transports(register: Register) -> None:
     """Registers transports: factories of `antiphon.kernel.session.transport.Transport`."""
 

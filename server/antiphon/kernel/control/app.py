@@ -23,7 +23,6 @@ from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.machine import MachineWatch
 from antiphon.kernel.control.osc.directory import Directory
 from antiphon.kernel.control.osc.intake import Intake
-from antiphon.kernel.control.osc.library_questions import LibraryQuestions
 from antiphon.kernel.control.osc.note_watch import NoteWatch
 from antiphon.kernel.control.osc.patch_questions import PatchQuestions
 from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
@@ -136,7 +135,9 @@ class ControlApp:
         self.syncs = Syncs(self.replies, self.clock)
         self.captures = Captures(link, self.replies, self.syncs)
         self.position = SetPosition(self.feedback, self.saver)
-        self.plugin_addresses = PluginAddresses(catalog.addresses, self.directory, self.executor, self.replies)
+        self.plugin_addresses = PluginAddresses(
+            catalog.addresses, self.directory, self.executor, self.replies, self.syncs, self.faults
+        )
         self.plans = Plans(
             self.session,
             catalog,
@@ -152,7 +153,7 @@ class ControlApp:
             self.folder,
             self.structure_changed,
         )
-        self.library, self.patch_questions = LibraryQuestions(self.replies), PatchQuestions(self.replies)
+        self.patch_questions = PatchQuestions(self.replies)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
         self.transports = Transports(self)

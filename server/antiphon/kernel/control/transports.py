@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from antiphon.kernel.control.osc.handlers.time import node_number
 from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.state import transport_file
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
@@ -123,6 +125,20 @@ class TransportHost:
     def controls(self) -> Mapping[str, str]:
         patch = self._server.plans.patch
         return {**(patch.midi if patch is not None else {}), **self._server.position.pedals()}
+
+    async def capture(self, path: Path, node: str, bars: int) -> int:
+        state, written = self._server.session.state, asyncio.get_running_loop().create_future()
+        number, bar = node_number(self._server.session, node), state.bar
+
+        def done(_path: str, why: str) -> None:
+            if not written.done():
+                written.set_result(why)
+
+        sender = Peer(self._name, "", Level.OWNER, lambda packet: None)
+        self._server.captures.ask(sender, str(path), number, bars, bar, done)
+        if why := await written:
+            raise RequestError(why)
+        return bars * bar
 
     def service(self, work: Service) -> None:
         self._server.services.append((self._name, work))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
 KINDS = "wav, flac, ogg, mp3, m4a, aiff or au"
+"""The formats that are read, as words of a sentence."""
 MAX_CHUNKS = 4096
 # Writers that cannot seek back (pipes) leave a size near one of these limits: "until the end".
 OPEN_ENDED = 0x7FFF0000

@@ -29,6 +29,7 @@ BUILT_IN = (
     "antiphon_hum",
     "antiphon_identify",
     "antiphon_latent",
+    "antiphon_library",
     "antiphon_link",
     "antiphon_listen",
     "antiphon_loops",

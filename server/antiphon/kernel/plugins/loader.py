@@ -23,7 +23,7 @@ from antiphon.kernel.plugins.reasons import reason_of
 from antiphon.kernel.plugins.version_request import CHECK_LIMIT
 from antiphon.kernel.runtime.suggestion import instead
 
-KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports", "analyses")
+KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports", "analyses", "services")
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from typing import NoReturn
 PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
 """The environment variable of the pipe to which a command writes the share that is done."""
 TERM_SECONDS = 2.0
+"""Seconds that a process has to end after SIGTERM."""
 DEVICE_GONE = 75
 """Exit status of an engine whose device stopped asking for blocks."""
 NO_DEVICE = 76

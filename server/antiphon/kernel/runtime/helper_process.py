@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.runtime.child_process import bound_to
-from antiphon.kernel.runtime.helper_channel import Message, read_message, write_message
+from antiphon.kernel.runtime.helper_channel import HEAD, Message, check_head, pack, parse, read_message, write_message
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -244,6 +244,53 @@ def _received(fd: int, deadline: float | None, most: int) -> tuple[bytes, bool]:
             return data, False
         data += piece
     return data[:most], False
+
+
+class HelperTask:
+    """A helper that is asked and answers; `start` makes one. `input`: what it reads."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.input, self._output = process.stdin, process.stdout
+
+    @staticmethod
+    async def start(module: str, *words: str, stderr: int | None = subprocess.DEVNULL) -> HelperTask:
+        """Starts a module, as `HelperProcess`. Raises `OSError` where the system allows no process."""
+        return HelperTask(
+            await start_command(command(module, *words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.returncode is not None
+
+    async def send(self, message: Message) -> None:
+        """Sends a request; nothing where it has ended, which `receive` detects."""
+        with contextlib.suppress(OSError):
+            self.input.write(pack(message))
+            await self.input.drain()
+
+    async def receive(self, seconds: float | None) -> Message:
+        """The next answer within `seconds`, None for no end, without raw bytes.
+
+        Raises:
+            EOFError: It has ended.
+            TimeoutError: No answer came in time.
+            ValueError: What came is no message.
+        """
+        import asyncio
+
+        async with asyncio.timeout(seconds):
+            head = await self._output.readexactly(HEAD.size)
+            return parse(await self._output.readexactly(check_head(head, 0)[0]))
+
+    async def end(self) -> int:
+        """Ends it and what it has started. It may be called twice. Returns its exit status, negative for a signal."""
+        await end_session(self._process, 0.0)
+        return await self._process.wait()
 
 
 async def start_command(words: list[str], **options: Any) -> Process:

@@ -25,8 +25,10 @@ MAX_NAME = 120
 """Characters of a file name that comes from the network."""
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
 """Names of what a process that was killed has left of `temporary_beside`."""
-PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
-"""Modes of recordings and their folders: recordings of a microphone are private to their owner."""
+PRIVATE = 0o600
+"""Mode of recordings: those of a microphone are private to their owner."""
+PRIVATE_FOLDER = 0o700
+"""Mode of their folders."""
 
 
 def _home(kind: str, platform: str) -> Path:

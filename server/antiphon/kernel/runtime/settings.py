@@ -51,7 +51,9 @@ class ServeOption(Generic[T]):
 
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
-OSC_PORT, HTTP_PORT = 4400, 4401
+OSC_PORT = 4400
+"""The port of OSC unless another is asked for."""
+HTTP_PORT = 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 MOST_CHANNELS = 16
 """Output channels, at most."""

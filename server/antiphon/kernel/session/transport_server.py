@@ -276,6 +276,22 @@ class TransportServer(Protocol):
             Entries of the patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address.
         """
 
+    async def capture(self, path: Path, node: str, bars: int) -> int:
+        """Writes the last bars of a node that the server keeps into a WAV file.
+
+        Args:
+            path: The file, which must not exist.
+            node: Name of the node; `in` and `out` are the ends of the patch.
+            bars: How many bars.
+
+        Returns:
+            Beats that the file holds.
+
+        Raises:
+            RequestError: There is no such node, or fewer bars are kept.
+            EngineError: The recorder is busy.
+        """
+
     # ---- listeners
 
     def on_value(self, listener: Callable[[str, Value], None]) -> None:

@@ -24,7 +24,9 @@ from antiphon.web.operations import operation
 from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.jobs")
-FILE, JOB = "1df5005f9868", "9d0673aa3316"
+FILE = "1df5005f9868"
+"""The identifier of a file in examples."""
+JOB = "9d0673aa3316"
 """Identifiers in examples, of a file that was sent and of a job."""
 TYPES = {
     ".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg", ".aiff": "audio/aiff",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -168,7 +169,7 @@ class ServerRoutes:
 class DocumentRoute:
     """The route of the OpenAPI document."""
 
-    def __init__(self, operations: tuple[Operation, ...]) -> None:
+    def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = operations
 
     @operation("GET", "/api/openapi.json", dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -15,6 +16,7 @@ NAME = f"At most {LONGEST_NAME} printable characters of ASCII."
 VERSION = f"A whole number from 1 to {MAX_VERSION}, another for each run."
 
 Name: TypeAlias = Annotated[str, Meta(max_length=LONGEST_NAME, pattern=r"^[ -~]*\Z", description=NAME)]
+"""A name in a body."""
 TrackNames: TypeAlias = Annotated[
     list[Annotated[str, Meta(max_length=64)]], Meta(max_length=256, description="Names of tracks and loops.")
 ]
@@ -44,22 +46,10 @@ class UploadQuery(Asked):
     name: Annotated[str, Meta(description="Its name, by its ending what it holds; a form names its file itself.")] = ""
 
 
-class NamedFileBody(Asked):
-    """A file that was sent."""
-
-    file: Annotated[str, Meta(description="The identifier of a file or a job.")]
-
-
 class LyricsQuery(Asked):
     """A text that is to be sung."""
 
     lyrics: Annotated[str, Meta(max_length=MAX_TEXT, description="Words; / ends a line.")]
-
-
-class StreamQuery(Asked):
-    """How a stream is classified."""
-
-    every: Annotated[float, Meta(ge=1, le=60, description="Seconds of sound for each line, 1 to 60.")] = 5.0
 
 
 class EvaluateBody(Asked):
@@ -113,7 +103,8 @@ class SaveBody(Asked):
 def record(name: str, /, *bases: Any, **fields: Any) -> Any:
     """A type of objects with these fields, for a schema; of a field that may be missing UNSET is allowed."""
     given = [(key, of, UNSET) if UnsetType in getattr(of, "__args__", ()) else (key, of) for key, of in fields.items()]
-    return msgspec.defstruct(name, given, bases=bases or None, kw_only=True)
+    module = sys._getframe(1).f_globals["__name__"]  # a plugin's may have the name of another's
+    return msgspec.defstruct(name, given, bases=bases or None, module=module, kw_only=True)
 
 
 def list_of(kind: Any) -> Any:
@@ -127,8 +118,6 @@ def maybe(kind: Any) -> Any:
 
 
 VALUE: Any = float | str | bool | None
-TRACK: Any = str | int
-TRACKS: Any = str | int | list[str | int]
 
 Health = record("Health", health=str)
 Port = record("Port", name=str, kind=Literal["audio", "control", "events", "asset"], midi=int)
@@ -181,32 +170,6 @@ Job = record(
     results=list_of(Result),
 )
 Overview = record("Overview", seconds=float, rate=int, channels=int, peaks=list[float], notes=int)
-Quantity = record("Quantity", name=str, kind=str, unit=str, doc=str)
-Classifier = record("Classifier", name=str, labels=list[str], shortest=float, quantities=list_of(Quantity), problem=str)
-Classified = record("Classified", duration=float, labels=list[tuple[str, float]] | None)
-
-PLACE: Any = {"x": float, "y": float}
-MapTrack = record("MapTrack", id=int, path=str, title=str, artist=str, genre=str, **PLACE)
-MapArtist = record("MapArtist", name=str, genre=str, **PLACE, tracks=int, nearest=list[str])
-MapGenre = record("MapGenre", name=str, **PLACE, tracks=int)
-KNOWN: Any = {"tracks": list_of(MapTrack), "artists": list_of(MapArtist), "genres": list_of(MapGenre)}
-Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
-Placing = record("Placing", placing=bool)
-Next = record(
-    "Next",
-    Asked,
-    count=maybe(Annotated[int, Meta(ge=1, le=500)]),
-    after=maybe(TRACK),
-    like=maybe(TRACKS),
-    skip=maybe(TRACKS),
-    dislike=maybe(TRACKS),
-)
-NAMES: Any = dict.fromkeys(("title", "artist", "album", "genre"), str | None)
-Track = record("Track", id=int, path=str, duration=float | None, score=float, **NAMES)
-Matches = record("Matches", matches=list_of(Track))
-Fits = record("Fits", Asked, file=maybe(TRACK), node=maybe(Name), count=maybe(Annotated[int, Meta(ge=1, le=500)]))
-FitTrack = record("FitTrack", id=maybe(int), path=str, duration=float | None, score=float, why=list[str], **NAMES)
-FitMatches = record("FitMatches", matches=list_of(FitTrack))
 
 Fault = record("Fault", line=maybe(int), sentence=maybe(str), picture=maybe(str), version=maybe(int))
 SWITCHES: Any = dict.fromkeys(("playing", "reading", "silent"), bool)

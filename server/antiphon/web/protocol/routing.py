@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from antiphon.web.protocol.websocket import ServeWebSocket
 Owner: TypeAlias = Callable[[HttpRequest], None]
 """Raises `Refusal` where a request with the token is not allowed."""
 
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -50,8 +52,11 @@ class Routes:
         """
         if not path.startswith("/") or "//" in path or any(p in (".", "..") for p in path.split("/")):
             raise PluginError(f"{path!r} is not a route; write a path like /plugins/NAME/THING")
-        if self._reserved is not None and path.split("/")[1] in self._reserved:
-            raise PluginError(f"{path!r} is reserved; put the route below /plugins/")
+        _, first, *more = path.split("/")
+        if self._reserved is not None:
+            own_api = first == "api" and not (more and _NAME.fullmatch(more[0]))
+            if own_api or first in self._reserved or "/".join((first, *more[:1])) in self._reserved:
+                raise PluginError(f"{path!r} is reserved; put the route below /plugins/ or /api/NAME")
         if method not in _METHODS:
             raise PluginError(f"{method!r} is not a method a route takes: GET, POST, PUT, PATCH or DELETE")
         if path not in self._resources:
@@ -87,7 +92,7 @@ class Routes:
         return [(path, method) for path, one in self._resources.items() for method in one.endpoints]
 
     def reserve(self, names: frozenset[str]) -> None:
-        """Makes `add` refuse "/" and paths whose first part is among `names`, from now on."""
+        """Makes `add` refuse "/" and paths whose first part, or first two, are among `names`, from now on."""
         self._reserved = names | {"", "*"}
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:

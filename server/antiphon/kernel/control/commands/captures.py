@@ -29,7 +29,7 @@ class Captures:
         self._link, self._replies, self._syncs = link, replies, syncs
         self._waiting: deque[tuple[Peer, int, Callable[[str, str], None] | None]] = deque()
         self._until = 0.0
-        syncs.busy = self._busy
+        syncs.busy.append(self._busy)
         self._number = 0
 
     def ask(

@@ -32,7 +32,7 @@ class Syncs:
         self._replies, self._clock = replies, clock
         self._waiting: dict[int, _Waiting] = {}
         self._reached: list[int] = []
-        self.busy: Callable[[Peer], bool] = lambda peer: False  # whether an answer to a sender is still made
+        self.busy: list[Callable[[Peer], bool]] = []  # whether an answer to a sender is still made
         # unlike any token of an earlier process, whose answers may still arrive
         self._last = monotonic_ns()
 
@@ -54,7 +54,7 @@ class Syncs:
     def synced(self, token: int) -> None:
         """The engine has reached a token: answers `/synced`."""
         waiting = self._waiting.get(token)
-        if waiting is not None and self.busy(waiting.peer):
+        if waiting is not None and any(busy(waiting.peer) for busy in self.busy):
             self._reached.append(token)
         elif waiting is not None:
             del self._waiting[token]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from antiphon.kernel.control.osc.arguments import Args, is_press, most
-from antiphon.kernel.control.osc.handlers import graph, learn, library, live, notes, scenes, server, sets, time
+from antiphon.kernel.control.osc.handlers import graph, learn, live, notes, scenes, server, sets, time
 from antiphon.kernel.control.osc.route import Handler
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
@@ -73,8 +73,8 @@ ADDRESSES = (
             server.ping, at_once=True),
     Address("/notify", "i:on [i:port]", "1 subscribes the sender, or that port (not 0) of its machine; 0 ends it. "
             "Answers `/done /notify i:id`.", server.notify, at_once=True),
-    Address("/sync", "i:id", "Answers `/synced i:id` when all received before it and due has taken effect; in a "
-            "bundle, at its time.", server.sync, timed=True),
+    Address("/sync", "i:id", "Answers `/synced i:id` when all received before it and due has taken effect and is "
+            "answered; in a bundle, at its time.", server.sync, timed=True),
     Address("/panic", "", "Silence within one block, whatever it comes by (docs/kernel.md): what sounds is cut, what "
             "is scheduled is dropped.",
             server.panic),
@@ -168,12 +168,6 @@ ADDRESSES = (
     Address("/set/list", "", "Answers `/set/list.reply s:name…`, then, where a set is loaded, `/set/patches.reply "
             "s:set i:place s:patch…`: its patches, and the place from 1 of the one that plays, 0 where another patch "
             "does.", sets.names, at_once=True),
-    Address("/library/next", "[i:count] [s:kind s:path]…", "What comes next of the library's tracks, after signals "
-            "that are stored: like, skip, dislike, or after for the track that plays. Answers `/library/next.reply "
-            "s:path…`.", library.following, OWNER),
-    Address("/library/fits", "[i:count] [s:node]", "The library's loops that go best with the last four bars of a "
-            "node, else of the output; two or one where no more are kept. Answers `/library/fits.reply s:path f:score "
-            "s:why …`, the best first.", library.fitting, OWNER),
     Address("/session/record", "[s:name]", "Records input, output and log of the performance; refused while one "
             "is recorded. Answers `/done /session/record s:path`.", time.session_record,
             OWNER),

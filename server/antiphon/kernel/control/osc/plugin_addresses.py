@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.control.commands.executor import CommandExecutor
+from antiphon.kernel.control.commands.syncs import Syncs
+from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.osc.arguments import Args
 from antiphon.kernel.control.osc.directory import OWN_ROOTS, Directory
 from antiphon.kernel.control.osc.route import AddressRoute
 from antiphon.kernel.control.subscribers.replies import Replies
-from antiphon.kernel.errors import MissingArgument, RequestError
+from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.commands import When
@@ -22,6 +27,8 @@ from antiphon.kernel.session.transport_server import TransportServer
 from antiphon.kernel.wire.osc import Arg, encode
 
 log = logging.getLogger("antiphon.plugins")
+AT_ONCE = 4
+"""Messages to async handlers of one plugin that are worked on; a further one is refused."""
 _TAKES = {"i": "a whole number", "f": "a number", "d": "a number", "s": "a text", "b": "a blob"}
 
 
@@ -33,10 +40,19 @@ class PluginAddresses:
     """
 
     def __init__(
-        self, added: Iterable[AddressInfo], directory: Directory, executor: CommandExecutor, replies: Replies
+        self,
+        added: Iterable[AddressInfo],
+        directory: Directory,
+        executor: CommandExecutor,
+        replies: Replies,
+        syncs: Syncs,
+        faults: ControlFaults,
     ) -> None:
         """Nothing is routed before `add`; `added` are the addresses of all plugins."""
         self._directory, self._executor, self._replies = directory, executor, replies
+        self._syncs, self._faults = syncs, faults
+        self._open: dict[asyncio.Task[None], tuple[str, str]] = {}  # plugin, key of the sender
+        syncs.busy.append(lambda peer: any(key == peer.key for _, key in self._open.values()))
         self.infos = tuple(info for info in added if info.path.split("/")[1] not in OWN_ROOTS)
 
     def add(self, info: AddressInfo, handler: Callable[[OscRequest], Any], server: TransportServer) -> None:
@@ -50,11 +66,40 @@ class PluginAddresses:
                 self._replies.reply(peer, encode(address, *words))
 
             answer = handler(OscRequest(server, check_args(info, args), peer.key, when, reply))
-            for command in () if answer is None else answer if isinstance(answer, list | tuple) else (answer,):
-                self._executor.do(command, peer.key)
+            if inspect.iscoroutine(answer):
+                self._begin(info, peer, answer)
+            else:
+                self._carry_out(answer, peer)
 
         level = Level.SURFACE if info.surfaces else Level.OWNER
         self._directory.put(AddressRoute(info.path, handle, level, info.timed, usage=info.usage))
+
+    def _carry_out(self, answer: Any, peer: Peer) -> None:
+        for command in () if answer is None else answer if isinstance(answer, list | tuple) else (answer,):
+            self._executor.do(command, peer.key)
+
+    def _begin(self, info: AddressInfo, peer: Peer, work: Coroutine[Any, Any, Any]) -> None:
+        """Starts an async handler as a task; a sender's `/synced` comes after its answer."""
+        if Counter(plugin for plugin, _ in self._open.values())[info.plugin] >= AT_ONCE:
+            work.close()
+            raise EngineBusy(f"{AT_ONCE} such questions are open already; wait for the answer")
+        task = asyncio.get_running_loop().create_task(self._finish(info.path, peer, work), name=info.path)
+        self._open[task] = info.plugin, peer.key
+        task.add_done_callback(self._ended)
+
+    async def _finish(self, path: str, peer: Peer, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            self._carry_out(await work, peer)
+        except AntiphonError as error:
+            self._replies.fail(peer, path, str(error))
+        except Exception as error:
+            self._faults.add(f"a message to {path}", error)
+            self._replies.fail(peer, path, "it failed; see the server's log")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._open[task]
+        self._syncs.release()
+        self._replies.send()
 
 
 def check_args(info: AddressInfo, args: Args) -> Args:

@@ -14,7 +14,6 @@ from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.commands.turns import Turns
 from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.osc.intake import Intake
-from antiphon.kernel.control.osc.library_questions import LibraryQuestions
 from antiphon.kernel.control.osc.note_watch import NoteWatch
 from antiphon.kernel.control.osc.patch_questions import PatchQuestions
 from antiphon.kernel.control.osc.route import AddressRoute
@@ -83,7 +82,6 @@ class OscServer(Protocol):
     plans: Plans
     sets: Sets
     position: SetPosition
-    library: LibraryQuestions
     patch_questions: PatchQuestions
     unknown_words: UnknownWords
     session_header: Callable[[], dict[str, Any]]

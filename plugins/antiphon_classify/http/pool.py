@@ -1,0 +1,166 @@
+"""The queue before the processes that classify: a few at a time, each of them with one sound."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from antiphon.api import WireError
+from antiphon.api.files import PRIVATE_FOLDER, make_folder, reason_of_os_error as why
+from antiphon.api.http import HttpServer, Refusal, write_pieces
+from antiphon_classify.http.process import ClassifierProcess, too_many
+
+MAX_REQUESTS = 64
+"""Sounds that are received, wait or are classified; a further one is refused."""
+MAX_BYTES = 1024 * 1024 * 1024
+"""Bytes of all of them together."""
+IDLE_SECONDS = 60.0
+"""After which a process that is not asked ends."""
+STALE_SECONDS = 5.0
+"""Age of a process above which a name that it does not know is looked for by a new one: a plugin may have come."""
+RETRY_SECONDS = 5
+
+
+class ClassifierPool:
+    """Pool of classifier processes, started on demand, and the queue of sounds.
+
+    Attributes:
+        waiting: Sounds that are received, wait or are classified.
+        done: Answers since the start.
+        refused: Sounds that were refused because too many wait.
+    """
+
+    def __init__(self, server: HttpServer) -> None:
+        """Makes nothing yet. What waited in its folder is removed before the first sound."""
+        self._server = server
+        # half of the cores, one at least, so that what plays keeps the others
+        self._turn = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) // 2))
+        self._idle: list[ClassifierProcess] = []
+        self._busy: set[ClassifierProcess] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._bytes = 0
+        self._made = False
+        self.waiting = self.done = self.refused = 0
+
+    async def close(self) -> None:
+        """Ends all processes."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for process in [*self._idle, *self._busy]:
+            await process.end()
+        self._idle.clear()
+        await asyncio.gather(*self._ending)
+
+    async def classifiers(self) -> list[dict[str, Any]]:
+        """The available classifiers; `Refusal` where no process starts."""
+        async with self._turn, self._process() as process:
+            return process.classifiers
+
+    async def classify(self, name: str, path: Path) -> dict[str, Any]:
+        """Classifies a file as soon as it is its turn; the answer is that of `library.classification.classify`.
+
+        Raises:
+            Refusal: With the reason; 429 where too many wait.
+        """
+        with self._place():
+            return await self._ask(name, str(path))
+
+    async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> dict[str, Any]:
+        """As `classify`, for a sound that is sent: it waits in a file, which is removed afterwards."""
+        with self._place():
+            size = 0
+
+            def count(more: int) -> None:
+                nonlocal size
+                size += more
+                self._bytes += more
+                if self._bytes > MAX_BYTES:
+                    self.refused += 1
+                    raise too_many(f"{MAX_BYTES >> 20} MiB of sound wait already; try again", RETRY_SECONDS)
+
+            path = self._folder_made() / secrets.token_hex(8)
+            try:
+                await write_pieces(path, pieces, count)
+                if not size:
+                    raise WireError("the body is empty; send the bytes of a sound file")
+                return await self._ask(name, str(path))
+            except OSError as error:
+                raise Refusal(507, f"the sound could not be written: {why(error)}") from None
+            finally:
+                self._bytes -= size
+                path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        if self.waiting >= MAX_REQUESTS:
+            self.refused += 1
+            raise too_many(f"{MAX_REQUESTS} sounds are classified or wait already; try again", RETRY_SECONDS)
+        self.waiting += 1
+        try:
+            yield
+            self.done += 1
+        finally:
+            self.waiting -= 1
+
+    async def _ask(self, name: str, path: str) -> dict[str, Any]:
+        async with self._turn:
+            async with self._process() as process:
+                try:
+                    return await process.ask(name, path)
+                except Refusal as error:
+                    if error.status != 404 or time.monotonic() - process.began < STALE_SECONDS:
+                        raise
+                    process.ready = False
+                    self._end_idle()
+            async with self._process() as process:
+                return await process.ask(name, path)
+
+    @contextlib.asynccontextmanager
+    async def _process(self) -> AsyncIterator[ClassifierProcess]:
+        """A process that can be asked; it ends where it is left in the middle of a sound."""
+        self._idle = [process for process in self._idle if process.ready]
+        process = self._idle.pop() if self._idle else await ClassifierProcess.start()
+        self._busy.add(process)
+        try:
+            yield process
+        finally:
+            self._busy.discard(process)
+            if process.ready:
+                self._idle.append(process)
+                self._rest()
+            else:
+                self._end(process)
+
+    def _rest(self) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle)
+
+    def _end_idle(self) -> None:
+        for process in self._idle:
+            self._end(process)
+        self._idle.clear()
+
+    def _end(self, process: ClassifierProcess) -> None:
+        task = asyncio.get_running_loop().create_task(process.end())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _folder_made(self) -> Path:
+        if self._server.uploads is None:
+            raise Refusal(507, "no files are kept here")
+        folder = self._server.uploads.folder / "classify"
+        if not self._made:
+            make_folder(folder, PRIVATE_FOLDER)
+            for left in folder.iterdir():  # of a web process that was killed
+                with contextlib.suppress(OSError):
+                    left.unlink()
+            self._made = True
+        return folder

@@ -1,0 +1,57 @@
+"""Library: the catalogue of sound files; its command, its HTTP and OSC, and the service by which plugins use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from antiphon.api import Register, hookimpl
+
+if TYPE_CHECKING:
+    import typer
+
+    from antiphon.api.http import HttpServer
+    from antiphon.api.transports import AddressList
+
+
+@hookimpl
+def antiphon_services(register: Register) -> None:
+    """Registers `catalogue`."""
+    register("catalogue", "antiphon_library.service:CatalogueOfSounds", "Sound files, and what analyses found in them.")
+
+
+@hookimpl
+def antiphon_commands(cli: typer.Typer) -> None:
+    """Adds `antiphon library`."""
+    from antiphon_library.commands.commands import application
+
+    cli.add_typer(application())
+
+
+@hookimpl
+def antiphon_routes(http: HttpServer) -> None:
+    """Adds the operations below `/api/library`."""
+    from antiphon_library.routes import LibraryRoutes
+
+    LibraryRoutes(http)
+
+
+@hookimpl
+def antiphon_addresses(osc: AddressList) -> None:
+    """Adds `/library/next` and `/library/fits`."""
+    from antiphon_library.addresses import Questions
+
+    questions = Questions()
+    osc.add(
+        "/library/next",
+        "[i:count] [s:signal]…",
+        questions.following,
+        "What comes next of the library's tracks, after signals that are stored, each a kind and a path: like, skip, "
+        "dislike, or after for the track that plays. Answers `/library/next.reply s:path…`.",
+    )
+    osc.add(
+        "/library/fits",
+        "[i:count] [s:node]",
+        questions.fitting,
+        "The library's loops that go best with the last four bars of a node, else of the output; two or one where no "
+        "more are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first.",
+    )

@@ -1,0 +1,126 @@
+"""`/library/next` and `/library/fits`, worked out in a thread and in a process: a catalogue is on a disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Iterable
+from pathlib import Path
+
+from antiphon.api import RequestError, UsageError
+from antiphon.api.files import PRIVATE_FOLDER, library_folder, make_folder
+from antiphon.api.osc import Arg
+from antiphon.api.processes import end_session, end_with_parent, module_command, start_command
+from antiphon.api.transports import OscRequest
+
+REPLY_BYTES = 8000
+"""Of an answer, in one datagram; further tracks are left out."""
+BARS = (4, 2, 1)
+"""Last bars that loops are compared with: so many as are kept."""
+PATIENCE = 60.0
+"""Seconds after which a comparison is given up."""
+MOST_TRACKS, MOST_SIGNALS = 50, 20
+KINDS = ("like", "skip", "dislike", "after")
+
+
+class Questions:
+    """The handlers; questions are answered one after the other."""
+
+    def __init__(self) -> None:
+        self._one = asyncio.Lock()
+
+    async def following(self, request: OscRequest) -> None:
+        """Answers `/library/next.reply s:path…`."""
+        count, given = (request.args or (1,))[0], request.args[1:]
+        signals = list(zip(given[::2], given[1::2], strict=False))
+        if len(given) > 2 * MOST_SIGNALS:
+            raise RequestError(f"takes {MOST_SIGNALS} signals at most")
+        for kind in given[::2]:
+            if kind not in KINDS:
+                raise RequestError(f"kind is {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {str(kind)[:40]!r}")
+        if len(given) % 2:
+            raise RequestError("path is missing")
+        async with self._one:
+            found = await asyncio.to_thread(next_paths, library_folder(), _checked(count), signals)
+        request.reply("/library/next.reply", *_fitting_one_reply((path,) for path in found))
+
+    async def fitting(self, request: OscRequest) -> None:
+        """Answers `/library/fits.reply s:path f:score s:why…`: what goes with the last bars of a node."""
+        asked: list[Arg] = [*request.args, *(10, "out")[len(request.args) :]]
+        count, node = asked
+        _checked(count)
+        path = make_folder(library_folder() / "captures", PRIVATE_FOLDER) / f".fits-{os.urandom(4).hex()}.wav"
+        try:
+            async with self._one, asyncio.timeout(2 * PATIENCE):
+                beats = await _captured(request, path, str(node))
+                found = await _asked("fits", str(path), "--beats", str(beats), "-n", str(count), "--json")
+        except TimeoutError:
+            raise RequestError("it took too long; try again") from None
+        except UsageError as error:
+            raise RequestError(str(error).replace(path.name, "what sounds")) from None
+        finally:
+            path.unlink(missing_ok=True)
+        rows = ((str(row["path"]), float(row["score"]), ", ".join(row["why"])) for row in json.loads(found)["matches"])
+        request.reply("/library/fits.reply", *_fitting_one_reply(rows))
+
+
+def _checked(count: object) -> int:
+    if not isinstance(count, int) or not 1 <= count <= MOST_TRACKS:
+        raise RequestError(f"count takes 1 to {MOST_TRACKS}, not {count}")
+    return count
+
+
+async def _captured(request: OscRequest, path: Path, node: str) -> int:
+    """Writes as many of the last bars of a node as are kept; returns their beats."""
+    for bars in BARS:
+        try:
+            return await request.server.capture(path, node, bars)
+        except RequestError as error:
+            refused = error
+    raise refused
+
+
+async def _asked(*words: str) -> bytes:
+    """What `antiphon library` prints; `UsageError` with its reason where it fails."""
+    process = await start_command(
+        module_command("antiphon", "library", *words),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        preexec_fn=end_with_parent,
+    )
+    try:
+        found, problem = await process.communicate()
+    finally:
+        await end_session(process, 0.0)
+    if process.returncode:
+        raise UsageError(problem.decode(errors="replace").strip().removeprefix("antiphon: ") or "it failed")
+    return found
+
+
+def _fitting_one_reply(rows: Iterable[tuple[Arg, ...]]) -> list[Arg]:
+    """The rows, one after the other, as far as they fit into one datagram."""
+    reply: list[Arg] = []
+    size = 0
+    for row in rows:
+        size += sum(len(item.encode()) + 8 if isinstance(item, str) else 8 for item in row)
+        if size > REPLY_BYTES:
+            break
+        reply += row
+    return reply
+
+
+def next_paths(root: Path, count: int, given: Iterable[tuple[Arg, Arg]]) -> list[str]:
+    """The paths of the next tracks; stores the signals, (kind, path) each."""
+    from antiphon_library.catalogue import Catalogue
+    from antiphon_library.taste.choosing_request import next_summaries, request_of
+
+    if not Catalogue.exists(root):
+        raise UsageError("the library is empty; `antiphon library add FOLDER` adds sound files")
+    body: dict[str, object] = {"count": count}
+    for kind, path in given:
+        body[str(kind)] = path if kind == "after" else [*body.get(str(kind), ()), path]  # type: ignore[misc]
+    with Catalogue(root) as catalogue:
+        return [str(match["path"]) for match in next_summaries(catalogue, request_of(catalogue, body))]

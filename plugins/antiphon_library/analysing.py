@@ -1,0 +1,188 @@
+"""Analyses what is pending in a catalogue, two sounds at a time; each result is written as soon as it is there.
+
+Processes that do so at once share the sounds: each sound is claimed before it is analysed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from antiphon.api import FileError
+from antiphon.api.analysis import AnalysisResult, analyse_file, analyses
+from antiphon.api.files import FileClaims, printable_path
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.scanning import Progress
+
+AT_ONCE = 2
+REDRAW = 0.2
+"""Seconds between calls of the progress, and between looks at what another process analyses."""
+CLAIMS = "library.claims"
+"""The file of claims, beside the database."""
+
+
+@dataclass(slots=True)
+class AnalysisCounts:
+    """Counts of sounds by what was done with them: `shared` are those that another process analysed meanwhile.
+
+    `problems`: path and sentence of those that could not be read, and of analyses without a result.
+    """
+
+    analysed: int = 0
+    known: int = 0
+    shared: int = 0
+    seconds: float = 0.0
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Work:
+    """A sound that is analysed. done: its seconds so far, written by its thread."""
+
+    digest: str
+    path: bytes
+    duration: float
+    lacks: tuple[str, ...]
+    done: float = 0.0
+
+    @property
+    def number(self) -> int:
+        """The number by which a process claims the work."""
+        return int(self.digest[:15], 16)
+
+    def run(self) -> dict[str, AnalysisResult]:
+        return analyse_file(self.path, self.lacks, self._note)
+
+    def _note(self, seconds: float) -> None:
+        self.done = seconds
+
+
+def analyse(
+    catalogue: Catalogue,
+    names: Collection[str],
+    places: Sequence[Path],
+    progress: Progress,
+    *,
+    again: bool = False,
+    any_length: bool = True,
+) -> AnalysisCounts:
+    """Analyses the sounds below `places`, none for all there is, that lack results in the present version.
+
+    `again` takes also what has its results, `any_length` sounds that are longer than an analysis's `longest`.
+    `progress` is called several times a second with seconds of sound.
+
+    Raises:
+        FileError: The database cannot be used.
+    """
+    work: dict[str, _Work] = {}
+    known = set()
+    for digest, path, duration, versions in catalogue.sounds():
+        if places and not _among(path, places):
+            continue
+        lacks = _lacking(names, versions, duration, again=again, any_length=any_length)
+        if not lacks:
+            known.add(digest)
+        elif digest not in work:
+            work[digest] = _Work(digest, path, duration, lacks)
+    counts = AnalysisCounts(known=len(known))
+    with closing(FileClaims(catalogue.path.with_name(CLAIMS))) as claims:
+        _Sharing(catalogue, claims, counts, again=again).run(list(work.values()), progress)
+    return counts
+
+
+def _lacking(
+    names: Collection[str], versions: Mapping[str, int], duration: float, *, again: bool, any_length: bool
+) -> tuple[str, ...]:
+    present = analyses()
+    return tuple(
+        name
+        for name in names
+        if (again or versions.get(name) != present[name].version) and (any_length or duration <= present[name].longest)
+    )
+
+
+@dataclass(slots=True)
+class _Sharing:
+    """The work of one process among those that analyse the catalogue."""
+
+    catalogue: Catalogue
+    claims: FileClaims
+    counts: AnalysisCounts
+    again: bool
+    _elsewhere: deque[_Work] = field(default_factory=deque)
+
+    def run(self, work: Sequence[_Work], progress: Progress) -> None:
+        """Analyses all of it that no other process does, then waits for what others have claimed."""
+        total, done = sum(item.duration for item in work), 0.0
+        rest = deque(work)
+        waiting: deque[tuple[_Work, Future[dict[str, AnalysisResult]]]] = deque()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                while True:
+                    while len(waiting) < AT_ONCE and (item := self._claimed(rest)) is not None:
+                        waiting.append((item, pool.submit(item.run)))
+                    if waiting:
+                        item, future = waiting.popleft()
+                        while not future.done():
+                            partial = done + item.done + sum(other.done for other, _ in waiting)
+                            progress(
+                                round(partial), round(total), printable_path(os.fsdecode(os.path.basename(item.path)))
+                            )
+                            wait([future], REDRAW)
+                        _take(self.catalogue, item, future, self.counts)
+                        self.claims.give_back(item.number)
+                        done += item.duration
+                    elif self._elsewhere:
+                        progress(round(done), round(total), "what another `antiphon library analyse` has begun")
+                        time.sleep(REDRAW)
+                        rest, self._elsewhere = self._elsewhere, deque()
+                    else:
+                        break
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _claimed(self, rest: deque[_Work]) -> _Work | None:
+        """The next sound that no other process has, and that none has analysed since; None where there is none."""
+        while rest:
+            item = rest.popleft()
+            if not self.claims.take(item.number):
+                self._elsewhere.append(item)
+                continue
+            versions = {} if self.again else self.catalogue.versions(item.digest)
+            item.lacks = tuple(name for name in item.lacks if versions.get(name) != analyses()[name].version)
+            if item.lacks:
+                return item
+            self.claims.give_back(item.number)
+            self.counts.shared += 1
+        return None
+
+
+def _take(catalogue: Catalogue, item: _Work, future: Future[dict[str, AnalysisResult]], counts: AnalysisCounts) -> None:
+    """Writes the results of a sound, or notes why there are none."""
+    name = printable_path(os.fsdecode(item.path))
+    try:
+        results = future.result()
+    except FileError as error:
+        counts.problems.append((name, str(error)))
+        return
+    catalogue.put_results(item.digest, results)
+    counts.analysed += 1
+    counts.seconds += item.duration
+    present = analyses()
+    # of many analyses, one that needs a longer sound has no result, which is no fault of the sound's
+    short = {key for key in results if len(results) > 1 and item.duration < present[key].shortest}
+    counts.problems += [(name, problem) for key, (_, _, problem) in results.items() if problem and key not in short]
+
+
+def _among(path: bytes, places: Sequence[Path]) -> bool:
+    for place in places:
+        name = os.fsencode(place.absolute())
+        if path == name or path.startswith(name.rstrip(b"/") + b"/"):
+            return True
+    return False

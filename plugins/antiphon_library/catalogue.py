@@ -1,0 +1,235 @@
+"""The catalogue: its rows read and written. One connection, used by one thread."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from antiphon.api.services import FolderSound
+from antiphon_library.records import CatalogueRow, FileEntry, FileState, SoundIdentity, json_of, words_of
+from antiphon_library.schema import FILE, explain_errors, open_database, transaction
+from antiphon_library.taste_tables import TasteTables
+
+_ROWS = """SELECT f.path, s.duration, s.rate, s.channels, f.tags, f.problem, f.missing, s.id
+    FROM files f LEFT JOIN sounds s ON s.id = f.sound"""
+
+
+class Catalogue:
+    """The catalogue in a folder; a context manager. Every method raises `FileError` where the database cannot be used.
+
+    Without `make`, where there is none, it is empty, and what is written to it is lost. `taste`: the tables of signals,
+    companions and places on the map.
+    """
+
+    def __init__(self, root: Path, *, make: bool = True) -> None:
+        self.path = root / FILE
+        self._base = open_database(root, make=make)
+        self.taste = TasteTables(self._base, self.path)
+
+    @staticmethod
+    def exists(root: Path) -> bool:
+        """Whether the database is in the folder `root`; it may still be damaged."""
+        return (root / FILE).is_file()
+
+    def __enter__(self) -> Catalogue:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._base.close()
+
+    def states(self) -> dict[bytes, FileState | None]:
+        """By path the files as they were when they were read; None for one that was missing since."""
+        with explain_errors(self.path):
+            rows = self._base.execute("SELECT path, size, mtime, missing FROM files")
+            return {path: None if missing else FileState(size, mtime) for path, size, mtime, missing in rows}
+
+    def digests(self) -> frozenset[str]:
+        """Digests of the bytes of all good files."""
+        with explain_errors(self.path):
+            return frozenset(d for (d,) in self._base.execute("SELECT digest FROM files WHERE sound IS NOT NULL"))
+
+    def sound_of(self, digest: str) -> tuple[SoundIdentity, dict[str, str]]:
+        """Sound and tags of the good files whose bytes have one of `digests`."""
+        with explain_errors(self.path):
+            row = self._base.execute(
+                "SELECT s.digest, s.duration, s.rate, s.channels, f.tags FROM files f JOIN sounds s ON s.id = f.sound "
+                "WHERE f.digest = ?",
+                (digest,),
+            ).fetchone()
+        return SoundIdentity(*row[:4]), json.loads(row[4])
+
+    def put(self, entry: FileEntry) -> None:
+        """Writes a file's row. Other rows of its sound whose files are gone are removed: it was moved from there."""
+        with explain_errors(self.path), transaction(self._base):
+            sound = None if entry.sound is None else self._sound_id(entry.sound)
+            previous = self._base.execute("SELECT sound FROM files WHERE path = ?", (entry.path,)).fetchone()
+            self._base.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                (entry.path, entry.state.size, entry.state.mtime, entry.digest, sound, json_of(dict(entry.tags)),
+                 words_of(entry.path, entry.tags), entry.problem),
+            )  # fmt: skip
+            if sound is not None:
+                others = self._base.execute("SELECT path FROM files WHERE sound = ? AND path != ?", (sound, entry.path))
+                gone = [(path,) for (path,) in others.fetchall() if not os.path.lexists(path)]
+                self._base.executemany("DELETE FROM files WHERE path = ?", gone)
+            if previous is not None and previous[0] not in (None, sound):
+                self._drop_unused()
+
+    def mark(self, paths: Collection[bytes], *, missing: bool) -> None:
+        """Notes that files are gone, or there again."""
+        with explain_errors(self.path), transaction(self._base):
+            rows = [(int(missing), path) for path in paths]
+            self._base.executemany("UPDATE files SET missing = ? WHERE path = ?", rows)
+
+    def forget(self, paths: Collection[bytes]) -> int:
+        """Removes rows, and the results of sounds without any other file; how many rows there were."""
+        with explain_errors(self.path), transaction(self._base):
+            rows = [(path,) for path in paths]
+            count = self._base.executemany("DELETE FROM files WHERE path = ?", rows).rowcount
+            self._drop_unused()
+        return max(0, count)
+
+    def sounds(self) -> list[tuple[str, bytes, float, dict[str, int]]]:
+        """Digest, path, seconds and analyses' versions of each good file that is there, in order of paths."""
+        with explain_errors(self.path):
+            files = self._base.execute(
+                "SELECT s.id, s.digest, f.path, s.duration FROM files f JOIN sounds s ON s.id = f.sound "
+                "WHERE f.missing = 0 ORDER BY f.path"
+            ).fetchall()
+            versions: dict[int, dict[str, int]] = {}
+            for sound, analysis, version in self._base.execute("SELECT sound, analysis, version FROM results"):
+                versions.setdefault(sound, {})[analysis] = version
+        return [(digest, path, duration, versions.get(sound, {})) for sound, digest, path, duration in files]
+
+    def versions(self, digest: str) -> dict[str, int]:
+        """By analysis the version of the result that a sound has."""
+        with explain_errors(self.path):
+            rows = self._base.execute(
+                "SELECT analysis, version FROM results WHERE sound = (SELECT id FROM sounds WHERE digest = ?)",
+                (digest,),
+            )
+            return dict(rows.fetchall())
+
+    def folder_sounds(self, folder: bytes, analysis: str) -> dict[bytes, FolderSound]:
+        """By path the files of a folder, with results of one analysis and of its variants (`name variant`)."""
+        within, variants = folder.rstrip(b"/") + b"/", f"{analysis} "
+        found: dict[bytes, FolderSound] = {}
+        with explain_errors(self.path):
+            rows = self._base.execute(
+                "SELECT f.path, f.problem, s.digest, r.analysis, r.version, r.data, r.problem FROM files f "
+                "LEFT JOIN sounds s ON s.id = f.sound LEFT JOIN results r ON r.sound = s.id "
+                "AND (r.analysis = ? OR substr(r.analysis, 1, ?) = ?) "
+                "WHERE f.missing = 0 AND substr(f.path, 1, ?) = ? ORDER BY f.path",
+                (analysis, len(variants), variants, len(within), within),
+            )
+            for path, bad, digest, name, version, data, problem in rows:
+                file = found.setdefault(path, FolderSound(digest or "", bad, {}))
+                if name is not None:
+                    file.results[name] = (version, json.loads(data), problem)
+        return found
+
+    def put_results(self, digest: str, results: Mapping[str, tuple[int, Mapping[str, Any] | None, str]]) -> None:
+        """Writes results of a sound: by analysis its version, its values or None, and why it has none.
+
+        A sound that has been forgotten meanwhile is left out. Of values that are bytes there may be one: its landmarks.
+        """
+        with explain_errors(self.path), transaction(self._base):
+            row = self._base.execute("SELECT id FROM sounds WHERE digest = ?", (digest,)).fetchone()
+            for name, (version, values, problem) in results.items() if row is not None else ():
+                plain = {key: value for key, value in (values or {}).items() if not isinstance(value, bytes)}
+                self._base.execute(
+                    "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
+                    (row[0], name, version, json_of(None if values is None else plain), problem),
+                )
+                for data in (values or {}).values():
+                    if isinstance(data, bytes):
+                        self._base.execute(
+                            "INSERT OR REPLACE INTO landmarks (sound, data) VALUES (?, ?)", (row[0], data)
+                        )
+
+    def landmark_serials(self) -> frozenset[int]:
+        """Serial numbers of all landmarks; a number is never used again."""
+        with explain_errors(self.path):
+            return frozenset(serial for (serial,) in self._base.execute("SELECT serial FROM landmarks"))
+
+    def landmarks(self, serials: Collection[int]) -> Iterator[tuple[int, bytes]]:
+        """Number and packed landmarks of those of `serials` that are there."""
+        for serial in serials:
+            with explain_errors(self.path):
+                row = self._base.execute("SELECT data FROM landmarks WHERE serial = ?", (serial,)).fetchone()
+            if row is not None:
+                yield serial, row[0]
+
+    def files_of(self, serial: int) -> tuple[int, list[bytes]]:
+        """Number of the sound with these landmarks, 0 for none, and the paths of its files that are there."""
+        with explain_errors(self.path):
+            rows = self._base.execute(
+                "SELECT l.sound, f.path FROM landmarks l JOIN files f ON f.sound = l.sound "
+                "WHERE l.serial = ? AND f.missing = 0 ORDER BY f.path",
+                (serial,),
+            ).fetchall()
+        return (rows[0][0] if rows else 0), [path for _, path in rows]
+
+    def files_of_sound(self, sound: int) -> list[bytes]:
+        """The paths of the files of a sound, in order."""
+        with explain_errors(self.path):
+            return [p for (p,) in self._base.execute("SELECT path FROM files WHERE sound = ? ORDER BY path", (sound,))]
+
+    def rows(
+        self, words: Collection[str] = (), path: bytes | None = None, only: Sequence[str] = ()
+    ) -> Iterator[CatalogueRow]:
+        """Files in order of their paths.
+
+        Args:
+            words: Each has to stand in its path or its tags, in any case.
+            path: This file, or the files in this folder; None for all.
+            only: Quantities that are read; none for all, of which beats and chords are long.
+        """
+        conditions: list[str] = ["1"]
+        given: list[str | bytes | int] = []
+        for word in words:
+            conditions.append("instr(f.words, ?)")
+            given.append(word.casefold())
+        if path is not None:
+            within = path.rstrip(b"/") + b"/"
+            conditions.append("(f.path = ? OR substr(f.path, 1, ?) = ?)")
+            given += [path, len(within), within]
+        with explain_errors(self.path):
+            found = self._base.execute(f"{_ROWS} WHERE {' AND '.join(conditions)} ORDER BY f.path", given).fetchall()
+            for where, duration, rate, channels, tags, problem, missing, sound in found:
+                results = self._results(sound, only)
+                yield CatalogueRow(where, duration, rate, channels, json.loads(tags), problem, bool(missing), results)
+
+    def _results(self, sound: int | None, only: Sequence[str]) -> dict[str, tuple[int, Mapping[str, Any] | None, str]]:
+        # with two paths at least json_extract gives an array
+        column = f"json_extract(data, {', '.join('?' * (len(only) + 1))})" if only else "data"
+        paths = [f'$."{name}"' for name in (*only, *only[:1])]
+        rows = self._base.execute(
+            f"SELECT analysis, version, {column}, problem FROM results WHERE sound = ?", (*paths, sound)
+        )
+        found = {}
+        for name, version, data, problem in rows:
+            values = json.loads(data)
+            if only:
+                values = {key: value for key, value in zip(only, values, strict=False) if value is not None}
+            found[name] = (version, values, problem)
+        return found
+
+    def _sound_id(self, sound: SoundIdentity) -> int:
+        self._base.execute(
+            "INSERT OR IGNORE INTO sounds (digest, duration, rate, channels) VALUES (?, ?, ?, ?)",
+            (sound.digest, sound.duration, sound.rate, sound.channels),
+        )
+        row = self._base.execute("SELECT id FROM sounds WHERE digest = ?", (sound.digest,)).fetchone()
+        return int(row[0])
+
+    def _drop_unused(self) -> None:
+        self._base.execute("DELETE FROM sounds WHERE id NOT IN (SELECT sound FROM files WHERE sound IS NOT NULL)")

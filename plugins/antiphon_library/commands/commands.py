@@ -1,0 +1,391 @@
+"""The commands of `antiphon library`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from antiphon.api import FileError, UsageError
+from antiphon.api.cli import OSC_PORT, Host, Json, OscPort, command_group, echo_answer, epilog, progress_bar
+from antiphon.api.console import instead, require_modules, short_repr, shorten
+from antiphon_library.commands import recommending
+from antiphon_library.commands.identify import identify
+from antiphon_library.commands.live import fitting_now
+from antiphon_library.commands.options import Files, open_catalogue, places_of, root_of, row_of
+from antiphon_library.commands.printing import lines_of_fits, print_rows, reasons, table
+from antiphon_library.kinds import KINDS, findings
+
+ANSWER = (
+    "tempo",
+    "tempo_confidence",
+    "beats",
+    "downbeats",
+    "key",
+    "key_confidence",
+    "chords",
+    "sections",
+    "kind",
+    "kind_confidence",
+)
+"""The quantities that `library analyse FILE --json` prints, beside the duration and those of `--only`."""
+MOST_BEATS = 300
+"""Of a loop: a minute at the fastest tempo."""
+NONE = "none; antiphon library add FOLDER adds sound files"
+SECOND_OPINION = "librosa"
+"""The value of `--by`, and the name of the analysis."""
+SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
+
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "add": ("antiphon library add Music",),
+    "list": (
+        "antiphon library list",
+        "antiphon library list --bad",
+    ),
+    "show": ("antiphon library show Music/night.flac",),
+    "analyse": ("antiphon library analyse Music --only loudness",),
+    "search": ("antiphon library search night --tempo 118-124",),
+    "similar": ("antiphon library similar Music/night.flac -n 5",),
+    "fits": (
+        "antiphon library fits bass.wav -n 5",
+        "antiphon library fits --live",
+    ),
+    "identify": ("antiphon library identify excerpt.wav",),
+    "forget": ("antiphon library forget --missing",),
+    "next": ("antiphon library next --count 20 --like Music/night.flac --m3u evening.m3u",),
+    "map": ("antiphon library map --png map.png",),
+    "learn": ("antiphon library learn playlists",),
+    "personality": ("antiphon library personality",),
+}
+"""By command, in their order on the help page."""
+
+
+def application() -> typer.Typer:
+    """The group of commands."""
+    app = command_group("library", SENTENCE, _library)
+    own = (add, show, analyse, search, similar, fits, identify, forget)
+    commands = {**{each.__name__: each for each in own}, "list": listing, **recommending.COMMANDS}
+    for name, lines in EXAMPLES.items():
+        app.command(name, epilog=epilog(*lines))(commands[name])
+    return app
+
+
+def _library(
+    context: typer.Context,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="DIR", help="The folder of the catalogue; else your library of sound files."),
+    ] = None,
+) -> None:
+    """Catalogue sound files: what they are called, what is in them, which are alike."""
+    context.obj = root
+
+
+def add(
+    context: typer.Context,
+    files: Files = None,
+    again: Annotated[bool, typer.Option("--again", help="Also try bad files again.")] = False,
+    shards: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="A pipeline's folder: sounds, with what its step analyse found."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add sound files, or what is new, changed or moved in folders; without any, in the library's own folder."""
+    from antiphon.api.cli import complain, endable
+    from antiphon_library import scanning
+    from antiphon_library.commands.from_shards import add_from_shards
+
+    if shards is not None:
+        add_from_shards(context, shards, files or [], as_json=as_json)
+        return
+    kept = endable("what was added is kept, and the same command adds the rest")
+    with kept, open_catalogue(context, make=True) as catalogue, progress_bar("adding") as progress:
+        counts = scanning.add(catalogue, files or [root_of(context)], progress, again=again)
+    if as_json:
+        typer.echo(json.dumps(asdict(counts)))
+    else:
+        words = [f"{n} {word}" for word, n in asdict(counts).items() if word != "problems" and n]
+        typer.echo(", ".join(words) or "no sound files there")
+    for problem in counts.problems:
+        complain(problem)
+    if counts.bad and not as_json:
+        complain(_bad_files(counts.bad))
+    if counts.problems:
+        raise typer.Exit(1)
+
+
+def _bad_files(count: int) -> str:
+    return f"{count} of them cannot be read; `antiphon library list --bad` says why"
+
+
+def listing(
+    context: typer.Context,
+    files: Files = None,
+    bad: Annotated[bool, typer.Option("--bad", help="Only files that cannot be read, and why.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the files: length, tempo, key, artist and title, path."""
+    from antiphon_library.records import SUMMARY
+
+    with open_catalogue(context) as catalogue:
+        found = []
+        for number, place in enumerate(places_of(files)):
+            rows = list(catalogue.rows(path=place, only=SUMMARY))
+            if files and not rows and not os.path.isdir(files[number]):
+                row_of(catalogue, files[number])
+            found += [row.summary() for row in rows if row.problem or not bad]
+    print_rows({"files": found}, "files", as_json, "none" if files or bad else NONE)
+
+
+def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
+    """Show all that is known of a file: tags, and what each analysis found."""
+    from antiphon_library.commands.printing import card
+
+    with open_catalogue(context) as catalogue:
+        row = row_of(catalogue, file).full()
+    echo_answer(as_json, row, card(row))
+
+
+def analyse(
+    context: typer.Context,
+    files: Files = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="This analysis alone; may be given again.")] = None,
+    by: Annotated[
+        str, typer.Option("--by", metavar="librosa", help="librosa: also tempo and beats by librosa, to compare.")
+    ] = "",
+    again: Annotated[bool, typer.Option("--again", help="Also what has been analysed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Analyse what has not been: these files, which are added, or all. Of one file the result is shown."""
+    from antiphon.api.analysis import analyses, named_analyses
+    from antiphon.api.cli import complain, endable
+    from antiphon_library import analysing, scanning
+    from antiphon_library.commands.printing import card
+    from antiphon_library.identification.shards import update_shards
+
+    names = named_analyses(only or (), of_short=True)
+    if by:
+        if by != SECOND_OPINION:
+            raise UsageError(f"--by takes {SECOND_OPINION}, not {short_repr(by)}")
+        require_modules(f"--by {by}", [by])
+        names = (*names, *named_analyses([by]))
+    if not names:
+        raise UsageError(
+            "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
+        )
+    kept = endable("what was analysed is kept, and the same command analyses the rest")
+    with kept, open_catalogue(context, make=True) as catalogue:
+        with progress_bar("adding") as progress:
+            added = scanning.add(catalogue, files or (), progress)
+        one = files[0] if files and len(files) == 1 and not files[0].is_dir() else None
+        if one is not None and (bad := row_of(catalogue, one)).problem:
+            raise FileError(bad.problem)
+        with progress_bar("analysing") as progress:
+            counts = analysing.analyse(catalogue, names, files or (), progress, again=again, any_length=bool(only))
+        update_shards(catalogue)
+        row = None if one is None else row_of(catalogue, one)
+    if row is None and as_json:
+        problems = [{"path": path, "problem": problem} for path, problem in counts.problems]
+        numbers = {"analysed": counts.analysed, "known": counts.known, "shared": counts.shared}
+        typer.echo(json.dumps({**numbers, "problems": problems}))
+    elif row is None:
+        others = f", {counts.shared} by another `antiphon library analyse`" if counts.shared else ""
+        typer.echo(f"{counts.analysed} analysed, {counts.known} known{others}")
+        if added.bad:
+            complain(_bad_files(added.bad))
+    elif as_json:
+        # landmarks are bytes
+        asked = [
+            each.name
+            for name in (*(only or ()), *([by] if by else ()))
+            for each in analyses()[name].quantities
+            if each.kind != "landmarks"
+        ]
+        values = {**row.values, **findings(row.duration, row.values)}
+        typer.echo(json.dumps({"duration": row.duration, **{name: values.get(name) for name in (*ANSWER, *asked)}}))
+    else:
+        for line in card(row.full()):
+            typer.echo(line)
+    reasons = [*added.problems, *(with_name(path, problem) for path, problem in counts.problems)]
+    for reason in reasons:
+        complain(reason)
+    if reasons:
+        raise typer.Exit(1)
+
+
+def search(
+    context: typer.Context,
+    words: Annotated[list[str] | None, typer.Argument(help="Each has to stand in path or tags, in any case.")] = None,
+    key: Annotated[str, typer.Option("--key", help='As "A minor", Am or a.')] = "",
+    tempo: Annotated[str, typer.Option("--tempo", help="As 118-124, in bpm, or one number, met within 2 %.")] = "",
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="A label that was found in the sound; all of several.")
+    ] = None,
+    kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(KINDS)}.")] = "",
+    sure: Annotated[
+        float | None, typer.Option("--sure", min=0.0, max=1.0, help="Minimum confidence of what is asked for.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find files by words, key, tempo, labels and kind; with labels the most probable first."""
+    from antiphon_library.keys import key_named
+    from antiphon_library.records import SUMMARY
+    from antiphon_library.searching import LabelSearch
+
+    low, high = _range(tempo)
+    key = key_named(key) if key else ""
+    if kind and kind not in KINDS:
+        raise UsageError(f"--kind takes one of {', '.join(KINDS)}, not {short_repr(kind)}")
+    if sure is not None and not (key or tempo or tag or kind):
+        raise UsageError("--sure is for --key, --tempo, --tag and --kind; give one of them too")
+    labels = LabelSearch(tag or (), sure)
+    matches = []
+    with open_catalogue(context) as catalogue:
+        for row in catalogue.rows(words or (), only=(*SUMMARY, *labels.quantities)):
+            summary = row.summary()
+            found = [labels.confidence(row.values)] if tag else []
+            if tempo:
+                met = summary["tempo"] is not None and low <= summary["tempo"] <= high
+                found.append(_confidence(summary, "tempo") if met else None)
+            if key:
+                found.append(_confidence(summary, "key") if summary["key"] == key else None)
+            if kind:
+                found.append(_confidence(summary, "kind") if summary["kind"] == kind else None)
+            if all(confidence is not None and confidence >= (sure or 0.0) for confidence in found):
+                summary["confidence"] = min((c for c in found if c is not None), default=None)
+                matches.append(summary)
+    for label in tag or ():
+        if label not in labels.seen:
+            raise UsageError(
+                f"none of these files has the label {label!r}{instead(label, sorted(labels.seen))}; "
+                "`antiphon library analyse` finds labels"
+            )
+    if tag:
+        matches.sort(key=lambda match: -match["confidence"])
+    print_rows({"matches": matches}, "matches", as_json)
+
+
+def _confidence(summary: Mapping[str, Any], name: str) -> float:
+    """That of a value; 0 where an older analysis gave none."""
+    return float(summary[f"{name}_confidence"] or 0.0)
+
+
+def similar(
+    context: typer.Context,
+    file: Path,
+    count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """List the files most like one by timbre, 1 the same sound, 0 no relation; and what else they share."""
+    from antiphon_library import vector_file
+    from antiphon_library.searching import shared_traits
+    from antiphon_library.similarity import QUANTITY, vector_of
+
+    with open_catalogue(context) as catalogue:
+        target = row_of(catalogue, file)
+        if target.problem:
+            raise FileError(target.problem)
+        if vector_of(target) is None:
+            if QUANTITY in target.values:
+                raise UsageError(f"{file.name[:120]} is like no other: it is silent or too short")
+            raise UsageError(f"{file.name[:120]} has not been analysed; `antiphon library analyse` does that")
+        root, state = catalogue.path.parent, vector_file.state_of(catalogue.path)
+        table = vector_file.load(root, state)
+        if table is None:
+            table = vector_file.table_of(catalogue.rows(only=(QUANTITY,)))
+            vector_file.save(root, state, table)
+        number = table.row(target.path)
+        if number is None:
+            raise UsageError(f"{file.name[:120]} is not there any more; `antiphon library add` looks for it again")
+        found = table.nearest(number, count)
+        own = target.summary()
+        matches = []
+        for path, score in found:
+            summary = row_of(catalogue, path).summary()
+            matches.append({**summary, "score": round(score, 4), "why": shared_traits(own, summary)})
+    print_rows({"matches": matches}, "matches", as_json)
+
+
+def fits(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="A loop; none with --live.")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
+    live: Annotated[bool, typer.Option("--live", help="With the last bars of what a server plays.")] = False,
+    node: Annotated[str, typer.Option(help="Of it, the node; out is the output.")] = "out",
+    beats: Annotated[int, typer.Option(min=0, max=MOST_BEATS, help="That FILE holds, if known.")] = 0,
+    host: Host = "127.0.0.1",
+    osc_port: OscPort = OSC_PORT,
+    as_json: Json = False,
+) -> None:
+    """List the loops that go best with one, 1 surely, 0 not at all; and why: tempo, key, groove, density, register."""
+    from antiphon_library.fitting import fitting_summaries
+
+    if live == (file is not None):
+        raise UsageError("name a loop, or give --live for what a server plays")
+    if live and beats:
+        raise UsageError("--beats says how many FILE holds; of what a server plays they are known")
+    if file is None:
+        matches = fitting_now(host, osc_port, count, node)
+        echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, reasons))
+        return
+    with open_catalogue(context) as catalogue:
+        matches = fitting_summaries(catalogue, os.fsencode(file.absolute()), count, beats)
+    echo_answer(as_json, {"matches": matches}, lines_of_fits(matches, table))
+
+
+def forget(
+    context: typer.Context,
+    files: Files = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Files that are not there any more.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove files from the catalogue, with what is known of them. The sound files are not touched."""
+    from antiphon.api.cli import complain
+    from antiphon_library.records import SUMMARY
+
+    if not files and not missing:
+        raise UsageError("name the files or folders to forget, or give --missing")
+    with open_catalogue(context) as catalogue:
+        rows = [row for place in places_of(files) for row in catalogue.rows(path=place, only=SUMMARY)]
+        kept = 0
+        if missing:
+            catalogue.mark([row.path for row in rows if row.missing and os.path.lexists(row.path)], missing=False)
+            rows = [row for row in rows if not os.path.lexists(row.path)]
+            gone = [row for row in rows if row.missing or os.path.isdir(os.path.dirname(row.path))]
+            rows, kept = gone, len(rows) - len(gone)
+        if files and not missing and not rows:
+            row_of(catalogue, files[0])
+        count = catalogue.forget({row.path for row in rows})
+    typer.echo(json.dumps({"forgotten": count}) if as_json else f"{count} forgotten")
+    if kept:
+        complain(
+            f"{kept} {'file is' if kept == 1 else 'files are'} kept, whose folders are not there: is their disk "
+            "connected? `antiphon library forget FOLDER` forgets them all the same"
+        )
+
+
+def with_name(path: str, problem: str) -> str:
+    """A reason with the file's name, where it does not have it."""
+    name = path.rsplit("/", 1)[-1]
+    return problem if name in problem else f"{shorten(name, 120)}: {problem}"
+
+
+def _range(text: str) -> tuple[float, float]:
+    """The tempos that a text names; `UsageError` for another text."""
+    if not text:
+        return 0.0, 0.0
+    low, dash, high = text.partition("-")
+    try:
+        first = float(low)
+        last = float(high) if dash else first
+        # a range is one in whichever order its ends are given
+        return (min(first, last), max(first, last)) if dash else (0.98 * first, 1.02 * first)
+    except ValueError:
+        raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None

@@ -1,0 +1,64 @@
+"""What the commands of `antiphon library` share: where the catalogue is, its progress, a named file's row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.api import UsageError
+from antiphon.api.files import library_folder
+
+if TYPE_CHECKING:
+    from antiphon_library.catalogue import Catalogue
+    from antiphon_library.records import CatalogueRow
+
+Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILES]...", help="Sound files, and folders of them.")]
+
+
+def root_of(context: typer.Context) -> Path:
+    """The folder that holds the catalogue: `--root`, or the performer's library of sound files."""
+
+    given: Path | None = context.obj
+    return given if given is not None else library_folder()
+
+
+@contextmanager
+def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Catalogue]:
+    """The catalogue, for a `with`; `make` where there is none, else a UsageError where `--root` names its folder."""
+    from antiphon.api.files import printable_path
+    from antiphon_library.catalogue import Catalogue
+
+    root = root_of(context)
+    if not make and context.obj is not None and not Catalogue.exists(root):
+        name = printable_path(root)
+        raise UsageError(f"there is no library in {name}; `antiphon library --root {name} add FOLDER` makes one")
+    with Catalogue(root, make=make) as catalogue:
+        yield catalogue
+
+
+def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
+    """A file's row; a UsageError where the library has none."""
+    from antiphon.api.console import shorten
+    from antiphon.api.files import printable_path
+
+    path = file if isinstance(file, bytes) else os.fsencode(file.absolute())
+    row = next((row for row in catalogue.rows(path=path) if row.path == path), None)
+    if row is None:
+        name = shorten(printable_path(os.fsdecode(file)), 120)
+        if os.path.isdir(path):
+            raise UsageError(
+                f"{name} is a folder; name a sound file in it (`antiphon library list {name}` has those known)"
+            )
+        add = f"; `antiphon library add {name}` adds it" if os.path.exists(path) else ", and there is no such file"
+        raise UsageError(f"the library {catalogue.path} has no {name}{add}")
+    return row
+
+
+def places_of(files: Sequence[Path] | None) -> list[bytes | None]:
+    """What `Catalogue.rows` takes as a path: each of these, or None for all files."""
+    return [os.fsencode(file.absolute()) for file in files or ()] or [None]

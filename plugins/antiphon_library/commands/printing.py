@@ -1,0 +1,123 @@
+"""Rows of the catalogue as lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from antiphon.api.cli import echo_answer
+from antiphon.api.console import shorten
+
+WIDEST = 60
+"""Characters of a title or a path in a table."""
+LEAST = 0.005
+"""A score that is not written as 0.00."""
+EMBEDDED, ANALYSED = "embedded tags", "results of analyses"
+"""Headings: what the file states of itself, and what was computed from its sound."""
+
+
+def clock(seconds: float | None) -> str:
+    """ "3:07", "-" where it is not known."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each summary: length, tempo and key with their confidence, kind, names, what is wrong.
+
+    Before them the score or the confidence of what was asked for, where a row has one; behind them why it is there.
+    """
+    for row in rows:
+        tempo = "-" if row["tempo"] is None else f"{row['tempo']:.0f}"
+        title = " - ".join(text for text in (row["artist"], row["title"]) if text)
+        wrong = row["problem"] or ("missing" if row["missing"] else "")
+        first = next((f"{row[name]:5.2f}  " for name in ("score", "confidence") if row.get(name) is not None), "")
+        # a reason names the file in full
+        parts = [shorten(title, WIDEST), "" if row["path"] in wrong else _end_of(row["path"]), wrong]
+        words = "  ".join(part for part in (*parts, "; ".join(row.get("why", ()))) if part)
+        sure = [_sure(row[f"{name}_confidence"]) for name in ("tempo", "key")]
+        found = f"{tempo:>4}{sure[0]}  {row['key'] or '-':<8}{sure[1]}  {row['kind'] or '-':<8}"
+        yield f"{first}{clock(row['duration']):>7}  {found}  {words}"
+
+
+def card(row: Mapping[str, Any]) -> Iterator[str]:
+    """Lines for one file in full."""
+    yield row["path"]
+    lines: list[tuple[str, str]] = []
+    if row["problem"]:
+        lines.append(("problem", row["problem"]))
+    if row["missing"]:
+        lines.append(("missing", "the file is not there any more"))
+    if row["duration"] is not None:
+        channels = "1 channel" if row["channels"] == 1 else f"{row['channels']} channels"
+        lines.append(("length", f"{clock(row['duration'])}, {row['rate']} Hz, {channels}"))
+    if row["kind"]:
+        lines.append(("kind", f"{row['kind']}{_sure(row['kind_confidence'])}"))
+    tags = [(name, shorten(text, 100)) for name, text in row["tags"].items()]
+    results: list[tuple[str, str]] = []
+    for name, found in row["analyses"].items():
+        if found["problem"]:
+            results.append((name, found["problem"]))
+        values = found["values"] or {}
+        if name == "loop" and row["kind"] != "loop":  # what it would be as a loop
+            values = {key: values[key] for key in ("loop_confidence", "loop_ending", "no_loop") if values.get(key)}
+        results += [(quantity, brief(value)) for quantity, value in values.items()]
+    widest = max((len(name) for name, _ in (*lines, *tags, *results)), default=0)
+    yield from (f"  {name:<{widest + 2}}  {text}" for name, text in lines)
+    # a tag and a quantity may have one name, as genre
+    for heading, part in ((EMBEDDED, tags), (ANALYSED, results)):
+        if part:
+            yield f"  {heading}"
+        yield from (f"    {name:<{widest}}  {text}" for name, text in part)
+
+
+def reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each path with its score and why."""
+    for row in rows:
+        yield f"{row['score']:5.2f}  {_end_of(row['path'])}  {'; '.join(row['why'])}"
+
+
+def lines_of_fits(
+    rows: Sequence[Mapping[str, Any]], lines: Callable[[Sequence[Mapping[str, Any]]], Iterator[str]]
+) -> Iterator[str]:
+    """The lines of the rows whose score is not .00 to two digits, and whether there are others."""
+    good = [row for row in rows if row["score"] >= LEAST]
+    yield from lines(good)
+    if not good:
+        yield "nothing fits"
+    elif len(good) < len(rows):
+        yield "all others have the score .00"
+
+
+def print_rows(answer: Mapping[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:
+    """Prints the summaries of `answer[name]`; `otherwise` where there are none."""
+    echo_answer(as_json, answer, table(answer[name]) if answer[name] else (otherwise,))
+
+
+def brief(value: Any) -> str:
+    """Shortens a value for a line: of a list its length and its first items."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, str):
+        return value
+    if value and isinstance(value[0], list) and len(value[0]) == 2:
+        return ", ".join(f"{label} {probability:.2f}" for label, probability in value)
+    if value and isinstance(value[0], list):
+        head = ", ".join(f"{clock(start)} {label}" for start, _, label in value[:6])
+    else:
+        head = ", ".join("-" if number is None else f"{number:.2f}" for number in value[:6])
+    return f"{len(value)}: {head}{', ...' if len(value) > 6 else ''}"
+
+
+def _sure(confidence: float | None) -> str:
+    """ " .87", four characters; blank where it is not known."""
+    return "    " if confidence is None else f" {confidence:.2f}".replace(" 0", " ").replace(" 1.00", " 1.0").ljust(4)
+
+
+def _end_of(path: str) -> str:
+    return path if len(path) <= WIDEST else "..." + path[3 - WIDEST :]

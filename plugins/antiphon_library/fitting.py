@@ -1,0 +1,209 @@
+"""How well two loops go together (compatibility, mashability), and why: by the analysis `fit`, else by one rule.
+
+The tempo counts with a tolerance in which one can mix, octaves as one tempo; harmony and rhythm by vectors.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import UsageError
+from antiphon.api.analysis import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, analyses
+from antiphon.api.console import shorten
+from antiphon.api.files import Decoder, printable_path
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.identity import identify_and_analyse
+from antiphon_library.kinds import findings
+from antiphon_library.records import SUMMARY
+from antiphon_library.searching import NEAR_TEMPO
+
+F64 = NDArray[np.float64]
+QUANTITIES = (
+    *("fit", "fit_bpm", "fit_density", "fit_register"),
+    *("loop_bpm", "loop_chroma", "loop_pattern", "loop_pitch"),
+)
+"""What is compared."""
+TEMPO, RULE = 40.0, (3.6, 1.3, -2.4)
+"""Against an octave of tempo; of chroma, onsets, and their offset.
+
+Logistic regression on validation songs, a partner against 49 others and its broken copies."""
+LONGEST = 60.0
+"""Seconds of a loop."""
+_NO_LOOPS = ("one-shot", "speech")
+"""Kinds that are not given; what is held or has no clear beat may be a loop all the same."""
+_OF_A_FILE = ("fit", "loop", "music", "tags", "instruments")
+"""Analyses of a file that the catalogue has none of: what is compared, and what its kind is decided by."""
+_APART, _DENSER = 7.0, 2.0
+"""Semitones between registers, and ratio of densities, from which they are named."""
+_INTERVALS = ("", "a semitone", "a tone", "a minor third", "a major third", "a fourth", "a tritone")
+
+
+class FitProfile:
+    """The features of a sound that are compared.
+
+    Attributes:
+        bpm: The tempo by which it is compared, which there always is.
+        stated: Whether that is known to be its tempo: whether `findings` states one.
+        density: Onsets a beat, or None.
+        register: A MIDI number, or None.
+        harmony: `[beats, 12]` or `[1, 12]`, in all of length 1 times a weight; zeros for drums.
+        rhythm: Likewise.
+        learnt: Whether they are of `fit`.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Takes the values of a sound by quantity, with its `findings`; `KeyError` where it is no analysed loop."""
+        vector = values.get("fit")
+        self.learnt = vector is not None and len(vector) > HARMONY
+        self.bpm = float(_value(values, "fit_bpm" if self.learnt else "loop_bpm"))
+        self.stated = values.get("tempo") is not None
+        self.density, self.register = values.get("fit_density"), values.get("fit_register", values.get("loop_pitch"))
+        if vector is not None and self.learnt:
+            self.harmony = np.asarray(vector[:HARMONY], np.float64).reshape(CLASSES, BEATS).T
+            self.rhythm = np.asarray(vector[HARMONY:], np.float64)
+        else:
+            self.harmony = _unit(np.asarray(values.get("loop_chroma") or [0.0] * CLASSES))[None]
+            self.rhythm = _unit(np.asarray(_value(values, "loop_pattern")))
+
+    def score(self, other: FitProfile) -> float:
+        """How well they go together, 0 to 1. Both are to be learnt, or neither."""
+        chroma, onsets = float((self.harmony * other.harmony).sum()), float(self.rhythm @ other.rhythm)
+        chroma_weight, onset_weight, offset = (SLOPE, SLOPE, OFFSET) if self.learnt else RULE
+        logit = chroma_weight * chroma + onset_weight * onsets + offset
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit - TEMPO * tempo_off(self.bpm, other.bpm)))))
+
+    def why(self, other: FitProfile) -> list[str]:
+        """The reasons for or against the other sound, in words."""
+        beats = self.stated and other.stated
+        found = [self._tempo(other) if beats else "tempo unknown"]
+        turns = [float((self.harmony * np.roll(other.harmony, -n, axis=1)).sum()) for n in range(CLASSES)]
+        if any(turns):
+            best = int(np.argmax(turns))
+            up = best if best <= CLASSES // 2 else best - CLASSES
+            found.append("key fits" if up == 0 else f"key {_INTERVALS[abs(up)]} too {'high' if up > 0 else 'low'}")
+        if beats:
+            spread = float(np.linalg.norm(self.rhythm) * np.linalg.norm(other.rhythm)) + 1e-9
+            found.append("groove fits" if float(self.rhythm @ other.rhythm) / spread > 0.0 else "groove differs")
+        if beats and self.density and other.density and not 1 / _DENSER < other.density / self.density < _DENSER:
+            found.append("denser" if other.density > self.density else "sparser")
+        if self.register is not None and other.register is not None:
+            apart = other.register - self.register
+            found += ["higher register" if apart > 0 else "lower register"] if abs(apart) >= _APART else []
+        return found
+
+    def _tempo(self, other: FitProfile) -> str:
+        octaves = math.log2(other.bpm / self.bpm)
+        off = 2.0 ** (octaves - round(octaves)) - 1.0
+        if abs(off) <= NEAR_TEMPO:
+            return "same tempo"
+        return f"tempo {100 * abs(off):.0f} % {'quicker' if off > 0 else 'slower'}"
+
+
+def tempo_off(one: float, other: float) -> float:
+    """Octaves by which two tempos are apart beyond `NEAR_TEMPO`; half and double tempo are the same."""
+    octaves = abs(math.log2(other / one))
+    return max(0.0, abs(octaves - round(octaves)) - math.log2(1.0 + NEAR_TEMPO))
+
+
+def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -> list[tuple[bytes, float, list[str]]]:
+    """Sounds by path with score and reasons, the one that goes best with a sound first.
+
+    By what each has as quantities, with its `findings`.
+
+    Raises:
+        UsageError: The sound is no loop, or has not been analysed.
+    """
+    found = []
+    rule = {name: value for name, value in values.items() if not name.startswith("fit")}
+    profiles: dict[bool, FitProfile] = {}
+    for given in (values, rule):
+        try:
+            profile = FitProfile(given)
+        except KeyError:
+            continue
+        profiles[profile.learnt] = profile
+    if not profiles:
+        raise UsageError("it is silent, or no loop of 1 to 60 s; what goes together is known of loops alone")
+    for path, given in others.items():
+        try:
+            other = FitProfile(given)
+            if other.learnt and True not in profiles:
+                other = FitProfile({name: value for name, value in given.items() if not name.startswith("fit")})
+            own = profiles[other.learnt]
+        except KeyError:
+            continue
+        found.append((path, own.score(other), own.why(other)))
+    return sorted(found, key=lambda row: (-row[1], row[0]))
+
+
+def _value(values: Mapping[str, Any], name: str) -> Any:
+    if values.get(name) is None:
+        raise KeyError(name)
+    return values[name]
+
+
+def _unit(vector: F64) -> F64:
+    out: F64 = vector - vector.mean()
+    return np.asarray(out / (np.linalg.norm(out) + 1e-9))
+
+
+def _seconds(path: bytes) -> float:
+    """As long as the file says it is, 0 where it says nothing. Raises `FileError` where it cannot be read."""
+    with Decoder(os.fsdecode(path)) as decoder:
+        return (decoder.frames or 0) / decoder.rate
+
+
+def _identity(values: Mapping[str, Any]) -> tuple[float, ...] | None:
+    vector = values.get("fit")
+    return None if vector is None else tuple(vector)
+
+
+def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int = 0) -> list[dict[str, Any]]:
+    """The loops of a catalogue that go best with a file: of each its summary, its `score` and `why`, the best first.
+
+    A file that the catalogue lacks, or has no analysis of, is analysed now; nothing of it is stored. `beats`: how many
+    it holds, 0 where that is not known.
+
+    Raises:
+        UsageError: It is no loop, or none in the catalogue has been analysed.
+        FileError: It cannot be read.
+    """
+    rows = {row.path: row for row in catalogue.rows(only=(*QUANTITIES, *SUMMARY)) if not (row.missing or row.problem)}
+    own = rows.pop(path, None)
+    values, duration = (own.values, own.duration or 0.0) if own is not None else ({}, _seconds(path))
+    if duration > LONGEST:
+        values = {}  # a minute of a song may fit, which minute is not known
+    elif beats or (values.get("fit") is None and values.get("loop_bpm") is None):
+        sound, _, results = identify_and_analyse(path, [name for name in _OF_A_FILE if name in analyses()], beats)
+        values = {name: value for _, found, _ in results.values() for name, value in (found or {}).items()}
+        duration = sound.duration
+    values = {**values, **findings(duration, values)}
+    if values["kind"] == "speech":
+        values = {}
+    vector = values.get("fit")
+    # a copy of a sound under another name is no other loop: what is computed of it is the same to the last digit
+    others: dict[bytes, Mapping[str, Any]] = {}
+    seen = {_identity(values)} if vector is not None else set()
+    for where, row in sorted(rows.items()):
+        theirs = {**row.values, **findings(row.duration, row.values)}
+        # chords that move without a beat do not go with bars
+        if theirs["kind"] in _NO_LOOPS or (theirs["kind"] == "song" and theirs["tempo"] is None):
+            continue
+        if (mine := _identity(theirs)) is None or mine not in seen:
+            seen.add(mine)
+            others[where] = theirs
+    try:
+        found = rank(values, others)[:count]
+    except UsageError as error:
+        raise UsageError(f"{shorten(printable_path(os.fsdecode(os.path.basename(path))), 120)}: {error}") from None
+    if not found:
+        raise UsageError(
+            f"the library {catalogue.path} has no other analysed loop; `antiphon library analyse` finds them"
+        )
+    return [{**rows[where].summary(), "score": round(score, 4), "why": why} for where, score, why in found]

@@ -1,0 +1,99 @@
+"""Identifies a sound: its landmarks, asked window by window of the catalogue's index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.api import UsageError
+from antiphon.api.analysis import analyse_file, analyses, unpack_landmarks
+from antiphon.api.services import IdentifiedFile
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.identification.agreement import SoundLandmarks
+from antiphon_library.identification.fingerprints import F64
+from antiphon_library.identification.matching import FingerprintMatch, matches
+from antiphon_library.identification.shards import ShardSet
+
+WINDOW = 12.0
+"""Seconds that are asked at once."""
+_WINDOWS = 8
+"""Windows of a longer sound that are tried, until one is recognised."""
+SHORTEST = 1.0
+"""Seconds of sound below which nothing can be recognised."""
+
+
+def analysis_of_landmarks() -> str:
+    """The name of the analysis that gives landmarks.
+
+    Raises:
+        UsageError: No plugin has one.
+    """
+    for name, analysis in analyses().items():
+        if any(quantity.kind == "landmarks" for quantity in analysis.quantities):
+            return name
+    raise UsageError("no plugin has an analysis that gives landmarks; `antiphon plugins` says which plugins there are")
+
+
+def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None) -> tuple[F64, F64]:
+    """Seconds and Hz of the landmarks of a file; `progress` is called with the seconds that are done.
+
+    Raises:
+        FileError: It cannot be read.
+        UsageError: It is too short, silent, or its analysis failed; the sentence says which.
+    """
+    name = analysis_of_landmarks()
+    lasted = 0.0
+
+    def note(seconds: float) -> None:
+        nonlocal lasted
+        lasted = seconds
+        progress(seconds)
+
+    _, values, problem = analyse_file(os.fsencode(path), [name], note)[name]
+    if values is None:
+        raise UsageError(problem)
+    data = next((value for value in values.values() if isinstance(value, bytes)), b"")
+    shown = path.name[:120]
+    if lasted < SHORTEST:
+        raise UsageError(
+            f"{shown} lasts {lasted:.2f} s; {SHORTEST:g} s are needed to recognise a sound, 5 s are better"
+        )
+    if not data:
+        raise UsageError(f"{shown} is silent, and cannot be recognised")
+    return unpack_landmarks(data)
+
+
+def identify_files(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F64) -> list[IdentifiedFile]:
+    """The files that landmarks come from, the best first; `seconds` ascend.
+
+    `offset` of each is that of second 0 of the landmarks.
+    """
+
+    def landmarks(serial: int) -> SoundLandmarks:
+        rows = [unpack_landmarks(data) for _, data in catalogue.landmarks([serial])]
+        return SoundLandmarks(*rows[0]) if rows else SoundLandmarks(np.zeros(0), np.zeros(0))
+
+    for begin in _windows(seconds):
+        chosen = slice(*np.searchsorted(seconds, (begin, begin + WINDOW)))
+        found = matches(index, seconds[chosen] - begin, hertz[chosen], landmarks)
+        if found:
+            return [file for match in found for file in _files(catalogue, match, begin)]
+    return []
+
+
+def _windows(seconds: F64) -> list[float]:
+    """Where windows begin: spread over the sound, each with landmarks."""
+    if not len(seconds):
+        return []
+    last = max(float(seconds[0]), float(seconds[-1]) - WINDOW)
+    count = min(_WINDOWS, 1 + int(np.ceil((last - float(seconds[0])) / WINDOW)))
+    return [float(begin) for begin in np.linspace(float(seconds[0]), last, count)]
+
+
+def _files(catalogue: Catalogue, match: FingerprintMatch, begin: float) -> list[IdentifiedFile]:
+    number, paths = catalogue.files_of(match.serial)
+    offset = round(match.offset - begin * match.speed, 3)
+    return [IdentifiedFile(path, offset, round(match.score, 4), match.speed, number, match.kind) for path in paths]

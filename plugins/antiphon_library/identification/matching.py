@@ -1,0 +1,215 @@
+"""Which catalogued sound landmarks come from: votes of pairs for a sound and a place in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from antiphon_library.identification.agreement import Agreement, SoundLandmarks, agreement, is_copy, is_recording
+from antiphon_library.identification.fingerprints import ASKED, ASKED_AT_SPEED, F64, FRAME, I64, U32, hashes
+from antiphon_library.identification.shards import GAP, Shard, ShardSet, dead_rows
+
+SPEEDS = (1.0, 1.0075, 0.9925, 1.015, 0.985, 1.0225, 0.9775, 1.03, 0.97)
+"""Speeds that are tried: in between a pair's pitches are off by a sixth of a bin at most, and 10 s by 1.5 frames."""
+COMMON = 200
+"""A hash that a shard has more often says little, and is left out: it bounds the time of a request."""
+_CANDIDATES = 8
+"""Places of each shard and speed that are looked at."""
+_APART = 40
+"""Frames, a second, beyond which two places in a sound are two candidates."""
+_RANK = 8
+"""The candidate whose votes count as those of chance; those before it are compared landmark by landmark."""
+_CELL, _CELL_VOTES = 16, 4
+"""Frames, 0.4 s, and the votes that count of them at most: two notes in common give many pairs, and prove little."""
+_LEAST_VOTES = 5
+"""Of a candidate, whatever its landmarks say: one more than chance has."""
+_LEAST_CHANCE = 4.0
+"""Votes that chance has at least: a small catalogue has little to compare with."""
+_WEIGHTS = (0.903, -1.940, 15.758, 0.709)
+_CONSTANT = -4.058
+"""Of `_log_odds`: fitted to 360 excerpts, in noise and by phone in a room, of 120 tracks of a catalogue of 1,080, and
+to 495 of tracks that it does not have; none of songs or chorales that are measured."""
+_LEAST_ODDS = 0.5
+"""Log odds of a match: .6 % of those 495 had more, each left out of its fit, and 1 % in a catalogue of 20."""
+_CERTAIN_ODDS = 3.0
+"""Those at the recorded speed above which no other is tried."""
+_MOST_SHARE, _MOST_MARGIN = 0.5, 8.0
+"""Above which more of them says no more."""
+_CLEAR_SHARE, _CLEAR_VOTES = 0.6, 30
+"""Of all votes that are possible, and votes, that are enough whatever chance has: a loop agrees with itself in many
+places."""
+
+
+@dataclass(frozen=True, slots=True)
+class FingerprintMatch:
+    """A sound that is recognised.
+
+    Attributes:
+        serial: Serial of its landmarks.
+        offset: Seconds into the sound at which what was asked begins; negative where it begins earlier.
+        speed: Times as fast as the catalogued sound that what was asked is played.
+        votes: Pairs of landmarks that agree on it.
+        score: How far it stands out from chance, 0 to 1: 1 - votes of chance / votes, or its share of all votes.
+        kind: "recording", or "piece": the same notes in time, of other instruments.
+    """
+
+    serial: int
+    offset: float
+    speed: float
+    votes: int
+    score: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """share: of the votes that are possible.  frame: of the sound at which what is asked begins."""
+
+    votes: int
+    share: float
+    serial: int
+    frame: float
+    speed: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    candidate: _Candidate
+    agreement: Agreement
+
+
+LandmarkReader = Callable[[int], SoundLandmarks]
+"""The landmarks with a serial number."""
+
+
+def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader) -> list[FingerprintMatch]:
+    """The sounds that landmarks (ascending seconds, Hz; some 5 to 15 s of them) come from.
+
+    The best of those that stand out, and copies of it; none for an unknown sound.
+    """
+    asked = SoundLandmarks(seconds, hertz)
+    landmarks = cache(landmarks)
+    found = _apart(_voted(index, seconds, hertz, SPEEDS[0]))
+    best, odds = _judged(found, asked, landmarks)
+    if odds < _CERTAIN_ODDS:
+        tried = (candidate for speed in SPEEDS[1:] for candidate in _voted(index, seconds, hertz, speed))
+        found = _apart([*found, *tried])
+        best, odds = _judged(found, asked, landmarks)
+    if not best or not (_is_clear(best[0].candidate) or odds > _LEAST_ODDS):
+        return []
+    chance = _chance(found)
+    kept: dict[int, FingerprintMatch] = {}
+    for compared in best:
+        candidate = compared.candidate
+        if candidate.votes < _LEAST_VOTES or candidate.serial in kept:
+            continue
+        if compared is best[0] or _copies(best[0].candidate, candidate, asked, landmarks):
+            score = max(1.0 - chance / candidate.votes, candidate.share)
+            offset = candidate.frame * FRAME
+            same = is_recording(asked.placed(offset, candidate.speed), landmarks(candidate.serial))
+            kind = "recording" if same else "piece"
+            kept[candidate.serial] = FingerprintMatch(
+                candidate.serial, offset, candidate.speed, candidate.votes, score, kind
+            )
+    return list(kept.values())
+
+
+def _judged(
+    found: Sequence[_Candidate], asked: SoundLandmarks, landmarks: LandmarkReader
+) -> tuple[list[_Compared], float]:
+    compared = [
+        _Compared(each, agreement(asked.placed(each.frame * FRAME, each.speed), landmarks(each.serial)))
+        for each in found[:_RANK]
+    ]
+    compared.sort(key=lambda each: -each.agreement.excess)
+    if not compared or compared[0].candidate.votes < _LEAST_VOTES:
+        return compared, -math.inf
+    best = compared[0].candidate
+    others = (each for each in compared[1:] if each.candidate.serial != best.serial)
+    rival = next((each for each in others if not _copies(best, each.candidate, asked, landmarks)), None)
+    second = max(compared[0].agreement.beside, 0.0 if rival is None else rival.agreement.excess)
+    chance = _chance(found)
+    margin = (best.votes - chance) / math.sqrt(chance)
+    return compared, _log_odds(compared[0].agreement, second, margin)
+
+
+def _log_odds(best: Agreement, second: float, margin: float) -> float:
+    """Of a match: by its agreement, that of the next place or recording, its share, and votes above those of chance."""
+    share = min(_MOST_SHARE, max(0.0, best.share))
+    values = (math.sqrt(max(0.0, best.excess)), math.sqrt(second), share, min(margin, _MOST_MARGIN))
+    return _CONSTANT + sum(weight * value for weight, value in zip(_WEIGHTS, values, strict=True))
+
+
+def _copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks: LandmarkReader) -> bool:
+    """Whether two candidates are the same recording at the same place."""
+    length = float(asked.seconds[-1]) if len(asked.seconds) else 0.0
+    stretches = [
+        landmarks(each.serial)
+        .between(each.frame * FRAME, each.frame * FRAME + length * each.speed)
+        .placed(-each.frame * FRAME, 1.0)
+        .placed(0.0, 1.0 / each.speed)
+        for each in (one, other)
+    ]
+    return is_copy(*stretches)
+
+
+def _chance(found: Sequence[_Candidate]) -> float:
+    """The votes that chance gives."""
+    return max(_LEAST_CHANCE, found[_RANK - 1].votes if len(found) >= _RANK else 0.0)
+
+
+def _is_clear(candidate: _Candidate) -> bool:
+    return candidate.votes >= _CLEAR_VOTES and candidate.share >= _CLEAR_SHARE
+
+
+def _voted(index: ShardSet, seconds: F64, hertz: F64, speed: float) -> Iterator[_Candidate]:
+    asked, frames = hashes(seconds, hertz, ASKED if speed == 1.0 else ASKED_AT_SPEED, speed)
+    order = np.argsort(asked)  # neighbours in memory are looked up one after the other
+    asked, frames = asked[order], frames[order]
+    possible = int(np.minimum(np.bincount(frames // _CELL), _CELL_VOTES).sum()) if len(frames) else 1
+    for shard in index.shards:
+        voted, voters = _differences(shard, asked, frames)
+        if not len(voted):
+            continue
+        places, counts = np.unique(voted, return_counts=True)
+        near = counts.copy()
+        beside = np.flatnonzero(np.diff(places) == 1)
+        near[beside] += counts[beside + 1]
+        near[beside + 1] += counts[beside]
+        dead = set(dead_rows(shard, index.present).tolist())
+        best = places[np.argsort(-near, kind="stable")[: _CANDIDATES * (1 + len(dead))]]
+        # half of the gap before a sound belongs to it: what is asked may begin earlier than it
+        rows = np.maximum(0, np.searchsorted(shard.starts, best + GAP // 2, "right") - 1)
+        for place, row in zip(best.tolist(), rows.tolist(), strict=True):
+            if row not in dead:
+                chosen = np.flatnonzero(np.abs(voted - place) <= 1)
+                votes = int(np.minimum(np.bincount(voters[chosen] // _CELL), _CELL_VOTES).sum())
+                frame = float(voted[chosen].mean()) - float(shard.starts[row])
+                yield _Candidate(votes, votes / possible, int(shard.serials[row]), frame, speed)
+
+
+def _differences(shard: Shard, asked: U32, frames: I64) -> tuple[I64, I64]:
+    """For each entry of a shard with one of the hashes, where what is asked would begin, and the hash's frame."""
+    first = np.searchsorted(shard.hashes, asked, "left")
+    count = np.searchsorted(shard.hashes, asked, "right") - first
+    count[count > COMMON] = 0
+    total = int(count.sum())
+    ends = np.cumsum(count)
+    entries = np.arange(total) + np.repeat(first - (ends - count), count)
+    voters = np.repeat(frames, count)
+    return shard.places[entries].astype(np.int64) - voters, voters
+
+
+def _apart(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """The candidates with the most votes, each more than a second from any better one of the same sound."""
+    kept: list[_Candidate] = []
+    for candidate in sorted(candidates, key=lambda c: (-c.votes, c.serial, c.frame)):
+        if all(c.serial != candidate.serial or abs(c.frame - candidate.frame) > _APART for c in kept):
+            kept.append(candidate)
+            if len(kept) >= 2 * _RANK:
+                break
+    return kept

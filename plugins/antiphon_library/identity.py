@@ -1,0 +1,93 @@
+"""A file's identity: a digest of its bytes, which is quick, and one of its samples, which tags do not change."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.api import FileError, Samples
+from antiphon.api.analysis import AnalysisResult, analyse_decoded
+from antiphon.api.console import shorten
+from antiphon.api.files import AudioInfo, Decoder, open_ordinary, printable_path, reason_of_os_error as why
+from antiphon_library.records import FileEntry, FileState, SoundIdentity
+
+DIGEST_BYTES = 20
+LONGEST_REASON = 300
+"""Characters of the reason in a bad file's row: names may be thousands long."""
+
+
+def digest_of(path: bytes) -> str:
+    """The digest of a file's bytes.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe or device, which might never end.
+    """
+    hashed = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    with open(path, "rb", buffering=0, opener=open_ordinary) as file:
+        while piece := file.read(1 << 20):
+            hashed.update(piece)
+    return hashed.hexdigest()
+
+
+class SoundDigest:
+    """The identity of a sound, of its blocks as they are decoded. `info`: what its file says of itself."""
+
+    def __init__(self, info: AudioInfo) -> None:
+        self._info, self._frames = info, 0
+        self._hashed = hashlib.blake2b(f"{info.rate} {info.channels} ".encode(), digest_size=DIGEST_BYTES)
+
+    def take(self, block: Samples) -> None:
+        """The next block, float32 `[channels, n]`."""
+        self._frames += block.shape[1]
+        self._hashed.update(np.ascontiguousarray(block.T).data)
+
+    def identity(self) -> SoundIdentity | None:
+        """Digest of all blocks; None where there is no sound in them."""
+        info = self._info
+        if self._frames == 0:
+            return None
+        return SoundIdentity(self._hashed.hexdigest(), self._frames / info.rate, info.rate, info.channels)
+
+
+def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
+    """Decodes a file from its beginning to its end, block by block; its row, which for a bad file says why."""
+    try:
+        with Decoder(Path(os.fsdecode(path))) as decoder:
+            whole = SoundDigest(decoder.info)
+            for block in decoder.blocks():
+                whole.take(block)
+    except FileError as error:
+        return FileEntry(path, state, digest, None, problem=shorten(str(error), LONGEST_REASON))
+    sound = whole.identity()
+    if sound is None:
+        return FileEntry(path, state, digest, None, problem=f"{printable_path(os.fsdecode(path))} holds no sound")
+    return FileEntry(path, state, digest, sound, dict(decoder.info.tags))
+
+
+def unreadable(path: bytes, state: FileState, error: OSError) -> FileEntry:
+    """The row of a file that the operating system cannot open."""
+    reason = f"cannot read {shorten(printable_path(os.fsdecode(path)), 120)}: {why(error)}"
+    return FileEntry(path, state, "", None, problem=reason)
+
+
+def identify_and_analyse(
+    path: bytes, names: Collection[str], beats: int = 0
+) -> tuple[SoundIdentity, Mapping[str, str], dict[str, AnalysisResult]]:
+    """What the catalogue holds of a file: the sound's identity, the file's tags, and results of analyses by name.
+
+    `beats`: how many the sound holds, 0 where that is not known.
+
+    Raises:
+        FileError: The file cannot be read, or holds no sound.
+    """
+    with Decoder(Path(os.fsdecode(path))) as decoder:
+        whole = SoundDigest(decoder.info)
+        results = analyse_decoded(decoder, names, also=whole.take, beats=beats)
+        sound = whole.identity()
+        if sound is None:
+            raise FileError(f"{decoder.name} holds no sound")
+        return sound, dict(decoder.info.tags), results

@@ -1,0 +1,154 @@
+"""The map of a catalogue: tracks placed by how they sound, with artists and genres where most of theirs are."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from antiphon.api import UsageError
+from antiphon.api.console import shorten
+from antiphon.api.files import printable_path
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.map import placing
+from antiphon_library.taste.choosing import TrackTable
+from antiphon_library.taste.preference import F64, components
+from antiphon_library.taste_tables import TrackRow
+
+ANEW = 0.3
+"""Share of new tracks from which the whole map is placed anew; fewer are placed between their neighbours."""
+NEAREST = 6
+"""Artists that an artist is listed with."""
+LONGEST_NAME = 100
+"""Characters of a name on the map; a tag may have 30,000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The map: rows of `types.MapTrack`, `MapArtist` and `MapGenre`, x and y of standard deviation about 1.
+
+    `unplaced`: how many tracks are not on it, for they have not been analysed.
+    """
+
+    tracks: Sequence[Mapping[str, Any]]
+    artists: Sequence[Mapping[str, Any]]
+    genres: Sequence[Mapping[str, Any]]
+    unplaced: int
+
+    def plain(self) -> dict[str, Any]:
+        """The chart as data for JSON."""
+        return {"tracks": self.tracks, "artists": self.artists, "genres": self.genres, "unplaced": self.unplaced}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Tracks, their `components` `[n, d]` and places `[n, 2]`; without `fit` those are two principal components."""
+
+    rows: Sequence[TrackRow]
+    points: F64
+    places: F64
+    fit: bool = True
+
+    def trust(self) -> tuple[float, float]:
+        """Trustworthiness of the map, and of two principal components beside it."""
+        flat = placing.flat(self.points)
+        return placing.trustworthiness(self.points, self.places), placing.trustworthiness(self.points, flat)
+
+
+def place_tracks(
+    catalogue: Catalogue, table: TrackTable | None = None, *, again: bool = False, fit: bool = True
+) -> Placement:
+    """Places the tracks of a catalogue that have been analysed, with `again` all anew, and stores where.
+
+    Without `fit` all are never placed anew, which takes about a minute for 10,000: a map that has too few places is
+    then that of two principal components, which is not stored.
+
+    Raises:
+        UsageError: There is nothing to place.
+    """
+    table = TrackTable.load(catalogue.taste) if table is None else table
+    points = components(table.vectors)
+    known = np.flatnonzero(np.isfinite(points[:, 0]))
+    if not len(known):
+        wanted = "analyse` does that" if table.rows else "add FOLDER` and then `antiphon library analyse` do that"
+        raise UsageError(
+            f"the library {catalogue.path} holds no sound that has been analysed; `antiphon library {wanted}"
+        )
+    points, rows = points[known], [table.rows[n] for n in known]
+    stored = {} if again else catalogue.taste.places()
+    has = np.array([row.id in stored for row in rows])
+    if has.sum() == 0 or (~has).sum() > ANEW * has.sum():
+        if not fit:
+            return Placement(rows, points, placing.flat(points), fit=False)
+        places = placing.place(points)
+        catalogue.taste.put_places(_by_sound(rows, places), all_anew=True)
+        return Placement(rows, points, places)
+    places = np.array([stored.get(row.id, (0.0, 0.0)) for row in rows])
+    if not has.all():
+        places[~has] = placing.beside(points[~has], points[has], places[has])
+        new = [row for row, old in zip(rows, has, strict=True) if not old]
+        catalogue.taste.put_places(_by_sound(new, places[~has]), all_anew=False)
+    return Placement(rows, points, places)
+
+
+def chart(placement: Placement, unplaced: int = 0) -> Chart:
+    """The map of placed tracks; `unplaced`: how many others there are."""
+    tracks = [
+        {
+            "id": row.id,
+            "path": printable_path(os.fsdecode(row.path)),
+            "title": _title(row),
+            "artist": _name(row, "artist"),
+            "genre": _name(row, "genre"),
+            "x": round(float(x), 4),
+            "y": round(float(y), 4),
+        }
+        for row, (x, y) in zip(placement.rows, placement.places, strict=True)
+    ]
+    artists = _groups(tracks, placement, "artist")
+    centres = np.array([points for _, _, _, points in artists]).reshape(len(artists), placement.points.shape[1])
+    near = placing.neighbours(centres, NEAREST) if len(artists) > 1 else np.zeros((len(artists), 0), np.int64)
+    listed = []
+    for number, (name, members, (x, y), _) in enumerate(artists):
+        genres = Counter(tracks[n]["genre"] for n in members if tracks[n]["genre"])
+        genre = genres.most_common(1)[0][0] if genres else ""
+        nearest = [artists[other][0] for other in near[number]]
+        listed.append({"name": name, "genre": genre, "x": x, "y": y, "tracks": len(members), "nearest": nearest})
+    genres_of = [
+        {"name": name, "x": x, "y": y, "tracks": len(members)}
+        for name, members, (x, y), _ in _groups(tracks, placement, "genre")
+    ]
+    return Chart(tracks, listed, genres_of, unplaced)
+
+
+def _groups(
+    tracks: Sequence[Mapping[str, Any]], placement: Placement, what: str
+) -> list[tuple[str, list[int], tuple[float, float], F64]]:
+    """Name, tracks, place and mean point of each artist or genre, the largest first."""
+    members: dict[str, list[int]] = {}
+    for number, track in enumerate(tracks):
+        if track[what]:
+            members.setdefault(track[what], []).append(number)
+    found = []
+    for name, inside in sorted(members.items(), key=lambda item: (-len(item[1]), item[0])):
+        # the median: one track far away does not draw its artist into a region of others
+        x, y = np.median(placement.places[inside], axis=0)
+        found.append((name, inside, (round(float(x), 4), round(float(y), 4)), placement.points[inside].mean(axis=0)))
+    return found
+
+
+def _title(row: TrackRow) -> str:
+    return _name(row, "title") or shorten(PurePath(printable_path(os.fsdecode(row.path))).stem, LONGEST_NAME)
+
+
+def _name(row: TrackRow, tag: str) -> str:
+    return shorten(printable_path(" ".join(row.tags.get(tag, "")[:1000].split())), LONGEST_NAME)
+
+
+def _by_sound(rows: Sequence[TrackRow], places: F64) -> dict[int, tuple[float, float]]:
+    return {row.id: (float(x), float(y)) for row, (x, y) in zip(rows, places, strict=True)}

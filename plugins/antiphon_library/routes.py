@@ -1,0 +1,262 @@
+"""The operations of the library: its map, what comes next, and excerpts of what it has.
+
+Files are named by numbers of the catalogue, or by paths that are looked up in it: nothing else is opened. What a
+request needs of numpy and SQLite is imported and done in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from antiphon.api import UsageError
+from antiphon.api.console import missing_modules
+from antiphon.api.http import HttpRequest, HttpServer, Refusal, Response, json_response as answer, operation
+from antiphon.api.processes import TERM_SECONDS, end_session, end_with_parent, module_command, start_command
+from antiphon_library import route_types as types
+
+if TYPE_CHECKING:
+    from antiphon_library.catalogue import Catalogue
+    from antiphon_library.taste.choosing import TrackTable
+
+Found = TypeVar("Found")
+EXCERPTS = 2
+"""Excerpts that are decoded at a time."""
+MOST_WAITING = 64
+"""Questions to the catalogue that wait."""
+MOST_TRACKS = 50
+"""Of a question by OSC."""
+NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
+
+
+class LibraryRoutes:
+    """Adds the routes. The tracks of the catalogue stay in memory from the first request on, until they change."""
+
+    def __init__(self, server: HttpServer) -> None:
+        """Adds the routes; nothing is opened or started before the first request."""
+        self._ask = server.ask
+        self._decoding = asyncio.Semaphore(EXCERPTS)
+        # a thread of its own: those of the event loop, of which there are few, would all wait for the catalogue
+        self._thread = ThreadPoolExecutor(1, "library")
+        self._waiting = 0
+        self._making: asyncio.Future[bytes] | None = None
+        self._stamp: tuple[float, ...] | None = None
+        self._table: TrackTable | None = None
+        self._map = b""
+        self._placing: asyncio.subprocess.Process | None = None
+        self._work: asyncio.Task[None] | None = None
+        server.serve(self)
+        server.closing.append(self.close)
+
+    @property
+    def _root(self) -> Path:
+        """The performer's library; the first call imports numpy, in the library's thread."""
+        from antiphon.api.files import library_folder
+
+        return library_folder()
+
+    async def close(self) -> None:
+        """Ends the process that places tracks; the next request starts another."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._work is not None:
+            self._work.cancel()
+        if self._placing is not None and self._placing.returncode is None:
+            await end_session(self._placing, TERM_SECONDS)
+
+    @operation("GET", "/api/library/map", types.Map)
+    async def get_map(self, request: HttpRequest) -> Response:
+        """The library's tracks, artists and genres in two dimensions.
+
+        `placed` is false where only principal components are known.
+        """
+        if self._making is None or self._making.done():
+            self._making = asyncio.ensure_future(self._in_thread(self._map_body))
+        body = await asyncio.shield(self._making)  # those who ask meanwhile share it
+        return Response(200, body[:-1] + (b', "placing": %s}' % (b"false" if self._placed else b"true")))
+
+    @operation("POST", "/api/library/map", types.Placing, 202)
+    async def place(self, request: HttpRequest) -> Response:
+        """Place all tracks anew, in a process of its own."""
+        await self._in_thread(self._with_catalogue, lambda _: None)
+        if not _can_place():
+            raise Refusal(503, missing_modules("the map", "scikit-learn", extra="map"))
+        self._begin(("map", "--again"))
+        return answer({"placing": True}, 202)
+
+    @operation("POST", "/api/library/analyse", types.Placing, 202)
+    async def analyse(self, request: HttpRequest) -> Response:
+        """Add the sound files in the library's own folder, analyse what is not yet, and place all.
+
+        Others are added by `antiphon library add FOLDER` on the server's machine.
+        """
+        await self._in_thread(self._make_root)
+        self._begin(("add", str(self._root)), ("analyse",), *([("map", "--again")] if _can_place() else []))
+        return answer({"placing": True}, 202)
+
+    def _begin(self, *steps: tuple[str, ...]) -> None:
+        """Runs `antiphon library` with each step's words, one after the other, unless such a run is under way."""
+        if not self._placed:
+            return
+
+        async def work() -> None:
+            # a minute of one core for 10,000 tracks, which must not delay other requests
+            for step in steps:
+                words = module_command("antiphon", "library", "--root", str(self._root), *step)
+                quiet = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.DEVNULL)
+                self._placing = await start_command(words, **quiet, preexec_fn=end_with_parent)
+                await self._placing.wait()
+
+        self._work = asyncio.create_task(work(), name="library")
+
+    @property
+    def _placed(self) -> bool:
+        return self._work is None or self._work.done()
+
+    @operation(
+        "POST",
+        "/api/library/next",
+        types.Matches,
+        body=types.Next,
+        plain=True,
+        example={"body": {"count": 8, "like": 1}},
+    )
+    async def next(self, request: HttpRequest, body: object) -> Response:
+        """What comes next, after signals about tracks, which are stored.
+
+        A track is a path or an `id`.
+        """
+
+        def work(catalogue: Catalogue) -> list[dict[str, Any]]:
+            from antiphon_library.taste.choosing_request import next_summaries, request_of
+
+            return next_summaries(catalogue, request_of(catalogue, body), self._tracks(catalogue))
+
+        return answer({"matches": await self._in_thread(self._with_catalogue, work)})
+
+    @operation("POST", "/api/library/fits", types.FitMatches, body=types.Fits, example={"body": {"file": 1}})
+    async def fits(self, request: HttpRequest, body: Any) -> Response:
+        """The library's loops that go best with one of its files, a path or an `id`.
+
+        Without `file`: with the last bars of `node`, else of the output.
+        """
+        count = 10 if body.count is msgspec.UNSET else body.count
+        if body.file is msgspec.UNSET:
+            node = "out" if body.node is msgspec.UNSET else body.node
+            found = await self._ask("/library/fits", "/library/fits.reply", min(count, MOST_TRACKS), node)
+            rows = list(zip(found[::3], found[1::3], found[2::3], strict=True))
+            return answer({"matches": await self._in_thread(self._with_catalogue, lambda c: _matches(c, rows))})
+
+        def work(catalogue: Catalogue) -> list[dict[str, Any]]:
+            from antiphon_library.fitting import fitting_summaries
+            from antiphon_library.taste.choosing_request import catalogue_id, file_of
+
+            path = file_of(catalogue, body.file)
+            catalogue_id(catalogue, path)  # nothing outside the catalogue is opened
+            return _numbered(catalogue, fitting_summaries(catalogue, path, count))
+
+        return answer({"matches": await self._in_thread(self._with_catalogue, work)})
+
+    @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
+    async def excerpt(self, request: HttpRequest, id: str) -> Response:
+        """20 s of a track as WAV, from its chorus where that is known."""
+        if not (id.isascii() and id.isdigit() and len(id) < 19):
+            raise Refusal(404, "a track has /api/library/tracks/NUMBER/sound; its number is `id` of the map")
+
+        def find(catalogue: Catalogue) -> tuple[bytes, float]:
+            from antiphon_library import excerpt
+
+            path = catalogue.taste.file_of_sound(int(id))
+            if path is None:
+                raise Refusal(404, f"the library has no track {id}")
+            row = next(iter(catalogue.rows(path=path, only=("sections",))))
+            return path, excerpt.begins(row.duration or 0.0, row.values)
+
+        path, start = await self._in_thread(self._with_catalogue, find)
+        from antiphon_library import excerpt
+
+        async with self._decoding:
+            return Response(200, await asyncio.to_thread(excerpt.wav, path, start), "audio/wav")
+
+    async def _in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
+        """Runs something with the catalogue, one thing at a time; `Refusal` where too many wait for it."""
+        if self._waiting >= MOST_WAITING:
+            raise Refusal(503, "the library has too many questions; try again", (("Retry-After", "5"),))
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
+        finally:
+            self._waiting -= 1
+
+    def _make_root(self) -> None:
+        from antiphon.api.files import make_folder
+
+        make_folder(self._root)
+
+    def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
+        """Runs in the library's thread, so that one at a time uses the tracks in memory."""
+        from antiphon_library.catalogue import Catalogue
+
+        if not Catalogue.exists(self._root):
+            raise Refusal(409, "the library is empty; `antiphon library add FOLDER` adds sound files")
+        with Catalogue(self._root) as catalogue:
+            return work(catalogue)
+
+    def _tracks(self, catalogue: Catalogue) -> TrackTable:
+        from antiphon_library.taste.choosing import TrackTable
+
+        stamp = catalogue.taste.stamp()
+        if self._table is None or stamp != self._stamp:
+            self._table, self._stamp, self._map = TrackTable.load(catalogue.taste), stamp, b""
+        return self._table
+
+    def _map_body(self) -> bytes:
+        from antiphon_library.catalogue import Catalogue
+
+        if not Catalogue.exists(self._root):
+            return answer({**NO_MAP, "placed": True}).body
+
+        def work(catalogue: Catalogue) -> bytes:
+            from antiphon_library.map import chart
+
+            table = self._tracks(catalogue)
+            if not self._map:
+                try:
+                    placement = chart.place_tracks(catalogue, table, fit=False)
+                except UsageError:
+                    return answer({**NO_MAP, "unplaced": len(table.rows), "placed": True}).body
+                unplaced = len(table.rows) - len(placement.rows)
+                found = chart.chart(placement, unplaced).plain()
+                self._map = answer({**found, "placed": placement.fit}).body
+                self._stamp = catalogue.taste.stamp()  # placing new tracks has changed it
+            return self._map
+
+        return self._with_catalogue(work)
+
+
+def _can_place() -> bool:
+    return find_spec("sklearn") is not None
+
+
+def _matches(catalogue: Catalogue, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Rows of path, score and reasons, as `/library/fits` answers them, with what lists show of each."""
+    from antiphon_library.records import SUMMARY
+
+    found = []
+    for path, score, why in rows:
+        for row in catalogue.rows(path=os.fsencode(path), only=SUMMARY):
+            found.append({**row.summary(), "score": round(score, 4), "why": why.split(", ")})
+    return _numbered(catalogue, found)
+
+
+def _numbered(catalogue: Catalogue, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Matches with the number of the catalogue by which a sound is asked for."""
+    from antiphon_library.taste.choosing_request import catalogue_id
+
+    return [{"id": catalogue_id(catalogue, os.fsencode(match["path"])), **match} for match in matches]

@@ -1,0 +1,192 @@
+"""Brings the catalogue in line with folders: new, changed, moved and missing files. What is unchanged is not read."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from antiphon.api import FileError
+from antiphon.api.console import shorten
+from antiphon.api.files import READ_SUFFIXES, printable_path, reason_of_os_error as why
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.identity import digest_of, read_entry, unreadable
+from antiphon_library.records import SUMMARY, FileEntry, FileState
+
+AT_ONCE = 2
+AHEAD = 8
+"""Files that are being read or wait for it; bounds memory, whatever the library's size."""
+Progress = Callable[[int, int, str], None]
+"""Called with bytes or seconds done, all of them, and the name of what is worked on."""
+
+
+@dataclass(slots=True)
+class ScanCounts:
+    """Counts of files by what a scan did with them, and a sentence for each place that could not be looked at.
+
+    `recognised` are new names of sounds that were known by their bytes, moved or copied; they are not decoded.
+    """
+
+    added: int = 0
+    changed: int = 0
+    recognised: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    bad: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, again: bool = False) -> ScanCounts:
+    """Adds files, and folders with all below them; each file's row is written as soon as it has been read.
+
+    `progress` is called with bytes before each file that is read; `again` also reads bad files that have not changed.
+
+    Raises:
+        FileError: A place is not there, or the database cannot be used.
+    """
+    counts = ScanCounts()
+    known = catalogue.states()
+    bad = {row.path for row in catalogue.rows(only=SUMMARY) if row.problem} if again else set()
+    work: list[tuple[bytes, FileState]] = []
+    seen, gone = set[bytes](), set[bytes]()
+    for place in places:
+        for path, state in _files(place, counts):
+            if path in seen:
+                continue
+            seen.add(path)
+            if known.get(path) == state and path not in bad:
+                counts.unchanged += 1
+            else:
+                work.append((path, state))
+        gone |= _mark_missing(catalogue, place, known, seen, counts)
+    total = sum(state.size for _, state in work)
+    digests = set(catalogue.digests())
+    for entry in _read(work, digests, progress, total):
+        recognised = not entry.problem and entry.sound is None
+        if recognised and entry.digest not in digests:  # a copy of a file that is bad, or comes later
+            entry, recognised = read_entry(entry.path, entry.state, entry.digest), False
+        if entry.sound is not None:
+            digests.add(entry.digest)
+        if recognised:
+            sound, tags = catalogue.sound_of(entry.digest)
+            entry = replace(entry, sound=sound, tags=tags)
+        catalogue.put(entry)
+        if entry.problem:
+            counts.bad += 1
+        if entry.path in known:
+            counts.changed += 1
+        elif recognised:
+            counts.recognised += 1
+        else:
+            counts.added += 1
+    counts.missing = len(gone & catalogue.states().keys())  # without those that were found elsewhere
+    return counts
+
+
+def _read(
+    work: Iterable[tuple[bytes, FileState]], digests: Collection[str], progress: Progress, total: int
+) -> Iterator[FileEntry]:
+    """Rows of files, in order, read two at a time; without a sound and a problem where the digest is known or taken."""
+    taken = _Taken(digests)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting, ahead, done = iter(work), deque[tuple[bytes, Future[FileEntry]]](), 0
+        try:
+            while True:
+                for path, state in islice(waiting, AHEAD - len(ahead)):
+                    ahead.append((path, pool.submit(_read_one, path, state, taken)))
+                if not ahead:
+                    break
+                path, reading = ahead.popleft()
+                progress(done, total, _name(path))
+                entry = reading.result()
+                done += entry.state.size
+                yield entry
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Taken:
+    """Digests of files that are read already.
+
+    Of copies in one folder the one whose digest is there first is decoded, and where another is earlier in the order
+    of the files, that one too.
+    """
+
+    def __init__(self, digests: Collection[str]) -> None:
+        self._digests, self._lock = set(digests), threading.Lock()
+
+    def take(self, digest: str) -> bool:
+        """Whether this is the first call for a file."""
+        with self._lock:
+            first = digest not in self._digests
+            self._digests.add(digest)
+            return first
+
+
+def _read_one(path: bytes, state: FileState, taken: _Taken) -> FileEntry:
+    try:
+        digest = digest_of(path)
+    except OSError as error:
+        return unreadable(path, state, error)
+    return read_entry(path, state, digest) if taken.take(digest) else FileEntry(path, state, digest, None)
+
+
+def _name(path: bytes) -> str:
+    return printable_path(os.fsdecode(os.path.basename(path)))
+
+
+def _files(place: Path, counts: ScanCounts) -> Iterator[tuple[bytes, FileState]]:
+    """The sound files of a place; hidden ones and links to folders are left out of a folder."""
+    try:
+        found = os.stat(place)
+    except (OSError, ValueError) as error:
+        reason = why(error) if isinstance(error, OSError) else "its name holds a zero byte"
+        name = shorten(printable_path(place), 120)
+        raise FileError(
+            f"cannot look at {name}: {reason}; is its disk connected? What the library has of it is kept"
+        ) from None
+    if not stat.S_ISDIR(found.st_mode):
+        yield os.fsencode(place.absolute()), FileState(found.st_size, found.st_mtime_ns)
+        return
+    for path in _walk(os.fsencode(place.absolute()), counts):
+        try:
+            state = os.stat(path)
+        except OSError as error:
+            counts.problems.append(f"cannot look at {shorten(printable_path(os.fsdecode(path)), 120)}: {why(error)}")
+            continue
+        if stat.S_ISREG(state.st_mode):
+            yield path, FileState(state.st_size, state.st_mtime_ns)
+
+
+def _walk(folder: bytes, counts: ScanCounts) -> Iterable[bytes]:
+    endings = tuple(ending.encode() for ending in READ_SUFFIXES)
+
+    def failed(error: OSError) -> None:
+        name = shorten(printable_path(os.fsdecode(error.filename)), 120)
+        counts.problems.append(f"cannot look into {name}: {why(error)}; what the library has of it is kept")
+
+    for place, folders, names in os.walk(folder, onerror=failed):
+        folders[:] = sorted(name for name in folders if not name.startswith(b"."))
+        for name in sorted(names):
+            if name.lower().endswith(endings) and not name.startswith(b"."):
+                yield os.path.join(place, name)
+
+
+def _mark_missing(
+    catalogue: Catalogue, place: Path, known: dict[bytes, FileState | None], seen: set[bytes], counts: ScanCounts
+) -> set[bytes]:
+    """Marks what is known below a folder and was not seen; none where part of the folder could not be looked at."""
+    if counts.problems or not place.is_dir():
+        return set()
+    within = os.fsencode(place.absolute()).rstrip(b"/") + b"/"
+    gone = [path for path, state in known.items() if state is not None and path.startswith(within) and path not in seen]
+    gone = [path for path in gone if not os.path.lexists(path)]
+    if gone:
+        catalogue.mark(gone, missing=True)
+    return set(gone)

@@ -1,0 +1,50 @@
+"""What a search by label finds, and what two sounds have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from antiphon.api.analysis import analyses
+
+LEAST = 0.2
+"""Probability from which a label counts where no other is asked for; the first of a classifier always does."""
+NEAR_TEMPO = 0.04
+"""How far tempos may be apart, as a ratio, to be the same, as those are that one can mix."""
+
+
+class LabelSearch:
+    """Sounds by labels that any classifier has found in them: all of `labels`, each at least `sure`, else `LEAST`.
+
+    `quantities` are those of kind labels that there are, `seen` all labels that were found.
+    """
+
+    def __init__(self, labels: Sequence[str], sure: float | None) -> None:
+        self._labels, self._sure = labels, sure
+        self.seen: set[str] = set()
+        self.quantities = tuple(
+            quantity.name
+            for analysis in (analyses().values() if labels else ())
+            for quantity in analysis.quantities
+            if quantity.kind == "labels"
+        )
+
+    def confidence(self, values: Mapping[str, Any]) -> float | None:
+        """The least probability of the labels in one sound, by its values; None where one is not found in it."""
+        best: dict[str, float] = {}
+        for quantity in self.quantities:
+            for place, (label, probability) in enumerate(values.get(quantity) or ()):
+                self.seen.add(label)
+                least = LEAST if self._sure is None else self._sure
+                if probability >= least or (place == 0 and self._sure is None):
+                    best[label] = max(best.get(label, 0.0), probability)
+        return min(best[label] for label in self._labels) if best.keys() >= set(self._labels) else None
+
+
+def shared_traits(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What two summaries have in common, in words: "124 bpm", "A minor", "loop"."""
+    found = []
+    if one["tempo"] and other["tempo"] and abs(other["tempo"] / one["tempo"] - 1.0) <= NEAR_TEMPO:
+        found.append("same tempo")
+    found += [f"same {name}" for name in ("key", "kind", "artist", "genre") if one[name] and one[name] == other[name]]
+    return found

@@ -1,0 +1,169 @@
+"""Shards of analyses into the catalogue: what was computed on many machines, as if `analyse` had done it here."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from antiphon.api import FileError
+from antiphon.api.analysis import AnalysisResult
+from antiphon.api.console import require_modules, shorten
+from antiphon.api.files import printable_path, reason_of_os_error as why
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.identity import digest_of
+from antiphon_library.records import FileEntry, FileState, SoundIdentity
+
+VERSION = 1
+"""Of how results are written: another one computes all shards anew."""
+ANALYSES = "analyses"
+"""The folder of shards of results."""
+KEY = b"antiphon"
+"""Where a shard's metadata says what it was computed from."""
+SPAN, LABEL = ("start", "end", "label"), ("label", "probability")
+"""Fields of an entry of spans, and of labels."""
+ROWS = 256
+"""Rows in memory at a time."""
+MANIFEST = "manifest.json"
+
+
+@dataclass(slots=True)
+class ImportCounts:
+    """Counts of sounds: `added` where the file is there with the same bytes, `known` where the catalogue has the sound
+    from elsewhere, else `unknown`. `problems`: a sentence for each file that is another one by now.
+    """
+
+    added: int = 0
+    known: int = 0
+    unknown: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def take_in(
+    catalogue: Catalogue, out: Path, source: Path | None, progress: Callable[[int, int, str], None]
+) -> ImportCounts:
+    """Writes what shards say into the catalogue.
+
+    It may be done again; each sound is written whole or not at all. `source`: the folder of the sounds; None takes the
+    one that the manifest names. `progress` is called with shards done, all of them, and the name of one.
+
+    Raises:
+        FileError: There are no shards, or one is damaged.
+        UsageError: Arrow is not installed.
+    """
+    require_modules("reading shards", ["pyarrow"])
+    folder = out / ANALYSES
+    shards = sorted(folder.glob("[0-9]*.parquet"))
+    if not shards:
+        raise FileError(f"there are no shards in {folder}: `antiphon pipeline run FILE --steps analyse` makes them")
+    place = (source if source is not None else _source(folder / MANIFEST)).absolute()
+    counts = ImportCounts()
+    present = {digest for digest, *_ in catalogue.sounds()}
+    for number, path in enumerate(shards):
+        progress(number, len(shards), path.name)
+        for row, versions in _rows(path):
+            try:
+                sound = SoundIdentity(row["sound"], row["seconds"], row["rate"], row["channels"])
+                entry = _entry(place, row, sound, counts)
+                results = results_of(row, versions)
+                if entry is not None:
+                    catalogue.put(entry)
+                    present.add(sound.digest)
+                if sound.digest in present:
+                    catalogue.put_results(sound.digest, results)
+            except (KeyError, TypeError, ValueError) as error:
+                raise FileError(f"{path} is no shard of analyses: {type(error).__name__} {error}") from None
+            counts.added += entry is not None
+            counts.known += entry is None and sound.digest in present
+            counts.unknown += sound.digest not in present
+    return counts
+
+
+def _entry(place: Path, row: Mapping[str, Any], sound: SoundIdentity, counts: ImportCounts) -> FileEntry | None:
+    """The file's row; None where it is not there, or is another one."""
+    whole = os.path.normpath(place / row["path"])
+    if not whole.startswith(os.path.join(place, "")):
+        raise ValueError(f"its path {shorten(printable_path(row['path']), 120)} is not below the folder")
+    path = os.fsencode(whole)
+    try:
+        state = os.stat(path)
+        if not stat.S_ISREG(state.st_mode):
+            return None
+        digest = digest_of(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        counts.problems.append(f"cannot read {shorten(printable_path(whole), 120)}: {why(error)}")
+        return None
+    if digest != row["digest"]:
+        counts.problems.append(f"{shorten(printable_path(whole), 120)} has changed since it was analysed")
+        return None
+    return FileEntry(path, FileState(state.st_size, state.st_mtime_ns), digest, sound, dict(row["tags"]))
+
+
+def _rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    about = about_of(path)
+    versions = about.get("analyses")
+    if about.get("version") != VERSION or not isinstance(versions, dict):
+        raise FileError(f"{path} is no shard of analyses that this version reads: run the step analyse again")
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS):
+                for row in batch.to_pylist():
+                    yield row, versions
+    except (OSError, pyarrow.ArrowException) as error:
+        raise FileError(f"{path} is no shard: {error}") from None
+
+
+def about_of(path: Path) -> dict[str, Any]:
+    """What a shard's metadata says: its task's digest, and what it was computed with.
+
+    Raises:
+        FileError: It is no shard.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        about = json.loads((parquet.read_schema(path).metadata or {})[KEY])
+    except (OSError, pyarrow.ArrowException, KeyError, ValueError) as error:
+        raise FileError(f"{path} is no shard: {error}") from None
+    return about if isinstance(about, dict) else {}
+
+
+def results_of(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str, AnalysisResult]:
+    """The results in a row of a shard, as the catalogue takes them.
+
+    Raises:
+        KeyError: The row is not of those analyses.
+    """
+    found: dict[str, AnalysisResult] = {}
+    for name, version in versions.items():
+        problem = row[f"{name}.problem"]
+        values = {
+            key.removeprefix(f"{name}."): _plain(value)
+            for key, value in row.items()
+            if key.startswith(f"{name}.") and key != f"{name}.problem"
+        }
+        found[name] = (version, None if problem else values, problem)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [[row[field] for field in (LABEL if len(row) == len(LABEL) else SPAN)] for row in value]
+    return value
+
+
+def _source(manifest: Path) -> Path:
+    try:
+        return Path(json.loads(manifest.read_text("utf-8"))["source"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise FileError(f"{manifest} does not say where the sounds are: name their folder") from None

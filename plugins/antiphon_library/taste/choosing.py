@@ -1,0 +1,195 @@
+"""What next: tracks for a listener, by signals, by the last track, by what others play together."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from antiphon.api.console import shorten
+from antiphon.api.files import printable_path
+from antiphon_library.taste.preference import F64, Preference, TrackKernel, components, numbers, preference
+from antiphon_library.taste_tables import Signal, TasteTables, TrackRow
+
+VALUES = {"like": 1.0, "play": 0.6, "skip": -0.05, "dislike": -0.6}
+"""What a signal says of its track, between -1 and 1; a skip says little of the tracks around it."""
+HALF_LIFE = 60 * 86400.0
+"""Seconds after which a signal weighs half."""
+RECENT = 6 * 3600.0
+"""Seconds for which a track is not recommended again after any signal about it."""
+MOST_SIGNALS = 300
+"""The newest tracks with signals that count; the time grows with their square."""
+CONTINUITY = 0.2
+"""Weight of how much a track is like the one before it, beside 1 for the most preferred track."""
+REPEATED = 0.08
+"""What a track's score loses where one of its artist was just heard, beside 1 for the most preferred track; it grows
+with the square of how many there were."""
+FADING = 0.8
+"""By how much the memory of an artist shrinks with each track."""
+LONGEST = 500
+"""Tracks of a playlist."""
+
+
+@dataclass
+class TrackTable:
+    """The tracks there are, as columns.
+
+    `together`: (sound, other, weight) of what others play together. `samples`: loops and one-shots, which are not
+    recommended.
+    """
+
+    rows: list[TrackRow]
+    together: list[tuple[int, int, float]] = field(default_factory=list)
+    samples: frozenset[int] = frozenset()
+
+    @classmethod
+    def load(cls, tables: TasteTables) -> TrackTable:
+        """Reads the tracks, signals and companions of a catalogue."""
+        return cls(tables.tracks(), tables.companions(), tables.samples())
+
+    @cached_property
+    def place(self) -> Mapping[int, int]:
+        """By sound its row."""
+        return {row.id: place for place, row in enumerate(self.rows)}
+
+    @property
+    def vectors(self) -> F64:
+        """`[n, d]`, NaN for what has none; d is the commonest length."""
+        lengths = [len(row.vector) for row in self.rows if row.vector is not None]
+        size = max(set(lengths), key=lengths.count) if lengths else 1
+        found = np.full((len(self.rows), size), np.nan)
+        for place, row in enumerate(self.rows):
+            if row.vector is not None and len(row.vector) == size:
+                found[place] = row.vector
+        return found
+
+    @cached_property
+    def kernel(self) -> TrackKernel:
+        """Similarity matrix of the tracks."""
+        together: dict[int, dict[int, float]] = {}
+        for sound, other, weight in self.together:
+            if sound in self.place and other in self.place:
+                together.setdefault(self.place[sound], {})[self.place[other]] = weight
+        return TrackKernel(
+            components(self.vectors),
+            numbers(row.tags.get("artist", "") for row in self.rows),
+            numbers(row.tags.get("genre", "") for row in self.rows),
+            together,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrackChoice:
+    """A track that was chosen: the expected signal, -1 to 1 about, and why, in words, where a signal counts."""
+
+    row: TrackRow
+    score: float
+    why: str = ""
+
+
+def playlist(
+    table: TrackTable, signals: Sequence[Signal], count: int, after: int | None = None, now: float | None = None
+) -> list[TrackChoice]:
+    """At most `count` tracks to play next, the next one first.
+
+    The same signals, the oldest first, give the same tracks. `after`: the sound that plays now; None for the last one
+    that was played or liked in the last hours.
+    """
+    now = time.time() if now is None else now
+    kernel = table.kernel
+    found = taste(table, signals, now)
+    size = len(table.rows)
+    allowed = np.array([row.id not in table.samples for row in table.rows], np.bool_)
+    liked = {table.place[s.sound]: VALUES[s.kind] for s in signals if s.sound in table.place}
+    for signal in signals:
+        place = table.place.get(signal.sound)
+        if place is not None and (signal.kind == "dislike" or now - signal.time < RECENT):
+            allowed[place] = False
+    last = after if after is not None else _last(signals, now)
+    at = None if last is None else table.place.get(last)
+    if at is not None:
+        allowed[at] = False
+    score = _of_best(found.mean) + 1e-6 * np.random.default_rng(0).random(size)
+    heard = _heard(table, signals, now)
+    chosen: list[TrackChoice] = []
+    while len(chosen) < min(count, LONGEST) and allowed.any():
+        total = score - REPEATED * heard**2
+        if at is not None:
+            total = total + CONTINUITY * _of_best(np.where(allowed, kernel.columns([at])[:, 0], 0.0))
+        before, at = at, int(np.argmax(np.where(allowed, total, -np.inf)))
+        allowed[at] = False
+        heard = FADING * heard + _same(kernel.artist, at)
+        chosen.append(TrackChoice(table.rows[at], float(found.mean[at]), _why(table, liked, at, before)))
+    return chosen
+
+
+_WORDS = {
+    "sound": "sounds like {}",
+    "artist": "by the artist of {}",
+    "genre": "of the genre of {}",
+    "together": "others play it with {}",
+}
+_LITTLE = 0.1
+"""Share of the likeness of a track to itself that is no reason."""
+
+
+def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | None) -> str:
+    kernel = table.kernel
+    weights = {place: value for place, value in liked.items() if value > 0.0}
+    if before is not None:
+        weights.setdefault(before, CONTINUITY)
+    others = [place for place in weights if place != at]
+    if not others:
+        return ""
+    column = kernel.columns([at])[:, 0]
+    nearest = max(others, key=lambda place: float(weights[place] * column[place]))
+    likeness = kernel.likeness(at, nearest)
+    reason = max(likeness, key=lambda name: likeness[name])
+    name = shorten(
+        table.rows[nearest].tags.get("title") or printable_path(os.fsdecode(os.path.basename(table.rows[nearest].path)))
+    )
+    return _WORDS[reason].format(name) if likeness[reason] > _LITTLE * kernel.content else ""
+
+
+def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> Preference:
+    """Predicts the preference for each track from its last signal, which counts less the older it is."""
+    latest: dict[int, float] = {}
+    for signal in signals:
+        place = table.place.get(signal.sound)
+        if place is not None:
+            latest.pop(place, None)
+            age = max(0.0, now - signal.time)
+            latest[place] = VALUES[signal.kind] * math.exp2(-age / HALF_LIFE)
+    kept = dict(list(latest.items())[-MOST_SIGNALS:])
+    return preference(table.kernel, list(kept), list(kept.values()))
+
+
+def _last(signals: Sequence[Signal], now: float) -> int | None:
+    recent = (s.sound for s in reversed(signals) if s.kind in ("play", "like") and now - s.time < RECENT)
+    return next(recent, None)
+
+
+def _heard(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
+    """How much of each track's artist was heard or skipped of late."""
+    heard = np.zeros(len(table.rows))
+    for signal in signals[-20:]:
+        place = table.place.get(signal.sound)
+        if place is not None and now - signal.time < RECENT:
+            heard = FADING * heard + _same(table.kernel.artist, place)
+    return heard
+
+
+def _of_best(values: F64) -> F64:
+    """Values as shares of the best one, above the middle one."""
+    above = values - np.median(values)
+    most = above.max(initial=0.0)
+    return np.asarray(above / most if most > 1e-12 else np.zeros_like(values))
+
+
+def _same(artist: np.ndarray, place: int) -> F64:
+    return np.asarray(((artist == artist[place]) & (artist >= 0)), np.float64)

@@ -1,0 +1,131 @@
+"""What others played: readers of the files of the Million Playlist and of Last.fm 360K, and what a catalogue learns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from antiphon.api import FileError
+from antiphon.api.console import shorten
+from antiphon.api.files import printable_path, reason_of_os_error as why
+from antiphon_library.taste.companions import companions
+from antiphon_library.taste_tables import TrackRow
+
+SLICES, PLAYS = "mpd.slice.*.json", "usersha1-artmbid-artname-plays.tsv"
+"""Names of their files as they are given out."""
+LARGEST_SLICE = 256 << 20
+"""Bytes of a file of playlists; those of the data set have 35 million."""
+LONGEST_LINE = 65536
+MOST_LISTS = 200_000
+"""Lists that are read unless told otherwise."""
+MOST_OF_ARTIST = 20
+"""Tracks of an artist that count where a log names artists alone."""
+Named = tuple[str, str]
+"""Artist and title; the title is "" where a log names artists alone."""
+
+
+def lists(folder: Path, most: int = MOST_LISTS) -> Iterator[list[Named]]:
+    """Lists of what was played together, of whichever data set a folder holds.
+
+    A playlist's tracks, or a person's artists; the files are as in `SLICES` or `PLAYS`, or in a folder `data`.
+
+    Raises:
+        FileError: There are no such files, or one is not as it should be.
+    """
+    for place in (folder, folder / "data"):
+        slices = sorted(place.glob(SLICES)) if place.is_dir() else []
+        if slices:
+            yield from islice((one for path in slices for one in _playlists(path)), most)
+            return
+        if (place / PLAYS).is_file():
+            yield from islice(_people(place / PLAYS), most)
+            return
+    if not folder.exists():
+        raise FileError(f"cannot read {_name(folder)}: there is no such file or folder")
+    raise FileError(f"{_name(folder)} holds no logs: neither {SLICES} (Million Playlist) nor {PLAYS} (Last.fm 360K)")
+
+
+def _playlists(path: Path) -> Iterator[list[Named]]:
+    try:
+        if path.stat().st_size > LARGEST_SLICE:
+            raise FileError(f"{_name(path)} has more than {LARGEST_SLICE >> 20} MiB; is it a slice of the data set?")
+        data = json.loads(path.read_bytes())
+        for one in data["playlists"]:
+            yield [(_text(track["artist_name"]), _text(track["track_name"])) for track in one["tracks"]]
+    except OSError as error:
+        raise FileError(f"cannot read {_name(path)}: {why(error)}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise FileError(
+            f'{_name(path)} is no slice of the Million Playlist: {{"playlists": [{{"tracks": [{{"artist_name", '
+            '"track_name"}]}]}'
+        ) from None
+
+
+def _people(path: Path) -> Iterator[list[Named]]:
+    """Each person's artists; their lines follow each other."""
+    person, found = "", list[Named]()
+    number = 0
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(LONGEST_LINE):
+                number += 1
+                parts = line.decode("utf-8", "replace").rstrip("\r\n").split("\t")
+                if len(parts) != 4:
+                    raise FileError(
+                        f"{_name(path)}, line {number}: four columns with tabs between: user, mbid, artist, plays"
+                    )
+                if parts[0] != person and found:
+                    yield found
+                    found = []
+                person = parts[0]
+                if parts[2]:
+                    found.append((parts[2], ""))
+    except OSError as error:
+        raise FileError(f"cannot read {_name(path)}: {why(error)}") from None
+    if found:
+        yield found
+
+
+def count_companions(
+    rows: Sequence[TrackRow], played: Iterable[Sequence[Named]]
+) -> tuple[int, int, list[tuple[int, int, float]]]:
+    """Counts which sounds of a catalogue others play together in lists.
+
+    How many lists there were, how many tracks of the catalogue they hold, and what `TasteTables.put_companions` takes.
+    """
+    titles: dict[Named, list[int]] = {}
+    artists: dict[str, list[int]] = {}
+    for row in rows:
+        artist, title = _folded(row.tags.get("artist", "")), _folded(row.tags.get("title", ""))
+        if artist:
+            artists.setdefault(artist, []).append(row.id)
+            if title:
+                titles.setdefault((artist, title), []).append(row.id)
+    count, matched, inside = 0, set[int](), []
+    for one in played:
+        count += 1
+        known: dict[int, None] = {}
+        for artist, title in one:
+            key = _folded(artist)
+            hits = titles.get((key, _folded(title)), []) if title else artists.get(key, [])[:MOST_OF_ARTIST]
+            known.update(dict.fromkeys(hits))
+        matched.update(known)
+        if len(known) > 1:
+            inside.append(list(known))
+    return count, len(matched), list(companions(inside))
+
+
+def _folded(text: str) -> str:
+    return " ".join(text[:500].casefold().split())
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _name(path: Path) -> str:
+    return shorten(printable_path(path), 120)

@@ -1,0 +1,102 @@
+"""A taste found by asking: which sound says most about all the others, played for some seconds, liked or not.
+
+The question is the track after whose answer the preferences of all tracks are known best: whose posterior covariances
+with the others are largest (the A-optimal design of Bayesian regression: Chaloner and Verdinelli, 1995).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import FileError
+from antiphon.api.files import Decoder
+from antiphon_library.excerpt import begins
+from antiphon_library.taste.preference import F64, NOISE, TrackKernel
+from antiphon_library.taste_tables import TrackRow
+
+CANDIDATES = 300
+"""Tracks that may be asked about, drawn at random where there are more."""
+VOICES, PIECE, JOIN = 3, 4.0, 0.02
+"""Tracks of a collage, seconds of each, seconds of the crossfade between two."""
+RATE = 44100
+
+
+def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] = (), seed: int = 0) -> int | None:
+    """The row of the track to ask about next, by the kernel of all tracks; None where all have been asked about."""
+    size = len(kernel.points)
+    free = np.setdiff1d(np.arange(size), np.array([*asked, *left_out], np.int64))
+    if not len(free):
+        return None
+    rng = np.random.default_rng([seed, len(asked)])
+    chosen = np.sort(rng.permutation(free)[:CANDIDATES])
+    between: F64 = kernel.columns([int(n) for n in chosen])
+    if asked:
+        known = kernel.columns(list(asked))
+        inner = known[list(asked)] + kernel.content * NOISE * np.eye(len(asked))
+        between = between - known @ np.linalg.solve(inner, known[chosen].T)
+    own = between[chosen, np.arange(len(chosen))]
+    gain = (between**2).sum(axis=0) / (np.maximum(own, 0.0) + kernel.content * NOISE)
+    return int(chosen[int(np.argmax(gain))])
+
+
+def voices(kernel: TrackKernel, track: int, left_out: Sequence[int] = ()) -> list[int]:
+    """The tracks of a collage: the one that is asked about, and those most like it that are not left out."""
+    alike = kernel.columns([track])[:, 0]
+    alike[list(left_out)] = -np.inf
+    alike[track] = np.inf
+    most_alike = np.argsort(-alike, kind="stable")[:VOICES]
+    return [int(n) for n in most_alike if alike[n] > -np.inf]
+
+
+def collage(rows: Sequence[tuple[TrackRow, dict[str, object]]]) -> NDArray[np.float32]:
+    """Short pieces of some tracks, one after the other, each from a downbeat where downbeats are known.
+
+    float32 `[2, frames]` at `RATE`, each piece at the same level, joined by crossfades; peaks may be over full scale.
+    Empty where no file can be read.
+    """
+    fade = round(JOIN * RATE)
+    ramp = np.sqrt(np.linspace(0.0, 1.0, fade, dtype=np.float32))
+    out = np.zeros((2, 0), np.float32)
+    for row, values in rows:
+        start = begins(row.duration, values)
+        downs = [time for time in _times(values.get("downbeats")) if time >= start]
+        piece = _piece(row.path, downs[0] if downs and downs[0] < start + PIECE else start)
+        if piece.shape[1] < 2 * fade:
+            continue
+        level = float(np.sqrt((piece**2).mean()))
+        piece *= min(0.12 / (level + 1e-9), 8.0)
+        piece[:, :fade] *= ramp
+        piece[:, -fade:] *= ramp[::-1]
+        joined = np.zeros((2, max(0, out.shape[1] - fade) + piece.shape[1]), np.float32)
+        joined[:, : out.shape[1]] = out
+        joined[:, -piece.shape[1] :] += piece
+        out = joined
+    return out
+
+
+def _times(value: object) -> list[float]:
+    return [float(time) for time in value] if isinstance(value, list) else []
+
+
+def _piece(path: bytes, start: float, seconds: float = PIECE) -> NDArray[np.float32]:
+    """Some seconds of a file, two channels at `RATE`; empty where it cannot be read."""
+    pieces, at, first = [], 0, round(start * RATE)
+    last = first + round(seconds * RATE)
+    try:
+        with Decoder(Path(os.fsdecode(path)), rate=RATE) as decoder:
+            for block in decoder.blocks():
+                inside = block[:, max(0, first - at) : max(0, last - at)]
+                pieces.append(np.array(inside[:2] if len(inside) > 1 else np.repeat(inside, 2, axis=0), np.float32))
+                at += block.shape[1]
+                if at >= last:
+                    break
+    except FileError:
+        return np.zeros((2, 0), np.float32)
+    sound = np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)
+    # a file may be shorter by now than when it was added
+    return sound if sound.shape[1] or start == 0.0 else _piece(path, 0.0, seconds)

@@ -1,0 +1,156 @@
+"""The catalogue's tables of a listener: signals, which sounds are played together, and where sounds are on the map."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from sys import intern
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_library.kinds import findings
+from antiphon_library.schema import explain_errors, transaction
+from antiphon_library.similarity import QUANTITY
+
+KINDS = ("like", "dislike", "skip", "play")
+MOST_SIGNALS = 10000
+"""Rows of signals; the oldest are removed."""
+_TRACKS = f"""SELECT s.id, f.path, f.tags, s.duration,
+    (SELECT json_extract(r.data, '$."{QUANTITY}"') FROM results r
+     WHERE r.sound = s.id AND json_extract(r.data, '$."{QUANTITY}"') IS NOT NULL)
+    FROM sounds s JOIN files f ON f.sound = s.id WHERE f.missing = 0 ORDER BY s.id, f.path"""
+_SAMPLES = """SELECT s.id, s.duration, json_extract(r.data, '$.loop_confidence', '$.loop_ending', '$.no_loop'),
+    (SELECT count(*) FROM results o WHERE o.sound = s.id AND substr(o.analysis || ' ', 1, 5) != 'loop ')
+    FROM results r JOIN sounds s ON s.id = r.sound WHERE substr(r.analysis || ' ', 1, 5) = 'loop '"""
+_STAMP = """SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM files WHERE missing = 0),
+    (SELECT coalesce(max(id), 0) FROM sounds), (SELECT count(*) FROM results), (SELECT total(version) FROM results),
+    (SELECT total(mtime) FROM files), (SELECT count(*) FROM places), (SELECT count(*) FROM companions)"""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRow:
+    """A sound that is there. `vector`: of how it sounds, float32 `[d]`; None where it has not been analysed."""
+
+    id: int
+    path: bytes
+    tags: Mapping[str, str]
+    duration: float
+    vector: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What a listener did with a sound. kind: one of `KINDS`; time: seconds since 1970."""
+
+    sound: int
+    kind: str
+    time: float
+
+
+class TasteTables:
+    """Rows of the tables; every method raises `FileError` where the database cannot be used.
+
+    `base`: the catalogue's connection; `path`: its file, for messages.
+    """
+
+    def __init__(self, base: sqlite3.Connection, path: Path) -> None:
+        self._base, self._path = base, path
+
+    def stamp(self) -> tuple[float, ...]:
+        """Changes whenever `tracks`, `companions` or `places` would give something else."""
+        with explain_errors(self._path):
+            return tuple(self._base.execute(_STAMP).fetchone())
+
+    def tracks(self) -> list[TrackRow]:
+        """The sounds that are there, each once, in order of their numbers."""
+        found: dict[int, TrackRow] = {}
+        same: dict[str, str] = {}  # an artist has many tracks: the text is kept once
+        with explain_errors(self._path):
+            for sound, path, tags, duration, vector in self._base.execute(_TRACKS):
+                if sound not in found:
+                    values = None if vector is None else np.array(json.loads(vector), np.float32)
+                    named = {intern(tag): same.setdefault(text, text) for tag, text in json.loads(tags).items()}
+                    found[sound] = TrackRow(sound, path, named, duration, values)
+        return list(found.values())
+
+    def samples(self) -> frozenset[int]:
+        """The sounds that are loops or one-shots, or that only the plugin `loops` has analysed: its folders."""
+        found = set()
+        with explain_errors(self._path):
+            for sound, duration, data, others in self._base.execute(_SAMPLES):
+                names = ("loop_confidence", "loop_ending", "no_loop")
+                values = {name: value for name, value in zip(names, json.loads(data), strict=True) if value is not None}
+                if not others or findings(duration, values)["kind"] in ("loop", "one-shot"):
+                    found.add(sound)
+        return frozenset(found)
+
+    def sounds_without_vector(self) -> frozenset[int]:
+        """The sounds that were analysed for a vector and have none: they are silent, or too short."""
+        with explain_errors(self._path):
+            found = self._base.execute(f"SELECT sound FROM results WHERE json_type(data, '$.\"{QUANTITY}\"') = 'null'")
+            return frozenset(sound for (sound,) in found)
+
+    def sound_of_file(self, path: bytes) -> int | None:
+        """The sound of a good file; None where there is none."""
+        with explain_errors(self._path):
+            row = self._base.execute("SELECT sound FROM files WHERE path = ?", (path,)).fetchone()
+        return None if row is None else row[0]
+
+    def file_of_sound(self, sound: int) -> bytes | None:
+        """A file that holds a sound and is there; None where there is none."""
+        if not 0 <= sound < 2**63:
+            return None
+        with explain_errors(self._path):
+            row = self._base.execute(
+                "SELECT path FROM files WHERE sound = ? AND missing = 0 ORDER BY path LIMIT 1", (sound,)
+            ).fetchone()
+        return None if row is None else row[0]
+
+    def put_signals(self, signals: Iterable[tuple[int, str]]) -> None:
+        """Adds signals (sound, kind), in order."""
+        now = time.time()
+        with explain_errors(self._path), transaction(self._base):
+            rows = [(sound, kind, now) for sound, kind in signals]
+            self._base.executemany("INSERT INTO signals (sound, kind, time) VALUES (?, ?, ?)", rows)
+            self._base.execute("DELETE FROM signals WHERE id <= (SELECT max(id) FROM signals) - ?", (MOST_SIGNALS,))
+
+    def signals(self) -> list[Signal]:
+        """All signals, the oldest first."""
+        with explain_errors(self._path):
+            return [Signal(*row) for row in self._base.execute("SELECT sound, kind, time FROM signals ORDER BY id")]
+
+    def forget_signals(self) -> int:
+        """Removes all signals; returns how many there were."""
+        with explain_errors(self._path), transaction(self._base):
+            return self._base.execute("DELETE FROM signals").rowcount
+
+    def companions(self) -> list[tuple[int, int, float]]:
+        """(sound, other, weight) of sounds that are played together, each pair in both directions."""
+        with explain_errors(self._path):
+            return self._base.execute("SELECT sound, other, weight FROM companions").fetchall()
+
+    def put_companions(self, rows: Iterable[tuple[int, int, float]]) -> None:
+        """Replaces all companions."""
+        with explain_errors(self._path), transaction(self._base):
+            self._base.execute("DELETE FROM companions")
+            self._base.executemany("INSERT INTO companions VALUES (?, ?, ?)", rows)
+
+    def places(self) -> dict[int, tuple[float, float]]:
+        """By sound where it is on the map."""
+        with explain_errors(self._path):
+            return {sound: (x, y) for sound, x, y in self._base.execute("SELECT sound, x, y FROM places")}
+
+    def put_places(self, places: Mapping[int, tuple[float, float]], *, all_anew: bool) -> None:
+        """Writes places; with `all_anew` in place of all there are. Sounds forgotten meanwhile are left out."""
+        with explain_errors(self._path), transaction(self._base):
+            if all_anew:
+                self._base.execute("DELETE FROM places")
+            self._base.executemany(
+                "INSERT OR REPLACE INTO places SELECT id, ?, ? FROM sounds WHERE id = ?",
+                [(x, y, sound) for sound, (x, y) in places.items()],
+            )

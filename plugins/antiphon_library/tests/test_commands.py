@@ -1,0 +1,536 @@
+"""`antiphon library`: every command, in words and as JSON; killed and run again it loses and repeats nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from tests.cli.conftest import ROOT, Done
+from tests.waiting import until
+
+from antiphon.cli.terminal import errors
+from antiphon_library import analysing
+from antiphon_library.commands import printing
+from antiphon_library.commands.commands import application
+
+RATE = 22050
+Library = Callable[..., Done]
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for n, name in enumerate(("a.wav", "b.flac", "c.wav")):
+        tone = 0.5 * np.sin(2 * np.pi * 220.0 * (n + 1) * np.arange(2 * RATE) / RATE)
+        with soundfile.SoundFile(folder / name, "w", RATE, 1) as file:
+            file.title, file.artist = f"Tone {n}", "Sine"
+            file.write(tone)
+    (folder / "bad.mp3").write_bytes(b"no sound")
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Library:
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.add_typer(application())
+    app.command("other")(lambda: None)
+
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+
+    def run(*arguments: str | Path, root: str = "root") -> Done:
+        code = errors.run(app, ["library", *(["--root", root] if root else ()), *(str(a) for a in arguments)])
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
+def test_of_nothing_the_list_says_how_to_add(library: Library) -> None:
+    assert library("list", root="").out == "none; antiphon library add FOLDER adds sound files\n"
+    assert json.loads(library("list", "--json", root="").out) == {"files": []}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("list",), ("search", "x"), ("show", "a.wav"), ("similar", "a.wav"), ("fits", "a.wav"), ("map",), ("next",)),
+        *(("identify", "a.wav"), ("personality", "--silent"), ("forget", "--missing"), ("learn", ".")),
+    ],
+)
+def test_what_only_reads_makes_no_library(
+    library: Library, music: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    os.link(music / "a.wav", "a.wav")
+    done = library(*words, root="typo")
+    assert (done.code, done.complaint) == (
+        2,
+        "there is no library in typo; `antiphon library --root typo add FOLDER` makes one",
+    )
+    assert "typo" not in library(*words, root="").err
+    assert not [*tmp_path.rglob("library*"), *tmp_path.rglob("typo")]
+
+
+def test_of_a_folder_without_sounds_the_list_is_none(library: Library, music: Path) -> None:
+    library("add", music)
+    Path("empty").mkdir()
+    assert library("list", "empty").out == "none\n"
+    assert library("list", "empty", music / "a.wav").out.endswith("a.wav\n")
+    assert library("list", "--bad", music / "a.wav").out == "none\n"
+
+
+def test_what_is_shown_of_a_file_stands_in_columns(library: Library, music: Path) -> None:
+    library("add", music)
+    assert library("analyse", music / "a.wav", "--only", "loudness").code == 0
+    name, *lines = library("show", music / "a.wav").out.splitlines()
+    assert name.endswith("a.wav")
+    assert "  length            0:02, 22050 Hz, 1 channel" in lines
+    headings = ["  embedded tags", "  results of analyses"]
+    rows = [line for line in lines if line not in headings]
+    assert len(rows) == len(lines) - 2
+    starts = {len(line) - len(line.strip().partition("  ")[2].lstrip()) for line in rows}
+    assert starts == {len("    loudness_range  ")}
+
+
+def test_add_list_show_search_similar_forget(library: Library, music: Path) -> None:
+    done = library("add", music, "--json")
+    assert done.code == 0
+    assert json.loads(done.out) == {
+        "added": 4,
+        "changed": 0,
+        "recognised": 0,
+        "unchanged": 0,
+        "missing": 0,
+        "bad": 1,
+        "problems": [],
+    }
+    assert library("add", music).out == "4 unchanged\n"
+    files = json.loads(library("list", "--json").out)["files"]
+    assert [Path(row["path"]).name for row in files] == ["a.wav", "b.flac", "bad.mp3", "c.wav"]
+    assert list(files[0]) == [
+        "path",
+        "duration",
+        "title",
+        "artist",
+        "album",
+        "genre",
+        "tempo",
+        "tempo_confidence",
+        "key",
+        "key_confidence",
+        "kind",
+        "kind_confidence",
+        "loudness",
+        "problem",
+        "missing",
+    ]
+    assert (files[0]["duration"], files[0]["title"]) == (2.0, "Tone 0")
+    (bad,) = json.loads(library("list", "--bad", "--json").out)["files"]
+    assert bad["problem"].startswith("cannot read ")
+    assert library("list").out.count("\n") == 4
+    matches = json.loads(library("search", "TONE 1", "--json").out)["matches"]
+    assert [Path(row["path"]).name for row in matches] == ["b.flac"]
+    assert library("search", "nothing").out == "none\n"
+    assert library("analyse", "--only", "timbre").out == "3 analysed, 0 known\n"
+    similar = json.loads(library("similar", music / "a.wav", "--json").out)["matches"]
+    assert {Path(row["path"]).name for row in similar} == {"b.flac", "c.wav"}
+    assert all(-1.0 <= row["score"] <= 1.0 for row in similar)
+    shown = json.loads(library("show", music / "a.wav", "--json").out)
+    assert list(shown["analyses"]) == ["timbre"]
+    assert "Tone 0" in library("show", music / "a.wav").out
+    assert json.loads(library("forget", music / "a.wav", "--json").out) == {"forgotten": 1}
+    assert library("show", music / "a.wav").complaint.endswith("adds it")
+    (music / "c.wav").unlink()
+    library("add", music / "b.flac", music)
+    assert library("forget", "--missing").out == "1 forgotten\n"
+    assert (music / "a.wav").is_file()
+
+
+def test_forget_missing_looks_at_the_disk_and_keeps_what_a_disk_that_is_not_connected_had(
+    library: Library, music: Path
+) -> None:
+    library("add", music)
+    kept = (music / "c.wav").rename(music.parent / "c.wav")
+    library("add", music)
+    (music / "a.wav").unlink()
+    kept.rename(music / "c.wav")  # it was missing, and is there again
+    assert library("forget", "--missing").out == "1 forgotten\n"
+    music.rename(music.parent / "away")
+    done = library("forget", "--missing")
+    assert (done.code, done.out) == (0, "0 forgotten\n")
+    assert "3 files are kept, whose folders are not there: is their disk connected?" in done.complaint
+    assert library("forget", music).out == "3 forgotten\n"
+
+
+def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: Path) -> None:
+    sound, rate = soundfile.read(music / "a.wav")
+    # classifiers refuse what is shorter than 3 s
+    soundfile.write(music / "a.wav", np.concatenate([sound, sound]), rate)
+    done = library("analyse", music / "a.wav", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert list(found) == [
+        "duration",
+        "tempo",
+        "tempo_confidence",
+        "beats",
+        "downbeats",
+        "key",
+        "key_confidence",
+        "chords",
+        "sections",
+        "kind",
+        "kind_confidence",
+    ]
+    assert found["duration"] == 4.0
+    assert library("analyse", music / "b.flac", "--only", "loudness").code == 0
+    # what is analysed by this command is not said to lack
+    assert library("analyse", music / "b.flac", "--only", "timbre").err == ""
+    assert "loudness" in library("analyse", music / "a.wav").out
+
+
+def test_a_stopped_analysis_says_what_is_kept(library: Library, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(analysing, "analyse", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+        stopped = library("analyse", music)
+    assert (stopped.code, stopped.out) == (130, "")
+    assert stopped.complaint == "stopped; what was analysed is kept, and the same command analyses the rest"
+    assert library("list").out.count("\n") == 4
+    assert library("show", music).complaint.startswith(f"{music} is a folder; name a sound file in it")
+
+
+def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, music: Path) -> None:
+    first = library("analyse", music, "--only", "loudness")
+    assert (first.code, first.out) == (0, "3 analysed, 0 known\n")
+    assert first.err == "antiphon: 1 of them cannot be read; `antiphon library list --bad` says why\n"
+    assert library("analyse", music / "bad.mp3").complaint.startswith("cannot read ")
+    done = library("analyse", music, "--only", "timbre", "--json")
+    assert json.loads(done.out) == {"analysed": 3, "known": 0, "shared": 0, "problems": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("add", "gone"), "cannot look at gone: no such file or directory; is its disk connected?"),
+        (("add", "n" * 30_000), "cannot look at n"),
+        (("show", "gone.wav"), "library.sqlite has no gone.wav, and there is no such file"),
+        (("similar", "gone.wav"), "has no gone.wav"),
+        (("forget",), "name the files or folders to forget, or give --missing"),
+        (("search", "--tempo", "fast"), "--tempo takes a number or a range as 118-124, not 'fast'"),
+        (("list", "empty", "nothing"), "library.sqlite has no nothing, and there is no such file"),
+        (("list", "--bad", "nothing"), "library.sqlite has no nothing, and there is no such file"),
+        (("analyse", "--only", "loudnes"), "there is no analysis 'loudnes'"),
+        (("analyse", "--by", "essentia"), "--by takes librosa, not 'essentia'"),
+        (("identify", "x.wav"), "cannot read x.wav: there is no such file"),
+        (("identify", "x.wav", "--seconds", ".2"), "--seconds of a file takes 1 or more"),
+        (("map", "--png", "map.jpg"), "cannot write map.jpg: --png ends in .png"),
+        (("identify",), "name the file to identify, or give --live"),
+    ],
+)
+def test_refusals_are_one_sentence(library: Library, arguments: tuple[str, ...], reason: str) -> None:
+    Path("empty").mkdir()
+    library("add", "empty")
+    done = library(*arguments)
+    assert done.code == 2
+    assert reason in done.complaint
+    assert len(done.complaint) < 500
+
+
+def test_librosa_gives_a_second_opinion_of_the_tempo(library: Library, music: Path) -> None:
+    clicks = np.zeros(12 * RATE, np.float32)
+    for at in range(0, len(clicks), RATE // 2):
+        clicks[at : at + 200] = np.random.default_rng(1).normal(0, 0.3, 200)
+    soundfile.write(music / "clicks.wav", clicks, RATE)
+    done = library("analyse", music / "clicks.wav", "--only", "music", "--by", "librosa", "--json")
+    found = json.loads(done.out)
+    assert found["librosa_tempo"] == pytest.approx(120, rel=0.05)
+    assert (found["kind"], found["kind_confidence"]) == (None, None), "what decides it was not asked for"
+    assert found["tempo"] == pytest.approx(120, rel=0.002)
+    assert np.diff(found["librosa_beats"]) == pytest.approx(0.5, abs=0.05)
+    assert "librosa_tempo" not in library("analyse", music / "a.wav", "--only", "loudness", "--json").out
+
+
+def test_a_damaged_database_is_one_sentence(library: Library, music: Path) -> None:
+    Path("root").mkdir()
+    Path("root/library.sqlite").write_bytes(b"damaged " * 1000)
+    assert "it is damaged" in library("add", music).complaint
+
+
+def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
+    library("add", music)
+    base = sqlite3.connect("root/library.sqlite")
+    for sound, key, tempo in ((1, "A minor", 120.0), (2, "C major", 90.0)):
+        data = json.dumps({"key": key, "tempo": tempo})
+        base.execute("INSERT INTO results VALUES (?, 'test', 1, ?, '')", (sound, data))
+    base.commit()
+    base.close()
+
+    def found(*arguments: str) -> list[str]:
+        return [row["key"] for row in json.loads(library("search", *arguments, "--json").out)["matches"]]
+
+    for name in ("a MINOR", "Am", "a", "a-Moll"):
+        assert found("--key", name) == ["A minor"]
+    assert found("--key", "Hmoll") == []
+    assert found("--tempo", "125-118") == found("--tempo", "118-125") == ["A minor"]
+    wrong = library("search", "--key", "Amm")
+    assert wrong.code == 2
+    assert wrong.complaint.startswith("--key does not understand 'Amm': a key is written as")
+    assert found("--tempo", "85-100") == ["C major"]
+    assert found("--tempo", "121") == ["A minor"]
+    assert found("--tempo", "100-110") == []
+
+
+def test_search_by_labels_gives_the_most_probable_first(library: Library, music: Path) -> None:
+    library("add", music)
+    base = sqlite3.connect("root/library.sqlite")
+    rows = ((1, [["rain", 0.4], ["speech", 0.3]]), (2, [["rain", 0.9]]), (3, [["sea", 0.6], ["rain", 0.1]]))
+    for sound, labels in rows:
+        base.execute("INSERT INTO results VALUES (?, 'tags', 1, ?, '')", (sound, json.dumps({"tags": labels})))
+    base.execute("INSERT INTO results VALUES (3, 'genre', 1, ?, '')", (json.dumps({"genres": [["jazz", 0.55]]}),))
+    base.commit()
+    base.close()
+
+    def found(*arguments: str) -> list[tuple[str, float]]:
+        rows = json.loads(library("search", *arguments, "--json").out)["matches"]
+        return [(Path(row["path"]).name, row["confidence"]) for row in rows]
+
+    assert found("--tag", "rain") == [("b.flac", 0.9), ("a.wav", 0.4)]
+    assert found("--tag", "rain", "--sure", "0.05") == [("b.flac", 0.9), ("a.wav", 0.4), ("c.wav", 0.1)]
+    assert found("--tag", "rain", "--sure", ".7") == [("b.flac", 0.9)]
+    assert found("--tag", "rain", "--tag", "speech") == [("a.wav", 0.3)]
+    assert found("--tag", "jazz") == [("c.wav", 0.55)]
+    assert found("tone 1", "--tag", "rain") == [("b.flac", 0.9)]
+    wrong = library("search", "--tag", "rian")
+    assert wrong.code == 2
+    assert "none of these files has the label 'rian'; did you mean rain?" in wrong.err
+    assert "--sure is for --key" in library("search", "--sure", ".5").complaint
+    assert "tags    rain 0.40, speech 0.30" in library("show", music / "a.wav").out
+
+
+def test_loops_strokes_and_noise_are_found_by_kind_and_noise_has_no_tempo(library: Library, tmp_path: Path) -> None:
+    folder, rng = tmp_path / "sounds", np.random.default_rng(3)
+    folder.mkdir()
+    beat = round(RATE * 60 / 125)
+    hit = np.exp(-np.arange(beat // 2) / 900.0)
+    bar = np.zeros(4 * beat)
+    for half in range(8):
+        tone = np.sin(0.02 * np.arange(len(hit))) if half % 4 == 0 else 0.6 * rng.normal(0.0, 1.0, len(hit))
+        bar[half * beat // 2 :][: len(hit)] += (0.4 if half % 2 else 0.8) * tone * hit
+    sounds = {"break": bar, "kick": bar[: beat // 2], "rain": 0.1 * rng.normal(0.0, 1.0, 5 * RATE)}
+    for name, sound in sounds.items():
+        soundfile.write(folder / f"{name}.wav", 0.5 * sound, RATE)
+    library("add", folder)
+    assert library("analyse").code == 0
+
+    def found(*arguments: str) -> dict[str, dict]:
+        rows = json.loads(library("search", *arguments, "--json").out)["matches"]
+        return {Path(row["path"]).stem: row for row in rows}
+
+    assert {name: row["kind"] for name, row in found().items()} == {
+        "break": "loop",
+        "kick": "one-shot",
+        "rain": "ambience",
+    }
+    loop = found("break", "--tempo", "120-130", "--kind", "loop", "--sure", ".5")["break"]
+    assert loop["tempo"] == pytest.approx(125.0, abs=0.1)
+    assert min(loop["tempo_confidence"], loop["kind_confidence"]) == loop["confidence"] > 0.5
+    assert found("--tempo", "30-300").keys() == {"break"}
+    assert library("search", "--kind", "drums").complaint.startswith("--kind takes one of loop, one-shot, song,")
+    assert " 125" in library("search", "--kind", "loop").out
+    card = library("show", folder / "break.wav").out
+    assert "  kind  " in card
+    assert "loop_contour" in card
+    assert "loop_contour" not in library("show", folder / "kick.wav").out
+    # of a folder of loops nothing is offered as a track
+    assert [Path(row["path"]).stem for row in json.loads(library("next", "-n", "9", "--json").out)["matches"]] == [
+        "rain"
+    ]
+
+
+def test_the_reason_of_a_bad_file_is_whole_and_each_problem_names_its_file(library: Library, music: Path) -> None:
+    library("add", music)
+    (line,) = library("list", "--bad").out.splitlines()
+    reason = json.loads(library("list", "--bad", "--json").out)["files"][0]["problem"]
+    assert line.endswith(reason)
+    soundfile.write(music / "tick.wav", np.full(200, 0.5), RATE)
+    done = library("analyse", music / "tick.wav", "--only", "genre")
+    assert done.err.startswith("antiphon: tick.wav: the sound lasts 0.0 s")
+    library("analyse", "--only", "timbre")
+    assert "1 cannot be placed, for they are silent or too short: tick.wav" in library("map").out
+
+
+def test_similar_says_why_a_file_is_like_none(library: Library, music: Path) -> None:
+    soundfile.write(music / "silent.wav", np.zeros(RATE), RATE)
+    library("add", music)
+    assert (
+        "c.wav has not been analysed; `antiphon library analyse` does" in library("similar", music / "c.wav").complaint
+    )
+    library("analyse", music, "--only", "timbre")
+    done = library("similar", music / "silent.wav")
+    assert (done.code, done.complaint) == (2, "silent.wav is like no other: it is silent or too short")
+    assert library("similar", music / "bad.mp3").complaint.startswith("cannot read ")
+
+
+def test_a_genre_of_the_tags_is_not_taken_for_the_one_of_the_analysis(library: Library, music: Path) -> None:
+    with soundfile.SoundFile(music / "d.flac", "w", RATE, 1) as file:
+        file.title, file.genre = "Drone", "Ambient"
+        file.write(0.1 * np.sin(2 * np.pi * 110.0 * np.arange(RATE) / RATE))
+    library("add", music)
+    assert library("show", music / "bad.mp3").out.count("\n") == 2  # no heading of nothing
+    base = sqlite3.connect("root/library.sqlite")
+    (sound,) = base.execute("SELECT max(id) FROM sounds").fetchone()
+    base.execute("INSERT INTO results VALUES (?, 'genre', 1, ?, '')", (sound, json.dumps({"genre": "techno"})))
+    base.commit()
+    base.close()
+    lines = library("show", music / "d.flac").out.splitlines()
+    tags, found = lines.index("  embedded tags"), lines.index("  results of analyses")
+    assert tags < lines.index("    genre   Ambient") < found < lines.index("    genre   techno")
+    shown = json.loads(library("show", music / "d.flac", "--json").out)
+    assert (shown["tags"]["genre"], shown["analyses"]["genre"]["values"]) == ("Ambient", {"genre": "techno"})
+
+
+SCRIPT = """
+import sys
+from antiphon_library import analysing, scanning
+analysing.AT_ONCE = scanning.AT_ONCE = 1
+from antiphon.cli import main
+sys.argv = ["antiphon", "library", "--root", "root", "analyse", "music", "--only", "timbre"]
+main()
+"""
+
+
+def test_killed_and_run_again_nothing_is_missing_and_nothing_is_done_twice(library: Library, music: Path) -> None:
+    for n in range(4, 10):
+        soundfile.write(music / f"{n}.wav", np.random.default_rng(n).uniform(-0.5, 0.5, 4 * RATE), RATE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / top) for top in ("server", "plugins"))}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stdin=subprocess.DEVNULL)
+
+    def done() -> list[tuple[str, str]]:
+        try:
+            base = sqlite3.connect("file:root/library.sqlite?mode=ro", uri=True)
+        except sqlite3.OperationalError:
+            return []
+        try:
+            return base.execute("SELECT sound, data FROM results ORDER BY sound").fetchall()
+        except sqlite3.OperationalError:
+            return []
+        finally:
+            base.close()
+
+    try:
+        until(lambda: len(done()) >= 2 or process.poll() is not None, 60.0, "two results")
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    before = done()
+    assert len(before) >= 2
+    answer = json.loads(library("analyse", music, "--only", "timbre", "--json").out)
+    assert (answer["known"], answer["known"] + answer["analysed"]) == (len(before), 9)
+    after = done()
+    assert len(after) == 9
+    assert after[: len(before)] == before or set(before) <= set(after)
+    whole = json.loads(library("analyse", music, "--only", "timbre", "--json", root="other").out)
+    assert whole["analysed"] == 9
+    kept = [json.loads(library("list", "--json", root=root).out) for root in ("root", "other")]
+    assert kept[0] == kept[1]
+
+
+def test_next_map_learn_and_personality(
+    library: Library, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "library add FOLDER" in library("next", root="").err
+    assert "library add FOLDER" in library("map", root="").err
+    assert library("add", music).code == 0
+    assert "library analyse" in library("map").err
+    library("analyse", "--only", "timbre")
+    matches = json.loads(library("next", "--like", music / "a.wav", "--count", "5", "--m3u", "p.m3u", "--json").out)[
+        "matches"
+    ]
+    assert {Path(match["path"]).name for match in matches} == {"b.flac", "c.wav"}
+    assert (tmp_path / "p.m3u").read_text().splitlines() == ["#EXTM3U", *(match["path"] for match in matches)]
+    assert "has no nowhere.wav" in library("next", "--after", "nowhere.wav").err
+    assert "Tone" in library("next", "--forget", "--after", music / "c.wav").out
+    found = json.loads(library("map", "--png", "map.png", "--json").out)
+    assert len(found["tracks"]) == 3
+    assert found["artists"][0] | {"x": 0, "y": 0} == {
+        "name": "Sine",
+        "genre": "",
+        "x": 0,
+        "y": 0,
+        "tracks": 3,
+        "nearest": [],
+    }
+    assert found["trustworthiness"] == {"k": 10, "map": None, "pca": None}
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "mpd.slice.0-999.json").write_text(
+        json.dumps({"playlists": [{"tracks": [{"artist_name": "sine", "track_name": f"tone {n}"} for n in (0, 2)]}]})
+    )
+    assert library("learn", tmp_path).out == "1 lists, 2 of your tracks in them, 1 pairs learned\n"
+    assert "holds no logs" in library("learn", music).err
+    assert "cannot read nothing: there is no such file or folder" in library("learn", "nothing").err
+    monkeypatch.setattr(sys, "stdin", StringIO("y\n"))
+    done = json.loads(library("personality", "--questions", "3", "--into", "c.wav", "--json").out)
+    assert [answer["answer"] for answer in done["answers"]] == ["like"]
+    assert soundfile.info(str(tmp_path / "c.wav")).samplerate == 44100
+    without_card = SimpleNamespace(default=SimpleNamespace(device=(-1, -1)))
+    monkeypatch.setitem(sys.modules, "sounddevice", without_card)
+    assert "there is no sound card; --into FILE writes the sound instead, --silent " in library("personality").err
+    refused = library("personality", "--into", "c.wav")
+    assert (refused.code, "--force" in refused.err) == (2, True)
+
+
+def test_peaks_of_a_collage_over_full_scale_are_counted(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each track is brought to one level, by which clicks are louder than a file holds."""
+    (tmp_path / "clicks").mkdir()
+    for n in range(2):
+        clicks = np.zeros(5 * RATE)
+        clicks[:: RATE // (4 + n)] = 0.9
+        soundfile.write(tmp_path / "clicks" / f"{n}.wav", clicks, RATE)
+    assert library("add", tmp_path / "clicks").code == 0
+    assert library("analyse", "--only", "timbre").code == 0
+    monkeypatch.setattr(sys, "stdin", StringIO("y\n"))
+    done = library("personality", "--questions", "1", "--into", "c.wav")
+    assert done.code == 0
+    assert "samples were over full scale" in done.err
+
+
+def test_nothing_is_asked_about_one_shots(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hits").mkdir()
+    for n, seconds in enumerate((0.5, 0.6, 5.0, 6.0)):
+        noise = 0.1 * np.random.default_rng(n).normal(size=round(seconds * RATE))
+        soundfile.write(tmp_path / "hits" / f"{n}.wav", noise, RATE)
+    assert library("add", tmp_path / "hits" / "0.wav", tmp_path / "hits" / "1.wav").code == 0
+    assert library("analyse").code == 0
+    assert "fewer than two sounds besides loops and one-shots" in library("personality", "--silent").err
+    assert library("add", tmp_path / "hits").code == 0
+    assert library("analyse").code == 0
+    monkeypatch.setattr(sys, "stdin", StringIO("y\ny\ny\ny\n"))
+    asked = json.loads(library("personality", "--silent", "--json").out)["answers"]
+    assert {Path(answer["path"]).name for answer in asked} == {"2.wav", "3.wav"}
+
+
+def test_what_does_not_fit_at_all_is_not_listed() -> None:
+    rows = [{"path": f"{n}.wav", "score": score, "why": ["same tempo"]} for n, score in enumerate((0.3, 0.006, 0.004))]
+    assert list(printing.lines_of_fits(rows, printing.reasons)) == [
+        " 0.30  0.wav  same tempo",
+        " 0.01  1.wav  same tempo",
+        "all others have the score .00",
+    ]
+    assert list(printing.lines_of_fits(rows[:2], printing.reasons))[-1] == " 0.01  1.wav  same tempo"
+    assert list(printing.lines_of_fits(rows[2:], printing.reasons)) == ["nothing fits"]
+    assert list(printing.lines_of_fits((), printing.reasons)) == ["nothing fits"]

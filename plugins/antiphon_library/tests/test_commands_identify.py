@@ -1,0 +1,92 @@
+"""`antiphon library identify`: the file, the place, and a sentence for each bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from tests.cli.conftest import Done
+
+from antiphon.cli.terminal import errors
+from antiphon_library.commands.commands import application
+
+RATE = 16000
+
+
+def notes(seed: int, seconds: float = 12.0) -> np.ndarray:
+    """Plucked notes, four a second."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(RATE // 4) / RATE
+    parts = [
+        sum(np.sin(2 * np.pi * k * pitch * time) / k for k in (1, 2, 3)) * np.exp(-6.0 * time)
+        for pitch in 220.0 * 2.0 ** (rng.integers(0, 25, round(4 * seconds)) / 12.0)
+    ]
+    return 0.2 * np.concatenate(parts)
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "music").mkdir()
+    for name, sound in (
+        ("music/a.wav", notes(1)),
+        ("music/b.flac", notes(2)),
+        ("part.wav", notes(2)[4 * RATE : 11 * RATE]),
+        ("other.wav", notes(3)),
+        ("silence.wav", np.zeros(5 * RATE)),
+        ("short.wav", notes(1)[: RATE // 5]),
+    ):
+        soundfile.write(name, sound, RATE)
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.add_typer(application())
+    app.command("other")(lambda: None)
+
+    def run(*arguments: str) -> Done:
+        code = errors.run(app, ["library", "--root", "root", *arguments])
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
+def test_a_part_of_a_file_is_identified(library) -> None:
+    assert library("analyse", "music", "--only", "fingerprint").out == "2 analysed, 0 known\n"
+    (match,) = json.loads(library("identify", "part.wav", "--json").out)["matches"]
+    assert match["path"] == str(Path("music/b.flac").absolute())
+    assert match["offset"] == pytest.approx(4.0, abs=0.05)
+    assert 0.0 < match["score"] <= 1.0
+    words = library("identify", "part.wav").out
+    assert "0:04" in words
+    assert "b.flac" in words
+    assert json.loads(library("identify", "other.wav", "--json").out) == {"matches": []}
+    assert library("identify", "other.wav").out == "unknown\n"
+    assert "fingerprint" in library("show", "music/a.wav").out or library("show", "music/a.wav").code == 0
+    shard = next(Path("root/library.fingerprints").glob("*.shard"))
+    shard.write_bytes(b"damaged")
+    done = library("identify", "part.wav", "--json")
+    assert len(json.loads(done.out)["matches"]) == 1
+    assert "were damaged, and have been made again" in done.complaint
+    library("forget", "music/b.flac")
+    assert json.loads(library("identify", "part.wav", "--json").out) == {"matches": []}
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("silence.wav", "silence.wav is silent, and cannot be recognised"),
+        ("short.wav", "short.wav lasts 0.20 s; 1 s are needed to recognise a sound"),
+        ("broken.wav", "cannot read broken.wav"),
+        ("part.wav", "has no fingerprints: `antiphon library add FOLDER`"),
+    ],
+)
+def test_what_cannot_be_identified_is_a_sentence(library, file: str, reason: str) -> None:
+    library("add", "music")
+    done = library("identify", file)
+    assert done.code == 2
+    assert reason in done.complaint
+    assert "Traceback" not in done.err

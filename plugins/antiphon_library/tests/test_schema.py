@@ -1,0 +1,139 @@
+"""The database: versions, damage, locks and full disks are a sentence each, and nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from antiphon.kernel.errors import FileError
+from antiphon_library import scanning, schema
+from antiphon_library.catalogue import Catalogue
+from antiphon_library.schema import FILE, VERSION, open_database
+from antiphon_library.tests.conftest import MakeFile
+
+
+def test_a_new_database_is_of_the_newest_version_in_wal(tmp_path: Path) -> None:
+    base = open_database(tmp_path / "new" / "root")
+    assert base.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    assert base.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    base.close()
+
+
+def test_it_is_for_its_owner_alone_with_its_log(tmp_path: Path) -> None:
+    with contextlib.closing(open_database(tmp_path)):
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("library.sqlite", "library.sqlite-wal", "library.sqlite-shm"), 0o600)
+
+
+def test_an_earlier_one_becomes_its_owners_alone_with_its_log(tmp_path: Path) -> None:
+    open_database(tmp_path).close()
+    (tmp_path / FILE).chmod(0o644)
+    test_it_is_for_its_owner_alone_with_its_log(tmp_path)
+
+
+def test_a_second_one_opened_in_a_process_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
+    def other(words: str) -> str:
+        head = f"import sqlite3; base = sqlite3.connect({str(tmp_path / FILE)!r}, isolation_level=None)\n"
+        return subprocess.run([sys.executable, "-c", head + words], capture_output=True, text=True, check=True).stdout
+
+    with contextlib.closing(open_database(tmp_path)) as base:
+        base.execute("CREATE TABLE numbers (x)")
+        open_database(tmp_path).close()
+        # the last to close a database removes its log
+        other("base.execute('SELECT count(*) FROM numbers').fetchone(); base.close()")
+        base.execute("INSERT INTO numbers VALUES (1)")
+        other("base.executemany('INSERT INTO numbers VALUES (?)', [(n,) for n in range(3000)]); base.close()")
+        assert base.execute("SELECT count(*) FROM numbers").fetchone() == (3001,)
+    assert other("print(base.execute('PRAGMA integrity_check').fetchone())").strip() == "('ok',)"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(2, "move it elsewhere and add the sound files again"), (4, "a newer Antiphon wrote")]
+)
+def test_another_version_is_refused_and_left_as_it_is(tmp_path: Path, version: int, said: str) -> None:
+    base = open_database(tmp_path)
+    base.execute(f"PRAGMA user_version={version}")
+    base.close()
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(FileError, match=said):
+        open_database(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_tables_that_cannot_be_made_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "TABLES", f"{schema.TABLES}; CREATE TABLE sounds (y)")
+        with pytest.raises(FileError):
+            open_database(tmp_path)
+    base = open_database(tmp_path)
+    assert base.execute("SELECT count(*) FROM sounds").fetchall() == [(0,)]
+    base.close()
+
+
+def test_a_damaged_database_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"not a database at all " * 100)
+    with pytest.raises(FileError, match=r"it is damaged .* move it elsewhere") as error:
+        Catalogue(tmp_path)
+    assert str(tmp_path / FILE) in str(error.value)
+    assert (tmp_path / FILE).read_bytes().startswith(b"not a database")
+
+
+def test_damage_in_its_pages_is_the_same_sentence(tmp_path: Path, make: MakeFile, music: Path) -> None:
+    with Catalogue(tmp_path / "root") as catalogue:
+        for n in range(3):
+            make(f"{n}.wav", 200.0 + n)
+        scanning.add(catalogue, [music], lambda *_: None)
+    path = tmp_path / "root" / FILE
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+    with pytest.raises(FileError, match="it is damaged"), Catalogue(tmp_path / "root") as catalogue:
+        list(catalogue.rows())
+
+
+def test_a_locked_database_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "PATIENCE", 0.05)
+    with Catalogue(tmp_path) as catalogue:
+        other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert list(catalogue.rows()) == [], "reading goes on while another writes"
+        with pytest.raises(FileError, match="another program is writing to it; try again"):
+            catalogue.forget([b"x"])
+        other.execute("ROLLBACK")
+        assert catalogue.forget([b"x"]) == 0
+        other.close()
+
+
+def test_a_full_disk_is_a_sentence_and_what_was_finished_is_kept(tmp_path: Path, make: MakeFile, music: Path) -> None:
+    for n in range(12):
+        make(f"{n:02d}.flac", 200.0 + n, comment="c" * 900, title="t" * 900)
+    with Catalogue(tmp_path / "root") as catalogue:
+        (pages,) = catalogue._base.execute("PRAGMA page_count").fetchone()
+        catalogue._base.execute(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(FileError, match="the disk is full; free some space and repeat"):
+            scanning.add(catalogue, [music], lambda *_: None)
+        held = len(list(catalogue.rows()))
+    assert 0 < held < 12
+    with Catalogue(tmp_path / "root") as catalogue:
+        counts = scanning.add(catalogue, [music], lambda *_: None)
+        assert (counts.unchanged, counts.added) == (held, 12 - held)
+        assert len(list(catalogue.rows())) == len(catalogue.sounds()) == 12
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_leave_is_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(FileError, match=r"--root|may write"):
+        Catalogue(tmp_path / "root")
+    tmp_path.chmod(0o700)
+
+
+def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("")
+    with pytest.raises(FileError, match="cannot make the folder"):
+        Catalogue(tmp_path / "root")

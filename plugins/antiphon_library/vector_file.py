@@ -1,0 +1,116 @@
+"""The vectors of a catalogue in one file beside it: the nearest of 50,000 are one product away.
+
+The file is a cache. It holds which state of the database it was made from; for any other it is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import FileError
+from antiphon.api.files import write_atomic
+from antiphon_library.records import CatalogueRow
+from antiphon_library.similarity import vector_of
+
+FILE = "vectors.npz"
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorTable:
+    """Sounds and their vectors.
+
+    Attributes:
+        rows: float32 `[n, d]`, each dimension standardised over all, each row of length 1.
+        names: The paths, each after a zero byte, and one more zero byte.
+        places: int64 `[n]`, where in `names` each path's zero byte is.
+    """
+
+    rows: F32
+    names: bytes
+    places: NDArray[np.int64]
+
+    def path(self, row: int) -> bytes:
+        """The path of a row."""
+        start = int(self.places[row]) + 1
+        return self.names[start : self.names.index(b"\0", start)]
+
+    def row(self, path: bytes) -> int | None:
+        """The row of a path; None for one that has no vector."""
+        place = self.names.find(b"\0" + path + b"\0")
+        return None if place < 0 else int(np.searchsorted(self.places, place))
+
+    def nearest(self, row: int, count: int) -> list[tuple[bytes, float]]:
+        """Paths of the `count` rows most like one, with cosines, -1 to 1, the most similar first, then by path."""
+        scores = self.rows @ self.rows[row]
+        scores[row] = -2.0
+        count = min(count, len(scores) - 1)
+        if count < 1:
+            return []
+        least = -np.partition(-scores, count - 1)[count - 1]
+        among = np.flatnonzero(scores >= least)
+        order = among[np.argsort(-scores[among], kind="stable")][:count]
+        return [(self.path(int(n)), float(scores[n])) for n in order]
+
+
+def table_of(rows: Iterable[CatalogueRow]) -> VectorTable:
+    """The table of those files that are there and have a vector of the most frequent length."""
+    paths, vectors = [], []
+    for row in rows:
+        vector = vector_of(row)
+        if vector is not None and len(vector) and not row.missing:
+            paths.append(row.path)
+            vectors.append(vector)
+    lengths = [len(vector) for vector in vectors]
+    length = max(set(lengths), key=lengths.count, default=0)
+    keep = [n for n in range(len(vectors)) if lengths[n] == length]
+    table = np.array([vectors[n] for n in keep]).reshape(len(keep), length)
+    if len(table):
+        table -= table.mean(axis=0)
+        table /= table.std(axis=0) + 1e-9
+        table /= np.linalg.norm(table, axis=1, keepdims=True) + 1e-9
+    return _named(table.astype(np.float32), b"".join(b"\0" + paths[n] for n in keep) + b"\0")
+
+
+def state_of(database: Path) -> list[int]:
+    """What changes with each transaction: size and time of the database, and of the log that belongs to it."""
+    state = []
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        try:
+            found = path.stat()
+            state += [found.st_size, found.st_mtime_ns if found.st_size else 0]
+        except OSError:
+            state += [0, 0]
+    return state
+
+
+def load(root: Path, state: list[int]) -> VectorTable | None:
+    """The table in a folder; None where there is none, or none of this state of the database."""
+    try:
+        with np.load(root / FILE) as file:
+            if file["state"].tolist() != state:
+                return None
+            table = _named(file["rows"], file["names"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return table if len(table.places) == len(table.rows) else None
+
+
+def save(root: Path, state: list[int], table: VectorTable) -> None:
+    """Writes a table; where the folder cannot be written to, the next call makes it again."""
+    data = io.BytesIO()
+    np.savez(data, state=np.array(state, np.int64), rows=table.rows, names=np.frombuffer(table.names, np.uint8))
+    with contextlib.suppress(FileError):
+        write_atomic(root / FILE, data.getvalue())
+
+
+def _named(rows: F32, names: bytes) -> VectorTable:
+    return VectorTable(rows, names, np.flatnonzero(np.frombuffer(names, np.uint8) == 0)[:-1])

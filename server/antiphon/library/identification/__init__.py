@@ -1,4 +1,0 @@
-"""Which catalogued sound a recording is: landmarks, their index, the search.
-
-May import the catalogue (`antiphon.library`).
-"""

@@ -1,0 +1,236 @@
+"""The analyses that plugins register, and one sound through some of them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.kernel.contract.analysis import (
+    EACH,
+    Analysis,
+    AnalysisRun,
+    SeparatingAnalysis,
+    check_quantities,
+    plain_result,
+)
+from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.errors import AntiphonError, FileError, PluginError
+from antiphon.kernel.io.decode import Decoder
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.runtime.shortening import shorten
+
+LONGEST_REASON = 300
+STEMS = "stems"
+"""The analysis that takes sounds apart."""
+AnalysisResult = tuple[int, Mapping[str, Any] | None, str]
+"""Version, values or None, and why there are none."""
+
+
+def analyses() -> Mapping[str, Analysis]:
+    """By name, the analyses of all plugins; one that cannot be made is left out, and `named_analyses` states why."""
+    return _made()[0]
+
+
+@cache
+def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
+    from antiphon.kernel.plugins.reasons import reason_of
+    from antiphon.kernel.plugins.registry import factories
+
+    found, reasons = {}, {}
+    for name, factory in factories("analyses").items():
+        try:
+            found[name] = check_quantities(name, factory())
+        except Exception as error:
+            reasons[name] = reason_of(error)
+    return found, reasons
+
+
+def analyse_file(
+    path: bytes, names: Collection[str], progress: Callable[[float], None] = lambda _: None
+) -> dict[str, AnalysisResult]:
+    """Decodes a file once, block by block, and feeds it to analyses.
+
+    Args:
+        path: The file.
+        names: Of analyses.
+        progress: Called after each block with the seconds that are done.
+
+    Returns:
+        By name the version, the values or None, and why there are none.
+
+    Raises:
+        FileError: The file cannot be read.
+    """
+    with Decoder(Path(os.fsdecode(path))) as decoder:
+        return analyse_decoded(decoder, names, progress)
+
+
+def analyse_decoded(
+    decoder: Decoder,
+    names: Collection[str],
+    progress: Callable[[float], None] = lambda _: None,
+    also: Callable[[Samples], None] = lambda _: None,
+    beats: int = 0,
+) -> dict[str, AnalysisResult]:
+    """As `analyse_file`, of a file that is open; `also` gets each block too.
+
+    Args:
+        beats: Beats that the sound holds; 0 where that is not known.
+    """
+    present = analyses()
+    rate, channels = decoder.info.rate, decoder.info.channels
+    feeds = {n: AnalysisFeed(n, present[n], rate, channels, beats) for n in names if not present[n].stem}
+    apart = [name for name in names if present[name].stem]
+
+    def whole() -> Iterator[Samples]:
+        frames = 0
+        for block in decoder.blocks():
+            also(block)
+            for feed in feeds.values():
+                feed.take(block)
+            frames += block.shape[1]
+            progress(frames / rate)
+            yield block
+
+    blocks = whole()
+    results = _fed_apart(apart, blocks, rate, channels) if apart else {}
+    for _ in blocks:  # what is left where nothing takes it apart
+        pass
+    results |= {name: feed.end() for name, feed in feeds.items()}
+    return {name: results[name] for name in names}
+
+
+def _fed_apart(
+    names: Collection[str], blocks: Iterator[Samples], rate: int, channels: int
+) -> dict[str, AnalysisResult]:
+    present, feeds = analyses(), dict[str, AnalysisFeed]()
+    try:
+        found = separator()
+        chosen = {name: _places(found.parts, present[name].stem) for name in names}
+        feeds = {name: AnalysisFeed(name, present[name], rate, len(places)) for name, places in chosen.items()}
+        for stems in found.separate(blocks, rate, channels):
+            flat = stems.mean(axis=1)
+            for name, feed in feeds.items():
+                feed.take(flat[chosen[name]])
+    except AntiphonError as error:
+        if isinstance(error, FileError):
+            raise
+        return {name: (present[name].version, None, shorten(str(error), LONGEST_REASON)) for name in names}
+    return {name: feed.end() for name, feed in feeds.items()}
+
+
+def _places(parts: Sequence[str], stem: str) -> list[int]:
+    """The places of what an analysis asks for among the parts of a sound."""
+    if stem != EACH and stem not in parts:
+        raise PluginError(f"there is no stem {stem!r}; there are {', '.join(parts)}")
+    return [n for n, part in enumerate(parts) if stem in (EACH, part)]
+
+
+def separator() -> SeparatingAnalysis:
+    """The analysis that takes sounds apart.
+
+    Raises:
+        PluginError: There is none.
+    """
+    found = analyses().get(STEMS)
+    if not isinstance(found, SeparatingAnalysis):
+        raise PluginError(f"no plugin takes sounds apart: there is no analysis {STEMS!r}")
+    return found
+
+
+class AnalysisFeed:
+    """One analysis of one sound: converts rate and channels, and turns what it raises into a reason.
+
+    Args:
+        name: The analysis's name, for messages.
+        rate: Frames per second of the sound.
+        channels: Channels of the sound.
+        beats: How many it holds, 0 where that is not known.
+
+    Attributes:
+        faulty: Whether the reason is a fault of the analysis, not of the sound.
+    """
+
+    def __init__(self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0) -> None:
+        self._name, self._analysis, self._problem = name, analysis, ""
+        self.faulty = False
+        self._mono = analysis.channels == 1
+        self._resampled: Any = None
+        wanted = analysis.rate or rate
+        self._channels = given = 1 if self._mono else channels
+        if wanted != rate:
+            import soxr
+
+            self._resampled = soxr.ResampleStream(rate, wanted, given, dtype="float32")
+        self._run: AnalysisRun | None = None
+        self._guarded(lambda: setattr(self, "_run", analysis.begin(wanted, given)))
+        if self._run is not None and beats:
+            self._run.beats = beats
+
+    def take(self, block: Samples) -> None:
+        """The next block, as it is decoded."""
+        if self._problem:
+            return
+        if self._mono and block.shape[0] > 1:
+            block = block.mean(axis=0, keepdims=True)
+        if self._resampled is not None:
+            block = np.ascontiguousarray(self._resampled.resample_chunk(np.ascontiguousarray(block.T)).T)
+        self._feed(block)
+
+    def end(self) -> AnalysisResult:
+        """The result, or why there is none."""
+        if self._resampled is not None and not self._problem:
+            last = self._resampled.resample_chunk(np.zeros((0, self._channels), np.float32), last=True)
+            self._feed(np.ascontiguousarray(last.T))
+        values: dict[str, Any] = {}
+        self._guarded(lambda: values.update(plain_result(self._name, self._analysis, self._active.result())))
+        return self._analysis.version, None if self._problem else values, self._problem
+
+    def _feed(self, block: Samples) -> None:
+        if block.shape[1]:
+            self._guarded(lambda: self._active.feed(block))
+
+    @property
+    def _active(self) -> AnalysisRun:
+        assert self._run is not None
+        return self._run
+
+    def _guarded(self, task: Callable[[], Any]) -> None:
+        """Runs code of a plugin; what it raises becomes the reason why there is no result."""
+        if self._problem:
+            return
+        try:
+            task()
+        except AntiphonError as error:
+            self.faulty = isinstance(error, PluginError)  # its weights, for one
+            self._problem = shorten(str(error), LONGEST_REASON)
+        except Exception as error:
+            self.faulty = True
+            missing = extras.of_error(f"the analysis {self._name!r}", error) if isinstance(error, ImportError) else ""
+            reason = missing or f"the analysis {self._name!r} failed: {type(error).__name__}: {error}"
+            self._problem = shorten(" ".join(reason.split()), LONGEST_REASON)
+
+
+def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[str, ...]:
+    """These analyses, none for all but those that are computed by name; `of_short` adds those for sounds to `longest`.
+
+    Raises:
+        PluginError: There is none of a name.
+    """
+    from antiphon.kernel.runtime.suggestion import instead
+
+    present = analyses()
+    for name in names:
+        if name not in present:
+            if reason := _made()[1].get(name):
+                raise PluginError(f"the analysis {name!r} cannot be made: {reason}")
+            raise PluginError(f"there is no analysis {name!r}{instead(name, sorted(present))}")
+    if names:
+        return tuple(names)
+    return tuple(n for n, each in present.items() if not each.by_name or (of_short and each.longest < math.inf))
