@@ -40,18 +40,4 @@ def antiphon_addresses(osc: AddressList) -> None:
     """Adds `/library/next` and `/library/fits`."""
     from antiphon_library.addresses import Questions
 
-    questions = Questions()
-    osc.add(
-        "/library/next",
-        "[i:count] [s:signal]…",
-        questions.following,
-        "What comes next of the library's tracks, after signals that are stored, each a kind and a path: like, skip, "
-        "dislike, or after for the track that plays. Answers `/library/next.reply s:path…`.",
-    )
-    osc.add(
-        "/library/fits",
-        "[i:count] [s:node]",
-        questions.fitting,
-        "The library's loops that go best with the last four bars of a node, else of the output; two or one where no "
-        "more are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first.",
-    )
+    Questions().add_to(osc)

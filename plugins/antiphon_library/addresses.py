@@ -13,7 +13,7 @@ from antiphon.api import RequestError, UsageError
 from antiphon.api.files import PRIVATE_FOLDER, library_folder, make_folder
 from antiphon.api.osc import Arg
 from antiphon.api.processes import end_session, end_with_parent, module_command, start_command
-from antiphon.api.transports import OscRequest
+from antiphon.api.transports import AddressList, OscRequest
 
 REPLY_BYTES = 8000
 """Of an answer, in one datagram; further tracks are left out."""
@@ -30,6 +30,23 @@ class Questions:
 
     def __init__(self) -> None:
         self._one = asyncio.Lock()
+
+    def add_to(self, osc: AddressList) -> None:
+        """Registers the addresses."""
+        osc.add(
+            "/library/next",
+            "[i:count] [s:signal]…",
+            self.following,
+            "What comes next of the library's tracks, after signals that are stored, each a kind and a path: like, "
+            "skip, dislike, or after for the track that plays. Answers `/library/next.reply s:path…`.",
+        )
+        osc.add(
+            "/library/fits",
+            "[i:count] [s:node]",
+            self.fitting,
+            "The library's loops that go best with the last four bars of a node, else of the output; two or one where "
+            "no more are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first.",
+        )
 
     async def following(self, request: OscRequest) -> None:
         """Answers `/library/next.reply s:path…`."""

@@ -119,8 +119,8 @@ def test_no_path_of_a_machine_and_no_registry_host_is_written_down():
 def test_the_wheel_is_made_from_all_source_roots():
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     # the mapping form of `sources` breaks editable installs
-    assert wheel["sources"] == ["server", "plugins", "models"]
-    assert wheel["only-include"] == ["server", "plugins", "models/antiphon_models"]
+    assert wheel["sources"] == ["server", "plugins"]
+    assert wheel["only-include"] == ["server", "plugins"]
     for source, target in wheel["force-include"].items():
         assert target == f"antiphon/data/{source}"
         kept = [p for p in files(*TEXT) if own(p).startswith(f"{source}/")]
@@ -134,8 +134,7 @@ def test_what_pyproject_names_is_there():
     for name in (project["readme"], *project["license-files"]):
         assert (ROOT / name).is_file(), name
     for target in project["entry-points"]["antiphon"].values():
-        root = "models" if target == "antiphon_models" else "plugins"
-        assert (ROOT / root / target / "__init__.py").is_file(), target
+        assert (ROOT / "plugins" / target / "__init__.py").is_file(), target
     assert any(need.startswith("torch==2.13.0") for need in project["optional-dependencies"]["models"])
     assert not any(need.startswith("torch") for need in project["dependencies"])
 

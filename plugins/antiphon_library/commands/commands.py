@@ -17,7 +17,7 @@ from antiphon.api.console import instead, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import identify
 from antiphon_library.commands.live import fitting_now
-from antiphon_library.commands.options import Files, open_catalogue, places_of, root_of, row_of
+from antiphon_library.commands.options import EXAMPLES, Files, open_catalogue, places_of, root_of, row_of
 from antiphon_library.commands.printing import lines_of_fits, print_rows, reasons, table
 from antiphon_library.kinds import KINDS, findings
 
@@ -40,30 +40,6 @@ NONE = "none; antiphon library add FOLDER adds sound files"
 SECOND_OPINION = "librosa"
 """The value of `--by`, and the name of the analysis."""
 SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
-
-
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "add": ("antiphon library add Music",),
-    "list": (
-        "antiphon library list",
-        "antiphon library list --bad",
-    ),
-    "show": ("antiphon library show Music/night.flac",),
-    "analyse": ("antiphon library analyse Music --only loudness",),
-    "search": ("antiphon library search night --tempo 118-124",),
-    "similar": ("antiphon library similar Music/night.flac -n 5",),
-    "fits": (
-        "antiphon library fits bass.wav -n 5",
-        "antiphon library fits --live",
-    ),
-    "identify": ("antiphon library identify excerpt.wav",),
-    "forget": ("antiphon library forget --missing",),
-    "next": ("antiphon library next --count 20 --like Music/night.flac --m3u evening.m3u",),
-    "map": ("antiphon library map --png map.png",),
-    "learn": ("antiphon library learn playlists",),
-    "personality": ("antiphon library personality",),
-}
-"""By command, in their order on the help page."""
 
 
 def application() -> typer.Typer:
