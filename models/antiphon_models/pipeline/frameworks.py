@@ -50,7 +50,9 @@ def chosen(names: Sequence[str]) -> list[Framework]:
     if not names:
         present = [framework for framework in FRAMEWORKS.values() if not missing(framework)]
         if not present:
-            raise UsageError("no framework to train with is installed; `pip install 'antiphon-lab[torch]'` brings PyTorch")
+            raise UsageError(
+                "no framework to train with is installed; `pip install 'antiphon-lab[torch]'` brings PyTorch"
+            )
         return present
     for name in names:
         if module := missing(FRAMEWORKS[name]):
