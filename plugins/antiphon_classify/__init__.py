@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from antiphon.api import Register, hookimpl
 
 if TYPE_CHECKING:
-    from antiphon.api.http import HttpServer
+    from antiphon.api.backends.http import HttpServer
 
 
 @hookimpl

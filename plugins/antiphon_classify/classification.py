@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from antiphon.api.backends.analysis import Analysis, AnalysisFeed, analyses, is_classifier
+from antiphon.api.backends.files import SOUND_KINDS, Decoder
+
 from antiphon.api import AntiphonError, FileError, PluginError, Samples, UsageError
-from antiphon.api.analysis import Analysis, AnalysisFeed, analyses, is_classifier
-from antiphon.api.files import SOUND_KINDS, Decoder
 
 LONGEST = 3600.0
 """Seconds of a file, at most: half a minute of processor time."""
@@ -120,7 +121,7 @@ def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, An
 
 
 def _classifier(name: str) -> Analysis:
-    from antiphon.api.console import instead, short_repr
+    from antiphon.api.backends.runtime import instead, short_repr
 
     present = classifiers()
     if name not in present:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from antiphon.api.backends.signal import FLAT_NAMES
 
-from antiphon.api import F64, FLAT_NAMES
+from antiphon.api import F64
 
 KEYS = ("auto", *FLAT_NAMES)
 SCALES: dict[str, tuple[int, ...]] = {

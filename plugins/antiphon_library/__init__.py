@@ -8,9 +8,8 @@ from antiphon.api import Register, hookimpl
 
 if TYPE_CHECKING:
     import typer
-
-    from antiphon.api.http import HttpServer
-    from antiphon.api.transports import AddressList
+    from antiphon.api.backends.http import HttpServer
+    from antiphon.api.backends.transports import AddressList
 
 
 @hookimpl

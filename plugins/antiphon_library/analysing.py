@@ -14,9 +14,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from antiphon.api.backends.analysis import AnalysisResult, analyse_file, analyses
+from antiphon.api.backends.files import FileClaims, printable_path
+
 from antiphon.api import FileError
-from antiphon.api.analysis import AnalysisResult, analyse_file, analyses
-from antiphon.api.files import FileClaims, printable_path
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.scanning import Progress
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from antiphon.api.files import Decoder
+from antiphon.api.backends.files import Decoder
 
 SECONDS = 20.0
 LATEST = 90.0

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from antiphon.api.files import printable_path
+from antiphon.api.backends.files import printable_path
+
 from antiphon_library.kinds import QUANTITIES, findings
 
 SUMMARY = (*QUANTITIES, "loudness")

@@ -15,11 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from antiphon.api.backends.http import HttpRequest, HttpServer, Refusal, Response, json_response as answer, operation
+from antiphon.api.backends.runtime import (
+    TERM_SECONDS,
+    end_session,
+    end_with_parent,
+    missing_modules,
+    module_command,
+    start_command,
+)
 
 from antiphon.api import UsageError
-from antiphon.api.console import missing_modules
-from antiphon.api.http import HttpRequest, HttpServer, Refusal, Response, json_response as answer, operation
-from antiphon.api.processes import TERM_SECONDS, end_session, end_with_parent, module_command, start_command
 from antiphon_library import route_types as types
 
 if TYPE_CHECKING:
@@ -58,7 +64,7 @@ class LibraryRoutes:
     @property
     def _root(self) -> Path:
         """The performer's library; the first call imports numpy, in the library's thread."""
-        from antiphon.api.files import library_folder
+        from antiphon.api.backends.files import library_folder
 
         return library_folder()
 
@@ -195,7 +201,7 @@ class LibraryRoutes:
             self._waiting -= 1
 
     def _make_root(self) -> None:
-        from antiphon.api.files import make_folder
+        from antiphon.api.backends.files import make_folder
 
         make_folder(self._root)
 

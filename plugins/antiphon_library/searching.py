@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from antiphon.api.analysis import analyses
+from antiphon.api.backends.analysis import analyses
 
 LEAST = 0.2
 """Probability from which a label counts where no other is asked for; the first of a classifier always does."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from antiphon.api.services import FolderSound, IdentifiedFile
+from antiphon.api.backends.analysis import FolderSound, IdentifiedFile
+
 from antiphon_library import scanning
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identification.fingerprints import F64
@@ -15,7 +16,7 @@ from antiphon_library.identification.shards import present
 
 
 class CatalogueOfSounds:
-    """Implements `antiphon.api.services.CatalogueService`."""
+    """Implements `antiphon.api.backends.analysis.CatalogueService`."""
 
     def exists(self, root: Path) -> bool:
         return Catalogue.exists(root)
@@ -25,7 +26,7 @@ class CatalogueOfSounds:
 
 
 class OpenCatalogue:
-    """Implements `antiphon.api.services.SoundCatalogue`."""
+    """Implements `antiphon.api.backends.analysis.SoundCatalogue`."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue, self._index = catalogue, present(catalogue)

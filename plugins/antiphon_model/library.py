@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from antiphon.api.backends.models import FileListing
+
 from antiphon.api import AntiphonError
-from antiphon.api.models import FileListing
 from antiphon_model.model_file import describe, in_library
 
 

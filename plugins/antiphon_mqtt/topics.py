@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import re
 
-from antiphon.api import Param, Value, WireError
+from antiphon.api.backends.transports import WireError
+
+from antiphon.api import Param, Value
 
 SETS = "antiphon/+/+/set"
 """Matches every topic that sets a parameter."""

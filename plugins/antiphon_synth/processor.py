@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api import IO, Event, Param, StreamSpec
-from antiphon.api.synths import (
+from antiphon.api.backends.synths import (
     DIALS,
     DROPPED,
     FIRST_DIAL,
@@ -17,6 +16,8 @@ from antiphon.api.synths import (
     chosen_backend,
     parse_controls,
 )
+
+from antiphon.api import IO, Event, Param, StreamSpec
 
 
 class Synth(SynthProcessor):

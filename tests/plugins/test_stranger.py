@@ -47,9 +47,9 @@ import asyncio
 from pathlib import Path
 
 import typer
-from antiphon.api import RequestError
-from antiphon.api.cli import Json, command_group, echo_answer, epilog, progress_bar
-from antiphon.api.files import library_folder, make_folder
+from antiphon.api.backends.transports import RequestError
+from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog, progress_bar
+from antiphon.api.backends.files import library_folder, make_folder
 
 
 class Shelf:
@@ -93,9 +93,9 @@ async def held(request):
 '''
 ROUTES = '''
 import asyncio
-from antiphon.api.http import Asked, Refusal, Response, json_response, operation, record
-from antiphon.api.processes import end_session, end_with_parent, module_command, start_command
-from antiphon.api.services import service
+from antiphon.api.backends.http import Asked, Refusal, Response, json_response, operation, record
+from antiphon.api.backends.runtime import end_session, end_with_parent, module_command, start_command
+from antiphon.api.backends.analysis import service
 
 Words = record("Words", words=list[str], asked=list[str])
 

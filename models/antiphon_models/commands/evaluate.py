@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from antiphon.api.backends.runtime import instead
 
 from antiphon.api import UsageError
-from antiphon.api.console import instead
 from antiphon.cli import completion
 from antiphon_models.commands.train import DATA, Data, say
 
@@ -41,8 +41,9 @@ def evaluate(
     """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
     import json
 
-    from antiphon.api.files import cache_folder, make_folder, write_atomic
-    from antiphon.api.rendering import load_plugins
+    from antiphon.api.backends.files import cache_folder, make_folder, write_atomic
+    from antiphon.api.backends.rendering import load_plugins
+
     from antiphon_models.learning import evaluation as tables, needs, results
 
     if examples is not None and (json_file is not None or card):
@@ -100,7 +101,7 @@ def evaluate(
 
 def _write(examples: Iterator[Example], folder: Path) -> None:
     """A file each, numbered by item, the folder made for the first. `UsageError` where there are none."""
-    from antiphon.api.files import AudioWriter, make_folder
+    from antiphon.api.backends.files import AudioWriter, make_folder
 
     items: dict[str, int] = {}
     for example in examples:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from antiphon.api.backends.runtime import instead
 
 from antiphon.api import UsageError
-from antiphon.api.console import instead
 from antiphon.cli import completion
 
 Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
@@ -43,8 +43,8 @@ def train(
     listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
 ) -> None:
     """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
-    from antiphon.api.files import cache_folder, make_folder
-    from antiphon.api.models import models_folder
+    from antiphon.api.backends.files import cache_folder, make_folder
+    from antiphon.api.backends.models import models_folder
 
     recipes = _registered()
     if listing or not name:
@@ -81,7 +81,7 @@ def train(
 
 
 def _registered() -> dict[str, type]:
-    from antiphon.api.rendering import load_plugins
+    from antiphon.api.backends.rendering import load_plugins
 
     return dict(load_plugins(None, check=False).factories["trainings"])  # type: ignore[arg-type]
 

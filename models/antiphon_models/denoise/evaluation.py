@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from itertools import islice
 
 import numpy as np
+from antiphon.api.backends.models import usable
 
 from antiphon.api import F32
-from antiphon.api.models import usable
 from antiphon.kernel.runtime import extras
 from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import systems, testset

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from antiphon.api.backends.models import usable
+from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 
 from antiphon.api import F32
-from antiphon.api.models import usable
-from antiphon.api.rendering import TimedNote, load_plugins, render_notes
 from antiphon.kernel.runtime import extras
 from antiphon_hum.learned.spec import HUM
 from antiphon_models.hum import own_files, peers, systems, testset

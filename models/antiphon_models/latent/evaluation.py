@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from antiphon.api.backends.files import make_folder
 from numpy.typing import NDArray
 
 from antiphon.api import F32, Event, StreamSpec, UsageError
-from antiphon.api.files import make_folder
 from antiphon.api.testing import render
 from antiphon.kernel.runtime import extras
 from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder, conditions, load

@@ -22,9 +22,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
+from antiphon.api.backends.networks import fill_network
 from numpy.typing import NDArray
-
-from antiphon.api.networks import fill_network
 
 Batch: TypeAlias = tuple[torch.Tensor, ...]
 Loss: TypeAlias = tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]

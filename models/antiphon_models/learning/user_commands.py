@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from antiphon.api.backends.files import MidiSong, read_midi
 
 from antiphon.api import F32, UsageError, Value
-from antiphon.api.files import MidiSong, read_midi
 
 
 def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) -> str:

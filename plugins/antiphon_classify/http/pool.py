@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.api import WireError
-from antiphon.api.files import PRIVATE_FOLDER, make_folder, reason_of_os_error as why
-from antiphon.api.http import HttpServer, Refusal, write_pieces
+from antiphon.api.backends.files import PRIVATE_FOLDER, make_folder, reason_of_os_error as why
+from antiphon.api.backends.http import HttpServer, Refusal, write_pieces
+from antiphon.api.backends.transports import WireError
+
 from antiphon_classify.http.process import ClassifierProcess, too_many
 
 MAX_REQUESTS = 64

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-from antiphon.api.http import Refusal
-from antiphon.api.processes import HelperTask
+from antiphon.api.backends.http import Refusal
+from antiphon.api.backends.runtime import HelperTask
 
 MODULE = "antiphon_classify.http.worker"
 START_SECONDS = 60.0

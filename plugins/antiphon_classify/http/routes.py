@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 
-from antiphon.api.http import (
+from antiphon.api.backends.http import (
     EXAMPLE_FILE,
     MAX_FILE,
     HttpRequest,
@@ -17,6 +17,7 @@ from antiphon.api.http import (
     list_of,
     operation,
 )
+
 from antiphon_classify.http import types
 from antiphon_classify.http.pool import ClassifierPool
 from antiphon_classify.http.streams import ClassifierStreams

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from antiphon.api.backends.workers import WorkerSpec
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
-from antiphon.api.workers import WorkerSpec
 from antiphon.kernel.runtime import paths
 from antiphon_identify.processor import HOP, Identify
 from antiphon_identify.worker import HOLD, Identifier

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from antiphon.api import UsageError
-from antiphon.api.cli import (
+from antiphon.api.backends.cli import (
     OSC_PORT,
     Host,
     InsteadOfOsc,
@@ -22,10 +20,13 @@ from antiphon.api.cli import (
     osc_port as osc_port_at,
     progress_bar,
 )
+
+from antiphon.api import UsageError
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
-    from antiphon.api.services import IdentifiedFile
+    from antiphon.api.backends.analysis import IdentifiedFile
+
     from antiphon_library.identification.shards import ShardSet
 
 
@@ -73,7 +74,8 @@ def identify(
 
 def _live(context: typer.Context, host: str, port: int, seconds: float, patches: Path | None, as_json: bool) -> None:
     """Prints a line whenever another track sounds."""
-    from antiphon.api.files import printable_path
+    from antiphon.api.backends.files import printable_path
+
     from antiphon_library.commands.live import patch_of, read_patches, watch
     from antiphon_library.commands.printing import clock
 
@@ -92,7 +94,7 @@ def _live(context: typer.Context, host: str, port: int, seconds: float, patches:
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:
     """Warns of what is missing or damaged in an index; a UsageError if it is empty. `analysis` gives its landmarks."""
-    from antiphon.api.cli import complain
+    from antiphon.api.backends.cli import complain
 
     if index.damaged:
         complain(f"{index.damaged} of the files of fingerprints beside {path} were damaged, and have been made again")
@@ -105,7 +107,8 @@ def check_index(index: ShardSet, path: Path, analysis: str) -> None:
 
 def lines(found: Sequence[IdentifiedFile]) -> list[str]:
     """A line for each file: score, where in it, its path, and whether it is another recording of the piece."""
-    from antiphon.api.files import printable_path
+    from antiphon.api.backends.files import printable_path
+
     from antiphon_library.commands.printing import clock
 
     rows = []
@@ -118,7 +121,7 @@ def lines(found: Sequence[IdentifiedFile]) -> list[str]:
 
 
 def _plain(match: IdentifiedFile) -> dict[str, str | float]:
-    from antiphon.api.files import printable_path
+    from antiphon.api.backends.files import printable_path
 
     return {
         "path": printable_path(os.fsdecode(match.path)),

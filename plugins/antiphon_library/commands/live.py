@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from antiphon.api.backends.cli import closing_socket, listen, refusal, silent
+from antiphon.api.backends.transports import Message, encode
+
 from antiphon.api import FileError, UsageError
-from antiphon.api.cli import closing_socket, listen, refusal, silent
-from antiphon.api.osc import Message, encode
 
 NODE_TYPE = "identify"
 RENEW = 5.0

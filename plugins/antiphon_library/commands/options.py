@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from antiphon.api.backends.files import library_folder
 
 from antiphon.api import UsageError
-from antiphon.api.files import library_folder
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
@@ -52,7 +52,8 @@ def root_of(context: typer.Context) -> Path:
 @contextmanager
 def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Catalogue]:
     """The catalogue, for a `with`; `make` where there is none, else a UsageError where `--root` names its folder."""
-    from antiphon.api.files import printable_path
+    from antiphon.api.backends.files import printable_path
+
     from antiphon_library.catalogue import Catalogue
 
     root = root_of(context)
@@ -65,8 +66,8 @@ def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Ca
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
     """A file's row; a UsageError where the library has none."""
-    from antiphon.api.console import shorten
-    from antiphon.api.files import printable_path
+    from antiphon.api.backends.files import printable_path
+    from antiphon.api.backends.runtime import shorten
 
     path = file if isinstance(file, bytes) else os.fsencode(file.absolute())
     row = next((row for row in catalogue.rows(path=path) if row.path == path), None)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from antiphon.api.backends.cli import Json
 
 from antiphon.api import UsageError
-from antiphon.api.cli import Json
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def personality(
     as_json: Json = False,
 ) -> None:
     """Find your taste: play a few collages of tracks, ask whether you like them, and keep the answers."""
-    from antiphon.api.cli import refuse_existing
+    from antiphon.api.backends.cli import refuse_existing
+
     from antiphon_library.taste.choosing import TrackTable, playlist
     from antiphon_library.taste.personality import question, voices
 
@@ -93,7 +94,8 @@ def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Pat
     """Plays a collage, or writes it."""
     if silent:
         return
-    from antiphon.api.cli import complain
+    from antiphon.api.backends.cli import complain
+
     from antiphon_library.taste.personality import RATE, collage
 
     rows = [table.rows[track] for track in tracks]
@@ -103,7 +105,7 @@ def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Pat
     if not sound.shape[1]:
         complain("none of these files can be read")
     elif into is not None:
-        from antiphon.api.files import AudioWriter
+        from antiphon.api.backends.files import AudioWriter
 
         with AudioWriter(into, RATE, 2) as writer:
             writer.write(sound)
@@ -123,8 +125,8 @@ def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Pat
 
 
 def _title(table: TrackTable, track: int) -> str:
-    from antiphon.api.console import shorten
-    from antiphon.api.files import printable_path
+    from antiphon.api.backends.files import printable_path
+    from antiphon.api.backends.runtime import shorten
 
     tags = table.rows[track].tags
     names = " - ".join(text for text in (tags.get("artist", "")[:200], tags.get("title", "")[:200]) if text)
@@ -134,6 +136,6 @@ def _title(table: TrackTable, track: int) -> str:
 def _path(table: TrackTable, track: int) -> str:
     import os
 
-    from antiphon.api.files import printable_path
+    from antiphon.api.backends.files import printable_path
 
     return printable_path(os.fsdecode(table.rows[track].path))

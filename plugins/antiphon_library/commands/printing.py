@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from antiphon.api.cli import echo_answer
-from antiphon.api.console import shorten
+from antiphon.api.backends.cli import echo_answer
+from antiphon.api.backends.runtime import shorten
 
 WIDEST = 60
 """Characters of a title or a path in a table."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from antiphon.api.backends.cli import Json, echo_answer
 
 from antiphon.api import UsageError
-from antiphon.api.cli import Json, echo_answer
 from antiphon_library.commands.options import open_catalogue, row_of
 from antiphon_library.commands.personality import personality
 from antiphon_library.commands.printing import print_rows
@@ -58,7 +58,7 @@ def next_tracks(
 
 
 def _write_playlist(path: Path, matches: Sequence[dict[str, Any]]) -> None:
-    from antiphon.api.files import write_atomic
+    from antiphon.api.backends.files import write_atomic
 
     lines = ["#EXTM3U", *(match["path"] for match in matches)]
     write_atomic(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
@@ -71,12 +71,14 @@ def chart(
     as_json: Json = False,
 ) -> None:
     """Place tracks, artists and genres on a map: what sounds alike is near."""
-    from antiphon.api.files import printable_path
+    from antiphon.api.backends.files import printable_path
+
     from antiphon_library.map import chart as charts
 
     if png is not None and png.suffix.lower() != ".png":
         raise UsageError(f"cannot write {printable_path(png)}: --png ends in .png")
-    from antiphon.api.files import write_atomic
+    from antiphon.api.backends.files import write_atomic
+
     from antiphon_library.taste.choosing import TrackTable
 
     with open_catalogue(context) as catalogue:
@@ -88,7 +90,8 @@ def chart(
     found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
     trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
     if png is not None:
-        from antiphon.api.files import png_bytes
+        from antiphon.api.backends.files import png_bytes
+
         from antiphon_library.map import picture
 
         write_atomic(png, png_bytes(picture.draw(found)))

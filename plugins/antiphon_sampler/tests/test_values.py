@@ -7,11 +7,11 @@ import json
 
 import numpy as np
 import pytest
+from antiphon.api.backends.rendering import prepare_processor
+from antiphon.api.backends.transports import VALUES_BEGIN, note_params, value_number, word_number
 from tests import audio
 
 from antiphon.api import Event
-from antiphon.api.commands import VALUES_BEGIN, note_params, value_number, word_number
-from antiphon.api.jobs import prepare_processor
 from antiphon.cli.files.render import render
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.slices import onsets, region

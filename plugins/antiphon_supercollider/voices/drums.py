@@ -6,8 +6,9 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 
+from antiphon.api.backends.files import built_in_folder
+
 from antiphon.api import EngineError
-from antiphon.api.files import built_in_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,12 +70,12 @@ def antiphon_benches(register: Register) -> None:
 
 @hookspec
 def antiphon_analyses(register: Register) -> None:
-    """Registers analyses of sound: factories of `antiphon.api.analysis.Analysis`."""
+    """Registers analyses of sound: factories of `antiphon.api.backends.analysis.Analysis`."""
 
 
 @hookspec
 def antiphon_services(register: Register) -> None:
-    """Registers services, which other plugins have by `antiphon.api.services.service(name)`."""
+    """Registers services, which other plugins have by `antiphon.api.backends.analysis.service(name)`."""
 
 
 @hookspec
