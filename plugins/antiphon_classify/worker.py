@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
+from antiphon.api import AntiphonError
 from antiphon.api.backends.analysis import Analysis
 from antiphon.api.backends.models import classifiers_folder
 from antiphon.api.backends.workers import RecentSound, ReportingStepper
-
-from antiphon.api import AntiphonError
 from antiphon_classify.genre import Genre
 from antiphon_classify.instruments import Instruments
 from antiphon_classify.labels import UNKNOWN

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from antiphon.api.backends.rendering import load_plugins
 
+from antiphon.api.backends.rendering import load_plugins
 from antiphon.kernel.errors import UsageError
 from antiphon_models.classify.genre import field
 from antiphon_models.commands.train import DATA
@@ -90,9 +90,9 @@ def test_only_asked_systems() -> None:
 @pytest.fixture
 def command(monkeypatch):
     """Runs `antiphon` with the evaluation above besides the real ones."""
-    from antiphon.api.backends import rendering
     from typer.testing import CliRunner
 
+    from antiphon.api.backends import rendering
     from antiphon.cli.commands import application
 
     real = rendering.load_plugins

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from antiphon.api.backends.analysis import Catalogue
 
+from antiphon.api.backends.analysis import Catalogue
 from antiphon.kernel.errors import UsageError
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums
 from antiphon_models.learning.user_commands import command

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from antiphon.api.backends import transports as osc
 from tests.real.conftest import Jackd
 from tests.waiting import play_for, until
 
+from antiphon.api.backends import transports as osc
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 from antiphon_supercollider.tests.real.test_supercollider import APART, CLOSED_HAT, LATENCY, RATE, recorded, synth
 

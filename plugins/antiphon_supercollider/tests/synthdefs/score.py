@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from antiphon.api.backends import transports as osc
 from numpy.typing import NDArray
+
+from antiphon.api.backends import transports as osc
 
 FOLDER = Path(__file__).resolve().parents[4] / "supercollider"
 COMPILED = FOLDER / "compiled"

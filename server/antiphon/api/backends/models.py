@@ -1,8 +1,11 @@
-"""Models in workers: their description, processors that play through one, and files of weights. Imports no torch."""
+"""Models in workers: their description, processors that play through one, files of weights, and layers in numpy.
+
+No torch: the layers equal torch's, and `antiphon.api.backends.networks` has the torch side.
+"""
 
 from __future__ import annotations
 
-from antiphon.classifiers.classifier_file import ClassifierDetails, classifiers_folder
+from antiphon.classifiers.classifier_file import classifiers_folder
 from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.classifiers.onnx_wire import check as check_onnx, looks_like as looks_like_onnx
 from antiphon.kernel.runtime.model_files import (
@@ -16,4 +19,7 @@ from antiphon.kernel.runtime.resources import models as models_folder
 from antiphon.kernel.workers.info import ModelInfo
 from antiphon.kernel.workers.listing import FileListing, ModelFolder
 from antiphon.kernel.workers.model_client import ModelClient, say_instead, usable
+from antiphon.kernel.workers.networks.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
+from antiphon.kernel.workers.networks.array_network import ArrayNetwork, load as load_arrays
+from antiphon.kernel.workers.networks.array_weights import Weights, find_array
 from antiphon.kernel.workers.processor import ModelProcessor

@@ -5,10 +5,10 @@ from __future__ import annotations
 from antiphon.kernel.io.audiofile import Sound, read as read_sound, stream as stream_sound
 from antiphon.kernel.io.audiowrite import AudioWriter, format_of
 from antiphon.kernel.io.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
+from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.kernel.io.midi_song import (
     DEFAULT_BPM,
     TICKS as MIDI_TICKS,
-    MidiControlChange,
     MidiNote,
     MidiSong,
     MidiTrack,
@@ -23,17 +23,20 @@ from antiphon.kernel.io.midifile import (
     write as write_midi,
 )
 from antiphon.kernel.io.png import png_bytes
+from antiphon.kernel.runtime.file_lock import hold_lock, lock as lock_file
 from antiphon.kernel.runtime.paths import (
-    HOME as HOME_VARIABLE,
+    TEMPORARY as TEMPORARY_NAME,
     cache as cache_folder,
     config as config_folder,
     folder_in_library,
     inside as path_inside,
     library as library_folder,
     make_folder,
+    temporary_beside,
     why as reason_of_os_error,
     write_atomic,
 )
 from antiphon.kernel.runtime.resources import folder as built_in_folder
-from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, Format
-from antiphon.kernel.runtime.typed import read_toml
+from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS
+from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
+from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields, read_toml

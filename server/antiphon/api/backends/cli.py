@@ -1,0 +1,11 @@
+"""Commands of a plugin, for `antiphon_commands`: groups, examples, answers, progress, errors, completions."""
+
+from __future__ import annotations
+
+from antiphon.cli.commands import application
+from antiphon.cli.completion import evaluations as complete_evaluations, trainings as complete_trainings
+from antiphon.cli.examples import command_group, epilog
+from antiphon.cli.library.options import progress_bar
+from antiphon.cli.terminal.answers import Json, echo_answer
+from antiphon.cli.terminal.errors import complain, endable, run as run_command
+from antiphon.cli.terminal.progress import ProgressBar, clear as clear_progress
