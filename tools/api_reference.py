@@ -42,7 +42,9 @@ class Definition:
 
 def modules() -> list[str]:
     """Names of the API's modules, `antiphon.api` first."""
-    return ["antiphon.api", *sorted(f"antiphon.api.{path.stem}" for path in API.glob("[a-z]*.py"))]
+    places = {"antiphon.api": API, "antiphon.api.backends": API / "backends"}
+    found = [f"{package}.{path.stem}" for package, place in places.items() for path in sorted(place.glob("[a-z]*.py"))]
+    return ["antiphon.api", *found]
 
 
 @cache

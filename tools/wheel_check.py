@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
 from antiphon.api.backends.files import read_midi
 
 ROOT = Path(__file__).resolve().parents[1]

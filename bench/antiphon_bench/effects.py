@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from antiphon.api.backends.rendering import load_plugins, prepare_processor
 from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, StreamSpec, Value
+from antiphon.api.backends.rendering import load_plugins, prepare_processor
 from antiphon.api.testing import run_processor
 from antiphon_bench import pitching
 from antiphon_bench.report import finish, percentiles, table

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon.api.backends.files import open_midi, tick_notes
-
 from antiphon.api import UsageError, Value
+from antiphon.api.backends.files import open_midi, tick_notes
 from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import (
     BASS,

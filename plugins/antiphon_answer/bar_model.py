@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.models import ModelError, find_array, read_weights
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon_answer.bar_features import EVENT_ROWS, TIME_ROWS, VALUE_ROWS
 from antiphon_answer.memory import INTERVALS, TIMES
 

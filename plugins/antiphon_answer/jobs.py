@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from antiphon.api.backends.files import MIDI_SUFFIXES, open_midi, printable_path, write_atomic
-
 from antiphon.api import FileError, UsageError, Value
+from antiphon.api.backends.files import MIDI_SUFFIXES, open_midi, printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written
 from antiphon_answer.bar_files import continuation_by_bars, part_by_bars, write_parts
 from antiphon_answer.corpus import read_corpus, wish

@@ -9,10 +9,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.models import ModelError, find_array, read_weights
 from numpy.typing import NDArray
 
 from antiphon.api import F64
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST
 
 MODEL = "answer-prior"

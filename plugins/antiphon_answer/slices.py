@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from antiphon.api.backends.analysis import MelSettings, mel_bank
 
 from antiphon.api import F32, StreamSpec
+from antiphon.api.backends.analysis import MelSettings, mel_bank
 from antiphon_answer.improviser import mix_bits
 
 SECONDS, MOST = 90, 512

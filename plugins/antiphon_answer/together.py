@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from antiphon.api.backends.rendering import prepare_processor
-
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon_answer.improviser import Planned
 from antiphon_answer.melody_file import MelodyFile
 from antiphon_answer.processor import Answer

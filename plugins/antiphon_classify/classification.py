@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from antiphon.api import AntiphonError, FileError, PluginError, Samples, UsageError
 from antiphon.api.backends.analysis import Analysis, AnalysisFeed, analyses, is_classifier
 from antiphon.api.backends.files import SOUND_KINDS, Decoder
-
-from antiphon.api import AntiphonError, FileError, PluginError, Samples, UsageError
 
 LONGEST = 3600.0
 """Seconds of a file, at most: half a minute of processor time."""

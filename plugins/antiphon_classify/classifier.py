@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from antiphon.api.backends.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings
-from antiphon.api.backends.models import manifest_entry, read_weights
 from numpy.typing import NDArray
 
 from antiphon.api import F32, Samples, UsageError
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings
+from antiphon.api.backends.models import manifest_entry, read_weights
 from antiphon_classify.network import TOGETHER, ClassifierNetwork
 
 MEL = MelSettings()

@@ -14,11 +14,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from antiphon.api import FileError
 from antiphon.api.backends.analysis import FEATURE_DEFAULTS, MEL, MelSettings, feature_fault
 from antiphon.api.backends.files import data_folder, open_ordinary, reason_of_os_error
 from antiphon.api.backends.runtime import shorten
-
-from antiphon.api import FileError
 
 MODEL, DETAILS = "model.onnx", "classifier.json"
 INPUT, OUTPUT = "excerpts", "probabilities"

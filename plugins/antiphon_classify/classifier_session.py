@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.models import ModelError, check_onnx
-from antiphon.api.backends.runtime import missing_modules, shorten
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
+from antiphon.api.backends.models import ModelError, check_onnx
+from antiphon.api.backends.runtime import missing_modules, shorten
 from antiphon_classify.classifier_file import DETAILS, LARGEST_MODEL, MODEL, digest_of, read_content, read_details
 
 F32 = NDArray[np.float32]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from antiphon.api.backends.analysis import Quantity
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.analysis import Quantity
 from antiphon_classify.classifier import EXCERPT, MEL, Classifier, ClassifierRun, is_audible
 
 SHOWN = 5

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.models import ModelError
 from numpy.typing import NDArray
 
 from antiphon.api import F32
+from antiphon.api.backends.models import ModelError
 
 RANGE = 80.0
 """dB below an excerpt's loudest point under which everything is alike."""

@@ -13,9 +13,9 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, feature_stream
 
 from antiphon.api import AntiphonError, Register, Samples, UsageError
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, feature_stream
 from antiphon_classify.classifier_file import classifiers_folder
 from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_classify.labels import LIVE_LABELS, SHIPPED

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.analysis import Analysis
-from antiphon.api.backends.workers import RecentSound, ReportingStepper
 
 from antiphon.api import AntiphonError
+from antiphon.api.backends.analysis import Analysis
+from antiphon.api.backends.workers import RecentSound, ReportingStepper
 from antiphon_classify.classifier_file import classifiers_folder
 from antiphon_classify.genre import Genre
 from antiphon_classify.instruments import Instruments

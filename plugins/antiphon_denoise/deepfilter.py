@@ -9,11 +9,11 @@ from __future__ import annotations
 import ctypes
 
 import numpy as np
-from antiphon.api.backends.models import ModelError
-from antiphon.api.backends.workers import WorkerProcessor, WorkerSpec
 from numpy.typing import NDArray
 
 from antiphon.api import PluginError, Samples, StreamSpec
+from antiphon.api.backends.models import ModelError
+from antiphon.api.backends.workers import WorkerProcessor, WorkerSpec
 
 FRAMES, DELAY = 480, 1440
 """Frames of a hop, and by which the runtime's output is late."""

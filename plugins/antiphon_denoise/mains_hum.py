@@ -9,10 +9,10 @@ guesses at which the averages are largest.
 from __future__ import annotations
 
 import numpy as np
-from antiphon.api.backends.signal import SpectrumSizes
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.signal import SpectrumSizes
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 
 C128 = NDArray[np.complex128]

@@ -6,10 +6,10 @@ import logging
 from typing import ClassVar
 
 import numpy as np
-from antiphon.api.backends.models import say_instead, usable
-from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
 
 from antiphon.api import F32, IO, FileUse, Param, PluginError, Processor, Step, StreamSpec, WorkerError
+from antiphon.api.backends.models import say_instead, usable
+from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.deepfilter import DeepFilter
 from antiphon_denoise.gate.estimate import Estimator

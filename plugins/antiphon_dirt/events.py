@@ -21,7 +21,6 @@ from antiphon.api.backends.transports import (
     When,
     play_commands,
 )
-
 from antiphon_dirt.fields import DirtEvent
 from antiphon_dirt.orbits import EFFECTS, Orbit
 

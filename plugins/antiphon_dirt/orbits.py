@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from antiphon.api.backends.transports import Node, note_params, plays
-
 from antiphon.api import Param
+from antiphon.api.backends.transports import Node, note_params, plays
 
 _ORBIT = re.compile(r"orbit(\d{1,3})")
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from antiphon.api import AntiphonError
 from antiphon.api.backends.runtime import say
 from antiphon.api.backends.transports import (
     IMMEDIATELY,
@@ -27,8 +28,6 @@ from antiphon.api.backends.transports import (
     decode,
     encode,
 )
-
-from antiphon.api import AntiphonError
 from antiphon_dirt import fields
 from antiphon_dirt.events import NoteNumbers, commands, is_instrument
 from antiphon_dirt.orbits import Orbit, orbits

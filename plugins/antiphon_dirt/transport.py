@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import socket
 
+from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
-
-from antiphon.api import UsageError
 
 DIRT_PORT = ServeOption(
     "dirt-port", "UDP port for Tidal and other clients of SuperDirt, usually 57120; 0 is off.", default=0

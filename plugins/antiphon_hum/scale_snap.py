@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from antiphon.api.backends.signal import FLAT_NAMES
 
 from antiphon.api import F64
+from antiphon.api.backends.signal import FLAT_NAMES
 
 KEYS = ("auto", *FLAT_NAMES)
 SCALES: dict[str, tuple[int, ...]] = {

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 
 from antiphon.api import F32, Samples
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 
 RATE = 8000
 SIZE, HOP = 1024, 200

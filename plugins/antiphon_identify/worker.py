@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.analysis import CatalogueService, IdentifiedFile, SoundCatalogue, service
-from antiphon.api.backends.files import library_folder
-from antiphon.api.backends.workers import RecentSound, ReportingStepper, WorkerSpec
 
 from antiphon.api import AntiphonError, Samples
+from antiphon.api.backends.analysis import (
+    CatalogueService,
+    IdentifiedFile,
+    SoundCatalogue,
+    service,
+)
+from antiphon.api.backends.files import library_folder
+from antiphon.api.backends.workers import RecentSound, ReportingStepper, WorkerSpec
 from antiphon_identify.landmarks import RATE, FingerprintRun
 
 LEAST = 3.0

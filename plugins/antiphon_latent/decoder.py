@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.models import ModelError, read_weights
 from numpy.typing import NDArray
 
 from antiphon.api import F32
+from antiphon.api.backends.models import ModelError, read_weights
 from antiphon_latent.partials import FRAMES, ROW
 
 AXES = 8

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.files import printable_path, read_sound
 
 from antiphon.api import F32, FileError, note_number
+from antiphon.api.backends.files import printable_path, read_sound
 from antiphon_latent.decoder import PartialDecoder
 from antiphon_latent.partials import LONGEST, begin_of, measure
 

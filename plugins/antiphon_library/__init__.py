@@ -8,6 +8,7 @@ from antiphon.api import Register, hookimpl
 
 if TYPE_CHECKING:
     import typer
+
     from antiphon.api.backends.http import HttpServer
     from antiphon.api.backends.transports import AddressList
 

@@ -9,11 +9,10 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterable
 from pathlib import Path
 
+from antiphon.api import UsageError
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
 from antiphon.api.backends.runtime import end_session, end_with_parent, module_command, start_command
 from antiphon.api.backends.transports import AddressList, Arg, OscRequest, RequestError
-
-from antiphon.api import UsageError
 
 REPLY_BYTES = 8000
 """Of an answer, in one datagram; further tracks are left out."""

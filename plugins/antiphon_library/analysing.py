@@ -14,10 +14,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from antiphon.api import FileError
 from antiphon.api.backends.analysis import AnalysisResult, analyse_file, analyses
 from antiphon.api.backends.files import FileClaims, printable_path
-
-from antiphon.api import FileError
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.scanning import Progress
 

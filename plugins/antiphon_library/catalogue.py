@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from antiphon.api.backends.analysis import FolderSound
-
 from antiphon_library.records import CatalogueRow, FileEntry, FileState, SoundIdentity, json_of, words_of
 from antiphon_library.schema import FILE, explain_errors, open_database, transaction
 from antiphon_library.taste_tables import TasteTables

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from antiphon.api.backends.files import Decoder
 
 SECONDS = 20.0

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.analysis import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, analyses
-from antiphon.api.backends.files import Decoder, printable_path
-from antiphon.api.backends.runtime import shorten
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
+from antiphon.api.backends.analysis import BEATS, CLASSES, HARMONY, OFFSET, SLOPE, analyses
+from antiphon.api.backends.files import Decoder, printable_path
+from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import identify_and_analyse
 from antiphon_library.kinds import findings

@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
+
+from antiphon.api import FileError, Samples
 from antiphon.api.backends.analysis import AnalysisResult, analyse_decoded
 from antiphon.api.backends.files import AudioInfo, Decoder, open_ordinary, printable_path, reason_of_os_error as why
 from antiphon.api.backends.runtime import shorten
-
-from antiphon.api import FileError, Samples
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 
 DIGEST_BYTES = 20

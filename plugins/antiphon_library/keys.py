@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from antiphon.api.backends.runtime import short_repr
-
 from antiphon.api import SHARP_NAMES, UsageError
+from antiphon.api.backends.runtime import short_repr
 
 _KEY = re.compile(r"([A-Ha-h])(#|♯|♭|is|b|es|(?<=[AEae])s)?[\s_:.-]*([a-z]*)", re.I)
 _NATURAL = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11, "h": 11}

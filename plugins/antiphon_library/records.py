@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.api.backends.files import printable_path
-
 from antiphon_library.kinds import QUANTITIES, findings
 
 SUMMARY = (*QUANTITIES, "loudness")

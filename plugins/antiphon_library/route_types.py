@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from antiphon.api.backends.http import Asked, Name, list_of, maybe, record
 from msgspec import Meta
+
+from antiphon.api.backends.http import Asked, Name, list_of, maybe, record
 
 TRACK: Any = str | int
 TRACKS: Any = str | int | list[str | int]

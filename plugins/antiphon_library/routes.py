@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+
+from antiphon.api import UsageError
 from antiphon.api.backends.http import HttpRequest, HttpServer, Refusal, Response, json_response as answer, operation
 from antiphon.api.backends.runtime import (
     TERM_SECONDS,
@@ -24,8 +26,6 @@ from antiphon.api.backends.runtime import (
     module_command,
     start_command,
 )
-
-from antiphon.api import UsageError
 from antiphon_library import route_types as types
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from antiphon.api import FileError
 from antiphon.api.backends.files import READ_SUFFIXES, printable_path, reason_of_os_error as why
 from antiphon.api.backends.runtime import shorten
-
-from antiphon.api import FileError
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import digest_of, read_entry, unreadable
 from antiphon_library.records import SUMMARY, FileEntry, FileState

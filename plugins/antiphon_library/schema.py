@@ -8,9 +8,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from antiphon.api.backends.files import make_folder
-
 from antiphon.api import FileError
+from antiphon.api.backends.files import make_folder
 
 FILE = "library.sqlite"
 PATIENCE = 5.0

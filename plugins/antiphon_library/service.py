@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api.backends.analysis import FolderSound, IdentifiedFile
-
 from antiphon_library import scanning
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identification.fingerprints import F64

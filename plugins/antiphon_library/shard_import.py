@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from antiphon.api import FileError
 from antiphon.api.backends.analysis import AnalysisResult
 from antiphon.api.backends.files import printable_path, reason_of_os_error as why
 from antiphon.api.backends.runtime import require_modules, shorten
-
-from antiphon.api import FileError
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import digest_of
 from antiphon_library.records import FileEntry, FileState, SoundIdentity

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.files import write_atomic
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
+from antiphon.api.backends.files import write_atomic
 from antiphon_library.records import CatalogueRow
 from antiphon_library.similarity import vector_of
 

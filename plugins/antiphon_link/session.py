@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+from antiphon.api import AntiphonError
 from antiphon.api.backends.transports import (
     LEAP,
     Command,
@@ -19,8 +20,6 @@ from antiphon.api.backends.transports import (
     same_tempo,
     steered_tempo,
 )
-
-from antiphon.api import AntiphonError
 
 STEP = 0.05
 """Seconds between two looks."""

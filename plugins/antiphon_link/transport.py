@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 
+from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
-
-from antiphon.api import UsageError
 
 LINK = ServeOption("link", "Share tempo and beat by Ableton Link; needs the extra: antiphon[link].", default=False)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import soxr
+
+from antiphon.api import Samples
 from antiphon.api.backends.analysis import (
     K_STATE,
     QUIETEST,
@@ -18,8 +20,6 @@ from antiphon.api.backends.analysis import (
     k_weigh,
     lufs_of,
 )
-
-from antiphon.api import Samples
 
 HOP = 0.1
 """Seconds whose energy is held as one number: ten hours take 3 MB."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from antiphon.api.backends.files import png_bytes
 from numpy.typing import NDArray
 
 from antiphon.api import F64
+from antiphon.api.backends.files import png_bytes
 from antiphon_listen.sections import Structure
 from antiphon_listen.summary import SummaryPart
 

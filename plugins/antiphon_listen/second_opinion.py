@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, import_librosa
 
 from antiphon.api import Samples, UsageError
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, import_librosa
 
 RATE = 22050
 """librosa's own default."""

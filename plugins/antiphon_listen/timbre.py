@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 
 from antiphon.api import Samples
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
 from antiphon_listen.frames import FrameBuffer, hann, magnitudes, mel_bank
 
 RATE, SIZE, HOP = 22050, 2048, 1024

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from antiphon.api.backends.files import AudioWriter, printable_path
-
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.labels import FASTEST, SLOWEST
 from antiphon_loops.arrangement.arrange import roles_of

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon.api.backends.files import (
     SOUND_FORMATS,
     folder_in_library,
@@ -19,8 +20,6 @@ from antiphon.api.backends.files import (
     reason_of_os_error,
     write_atomic,
 )
-
-from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon_loops import rules
 from antiphon_loops.analysis.labels import TempoLabel
 from antiphon_loops.analysis.reading import MOST_BYTES, NoLoop, too_large

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from antiphon.api.backends.files import read_toml
 from msgspec import Meta, Struct, structs
 
+from antiphon.api.backends.files import read_toml
 from antiphon_loops.record import Loop
 
 FILE = "rules.toml"

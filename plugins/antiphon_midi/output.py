@@ -19,7 +19,6 @@ from antiphon.api.backends.transports import (
     TransportServer,
     When,
 )
-
 from antiphon_midi import messages as midi
 from antiphon_midi.devices.ports import Ports
 

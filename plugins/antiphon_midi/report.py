@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from antiphon.api.backends.runtime import Finding
-
 from antiphon.api import AntiphonError
+from antiphon.api.backends.runtime import Finding
 from antiphon_midi.devices.ports import make_backend
 
 

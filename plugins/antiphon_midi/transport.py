@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
+from antiphon.api import UsageError
 from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
-
-from antiphon.api import UsageError
 from antiphon_midi.options import CLOCKS, MIDI, MIDI_CLOCK, MIDI_IN, MIDI_OUT, MPE
 
 

@@ -16,7 +16,6 @@ import struct
 import zipfile
 
 from antiphon.api.backends.models import ModelError
-
 from antiphon_model import source
 
 MAX_ENTRIES = 20_000

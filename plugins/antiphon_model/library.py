@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from antiphon.api.backends.models import FileListing
-
 from antiphon.api import AntiphonError
+from antiphon.api.backends.models import FileListing
 from antiphon_model.model_file import describe, in_library
 
 

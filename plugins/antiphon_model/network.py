@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from antiphon.api.backends.models import Gru, Linear, Weights
 
 from antiphon.api import Samples
+from antiphon.api.backends.models import Gru, Linear, Weights
 
 LEVELS, HIDDEN = 24, 64
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from antiphon.api.backends.models import ModelError, check_onnx
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
+from antiphon.api.backends.models import ModelError, check_onnx
 from antiphon_model.foreign import Run, sentence
 
 TYPES = {

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from antiphon.api.backends.models import ModelError
 from torch.jit._recursive import wrap_cpp_module
 
 from antiphon.api import Samples
+from antiphon.api.backends.models import ModelError
 from antiphon_model import archive, operators
 from antiphon_model.foreign import Run, sentence
 

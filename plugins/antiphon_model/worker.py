@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.models import ModelError
-from antiphon.api.backends.workers import Stepper, WorkerSpec
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
+from antiphon.api.backends.models import ModelError
+from antiphon.api.backends.workers import Stepper, WorkerSpec
 from antiphon_model.foreign import Run, StreamProgram, confine, sentence
 from antiphon_model.model_file import read
 

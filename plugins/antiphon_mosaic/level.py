@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from antiphon.api.backends.analysis import MelSettings, mel_bank
 
 from antiphon.api import F32
+from antiphon.api.backends.analysis import MelSettings, mel_bank
 from antiphon_mosaic.features import Grid
 
 PIECES = 4

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from antiphon.api import F32, F64, FileError, UsageError, Value
 from antiphon.api.backends.analysis import separate_blocks
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound
 from antiphon.api.backends.rendering import play_through
-
-from antiphon.api import F32, F64, FileError, UsageError, Value
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_mosaic.corpus import read
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from antiphon.api.backends.runtime import ServeOption
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
-
 from antiphon_mqtt.broker import mqtt_broker
 
 MQTT_URL = ServeOption(

@@ -6,10 +6,10 @@ import random
 from collections.abc import Sequence
 
 import numpy as np
-from antiphon.api.backends.synths import NoteShapes, SynthSettings, pressure_gain
 from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
+from antiphon.api.backends.synths import NoteShapes, SynthSettings, pressure_gain
 from antiphon_pyo import curves
 from antiphon_pyo.bank import SIZE, take
 from antiphon_pyo.channels import GLIDE, Channels, Glides

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
+from antiphon.api import ParamError
 from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings, SynthSupport
-
-from antiphon.api import ParamError
 
 
 class PyoSupport(SynthSupport):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
-from antiphon.api.backends.synths import VOICES
 from numpy.typing import NDArray
+
+from antiphon.api.backends.synths import VOICES
 
 SPARE = 16
 PHYSICAL = VOICES + SPARE

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.runtime import HELPER_FAULTS, HelperChannel, HelperProcess
 
 from antiphon.api import Samples
+from antiphon.api.backends.runtime import HELPER_FAULTS, HelperChannel, HelperProcess
 from antiphon_pyo.instruments import sounds
 from antiphon_pyo.samples import SamplesError
 from antiphon_pyo.zone_sound import ZoneSound

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.files import KeptDecoder
 
 from antiphon.api import FileError, Samples
+from antiphon.api.backends.files import KeptDecoder
 from antiphon_sampler.library import sample_name
 
 HOURS = 6

@@ -12,9 +12,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
-
 from antiphon.api import PluginError
+from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
 
 MOST_FILES = 20000
 """Files of one library."""

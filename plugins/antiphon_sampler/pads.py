@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.api.backends.runtime import instead
-
 from antiphon.api import PluginError
+from antiphon.api.backends.runtime import instead
 
 FIRST = 36
 """The note of the first pad: General MIDI's bass drum, and the lowest pad of most drum machines."""

@@ -7,10 +7,9 @@ import time
 import weakref
 from collections import deque
 
+from antiphon.api import FileError, Samples
 from antiphon.api.backends.files import KeptDecoder
 from antiphon.api.backends.runtime import say
-
-from antiphon.api import FileError, Samples
 from antiphon_sampler.library import sample_name
 from antiphon_sampler.samples import PAD, PAGE, LongSample, PageWay, SamplePage, new_page
 from antiphon_sampler.streams import PageStreams

@@ -10,10 +10,10 @@ from collections import deque
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.files import KeptDecoder, printable_path
-from antiphon.api.backends.runtime import say
 
 from antiphon.api import FileError, Samples
+from antiphon.api.backends.files import KeptDecoder, printable_path
+from antiphon.api.backends.runtime import say
 from antiphon_sampler.decoding import decode
 from antiphon_sampler.library import Listing, list_folder, sample_name
 from antiphon_sampler.reader import PageReader

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from antiphon.api.backends.files import MidiTimes, open_midi, printable_path, read_midi
-
 from antiphon.api import UsageError
+from antiphon.api.backends.files import MidiTimes, open_midi, printable_path, read_midi
 
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MOST_BYTES = 16 << 20

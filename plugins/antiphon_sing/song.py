@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from antiphon.api.backends.signal import LyricSyllable
 from numpy.typing import NDArray
 
+from antiphon.api.backends.signal import LyricSyllable
 from antiphon_sing.spoken import REFERENCE, Phone, Spoken
 
 TAPS = 0.016

@@ -6,8 +6,8 @@ import threading
 from collections import OrderedDict
 
 import numpy as np
-from antiphon.api.backends.runtime import HELPER_FAULTS, HelperProcess, say
 
+from antiphon.api.backends.runtime import HELPER_FAULTS, HelperProcess, say
 from antiphon_sing.song import Place, Song
 from antiphon_sing.spoken import VoiceError
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import numpy as np
-from antiphon.api.backends.synths import SynthSettings, parse_controls
 from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
+from antiphon.api.backends.synths import SynthSettings, parse_controls
 from antiphon_soundfont.fonts import INSTALL_FONT, check, find_soundfont
 from antiphon_soundfont.info import PROGRAMS
 from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth

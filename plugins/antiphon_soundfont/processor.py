@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from antiphon.api import Param
 from antiphon.api.backends.synths import DROPPED, LEVEL, BackendChoice, SynthProcessor, SynthSettings
 from antiphon.api.backends.workers import current_pool
-
-from antiphon.api import Param
 from antiphon_soundfont.fonts import check
 from antiphon_soundfont.info import SOUNDFONT
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from antiphon.api.backends.analysis import EACH, AnalysisRun, Quantity, SeparatingAnalysis
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
+from antiphon.api.backends.analysis import EACH, AnalysisRun, Quantity, SeparatingAnalysis
 from antiphon_stems.grids import STEMS
 from antiphon_stems.jobs import shares_of
 from antiphon_stems.splitting import Splitter

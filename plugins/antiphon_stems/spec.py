@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from antiphon.api.backends.models import ModelInfo
-
 from antiphon_stems.grids import LIVE, STEMS
 
 FILE_WEIGHTS = "stems-file"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from antiphon.api.backends.signal import grid as hop_grid, windows
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
+from antiphon.api.backends.signal import grid as hop_grid, windows
 from antiphon_stems.grids import FILE, UnitGrid
 
 C64 = NDArray[np.complex64]

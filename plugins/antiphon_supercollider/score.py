@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from antiphon.api.backends.synths import SynthSettings
 from numpy.typing import NDArray
 
 from antiphon.api import EngineError, Event, Samples
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.timing import delay
 
 TOLD = "told-{}.jsonl"

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.synths import BackendChoice, OfflinePasses, SynthSettings, SynthSupport
-
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.timing import delay
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from antiphon.api import IO, Event, Param, StreamSpec
 from antiphon.api.backends.synths import (
     DIALS,
     DROPPED,
@@ -16,8 +17,6 @@ from antiphon.api.backends.synths import (
     chosen_backend,
     parse_controls,
 )
-
-from antiphon.api import IO, Event, Param, StreamSpec
 
 
 class Synth(SynthProcessor):

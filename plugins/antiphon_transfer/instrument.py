@@ -10,10 +10,10 @@ import math
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.models import Linear, ModelError, SiluLinear, find_array, model_names, read_weights
-from antiphon.api.backends.signal import Decimator
 
 from antiphon.api import F32, F64, FileError, frequency
+from antiphon.api.backends.models import Linear, ModelError, SiluLinear, find_array, model_names, read_weights
+from antiphon.api.backends.signal import Decimator
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon_transfer.level import PeakLimiter
 from antiphon_transfer.stream import Framing, hann

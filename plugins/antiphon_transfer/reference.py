@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.files import read_sound
 
 from antiphon.api import F32, FileError
+from antiphon.api.backends.files import read_sound
 from antiphon_transfer.stream import C64, Framing, hann
 
 LONGEST = 60.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from antiphon.api.backends.signal import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.signal import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin
 
 LAG = 2
 """Hops by which the median of the pitch is late."""

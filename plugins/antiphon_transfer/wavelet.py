@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from antiphon.api.backends.signal import symlet_filters, wavelet_join, wavelet_split
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.signal import symlet_filters, wavelet_join, wavelet_split
 from antiphon_transfer.reference import frames
 from antiphon_transfer.stream import Framing
 

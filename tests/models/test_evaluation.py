@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from antiphon.api.backends.rendering import load_plugins
 
+from antiphon.api.backends.rendering import load_plugins
 from antiphon.kernel.errors import UsageError
 from antiphon_models.classify.genre import field
 from antiphon_models.commands.train import DATA

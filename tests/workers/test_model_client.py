@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from antiphon.api.backends.models import Weights, find_array
 
+from antiphon.api.backends.models import Weights, find_array
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import WorkerError
@@ -46,7 +46,9 @@ class Broken(Adder):
 def info(tmp_path: Path) -> ModelInfo:
     model_files.write("adder", {"offset": np.array([100.0], np.float32)}, tmp_path, {})
     name = f"{__name__}:Adder"
-    return ModelInfo("adder", "nowhere:Net", "adder", "test", hop=HOP, folder=str(tmp_path), array_network=name)
+    return ModelInfo(
+        "adder", "antiphon.nowhere:Net", "adder", "test", hop=HOP, folder=str(tmp_path), array_network=name
+    )
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_in_blocks_far_shorter_than_a_hop_a_worker_computes(info: ModelInfo) -> 
     made = pool.Lockstep()
     pool.use(made)
     try:
-        client = ModelClient(replace(info, network="nowhere:Net"), 1, 480, 64, 1)
+        client = ModelClient(replace(info, network="antiphon.nowhere:Net"), 1, 480, 64, 1)
         client.begin(0)
         assert client.lead == 1
         assert list(made._lifelines) == ["none"]
@@ -135,8 +137,8 @@ def test_weights_that_do_not_fit_are_refused_as_a_worker_is(info: ModelInfo, liv
 def test_a_worker_takes_numpy_on_the_cpu_and_torch_on_a_card(info: ModelInfo) -> None:
     cpu, cuda, torch = info.worker("cpu"), info.worker("cuda"), info.torch_worker("cpu")
     assert (cpu.zygote, cpu.settings["network"]) == ("none", info.array_network)
-    assert (cuda.zygote, cuda.settings["network"]) == ("torch", "nowhere:Net")
-    assert (torch.zygote, torch.settings["network"]) == ("torch", "nowhere:Net")
+    assert (cuda.zygote, cuda.settings["network"]) == ("torch", "antiphon.nowhere:Net")
+    assert (torch.zygote, torch.settings["network"]) == ("torch", "antiphon.nowhere:Net")
     assert replace(info, array_network="").worker("cpu") == torch
     on_card = pool.Lockstep()
     on_card.device = "cuda"
@@ -148,6 +150,14 @@ def test_a_worker_takes_numpy_on_the_cpu_and_torch_on_a_card(info: ModelInfo) ->
     finally:
         pool.use(None)
         on_card.shut()
+
+
+def test_without_the_package_of_its_torch_network_numpy_plays_on_a_server_with_a_card(info: ModelInfo) -> None:
+    absent = replace(info, network="not_installed.networks:Net")
+    assert absent.plays_arrays("cuda")
+    assert absent.worker("cuda") == absent.worker("cpu") == info.worker("cpu")
+    with pytest.raises(WorkerError, match="adder runs on cpu, not on 'cuda'"):
+        replace(absent, devices=("cpu",)).worker("cuda")
 
 
 def test_the_worker_computes_each_slot_by_itself(info: ModelInfo) -> None:

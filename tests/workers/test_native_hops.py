@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig, kill, pid, stopped
 from tests.workers.steppers import spec as worker
 
+from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import BlockTime, Event, Processor

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
-from antiphon.api.backends.models import models_folder
 from numpy.typing import NDArray
 
+from antiphon.api.backends.models import models_folder
 from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony import live_network
 from antiphon_accompany.harmony.network import (

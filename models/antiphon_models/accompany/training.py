@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.models import models_folder, write_weights
 from numpy.typing import NDArray
 
+from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony.chords import relative
 from antiphon_accompany.harmony.tables import MODEL, HarmonyTables

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.analysis import LogMel
 from numpy.typing import NDArray
 
 from antiphon.api import F32
+from antiphon.api.backends.analysis import LogMel
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_models.material.sounds import save_arrays
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from antiphon.api.backends.models import ModelError, read_weights
 from numpy.typing import NDArray
 
+from antiphon.api.backends.models import ModelError, read_weights
 from antiphon_classify.classifier import EXCERPT
 from antiphon_classify.network import level_free
 from antiphon_models.classify.clips import LabeledClips

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from antiphon.api.backends.runtime import instead
 
 from antiphon.api import UsageError
-from antiphon.cli import completion
+from antiphon.api.backends.cli import complete_trainings
+from antiphon.api.backends.runtime import instead
 
 Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
 DATA = Path("data")
@@ -20,7 +20,7 @@ DATA = Path("data")
 
 def train(
     name: Annotated[
-        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=completion.trainings)
+        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=complete_trainings)
     ] = "",
     folder: Annotated[Path | None, typer.Argument(help="Your own sounds, for what learns them.")] = None,
     data: Data = DATA,
@@ -87,9 +87,9 @@ def _registered() -> dict[str, type]:
 
 
 def say(line: str) -> None:
-    from antiphon.cli.terminal.progress import clear
+    from antiphon.api.backends.cli import clear_progress
 
-    clear()
+    clear_progress()
     typer.echo(line, err=True)
 
 
@@ -97,7 +97,7 @@ class _Bar:
     """On a terminal."""
 
     def __init__(self) -> None:
-        from antiphon.cli.terminal.progress import ProgressBar
+        from antiphon.api.backends.cli import ProgressBar
 
         self._bar = ProgressBar("", 1000, 1)
 

@@ -7,11 +7,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from antiphon.api.backends.signal import SpectrumSizes, windows
-from antiphon.api.backends.workers import WorkerSpec
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.signal import SpectrumSizes, windows
+from antiphon.api.backends.workers import WorkerSpec
 from antiphon_denoise.deepfilter import DELAY, FRAMES, DeepFilterStepper
 from antiphon_denoise.learned.spec import HOP
 

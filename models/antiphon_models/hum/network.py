@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import ClassVar, cast
 
 import torch
-from antiphon.api.backends.networks import State, StreamingModel
 from torch import Tensor, nn
 from torch.nn import functional
 
+from antiphon.api.backends.networks import State, StreamingModel
 from antiphon_hum.learned import spec, tables
 
 

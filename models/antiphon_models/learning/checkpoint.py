@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from antiphon.api.backends.files import write_atomic
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from antiphon.api import UsageError
+from antiphon.api.backends.files import write_atomic
 
 FILE = "checkpoint.safetensors"
 _KEY = "progress"

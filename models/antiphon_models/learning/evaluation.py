@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
-from antiphon.api.backends.runtime import instead
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
+from antiphon.api.backends.runtime import instead
 from antiphon_models.learning import needs
 
 Role: TypeAlias = Literal["trivial", "classical", "peer", "ours", "oracle"]

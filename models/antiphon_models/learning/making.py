@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from antiphon.api.backends.files import make_folder
-from antiphon.api.backends.models import manifest_entry, write_weights
 
 from antiphon.api import UsageError
+from antiphon.api.backends.files import make_folder
+from antiphon.api.backends.models import manifest_entry, write_weights
 from antiphon_models.learning import checkpoint
 from antiphon_models.learning.loop import Length, Trained, Trainer, progress_in
 from antiphon_models.learning.recipe import Recipe, TrainingJob

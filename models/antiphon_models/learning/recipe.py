@@ -22,8 +22,9 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
-from antiphon.api.backends.networks import fill_network
 from numpy.typing import NDArray
+
+from antiphon.api.backends.networks import fill_network
 
 Batch: TypeAlias = tuple[torch.Tensor, ...]
 Loss: TypeAlias = tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]

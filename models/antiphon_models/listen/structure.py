@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.files import read_midi
 from numpy.typing import NDArray
 
 from antiphon.api import F64
+from antiphon.api.backends.files import read_midi
 
 _LEAST, _MOST = -3, 8
 """Bars between the end of the labels and that of the beats: songs beyond count other bars than `beat_midi.txt` has."""

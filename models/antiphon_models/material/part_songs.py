@@ -21,10 +21,10 @@ from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
-from antiphon.api.backends.files import MidiSong, MidiTrack, read_midi
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, FileError
+from antiphon.api.backends.files import MidiSong, MidiTrack, read_midi
 from antiphon_models.material import krumhansl, sounds
 
 PARTS = ("melody", "chords", "bass", "drums", "pad")

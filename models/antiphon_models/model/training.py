@@ -10,9 +10,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.models import models_folder, write_weights
 from numpy.typing import NDArray
 
+from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_model.spec import REFERENCE
 from antiphon_models.model.network import HIDDEN, Reference
 

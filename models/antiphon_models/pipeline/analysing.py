@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.contract.analysis import Quantity
-from antiphon.kernel.errors import FileError, PluginError
+from antiphon.api import FileError, PluginError
+from antiphon.api.backends.analysis import Quantity
 from antiphon.offline.analyses import AnalysisResult, analyses
 from antiphon_library.identity import identify_and_analyse
 from antiphon_library.shard_import import LABEL, SPAN, VERSION

@@ -1,6 +1,6 @@
 """Work in a process of its own, which ends with the one that started it; its end, of whatever kind, is a sentence.
 
-By `multiprocessing`, not `antiphon.kernel.runtime.helper_process`: what is passed on are functions and dataclasses.
+By `multiprocessing`, not `HelperProcess`: what is passed on are functions and dataclasses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.api import AntiphonError, FileError
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import soxr
 import torch
-from antiphon.api.backends.files import AudioWriter
-from antiphon.api.backends.networks import fill_network
 from numpy.typing import NDArray
 
+from antiphon.api.backends.files import AudioWriter
+from antiphon.api.backends.networks import fill_network
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.transfer import material
 from antiphon_models.transfer.renders import RATE as MADE

@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from antiphon.api.backends.files import read_toml
 from msgspec import Meta, Struct, field
 
 from antiphon.api import FileError, PluginError
+from antiphon.api.backends.files import read_toml
 
 PARTS = ("piano", "guitar", "bass", "drums", "pad")
 SECTIONS = ("intro", "A", "B", "fill", "break", "ending")

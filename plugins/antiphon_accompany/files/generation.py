@@ -9,6 +9,8 @@ from pathlib import Path
 
 import mido
 import numpy as np
+
+from antiphon.api import FileUse, Param, UsageError, Value
 from antiphon.api.backends.files import (
     MIDI_SUFFIXES,
     MidiNote,
@@ -21,8 +23,6 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import NOTHING, run_job
-
-from antiphon.api import FileUse, Param, UsageError, Value
 from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import PARTS, parts_of
 from antiphon_accompany.files.bars import WRITTEN, fill_part, piece

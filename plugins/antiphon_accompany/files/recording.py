@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.files import AudioWriter, read_midi, read_sound
-from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 
 from antiphon.api import Samples, UsageError
+from antiphon.api.backends.files import AudioWriter, read_midi, read_sound
+from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon.api.jobs import FileJob, fade_out
 from antiphon_accompany.band.notes import BeatNote
 

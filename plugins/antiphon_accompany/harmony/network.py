@@ -12,9 +12,9 @@ from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
-from antiphon.api.backends.models import ModelError, find_array, read_weights
 from numpy.typing import NDArray
 
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.tracker import places
 

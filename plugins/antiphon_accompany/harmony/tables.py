@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.models import ModelError, find_array, read_weights
 from numpy.typing import NDArray
 
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon_accompany.harmony.chords import tones
 
 F32 = NDArray[np.float32]

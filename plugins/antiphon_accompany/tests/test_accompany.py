@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from antiphon.api.backends.rendering import prepare_processor
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.testing import render
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, STYLES

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import mido
 import pytest
-from antiphon.api.backends.files import read_midi
-from antiphon.api.backends.rendering import NOTHING
 
 from antiphon.api import PluginError, UsageError
+from antiphon.api.backends.files import read_midi
+from antiphon.api.backends.rendering import NOTHING
 from antiphon.api.jobs import FileJob
 from antiphon_accompany.files.generation import run
 from antiphon_accompany.harmony.chords import KEYS

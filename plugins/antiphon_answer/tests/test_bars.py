@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
-from antiphon.api.backends.models import ModelError
 
 from antiphon.api import UsageError, Value
+from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.models import ModelError
 from antiphon.api.jobs import FileJob
 from antiphon_answer.bar_drums import drum_bar, with_fills
 from antiphon_answer.bar_features import BASS, CHORDS, DRUMS, MELODY, BarEvent, in_order

@@ -9,9 +9,9 @@ from pathlib import Path
 import mido
 import pytest
 import soundfile
-from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 
 from antiphon.api import UsageError
+from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon_models.learning.user_commands import command
 
 SCALE = (60, 64, 67, 65, 64, 62, 59, 62)

@@ -14,7 +14,6 @@ from typing import Any
 from antiphon.api.backends.files import PRIVATE_FOLDER, make_folder, reason_of_os_error as why
 from antiphon.api.backends.http import HttpServer, Refusal, write_pieces
 from antiphon.api.backends.transports import WireError
-
 from antiphon_classify.http.process import ClassifierProcess, too_many
 
 MAX_REQUESTS = 64

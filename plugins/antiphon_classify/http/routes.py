@@ -17,7 +17,6 @@ from antiphon.api.backends.http import (
     list_of,
     operation,
 )
-
 from antiphon_classify.http import types
 from antiphon_classify.http.pool import ClassifierPool
 from antiphon_classify.http.streams import ClassifierStreams

@@ -9,10 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from antiphon.api import AntiphonError
 from antiphon.api.backends.http import Refusal
 from antiphon.api.backends.transports import WireError
-
-from antiphon.api import AntiphonError
 from antiphon_classify.http.process import ANSWER_SECONDS, ClassifierProcess, answer_of, too_many
 
 MAX_STREAMS = 4

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from antiphon.api.backends.http import Asked, list_of, record
 from msgspec import Meta
+
+from antiphon.api.backends.http import Asked, list_of, record
 
 
 class NamedFileBody(Asked):

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.api.backends.runtime import HelperChannel, give_way
-
 from antiphon.api import AntiphonError, PluginError
+from antiphon.api.backends.runtime import HelperChannel, give_way
 
 
 def main(words: list[str]) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from antiphon.api.backends.analysis import LogMel, plain_result
-from antiphon.api.backends.models import ModelError
 
 from antiphon.api import UsageError
+from antiphon.api.backends.analysis import LogMel, plain_result
+from antiphon.api.backends.models import ModelError
 from antiphon_classify.classifier import MEL
 from antiphon_classify.genre import Genre
 from antiphon_classify.labels import of_count, probabilities

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from antiphon.api.backends.analysis import plain_result
 
 from antiphon.api import UsageError
+from antiphon.api.backends.analysis import plain_result
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_classify.instruments import Instruments, join_logits, rank_labels
 

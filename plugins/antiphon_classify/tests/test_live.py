@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from antiphon.api.backends.models import manifest_entry
-from antiphon.api.backends.workers import WorkerSpec
 
 from antiphon.api import StreamSpec
+from antiphon.api.backends.models import manifest_entry
+from antiphon.api.backends.workers import WorkerSpec
 from antiphon.api.testing import run_processor
 from antiphon_classify.classifier import MEL
 from antiphon_classify.instruments import Instruments

@@ -12,9 +12,9 @@ from enum import IntEnum
 from functools import cache
 
 import numpy as np
-from antiphon.api.backends.models import ModelError, find_array, read_weights
 
 from antiphon.api import F32
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel, offset
 from antiphon_denoise.bands import COUNT
 

@@ -1,6 +1,7 @@
 """The modes `gate` and `wavelet` as machine code: sound in, sound out, hop by hop, without Python.
 
-What a hop is, and why, says `antiphon.api.backends.signal`; here its transform is the kernels', for frames of a power of two.
+What a hop is, and why, says `antiphon.api.backends.signal`; here its transform is the kernels', for frames of a power
+of two.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-from antiphon.api.backends.signal import SpectrumSizes, address_f64, address_i64, power_unit, windows
 
 from antiphon.api import IO, Step
+from antiphon.api.backends.signal import SpectrumSizes, address_f64, address_i64, power_unit, windows
 from antiphon.api.kernels import (
     Audio,
     RealFft,

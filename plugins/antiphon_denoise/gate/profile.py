@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from antiphon.api.backends.signal import SpectrumSizes
 
 from antiphon.api import F32
+from antiphon.api.backends.signal import SpectrumSizes
 from antiphon.api.kernels import address, address_f32, f32, f32p, i64, i64p, kernel
 
 SECONDS = 0.5

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from antiphon.api.backends.models import ModelError, find_array, read_weights
 
 from antiphon.api import F32
+from antiphon.api.backends.models import ModelError, find_array, read_weights
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import COUNT, places
 from antiphon_denoise.gate.network import denoise_affine, denoise_gru_step, denoise_tanh

@@ -9,10 +9,10 @@ that a dropout changes the quality and not the kind of sound.
 from __future__ import annotations
 
 import numpy as np
-from antiphon.api.backends.models import ModelClient, ModelInfo
-from antiphon.api.backends.signal import C64, SpectrumSizes
 
 from antiphon.api import F32, IO
+from antiphon.api.backends.models import ModelClient, ModelInfo
+from antiphon.api.backends.signal import C64, SpectrumSizes
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.learned.confidence import Confidence

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.models import ModelError, read_weights
 
 from antiphon.api import F32
+from antiphon.api.backends.models import ModelError, read_weights
 from antiphon_denoise.bands import COUNT, places
 from antiphon_denoise.learned.confidence import CAUTION, CHOICES, Confidence, denoise_confidence_gain
 from antiphon_denoise.learned.confidence_features import FEATURES, INPUTS, ConfidenceFeatures

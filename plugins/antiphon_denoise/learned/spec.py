@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from antiphon.api.backends.models import ModelInfo
 from numpy.typing import NDArray
 
+from antiphon.api.backends.models import ModelInfo
 from antiphon_denoise.bands import BINS
 
 SINGLE, GROUP = 512, 4

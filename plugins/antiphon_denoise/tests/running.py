@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from antiphon.api.backends.rendering import ParamCells
 from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, Processor, StreamSpec, Value
+from antiphon.api.backends.rendering import ParamCells
 from antiphon.kernel.contract.parameter_cell import ParamCell
 
 F32 = NDArray[np.float32]

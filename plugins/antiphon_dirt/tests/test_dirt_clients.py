@@ -13,8 +13,8 @@ Tidal: as 1.7.10 sends it; tests/real has Tidal itself.
 from __future__ import annotations
 
 import pytest
-from antiphon.api.backends.transports import Bundle, Message, decode
 
+from antiphon.api.backends.transports import Bundle, Message, decode
 from antiphon_dirt.fields import DirtEvent, read
 
 STRUDEL_BANK = (

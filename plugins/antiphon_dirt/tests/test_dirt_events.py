@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, strategies as st
+
 from antiphon.api.backends.transports import (
     NoteOff,
     NoteOn,
@@ -15,13 +17,11 @@ from antiphon.api.backends.transports import (
     WireError,
     note_params,
     play_commands,
-    value_number,
 )
-from hypothesis import given, strategies as st
-
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node
+from antiphon.kernel.session.play import value_number
 from antiphon_dirt.events import NoteNumbers, commands
 from antiphon_dirt.fields import MOST_FIELDS, read
 from antiphon_dirt.orbits import orbits

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from antiphon.api.backends.models import ModelClient
-from antiphon.api.backends.signal import Decimator
 
 from antiphon.api import F32, IO
+from antiphon.api.backends.models import ModelClient
+from antiphon.api.backends.signal import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.lead_voice import LeadVoice

@@ -6,10 +6,10 @@ Its answers are those of live operation to the bit.
 from __future__ import annotations
 
 import numpy as np
-from antiphon.api.backends.models import load_arrays
-from antiphon.api.backends.signal import Decimator
 
 from antiphon.api import F32, Samples
+from antiphon.api.backends.models import load_arrays
+from antiphon.api.backends.signal import Decimator
 from antiphon_hum.learned import spec
 
 RATE = 3 * spec.RATE

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from antiphon.api.backends.models import BandedSums, Conv1d, Gru, Linear, Weights, find_array, gelu, sigmoid
 
 from antiphon.api import Samples
+from antiphon.api.backends.models import BandedSums, Conv1d, Gru, Linear, Weights, find_array, gelu, sigmoid
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.tables import (
     BANDS,

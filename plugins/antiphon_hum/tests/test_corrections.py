@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from antiphon.api.backends.models import ModelClient
 
 from antiphon.api import StreamSpec
+from antiphon.api.backends.models import ModelClient
 from antiphon.api.testing import render
 from antiphon_hum.processor import TAIL, Hum
 from antiphon_hum.tests.test_decoding import answers, live_notes, rests

@@ -9,10 +9,10 @@ import time
 
 import numpy as np
 import pytest
-from antiphon.api.backends.rendering import prepare_processor
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, ParamError, StreamSpec
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.testing import render
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.errors import PatchError

@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 import pytest
 import soundfile
-from antiphon.api.backends.files import read_midi
 
 from antiphon.api import StreamSpec
+from antiphon.api.backends.files import read_midi
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, without_workers
 from antiphon.kernel.runtime import model_files

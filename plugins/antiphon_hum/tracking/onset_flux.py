@@ -11,10 +11,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from antiphon.api.backends.signal import HOP
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.signal import HOP
 from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
 
 I64 = NDArray[np.int64]

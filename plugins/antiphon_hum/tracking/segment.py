@@ -12,10 +12,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from antiphon.api.backends.signal import HIGHEST, LOWEST
 from numpy.typing import NDArray
 
 from antiphon.api import F64
+from antiphon.api.backends.signal import HIGHEST, LOWEST
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 
 I64 = NDArray[np.int64]

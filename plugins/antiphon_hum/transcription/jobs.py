@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from antiphon.api import PluginError, Samples, UsageError
 from antiphon.api.backends.analysis import separated_file
 from antiphon.api.backends.files import (
     DEFAULT_BPM,
@@ -19,8 +20,6 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
-
-from antiphon.api import PluginError, Samples, UsageError
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon_hum.scale_snap import KEYS
 from antiphon_hum.transcription.notes import Transcription, transcribe

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from antiphon.api.backends.rendering import prepare_processor
 
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon_hum.learned import offline_model, spec
 from antiphon_hum.learned.decode import SECONDS
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from antiphon.api.backends.analysis import IdentifiedFile
 
+from antiphon.api.backends.analysis import IdentifiedFile
 from antiphon.kernel.contract.analysis import plain_result
 from antiphon.kernel.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from antiphon.api.backends.cli import OSC_PORT, Host, Json, OscPort, command_group, echo_answer, epilog, progress_bar
-from antiphon.api.backends.runtime import instead, require_modules, short_repr, shorten
 
 from antiphon.api import FileError, UsageError
+from antiphon.api.backends.cli import OSC_PORT, Host, Json, OscPort, command_group, echo_answer, epilog, progress_bar
+from antiphon.api.backends.runtime import instead, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import identify
 from antiphon_library.commands.live import fitting_now
@@ -75,7 +75,6 @@ def add(
 ) -> None:
     """Add sound files, or what is new, changed or moved in folders; without any, in the library's own folder."""
     from antiphon.api.backends.cli import complain, endable
-
     from antiphon_library import scanning
     from antiphon_library.commands.from_shards import add_from_shards
 
@@ -143,7 +142,6 @@ def analyse(
     """Analyse what has not been: these files, which are added, or all. Of one file the result is shown."""
     from antiphon.api.backends.analysis import analyses, named_analyses
     from antiphon.api.backends.cli import complain, endable
-
     from antiphon_library import analysing, scanning
     from antiphon_library.commands.printing import card
     from antiphon_library.identification.shards import update_shards
@@ -326,7 +324,6 @@ def forget(
 ) -> None:
     """Remove files from the catalogue, with what is known of them. The sound files are not touched."""
     from antiphon.api.backends.cli import complain
-
     from antiphon_library.records import SUMMARY
 
     if not files and not missing:

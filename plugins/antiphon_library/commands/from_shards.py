@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import typer
-from antiphon.api.backends.cli import echo_answer, progress_bar
 
 from antiphon.api import UsageError
+from antiphon.api.backends.cli import echo_answer, progress_bar
 from antiphon_library.commands.options import open_catalogue
 
 
@@ -20,7 +20,6 @@ def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *
         UsageError: More than one folder is named.
     """
     from antiphon.api.backends.cli import complain
-
     from antiphon_library.shard_import import take_in
 
     if len(places) > 1:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from antiphon.api import UsageError
 from antiphon.api.backends.cli import (
     OSC_PORT,
     Host,
@@ -20,13 +22,10 @@ from antiphon.api.backends.cli import (
     osc_port as osc_port_at,
     progress_bar,
 )
-
-from antiphon.api import UsageError
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
     from antiphon.api.backends.analysis import IdentifiedFile
-
     from antiphon_library.identification.shards import ShardSet
 
 
@@ -75,7 +74,6 @@ def identify(
 def _live(context: typer.Context, host: str, port: int, seconds: float, patches: Path | None, as_json: bool) -> None:
     """Prints a line whenever another track sounds."""
     from antiphon.api.backends.files import printable_path
-
     from antiphon_library.commands.live import patch_of, read_patches, watch
     from antiphon_library.commands.printing import clock
 
@@ -108,7 +106,6 @@ def check_index(index: ShardSet, path: Path, analysis: str) -> None:
 def lines(found: Sequence[IdentifiedFile]) -> list[str]:
     """A line for each file: score, where in it, its path, and whether it is another recording of the piece."""
     from antiphon.api.backends.files import printable_path
-
     from antiphon_library.commands.printing import clock
 
     rows = []

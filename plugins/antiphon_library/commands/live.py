@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from antiphon.api import FileError, UsageError
 from antiphon.api.backends.cli import closing_socket, listen, refusal, silent
 from antiphon.api.backends.transports import Message, encode
-
-from antiphon.api import FileError, UsageError
 
 NODE_TYPE = "identify"
 RENEW = 5.0

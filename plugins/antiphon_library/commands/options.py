@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from antiphon.api.backends.files import library_folder
 
 from antiphon.api import UsageError
+from antiphon.api.backends.files import library_folder
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
@@ -53,7 +53,6 @@ def root_of(context: typer.Context) -> Path:
 def open_catalogue(context: typer.Context, *, make: bool = False) -> Iterator[Catalogue]:
     """The catalogue, for a `with`; `make` where there is none, else a UsageError where `--root` names its folder."""
     from antiphon.api.backends.files import printable_path
-
     from antiphon_library.catalogue import Catalogue
 
     root = root_of(context)

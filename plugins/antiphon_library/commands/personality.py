@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from antiphon.api.backends.cli import Json
 
 from antiphon.api import UsageError
+from antiphon.api.backends.cli import Json
 from antiphon_library.commands.options import open_catalogue
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ def personality(
 ) -> None:
     """Find your taste: play a few collages of tracks, ask whether you like them, and keep the answers."""
     from antiphon.api.backends.cli import refuse_existing
-
     from antiphon_library.taste.choosing import TrackTable, playlist
     from antiphon_library.taste.personality import question, voices
 
@@ -95,7 +94,6 @@ def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Pat
     if silent:
         return
     from antiphon.api.backends.cli import complain
-
     from antiphon_library.taste.personality import RATE, collage
 
     rows = [table.rows[track] for track in tracks]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from antiphon.api.backends.cli import Json, echo_answer
 
 from antiphon.api import UsageError
+from antiphon.api.backends.cli import Json, echo_answer
 from antiphon_library.commands.options import open_catalogue, row_of
 from antiphon_library.commands.personality import personality
 from antiphon_library.commands.printing import print_rows
@@ -72,13 +72,11 @@ def chart(
 ) -> None:
     """Place tracks, artists and genres on a map: what sounds alike is near."""
     from antiphon.api.backends.files import printable_path
-
     from antiphon_library.map import chart as charts
 
     if png is not None and png.suffix.lower() != ".png":
         raise UsageError(f"cannot write {printable_path(png)}: --png ends in .png")
     from antiphon.api.backends.files import write_atomic
-
     from antiphon_library.taste.choosing import TrackTable
 
     with open_catalogue(context) as catalogue:
@@ -91,7 +89,6 @@ def chart(
     trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
     if png is not None:
         from antiphon.api.backends.files import png_bytes
-
         from antiphon_library.map import picture
 
         write_atomic(png, png_bytes(picture.draw(found)))

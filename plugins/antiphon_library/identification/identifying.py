@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.analysis import IdentifiedFile, analyse_file, analyses, unpack_landmarks
 
 from antiphon.api import UsageError
+from antiphon.api.backends.analysis import IdentifiedFile, analyse_file, analyses, unpack_landmarks
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identification.agreement import SoundLandmarks
 from antiphon_library.identification.fingerprints import F64

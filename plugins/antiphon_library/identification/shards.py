@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.analysis import unpack_landmarks
-from antiphon.api.backends.files import make_folder, write_atomic
 
 from antiphon.api import FileError
+from antiphon.api.backends.analysis import unpack_landmarks
+from antiphon.api.backends.files import make_folder, write_atomic
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identification.fingerprints import FRAME, I64, STORED, U32, hashes
 

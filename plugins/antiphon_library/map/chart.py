@@ -10,10 +10,10 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.files import printable_path
-from antiphon.api.backends.runtime import shorten
 
 from antiphon.api import UsageError
+from antiphon.api.backends.files import printable_path
+from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.map import placing
 from antiphon_library.taste.choosing import TrackTable

@@ -6,10 +6,10 @@ Without scikit-learn there are two principal components alone. The same points g
 from __future__ import annotations
 
 import numpy as np
-from antiphon.api.backends.runtime import missing_modules
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
+from antiphon.api.backends.runtime import missing_modules
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

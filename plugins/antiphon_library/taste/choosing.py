@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import shorten
-
 from antiphon_library.taste.preference import F64, Preference, TrackKernel, components, numbers, preference
 from antiphon_library.taste_tables import Signal, TasteTables, TrackRow
 

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from antiphon.api import UsageError
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import is_finite_number, shorten
-
-from antiphon.api import UsageError
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.records import SUMMARY
 from antiphon_library.taste.choosing import LONGEST, TrackTable, playlist

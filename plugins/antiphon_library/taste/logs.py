@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from antiphon.api import FileError
 from antiphon.api.backends.files import printable_path, reason_of_os_error as why
 from antiphon.api.backends.runtime import shorten
-
-from antiphon.api import FileError
 from antiphon_library.taste.companions import companions
 from antiphon_library.taste_tables import TrackRow
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from antiphon.api.backends.files import Decoder
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
+from antiphon.api.backends.files import Decoder
 from antiphon_library.excerpt import begins
 from antiphon_library.taste.preference import F64, NOISE, TrackKernel
 from antiphon_library.taste_tables import TrackRow

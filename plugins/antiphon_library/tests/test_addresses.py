@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from antiphon.api.backends.transports import AddressList
 from tests.cli.test_osc_cli import asked
 from tests.control.rig import CATALOG, Rig, rig
 
 import antiphon_library
+from antiphon.api.backends.transports import AddressList
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.io.osc_peer import Level

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
-from antiphon.api.backends.transports import Command, NudgeBeat, ServeSettings, SetTempo
 
 from antiphon.api import UsageError
+from antiphon.api.backends.transports import Command, NudgeBeat, ServeSettings, SetTempo
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon_link.session import QUANTUM, SLACK, STEP, LinkSession
 from antiphon_link.transport import LinkTransport

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from antiphon.api.backends.analysis import K_STATE, QUIETEST, k_sections, k_weigh, lufs_of
 
 from antiphon.api import F32
+from antiphon.api.backends.analysis import K_STATE, QUIETEST, k_sections, k_weigh, lufs_of
 from antiphon_listen.loudness import HOP, MOMENTARY, SHORT_TERM, channel_weights
 
 _STEP = 0.1

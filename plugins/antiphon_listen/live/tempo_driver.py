@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 
-from antiphon.api.backends.transports import Node, SetTempo, Transport, TransportServer
-
 from antiphon.api import AntiphonError
+from antiphon.api.backends.transports import Node, SetTempo, Transport, TransportServer
 
 EVERY = 0.25
 """Seconds between two looks: the node looks at its window about as often."""

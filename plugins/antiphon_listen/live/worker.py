@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import soxr
-from antiphon.api.backends.workers import ReportingStepper
 
 from antiphon.api import F32, Samples
+from antiphon.api.backends.workers import ReportingStepper
 from antiphon_listen import tables
 from antiphon_listen.live.grid import LiveGrid
 from antiphon_listen.live.harmony import LiveHarmony

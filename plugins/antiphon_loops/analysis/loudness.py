@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from antiphon.api.backends.analysis import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh
 
 from antiphon.api import F32
+from antiphon.api.backends.analysis import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh
 
 
 def integrated_loudness(sound: F32, rate: int) -> float:

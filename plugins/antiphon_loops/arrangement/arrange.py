@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from antiphon.api.backends.analysis import fit_compatibility, transpose_fit
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, UsageError
+from antiphon.api.backends.analysis import fit_compatibility, transpose_fit
 from antiphon_loops.record import MOODS, ROLES, Loop, scale_of
 from antiphon_loops.rules import Rules
 

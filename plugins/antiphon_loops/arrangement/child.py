@@ -9,9 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from antiphon.api.backends.runtime import HelperChannel
-
 from antiphon.api import AntiphonError
+from antiphon.api.backends.runtime import HelperChannel
 from antiphon_loops.arrangement.live import plan_to, request_from
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.library import ready

@@ -7,9 +7,9 @@ struck, so that a drum loop is cut into slices at its onsets, which are moved ap
 from __future__ import annotations
 
 import numpy as np
-from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 
 from antiphon.api import F32
+from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 from antiphon_loops.analysis.loudness import true_peak
 
 _AROUND = 0.4

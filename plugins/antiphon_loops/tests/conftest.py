@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from antiphon.api.backends.files import HOME_VARIABLE, library_folder
 
 from antiphon.api import SHARP_NAMES
+from antiphon.api.backends.files import library_folder
+from antiphon.kernel.runtime.paths import HOME as HOME_VARIABLE
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.library import analyse
 from antiphon_loops.rules import Rules

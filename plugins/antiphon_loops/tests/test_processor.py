@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from antiphon.api.backends.rendering import prepare_processor
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, PluginError, StreamSpec, Value
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.workers import pool
 from antiphon_loops.arrangement.arrange import LoopRequest

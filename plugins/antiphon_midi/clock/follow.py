@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from antiphon.api import AntiphonError
 from antiphon.api.backends.transports import (
     LEAP,
     Command,
@@ -23,8 +24,6 @@ from antiphon.api.backends.transports import (
     same_tempo,
     steered_tempo,
 )
-
-from antiphon.api import AntiphonError
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.ticks import PPQN, TickLoop
 

@@ -13,7 +13,6 @@ import math
 from typing import Any
 
 from antiphon.api.backends.transports import TransportServer
-
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import SIXTEENTH, SLACK
 from antiphon_midi.clock.ticks import PPQN

@@ -10,9 +10,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from antiphon.api.backends.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
-
 from antiphon.api import FileError
+from antiphon.api.backends.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
 
 MOST_SECONDS = 6 * 3600.0
 """Of a file, at its own tempo; as for `antiphon run` and `render`."""

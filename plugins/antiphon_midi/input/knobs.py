@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from antiphon.api.backends.files import config_folder
 from antiphon.api.backends.transports import RequestError, SetParam, TransportServer, pressable, settable
-
 from antiphon_midi.input.learn import Knob, MidiMap, address_of
 from antiphon_midi.input.pedals import PedalState
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from antiphon.api.backends.transports import TransportServer, pressed_message
-
 from antiphon_midi.input.learn import Knob
 
 DOWN = 0.5

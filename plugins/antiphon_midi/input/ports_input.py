@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
+from antiphon.api import PEDAL, AntiphonError
 from antiphon.api.backends.transports import (
     NOW,
     Bend,
@@ -29,8 +30,6 @@ from antiphon.api.backends.transports import (
     TransportServer,
     When,
 )
-
-from antiphon.api import PEDAL, AntiphonError
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import SLACK
 from antiphon_midi.clock.mode import MidiClock

@@ -16,7 +16,6 @@ from antiphon.api.backends.transports import (
     SetTempo,
     SetTransport,
 )
-
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import ClockFollower

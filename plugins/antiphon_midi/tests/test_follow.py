@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from antiphon.api.backends.transports import NudgeBeat, Sample, SetTransport
 from hypothesis import given, settings, strategies as st
 
+from antiphon.api.backends.transports import NudgeBeat, Sample, SetTransport
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import ClockFollower
 from antiphon_midi.clock.ticks import TickLoop

@@ -8,12 +8,13 @@ from typing import Any
 import mido
 import numpy as np
 import pytest
-from antiphon.api.backends.files import MidiControlChange, MidiNote, MidiTrack, write_midi
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from antiphon.api import BlockTime, Event, FileError, StreamSpec
+from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.testing import render
 from antiphon.kernel.contract import harness
+from antiphon.kernel.io.midi_song import MidiControlChange
 from antiphon_midi.file.midifile import MOST, MidiFile
 from antiphon_midi.file.score import load
 

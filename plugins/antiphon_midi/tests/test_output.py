@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from antiphon.api.backends.transports import NOW, OscRequest, RequestError, Sample, ServeSettings, When, encode
 from tests.control.rig import CATALOG
 from tests.control.test_notes import HEARS, PLAYS
 
+from antiphon.api.backends.transports import NOW, OscRequest, RequestError, Sample, ServeSettings, When, encode
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.engine.link import PlayedNote
 from antiphon.kernel.graph.patch import parse

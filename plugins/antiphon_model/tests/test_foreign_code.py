@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from antiphon.api.backends.models import ModelError
 
+from antiphon.api.backends.models import ModelError
 from antiphon_model import operators, probe
 from antiphon_model.tests import exports
 

@@ -18,9 +18,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from antiphon.api.backends.models import ModelError
 from tests.waiting import until
 
+from antiphon.api.backends.models import ModelError
 from antiphon_model import foreign, landlock, model_file, probe
 from antiphon_model.tests import exports
 

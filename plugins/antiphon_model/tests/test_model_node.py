@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from antiphon.api.backends.rendering import load_plugins
 from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 
 from antiphon.api import BlockTime, PluginError, StreamSpec, WorkerError
+from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render, run_processor, without_workers
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import parse

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
-from antiphon.api.backends.files import MidiNote, MidiTrack
 
 from antiphon.api import UsageError
+from antiphon.api.backends.files import MidiNote, MidiTrack
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
 from antiphon_mosaic.genre import first_bar, render_part

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from antiphon.api.backends.transports import ServeSettings
 from tests.broker import Client, Mosquitto, mosquitto
 from tests.control.rig import CATALOG, GRAPH, Rig
 from tests.waiting import comes
 
+from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.engine.link import Reported
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.graph import Graph

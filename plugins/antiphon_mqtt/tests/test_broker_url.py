@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from antiphon.api.backends.transports import ServeSettings
 from hypothesis import given, strategies as st
 
 from antiphon.api import UsageError
+from antiphon.api.backends.transports import ServeSettings
 from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.transport import MQTT_URL, MqttTransport
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from antiphon.api.backends.synths import SynthSettings
 from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_pyo.backend import Pyo
 
 RATE = 48000

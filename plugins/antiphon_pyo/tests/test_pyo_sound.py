@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("pyo")
 
 import numpy as np
-from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
 
 from antiphon.api import AntiphonError
+from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
 from antiphon_pyo.backend import Pyo, chunk
 from antiphon_pyo.samples import load
 from antiphon_pyo.tests.playing import (

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from antiphon.api import Event, StreamSpec
-from antiphon.api.testing import Rendered, render
+from antiphon.api.testing import render
+from antiphon.kernel.contract.harness import Rendered
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.sounds import sounds_of
 from antiphon_sampler.tests.material import RATE, SPEC, burst, sine, write

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from antiphon.api.backends.files import KeptDecoder
 from tests.waiting import until
 
 from antiphon.api import Event, StreamSpec
+from antiphon.api.backends.files import KeptDecoder
 from antiphon.api.testing import render
 from antiphon_sampler import processor as processors, reader as readers, sounds
 from antiphon_sampler.decoding import decode

@@ -7,12 +7,13 @@ import json
 
 import numpy as np
 import pytest
-from antiphon.api.backends.rendering import prepare_processor
-from antiphon.api.backends.transports import VALUES_BEGIN, note_params, value_number, word_number
 from tests import audio
 
 from antiphon.api import Event
+from antiphon.api.backends.rendering import prepare_processor
+from antiphon.api.backends.transports import VALUES_BEGIN, note_params, word_number
 from antiphon.cli.files.render import render
+from antiphon.kernel.session.play import value_number
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.slices import onsets, region
 from antiphon_sampler.tests.material import RATE, SPEC, burst, write

@@ -1,9 +1,9 @@
 """What the tests sing: a voice without any library, and measures of what comes out."""
 
 import numpy as np
-from antiphon.api.backends.signal import syllables
 
 from antiphon.api import Event, StreamSpec
+from antiphon.api.backends.signal import syllables
 from antiphon.api.testing import render
 from antiphon_sing import processor, song
 from antiphon_sing.spoken import Phone, Spoken

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from antiphon.api.backends.synths import SynthSettings
-from antiphon.api.backends.workers import current_pool
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from antiphon.api import Event, FileError, ParamError, Samples, StreamSpec
+from antiphon.api.backends.synths import SynthSettings
+from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
 from antiphon_soundfont.fonts import MOST_BYTES, check, find_soundfont, library_file
 from antiphon_soundfont.info import SOUNDFONT

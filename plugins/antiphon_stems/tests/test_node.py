@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import Samples, StreamSpec
-from antiphon.api.testing import Rendered, render
+from antiphon.api.testing import render
+from antiphon.kernel.contract.harness import Rendered
 from antiphon_stems.grids import STEMS
 from antiphon_stems.processor import Stems
 

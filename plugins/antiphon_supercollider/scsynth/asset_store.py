@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
+
+from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.runtime import say
 from antiphon.api.backends.synths import SynthSettings
-
-from antiphon.api.backends import transports as osc
 from antiphon_supercollider.scsynth import leftovers
 from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
 from antiphon_supercollider.voices.scgf import Definition

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from antiphon.api.backends.synths import SynthSettings
 
 from antiphon.api import Event
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.backend import CLOSING, SPLICE_SECONDS, SuperCollider
 from antiphon_supercollider.timing import delay
 

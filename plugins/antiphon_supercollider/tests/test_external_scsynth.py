@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from antiphon.api.backends.transports import ServeSettings
 from tests.waiting import until
 
 from antiphon.api import EngineError, UsageError
 from antiphon.api.backends import transports as osc
+from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.synth.backends import with_options
+from antiphon.kernel.wire.osc import Double
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.external_client import (
     BUFFERS,
@@ -63,7 +64,7 @@ class Fake:
         self._socket.close()
 
 
-STATUS: tuple[osc.Arg, ...] = ("/status.reply", 1, 0, 0, 1, 0, 0.5, 0.8, osc.Double(48000.0), osc.Double(48001.3))
+STATUS: tuple[osc.Arg, ...] = ("/status.reply", 1, 0, 0, 1, 0, 0.5, 0.8, Double(48000.0), Double(48001.3))
 VERSION: tuple[osc.Arg, ...] = ("/version.reply", "scsynth", 3, 13, ".0", "", "na")
 
 

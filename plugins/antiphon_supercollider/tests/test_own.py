@@ -6,10 +6,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from antiphon.api.backends.synths import FIRST_DIAL, SynthSettings
 
 from antiphon.api import Event
 from antiphon.api.backends import transports as osc
+from antiphon.api.backends.synths import FIRST_DIAL, SynthSettings
 from antiphon_supercollider.voices.material import VoiceAssets
 from antiphon_supercollider.voices.own import PLACES, OwnPlayer
 from antiphon_supercollider.voices.scgf import load

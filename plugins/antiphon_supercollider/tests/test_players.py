@@ -6,10 +6,10 @@ from itertools import count
 from typing import Any
 
 import pytest
-from antiphon.api.backends.synths import SynthSettings
 
 from antiphon.api import PEDAL, Event
 from antiphon.api.backends import transports as osc
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.voices.players import NodeVoices, Template, kit, moment
 
 RATE, FRAME, NOW = 48000, 5 << 24, 4 << 24

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from antiphon.api import FileError, ParamError
 from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.synths import RESERVED, SynthSettings, parse_controls
-
-from antiphon.api import FileError, ParamError
 from antiphon_supercollider.voices import scgf
 
 BUILT_IN = {

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
-from antiphon.api.backends.workers import current_pool
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import Event, Samples, StreamSpec
+from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
+from antiphon.api.backends.workers import current_pool
 from antiphon.api.testing import render, use_pool
 from antiphon.kernel.synth.processor import MOST_EVENTS
 from antiphon_synth.processor import Synth

@@ -1,6 +1,6 @@
 """All that a plugin imports of Antiphon: `from antiphon.api import Param, Processor`, and modules for further subjects.
 
-Only plugins import it, and it may import every room; what is defined there is named and documented here.
+Plugins and the lab import nothing else; what is defined in any room is offered, named and documented here.
 
 For authors of processors (`make docs` writes these on one page):
 
@@ -11,29 +11,22 @@ For authors of processors (`make docs` writes these on one page):
 | `antiphon.api.kernels` | per-sample loops as machine code |
 | `antiphon.api.testing` | a host for a plugin's tests |
 
-For models, synths, transports, analyses and pages:
+For models, synths, transports, analyses, commands and pages, in `antiphon.api.backends`:
 
 | module | subject |
 |---|---|
-| `antiphon.api.analysis` | analyses of sound for the catalogue; where the level of a sound rises |
-| `antiphon.api.arrays` | layers of networks in numpy, which play without torch |
-| `antiphon.api.cli` | commands: groups, answers, progress, OSC to a running server |
-| `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
-| `antiphon.api.console` | lines for the person at the terminal |
-| `antiphon.api.files` | sound files, MIDI files, folders |
-| `antiphon.api.harmony` | scales and chords by name |
-| `antiphon.api.http` | HTTP operations and routes: requests, responses, refusals |
-| `antiphon.api.intrinsics` | in kernels: the bits of a float, memory fetched ahead or shared, calls from and to C |
-| `antiphon.api.models` | models in workers, and files of weights |
-| `antiphon.api.networks` | the torch side of a model; imports torch |
-| `antiphon.api.osc` | OSC packets as bytes |
-| `antiphon.api.processes` | processes that help a plugin |
-| `antiphon.api.rendering` | notes to sound without a server; loading plugins |
-| `antiphon.api.services` | what one plugin offers to others; the catalogue of sound files |
-| `antiphon.api.spectra` | short-time spectra hop by hop, with little delay |
-| `antiphon.api.synths` | backends that play notes |
-| `antiphon.api.transports` | what carries commands into the server and values out of it |
-| `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
+| `analysis` | analyses of sound for the catalogue, and the catalogue of sound files |
+| `cli` | commands: groups, answers, progress, errors |
+| `files` | sound files, MIDI files, folders |
+| `http` | HTTP routes: requests, responses, refusals |
+| `models` | models in workers, files of weights, layers of networks in numpy |
+| `networks` | the torch side of a model; imports torch |
+| `rendering` | processors and notes to sound without a server; loading plugins |
+| `runtime` | lines for the person at the terminal, options of `antiphon serve`, missing packages, helper processes |
+| `signal` | parts of kernels and hops: spectra, wavelet bands, pitch, scales, lyrics, intrinsics |
+| `synths` | backends that play notes |
+| `transports` | what carries commands into the server and values out of it; commands; OSC packets |
+| `workers` | streams of hops through a worker process, for work that is no model |
 
 Importing this module imports the hooks and the errors alone; any other name imports its own module at its first use.
 The command line imports a plugin's `__init__.py` for its hooks, and should not have to import numpy for them.
@@ -51,9 +44,7 @@ from antiphon.kernel.errors import (
     FileError,
     ParamError,
     PluginError,
-    RequestError,
     UsageError,
-    WireError,
     WorkerError,
 )
 
@@ -64,14 +55,14 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
     from antiphon.kernel.contract.processor import IO, PEDAL, BlockTime, Event, Processor
     from antiphon.kernel.native.step import Step
-    from antiphon.kernel.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
+    from antiphon.kernel.signal.pitch import SHARP_NAMES, frequency, note_number
 
 
 _LAZY = {
     "antiphon.kernel.contract.block": ("F32", "F64", "Samples", "StreamSpec"),
     "antiphon.kernel.contract.file_use": ("FileUse",),
     "antiphon.kernel.contract.params": ("Param", "Value"),
-    "antiphon.kernel.signal.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
+    "antiphon.kernel.signal.pitch": ("SHARP_NAMES", "frequency", "note_number"),
     "antiphon.kernel.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
     "antiphon.kernel.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
     "antiphon.kernel.native.step": ("Step",),

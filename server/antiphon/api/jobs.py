@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from antiphon.kernel.contract.file_use import NOTHING as NOTHING
-from antiphon.kernel.contract.harness import prepare as prepare_processor
-from antiphon.kernel.contract.parameter_cells import ParamCells
 from antiphon.offline.file_ends import fade_end as fade_out
 from antiphon.offline.file_job import FileJob, check_distinct
 from antiphon.offline.note_file import is_midi

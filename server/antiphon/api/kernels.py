@@ -1,4 +1,4 @@
-"""Loops as machine code: `kernel`, the types of its arguments, kernels for spectra and wavelet bands, intrinsics.
+"""Loops as machine code: `kernel`, the types of its arguments, kernels for spectra, addresses of arrays.
 
 A module with kernels begins with `from __future__ import annotations`.
 """
@@ -6,9 +6,8 @@ A module with kernels begins with `from __future__ import annotations`.
 from __future__ import annotations
 
 from antiphon.kernel.contract.beat_rest import BeatRest
-from antiphon.kernel.native import Audio, Kernel, f32, f32p, f64, f64p, i64, i64p, kernel, u8p
+from antiphon.kernel.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon.kernel.native.dsp import copy_sound, fill_sound
 from antiphon.kernel.native.fft import RealFft, fft_real, fft_real_inverse
 from antiphon.kernel.native.intrinsics import address_f32, channel, offset
 from antiphon.kernel.native.kernel import address
-from antiphon.kernel.native.wavelet import wavelet_join, wavelet_split

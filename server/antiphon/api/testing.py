@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from antiphon.kernel.contract.harness import Change, Rendered, render, run_processor
+from antiphon.kernel.contract.harness import render, run_processor
 from antiphon.kernel.workers.pool import use as use_pool, without_workers

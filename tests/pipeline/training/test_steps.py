@@ -71,11 +71,11 @@ def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
 
 def test_a_framework_that_is_missing_is_named_with_what_installs_it(tmp_path: Path, monkeypatch) -> None:
     without(monkeypatch, "tensorflow")
-    with pytest.raises(UsageError, match=r"keras needs tensorflow, .*; `pip install 'antiphon\[keras\]'` installs it"):
+    with pytest.raises(UsageError, match=r"keras needs tensorflow, .*; `pip install 'antiphon-lab\[keras\]'`"):
         chosen(["torch", "keras"])
     assert [framework.name for framework in chosen([])] == ["sklearn", "torch", "fastai"]
     without(monkeypatch, "onnxruntime")
-    with pytest.raises(UsageError, match=r"no framework to train with is installed; `pip install 'antiphon\[torch\]'`"):
+    with pytest.raises(UsageError, match=r"no framework to train with .*; `pip install 'antiphon-lab\[torch\]'`"):
         chosen([])
     with pytest.raises(UsageError, match="playing classifiers needs onnxruntime, which is not installed"):
         run(load(written(tmp_path)), ("evaluate",))
@@ -214,7 +214,7 @@ def test_what_cannot_be_written_leaves_the_classifier_of_before(trained, tmp_pat
         return rename(path, target)
 
     rename = Path.rename
-    for part, name, fault in ((deployment.paths, "write_atomic", fail), (Path, "rename", refuse)):
+    for part, name, fault in ((deployment, "write_atomic", fail), (Path, "rename", refuse)):
         with monkeypatch.context() as patch:
             patch.setattr(part, name, fault)
             with pytest.raises(FileError, match="no "):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from antiphon.api.backends.files import make_folder
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, UsageError
+from antiphon.api.backends.files import make_folder
 from antiphon_classify.classifier import MEL
 from antiphon_classify.labels import UNKNOWN, of_count
 from antiphon_classify.rhythm import FRAMES

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.api.backends.files import SOUND_FORMATS
-
 from antiphon.api import AntiphonError, FileError, UsageError
+from antiphon.api.backends.files import SOUND_FORMATS
 from antiphon_models.classify.genre.material import LABELS
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.datasets.records import TEST, Item

@@ -10,9 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from antiphon.api.backends.models import ModelError, write_weights
-
 from antiphon.api import UsageError
+from antiphon.api.backends.models import ModelError, write_weights
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from antiphon.api.backends.networks import StreamingModel
-
 from antiphon_denoise.learned.spec import HOP, UNITS
 from antiphon_models.denoise.network.features import FeatureExtractor
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from antiphon.api.backends.networks import State
 from torch.nn import functional
 
+from antiphon.api.backends.networks import State
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.mask_network import LAST, SLOPE, TELLS, UNSURE, WIDTH
 from antiphon_denoise.learned.spec import MASK

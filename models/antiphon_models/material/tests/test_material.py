@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from antiphon.api.backends.files import read_midi
 
 from antiphon.api import UsageError
+from antiphon.api.backends.files import read_midi
 from antiphon_models.learning.needs import explain_missing
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings

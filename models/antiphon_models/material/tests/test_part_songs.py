@@ -7,7 +7,6 @@ import struct
 from pathlib import Path
 
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
-
 from antiphon_models.material.part_songs import PartChord, PartNote, songs
 
 

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import F64
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import write_atomic
+from antiphon.api import F64, FileError
+from antiphon.api.backends.files import write_atomic
 from antiphon_classify.classifier_file import MODEL
 from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.datasets.records import TEST, TRAIN, VALID

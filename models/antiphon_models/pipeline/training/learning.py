@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
-from antiphon.api import F32, F64
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import make_folder, write_atomic
-from antiphon.kernel.signal.mel import MelSettings
+from antiphon.api import F32, F64, FileError
+from antiphon.api.backends.analysis import MelSettings
+from antiphon.api.backends.files import make_folder, write_atomic
 from antiphon_classify.classifier_file import DETAILS, MODEL, ClassifierDetails, digest_of, read_details
 from antiphon_classify.classifier_session import compute, open_session
 from antiphon_models.datasets.records import TRAIN, VALID

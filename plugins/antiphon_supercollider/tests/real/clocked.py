@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from antiphon.api.backends.synths import SynthSettings
 
 from antiphon.api import Event, Samples
+from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.backend import SuperCollider
 
 PATIENCE = 10.0

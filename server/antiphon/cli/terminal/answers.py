@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
-"""The option --json."""
+"""Annotation of the option `--json` of a command."""
 
 
 def echo_answer(as_json: bool, data: Any, lines: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 
 from antiphon.kernel.contract.params import Value
@@ -38,8 +39,8 @@ class ModelInfo:
         folder: Of the manifest; "" for the one that ships with Antiphon.
         answer: Values of an answer for each output; 0 for `hop`.
         frames: Frames of `rate` from one hop to the next, where a hop is not that many samples; 0 for `hop`.
-        array_network: "module:Class" of the same network in numpy, an `antiphon.api.backends.models.ArrayNetwork`, which plays
-            on the CPU without torch; "" where `network` plays there too.
+        array_network: "module:Class" of the same network in numpy, an `antiphon.api.backends.models.ArrayNetwork`,
+            which plays on the CPU without torch; "" where `network` plays there too.
     """
 
     name: str
@@ -59,18 +60,18 @@ class ModelInfo:
     array_network: str = ""
 
     def plays_arrays(self, device: str) -> bool:
-        """Tells whether the network in numpy plays.
+        """Whether the network in numpy plays, on the CPU, on a server with that device, "cpu" or "cuda".
 
-        Args:
-            device: Of the server: "cpu" or "cuda".
-
-        Returns:
-            True where there is one, and the model runs on the CPU with that device.
+        It does so on "cuda" too where the package of `network` is not installed: plugins ship without the lab.
         """
-        return bool(self.array_network) and (device == "cpu" or device not in self.devices)
+        on_card = device != "cpu" and device in self.devices
+        return bool(self.array_network) and not (on_card and self._installed())
+
+    def _installed(self) -> bool:
+        return importlib.util.find_spec(self.network.partition(":")[0].partition(".")[0]) is not None
 
     def worker(self, device: str) -> WorkerSpec:
-        """Describes the worker that runs the model: its network in numpy on the CPU where there is one.
+        """Describes the worker that runs the model: its network in numpy where `plays_arrays`, otherwise torch's.
 
         Args:
             device: "cpu" or "cuda".
@@ -81,8 +82,8 @@ class ModelInfo:
         Raises:
             WorkerError: The model does not run on that device.
         """
-        if device == "cpu" and device in self.devices and self.array_network:
-            return self._worker(device, self.array_network, ARRAY_FACTORY, "none")
+        if device in self.devices and self.plays_arrays(device):
+            return self._worker("cpu", self.array_network, ARRAY_FACTORY, "none")
         return self.torch_worker(device)
 
     def torch_worker(self, device: str) -> WorkerSpec:

@@ -6,10 +6,10 @@ from antiphon.kernel.io.audiofile import Sound, read as read_sound, stream as st
 from antiphon.kernel.io.audiowrite import AudioWriter, format_of
 from antiphon.kernel.io.containers import KINDS as SOUND_KINDS
 from antiphon.kernel.io.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
+from antiphon.kernel.io.decode_process import FileStalled
 from antiphon.kernel.io.midi_song import (
     DEFAULT_BPM,
     TICKS as MIDI_TICKS,
-    MidiControlChange,
     MidiNote,
     MidiSong,
     MidiTrack,
@@ -24,10 +24,11 @@ from antiphon.kernel.io.midifile import (
     write as write_midi,
 )
 from antiphon.kernel.io.png import png_bytes
-from antiphon.kernel.runtime.file_lock import Claims as FileClaims
+from antiphon.kernel.runtime.file_lock import Claims as FileClaims, hold_lock, lock as lock_file
 from antiphon.kernel.runtime.paths import (
     HOME as HOME_VARIABLE,
     PRIVATE_FOLDER,
+    TEMPORARY as TEMPORARY_NAME,
     cache as cache_folder,
     config as config_folder,
     data as data_folder,
@@ -36,9 +37,11 @@ from antiphon.kernel.runtime.paths import (
     library as library_folder,
     make_folder,
     open_ordinary,
+    temporary_beside,
     why as reason_of_os_error,
     write_atomic,
 )
 from antiphon.kernel.runtime.resources import folder as built_in_folder
 from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES, Format
-from antiphon.kernel.runtime.typed import read_toml
+from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
+from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields, read_toml

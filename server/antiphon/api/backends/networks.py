@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 from antiphon.kernel.workers.networks.streaming import State, StreamingModel
-from antiphon.kernel.workers.networks.torch_network import fill as fill_network, load as load_network
+from antiphon.kernel.workers.networks.torch_network import fill as fill_network

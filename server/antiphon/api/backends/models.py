@@ -1,4 +1,7 @@
-"""Models in workers: their description, processors that play through one, and files of weights. Imports no torch."""
+"""Models in workers: their description, processors that play through one, files of weights, and layers in numpy.
+
+No torch: the layers equal torch's, and `antiphon.api.backends.networks` has the torch side.
+"""
 
 from __future__ import annotations
 
@@ -14,4 +17,7 @@ from antiphon.kernel.runtime.resources import models as models_folder
 from antiphon.kernel.workers.info import ModelInfo
 from antiphon.kernel.workers.listing import FileListing, ModelFolder
 from antiphon.kernel.workers.model_client import ModelClient, say_instead, usable
+from antiphon.kernel.workers.networks.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
+from antiphon.kernel.workers.networks.array_network import ArrayNetwork, load as load_arrays
+from antiphon.kernel.workers.networks.array_weights import Weights, find_array
 from antiphon.kernel.workers.processor import ModelProcessor

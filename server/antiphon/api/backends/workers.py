@@ -1,6 +1,6 @@
 """Work in a process of its own, hop by hop: what a processor posts, what the worker computes, what is played meanwhile.
 
-For a torch model there is `antiphon.api.models`, which is built on this.
+For a torch model there is `antiphon.api.backends.models`, which is built on this.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from antiphon.kernel.contract.processor import ProcessorPart
 from antiphon.kernel.runtime.pidfile import start_time as process_start
 from antiphon.kernel.runtime.scheduling import short_slices
 from antiphon.kernel.workers.dropout_fader import DropoutFader
-from antiphon.kernel.workers.dropout_log import DropoutLog
 from antiphon.kernel.workers.pool import current as current_pool
 from antiphon.kernel.workers.processor import WorkerProcessor
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 from antiphon.kernel.workers.reporter import WorkerReporter
-from antiphon.kernel.workers.reporting import RecentSound, ReportedStream, ReportingStepper
+from antiphon.kernel.workers.reporting import RecentSound, ReportingStepper
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
-from antiphon.kernel.workers.stream import Stream
 from antiphon.kernel.workers.worker_client import WorkerClient

@@ -1,0 +1,12 @@
+"""Processors and notes to sound without a server, through the code that plays live; the plugins needed for it."""
+
+from __future__ import annotations
+
+from antiphon.kernel.contract.file_use import NOTHING
+from antiphon.kernel.contract.harness import prepare as prepare_processor
+from antiphon.kernel.contract.parameter_cells import ParamCells
+from antiphon.kernel.plugins.checks import check_type_name
+from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
+from antiphon.kernel.plugins.registry import Registration, registrations
+from antiphon.offline.note_rendering import TimedNote, sound as render_notes, sounds as render_parts
+from antiphon.offline.plugin_jobs import play_through, run_job, transcribe

@@ -1,0 +1,34 @@
+"""A plugin's process and its terminal: messages, options of `antiphon serve`, missing packages, helper processes.
+
+A helper is asked over a pipe, bounded in time and answers, and ends with its parent.
+"""
+
+from __future__ import annotations
+
+from antiphon.kernel.contract.finding import Finding
+from antiphon.kernel.runtime.child_process import TERM_SECONDS, bound_to, end_with_parent
+from antiphon.kernel.runtime.console import say
+from antiphon.kernel.runtime.extras import (
+    FRAMEWORKS as FRAMEWORK_MODULES,
+    missing as lacking_modules,
+    of_error as missing_by_error,
+    require as require_modules,
+    sentence as missing_modules,
+)
+from antiphon.kernel.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.kernel.runtime.helper_process import (
+    HELPER_FAULTS,
+    ONE_THREAD,
+    ForkedEnd,
+    HelperProcess,
+    HelperTask,
+    command as module_command,
+    end_session,
+    run_forked,
+    start_command,
+    start_helper,
+)
+from antiphon.kernel.runtime.scheduling import give_way
+from antiphon.kernel.runtime.settings import ServeOption
+from antiphon.kernel.runtime.shortening import is_finite_number, short_repr, shorten
+from antiphon.kernel.runtime.suggestion import instead, suggest

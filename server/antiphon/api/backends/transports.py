@@ -1,0 +1,47 @@
+"""What carries commands into the server and values out of it, such as MIDI and MQTT; commands, each with its time; OSC.
+
+A command is what a performer asks for, as data; OSC packets are bytes, for another program.
+"""
+
+from __future__ import annotations
+
+from antiphon.kernel.contract.addresses import AddressList
+from antiphon.kernel.errors import RequestError, WireError
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, NodeEvent
+from antiphon.kernel.session.commands import (
+    NOW,
+    Bend,
+    ClearSchedule,
+    Command,
+    Control,
+    Note,
+    NoteOff,
+    NoteOn,
+    NotePitch,
+    NotePressure,
+    NoteTimbre,
+    Now,
+    NudgeBeat,
+    Panic,
+    Sample,
+    SetParam,
+    SetTempo,
+    SetTransport,
+    When,
+)
+from antiphon.kernel.session.effects import EngineEffect
+from antiphon.kernel.session.node_state import Node
+from antiphon.kernel.session.osc_request import OscRequest
+from antiphon.kernel.session.play import (
+    BEGIN as VALUES_BEGIN,
+    note_params,
+    plays,
+    read as play_commands,
+    value_place,
+    word_number,
+)
+from antiphon.kernel.session.steering import LEAP, same_tempo, steered_tempo
+from antiphon.kernel.session.transport import Transport, pressable, pressed_message, settable
+from antiphon.kernel.session.transport_server import EmittedEvent, TransportServer
+from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, encode, encode_bundle
