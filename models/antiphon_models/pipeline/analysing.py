@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import FileError, PluginError
-from antiphon.api.backends.analysis import Quantity
-from antiphon.offline.analyses import AnalysisResult, analyses
+from antiphon.api.backends.analysis import AnalysisResult, Quantity, analyses
 from antiphon_library.identity import identify_and_analyse
 from antiphon_library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND
@@ -46,7 +45,7 @@ def analysis_tasks(
     out: Path, folder: str, source: Path, items: Sequence[SourceItem], names: Sequence[str], shards: int
 ) -> list[AnalysisTask]:
     """The shards, without those that no item falls into. Raises `PluginError`: there is no analysis of a name."""
-    from antiphon.offline.analyses import named_analyses
+    from antiphon.api.backends.analysis import named_analyses
 
     present = analyses()
     versions = tuple((name, present[name].version) for name in sorted(named_analyses(names)))

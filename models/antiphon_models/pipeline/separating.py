@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import soxr
 
-from antiphon.api.backends.analysis import LogMel
+from antiphon.api.backends.analysis import LogMel, separate_blocks, separator
 from antiphon.api.backends.files import AudioWriter
-from antiphon.offline.analyses import separator
-from antiphon.offline.separation import separate_blocks
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PipelineSettings
 from antiphon_models.pipeline.shards import (

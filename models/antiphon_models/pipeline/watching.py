@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from antiphon.api import FileError, UsageError
-from antiphon.offline.analyses import named_analyses
+from antiphon.api.backends.analysis import named_analyses
 from antiphon_models.pipeline.journal import ResultJournal
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.stream import SoundStream, StreamCounts, run

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from antiphon.library.identification.shards import update_shards as updated_index
 
 from antiphon.api import StreamSpec
-from antiphon.api.backends.analysis import Catalogue
 from antiphon.api.backends.workers import WorkerSpec
 from antiphon.api.testing import run_processor
 from antiphon.kernel.runtime import paths

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api.backends.analysis import Catalogue
 from antiphon.kernel.errors import UsageError
 from antiphon_library.catalogue import Catalogue
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums
