@@ -43,7 +43,7 @@ _TOML = {bool: "true or false", str: "text", int: "a number", float: "a number",
 
 
 class PatchReader:
-    """Reads one parsed patch. All methods raise PatchError, with line and key, for what is not valid."""
+    """Reader of one parsed patch. All methods raise PatchError, with line and key, for invalid content."""
 
     def __init__(self, text: str, source: str, catalog: Catalog, trusted: bool, folder: Path | None = None) -> None:
         """A reader with the arguments of `patch.parse`; `text` and `source` are used for errors only."""
@@ -55,7 +55,7 @@ class PatchReader:
         raise PatchError(f"{self.source}, line {line_of(self.text, path)}{key}: {what}")
 
     def head(self, data: Mapping[str, Any], newest: int) -> None:
-        """Checks `format`, at most `newest`, and then the keys, which a later format may have more of."""
+        """Checks `format`, at most `newest`, and then the keys (a later format may have more)."""
         number = data.get("format")
         if number is None:
             self.fail((), f"a patch says which format it is in; write format = {newest} at its top")
@@ -82,7 +82,7 @@ class PatchReader:
         return name
 
     def hint(self, data: Mapping[str, Any]) -> str:
-        """The patch's hint, one line on what to do first; "" without one."""
+        """The patch's hint, one line on the first step; "" without one."""
         return self._line(data, "hint", patch_list.LINE)
 
     def group(self, data: Mapping[str, Any]) -> str:
@@ -279,7 +279,7 @@ class PatchReader:
             self.fail(("wires", source), shorten(str(error), _LONGEST_REASON))
 
     def _like(self, graph: Graph, source: str, dest: str) -> str:
-        """The kind of port that names without a port mean on this wire: the first that both ends have."""
+        """Default port kind of a wire whose ends name no port: the first kind both ends have."""
         have, take = self._kinds(graph, source, "out"), self._kinds(graph, dest, "in")
         return next((kind for kind in have if kind in take), have[0] if have else "audio")
 
@@ -294,7 +294,7 @@ class PatchReader:
 
 
 def is_control(text: str) -> bool:
-    """Whether `text` names a MIDI controller, such as "cc 21", or "cc 21 2" with a channel 1 to 16."""
+    """True if `text` names a MIDI controller, such as "cc 21", or "cc 21 2" with a channel 1 to 16."""
     match = _MIDI.fullmatch(text)
     return match is not None and int(match[1]) <= 127 and 1 <= int(match[2] or 1) <= 16
 
