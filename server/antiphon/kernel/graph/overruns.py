@@ -1,4 +1,4 @@
-"""Overrun detection: a node's own computing time against the block period, by thread CPU time, not wall time."""
+"""Overrun detection: a node's computing and sleeping time, without preemption, against the block period."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SLEEP_NS = 100_000_000
 
 
 class _ThreadWatch:
-    """CPU time and sleeps of the engine's thread since its last overrun; read only after an overrun, for it is slow."""
+    """CPU and run-queue time of the engine's thread since its last overrun; read only then, for it is slow."""
 
     def __init__(self) -> None:
         self._at = self._ran = self._waited = 0
 
     def own(self, wall_ns: int) -> int:
-        """Time of the last `wall_ns` that a node computed or slept, ns; 0 where the last reading is not recent."""
+        """Time the node computed or slept within the last `wall_ns`, ns; 0 if the last reading is too old."""
         now = time.perf_counter_ns()
         ran, waited = thread_clocks()
         passed, self._at = now - self._at, now
