@@ -1,4 +1,4 @@
-"""`/library/next` and `/library/fits`, worked out in a thread and in a process: a catalogue is on a disk."""
+"""`/library/next` and `/library/fits`, computed in a thread and in a process: a catalogue is on a disk."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from antiphon.kernel.runtime.helper_task import end_session, start_command
 from antiphon.kernel.wire.osc import Arg, encode
 
 AT_ONCE = 4
-"""Questions that are worked on or wait for it; a further one is refused."""
+"""Maximum open queries; a further one is refused."""
 REPLY_BYTES = 8000
-"""Of an answer, in one datagram; further tracks are left out."""
+"""Maximum bytes of an answer, in one datagram; further tracks are left out."""
 BARS = (4, 2, 1)
-"""Last bars that loops are compared with: so many as are kept."""
+"""Numbers of last bars compared with loops, longest first: the longest that is still buffered."""
 PATIENCE = 60.0
-"""Seconds after which a comparison is given up."""
+"""Timeout of a comparison in seconds."""
 Cut = Callable[[str, int, Callable[[str, str], None]], None]
-"""Has so many bars written to a path; then the last is called with the path, and why there is nothing."""
+"""Writes the last bars to a path; then calls its callback with the path, and the error or ""."""
 Work = Callable[[], Coroutine[None, None, list[Arg]]]
-"""Finds an answer. It is called when its turn comes: a server that ends before leaves nothing half begun."""
+"""Coroutine factory of an answer, called when its turn comes: a server that ends before leaves nothing half done."""
 
 
 class LibraryQuestions:
-    """Requests to the library that wait for an answer."""
+    """Pending queries to the library."""
 
     def __init__(self, replies: Replies) -> None:
-        """None yet; `replies` takes the sentences of those that fail."""
+        """No pending queries; errors go to `replies`."""
         self._replies = replies
         self._open: set[asyncio.Task[None]] = set()
         self._one = asyncio.Lock()
@@ -53,7 +53,7 @@ class LibraryQuestions:
         self._begin(peer, address, partial(asyncio.to_thread, next_paths, paths.library(), count, given))
 
     def ask_fitting(self, peer: Peer, address: str, count: int, bar: int, cut: Cut) -> None:
-        """Answers `ADDRESS.reply s:path f:score s:why…` to the sender, later: what goes with what `cut` writes.
+        """Answers `ADDRESS.reply s:path f:score s:why…` to the sender, later: tracks that fit the sound of `cut`.
 
         `bar`: beats of a bar.
 
@@ -85,9 +85,7 @@ def _settle(written: asyncio.Future[str], _path: str, why: str) -> None:
 
 
 async def _fitting(count: int, bar: int, cut: Cut) -> list[Arg]:
-    """The loops that go best with the bars that `cut` writes: path, score and reasons of each, as many as one answer
-    holds.
-    """
+    """Loops that fit the bars written by `cut` best: path, score and reasons of each, up to one answer's size."""
     folder = paths.make_folder(paths.library() / "captures", paths.PRIVATE_FOLDER)
     path = folder / f".fits-{os.urandom(4).hex()}.wav"
     try:
@@ -128,7 +126,7 @@ async def _fitting(count: int, bar: int, cut: Cut) -> list[Arg]:
 
 
 def next_paths(root: Path, count: int, given: tuple[tuple[str, str], ...]) -> list[Arg]:
-    """The paths of the next tracks, as many as fit into an answer; stores the signals that are given."""
+    """Paths of the next tracks, up to an answer's size; stores the given feedback signals."""
     from antiphon.library.catalogue import Catalogue
     from antiphon.library.schema import FILE
     from antiphon.library.taste.choosing_request import next_summaries, request_of

@@ -1,4 +1,4 @@
-"""The OSC addresses that plugins added: a message's arguments are checked as declared, and its handler called."""
+"""OSC addresses of plugins: checks a message's arguments against the declaration, and calls the handler."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PluginAddresses:
     def __init__(
         self, added: Iterable[AddressInfo], directory: Directory, executor: CommandExecutor, replies: Replies
     ) -> None:
-        """Nothing is routed before `add`; `added` are the addresses of all plugins."""
+        """Creates an empty table; `added` are the addresses of all plugins."""
         self._directory, self._executor, self._replies = directory, executor, replies
         self.infos = tuple(info for info in added if info.path.split("/")[1] not in OWN_ROOTS)
 
@@ -58,7 +58,7 @@ class PluginAddresses:
 
 
 def check_args(info: AddressInfo, args: Args) -> Args:
-    """The arguments as an address declares them: numbers converted, count and types checked.
+    """Arguments as an address declares them: numbers converted, count and types checked.
 
     Raises:
         MissingArgument: A required one is missing.

@@ -1,4 +1,4 @@
-"""Handlers of the library: what comes next, and what goes with what sounds."""
+"""Library queries: next tracks, and tracks that fit what plays."""
 
 from __future__ import annotations
 
