@@ -1,8 +1,8 @@
-"""A phase vocoder: spectra of overlapping windows, their peaks, and the way back to sound.
+"""Phase vocoder: spectra of overlapping windows, spectral peaks, and resynthesis.
 
 Peaks of the spectrum are found, and the bins around a peak keep their phases relative to it: identity phase locking
 (Laroche and Dolson, "Improved phase vocoder time-scale modification of audio", IEEE Trans. Speech and Audio Processing
-7, 1999). Phases are counted from a window's centre. All channels share peaks and turns, so that the stereo image stays.
+7, 1999). Phases refer to a window's centre. All channels share peaks and rotations: the stereo image stays.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from antiphon.api.kernels import Audio, RealFft, channel, f32, f32p, f64, fft_re
 from antiphon_effects.shared import PI, REST
 
 OVERLAP = 8
-"""Windows that sound at once. With 4, a partial between two bins has sidebands at -46 dB (the window's transform at 3.5
-bins); with 8 they are at -79 dB."""
+"""Number of overlapping windows. With 4, a partial between two bins has sidebands at -46 dB (the window's transform at
+3.5 bins); with 8 they are at -79 dB."""
 QUIET = 1e-20
 """Power below which a bin is no peak."""
 ABOVE = 1.00001
-"""Times its neighbours' power that a peak has: more than rounding gives a bin of a flat spectrum."""
+"""Factor over its neighbours' power that makes a bin a peak: above the rounding noise of a flat spectrum."""
 TAU = 2.0 * math.pi
 
 
 @kernel
 def effects_angle(y: f64, x: f64) -> f64:
-    """The angle of x + i y, -π to π, within 2e-8.
+    """atan2(y, x), -π to π, within 2e-8.
 
     Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49.
     """
@@ -49,7 +49,7 @@ def effects_angle(y: f64, x: f64) -> f64:
 def effects_window(
     past: Audio, mask: i64, end: i64, window: f32p, frame: Audio, turns: f32p, work: f32p, bins: Audio
 ) -> None:
-    """bins ← the spectrum of the windowed frames of `past` before `end`, their centre at the first place of frame."""
+    """bins ← spectrum of the windowed frames of `past` before `end`, rotated so that their centre is at frame[0]."""
     size = frame.frames
     half = size // 2
     for c in range(frame.channels):
@@ -63,7 +63,7 @@ def effects_window(
 def effects_overlap(
     bins: Audio, turns: f32p, work: f32p, frame: Audio, window: f32p, sums: Audio, hop: i64, out: Audio
 ) -> None:
-    """out ← the next `hop` frames of the overlapping windows, to which the spectrum's sound, in `frame`, is added."""
+    """out ← next `hop` frames of the overlap-add, after adding the inverse transform of `bins`, via `frame`."""
     size = frame.frames
     half = size // 2
     for c in range(frame.channels):
@@ -82,9 +82,9 @@ def effects_overlap(
 
 @kernel
 def effects_peaks(now: Audio, power: f32p, edges: i64p, peaks: i64p) -> i64:
-    """Finds the spectrum's peaks; returns how many. The bins of each lie from its place in `edges` to the next.
+    """Finds the spectrum's peaks; returns their count. The bins of peak i are edges[i] to edges[i + 1].
 
-    now: `[channels, 2 bins]`, real and imaginary in turn.  power: of each bin, over all channels.
+    now: `[channels, 2 bins]`, interleaved real and imaginary.  power: of each bin, over all channels.
     """
     bins = now.frames // 2
     for k in range(bins):
@@ -119,7 +119,7 @@ def effects_peaks(now: Audio, power: f32p, edges: i64p, peaks: i64p) -> i64:
 
 @kernel
 def effects_advance(now: Audio, before: Audio, bin: i64) -> f64:
-    """The angle by which a bin has turned from one spectrum to the other, -π to π, over all channels."""
+    """Phase advance of a bin from one spectrum to the other, -π to π, over all channels."""
     re = f64(0.0)
     im = f64(0.0)
     for c in range(now.channels):
@@ -155,7 +155,7 @@ class PhaseSpectra:
     """
 
     def __init__(self, channels: int, size: int, past: int) -> None:
-        """Makes the buffers.
+        """Allocates the buffers.
 
         Args:
             channels: Channels.
@@ -202,5 +202,5 @@ class PhaseSpectra:
 
 
 def window_size(seconds: float, rate: int) -> int:
-    """Frames of a window of about so many seconds: a power of two."""
+    """Window size in frames for about `seconds`: a power of two."""
     return 1 << max(6, round(math.log2(seconds * rate)))

@@ -1,11 +1,11 @@
-"""Time stretch: slower or faster at the same pitch, of the sound that has just been, or of a file.
+"""Time stretch at constant pitch, of the recent input live, or of a file.
 
-A phase vocoder: spectra are taken at one pace and given at another, and each peak's phase goes on by what it turns in a
-hop of the output, which a second spectrum one hop earlier shows (Puckette, "Phase-locked vocoder", IEEE ASSP Workshop
-on Applications of Signal Processing to Audio and Acoustics, 1995). Where a sound begins, spectra are taken at the pace
-at which they are given, with the input's phases, and the time is made good afterwards (Duxbury, Davies and Sandler,
-"Improved time-scaling of musical audio using phase locking at transients", AES 112th Convention, 2002): so an attack is
-neither smeared nor repeated.
+A phase vocoder: spectra are analysed at one hop and resynthesised at another, and each peak's phase advances by its
+rotation per output hop, measured with a second spectrum one hop earlier (Puckette, "Phase-locked vocoder", IEEE ASSP
+Workshop on Applications of Signal Processing to Audio and Acoustics, 1995). At an attack, spectra are analysed at the
+output hop, with the input's phases, and the time is made up afterwards (Duxbury, Davies and Sandler, "Improved
+time-scaling of musical audio using phase locking at transients", AES 112th Convention, 2002): so an attack is neither
+smeared nor repeated.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from antiphon_effects.phases import (
 from antiphon_effects.shared import effects_finite
 
 WINDOW = 0.085
-"""Seconds of a window: 4,096 frames at 48 kHz."""
+"""Window length in seconds: 4,096 frames at 48 kHz."""
 FACTORS = (0.25, 8.0)
 LONGEST = 20.0
-"""Seconds of sound that a node remembers at most."""
+"""Maximum buffer length in seconds."""
 RISE = 4.0
-"""Growth of a peak's power in a hop from which on it is an attack: 6 dB."""
+"""Power ratio of a peak per hop that marks an attack: 6 dB."""
 SHARE = 0.3
 """Share of the bins that must rise at once for an attack: in a steady noise some always do."""
 FADING, FAINT = 0.9, 0.001
-"""Of the loudest power: what is left of it a hop later, and the share below which nothing is an attack."""
+"""Decay of the loudest power per hop, and the share of it below which no attack is detected."""
 MOST_DEBT = 2.0
-"""Windows of time that may be made good at most: where one attack follows another, some are stretched."""
-# places in `place`: frames of the output's hop that were given, frames of the input, whether to return to now, hops
-# before an attack is given and hops of it, peaks of the spectrum
+"""Maximum time debt in windows: after dense attacks, some are stretched."""
+# indices in `place`: frames output of the hop, input frames, whether to return to now, hops until an attack is output
+# and hops of it, peaks of the spectrum
 _AT, _AGE, _RETURN, _BEFORE, _WITHIN, _PEAKS = 0, 1, 2, 3, 4, 5
 # places in `state`, frames: by which attacks have put the pace forward (above 0) or back, to be made good; the input of
 # the last hop; of the hop before an attack; by which the output lags
@@ -52,9 +52,9 @@ _DEBT, _PACE, _BACK, _BEHIND = 0, 1, 2, 3
 def effects_attack(
     now: Audio, before: Audio, power: f32p, edges: i64p, peaks: i64p, count: i64, rises: f32p, loudest: f32p, hop: i64
 ) -> f64:
-    """How many frames after the window's centre a sound begins; 0 where none does.
+    """Frames from the window's centre to an onset; 0 for none.
 
-    rises: 1 for each peak of it.  loudest: the power of the last second's loudest window.
+    rises: 1 for each of its peaks.  loudest: power of the last second's loudest window.
     """
     bins = now.frames // 2
     whole = f64(0.0)
@@ -85,7 +85,7 @@ def effects_attack(
                     y = f64(now[c, 2 * k + 3])
                     re = re + a * x + b * y
                     im = im + a * y - b * x
-            # where the energy lies: the slope of the phase over the bins
+            # position of the energy: phase slope over the bins
             lag = -effects_angle(im, re) * f64(2 * (bins - 1)) / TAU
             if lag > 0.5 * f64(hop):
                 rises[i] = 1.0
@@ -100,7 +100,7 @@ def effects_attack(
 def effects_turn(
     now: Audio, before: Audio, target: Audio, edges: i64p, peaks: i64p, count: i64, rises: f32p, attack: i64
 ) -> None:
-    """target ← now, with phases that continue those of `target` so far; the input's where a sound begins."""
+    """target ← now, with phases continuing `target`, or with the input's at an attack."""
     bins = now.frames // 2
     for i in range(count):
         peak = peaks[i]
@@ -151,7 +151,7 @@ def effects_look(
     loudest: f32p,
     place: i64p,
 ) -> f64:
-    """Takes the spectra of the input before `end`; returns where in the window a sound begins, or 0."""
+    """Analyses the input before `end`; returns the onset's position in the window, or 0."""
     effects_window(past, mask, end - hop, window, frame, turns, work, before)
     effects_window(past, mask, end, window, frame, turns, work, now)
     place[_PEAKS] = effects_peaks(now, power, edges, peaks)
@@ -183,7 +183,7 @@ def effects_stretch_hop(
     place: i64p,
     state: f64p,
 ) -> f64:
-    """output ← the next hop, from the input before `end`; returns by how much further on the next one's `end` lies.
+    """output ← next hop, from the input before `end`; returns the advance of `end` to the next hop.
 
     place, state: see `_AT` and `_DEBT`; the others as `PhaseSpectra` and `effects_attack` have them.
     """
@@ -203,11 +203,11 @@ def effects_stretch_hop(
         begins = 1 if lag > 0.0 else 0
         moved = f64(hop)
     elif lag == 0.0 or abs(debt) > MOST_DEBT * f64(size):
-        # at most half the pace is taken off or added
+        # the correction is at most half the pace
         moved = pace - max(-0.5 * pace, min(0.5 * pace, debt))
     else:
         place[_WITHIN] = size // hop
-        # so that the sound begins in its time, the debt must be 0 when its first frame is given
+        # the debt must be 0 at the first output frame of the onset, so that it is on time
         early = debt + lag * (1.0 - pace / f64(hop))
         hops = i64(math.floor(early / pace))
         if hops > 0 and state[_PACE] > 0.0:
@@ -231,13 +231,13 @@ def effects_stretch_hop(
 
 @kernel
 def effects_seconds(state: f64p, rate: f64, behind: f64p) -> None:
-    """behind ← the seconds by which the output lags."""
+    """behind ← output lag in seconds."""
     behind[0] = state[_BEHIND] / rate
 
 
 @kernel
 def effects_jump(place: i64p, state: f64p) -> None:
-    """Forgets the phases: the next hop's place does not follow the last one's."""
+    """Resets the phases for a jump in the input position."""
     state[_DEBT] = 0.0
     state[_PACE] = 0.0
     state[_BACK] = 0.0
@@ -274,7 +274,7 @@ def effects_stretch(
     place: i64p,
     state: f64p,
 ) -> None:
-    """y ← the stretched sound of x, at most `limit` frames behind it; at frame `return_at` it returns to now."""
+    """y ← x stretched, at most `limit` frames behind; at frame `return_at` it jumps back to now."""
     for n in range(frames):
         at = place[_AT]
         age = place[_AGE]
@@ -299,7 +299,7 @@ def effects_stretch(
             )  # fmt: skip
             state[_BEHIND] = state[_BEHIND] + f64(hop) - moved
             if state[_BEHIND] < 0.0:
-                # it has caught up
+                # caught up with the input
                 state[_BEHIND] = 0.0
                 effects_jump(place, state)
             elif state[_BEHIND] > limit:
@@ -307,7 +307,7 @@ def effects_stretch(
 
 
 class Stretcher:
-    """Phase vocoder: makes hops of output, each from the window before a place of the input.
+    """Phase vocoder: computes output hops, each from the window before an input position.
 
     Attributes:
         spectra: The windows, with the input in `spectra.past`.
@@ -317,7 +317,7 @@ class Stretcher:
     """
 
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
-        """Makes the buffers, which remember at least so many seconds of input."""
+        """Allocates the buffers, with at least `seconds` of input."""
         size = window_size(WINDOW, rate)
         self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
         self._loudest = np.zeros(1, np.float32)
@@ -337,7 +337,7 @@ class Stretcher:
             state.fill(0)
 
     def step(self, end: int, factor: float) -> float:
-        """Makes `spectra.output`, the next hop of output, from the input before frame `end`.
+        """Computes `spectra.output`, the next output hop, from the input before frame `end`.
 
         Args:
             end: Frame of the input.
@@ -350,10 +350,10 @@ class Stretcher:
 
 
 class Stretch(Processor):
-    """Plays the recent input `factor` times as long; a factor below 1 catches up.
+    """Plays the recent input stretched by `factor`; a factor below 1 catches up.
 
-    Live, the sound falls behind by up to `buffer` seconds and then returns to now, as it does at `now`; at factor 1 it
-    stays where it is. A file becomes `factor` times as long.
+    Live, the output lags by up to `buffer` seconds and then returns to now, as on `now`; at factor 1 the lag is
+    constant. A file is stretched by `factor`.
     """
 
     split = True

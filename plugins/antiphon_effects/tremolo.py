@@ -1,4 +1,4 @@
-"""Louder and softer, over and over; with `spread` from side to side. Zölzer (ed.), DAFX (2nd ed., 2011), 3.3."""
+"""Tremolo, or auto-pan with `spread`. Zölzer (ed.), DAFX (2nd ed., 2011), 3.3."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from antiphon_effects.shared import effects_finite, effects_turns, hertz, smooth
 SHAPES = ("sine", "triangle", "square")
 TAU = 2.0 * math.pi
 EDGE = 0.003
-"""Seconds in which the gain goes from one end to the other at most, so that a square does not click."""
+"""Minimum transition time of the gain from end to end, seconds, so that a square does not click."""
 
 
 @kernel
 def effects_tremolo_wave(shape: f64, turns: f64) -> f64:
-    """The wave of an oscillator, 1 at its beginning and 0 in its middle."""
+    """LFO waveform, 1 at its beginning and 0 in its middle."""
     t = turns - math.floor(turns)
     if shape == 1.0:
         return abs(1.0 - 2.0 * t)
@@ -32,7 +32,7 @@ def effects_tremolo(
     x: Audio, y: Audio, shape: f32p, hertz: f32p, beats: f32p, depth: f32p, spread: f32p, state: f64p, beat: f64,
     step: f64, most: f64, rate: f64,
 ) -> None:  # fmt: skip
-    """y ← x times the wave. state: the turns, 1 once it has begun, the wave of each side."""
+    """y ← x times the wave. state: the phase in turns, 1 after the first block, the wave of each side."""
     for n in range(y.frames):
         state[0] = effects_turns(state[0], f64(hertz[n]), f64(beats[n]), beat + step * f64(n), rate)
         for side in range(2):

@@ -1,4 +1,4 @@
-"""The kernels that mix a sampler's voices: positions, envelopes, repeats, pages of long samples."""
+"""Mixing kernels of a sampler's voices: positions, envelopes, repeats, pages of long samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from antiphon_sampler.sinc import FAR, NEAR, PHASES, sampler_value
 from antiphon_sampler.streams import STARVED, STRIDE, StreamWord, sampler_page
 
 GLIDE = 1.0 / 480.0
-"""Change of the factor by pressure in a frame: 10 ms at 48 kHz from none to full."""
+"""Maximum change of the pressure gain per frame: 10 ms at 48 kHz from none to full."""
 
 
 @kernel
@@ -19,7 +19,7 @@ def sampler_voice(
     y: Audio, whole: i64p, w: i64, real: f64p, r: i64, color: f64p, c: i64, table: f32p, words: i64p, buffer: i64,
     begin: i64, end: i64, plain: i64,
 ) -> i64:  # fmt: skip
-    """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
+    """Adds one voice to y[:, begin:end]. Returns 1 if it ended, 2 if it ended for lack of a page.
 
     Args:
         y: The sum.
@@ -78,7 +78,7 @@ def sampler_voice(
             release = f64(whole[w + Whole.RELEASE]) if repeats == 0 else 0.0
             reach = release * abs(pace)
         if slope != 0.0:
-            # by the voice's age, so that it is the same whatever the blocks
+            # by the voice's age, so that the result is independent of block boundaries
             pace = step * (1.0 + slope * f64(min(age, glide)))
             reach = release * abs(pace)
         gain = f64(1.0)
@@ -92,7 +92,7 @@ def sampler_voice(
             gain = gain * f64(fall) / falling
             fall = fall - 1
         if pressure != target:
-            # in a straight line, so that it is the same whatever the blocks
+            # a linear ramp, so that the result is independent of block boundaries
             pressure = min(target, pressure + GLIDE) if pressure < target else max(target, pressure - GLIDE)
         gain = gain * pressure
         base = i64(position)
@@ -111,7 +111,7 @@ def sampler_voice(
         p = f64(0.0)
         q = f64(0.0)
         if f64(base) == position and half == NEAR:
-            # at a frame the sinc is that frame
+            # at an integer position the sinc reduces to that frame
             p = f64(left[base])
             q = f64(right[base])
         else:
@@ -142,7 +142,7 @@ def sampler_voice(
 def sampler_segment(
     y: Audio, whole: i64p, v: i64, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, begin: i64, end: i64
 ) -> i64:
-    """Adds one voice, by a kernel without the branches of what it lacks; see `sampler_voice`."""
+    """Adds one voice, by a specialised kernel without unused branches; see `sampler_voice`."""
     w = v * Whole.SIZE
     r = v * Real.SIZE
     c = v * Color.SIZE
@@ -155,7 +155,7 @@ def sampler_segment(
 def sampler_mix(
     y: Audio, whole: i64p, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, begin: i64, end: i64
 ) -> i64:
-    """Adds all voices to y[:, begin:end]; returns how many still sound without falling."""
+    """Adds all voices to y[:, begin:end]; returns the number still sounding without a fade-out."""
     count = i64(0)
     for v in range(ROWS):
         w = v * Whole.SIZE
@@ -191,7 +191,7 @@ def sampler_mix(
 def sampler_block(
     y: Audio, gain: f32p, whole: i64p, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, sounding: f64p
 ) -> None:
-    """y ← all voices, at a gain a frame; sounding[0] ← how many still sound without falling."""
+    """y ← all voices, times a gain curve; sounding[0] ← number still sounding without a fade-out."""
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = 0.0

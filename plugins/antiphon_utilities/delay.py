@@ -1,8 +1,8 @@
-"""An echo.
+"""Feedback delay (echo).
 
-The output is the echo alone; the host's `wet` adds the input. A delay may close a cycle of wires: the host delays such
-a wire by one block and declares it in `StreamSpec.feedback`, and the delay shortens its line by as much, so that the
-loop has the set time.
+The output is the echo only; the host's `wet` adds the input. A delay may close a cycle of wires: the host delays such a
+wire by one block and declares it in `StreamSpec.feedback`, and the delay shortens its line by as much, so that the loop
+has the set time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def utilities_delay(
     x: Audio, y: Audio, seconds: f32p, feedback: f32p, ring: f32p, size: i64,
     state: i64p, fade: i64, entry: i64, rate: f64, early: i64, sample: i64,
 ) -> None:  # fmt: skip
-    """y ← the echo of x. ring: `size` frames a channel. early: frames the output comes before its time."""
+    """y ← echo of x. ring: `size` frames a channel. early: frames by which the output is advanced."""
     if state[_ENTRY] < 0:
         # put in while something sounds, it must not begin its first echo with a click; a file begins as it is
         state[_ENTRY] = entry if sample > 0 else 0

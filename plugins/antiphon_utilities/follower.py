@@ -1,4 +1,4 @@
-"""The level of a sound as a control signal."""
+"""Envelope follower: the level of a sound as a control signal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FAINT = 1e-10
 def utilities_follower(
     x: Audio, y: f32p, attack: f32p, release: f32p, floor: f32p, ceiling: f32p, depth: f32p, state: f64p, rate: f64
 ) -> None:
-    """y ← depth times the place of x's level between floor and ceiling. state: the falling peak, the place."""
+    """y ← depth times x's level relative to floor and ceiling. state: decaying peak, position."""
     for n in range(x.frames):
         top = f64(0.0)
         for c in range(x.channels):

@@ -1,4 +1,4 @@
-"""A sum."""
+"""Mixer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = ("a", "b", "c", "d")
 def utilities_mix(
     a: Audio, b: Audio, c: Audio, d: Audio, y: Audio, gain_a: f32p, gain_b: f32p, gain_c: f32p, gain_d: f32p
 ) -> None:
-    """y ← the sum of the inputs, each times its gain."""
+    """y ← sum of the inputs, each times its gain."""
     for channel in range(y.channels):
         for n in range(y.frames):
             v = a[channel, n] * gain_a[n]
