@@ -1,4 +1,4 @@
-"""The rules by which loops are stacked. A library's own `rules.toml` may change any of them."""
+"""Arrangement rules of loops, which a library's `rules.toml` may override."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _loudness() -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """enters: the intensity from which a role plays.  loudness: LUFS a loop of that role is brought to.
+    """enters: the intensity from which a role plays.  loudness: target LUFS of a role's loops.
 
     section: bars between changes of loops.  form: how much of the intensity each part of a round has, spread over
     its sections.  choices: loops a role has in a round.  fastest, slowest: how many times its own tempo a loop may
@@ -61,15 +61,15 @@ class Rules:
     rests: float = 0.15
     breaks: float = 0.5
     tempo_sure: float = 0.15
-    """It leaves out about half of 48 excerpts of recordings cut anywhere, and up to 10 % of rendered loops."""
+    """It excludes about half of 48 excerpts of recordings cut anywhere, and up to 10 % of rendered loops."""
 
     def leaves_out(self, loop: Loop) -> bool:
-        """Whether a loop's tempo is too uncertain for it to be used."""
+        """True if a loop's tempo is too uncertain to use it."""
         return 0.0 < loop.tempo_sure < self.tempo_sure
 
 
 def load(folder: Path) -> Rules:
-    """The library's rules, or the usual ones; `FileError` names the key that makes no sense."""
+    """Rules of a library, or the defaults; `FileError` names an invalid key."""
     path = folder / FILE
     if not path.is_file():
         return Rules()

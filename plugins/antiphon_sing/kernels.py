@@ -1,4 +1,4 @@
-"""The kernel that sings: pulses at the pitch, each a response between two frames, and the noise beside them."""
+"""Singing kernel: pitch pulses, each a response interpolated between two frames, plus noise."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from enum import IntEnum
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 
 TICK = 32
-"""Samples between changes of pitch."""
+"""Samples between pitch updates."""
 HELD = 0.4
-"""Speed in a held vowel beside that of speech: one that stands still is not understood."""
+"""Speed of a held vowel relative to speech: a frozen one is unintelligible."""
 VELVET = 18.0
-"""Mean samples between the impulses of breath."""
+"""Mean samples between the impulses of breath noise."""
 
 
 class VoiceRow(IntEnum):
-    """Numbers of a voice."""
+    """Indices of a voice's numbers."""
 
     MODE = 0  # of `Mode`
     AT = 1  # frame
@@ -47,7 +47,7 @@ class VoiceRow(IntEnum):
 
 
 class Mode(IntEnum):
-    """What a voice does."""
+    """Playback mode of a voice."""
 
     OFF = 0
     ONSET = 1  # goes to `HIGH`
@@ -59,7 +59,7 @@ ROWS = 26
 
 
 class Shape(IntEnum):
-    """Numbers of the node."""
+    """Indices of the node's numbers."""
 
     SIZE = 0
     BREATH = 1
@@ -172,7 +172,7 @@ def sing_voice(
             level = min(wanted, level + real[r + VoiceRow.STEP_UP])
         else:
             level = max(wanted, level - real[r + VoiceRow.STEP_UP])
-        # where it is in the text
+        # position in the text
         if mode == Mode.HOLD:
             held = held + 1.0
             at = at + HELD * step * real[r + VoiceRow.WAY]
@@ -252,7 +252,7 @@ def sing_voice(
 
 @kernel
 def sing_take(ring: f32p, length: i64, place: i64, into: f32p, count: i64, keep: f64, state: f64p) -> None:
-    """Moves samples out of a ring, where zeros stay, through two high-passes: pulses have a mean, sound has none.
+    """Moves samples out of a ring, leaving zeros, through two high-passes that remove the pulses' DC.
 
     Args:
         ring: The sum of the voices.

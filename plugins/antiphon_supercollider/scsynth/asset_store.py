@@ -40,7 +40,7 @@ class Asset:
 
 
 class Shelf:
-    """In `folder`, by slot of node. One thread changes it; `since` may be called by any. first: buffer's number."""
+    """Asset store in `folder`, by slot of node. One thread changes it; `since` is thread-safe. first: first buffer."""
 
     def __init__(self, folder: Path, first: int = 0) -> None:
         self.folder, self.version, self._first = folder, 0, first
