@@ -41,7 +41,7 @@ class MusicCurves:
         return _largest(self.novelty, seconds, chroma.FRAMES_PER_SECOND, 0.025)
 
     def per_interval(self, seconds: F64) -> F64:
-        """Mean roots of the pitch classes from each time to the next, `[n, 24]`; the last lasts as the one before."""
+        """Mean square roots of the pitch classes between times, `[n, 24]`; the last interval repeats its length."""
         lengths = np.diff(seconds, append=2.0 * seconds[-1] - seconds[-2])
         roots = np.sqrt(self.notes / (self.notes.max(initial=0.0) + 1e-9))
         total = np.concatenate([np.zeros((1, 24)), np.cumsum(roots, axis=0, dtype=np.float64)])

@@ -29,7 +29,7 @@ class NextBeats:
         self._next, self._next_place = math.inf, 0
 
     def update(self, period: float, beat: float, place: int, meter: int, now: float) -> None:
-        """Takes a new estimate: frames of a beat (0 for none), a beat's sample, its place in its bar of `meter` beats.
+        """Sets a new estimate: beat period in frames (0: none), a beat's sample, its place in a bar of `meter`.
 
         Beats from sample `now` on are still to be output.
         """

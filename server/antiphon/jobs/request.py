@@ -1,4 +1,4 @@
-"""Reads what a client asks for, checks it against the declarations, and makes a command line of it."""
+"""Job requests of clients: checked against the declarations, and converted to a command line."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ BESIDE = {
     "picture": ("picture", "picture.png"),
     "roll": ("roll", "roll.svg"),
 }
-"""Fields that ask for a further result: the name of the option of `antiphon run`, and of the result."""
+"""Fields that request a further result: the option of `antiphon run`, and the result's name."""
 APART = "--out-dir"
-"""The option, of `Task.beside`, of what writes its results itself, instead of one."""
+"""Option, in `Task.beside`, of a job that writes several results itself."""
 RUN_KEYS = ("file", "params", "format", *BESIDE, "stems", "tail", "rate")
 RENDER_KEYS = ("file", "format", "seconds", "rate")
 LIVE_KEYS = ("file", "format", "bars", "midi", "rate")
 MOST_SECONDS = 3600.0
-"""Of a rendered patch."""
+"""Maximum seconds of a rendered patch."""
 MOST_BARS = 2048.0
-"""Of a rendered live set."""
+"""Maximum bars of a rendered live set."""
 MOST_TRIGGER = 7 * 24 * 3600.0
 FORMAT_NAMES = tuple(suffix.removeprefix(".") for suffix in FORMATS)
 SHOWN_FORMATS = f"{', '.join(FORMAT_NAMES[:-1])} or {FORMAT_NAMES[-1]}"
@@ -44,11 +44,11 @@ NOTES, MIDI = ".mid", (".mid", ".midi")
 
 
 def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
-    """The task of `POST /api/run/PLUGIN`.
+    """Task of `POST /api/run/PLUGIN`.
 
     Body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "stems": true, "tail": 2.0,
-    "rate": 44100}; all but `file` may be missing, and `file` of a plugin that needs none, as `generate`.
-    `path_of` gives the path of a file by its identifier; it raises where there is none.
+    "rate": 44100}; all but `file` are optional, and `file` for a plugin that needs none, as `generate`. `path_of`
+    returns the path of a file by its identifier; it raises if there is none.
 
     Raises:
         AntiphonError: Something of it is not allowed; the message says what is.
@@ -98,9 +98,9 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
 
 
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
-    """The task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
+    """Task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
 
-    Body: {"file": ID, "format": ".wav", "seconds": 10, "rate": 44100}; `seconds` may be missing where there is a file.
+    Body: {"file": ID, "format": ".wav", "seconds": 10, "rate": 44100}; `seconds` is optional with a file.
 
     Raises:
         AntiphonError: As `run_task`.
@@ -121,10 +121,9 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
 
 
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
-    """The task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
+    """Task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
 
-    Body: {"bars": 16, "file": ID, "format": ".wav", "midi": true}; all may be missing. The file is what the patch hears
-    as its input.
+    Body: {"bars": 16, "file": ID, "format": ".wav", "midi": true}; all are optional. The file is the patch's input.
 
     Raises:
         AntiphonError: As `run_task`.
@@ -141,9 +140,9 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
 
 
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
-    """The words of a task's command line, without the interpreter.
+    """Command-line words of a task, without the interpreter.
 
-    With `own_scripts` a live set of the performer's folder may be evaluated, where HTTP writes.
+    With `own_scripts` a live set of the performer's folder, where HTTP writes, may be evaluated.
 
     Raises:
         WireError: The live set was removed meanwhile, or is not evaluated.
@@ -201,7 +200,7 @@ def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
 
 
 def _check_source(info: ProcessorInfo, source: Path) -> None:
-    """Raises `WireError` where the plugin takes sound and this is MIDI, or the other way round."""
+    """Raises `WireError` if the plugin takes sound and this is MIDI, or vice versa."""
     if source.suffix in MIDI and info.first("events", "in") is None:
         raise WireError(f"{info.type} takes sound, and the file is MIDI")
     if source.suffix not in MIDI and info.first("audio", "in") is None and info.first("events", "in") is not None:
@@ -209,7 +208,7 @@ def _check_source(info: ProcessorInfo, source: Path) -> None:
 
 
 def _suffix(fields: Mapping[str, Any], natural: str, allowed: tuple[str, ...] = tuple(FORMATS)) -> str:
-    """The result's ending: the one that is asked for, which is one of `allowed`, or `natural`."""
+    """Suffix of the result: the requested one, of `allowed`, or `natural`."""
     given = fields.get("format", natural)
     suffix = given.lower() if isinstance(given, str) else ""
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
@@ -223,10 +222,10 @@ def _suffix(fields: Mapping[str, Any], natural: str, allowed: tuple[str, ...] = 
 
 
 def _run_suffix(fields: Mapping[str, Any], info: ProcessorInfo, source: Path, *, asked: bool) -> str:
-    """The result's ending: the format of the source, or MIDI of what gives notes.
+    """Suffix of the result: the source's format, or MIDI for a note output.
 
-    What writes a MIDI file beside its sound writes one alone as well: the sound is what is asked for with `midi`, or
-    with a format of sound.
+    A plugin that writes a MIDI file beside its sound also writes one alone: sound is requested with `midi`, or with a
+    sound format.
     """
     sound = source.suffix if source.suffix in FORMATS else ".wav"
     if "midi-out" in info.on_files.beside:
@@ -244,7 +243,7 @@ def _number(fields: Mapping[str, Any], name: str, most: float, unit: str = "seco
 
 
 def _rate(fields: Mapping[str, Any], suffix: str) -> tuple[str, ...]:
-    """The option for the rate of the result, where one is asked for."""
+    """Option for the requested rate of the result."""
     if "rate" not in fields:
         return ()
     if suffix in MIDI:

@@ -1,4 +1,4 @@
-"""A process of `antiphon.jobs.classifying.worker`: started below everything that plays, asked, and ended."""
+"""A process of `antiphon.jobs.classifying.worker`: started at low priority, queried, and ended."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from antiphon.kernel.runtime.helper_task import HelperTask
 
 MODULE = "antiphon.jobs.classifying.worker"
 START_SECONDS = 60.0
-"""In which it imports its plugins, also on a machine that is busy."""
+"""Maximum seconds to import its plugins, also on a busy machine."""
 ANSWER_SECONDS = 300.0
-"""In which it answers: an hour of sound takes half a minute of a free core."""
+"""Maximum seconds for an answer: an hour of sound takes half a minute of a free core."""
 
 
 class ClassifierProcess:
-    """The process; `start` makes one.
+    """The process; created by `start`.
 
     Attributes:
         began: When it was started, on the monotonic clock.
@@ -33,7 +33,7 @@ class ClassifierProcess:
 
     @staticmethod
     async def start(*words: str) -> ClassifierProcess:
-        """Starts a process that is asked, or with words, a classifier and seconds, one that reads a stream.
+        """Starts a query process, or with words, a classifier and seconds, one that reads a stream.
 
         Raises:
             Unavailable: It does not start.
@@ -65,7 +65,7 @@ class ClassifierProcess:
         return self._process.input
 
     async def ask(self, name: str, path: str) -> dict[str, Any]:
-        """Has it classify a file; a JobError with the reason where it fails."""
+        """Classifies a file; raises a JobError with the reason on failure."""
         self.ready = False
         await self._process.send({"name": name, "path": path})
         found = await self.receive(ANSWER_SECONDS)
@@ -73,7 +73,7 @@ class ClassifierProcess:
         return answer_of(found)
 
     async def receive(self, seconds: float | None) -> dict[str, Any]:
-        """Reads the next message; raises `Unavailable` where it has ended, or none comes in so many seconds."""
+        """Reads the next message; raises `Unavailable` if the process has ended, or after `seconds`."""
         try:
             return await self._process.receive(seconds)
         except TimeoutError:
@@ -85,12 +85,12 @@ class ClassifierProcess:
             raise Unavailable(text) from None
 
     async def end(self) -> None:
-        """Ends it and what it has started. It may be called twice."""
+        """Ends the process and its children. It may be called twice."""
         await self._process.end()
 
 
 def answer_of(message: dict[str, Any]) -> dict[str, Any]:
-    """The answer in a message; raises its `JobError` where it has one."""
+    """Answer in a message; raises its `JobError` if it has one."""
     if "error" in message:
         kind: type[JobError] = getattr(errors, message["kind"])
         raise kind(message["error"])

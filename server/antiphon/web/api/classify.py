@@ -1,4 +1,4 @@
-"""The operations of classifiers: what there is, a sound that is sent, and one that is sent as it is made."""
+"""Classifier operations: their list, an uploaded sound, and a streamed one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from antiphon.web.server import HttpServer
 
 LINES = "application/x-ndjson"
 MAX_JSON = 4096
-"""Bytes of a body that names a file."""
+"""Maximum bytes of a body that names a file."""
 FORM = '{"file": ID} with the identifier of a file or a job'
 
 
@@ -27,7 +27,7 @@ class ClassifyRoutes:
     def __init__(self, server: HttpServer, path: Callable[[str], Path], folder: Path) -> None:
         """Adds the routes.
 
-        `path` gives the file of an identifier and raises `Refusal` without one; sounds wait in `folder`.
+        `path` returns the file of an identifier and raises `Refusal` without one; sounds are stored in `folder`.
         """
         self._path = path
         self._pool, self._streams = ClassifierPool(folder), ClassifierStreams()

@@ -1,7 +1,7 @@
-"""The operations of the library: its map, what comes next, and excerpts of what it has.
+"""Library operations: its map, next tracks, and excerpts.
 
-Files are named by numbers of the catalogue, or by paths that are looked up in it: nothing else is opened. What a
-request needs of numpy and SQLite is imported and done in a thread.
+Files are named by numbers of the catalogue, or by paths looked up in it: nothing else is opened. Work with numpy and
+SQLite is imported and done in a thread.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("antiphon.library")
 Found = TypeVar("Found")
 EXCERPTS = 2
-"""Excerpts that are decoded at a time."""
+"""Maximum excerpts decoded at a time."""
 MOST_WAITING = 64
-"""Questions to the catalogue that wait."""
+"""Maximum pending catalogue queries."""
 MOST_TRACKS = 50
-"""Of a question by OSC."""
+"""Maximum tracks of an OSC query."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
 
 
 class LibraryRoutes:
-    """Adds the routes. The tracks of the catalogue stay in memory from the first request on, until they change."""
+    """Library routes. The catalogue's tracks stay in memory from the first request on, until they change."""
 
     def __init__(self, server: HttpServer, root: Path | None = None, osc: tuple[str, int] = ("127.0.0.1", 0)) -> None:
-        """Adds the routes. `root` None is the performer's library; `osc`: where control answers OSC."""
+        """Adds the routes. `root` None is the performer's library; `osc`: control's OSC address."""
         self._root = paths.library() if root is None else root
         self._messages = OscRefusals(osc)
         self._decoding = asyncio.Semaphore(EXCERPTS)
-        # a thread of its own: those of the event loop, of which there are few, would all wait for the catalogue
+        # a dedicated thread: the event loop's few threads would all wait for the catalogue
         self._thread = ThreadPoolExecutor(1, "library")
         self._waiting = 0
         self._making: asyncio.Future[bytes] | None = None
@@ -100,7 +100,7 @@ class LibraryRoutes:
         return answer({"placing": True}, 202)
 
     def _begin(self, *steps: tuple[str, ...]) -> None:
-        """Runs `antiphon library` with each step's words, one after the other, unless such a run is under way."""
+        """Runs `antiphon library` with each step's words in sequence, unless such a run is in progress."""
         if not self._placed:
             return
 
@@ -188,7 +188,7 @@ class LibraryRoutes:
             return Response(200, await asyncio.to_thread(excerpt.wav, path, start), "audio/wav")
 
     async def _in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
-        """Runs something with the catalogue, one thing at a time; `Refusal` where too many wait for it."""
+        """Runs work on the catalogue, serialised; `Refusal` beyond the queue limit."""
         if self._waiting >= MOST_WAITING:
             raise Refusal(503, "the library has too many questions; try again", (("Retry-After", "5"),))
         self._waiting += 1
@@ -204,7 +204,7 @@ class LibraryRoutes:
         return (self._root / FILE).is_file()
 
     def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
-        """Runs in the library's thread, so that one at a time uses the tracks in memory."""
+        """Runs in the library's thread, which serialises access to the tracks in memory."""
         from antiphon.library.catalogue import Catalogue
 
         if not self._exists:
@@ -243,7 +243,7 @@ class LibraryRoutes:
 
 
 def _matches(catalogue: Catalogue, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Rows of path, score and reasons, as `/library/fits` answers them, with what lists show of each."""
+    """Rows of path, score and reasons, as `/library/fits` answers them, with list details."""
     from antiphon.library.records import SUMMARY
 
     found = []
@@ -254,7 +254,7 @@ def _matches(catalogue: Catalogue, rows: list[tuple[Any, ...]]) -> list[dict[str
 
 
 def _numbered(catalogue: Catalogue, matches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Matches with the number of the catalogue by which a sound is asked for."""
+    """Matches with their sound's catalogue number."""
     from antiphon.library.taste.choosing_request import catalogue_id
 
     return [{"id": catalogue_id(catalogue, os.fsencode(match["path"])), **match} for match in matches]

@@ -1,4 +1,4 @@
-"""All operations of the HTTP API, in the order of the document."""
+"""Table of all operations of the HTTP API, in document order."""
 
 from __future__ import annotations
 
