@@ -96,7 +96,7 @@ SIGNALS = {
     "brand": signals.rand.map(lambda value: value < 0.5),
     "time": Pattern(queries.signal(lambda time, seed: float(time))),
 }
-"""By name: those that end with 2 go from -1 to 1; `envL` rises from 0 to 1 in cycle 0 and stays there."""
+"""Signals by name: those that end with 2 are bipolar; `envL` rises from 0 to 1 in cycle 0 and stays there."""
 
 
 def pulse(width: Number = 0.5) -> Pattern[float]:
