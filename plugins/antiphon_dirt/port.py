@@ -68,7 +68,7 @@ class DirtPort:
         self._orbits: tuple[Orbit, ...] = ()
 
     def install(self) -> None:
-        """Starts reading, and adds the figures to the status."""
+        """Starts reading packets, and adds the figures to the status."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._server.service(self.run)
         self._server.status(self.figures)

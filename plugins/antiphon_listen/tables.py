@@ -16,7 +16,7 @@ FILE = Path(__file__).with_name("tables.json")
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The weights.
+    """Fitted weights of beats, bars, chords and key.
 
     Attributes:
         grid_mean: `[g]`, of `beats.features`.

@@ -60,7 +60,7 @@ class MqttBridge:
         self._present = True
 
     def install(self) -> None:
-        """Connects at the server's start."""
+        """Connects to the broker at the server's start."""
         server = self._server
         server.service(self.run)
         server.status(self.counts)

@@ -20,7 +20,7 @@ _ENOUGH = 4.0
 
 
 class LiveHarmony:
-    """Chord and key.
+    """Chord and key estimate of a stream.
 
     Attributes:
         chord: 1 to 24 as in `harmony`, one more; 0 where there is none.

@@ -48,7 +48,7 @@ PANIC_AGAIN = 0.1
 
 
 class MidiInput:
-    """MIDI ports of the server.
+    """MIDI input of the server: converts its ports' messages to commands.
 
     Attributes:
         received: Number of messages.

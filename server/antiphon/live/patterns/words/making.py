@@ -16,7 +16,7 @@ from antiphon.live.patterns.words.time import P
 
 
 def as_pattern(value: Any) -> P:
-    """A pattern as it is, a text as mini-notation, a list as a sequence, another value once a cycle."""
+    """Pattern of an argument: a pattern as is, text as mini-notation, a list as a sequence, else once a cycle."""
     if isinstance(value, Pattern):
         return value
     if isinstance(value, str):
